@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Run a function on another CPU: messages between CPUs, in order per pair.
+ *
+ * A callback runs on the target CPU in a critical section, on whatever thread
+ * is there: it may not block, switch or sleep; it may schedule threads, do
+ * wakeups and send more messages.  A message to oneself runs at once.
+ */
+#ifndef LWKT_IPIQ_H
+#define LWKT_IPIQ_H
+
+#include <lwkt/types.h>
+
+LWKT_BEGIN_DECLS
+
+typedef void (*lwkt_ipifunc1_t)(void *arg);
+typedef void (*lwkt_ipifunc2_t)(void *arg1, int arg2);
+
+/*
+ * Queue and, if the target sleeps, wake it.  When the queue to that CPU is
+ * more than half full the sender serves its own incoming messages until it has
+ * room.  Returns a number for lwkt_wait_ipiq (0 for a message to oneself).
+ * Context: any lwkt context.  Blocks: spins when the queue is full.
+ */
+LWKT_API unsigned lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg);
+LWKT_API unsigned lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1,
+    int arg2);
+
+/* Queue without waking: served at the target's next message, tick or idle loop. */
+LWKT_API unsigned lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn,
+    void *arg1, int arg2);
+
+/* Queue only if there is room; ENOENT never: 0, or EAGAIN when full. */
+LWKT_API int lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1,
+    int arg2);
+
+/* One message to each CPU of the mask, the caller's own included; the count. */
+LWKT_API int lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn,
+    void *arg1, int arg2);
+LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
+
+/* Spin, serving own messages, until message seq to cpu has been executed. */
+LWKT_API void lwkt_wait_ipiq(int cpu, unsigned seq);
+
+/* Sleep until every CPU has executed all messages the caller's CPU sent before. */
+LWKT_API void lwkt_synchronize_ipiqs(const char *wmesg);
+
+LWKT_END_DECLS
+
+#endif

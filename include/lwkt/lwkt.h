@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The everyday subset: boot, threads, sleep and wakeup, message ports, I/O.
+ */
+#ifndef LWKT_LWKT_H
+#define LWKT_LWKT_H
+
+#include <lwkt/types.h>
+#include <lwkt/boot.h>
+#include <lwkt/thread.h>
+#include <lwkt/synch.h>
+#include <lwkt/msgport.h>
+#include <lwkt/io.h>
+#include <lwkt/panic.h>
+
+#endif

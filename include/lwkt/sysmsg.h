@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System calls as messages: send one, do something else, get the reply.
+ *
+ *	struct lwkt_sysmsg sm;
+ *	lwkt_sysmsg_recv(&sm, lwkt_curport(), fd, buf, sizeof buf, 0);
+ *	lwkt_sendsys(&sm);
+ *	...
+ *	lwkt_waitmsg(&sm.sm_msg, 0);	(or lwkt_waitport on the reply port)
+ *	n = sm.sm_result;		(what the call returned, or -errno)
+ *
+ * lwkt_abortmsg(&sm.sm_msg) ends a waiting call with -ECANCELED; the reply
+ * still comes.  A time limit in sm_timeout_ns (set it after the constructor)
+ * ends it with -ETIMEDOUT.
+ */
+#ifndef LWKT_SYSMSG_H
+#define LWKT_SYSMSG_H
+
+#include <lwkt/msgport.h>
+#include <lwkt/systimer.h>
+#include <sys/socket.h>
+
+LWKT_BEGIN_DECLS
+
+enum lwkt_sysop {
+	LWKT_SYS_NOP, LWKT_SYS_ACCEPT, LWKT_SYS_CONNECT, LWKT_SYS_RECV,
+	LWKT_SYS_SEND, LWKT_SYS_READ, LWKT_SYS_WRITE, LWKT_SYS_PREAD,
+	LWKT_SYS_PWRITE, LWKT_SYS_OPENAT, LWKT_SYS_CLOSE, LWKT_SYS_FSYNC,
+	LWKT_SYS_POLL, LWKT_SYS_WAITPID, LWKT_SYS_SLEEP, LWKT_SYS_NOPS
+};
+
+struct lwkt_sysmsg {
+	struct lwkt_msg	 sm_msg;
+	enum lwkt_sysop	 sm_op;
+	int		 sm_fd;
+	void		*sm_buf;	/* buffer, path or sockaddr */
+	size_t		 sm_len;
+	int64_t		 sm_off;
+	socklen_t	*sm_salen;
+	int		 sm_flags;	/* MSG_*, O_*, POLL*, wait options */
+	int		 sm_mode;
+	int64_t		 sm_timeout_ns;	/* LWKT_FOREVER unless set */
+	int64_t		 sm_result;	/* >= 0 or -errno, valid after the reply */
+	/* The library's own from lwkt_sendsys to the reply. */
+	struct lwkt_systimer sm_timer;
+	_Alignas(16) unsigned char sm_host[96];
+};
+
+/* Constructors, one a call; reply: where the reply goes. */
+LWKT_API void lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    enum lwkt_sysop op, int fd);
+LWKT_API void lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, struct sockaddr *sa, socklen_t *salen);
+LWKT_API void lwkt_sysmsg_connect(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, const struct sockaddr *sa, socklen_t salen);
+LWKT_API void lwkt_sysmsg_recv(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, void *buf, size_t len, int flags);
+LWKT_API void lwkt_sysmsg_send(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, const void *buf, size_t len, int flags);
+LWKT_API void lwkt_sysmsg_read(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, void *buf, size_t len);
+LWKT_API void lwkt_sysmsg_write(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, const void *buf, size_t len);
+LWKT_API void lwkt_sysmsg_pread(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, void *buf, size_t len, off_t off);
+LWKT_API void lwkt_sysmsg_pwrite(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, const void *buf, size_t len, off_t off);
+LWKT_API void lwkt_sysmsg_openat(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int dfd, const char *path, int oflags, mode_t mode);
+LWKT_API void lwkt_sysmsg_close(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd);
+LWKT_API void lwkt_sysmsg_fsync(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd);
+LWKT_API void lwkt_sysmsg_poll(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int fd, int events);
+LWKT_API void lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    pid_t pid, int *status, int options);
+LWKT_API void lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    int64_t ns);
+
+/* Start the call; the reply comes when it is complete.  Context: thread. */
+LWKT_API void lwkt_sendsys(struct lwkt_sysmsg *sm);
+/* Start it and wait; sm_result.  Blocks: the thread. */
+LWKT_API int64_t lwkt_dosys(struct lwkt_sysmsg *sm);
+
+LWKT_END_DECLS
+
+#endif

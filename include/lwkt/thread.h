@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads and the scheduler.
+ *
+ * A thread belongs to one CPU and stays there until it asks to move.  On its
+ * CPU the runnable thread of highest priority runs; equals take turns by the
+ * scheduler clock and by lwkt_yield().  Threads are cooperative: only an
+ * interrupt thread takes the CPU from one that does not call the library.
+ */
+#ifndef LWKT_THREAD_H
+#define LWKT_THREAD_H
+
+#include <lwkt/types.h>
+
+LWKT_BEGIN_DECLS
+
+/* Priorities, 0 to 31, higher runs first (the scale of DragonFly BSD). */
+enum lwkt_pri {
+	LWKT_PRI_IDLE		= 0,	/* the idle thread alone */
+	LWKT_PRI_IDLE_WORK	= 1,
+	LWKT_PRI_USER_SCHEDULER	= 2,
+	LWKT_PRI_USER_IDLE	= 4,
+	LWKT_PRI_USER_NORM	= 6,
+	LWKT_PRI_USER_REAL	= 8,
+	LWKT_PRI_KERN_LPSCHED	= 9,	/* a line to compare with, nobody's */
+	LWKT_PRI_KERN_USER	= 10,
+	LWKT_PRI_KERN_DAEMON	= 12,	/* new threads */
+	LWKT_PRI_SOFT_NORM	= 14,
+	LWKT_PRI_SOFT_TIMER	= 16,
+	LWKT_PRI_INT_SUPPORT	= 20,
+	LWKT_PRI_INT_LOW	= 27,
+	LWKT_PRI_INT_MED	= 28,
+	LWKT_PRI_INT_HIGH	= 29,
+	LWKT_PRI_MAX		= 31
+};
+
+/* Flags of lwkt_create, lwkt_alloc_thread and lwkt_init_thread. */
+#define LWKT_NOSTART	0x0001	/* create only; lwkt_schedule() starts it */
+#define LWKT_JOINABLE	0x0002	/* keeps its structure until lwkt_join() */
+
+#define LWKT_CPU_ROTATE	(-1)	/* each creation takes the next CPU */
+
+#define LWKT_NAMELEN	24	/* bytes of a thread's name, NUL included */
+
+/*
+ * Create a thread that runs fn(arg) with a name made by fmt, and start it.
+ * tmpl is NULL or a thread of lwkt_alloc_thread or lwkt_init_thread, which
+ * then is the one started (its stack, CPU and flags count).  *tdp (may be
+ * NULL) gets the handle; without LWKT_JOINABLE or lwkt_hold() it may be gone
+ * at once.
+ * Context: thread.  Blocks: no.  Returns: 0, ENOMEM, or EINVAL (cpu, flags).
+ */
+LWKT_API int lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
+    lwkt_thread_t tmpl, int flags, int cpu, const char *fmt, ...)
+    LWKT_PRINTFLIKE(7, 8);
+
+/* A thread with a stack of at least stksize bytes (0: the default). NULL: no memory. */
+LWKT_API lwkt_thread_t lwkt_alloc_thread(size_t stksize, int cpu, int flags);
+
+/* Storage for a thread that the caller owns, for lwkt_init_thread. */
+struct lwkt_thread_storage {
+	_Alignas(64) unsigned char	opaque[512];
+};
+
+/*
+ * Make a thread of the caller's own storage and stack; both must outlive it
+ * (join it first).  Returns the handle.
+ */
+LWKT_API lwkt_thread_t lwkt_init_thread(struct lwkt_thread_storage *storage,
+    void *stack, size_t stksize, int flags, int cpu);
+
+/* Give back a thread of lwkt_alloc_thread that was never started. */
+LWKT_API void lwkt_free_thread(lwkt_thread_t td);
+
+/* End the calling thread; returning from its function does the same. */
+LWKT_API void lwkt_exit(void) __attribute__((noreturn));
+
+/*
+ * Wait for a thread created with LWKT_JOINABLE to end and release it.  Only
+ * one thread may join it, once.
+ * Context: thread.  Blocks: yes.  Returns: 0; EDEADLK for oneself; EINVAL if
+ * it is not joinable or somebody already joins it.
+ */
+LWKT_API int lwkt_join(lwkt_thread_t td);
+
+/* Keep a thread's structure from being freed.  Any lwkt context. */
+LWKT_API void lwkt_hold(lwkt_thread_t td);
+LWKT_API void lwkt_rele(lwkt_thread_t td);
+
+/* The calling thread; NULL on a pthread that is not a CPU. */
+LWKT_API lwkt_thread_t lwkt_self(void);
+LWKT_API int lwkt_cpuid(void);		/* -1 on a pthread that is not a CPU */
+LWKT_API int lwkt_ncpus(void);		/* 0 while not booted */
+
+LWKT_API void lwkt_setname(const char *fmt, ...) LWKT_PRINTFLIKE(1, 2);
+LWKT_API const char *lwkt_name(lwkt_thread_t td);
+LWKT_API int lwkt_getpri(lwkt_thread_t td);
+LWKT_API int lwkt_getcpu(lwkt_thread_t td);
+
+/*
+ * Scheduling.  lwkt_schedule makes a thread runnable from any lwkt context and
+ * any CPU; it is idempotent.  A thread that deschedules itself runs on until
+ * it calls lwkt_switch, and then sleeps until somebody schedules it; no lwkt
+ * call that may block belongs in between.
+ */
+LWKT_API void lwkt_schedule(lwkt_thread_t td);
+LWKT_API void lwkt_schedule_self(void);
+LWKT_API void lwkt_deschedule(lwkt_thread_t td);
+LWKT_API void lwkt_deschedule_self(void);
+
+/* Let the best runnable thread run: the caller again, if it is the best. */
+LWKT_API void lwkt_switch(void);
+
+/* Serve what is pending, then go behind all runnable threads of equal priority. */
+LWKT_API void lwkt_yield(void);
+
+/* Serve what is pending, and switch only if a better thread waits or a tick asked. */
+LWKT_API void lwkt_yield_quick(void);
+
+/* The same for long work on a user's behalf: also honours the user scheduler. */
+LWKT_API void lwkt_user_yield(void);
+
+/*
+ * Change a priority.  td must belong to the calling CPU, or not be started
+ * yet.  No immediate switch.
+ */
+LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
+LWKT_API void lwkt_setpri_self(int pri);
+LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
+
+/* Move the calling thread to another CPU; returns there. EINVAL: no such CPU. */
+LWKT_API int lwkt_migratecpu(int cpu);
+
+/*
+ * Critical sections: no IPI callback, timer callback or interrupt thread runs
+ * on this CPU until the outermost exit, which runs what came meanwhile.  The
+ * count is the thread's: blocking inside is allowed and lets others run.
+ */
+LWKT_API void lwkt_crit_enter(void);
+LWKT_API void lwkt_crit_exit(void);
+
+LWKT_END_DECLS
+
+#endif
