@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the compiler is asked for, under the names the tree uses.
+ */
+#ifndef LWKT_BASE_COMPILER_H
+#define LWKT_BASE_COMPILER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CACHE_LINE		64
+#define LWKT_CACHEALIGN		_Alignas(CACHE_LINE)
+
+#define likely(e)		__builtin_expect(!!(e), 1)
+#define unlikely(e)		__builtin_expect(!!(e), 0)
+
+#define __lwkt_noinline		__attribute__((noinline))
+#define __lwkt_inline		static inline __attribute__((always_inline))
+#define __lwkt_unused		__attribute__((unused))
+#define __lwkt_noreturn		__attribute__((noreturn))
+#define __lwkt_printflike(f, a)	__attribute__((format(printf, f, a)))
+
+#define nitems(a)		(sizeof(a) / sizeof((a)[0]))
+#define howmany(x, y)		(((x) + (y) - 1) / (y))
+#define roundup2(x, a)		(((x) + (a) - 1) & ~((a) - 1))
+
+#define container_of(ptr, type, field)					\
+	((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+
+/* Which checker this object is built for. */
+#if defined(__has_feature)
+#define LWKT_HAS_FEATURE(x)	__has_feature(x)
+#else
+#define LWKT_HAS_FEATURE(x)	0
+#endif
+#if defined(__SANITIZE_THREAD__) || LWKT_HAS_FEATURE(thread_sanitizer)
+#define LWKT_TSAN		1
+#else
+#define LWKT_TSAN		0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || LWKT_HAS_FEATURE(address_sanitizer)
+#define LWKT_ASAN		1
+#else
+#define LWKT_ASAN		0
+#endif
+
+/* Keeps the compiler, not the processor, from moving memory accesses. */
+#define cc_fence()		__asm__ __volatile__("" ::: "memory")
+
+#endif

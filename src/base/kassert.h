@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Assertions: KASSERT always, INVARIANT in invariants builds.
+ *
+ * Both are always compiled.  A failure is a programmer's error, ours or the
+ * user's: it panics and never returns.  panic_hook is set once by kern/ to add
+ * what this layer cannot know (CPU, thread, backtrace).
+ */
+#ifndef LWKT_BASE_KASSERT_H
+#define LWKT_BASE_KASSERT_H
+
+#include <lwkt/panic.h>
+
+#include "base/compiler.h"
+#include "base/config.h"
+
+#define KASSERT(e)							\
+	do {								\
+		if (unlikely(!(e)))					\
+			lwkt_panic("%s:%d: %s: assertion failed: %s",	\
+			    __FILE_NAME__, __LINE__, __func__, #e);	\
+	} while (0)
+
+/* With numbers: KASSERTF(n < 4, "n=%d", n). */
+#define KASSERTF(e, fmt, ...)						\
+	do {								\
+		if (unlikely(!(e)))					\
+			lwkt_panic("%s: %s: " fmt, __func__, #e,	\
+			    ##__VA_ARGS__);				\
+	} while (0)
+
+#define INVARIANT(e)							\
+	do {								\
+		if (config_invariants)					\
+			KASSERT(e);					\
+	} while (0)
+
+#define CTASSERT(e, why)	_Static_assert(e, why)
+
+/* Called once by lwkt_panic with the finished message, before abort(). */
+extern void (*lwkt__panic_hook)(const char *msg);
+
+#endif

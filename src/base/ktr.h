@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Trace rings: the last few thousand events of each CPU.
+ *
+ * THEORY
+ * A ring belongs to one CPU, which overwrites the oldest record; a reader from
+ * outside takes kr_index before and after and drops what may have been
+ * overwritten meanwhile.  An event is recorded when its group is in the mask
+ * (LWKT_TRACE=0x.. or names); by default the groups that are rare enough to
+ * cost nothing are on.  On the simulated host every event also goes into the
+ * hash that identifies the schedule.
+ */
+#ifndef LWKT_BASE_KTR_H
+#define LWKT_BASE_KTR_H
+
+#include <stdint.h>
+
+#include "base/stat_decl.h"
+
+#define KTR_ENTRIES	2048		/* power of two; 64 KiB a CPU */
+
+struct ktr_rec {
+	int64_t		 kt_time;	/* ns */
+	const struct ktr_event *kt_event;
+	uint64_t	 kt_a;
+	uint64_t	 kt_b;
+};
+
+struct ktr_ring {
+	uint64_t	 kr_index;	/* records ever written; owner */
+	struct ktr_rec	 kr_rec[KTR_ENTRIES];
+};
+
+extern uint32_t lwkt__ktr_mask;
+
+#endif

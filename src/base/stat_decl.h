@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Counters, tunables and trace points are declared where they are used.
+ *
+ * THEORY
+ * Each declaration puts a record into a linker section; readers (kern_stat.c
+ * today, the sysctl tree later) walk the section and need no list.
+ *
+ * COUNTER(swtch, "lwkt.switches", "thread switches") makes a template word in
+ * the section lwkt_cnt.  Every CPU owns a copy of that whole section (in its
+ * globaldata, so that tools see it), and counter_inc(bias, x) adds to the copy:
+ * bias is (copy - template), so the address is one addition (the scheme of
+ * FreeBSD's dynamic per-CPU variables).  Writer: the owning CPU only.
+ *
+ * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x`
+ * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Read it plainly: it changes
+ * only before the CPUs start (atomically later, by sysctl).
+ *
+ * TRACEPOINT(x, group, "name", "fmt") makes an event; ktr.h records it.
+ */
+#ifndef LWKT_BASE_STAT_DECL_H
+#define LWKT_BASE_STAT_DECL_H
+
+#include "base/compiler.h"
+
+#define STAT_SECTION(s)	__attribute__((section(s), used))
+
+struct counter_decl {
+	const char	*cd_name;
+	const char	*cd_desc;
+	const uint64_t	*cd_template;
+};
+
+#define COUNTER(var, name, desc)					\
+	static uint64_t cnt_##var STAT_SECTION("lwkt_cnt");		\
+	static const struct counter_decl cntdecl_##var			\
+	    STAT_SECTION("lwkt_cntdecl") = { name, desc, &cnt_##var }
+
+/* gd_cntbias of the calling CPU, in a critical section or atomic to it. */
+#define counter_add(bias, var, n)					\
+	(*(uint64_t *)((bias) + (uintptr_t)&cnt_##var) += (n))
+#define counter_inc(bias, var)	counter_add(bias, var, 1)
+
+struct tunable_decl {
+	const char	*tu_name;
+	const char	*tu_desc;
+	int		*tu_var;
+	int		 tu_min;
+	int		 tu_max;
+	int		 tu_default;
+};
+
+#define TUNABLE_INT(var, name, dflt, min, max, desc)			\
+	static int var = (dflt);					\
+	static const struct tunable_decl tunable_##var			\
+	    STAT_SECTION("lwkt_tunable") =				\
+	    { name, desc, &var, min, max, dflt }
+
+enum ktr_group {
+	KTR_SCHED = 0x001,
+	KTR_THREAD = 0x002,
+	KTR_IPI = 0x004,
+	KTR_SLEEP = 0x008,
+	KTR_MSG = 0x010,
+	KTR_TIMER = 0x020,
+	KTR_IO = 0x040,
+	KTR_MEM = 0x080,
+	KTR_HOST = 0x100,
+	KTR_ALL = 0x7fffffff
+};
+
+struct ktr_event {
+	const char	*ke_name;	/* "sched.switch" */
+	const char	*ke_fmt;	/* two arguments: "from=%llu to=%llu" */
+	uint32_t	 ke_group;
+	uint32_t	 ke_pad;
+};
+
+#define TRACEPOINT(var, group, name, fmt)				\
+	static const struct ktr_event ktr_##var				\
+	    STAT_SECTION("lwkt_ktr") = { name, fmt, group, 0 }
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * struct globaldata: all state of one CPU.
+ *
+ * THEORY
+ * A CPU's state is written by code that runs on that CPU in a critical
+ * section, and by nobody else, so it needs no lock.  What others must tell a
+ * CPU arrives as an IPI message; the only words they write are mc_reqflags
+ * and gd_ipimask, each in a cache line apart from what the owner writes often.
+ *
+ * LEGEND  (i) fixed after boot  (c) own CPU in a critical section
+ *         (o) own CPU, no critical section needed to read
+ *         (a) any CPU, atomically  (w:src) the sending CPU only
+ *
+ * Source: DragonFly sys/globaldata.h (the split of fields by writer).
+ */
+#ifndef LWKT_KERN_GLOBALDATA_H
+#define LWKT_KERN_GLOBALDATA_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <lwkt/systimer.h>
+#include <lwkt/types.h>
+
+#include "base/cpumask.h"
+#include "base/ktr.h"
+#include "base/stat_decl.h"
+#include "kern/thread_var.h"
+#include "machine/machine.h"
+
+#define NPRI		32
+
+struct lwkt_ipiq;
+struct tslpque;
+RB_HEAD(systimer_tree, lwkt_systimer);
+
+/* Own-CPU wishes, plain because only this CPU sets and reads them. */
+#define AST_LWKT_RESCHED	0x1u	/* a better thread is on the run queue */
+#define AST_USER_RESCHED	0x2u	/* the user scheduler wants the CPU */
+
+struct globaldata {
+	struct mcpu	 gd_m;		/* the host's part, first */
+	uintptr_t	 gd_cntbias;	/* (i) counter_inc(gd->gd_cntbias, x) */
+
+	/* The scheduler (lwkt_sched.c, lwkt_switch.c). */
+	LWKT_CACHEALIGN
+	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
+	uint32_t	 gd_ast;	/* (c) AST_* */
+	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
+	int		 gd_splz_nest;	/* (c) depth of splz on this CPU */
+	uint32_t	 gd_rqcount;	/* (c) runnable threads, running one too */
+	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
+	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */
+	struct lwkt_thread gd_idlethread; /* (c) never on the run queue */
+
+	/* IPI queues (lwkt_ipiq.c). */
+	LWKT_CACHEALIGN
+	lwkt_cpumask_t	 gd_ipimask;	/* (a) sources with messages for us */
+	LWKT_CACHEALIGN
+	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
+	int		 gd_processing_ipiq; /* (c) depth of draining */
+	int		 gd_ipiq_drain;	/* (c) rings we wait on right now */
+
+	/* Sleep queues (kern_synch.c). */
+	struct tslpque	*gd_tslpque;	/* (c) hash; ident slots read by others */
+
+	/* Timers and clocks (kern_systimer.c, kern_clock.c). */
+	struct systimer_tree gd_systimerq; /* (c) */
+	struct lwkt_systimer *gd_systimer_inprog; /* (c) being called */
+	uint64_t	 gd_systimer_seq; /* (c) */
+	int64_t		 gd_timer_armed; /* (c) deadline given to the host */
+	struct lwkt_systimer gd_hardclock; /* (c) runs while a tick is needed */
+
+	/* Above kern, storage only. */
+	void		*gd_vmglue;	/* (c) vm/: stack and thread cache */
+	void		*gd_io;		/* (c) io/: descriptors' waiters */
+
+	struct ktr_ring	*gd_ktr;	/* (c) trace ring; tools read it */
+	uint64_t	*gd_cnt;	/* (c) this CPU's counters */
+	uint64_t	 gd_nextid;	/* (c) thread ids given out here */
+};
+
+/* The calling CPU.  CPU context only; reload after anything that may migrate. */
+static inline struct globaldata *
+mygd(void)
+{
+	return (struct globaldata *)(void *)mycpu_m();
+}
+
+#define mycpuid		(mycpu_m()->mc_cpuid)
+#define curthread	mycurthread()
+
+/* All CPUs: set at boot before the others start, then constant. */
+extern struct globaldata *lwkt__gd[LWKT_MAXCPU];
+extern int lwkt__ncpus;
+
+static inline struct globaldata *
+gd_find(int cpu)
+{
+	return lwkt__gd[cpu];
+}
+
+#endif

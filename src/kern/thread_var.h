@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * struct lwkt_thread, and the rule who may write each field.
+ *
+ * THEORY
+ * 256 bytes, four cache lines by use: a switch touches the first alone.  The
+ * structures lie in the shared arena, are type-stable (never unmapped before
+ * shutdown) and are read by tools from outside.  What only the thread itself
+ * and its CPU need (struct thread_cold: message port, checkers' state) lies at
+ * the top of its stack, in the page that is touched anyway.
+ *
+ * LEGEND  (i) fixed from creation to exit   (s) the thread itself
+ *         (c) owning CPU in a critical section   (a) any CPU, atomically
+ *
+ * INVARIANTS
+ * T1 td_flags and the queue links change only on td_gd's CPU in a critical
+ *    section; other CPUs send a message there.
+ * T2 A thread on a run queue has TDF_RUNQ; the running thread stays on it
+ *    unless it descheduled itself.
+ * T3 TDF_RUNNING is cleared by the successor, on the successor's stack: a
+ *    thread without it is not executing anywhere and its td_sp is valid.
+ * T4 td_refs > 0 keeps the structure and the stack; the last release frees.
+ *
+ * Source: DragonFly sys/thread.h (td_flags/td_mpflags split by writer).
+ */
+#ifndef LWKT_KERN_THREAD_VAR_H
+#define LWKT_KERN_THREAD_VAR_H
+
+#include <bsd/sys/queue.h>
+#include <lwkt/msgport.h>
+#include <lwkt/thread.h>
+
+#include "base/compiler.h"
+#include "base/kassert.h"
+#include "machine/fiber.h"
+
+struct globaldata;
+struct lwkt_systimer;
+
+/* td_flags: owning CPU. */
+#define TDF_RUNNING		0x0001u	/* executing, or being switched out */
+#define TDF_RUNQ		0x0002u	/* on its CPU's run queue */
+#define TDF_TSLEEPQ		0x0004u	/* on a sleep queue */
+#define TDF_TSLEEP_DESCHEDULED	0x0008u	/* and really asleep in tsleep */
+#define TDF_BLOCKED		0x0010u	/* asleep in lwkt_sleep */
+#define TDF_SINTR		0x0020u	/* its sleep may be interrupted */
+#define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
+#define TDF_MIGRATING		0x0080u	/* between CPUs: nobody may schedule it */
+#define TDF_EXITING		0x0100u	/* on its last switch */
+#define TDF_JOINABLE		0x0200u	/* (i) */
+#define TDF_ARENA		0x0400u	/* (i) storage is ours to free */
+#define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
+#define TDF_STARTED		0x1000u	/* has been scheduled once */
+#define TDF_FREE		0x8000u	/* in a cache: no thread at all */
+
+/* td_mpflags: any CPU, atomically. */
+#define TDF_MP_INTR		0x0001u	/* lwkt_interrupt is pending */
+
+/* td_join: NULL, the joining thread, or this. */
+#define TD_JOIN_EXITED		((uintptr_t)1)
+
+/* At the top of the thread's stack; its own page is touched anyway. */
+struct thread_cold {
+	struct lwkt_port tc_port;	/* the thread's message port */
+	struct fiber	 tc_fiber;	/* checkers' state */
+};
+
+struct lwkt_thread {
+	/* Line 1: what a switch touches. */
+	void		*td_sp;		/* (c) while not running */
+	lwkt_thread_t	 td_rqnext;	/* (c) ring of equals */
+	lwkt_thread_t	 td_rqprev;	/* (c) */
+	struct globaldata *td_gd;	/* (c) owner; changes in migration only */
+	uint32_t	 td_flags;	/* (c) TDF_* */
+	int		 td_critcount;	/* (s) */
+	int		 td_errno;	/* (c) while not running */
+	uint8_t		 td_pri;	/* (c) LWKT_PRI_* */
+	uint8_t		 td_nest_count;	/* (s) splz depth on this thread */
+	uint16_t	 td_slot;	/* (i) size class of the stack */
+	int		 td_upri;	/* (c) order among equals, higher first */
+	uint32_t	 td_pad0;
+	struct thread_cold *td_cold;	/* (i) top of stack */
+
+	/* Line 2: sleeping and ending. */
+	TAILQ_ENTRY(lwkt_thread) td_sleepq; /* (c) */
+	const volatile void *td_wchan;	/* (c) what it sleeps on */
+	const char	*td_wmesg;	/* (c) why */
+	uint32_t	 td_wdomain;	/* (c) */
+	uint32_t	 td_mpflags;	/* (a) TDF_MP_* */
+	uintptr_t	 td_join;	/* (a) see TD_JOIN_EXITED */
+	uint32_t	 td_refs;	/* (a) */
+	int		 td_wakefromcpu; /* (c) who woke it */
+
+	/* Line 3: made once. */
+	void		(*td_fn)(void *); /* (i) */
+	void		*td_arg;	/* (i) */
+	void		*td_stack;	/* (i) lowest usable address */
+	size_t		 td_stksize;	/* (i) bytes from there */
+	uint64_t	 td_id;		/* (i) for people and traces */
+	struct globaldata *td_migrate_gd; /* (c) where a migration goes */
+	lwkt_thread_t	 td_freenext;	/* cache link */
+	int64_t		 td_start_ns;	/* (i) when it was created */
+
+	/* Line 4: seen by tools. */
+	char		 td_name[LWKT_NAMELEN]; /* (s) */
+	uint64_t	 td_switches;	/* (c) times it was switched in */
+	uint64_t	 td_uticks;	/* (c) ns charged by the clocks */
+	uint64_t	 td_sticks;	/* (c) */
+	uint64_t	 td_iticks;	/* (c) */
+	uint64_t	 td_pad1;
+} LWKT_CACHEALIGN;
+
+CTASSERT(sizeof(struct lwkt_thread) == 256, "four cache lines");
+CTASSERT(sizeof(struct lwkt_thread) <= sizeof(struct lwkt_thread_storage),
+    "storage for callers");
+
+#endif

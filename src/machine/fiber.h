@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the checkers must be told at a stack switch, in one place.
+ *
+ * THEORY
+ * ASan keeps a fake stack per real one: start before, finish after a switch;
+ * a thread that never returns passes NULL so that its fake stack is freed.
+ * TSan keeps a shadow state per fiber and must change it right before the
+ * switch, from code it does not instrument.  valgrind wants to know stacks.
+ * All of it compiles to nothing in a plain build (the valgrind request is a
+ * few no-op instructions at stack creation only).
+ *
+ * Source: QEMU's util/coroutine-ucontext.c wraps the same three calls.
+ */
+#ifndef LWKT_MACHINE_FIBER_H
+#define LWKT_MACHINE_FIBER_H
+
+#include <stddef.h>
+
+#include "base/compiler.h"
+
+struct fiber {
+	void		*f_asan_fake;	/* fake stack while switched out */
+	const void	*f_stack;	/* lowest address; of the boot stack: learnt */
+	size_t		 f_size;
+	void		*f_tsan;	/* TSan's state */
+	unsigned	 f_valgrind;	/* stack id */
+};
+
+#if LWKT_ASAN || LWKT_TSAN
+void	fiber_init(struct fiber *f, const void *stack, size_t size);
+void	fiber_init_host(struct fiber *f);	/* the host thread's own stack */
+void	fiber_fini(struct fiber *f);
+void	fiber_switch_begin(struct fiber *from, struct fiber *to, int dying);
+void	fiber_switch_end(struct fiber *self, struct fiber *prev);
+#else
+void	fiber_init(struct fiber *f, const void *stack, size_t size);
+void	fiber_fini(struct fiber *f);
+static inline void
+fiber_init_host(struct fiber *f)
+{
+	(void)f;
+}
+
+static inline void
+fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
+{
+	(void)from, (void)to, (void)dying;
+}
+
+static inline void
+fiber_switch_end(struct fiber *self, struct fiber *prev)
+{
+	(void)self, (void)prev;
+}
+#endif
+
+#endif

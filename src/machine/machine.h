@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * THE contract between the kernel and its host.
+ *
+ * THEORY
+ * A CPU is a struct mcpu that some host thread carries.  The kernel above is
+ * the same on both hosts; linux/ runs each CPU on its own pinned pthread,
+ * sim/ runs all of them on one host thread and decides at each choice point
+ * (base/choice.h) who goes on.  The host knows nothing of threads: it starts
+ * CPUs, switches stacks when told, waits when a CPU has nothing to do, and
+ * calls upward only through the table given to machine_boot().
+ *
+ * WHO RUNS WHERE
+ * "CPU" below means: called on the host thread that carries the CPU.  "any"
+ * means any host thread, foreign pthreads included.  A signal handler of the
+ * host does nothing but set bits in mc_reqflags of its own CPU.
+ *
+ * ORDER
+ * mc_reqflags is the one word other CPUs write.  A CPU about to wait sets
+ * RQF_SLEEPING in it with a read-modify-write and waits only if the old value
+ * had no RQF_WAKE bit; a sender sets its bit with a read-modify-write and
+ * rings the doorbell if the old value had RQF_SLEEPING.  Both are full fences
+ * on the same word, so one of the two always sees the other.
+ *
+ * Source: the contract of rump kernels' rumpuser(3); DragonFly's vkernel.
+ */
+#ifndef LWKT_MACHINE_MACHINE_H
+#define LWKT_MACHINE_MACHINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+struct lwkt_thread;
+struct machine_host;		/* private to linux/ or sim/ */
+
+/* Bits of mc_reqflags (values of DragonFly's gd_reqflags where it has them). */
+#define RQF_IPIQ	0x0001u	/* messages from other CPUs */
+#define RQF_INTPEND	0x0002u	/* host completions or interrupts to reap */
+#define RQF_TIMER	0x0080u	/* the armed deadline passed */
+#define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
+#define RQF_SHUTDOWN	0x2000u	/* leave the idle loop */
+#define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_TIMER)
+#define RQF_WAKE	(RQF_SPLZ | RQF_SHUTDOWN)
+
+/*
+ * The host-visible head of struct globaldata.  (i) fixed after boot,
+ * (c) the CPU's own code, (a) anybody, atomically.
+ */
+struct mcpu {
+	struct mcpu	*mc_self;	/* (i) what %gs:0 reads */
+	struct lwkt_thread *mc_curthread; /* (c) what %gs:8 reads */
+	uint32_t	 mc_reqflags;	/* (a) RQF_* */
+	int		 mc_cpuid;	/* (i) */
+	struct machine_host *mc_host;	/* (i) the host's private part */
+	int		*mc_errnop;	/* (i) errno of the carrying host thread */
+};
+
+#define MCPU_SELF	0		/* offsets that assembly relies on */
+#define MCPU_CURTHREAD	8
+
+/*
+ * What the host calls.  mu_idle_exit and friends run on the CPU, critical
+ * section state unknown unless said.
+ */
+struct machine_upcalls {
+	/* First code on each CPU; returns when the CPU shall stop. */
+	void	(*mu_cpu_main)(struct mcpu *mc);
+	/*
+	 * A memory fault at addr on this CPU, from the signal handler on the
+	 * alternate stack: print what is known (async-signal-safe).  sp is
+	 * the stack pointer at the fault.  Returning ends the process by the
+	 * signal's default action.
+	 */
+	void	(*mu_fault)(struct mcpu *mc, uintptr_t addr, uintptr_t sp,
+		    void *ucontext);
+	/* sim: every CPU waits and no timer is armed: nothing can happen. */
+	void	(*mu_deadlock)(void);
+};
+
+struct machine_config {
+	int		 mcf_ncpus;	/* 0: the host's choice */
+	uint64_t	 mcf_seed;	/* sim only; 0: LWKT_SEED, else 1 */
+};
+
+/*
+ * Boot and shutdown.  machine_boot measures the clocks and decides the number
+ * of CPUs (*ncpus).  machine_run carries the n CPUs of mc[] (CPU 0 on the
+ * caller) until each has returned from mu_cpu_main.  Errors: EAGAIN, ENOMEM,
+ * EINVAL.  Context: any, one at a time.
+ */
+int	machine_boot(const struct machine_config *cfg,
+	    const struct machine_upcalls *up, int *ncpus);
+int	machine_run(struct mcpu *const mc[], int n);
+void	machine_shutdown(void);
+/* One line for the boot message: host, cpus, guards, io.  After machine_boot. */
+const char *machine_describe(void);
+
+/*
+ * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
+ * works anywhere: NULL on a host thread that carries no CPU.
+ */
+#ifdef LWKT_HOST_SIM
+extern struct mcpu *lwkt__sim_mcpu;
+
+static inline struct mcpu *
+mycpu_m(void)
+{
+	return *(struct mcpu *volatile *)&lwkt__sim_mcpu;
+}
+
+static inline struct lwkt_thread *
+mycurthread(void)
+{
+	return *(struct lwkt_thread *volatile *)&mycpu_m()->mc_curthread;
+}
+#elif defined(__x86_64__)
+/*
+ * Volatile, so that no compiler keeps it across a switch; an asm rather than
+ * a __seg_gs pointer, which gcc 12 folds away as a null dereference.
+ */
+static inline struct mcpu *
+mycpu_m(void)
+{
+	struct mcpu *mc;
+
+	__asm__ __volatile__("movq %%gs:%c1,%0" : "=r" (mc) : "i" (MCPU_SELF));
+	return mc;
+}
+
+static inline struct lwkt_thread *
+mycurthread(void)
+{
+	struct lwkt_thread *td;
+
+	__asm__ __volatile__("movq %%gs:%c1,%0" : "=r" (td) :
+	    "i" (MCPU_CURTHREAD));
+	return td;
+}
+#else
+extern __thread struct mcpu *lwkt__tls_mcpu;
+struct mcpu *lwkt__tls_mycpu(void);	/* out of line: never cached */
+
+static inline struct mcpu *
+mycpu_m(void)
+{
+	return lwkt__tls_mycpu();
+}
+
+static inline struct lwkt_thread *
+mycurthread(void)
+{
+	return mycpu_m()->mc_curthread;
+}
+#endif
+struct mcpu *machine_oncpu(void);
+
+/*
+ * Stack switch (x86_64/switch.S): saves the callee-saved registers and the
+ * floating point control words on the current stack, its pointer in *save,
+ * continues on sp and returns there its argument `from`.  A new stack is made
+ * by machine_stack_init: its first switch-in calls entry(from), which never
+ * returns.  CPU, in a critical section.
+ */
+void	*lwkt__machine_switch(void **save, void *sp, void *from);
+void	*machine_stack_init(void *stack, size_t size,
+	    void (*entry)(void *from));
+
+/*
+ * Time.  Monotonic ns; virtual on sim.  machine_timer_arm asks for RQF_TIMER
+ * on the calling CPU at (or soon after) an absolute time, while it runs or
+ * waits; one deadline a CPU, an earlier one replaces it, INT64_MAX disarms
+ * lazily.  Spurious RQF_TIMER is legal.
+ */
+int64_t	machine_time_ns(void);
+void	machine_timer_arm(int64_t deadline_ns);
+
+/*
+ * Wait.  machine_idle returns when mc_reqflags has an RQF_WAKE bit, when the
+ * armed deadline has passed, when a host completion arrived, or for no
+ * reason.  CPU, critical section held, called by the idle thread alone.
+ * machine_doorbell ends the wait of a CPU: called after the caller's
+ * read-modify-write of mc_reqflags saw RQF_SLEEPING.  Any.
+ * machine_pause is one turn of a wait loop for another CPU; `turn` counts the
+ * turns so far (pause first, give the core away later).  Any.
+ */
+void	machine_idle(struct mcpu *mc);
+void	machine_doorbell(struct mcpu *mc);
+void	machine_pause(unsigned turn);
+
+/*
+ * Block the calling foreign pthread until *word != val, or woken; wake those
+ * that wait on word.  For ports used from outside.  On sim there are no
+ * foreign threads: panics.
+ */
+void	machine_foreign_wait(uint32_t *word, uint32_t val);
+void	machine_foreign_wake(uint32_t *word);
+
+/*
+ * Memory.  Reserve: zeroed on first touch, not counted until then, no huge
+ * pages; NULL when refused.  Release: gives all back.  Decommit: contents
+ * zero again, guards stay.  Guard: touching [p, p+size) faults.  All page
+ * aligned.  machine_arena: shared memory that tools can open (D14).
+ */
+enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
+void	*machine_mem_reserve(size_t size);
+void	*machine_arena_reserve(size_t size);
+void	machine_mem_release(void *p, size_t size);
+void	machine_mem_decommit(void *p, size_t size);
+enum machine_guard machine_mem_guard(void *p, size_t size);
+size_t	machine_page_size(void);
+
+/* Fault injection and other decisions by name: 1 means "fail now" (sim, or
+ * LWKT_FAIL=name:nth on linux). */
+int	machine_fail(const char *point);
+
+/* Return addresses: of the caller (sp NULL), of a parked thread (its saved
+ * sp), or of a fault (ucontext).  Async-signal-safe.  The count. */
+int	machine_backtrace(void **pcs, int max, void *sp, void *ucontext);
+/* Print them on stderr, with symbols where cheap.  Async-signal-safe. */
+void	machine_backtrace_print(void *const *pcs, int n);
+
+/*
+ * Trace of the simulation: the kernel reports each recorded event; sim folds
+ * it into the hash that names a schedule and keeps the last ones for the
+ * failure report.  linux: nothing.
+ */
+void	machine_trace(const char *name, const char *fmt, uint64_t a,
+	    uint64_t b);
+uint64_t machine_trace_hash(void);
+
+#endif
