@@ -11,10 +11,14 @@ LWKT_BEGIN_DECLS
 
 /* Zero means the default, so `struct lwkt_config c = {0};` is a good start. */
 struct lwkt_config {
-	int		lc_ncpus;	/* 0: LWKT_NCPU, else affinity and cgroup quota */
-	size_t		lc_stksize;	/* default stack, bytes; 0: 64 KiB */
-	uint64_t	lc_seed;	/* simulated host: the schedule; 0: LWKT_SEED, else 1 */
-	const char     *lc_name;	/* shown by tools; NULL: the program's name */
+	/* 0: LWKT_NCPU, else affinity and cgroup quota */
+	int		lc_ncpus;
+	/* default stack, bytes; 0: 64 KiB */
+	size_t		lc_stksize;
+	/* simulated host: the schedule; 0: LWKT_SEED, else 1 */
+	uint64_t	lc_seed;
+	/* shown by tools; NULL: the program's name */
+	const char     *lc_name;
 };
 
 /*

@@ -19,7 +19,8 @@
 LWKT_BEGIN_DECLS
 
 LWKT_API int	 lwkt_accept(int fd, struct sockaddr *sa, socklen_t *salen);
-LWKT_API int	 lwkt_connect(int fd, const struct sockaddr *sa, socklen_t salen);
+LWKT_API int	 lwkt_connect(int fd, const struct sockaddr *sa,
+    socklen_t salen);
 LWKT_API ssize_t lwkt_recv(int fd, void *buf, size_t len, int flags);
 LWKT_API ssize_t lwkt_send(int fd, const void *buf, size_t len, int flags);
 LWKT_API ssize_t lwkt_read(int fd, void *buf, size_t len);
@@ -27,7 +28,8 @@ LWKT_API ssize_t lwkt_write(int fd, const void *buf, size_t len);
 LWKT_API ssize_t lwkt_pread(int fd, void *buf, size_t len, off_t off);
 LWKT_API ssize_t lwkt_pwrite(int fd, const void *buf, size_t len, off_t off);
 LWKT_API int	 lwkt_open(const char *path, int oflags, mode_t mode);
-LWKT_API int	 lwkt_openat(int dfd, const char *path, int oflags, mode_t mode);
+LWKT_API int	 lwkt_openat(int dfd, const char *path, int oflags,
+    mode_t mode);
 LWKT_API int	 lwkt_close(int fd);
 LWKT_API int	 lwkt_fsync(int fd);
 /* Wait for POLL* events on one descriptor; the events that came. */

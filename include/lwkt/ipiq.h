@@ -26,7 +26,10 @@ LWKT_API unsigned lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg);
 LWKT_API unsigned lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1,
     int arg2);
 
-/* Queue without waking: served at the target's next message, tick or idle loop. */
+/*
+ * Queue without waking: served at the target's next message, tick or idle
+ * loop.
+ */
 LWKT_API unsigned lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn,
     void *arg1, int arg2);
 
@@ -42,7 +45,10 @@ LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
 /* Spin, serving own messages, until message seq to cpu has been executed. */
 LWKT_API void lwkt_wait_ipiq(int cpu, unsigned seq);
 
-/* Sleep until every CPU has executed all messages the caller's CPU sent before. */
+/*
+ * Sleep until every CPU has executed all messages the caller's CPU sent
+ * before.
+ */
 LWKT_API void lwkt_synchronize_ipiqs(const char *wmesg);
 
 LWKT_END_DECLS

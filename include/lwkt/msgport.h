@@ -70,7 +70,7 @@ struct lwkt_port {
 	lwkt_thread_t	  mp_td;	/* owner (thread ports) */
 	uint32_t	  mp_flags;
 	uint32_t	  mp_lock;	/* spin ports */
-	void		 *mp_data;	/* for the owner of a made-to-measure port */
+	void		 *mp_data;	/* for the owner of a special port */
 };
 
 /* Ports.  A port must be empty and unwaited when its memory goes away. */
@@ -107,7 +107,10 @@ LWKT_API int lwkt_waitmsg(lwkt_msg_t msg, int flags);
 LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);	/* 1: done */
 /* Ask the receiver to end an abortable message early; its reply still comes. */
 LWKT_API void lwkt_abortmsg(lwkt_msg_t msg);
-/* Owner of the target port: take a queued, dropable message off. 0 or ENOENT. */
+/*
+ * Owner of the target port: take a queued, dropable message off.
+ * 0 or ENOENT.
+ */
 LWKT_API int lwkt_dropmsg(lwkt_msg_t msg);
 
 LWKT_END_DECLS

@@ -9,7 +9,10 @@
 
 LWKT_BEGIN_DECLS
 
-/* Report who, where and why on stderr, with a backtrace, and abort().  Any context. */
+/*
+ * Report who, where and why on stderr, with a backtrace, and abort().
+ * Any context.
+ */
 LWKT_API void lwkt_panic(const char *fmt, ...)
     __attribute__((noreturn)) LWKT_PRINTFLIKE(1, 2);
 

@@ -14,9 +14,12 @@
 
 LWKT_BEGIN_DECLS
 
-#define LWKT_PCATCH		0x00000100	/* lwkt_interrupt() ends the sleep: EINTR */
-#define LWKT_PINTERLOCKED	0x00000400	/* lwkt_tsleep_interlock was called */
-#define LWKT_PDOMAIN_MASK	0xffff0000	/* sleep and wakeup match in one domain */
+/* lwkt_interrupt() ends the sleep: EINTR */
+#define LWKT_PCATCH		0x00000100
+/* lwkt_tsleep_interlock was called */
+#define LWKT_PINTERLOCKED	0x00000400
+/* sleep and wakeup match in one domain */
+#define LWKT_PDOMAIN_MASK	0xffff0000
 #define LWKT_PDOMAIN_UMTX	0x00010000
 #define LWKT_PDOMAIN_XLOCK	0x00020000
 
@@ -29,7 +32,10 @@ LWKT_BEGIN_DECLS
 LWKT_API int lwkt_tsleep(const volatile void *ident, int flags,
     const char *wmesg, int64_t timeout_ns);
 
-/* Queue the caller on ident without sleeping yet; tsleep or remove must follow. */
+/*
+ * Queue the caller on ident without sleeping yet; tsleep or remove must
+ * follow.
+ */
 LWKT_API void lwkt_tsleep_interlock(const volatile void *ident, int flags);
 LWKT_API void lwkt_tsleep_remove(void);
 

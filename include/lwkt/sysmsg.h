@@ -40,7 +40,7 @@ struct lwkt_sysmsg {
 	int		 sm_flags;	/* MSG_*, O_*, POLL*, wait options */
 	int		 sm_mode;
 	int64_t		 sm_timeout_ns;	/* LWKT_FOREVER unless set */
-	int64_t		 sm_result;	/* >= 0 or -errno, valid after the reply */
+	int64_t		 sm_result;	/* >= 0 or -errno, once replied */
 	/* The library's own from lwkt_sendsys to the reply. */
 	struct lwkt_systimer sm_timer;
 	_Alignas(16) unsigned char sm_host[96];

@@ -31,8 +31,11 @@ struct lwkt_systimer {
 };
 
 #define LWKT_ST_ONQUEUE	0x0001
-#define LWKT_ST_BURST	0x0002	/* periodic: one call for each missed period,
-				   else missed periods are skipped, phase kept */
+/*
+ * Periodic: one call for each missed period, else missed periods are skipped,
+ * phase kept.
+ */
+#define LWKT_ST_BURST	0x0002
 
 /* Start a timer on the calling CPU.  Context: any lwkt context. */
 LWKT_API void lwkt_systimer_init_oneshot(struct lwkt_systimer *st,

@@ -54,7 +54,10 @@ LWKT_API int lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
     lwkt_thread_t tmpl, int flags, int cpu, const char *fmt, ...)
     LWKT_PRINTFLIKE(7, 8);
 
-/* A thread with a stack of at least stksize bytes (0: the default). NULL: no memory. */
+/*
+ * A thread with a stack of at least stksize bytes (0: the default).
+ * NULL: no memory.
+ */
 LWKT_API lwkt_thread_t lwkt_alloc_thread(size_t stksize, int cpu, int flags);
 
 /* Storage for a thread that the caller owns, for lwkt_init_thread. */
@@ -111,13 +114,21 @@ LWKT_API void lwkt_deschedule_self(void);
 /* Let the best runnable thread run: the caller again, if it is the best. */
 LWKT_API void lwkt_switch(void);
 
-/* Serve what is pending, then go behind all runnable threads of equal priority. */
+/*
+ * Serve what is pending, then go behind all runnable threads of equal
+ * priority.
+ */
 LWKT_API void lwkt_yield(void);
 
-/* Serve what is pending, and switch only if a better thread waits or a tick asked. */
+/*
+ * Serve what is pending, and switch only if a better thread waits or a tick
+ * asked.
+ */
 LWKT_API void lwkt_yield_quick(void);
 
-/* The same for long work on a user's behalf: also honours the user scheduler. */
+/*
+ * The same for long work on a user's behalf: also honours the user scheduler.
+ */
 LWKT_API void lwkt_user_yield(void);
 
 /*
@@ -128,7 +139,10 @@ LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
 LWKT_API void lwkt_setpri_self(int pri);
 LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
 
-/* Move the calling thread to another CPU; returns there. EINVAL: no such CPU. */
+/*
+ * Move the calling thread to another CPU; returns there.
+ * EINVAL: no such CPU.
+ */
 LWKT_API int lwkt_migratecpu(int cpu);
 
 /*

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A thin door to meson and ninja; `make help` lists what it can do.
+
+BUILD	?= build
+PREFIX	?= /usr/local
+WERROR	?= true
+ARGS	?=
+JOBS	?=
+
+# CC given by the caller reaches meson when BUILD is first configured.
+ifneq ($(origin CC),default)
+export CC
+endif
+
+ninja	= ninja -C $(BUILD) $(if $(JOBS),-j$(JOBS))
+suites	= meson test -C $(BUILD) --no-rebuild --print-errorlogs \
+	    $(if $(JOBS),--num-processes $(JOBS))
+setup	= @tools/dev/setup.sh
+port	= 6379
+
+.NOTPARALLEL:
+.PHONY: all build quick check test full bench install run asan tsan ubsan \
+	clang clean distclean help lint
+
+all:
+	$(setup) build
+	@$(MAKE) --no-print-directory build
+
+build: $(BUILD)/build.ninja
+	@$(ninja)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) -Dwerror=$(WERROR) $(SETUP)
+
+lint: build
+
+quick: build
+	@$(suites) --suite quick
+
+check:
+	$(setup) test
+	@$(MAKE) --no-print-directory lint
+	@$(suites) --quiet --suite quick
+
+test:
+	$(setup) test
+	@$(MAKE) --no-print-directory lint
+	@$(suites) --suite quick --suite test; status=$$?; \
+	    tools/dev/tally.py $(BUILD) && exit $$status
+
+full:
+	$(setup) full
+	@$(MAKE) --no-print-directory lint
+	@$(suites); status=$$?; tools/dev/tally.py $(BUILD) && exit $$status
+
+bench:
+	$(setup) bench
+	@$(MAKE) --no-print-directory build
+	@$(ninja) bench-programs
+	@LWKT_BUILD=$(BUILD) bench/run $(ARGS)
+
+run:
+	$(setup) run
+	@test -f $(BUILD)/build.ninja || \
+	    $(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@$(ninja) apps/kv/lwkt-kv
+	@exec $(BUILD)/apps/kv/lwkt-kv --port-auto $(port) $(ARGS)
+
+install:
+	$(setup) build
+	@test -f $(BUILD)/build.ninja || \
+	    $(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@meson configure $(BUILD) --prefix=$(PREFIX)
+	@$(ninja)
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild
+
+asan:
+	@$(MAKE) --no-print-directory quick BUILD=build-asan \
+	    SETUP='-Db_lundef=false -Db_sanitize=address'
+
+tsan:
+	@$(MAKE) --no-print-directory quick BUILD=build-tsan \
+	    SETUP='-Db_lundef=false -Db_sanitize=thread'
+
+ubsan:
+	@$(MAKE) --no-print-directory quick BUILD=build-ubsan \
+	    SETUP='-Db_lundef=false -Db_sanitize=undefined'
+
+clang:
+	$(setup) full
+	@$(MAKE) --no-print-directory quick BUILD=build-clang CC=clang
+
+clean:
+	@test ! -f $(BUILD)/build.ninja || $(ninja) -t clean
+
+distclean:
+	rm -rf $(BUILD) build-asan build-tsan build-ubsan build-clang
+
+help:
+	@echo 'make              build into build/'
+	@echo 'make run          start the key-value store on port 6379 (or the next free one)'
+	@echo 'make test         build and run all tests of everyday size'
+	@echo 'make check        the quick tests and the checks of the source, < 60 s'
+	@echo 'make full         every test, long ones included'
+	@echo "make bench        measure; ARGS='--only NAME'"
+	@echo 'make install      DESTDIR= PREFIX=/usr/local'
+	@echo 'make asan         quick tests under a sanitizer; also tsan, ubsan'
+	@echo 'make clang        quick tests, built with clang'
+	@echo 'make clean        remove what was built; distclean: all build directories'
+	@echo
+	@echo 'Variables: BUILD=build CC= JOBS= WERROR=true'
+	@echo '(CC and WERROR count when BUILD is first configured)'

@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# setup.sh [build|run|test|full|bench]...: see that the Debian packages for
+# these purposes are installed, and install the missing ones: as root, or
+# through sudo if that asks no password.  Otherwise print the one command to
+# type and exit 1.  When nothing is missing it only asks dpkg once.
+set -eu
+
+build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
+libbsd-dev systemtap-sdt-dev"
+run=$build
+test="$build python3 scdoc mandoc redis-tools libhiredis-dev"
+full="$test redis-server clang"
+bench="$build python3 redis-tools redis-server golang-go g++
+libboost-fiber-dev libboost-context-dev libst-dev libpth-dev"
+
+want=
+for purpose in "${@:-build}"; do
+	case $purpose in
+	build) want="$want $build" ;;
+	run) want="$want $run" ;;
+	test) want="$want $test" ;;
+	full) want="$want $full" ;;
+	bench) want="$want $bench" ;;
+	*)
+		echo "usage: setup.sh [build|run|test|full|bench]..." >&2
+		exit 2
+		;;
+	esac
+done
+
+if ! command -v dpkg-query >/dev/null; then
+	# Not Debian: say what is needed only if the build cannot even start.
+	for tool in meson ninja pkg-config; do
+		command -v "$tool" >/dev/null && continue
+		echo "setup: please install what these Debian packages hold:" \
+		    $want >&2
+		exit 1
+	done
+	exit 0
+fi
+
+have=" $(dpkg-query -W -f '${db:Status-Status}:${Package}\n' $want \
+    2>/dev/null | sed -n 's/^installed://p' | tr '\n' ' ')"
+missing=
+for package in $want; do
+	case "$have $missing " in
+	*" $package "*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+install="apt-get install -y --no-install-recommends$missing"
+if [ "$(id -u)" = 0 ]; then
+	as_root=
+elif sudo -n true 2>/dev/null; then
+	as_root=sudo
+else
+	echo "setup: packages are missing; please type" >&2
+	echo "	sudo apt-get update && sudo $install" >&2
+	exit 1
+fi
+
+apt() {
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q \
+	    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# The servers that the tests use are started by the tests, so packages may
+# not start theirs.  An existing policy of the machine is left alone.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+	$as_root chmod 755 $policy
+	trap '$as_root rm -f $policy' EXIT
+fi
+
+echo "setup: installing$missing"
+log=$(mktemp)
+if ! { apt -s install $missing && apt ${install#apt-get }; } \
+    >"$log" 2>&1 </dev/null; then
+	# Old package lists, or none: fetch them and try again.
+	if ! { apt update && apt ${install#apt-get }; } \
+	    >"$log" 2>&1 </dev/null; then
+		tail -n 20 "$log" >&2
+		echo "setup: could not install; the whole log: $log" >&2
+		exit 1
+	fi
+fi
+rm -f "$log"
