@@ -18,8 +18,8 @@ typedef void (*lwkt_systimer_fn_t)(struct lwkt_systimer *st, void *arg);
 
 struct lwkt_systimer {
 	struct {
-		struct lwkt_systimer *left, *right, *parent;
-		int		 color;
+		struct lwkt_systimer *rbe_left, *rbe_right, *rbe_parent;
+		int		 rbe_color;
 	}			 st_link;	/* the CPU's tree, by time */
 	int64_t			 st_time;	/* absolute, ns */
 	int64_t			 st_period;	/* ns; 0: one-shot */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of kern/ need of each other.
+ *
+ * Default context of a function here: the owning CPU, in a critical section,
+ * never blocking.  A suffix says otherwise: _remote is the half that runs on
+ * the other CPU as an IPI callback.
+ */
+#ifndef LWKT_KERN_KERN_VAR_H
+#define LWKT_KERN_KERN_VAR_H
+
+#include "base/kassert.h"
+#include "kern/crit.h"
+#include "kern/globaldata.h"
+#include "kern/ktr_rec.h"
+
+/* lwkt_sched.c: the run queue. */
+void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);
+void	sched_dequeue(struct globaldata *gd, lwkt_thread_t td);
+void	sched_clock(struct globaldata *gd);	/* the tick */
+
+/*
+ * lwkt_switch.c.  switch_away: the current thread, already descheduled or
+ * not, gives the CPU to the best thread; returns when it runs again, on the
+ * CPU that owns it then.  Caller in a critical section (kept).
+ */
+void	switch_away(void);
+void	switch_entry(void *from) __lwkt_noreturn; /* first code of a thread */
+
+/* lwkt_thread.c. */
+void	thread_finish_exit(lwkt_thread_t td);	/* by the successor */
+void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
+	    int cpu);
+
+/* lwkt_ipiq.c. */
+int	ipiq_init(void);			/* boot: rings of all CPUs */
+size_t	ipiq_bytes(int ncpus);
+void	ipiq_place(void *mem, int ncpus);
+void	ipiq_process(struct globaldata *gd);
+
+/* kern_synch.c. */
+size_t	synch_bytes(int ncpus);			/* tables, boot storage */
+void	synch_place(void *mem, int ncpus);
+void	synch_leave_queue(lwkt_thread_t td);	/* off any sleep queue */
+
+/* kern_systimer.c and kern_clock.c. */
+void	systimer_init(struct globaldata *gd);
+void	systimer_intr(struct globaldata *gd);	/* RQF_TIMER */
+int64_t	systimer_next(struct globaldata *gd);	/* deadline or INT64_MAX */
+/* Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set. */
+void	systimer_add(struct lwkt_systimer *st, int64_t when_ns);
+void	systimer_remove(struct lwkt_systimer *st); /* if queued; this CPU */
+void	clock_need_tick(struct globaldata *gd);	/* two threads want the CPU */
+
+/* kern_stat.c. */
+int	stat_boot(void);			/* LWKT_TUNE, LWKT_TRACE */
+size_t	stat_bytes(void);			/* counters and rings, per CPU */
+void	stat_place(struct globaldata *gd, void *mem);
+void	stat_report(void);			/* LWKT_DEBUG=stats */
+
+/*
+ * What the layers above put in (kern/ never allocates and never looks up):
+ * set once before the CPUs start.
+ */
+struct kern_ops {
+	void	(*ko_thread_free)(lwkt_thread_t td);	/* last reference gone */
+	/* Reap host completions without waiting. */
+	void	(*ko_poll)(struct globaldata *gd);
+	/* addr lies in a stack guard? its thread, else NULL. Signal context. */
+	lwkt_thread_t (*ko_fault_thread)(uintptr_t addr);
+};
+extern struct kern_ops lwkt__kern_ops;
+
+#endif

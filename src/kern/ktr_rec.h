@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Recording a trace event: one test when its group is off.
+ */
+#ifndef LWKT_KERN_KTR_REC_H
+#define LWKT_KERN_KTR_REC_H
+
+#include "kern/globaldata.h"
+
+void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
+	    uint64_t a, uint64_t b);
+
+/* ktr(gd, sched_switch, a, b): ktr_sched_switch was a TRACEPOINT. */
+#define ktr(gd, var, a, b)						\
+	do {								\
+		if (unlikely(lwkt__ktr_mask & ktr_##var.ke_group))	\
+			ktr_record((gd), &ktr_##var, (uint64_t)(a),	\
+			    (uint64_t)(b));				\
+	} while (0)
+
+#endif
