@@ -34,6 +34,10 @@ $(BUILD)/build.ninja:
 	meson setup $(BUILD) -Dwerror=$(WERROR) $(SETUP)
 
 lint: build
+	@tools/dev/layers.py --self-test
+	@tools/dev/layers.py $(BUILD)
+	@tools/dev/limits.py --self-test
+	@tools/dev/limits.py
 
 quick: build
 	@$(suites) --suite quick

@@ -35,7 +35,7 @@ struct tslpque;
 RB_HEAD(systimer_tree, lwkt_systimer);
 
 /* Own-CPU wishes, plain because only this CPU sets and reads them. */
-#define AST_LWKT_RESCHED	0x1u	/* a better thread is on the run queue */
+#define AST_LWKT_RESCHED	0x1u	/* a better thread is runnable */
 #define AST_USER_RESCHED	0x2u	/* the user scheduler wants the CPU */
 
 struct globaldata {
@@ -48,7 +48,7 @@ struct globaldata {
 	uint32_t	 gd_ast;	/* (c) AST_* */
 	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
 	int		 gd_splz_nest;	/* (c) depth of splz on this CPU */
-	uint32_t	 gd_rqcount;	/* (c) runnable threads, running one too */
+	uint32_t	 gd_rqcount;	/* (c) runnable, running one too */
 	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
 	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */
 	struct lwkt_thread gd_idlethread; /* (c) never on the run queue */
@@ -62,7 +62,7 @@ struct globaldata {
 	int		 gd_ipiq_drain;	/* (c) rings we wait on right now */
 
 	/* Sleep queues (kern_synch.c). */
-	struct tslpque	*gd_tslpque;	/* (c) hash; ident slots read by others */
+	struct tslpque	*gd_tslpque;	/* (c) hash; idents read by others */
 
 	/* Timers and clocks (kern_systimer.c, kern_clock.c). */
 	struct systimer_tree gd_systimerq; /* (c) */
@@ -80,7 +80,9 @@ struct globaldata {
 	uint64_t	 gd_nextid;	/* (c) thread ids given out here */
 };
 
-/* The calling CPU.  CPU context only; reload after anything that may migrate. */
+/*
+ * The calling CPU.  CPU context only; reload after anything that may migrate.
+ */
 static inline struct globaldata *
 mygd(void)
 {

@@ -47,14 +47,16 @@ void	synch_leave_queue(lwkt_thread_t td);	/* off any sleep queue */
 void	systimer_init(struct globaldata *gd);
 void	systimer_intr(struct globaldata *gd);	/* RQF_TIMER */
 int64_t	systimer_next(struct globaldata *gd);	/* deadline or INT64_MAX */
-/* Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set. */
+/*
+ * Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set.
+ */
 void	systimer_add(struct lwkt_systimer *st, int64_t when_ns);
 void	systimer_remove(struct lwkt_systimer *st); /* if queued; this CPU */
 void	clock_need_tick(struct globaldata *gd);	/* two threads want the CPU */
 
 /* kern_stat.c. */
 int	stat_boot(void);			/* LWKT_TUNE, LWKT_TRACE */
-size_t	stat_bytes(void);			/* counters and rings, per CPU */
+size_t	stat_bytes(void);		/* counters and rings, per CPU */
 void	stat_place(struct globaldata *gd, void *mem);
 void	stat_report(void);			/* LWKT_DEBUG=stats */
 
@@ -63,7 +65,8 @@ void	stat_report(void);			/* LWKT_DEBUG=stats */
  * set once before the CPUs start.
  */
 struct kern_ops {
-	void	(*ko_thread_free)(lwkt_thread_t td);	/* last reference gone */
+	/* last reference gone */
+	void	(*ko_thread_free)(lwkt_thread_t td);
 	/* Reap host completions without waiting. */
 	void	(*ko_poll)(struct globaldata *gd);
 	/* addr lies in a stack guard? its thread, else NULL. Signal context. */

@@ -45,7 +45,7 @@ struct lwkt_systimer;
 #define TDF_BLOCKED		0x0010u	/* asleep in lwkt_sleep */
 #define TDF_SINTR		0x0020u	/* its sleep may be interrupted */
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
-#define TDF_MIGRATING		0x0080u	/* between CPUs: nobody may schedule it */
+#define TDF_MIGRATING		0x0080u	/* between CPUs: not to be scheduled */
 #define TDF_EXITING		0x0100u	/* on its last switch */
 #define TDF_JOINABLE		0x0200u	/* (i) */
 #define TDF_ARENA		0x0400u	/* (i) storage is ours to free */
@@ -70,14 +70,14 @@ struct lwkt_thread {
 	void		*td_sp;		/* (c) while not running */
 	lwkt_thread_t	 td_rqnext;	/* (c) ring of equals */
 	lwkt_thread_t	 td_rqprev;	/* (c) */
-	struct globaldata *td_gd;	/* (c) owner; changes in migration only */
+	struct globaldata *td_gd;	/* (c) owner; changed by migration */
 	uint32_t	 td_flags;	/* (c) TDF_* */
 	int		 td_critcount;	/* (s) */
 	int		 td_errno;	/* (c) while not running */
 	uint8_t		 td_pri;	/* (c) LWKT_PRI_* */
 	uint8_t		 td_nest_count;	/* (s) splz depth on this thread */
 	uint16_t	 td_slot;	/* (i) size class of the stack */
-	int		 td_upri;	/* (c) order among equals, higher first */
+	int		 td_upri;	/* (c) order among equals, high first */
 	uint32_t	 td_pad0;
 	struct thread_cold *td_cold;	/* (i) top of stack */
 

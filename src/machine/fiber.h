@@ -21,7 +21,7 @@
 
 struct fiber {
 	void		*f_asan_fake;	/* fake stack while switched out */
-	const void	*f_stack;	/* lowest address; of the boot stack: learnt */
+	const void	*f_stack;	/* lowest address; boot stack: learnt */
 	size_t		 f_size;
 	void		*f_tsan;	/* TSan's state */
 	unsigned	 f_valgrind;	/* stack id */
@@ -29,7 +29,8 @@ struct fiber {
 
 #if LWKT_ASAN || LWKT_TSAN
 void	fiber_init(struct fiber *f, const void *stack, size_t size);
-void	fiber_init_host(struct fiber *f);	/* the host thread's own stack */
+/* The host thread's own stack. */
+void	fiber_init_host(struct fiber *f);
 void	fiber_fini(struct fiber *f);
 void	fiber_switch_begin(struct fiber *from, struct fiber *to, int dying);
 void	fiber_switch_end(struct fiber *self, struct fiber *prev);

@@ -55,7 +55,7 @@ struct mcpu {
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
 	int		 mc_cpuid;	/* (i) */
 	struct machine_host *mc_host;	/* (i) the host's private part */
-	int		*mc_errnop;	/* (i) errno of the carrying host thread */
+	int		*mc_errnop;	/* (i) errno of the carrier */
 };
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
@@ -95,7 +95,9 @@ int	machine_boot(const struct machine_config *cfg,
 	    const struct machine_upcalls *up, int *ncpus);
 int	machine_run(struct mcpu *const mc[], int n);
 void	machine_shutdown(void);
-/* One line for the boot message: host, cpus, guards, io.  After machine_boot. */
+/*
+ * One line for the boot message: host, cpus, guards, io.  After machine_boot.
+ */
 const char *machine_describe(void);
 
 /*

@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""layers.py [BUILD]: check that the arrows between the layers point down.
+
+    base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat
+
+A layer, a folder of src/, knows only itself and the layers below it.  Checked
+are the include lines, the symbols of the objects in BUILD (nm), that programs
+see public headers only, that the host is reached through machine/machine.h,
+and that conditional compilation stays in base/ and machine/.
+
+layers.py --self-test breaks every rule once and expects to be told.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+RANK = {"base": 0, "machine": 1, "kern": 2, "vm": 3, "usched": 4, "ipc": 4,
+        "io": 4, "kse": 5, "stat": 6}
+ORDER = "base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat"
+
+# These see what a user of the library sees.
+OUTSIDE = ["lib", "bin", "apps", "examples", "bench", "tests/api", "tests/kv"]
+
+# kern/ never allocates and knows no host but the one behind machine.h.
+NOT_IN_KERN = re.compile(
+    r"(malloc|calloc|realloc|free|aligned_alloc|posix_memalign|strdup|"
+    r"v?asprintf|mmap|munmap|mprotect|madvise|syscall|pthread_\w+|sem_\w+|"
+    r"clock_\w+|nanosleep|sched_\w+|timer_\w+|sigaction|"
+    r"p?poll|epoll_\w+|io_uring_\w+|v?f?printf|fopen|fwrite|puts)$")
+
+# Symbols a layer declares and a higher one defines on purpose.
+UPCALLS = {
+    "lwkt__choice": "base/choice.h: where the simulated host takes over",
+}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
+CONDITIONAL = re.compile(r"^\s*#\s*(if|ifdef|ifndef|elif)\b(.*)")
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+
+
+def sources(folder):
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.rglob("*")
+                  if p.suffix in (".c", ".h", ".S") and p.is_file())
+
+
+def lines_of(path):
+    """The lines of a C file with the comments blanked out, numbered."""
+    text = COMMENT.sub(lambda m: "\n" * m[0].count("\n"),
+                       path.read_text(errors="replace"))
+    return list(enumerate(text.split("\n"), 1))
+
+
+def may_use(layer, other):
+    return layer == other or RANK[other] < RANK[layer]
+
+
+def layer_of(path, src):
+    return path.relative_to(src).parts[0]
+
+
+def wrong_include(path, src, quote, name):
+    """Why a file of the layer folders may not include name, or None."""
+    layer, parts = layer_of(path, src), Path(name).parts
+    if quote == "<":
+        return (f"<{name}> is a private header; write it in quotes"
+                if parts[0] in RANK and (src / name).exists() else None)
+    if parts[0] not in RANK or len(parts) < 2:
+        return f'"{name}" names no layer; write "layer/file.h"'
+    other = parts[0]
+    if not may_use(layer, other):
+        return f'{layer}/ may not include "{name}": {ORDER}'
+    if other == "machine" and len(parts) > 2:
+        own = path.relative_to(src).parts
+        if layer != "machine":
+            return f'"{name}" belongs to one machine; use "machine/machine.h"'
+        if {own[1], parts[1]} == {"linux", "sim"}:
+            return f'one host may not include the other: "{name}"'
+    return None
+
+
+def check_includes(root):
+    src, errors = root / "src", []
+    for path in sources(src):
+        if layer_of(path, src) not in RANK:
+            errors.append(f"{path.relative_to(root)}: stands in no layer")
+            continue
+        for number, line in lines_of(path):
+            found = INCLUDE.match(line)
+            why = found and wrong_include(path, src, found[1], found[2])
+            if why:
+                errors.append(f"{path.relative_to(root)}:{number}: {why}")
+    return errors
+
+
+def check_outside(root):
+    """Programs and public headers know nothing of src/."""
+    errors = []
+    for path in sources(root / "include"):
+        for number, line in lines_of(path):
+            found = INCLUDE.match(line)
+            if found and found[1] == '"':
+                errors.append(f'{path.relative_to(root)}:{number}: a public '
+                              f'header includes "{found[2]}"')
+    for path in (p for folder in OUTSIDE for p in sources(root / folder)):
+        for number, line in lines_of(path):
+            found = INCLUDE.match(line)
+            if not found or (path.parent / found[2]).is_file() and \
+                    not (path.parent / found[2]).resolve().is_relative_to(
+                        (root / "src").resolve()):
+                continue
+            name = re.sub(r"^(\.\./)*(src/)?", "", found[2])
+            if name.split("/")[0] in RANK:
+                errors.append(f"{path.relative_to(root)}:{number}: only "
+                              f"public headers here, not {found[2]}")
+    return errors
+
+
+def guard_of(path, lines):
+    """The line of an include guard's #ifndef, or None."""
+    directives = [(n, l) for n, l in lines if l.lstrip().startswith("#")]
+    if path.suffix != ".h" or len(directives) < 3:
+        return None
+    opened = re.match(r"#ifndef\s+(\w+)\s*$", directives[0][1])
+    defined = re.match(r"#define\s+(\w+)\s*$", directives[1][1])
+    if not opened or not defined or opened[1] != defined[1]:
+        return None
+    return directives[0][0]
+
+
+def conditionals(path, allow_cplusplus):
+    lines = lines_of(path)
+    guard = guard_of(path, lines)
+    for number, line in lines:
+        found = CONDITIONAL.match(line)
+        if not found or number == guard:
+            continue
+        if not (allow_cplusplus and found[2].strip() == "__cplusplus"):
+            yield number, found[1]
+
+
+def check_conditionals(root):
+    src, errors = root / "src", []
+    for path in sources(src) + sources(root / "include"):
+        public = not path.is_relative_to(src)
+        if not public and layer_of(path, src) in ("base", "machine"):
+            continue
+        for number, word in conditionals(path, public):
+            errors.append(f"{path.relative_to(root)}:{number}: #{word} "
+                          "outside base/ and machine/; test a config_ "
+                          "constant with a plain if")
+    return errors
+
+
+def objects(root, build):
+    """{archive: {object: source relative to src/}} of what was compiled."""
+    found, src = {}, (root / "src").resolve()
+    commands = json.loads((build / "compile_commands.json").read_text())
+    for entry in commands:
+        source = (Path(entry["directory"]) / entry["file"]).resolve()
+        output = Path(entry["directory"]) / entry["output"]
+        if source.is_relative_to(src) and output.is_file():
+            archive = found.setdefault(output.parent.name, {})
+            archive[str(output)] = source.relative_to(src)
+    return found
+
+
+def symbols(files):
+    """Yield (object, name, type) for the global symbols of object files."""
+    out = subprocess.run(["nm", "-A", "-P", "-g", *files], check=True,
+                         capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        where, rest = line.split(": ", 1)
+        name, kind = rest.split()[:2]
+        yield where, name, kind
+
+
+def check_symbols(root, build):
+    errors, seen = [], 0
+    for archive, files in objects(root, build).items():
+        table, defined = list(symbols(files)), {}
+        for where, name, kind in table:
+            if kind not in "Uwv":
+                defined.setdefault(name, set()).add(files[where].parts[0])
+        for where, name, kind in table:
+            seen += 1
+            source = files[where]
+            layer, others = source.parts[0], defined.get(name, set())
+            if kind in "Uwv" and others and name not in UPCALLS and \
+                    not any(may_use(layer, other) for other in others):
+                errors.append(f"src/{source}: uses {name} of "
+                              f"{'/, '.join(sorted(others))}/ ({archive}): "
+                              f"{ORDER}")
+            elif kind == "U" and layer == "kern" and not others and \
+                    NOT_IN_KERN.match(name):
+                errors.append(f"src/{source}: kern/ calls {name}(): it "
+                              "neither allocates nor knows the host")
+    if not seen:
+        errors.append(f"{build}: no objects of src/ there; build first")
+    return errors
+
+
+def check(root, build):
+    errors = check_includes(root) + check_outside(root) + \
+        check_conditionals(root)
+    if build:
+        errors += check_symbols(root, build)
+    return errors
+
+
+# A tree in which each file breaks the rule that its entry quotes.
+GUARDED = "#ifndef LWKT_A_H\n#define LWKT_A_H\n%s\n#endif\n"
+BAD_TREE = {
+    "src/base/a.c": ('#include "kern/a.h"', 'base/ may not include "kern/'),
+    "src/io/b.c": ('#include "ipc/b.h"', 'io/ may not include "ipc/b.h"'),
+    "src/kern/c.c": ('#include "c.h"', "names no layer"),
+    "src/kern/d.c": ('#include "machine/linux/d.h"', "belongs to one machine"),
+    "src/machine/sim/e.c": ('#include "machine/linux/e.h"', "one host may"),
+    "src/vm/f.c": ("#ifdef NEVER\n#endif", "f.c:1: #ifdef outside"),
+    "src/vm/g.h": (GUARDED % "#if 1\n#endif", "g.h:3: #if outside"),
+    "src/odd/h.c": ("int h;", "stands in no layer"),
+    "src/base/i.c": ("void up(void); void i(void) { up(); }", "uses up of kern"),
+    "src/kern/up.c": ("void up(void) { }", None),
+    "src/kern/j.c": ("void *malloc(unsigned long); void *j(void) "
+                     "{ return malloc(9); }", "kern/ calls malloc()"),
+    "include/lwkt/k.h": (GUARDED % '#include "base/k.h"', "a public header"),
+    "include/lwkt/l.h": (GUARDED % "#ifdef L\n#endif", "l.h:3: #ifdef"),
+    "apps/kv/m.c": ('#include "kern/m.h"', "only public headers here"),
+    "tests/api/n.c": ('#include "../../src/vm/n.h"', "only public headers"),
+}
+GOOD_TREE = {
+    "src/kern/a.h": GUARDED % '#include "base/b.h"\n#include <lwkt/c.h>',
+    "src/base/config.c": "#if 1\nvoid low(void) { }\n#endif",
+    "src/vm/a.c": "/*\n#if 0\n*/ void low(void); void a(void) { low(); }",
+    "include/lwkt/c.h": GUARDED % "#ifdef __cplusplus\n#else\n#endif",
+    "apps/kv/x.c": '#include "kv.h"\n#include <lwkt/c.h>',
+}
+
+
+def tree(root, files):
+    """Write a tree and compile what has no includes; the build directory."""
+    build, commands = root / "build", []
+    build.mkdir(parents=True)
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+        if path.suffix == ".c" and "#include" not in text:
+            output = path.stem + ".o"
+            subprocess.run(["cc", "-c", "-o", build / output, path],
+                           check=True)
+            commands.append({"directory": str(build), "file": str(path),
+                             "output": output})
+    (build / "compile_commands.json").write_text(json.dumps(commands))
+    return build
+
+
+def self_test():
+    with tempfile.TemporaryDirectory() as top:
+        bad, good = Path(top) / "bad", Path(top) / "good"
+        files = {name: text for name, (text, _) in BAD_TREE.items()}
+        errors = check(bad, tree(bad, files))
+        for name, (_, want) in BAD_TREE.items():
+            told = [e for e in errors if e.startswith(name)]
+            if [want in e for e in told] != ([True] if want else []):
+                sys.exit(f"layers: self-test: {name}: wanted one error "
+                         f"'{want}', got {told}")
+        errors = check(good, tree(good, GOOD_TREE))
+        if errors:
+            sys.exit(f"layers: self-test: a good tree fails: {errors}")
+
+
+def main():
+    args = sys.argv[1:]
+    if args == ["--self-test"]:
+        self_test()
+        return 0
+    root = Path(__file__).resolve().parents[2]
+    errors = check(root, Path(args[0]) if args else None)
+    for error in errors:
+        print(error)
+    print(f"layers: {len(errors)} error(s)" if errors else "layers: ok")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
