@@ -36,6 +36,8 @@ $(BUILD)/build.ninja:
 lint: build
 	@tools/dev/layers.py --self-test
 	@tools/dev/layers.py $(BUILD)
+	@tools/dev/api.py --self-test
+	@tools/dev/api.py $(BUILD)
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
 

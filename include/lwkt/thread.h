@@ -62,7 +62,7 @@ LWKT_API lwkt_thread_t lwkt_alloc_thread(size_t stksize, int cpu, int flags);
 
 /* Storage for a thread that the caller owns, for lwkt_init_thread. */
 struct lwkt_thread_storage {
-	_Alignas(64) unsigned char	opaque[512];
+	unsigned char	opaque[512] LWKT_ALIGNED(64);
 };
 
 /*

@@ -23,6 +23,7 @@
 #endif
 
 #define LWKT_API		__attribute__((visibility("default")))
+#define LWKT_ALIGNED(n)		__attribute__((aligned(n)))
 #define LWKT_PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
 
 /* A timeout that never comes. */

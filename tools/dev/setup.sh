@@ -90,3 +90,6 @@ if ! { apt -s install $missing && apt ${install#apt-get }; } \
 	fi
 fi
 rm -f "$log"
+
+# Every build directory is to look again for what it did without.
+touch "$(dirname "$0")/../../meson.build"
