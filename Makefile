@@ -16,6 +16,7 @@ endif
 ninja	= ninja -C $(BUILD) $(if $(JOBS),-j$(JOBS))
 suites	= meson test -C $(BUILD) --no-rebuild --print-errorlogs \
 	    $(if $(JOBS),--num-processes $(JOBS))
+tally	= ; status=$$?; tools/dev/tally.py $(BUILD) && exit $$status
 setup	= @tools/dev/setup.sh
 port	= 6379
 
@@ -42,23 +43,22 @@ lint: build
 	@tools/dev/limits.py
 
 quick: build
-	@$(suites) --suite quick
+	@$(suites) --suite quick $(tally)
 
 check:
 	$(setup) test
 	@$(MAKE) --no-print-directory lint
-	@$(suites) --quiet --suite quick
+	@$(suites) --quiet --suite quick $(tally)
 
 test:
 	$(setup) test
 	@$(MAKE) --no-print-directory lint
-	@$(suites) --suite quick --suite test; status=$$?; \
-	    tools/dev/tally.py $(BUILD) && exit $$status
+	@$(suites) --suite quick --suite test $(tally)
 
 full:
 	$(setup) full
 	@$(MAKE) --no-print-directory lint
-	@$(suites); status=$$?; tools/dev/tally.py $(BUILD) && exit $$status
+	@$(suites) $(tally)
 
 bench:
 	$(setup) bench
