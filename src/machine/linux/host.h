@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the Linux host share: a CPU's private part and the hooks
+ * of an I/O back end.
+ *
+ * THEORY
+ * Each CPU is one pthread for its whole life; struct machine_host is what this
+ * host keeps for it.  The structures lie in a static array, never freed, so a
+ * doorbell that comes late, when the CPU has already stopped, does no harm.
+ *
+ * An idle CPU waits in one of two places, told by h_where: on a futex (the
+ * word mc_reqflags itself) when it has no I/O in flight, else in its I/O back
+ * end, which must be woken by its own means (an eventfd, a ring message).
+ *
+ * LEGEND  (i) fixed while the CPUs run   (c) the CPU's own host thread
+ *         (h) the same, its timer signal's handler too   (a) any, atomically
+ */
+#ifndef LWKT_MACHINE_LINUX_HOST_H
+#define LWKT_MACHINE_LINUX_HOST_H
+
+#include <lwkt/types.h>
+#include <pthread.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "machine/machine.h"
+
+struct hostio;
+
+/* h_where: what a CPU with RQF_SLEEPING waits in. */
+#define WAIT_FUTEX	0u
+#define WAIT_IO		1u
+
+struct machine_host {
+	LWKT_CACHEALIGN
+	struct mcpu	*h_mc;		/* (i) */
+	uint32_t	 h_where;	/* (a) WAIT_*; written before SLEEPING */
+
+	/* Timer (clock.c). */
+	int64_t		 h_deadline;	/* (h) what the kernel asked for */
+	int64_t		 h_armed;	/* (h) what the host timer is set to */
+	timer_t		 h_timer;	/* (i) */
+
+	/* Idle (idle.c). */
+	int64_t		 h_idle_avg;	/* (c) length of recent waits, ns */
+
+	/* The back end of machine_io.h. */
+	void		*h_io;		/* (c) its state of this CPU, or NULL */
+
+	/* Start and stop (vcpu.c, trap.c). */
+	pthread_t	 h_pthread;	/* (i) */
+	pid_t		 h_tid;		/* (i) */
+	int		 h_core;	/* (i) where it is pinned, or -1 */
+	void		*h_altstack;	/* (i) */
+	size_t		 h_altsize;	/* (i) with its guard */
+};
+
+/* The private part of CPU i. */
+extern struct machine_host lwkt__hosts[LWKT_MAXCPU];
+
+/* The one of the CPU that runs this; CPU only. */
+static inline struct machine_host *
+myhost(void)
+{
+	return mycpu_m()->mc_host;
+}
+
+/*
+ * An I/O back end (machine_io.h has the meaning of the operations).  All on
+ * the CPU's own host thread, but io_probe (boot) and io_wake (any).
+ */
+struct linux_iops {
+	const char *io_name;		/* "io_uring", "epoll" */
+	/* Would the host let us?  0 or an errno. */
+	int	(*io_probe)(void);
+	/* Before the CPU's first code; fills h_io.  0 or an errno. */
+	int	(*io_init)(struct machine_host *h);
+	/* After its last; nothing may stay behind, in flight or not. */
+	void	(*io_fini)(struct machine_host *h);
+
+	int64_t	(*io_try)(struct machine_host *h, struct hostio *io);
+	void	(*io_submit)(struct machine_host *h, struct hostio *io);
+	void	(*io_cancel)(struct machine_host *h, struct hostio *io);
+	int	(*io_poll)(struct machine_host *h);
+	unsigned (*io_pending)(struct machine_host *h);
+
+	/*
+	 * Wait for a completion, io_wake, a signal or timeout_ns (-1: no
+	 * limit).  Also pushes out what was submitted and not yet told to
+	 * the host.  Nonzero: completions are there for io_poll, which the
+	 * caller sees to (RQF_INTPEND).  Never calls io_done.
+	 */
+	int	(*io_wait)(struct machine_host *h, int64_t timeout_ns);
+	/* The same without waiting, cheap enough for a spin loop. */
+	int	(*io_ready)(struct machine_host *h);
+	/* End the CPU's io_wait, or its next one if it is just before it. */
+	void	(*io_wake)(struct machine_host *h);
+};
+
+/* io.c: the back end in use, NULL while there is none. */
+extern const struct linux_iops *lwkt__iops;
+int	lwkt__io_boot(void);		/* chooses one; 0 or an errno */
+
+/* cores.c: what the process may use, found at boot. */
+struct cores {
+	int	co_n;			/* cores in the affinity mask */
+	int	co_quota;		/* cgroup's limit rounded up; 0: none */
+	int	co_ncpus;		/* CPUs of this boot */
+	int	co_core[LWKT_MAXCPU];	/* the first of them, by number */
+	int	co_first;		/* index of CPU 0's core */
+};
+extern struct cores lwkt__cores;
+int	lwkt__cores_boot(int want);	/* 0: the host's choice */
+int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
+
+/* clock.c */
+int	lwkt__clock_boot(void);
+const char *lwkt__clock_name(void);
+int	lwkt__timer_boot(void);		/* the signal and its handler */
+void	lwkt__timer_shutdown(void);
+int	lwkt__timer_start(struct machine_host *h);	/* on its thread */
+void	lwkt__timer_stop(struct machine_host *h);
+int	lwkt__timer_signal(void);
+
+/* mem.c */
+void	lwkt__mem_boot(void);
+const char *lwkt__mem_guard_name(void);
+int	lwkt__mem_is_ours(uintptr_t addr);	/* async-signal-safe */
+
+/* trap.c */
+int	lwkt__trap_boot(const struct machine_upcalls *up);
+void	lwkt__trap_shutdown(void);
+
+/* unwind.c */
+void	lwkt__unwind_boot(void);
+
+/* fail.c */
+int	lwkt__fail_boot(void);		/* EINVAL: LWKT_FAIL is malformed */
+
+/* vcpu.c */
+void	lwkt__vcpu_boot(const struct machine_upcalls *up);
+
+/* futex.c: 0 or a positive errno; timeout_ns < 0: none. */
+int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
+void	lwkt__futex_wake(uint32_t *word, int n);
+
+#endif
