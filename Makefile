@@ -39,6 +39,8 @@ lint: build
 	@tools/dev/layers.py $(BUILD)
 	@tools/dev/api.py --self-test
 	@tools/dev/api.py $(BUILD)
+	@tools/dev/manual.py --self-test
+	@tools/dev/manual.py
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
 

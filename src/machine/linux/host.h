@@ -34,7 +34,7 @@ struct hostio;
 struct machine_host {
 	LWKT_CACHEALIGN
 	struct mcpu	*h_mc;		/* (i) */
-	uint32_t	 h_where;	/* (a) WAIT_*; written before SLEEPING */
+	uint32_t	 h_where;	/* (a) WAIT_*; set before SLEEPING */
 
 	/* Timer (clock.c). */
 	int64_t		 h_deadline;	/* (h) what the kernel asked for */
