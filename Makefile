@@ -22,7 +22,7 @@ port	= 6379
 
 .NOTPARALLEL:
 .PHONY: all build quick check test full bench install run asan tsan ubsan \
-	clang clean distclean help lint
+	hard clang clean distclean help lint
 
 all:
 	$(setup) build
@@ -84,26 +84,35 @@ install:
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild
 
 asan:
+	$(setup) test
 	@$(MAKE) --no-print-directory quick BUILD=build-asan \
 	    SETUP='-Db_lundef=false -Db_sanitize=address'
 
 tsan:
+	$(setup) test
 	@$(MAKE) --no-print-directory quick BUILD=build-tsan \
 	    SETUP='-Db_lundef=false -Db_sanitize=thread'
 
 ubsan:
+	$(setup) test
 	@$(MAKE) --no-print-directory quick BUILD=build-ubsan \
 	    SETUP='-Db_lundef=false -Db_sanitize=undefined'
 
+hard:
+	$(setup) test
+	@$(MAKE) --no-print-directory quick BUILD=build-hard \
+	    SETUP='-Dhard=true -Dinvariants=true'
+
 clang:
-	$(setup) full
+	$(setup) clang
 	@$(MAKE) --no-print-directory quick BUILD=build-clang CC=clang
 
 clean:
 	@test ! -f $(BUILD)/build.ninja || $(ninja) -t clean
 
 distclean:
-	rm -rf $(BUILD) build-asan build-tsan build-ubsan build-clang
+	rm -rf $(BUILD) build-asan build-tsan build-ubsan build-hard \
+	    build-clang
 
 help:
 	@echo 'make              build into build/'
@@ -114,6 +123,7 @@ help:
 	@echo "make bench        measure; ARGS='--only NAME'"
 	@echo 'make install      DESTDIR= PREFIX=/usr/local'
 	@echo 'make asan         quick tests under a sanitizer; also tsan, ubsan'
+	@echo 'make hard         quick tests with tiny limits and every assertion'
 	@echo 'make clang        quick tests, built with clang'
 	@echo 'make clean        remove what was built; distclean: all build directories'
 	@echo

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# setup.sh [build|run|test|full|bench]...: see that the Debian packages for
-# these purposes are installed, and install the missing ones: as root, or
+# setup.sh [build|run|test|clang|full|bench]...: see that the Debian packages
+# for these purposes are installed, and install the missing ones: as root, or
 # through sudo if that asks no password.  Otherwise print the one command to
 # type and exit 1.  When nothing is missing it only asks dpkg once.
 set -eu
@@ -11,9 +11,10 @@ build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
 libbsd-dev systemtap-sdt-dev"
 run=$build
 test="$build python3 scdoc mandoc redis-tools libhiredis-dev"
-full="$test redis-server clang"
+clang="$test clang libclang-rt-14-dev"
+full="$clang redis-server"
 bench="$build python3 redis-tools redis-server golang-go g++
-libboost-fiber-dev libboost-context-dev libst-dev libpth-dev"
+libboost-fiber-dev libst-dev libpth-dev"
 
 want=
 for purpose in "${@:-build}"; do
@@ -21,10 +22,11 @@ for purpose in "${@:-build}"; do
 	build) want="$want $build" ;;
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
+	clang) want="$want $clang" ;;
 	full) want="$want $full" ;;
 	bench) want="$want $bench" ;;
 	*)
-		echo "usage: setup.sh [build|run|test|full|bench]..." >&2
+		echo "usage: setup.sh [build|run|test|clang|full|bench]..." >&2
 		exit 2
 		;;
 	esac
