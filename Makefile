@@ -7,6 +7,7 @@ PREFIX	?= /usr/local
 WERROR	?= true
 ARGS	?=
 JOBS	?=
+SLOW	?= 1
 
 # CC given by the caller reaches meson when BUILD is first configured.
 ifneq ($(origin CC),default)
@@ -15,6 +16,7 @@ endif
 
 ninja	= ninja -C $(BUILD) $(if $(JOBS),-j$(JOBS))
 suites	= meson test -C $(BUILD) --no-rebuild --print-errorlogs \
+	    --timeout-multiplier $(SLOW) \
 	    $(if $(JOBS),--num-processes $(JOBS))
 tally	= ; status=$$?; tools/dev/tally.py $(BUILD) && exit $$status
 setup	= @tools/dev/setup.sh
@@ -43,6 +45,7 @@ lint: build
 	@tools/dev/manual.py
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
+	@tools/dev/tally.py --self-test
 
 quick: build
 	@$(suites) --suite quick $(tally)
@@ -85,12 +88,12 @@ install:
 
 asan:
 	$(setup) test
-	@$(MAKE) --no-print-directory quick BUILD=build-asan \
+	@$(MAKE) --no-print-directory quick BUILD=build-asan SLOW=5 \
 	    SETUP='-Db_lundef=false -Db_sanitize=address'
 
 tsan:
 	$(setup) test
-	@$(MAKE) --no-print-directory quick BUILD=build-tsan \
+	@$(MAKE) --no-print-directory quick BUILD=build-tsan SLOW=10 \
 	    SETUP='-Db_lundef=false -Db_sanitize=thread'
 
 ubsan:
@@ -127,5 +130,6 @@ help:
 	@echo 'make clang        quick tests, built with clang'
 	@echo 'make clean        remove what was built; distclean: all build directories'
 	@echo
-	@echo 'Variables: BUILD=build CC= JOBS= WERROR=true'
-	@echo '(CC and WERROR count when BUILD is first configured)'
+	@echo 'Variables: BUILD=build CC= JOBS= SLOW=1 WERROR=true'
+	@echo '(CC and WERROR count when BUILD is first configured;'
+	@echo ' SLOW multiplies the time limits of tests)'
