@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The simulated host as its users see it: tests, and models of devices.
+ *
+ * THEORY
+ * A run is machine_boot() to machine_shutdown().  Everything that happens in
+ * it follows from its seed: the strategy, the number of CPUs (if nobody asked
+ * for one), each switch between CPUs, the speed of the clock, lateness and
+ * spurious wake-ups, injected faults.  So a seed names a schedule, and the
+ * trace hash tells whether two runs were the same.
+ *
+ * Environment, read at each boot:
+ *	LWKT_SEED=n		the seed, when the caller gave none
+ *	LWKT_SIM=random		only that strategy; also pct:DEPTH (the number
+ *				of ordered steps a bug needs), dfs:DEPTH (the
+ *				number of decisions enumerated)
+ *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
+ *	LWKT_SIM_FAULTS=1	machine_fail() says yes now and then
+ *	LWKT_SIM_TRACE=1	print each event and switch as it happens
+ *	LWKT_NCPU=n		CPUs, when the caller gave no number
+ */
+#ifndef LWKT_MACHINE_SIM_H
+#define LWKT_MACHINE_SIM_H
+
+#include <bsd/sys/queue.h>
+#include <stdint.h>
+
+struct mcpu;
+
+enum sim_strategy {
+	SIM_SWARM,		/* the seed chooses one of the next two */
+	SIM_RANDOM,		/* switch with a probability, favour, starve */
+	SIM_PCT,		/* random priorities, so_depth - 1 changes */
+	SIM_DFS			/* every schedule up to the bounds, in order */
+};
+
+/* Zero means the default; the environment wins. */
+struct sim_options {
+	enum sim_strategy so_strategy;
+	unsigned	so_depth;	/* PCT; DFS: decisions enumerated */
+	unsigned	so_preemptions;	/* DFS: bound; 0: 2 */
+	int		so_faults;	/* inject faults */
+	uint64_t	so_max_steps;	/* 0: 5,000,000 */
+};
+
+/* What the last run was; valid until the next boot. */
+struct sim_result {
+	uint64_t	sr_seed;
+	uint64_t	sr_hash;	/* everything: equal only if the same */
+	uint64_t	sr_schedule;	/* the switches alone, without time */
+	uint64_t	sr_steps;	/* choice points */
+	uint64_t	sr_switches;	/* from one CPU to another */
+	int64_t		sr_time_ns;	/* virtual */
+	int		sr_ncpus;
+};
+
+/* For the runs that follow; NULL: the defaults.  Not during a run. */
+void	sim_configure(const struct sim_options *so);
+void	sim_result_get(struct sim_result *sr);
+
+/*
+ * DFS: begin a new enumeration; go to the next schedule after a run (0: there
+ * is none).  sim_dfs_complete says whether the depth cut nothing off so far.
+ */
+void	sim_dfs_begin(void);
+int	sim_dfs_next(void);
+int	sim_dfs_complete(void);
+
+/*
+ * Print why a run failed, where each CPU stands, the last steps and how to see
+ * it again.  Once a run; a fatal signal or abort() does it by itself.
+ */
+void	sim_report(const char *why);
+
+/*
+ * For models of devices: se_fn is called at virtual time se_when or later, on
+ * whichever CPU happens to run.  It must not block; choice points in it are
+ * nothing.  Zero-initialized before first use; gone at the next boot.
+ */
+struct sim_event {
+	TAILQ_ENTRY(sim_event) se_link;
+	int64_t		se_when;
+	void		(*se_fn)(struct sim_event *se);
+	int		se_armed;
+};
+
+void	sim_event_add(struct sim_event *se, int64_t when);
+void	sim_event_del(struct sim_event *se);
+int64_t	sim_now(void);			/* no choice point */
+uint32_t sim_random(uint32_t n);	/* in [0, n), from the seed */
+/* Set bits in mc_reqflags as the host would and end the CPU's wait. */
+void	sim_interrupt(struct mcpu *mc, uint32_t bits);
+
+#endif

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The CPUs of the simulated host: N of them on one host thread.
+ *
+ * THEORY
+ * A CPU that does not run stands inside sim_switch(), on whatever stack the
+ * kernel gave it (a thread's, the idle thread's, its first one); all that is
+ * kept of it is a stack pointer.  A choice point asks the explorer who goes on
+ * and switches there.  So between two choice points a CPU runs alone, and the
+ * explorer sees every interleaving at that granularity, under sequential
+ * consistency.
+ *
+ * CPU 0 begins on the stack of machine_run's caller; the others have stacks
+ * of their own, kept from run to run.  The last CPU to stop returns to CPU 0.
+ *
+ * INVARIANTS
+ * I1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
+ * I2 A CPU's bit in s_runnable is set exactly if its state is SIM_RUNNABLE.
+ * I3 A waiting CPU becomes runnable only by a doorbell, a timer, an event or
+ *    a spurious wake-up: a bit in mc_reqflags alone does not wake it.
+ *
+ * Checkers' view: the fiber of a CPU that stands still is described afresh at
+ * each switch (fiber_init_host), since the kernel below may have changed
+ * stacks since the last one; its bounds are learnt by the one that arrives.
+ *
+ * Source: the idea of Shuttle and Coyote, with a CPU in place of a task.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
+#define STEPS_DEFAULT	5000000
+
+struct mcpu *lwkt__sim_mcpu;
+struct sim lwkt__sim;
+
+static struct sim *const sim = &lwkt__sim;
+static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
+
+/*
+ * Stand still here and let `to` go on.  Returns when somebody switches back.
+ */
+static void
+sim_switch(struct machine_host *from, struct machine_host *to, int dying)
+{
+	struct machine_host *prev;
+
+	from->h_errno = errno;
+	fiber_init_host(&from->h_fiber);
+	lwkt__sim_mcpu = to->h_mc;
+	sim->s_switches++;
+	fiber_switch_begin(&from->h_fiber, &to->h_fiber, dying);
+	prev = lwkt__machine_switch(&from->h_sp, to->h_sp, from);
+	fiber_switch_end(&from->h_fiber, &prev->h_fiber);
+	errno = from->h_errno;
+}
+
+/* One choice point of the CPU that runs, which may not be able to go on. */
+static void
+sim_step(enum choice kind, struct machine_host *self)
+{
+	uint64_t r = rng_next(&sim->s_rng);
+	int next;
+
+	if (++sim->s_steps > sim->s_max_steps)
+		sim_die("livelock: too many choice points in one run");
+	sim_time_tick((uint32_t)r);
+	while (sim->s_runnable == 0) {
+		if (!sim_time_jump())
+			sim_die("deadlock: every CPU waits, no timer armed");
+	}
+	next = sim_explore_pick(kind, self->h_cpu, (uint32_t)(r >> 32));
+	sim_trace_step(kind, self->h_cpu, next);
+	if (next != self->h_cpu)
+		sim_switch(self, &sim->s_host[next], 0);
+}
+
+void
+lwkt__choice(enum choice kind)
+{
+	if (lwkt__sim_mcpu != NULL && sim->s_muted == 0)
+		sim_step(kind, lwkt__sim_mcpu->mc_host);
+}
+
+static void
+sim_block(struct machine_host *h, enum sim_state state)
+{
+	h->h_state = state;
+	sim->s_runnable &= ~SIM_BIT(h->h_cpu);
+}
+
+void
+sim_wake(struct machine_host *h)
+{
+	if (h->h_state == SIM_WAITING) {
+		h->h_state = SIM_RUNNABLE;
+		sim->s_runnable |= SIM_BIT(h->h_cpu);
+	}
+}
+
+void
+sim_interrupt(struct mcpu *mc, uint32_t bits)
+{
+	mc->mc_reqflags |= bits;
+	sim_trace_event("sim.interrupt", "cpu=%llu bits=%#llx",
+	    (uint64_t)mc->mc_cpuid, bits);
+	sim_wake(mc->mc_host);
+}
+
+void
+machine_idle(struct mcpu *mc)
+{
+	struct machine_host *h = mc->mc_host;
+
+	KASSERT(mc == lwkt__sim_mcpu);
+	if ((atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING) &
+	    RQF_WAKE) == 0) {
+		sim_block(h, SIM_WAITING);
+		sim_step(CHOICE_PAUSE, h);
+		KASSERT(h->h_state == SIM_RUNNABLE);
+	}
+	atomic_clear_32(&mc->mc_reqflags, RQF_SLEEPING);
+}
+
+void
+machine_doorbell(struct mcpu *mc)
+{
+	lwkt__choice(CHOICE_DOORBELL);
+	sim_wake(mc->mc_host);
+}
+
+void
+machine_pause(unsigned turn)
+{
+	(void)turn;
+	lwkt__choice(CHOICE_PAUSE);
+}
+
+struct mcpu *
+machine_oncpu(void)
+{
+	return lwkt__sim_mcpu;
+}
+
+void
+machine_foreign_wait(uint32_t *word, uint32_t val)
+{
+	(void)word, (void)val;
+	lwkt_panic("machine_foreign_wait: the simulated host has no foreign "
+	    "threads");
+}
+
+void
+machine_foreign_wake(uint32_t *word)
+{
+	(void)word;			/* nobody can wait */
+	lwkt__choice(CHOICE_DOORBELL);
+}
+
+/* Out of the game; the last one to leave goes back to machine_run(). */
+static void
+cpu_stop(struct machine_host *h)
+{
+	struct machine_host *next = &sim->s_host[0];
+	int cpu;
+
+	sim_event_del(&h->h_timer);
+	sim_block(h, SIM_STOPPED);
+	if (--sim->s_live > 0) {
+		while (sim->s_runnable == 0) {
+			if (!sim_time_jump())
+				sim_die("deadlock: the other CPUs wait and "
+				    "do not stop");
+		}
+		cpu = sim_explore_pick(CHOICE_PAUSE, h->h_cpu,
+		    (uint32_t)rng_next(&sim->s_rng));
+		sim_trace_step(CHOICE_PAUSE, h->h_cpu, cpu);
+		next = &sim->s_host[cpu];
+	}
+	if (next != h)
+		sim_switch(h, next, h->h_cpu != 0);
+}
+
+/* The first code on CPUs other than 0. */
+static void
+cpu_entry(void *from)
+{
+	struct machine_host *h = lwkt__sim_mcpu->mc_host, *prev = from;
+
+	fiber_switch_end(&h->h_fiber, &prev->h_fiber);
+	errno = 0;
+	sim->s_up->mu_cpu_main(h->h_mc);
+	cpu_stop(h);
+	lwkt_panic("sim: a stopped CPU was run again");
+}
+
+/* A stack with a guard page below, from the last run if there was one. */
+static char *
+cpu_stack_get(int cpu)
+{
+	char *p;
+
+	if (machine_fail("cpu.stack"))
+		return NULL;
+	if (cpu_stack[cpu] == NULL) {
+		p = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (p == MAP_FAILED)
+			return NULL;
+		(void)mprotect(p, machine_page_size(), PROT_NONE);
+		cpu_stack[cpu] = p;
+	}
+	return cpu_stack[cpu];
+}
+
+static int
+cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
+{
+	char *stack;
+
+	memset(h, 0, sizeof(*h));
+	h->h_mc = mc;
+	h->h_cpu = cpu;
+	mc->mc_self = mc;
+	mc->mc_host = h;
+	mc->mc_cpuid = cpu;
+	mc->mc_errnop = &errno;
+	if (cpu == 0)
+		return 0;
+	stack = cpu_stack_get(cpu);
+	if (stack == NULL)
+		return ENOMEM;
+	h->h_sp = machine_stack_init(stack, STACK_SIZE, cpu_entry);
+	fiber_init(&h->h_first, stack, STACK_SIZE);
+	h->h_fiber = h->h_first;
+	return 0;
+}
+
+int
+machine_run(struct mcpu *const mc[], int n)
+{
+	int cpu, error = 0;
+
+	if (n < 1 || n > SIM_MAXCPU || lwkt__sim_mcpu != NULL)
+		return EINVAL;
+	for (cpu = 0; cpu < n && error == 0; cpu++)
+		error = cpu_init(&sim->s_host[cpu], mc[cpu], cpu);
+	if (error == 0) {
+		sim->s_ncpus = sim->s_live = n;
+		sim->s_runnable = n == 64 ? ~(uint64_t)0 : SIM_BIT(n) - 1;
+		sim_explore_reset();
+		lwkt__sim_mcpu = mc[0];
+		sim->s_up->mu_cpu_main(mc[0]);
+		cpu_stop(&sim->s_host[0]);
+		lwkt__sim_mcpu = NULL;
+	}
+	while (--cpu > 0)
+		fiber_fini(&sim->s_host[cpu].h_first);
+	return error;
+}
+
+/* Mostly two or three CPUs: that is where the races are. */
+static int
+seed_ncpus(void)
+{
+	static const uint8_t share[] = { 1, 2, 2, 2, 3, 3, 4, 4 };
+
+	return share[rng_below(&sim->s_rng, nitems(share))];
+}
+
+int
+machine_boot(const struct machine_config *cfg,
+    const struct machine_upcalls *up, int *ncpus)
+{
+	uint64_t n = cfg->mcf_ncpus > 0 ? (uint64_t)cfg->mcf_ncpus :
+	    sim_env_number("LWKT_NCPU", 0);
+
+	if (n > SIM_MAXCPU)
+		return EINVAL;
+	memset(sim, 0, sizeof(*sim));
+	sim_options_read(&sim->s_opt);
+	sim->s_up = up;
+	sim->s_seed = cfg->mcf_seed != 0 ? cfg->mcf_seed :
+	    sim_env_number("LWKT_SEED", 1);
+	sim->s_rng.r_state = mix64(sim->s_seed);
+	sim->s_max_steps = sim->s_opt.so_max_steps != 0 ?
+	    sim->s_opt.so_max_steps : STEPS_DEFAULT;
+	sim->s_ncpus = seed_ncpus();
+	if (n > 0)
+		sim->s_ncpus = (int)n;
+	sim_time_reset();
+	sim_trace_reset();
+	sim_fail_reset();
+	sim_explore_reset();
+	sim_report_boot();
+	*ncpus = sim->s_ncpus;
+	return 0;
+}
+
+void
+machine_shutdown(void)
+{
+	sim_report_shutdown();
+}
+
+const char *
+machine_describe(void)
+{
+	static char line[128];
+
+	snprintf(line, sizeof(line), "sim, %d cpus, seed %llu, %s",
+	    sim->s_ncpus, (unsigned long long)sim->s_seed,
+	    sim_explore_describe());
+	return line;
+}
+
+void
+sim_result_get(struct sim_result *sr)
+{
+	sr->sr_seed = sim->s_seed;
+	sr->sr_hash = machine_trace_hash();
+	sr->sr_schedule = sim_trace_schedule();
+	sr->sr_steps = sim->s_steps;
+	sr->sr_switches = sim->s_switches;
+	sr->sr_time_ns = sim->s_now;
+	sr->sr_ncpus = sim->s_ncpus;
+}

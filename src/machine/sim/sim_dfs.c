@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bounded depth-first search: every schedule of a small program, in order.
+ *
+ * THEORY
+ * A schedule is the list of answers given at the points where more than one
+ * was possible.  A run follows the list as far as it goes and answers 0 from
+ * there on; going to the next schedule increments the last answer that can be
+ * incremented and cuts off the rest.  Answer 0 is "stay", so the first
+ * schedule has no preemption.  Leaving a CPU that could have gone on costs one
+ * of so_preemptions; without any left, or below so_depth decisions, the only
+ * answer is to stay (or, where the CPU must be left, the one that has waited
+ * longest).  Nothing else varies: sim_time.c is regular under DFS.
+ *
+ * INVARIANTS
+ * I1 The program is deterministic but for the answers; a run that meets
+ *    another number of alternatives than last time panics.
+ *
+ * Source: Musuvathi and Qadeer, "Iterative context bounding" (CHESS, 2007).
+ */
+#include <string.h>
+
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define PATH_MAX_NODES	1024
+
+static struct {
+	uint8_t		d_answer[PATH_MAX_NODES];
+	uint8_t		d_answers[PATH_MAX_NODES];
+	unsigned	d_len;		/* answers that are prescribed */
+	unsigned	d_pos;		/* answers given in this run */
+	unsigned	d_preemptions;	/* spent in this run */
+	int		d_cut;		/* so_depth was met */
+	uint64_t	d_index;	/* schedules before this one */
+	uint64_t	d_lastrun[SIM_MAXCPU];
+} d;
+
+void
+sim_dfs_begin(void)
+{
+	memset(&d, 0, sizeof(d));
+}
+
+void
+sim_dfs_reset(void)
+{
+	d.d_pos = d.d_preemptions = 0;
+	memset(d.d_lastrun, 0, sizeof(d.d_lastrun));
+}
+
+int
+sim_dfs_next(void)
+{
+	d.d_len = d.d_pos;
+	while (d.d_len > 0 &&
+	    d.d_answer[d.d_len - 1] + 1 >= d.d_answers[d.d_len - 1])
+		d.d_len--;
+	if (d.d_len == 0)
+		return 0;
+	d.d_answer[d.d_len - 1]++;
+	d.d_index++;
+	return 1;
+}
+
+int
+sim_dfs_complete(void)
+{
+	return !d.d_cut;
+}
+
+uint64_t
+sim_dfs_index(void)
+{
+	return d.d_index;
+}
+
+static int
+longest_waiting(uint64_t set)
+{
+	int best = __builtin_ctzll(set), cpu;
+
+	for (; set != 0; set &= set - 1) {
+		cpu = __builtin_ctzll(set);
+		if (d.d_lastrun[cpu] < d.d_lastrun[best])
+			best = cpu;
+	}
+	return best;
+}
+
+/* The answer at a point with n > 1 of them. */
+static unsigned
+answer(unsigned n)
+{
+	unsigned i = d.d_pos++;
+
+	if (i >= d.d_len) {
+		d.d_answer[i] = 0;
+		d.d_answers[i] = (uint8_t)n;
+	}
+	KASSERTF(d.d_answers[i] == n,
+	    "decision %u: %u alternatives, %u last time", i, n,
+	    d.d_answers[i]);
+	return d.d_answer[i];
+}
+
+int
+sim_dfs_pick(int self, uint64_t others, int forced)
+{
+	unsigned n = (unsigned)__builtin_popcountll(others), a;
+	int next;
+
+	d.d_lastrun[self] = lwkt__sim.s_steps;
+	if (!forced && d.d_preemptions >= lwkt__sim.s_opt.so_preemptions)
+		return self;
+	if (d.d_pos >= lwkt__sim.s_opt.so_depth ||
+	    d.d_pos >= PATH_MAX_NODES) {
+		d.d_cut = 1;
+		return forced ? longest_waiting(others) : self;
+	}
+	if (forced) {
+		a = n > 1 ? answer(n) : 0;
+	} else {
+		a = answer(n + 1);
+		if (a-- == 0)
+			return self;
+		d.d_preemptions++;
+	}
+	for (next = __builtin_ctzll(others); a > 0; a--) {
+		others &= others - 1;
+		next = __builtin_ctzll(others);
+	}
+	return next;
+}

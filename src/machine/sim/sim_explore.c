@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The explorer: which CPU goes on at a choice point.
+ *
+ * THEORY
+ * No single strategy finds all bugs, so the seed picks one ("swarm"):
+ *
+ * random	leave the CPU with a probability that is fixed for the run,
+ *		1/2 to 1/4096, for a random other one.  Variants prefer one
+ *		CPU, or starve one that changes from epoch to epoch.
+ * PCT		every CPU has a random priority and the highest runs; at
+ *		depth - 1 random steps the one that runs falls to the bottom.
+ *		A bug that needs `depth` ordered steps among n CPUs and k
+ *		steps is met with probability >= 1 / (n * k^(depth-1)).  k is
+ *		not known in advance and must not depend on earlier runs, so
+ *		the seed guesses it, log-uniformly.
+ * DFS		sim_dfs.c.
+ *
+ * INVARIANTS
+ * I1 CHOICE_PAUSE gives the CPU away if another can run: a wait loop cannot
+ *    starve what it waits for.
+ * I2 No CPU runs more than x_fair steps in a row while another can: a loop
+ *    that polls without a pause ends, too.
+ *
+ * Source: Burckhardt et al., "A randomized scheduler with probabilistic
+ * guarantees of finding bugs" (2010); Groce et al., "Swarm testing" (2012).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define PCT_MAXDEPTH	16
+#define NOBODY		(-1)
+
+static struct {
+	enum sim_strategy x_strategy;
+	uint32_t	x_threshold;	/* random: leave if bits are below */
+	uint32_t	x_period;	/* the same, 1/x_period, to print */
+	int		x_favour;	/* random: CPU or NOBODY */
+	int		x_starve;	/* random: CPU or NOBODY */
+	uint64_t	x_epoch;	/* steps until x_starve changes */
+	uint64_t	x_epoch_end;
+	uint64_t	x_fair;
+	uint64_t	x_since;	/* step when the current CPU began */
+	int		x_last;
+	unsigned	x_depth;	/* PCT */
+	uint64_t	x_change[PCT_MAXDEPTH];
+	int64_t		x_pri[SIM_MAXCPU];
+	int64_t		x_bottom;	/* PCT: below every priority */
+	char		x_text[64];
+} x;
+
+static uint32_t
+below(uint32_t n)
+{
+	return rng_below(&lwkt__sim.s_rng, n);
+}
+
+/* A power of two, 2^lo to 2^hi, each exponent equally likely. */
+static uint64_t
+log_uniform(uint32_t lo, uint32_t hi)
+{
+	return (uint64_t)1 << (lo + below(hi - lo + 1));
+}
+
+static void
+random_reset(uint32_t lo, uint32_t hi)
+{
+	x.x_strategy = SIM_RANDOM;
+	x.x_period = (uint32_t)log_uniform(lo, hi);
+	x.x_threshold = (uint32_t)(((uint64_t)1 << 32) / x.x_period);
+	snprintf(x.x_text, sizeof(x.x_text), "random 1/%u", x.x_period);
+}
+
+static void
+favour_reset(void)
+{
+	random_reset(1, 6);
+	x.x_favour = (int)below((uint32_t)lwkt__sim.s_ncpus);
+	snprintf(x.x_text, sizeof(x.x_text), "random 1/%u favours cpu %d",
+	    x.x_period, x.x_favour);
+}
+
+static void
+starve_reset(void)
+{
+	random_reset(1, 6);
+	x.x_epoch = log_uniform(8, 14);
+	snprintf(x.x_text, sizeof(x.x_text), "random 1/%u starves for %u",
+	    x.x_period, (unsigned)x.x_epoch);
+}
+
+/* A random permutation above the change points' values. */
+static void
+pct_reset(unsigned depth)
+{
+	uint32_t n = (uint32_t)lwkt__sim.s_ncpus, i, j;
+	uint64_t steps = log_uniform(4, 15);
+
+	x.x_strategy = SIM_PCT;
+	x.x_depth = depth < 1 ? 1 : depth > PCT_MAXDEPTH ?
+	    PCT_MAXDEPTH : depth;
+	for (i = 0; i < n; i++) {
+		j = below(i + 1);
+		x.x_pri[i] = x.x_pri[j];
+		x.x_pri[j] = (int64_t)i + 1;
+	}
+	for (i = 0; i + 1 < x.x_depth; i++)
+		x.x_change[i] = 1 + below((uint32_t)steps);
+	x.x_fair = log_uniform(11, 14);
+	snprintf(x.x_text, sizeof(x.x_text), "pct:%u in %u steps", x.x_depth,
+	    (unsigned)steps);
+}
+
+/* Neighbouring seeds get different strategies. */
+static void
+swarm_reset(void)
+{
+	switch (lwkt__sim.s_seed % 8) {
+	case 0:
+		favour_reset();
+		break;
+	case 1:
+		random_reset(1, 3);
+		break;
+	case 2:
+		pct_reset(2);
+		break;
+	case 3:
+		pct_reset(3);
+		break;
+	case 4:
+		random_reset(3, 7);
+		break;
+	case 5:
+		starve_reset();
+		break;
+	case 6:
+		pct_reset(2 + below(4));
+		break;
+	default:
+		random_reset(6, 12);
+		break;
+	}
+}
+
+void
+sim_explore_reset(void)
+{
+	const struct sim_options *so = &lwkt__sim.s_opt;
+
+	memset(&x, 0, sizeof(x));
+	x.x_favour = x.x_starve = NOBODY;
+	x.x_fair = 1 << 14;
+	switch (so->so_strategy) {
+	case SIM_RANDOM:
+		random_reset(1, 10);
+		break;
+	case SIM_PCT:
+		pct_reset(so->so_depth);
+		break;
+	case SIM_DFS:
+		x.x_strategy = SIM_DFS;
+		sim_dfs_reset();
+		snprintf(x.x_text, sizeof(x.x_text), "dfs:%u", so->so_depth);
+		break;
+	default:
+		swarm_reset();
+		break;
+	}
+}
+
+const char *
+sim_explore_describe(void)
+{
+	return x.x_text;
+}
+
+/* The n-th member of a set. */
+static int
+mask_nth(uint64_t mask, uint32_t n)
+{
+	while (n-- > 0)
+		mask &= mask - 1;
+	return __builtin_ctzll(mask);
+}
+
+static int
+random_pick(int self, uint64_t others, int forced, uint32_t bits)
+{
+	uint64_t set = others;
+
+	if (!forced && bits >= x.x_threshold)
+		return self;
+	if (x.x_epoch != 0) {
+		if (lwkt__sim.s_steps >= x.x_epoch_end) {
+			x.x_epoch_end = lwkt__sim.s_steps + x.x_epoch;
+			x.x_starve = (int)below((uint32_t)lwkt__sim.s_ncpus);
+		}
+		set &= ~SIM_BIT(x.x_starve);
+		if (set == 0 && !forced)
+			return self;
+		if (set == 0 || below(32) == 0)
+			set = others;
+	}
+	if (x.x_favour >= 0 && (set & SIM_BIT(x.x_favour)) != 0 &&
+	    below(4) != 0)
+		return x.x_favour;
+	return mask_nth(set, below((uint32_t)__builtin_popcountll(set)));
+}
+
+static int
+pct_pick(int self, uint64_t runnable, int forced)
+{
+	int best = self, cpu;
+	uint64_t m;
+	unsigned i;
+
+	for (i = 0; i + 1 < x.x_depth; i++) {
+		if (x.x_change[i] == lwkt__sim.s_steps)
+			forced = 1;
+	}
+	if (forced)
+		x.x_pri[self] = --x.x_bottom;
+	for (m = runnable; m != 0; m &= m - 1) {
+		cpu = __builtin_ctzll(m);
+		if ((runnable & SIM_BIT(best)) == 0 ||
+		    x.x_pri[cpu] > x.x_pri[best])
+			best = cpu;
+	}
+	return best;
+}
+
+int
+sim_explore_pick(enum choice kind, int self, uint32_t bits)
+{
+	uint64_t runnable = lwkt__sim.s_runnable;
+	uint64_t others = runnable & ~SIM_BIT(self);
+	int forced, next;
+
+	if (others == 0)
+		return self;
+	forced = others == runnable || kind == CHOICE_PAUSE ||	/* I1 */
+	    lwkt__sim.s_steps - x.x_since > x.x_fair;		/* I2 */
+	if (x.x_strategy == SIM_RANDOM)
+		next = random_pick(self, others, forced, bits);
+	else if (x.x_strategy == SIM_PCT)
+		next = pct_pick(self, runnable, forced &&
+		    others != runnable);
+	else
+		next = sim_dfs_pick(self, others, forced);
+	if (next != x.x_last) {
+		x.x_last = next;
+		x.x_since = lwkt__sim.s_steps;
+	}
+	return next;
+}

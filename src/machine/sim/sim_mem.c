@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory of the simulated host: plain mappings.
+ *
+ * THEORY
+ * Nothing outside reads a simulated machine, so an arena is ordinary memory;
+ * guards are mprotect, of which a test's few threads never need more than the
+ * host has maps for.
+ */
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+size_t
+machine_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void *
+reserve(const char *point, size_t size)
+{
+	void *p;
+
+	lwkt__choice(CHOICE_ALLOC);
+	if (machine_fail(point))
+		return NULL;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+void *
+machine_mem_reserve(size_t size)
+{
+	return reserve("mem.reserve", size);
+}
+
+void *
+machine_arena_reserve(size_t size)
+{
+	return reserve("arena", size);
+}
+
+void
+machine_mem_release(void *p, size_t size)
+{
+	int error;
+
+	lwkt__choice(CHOICE_ALLOC);
+	error = munmap(p, size);
+	KASSERTF(error == 0, "p=%p size=%zu", p, size);
+}
+
+void
+machine_mem_decommit(void *p, size_t size)
+{
+	int error;
+
+	lwkt__choice(CHOICE_ALLOC);
+	error = madvise(p, size, MADV_DONTNEED);
+	KASSERTF(error == 0, "p=%p size=%zu", p, size);
+}
+
+enum machine_guard
+machine_mem_guard(void *p, size_t size)
+{
+	lwkt__choice(CHOICE_ALLOC);
+	if (machine_fail("guard.mprotect") || mprotect(p, size, PROT_NONE) != 0)
+		return GUARD_CANARY;
+	return GUARD_MPROTECT;
+}

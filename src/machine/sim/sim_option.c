@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Options of a run: what the program asked for, overruled by the environment.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define PCT_DEPTH	3
+#define DFS_DEPTH	40
+#define DFS_PREEMPTIONS	2
+
+static struct sim_options configured;
+
+void
+sim_configure(const struct sim_options *so)
+{
+	KASSERT(lwkt__sim_mcpu == NULL);
+	memset(&configured, 0, sizeof(configured));
+	if (so != NULL)
+		configured = *so;
+}
+
+uint64_t
+sim_env_number(const char *name, uint64_t dflt)
+{
+	const char *s = getenv(name);
+	unsigned long long n;
+	char *end;
+
+	if (s == NULL || *s == '\0')
+		return dflt;
+	n = strtoull(s, &end, 0);
+	if (*end != '\0')
+		lwkt_panic("%s=%s is not a number", name, s);
+	return n;
+}
+
+/* STRATEGY[:DEPTH] */
+static void
+strategy_parse(struct sim_options *so, const char *s)
+{
+	static const struct {
+		const char *name;
+		enum sim_strategy strategy;
+	} names[] = {
+		{ "swarm", SIM_SWARM }, { "random", SIM_RANDOM },
+		{ "pct", SIM_PCT }, { "dfs", SIM_DFS },
+	};
+	size_t len = strcspn(s, ":"), i;
+
+	for (i = 0; i < nitems(names); i++) {
+		if (strlen(names[i].name) == len &&
+		    strncmp(names[i].name, s, len) == 0)
+			break;
+	}
+	if (i == nitems(names))
+		lwkt_panic("LWKT_SIM=%s: swarm, random, pct:N or dfs:N", s);
+	so->so_strategy = names[i].strategy;
+	so->so_depth = s[len] == ':' ?
+	    (unsigned)strtoul(s + len + 1, NULL, 10) : 0;
+}
+
+void
+sim_options_read(struct sim_options *so)
+{
+	const char *s = getenv("LWKT_SIM");
+
+	*so = configured;
+	if (s != NULL && *s != '\0')
+		strategy_parse(so, s);
+	so->so_faults = (int)sim_env_number("LWKT_SIM_FAULTS",
+	    (uint64_t)so->so_faults);
+	so->so_max_steps = sim_env_number("LWKT_SIM_STEPS", so->so_max_steps);
+	if (so->so_depth == 0)
+		so->so_depth = so->so_strategy == SIM_DFS ?
+		    DFS_DEPTH : PCT_DEPTH;
+	if (so->so_preemptions == 0)
+		so->so_preemptions = DFS_PREEMPTIONS;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The failure report: why, where each CPU stands, the last steps, the seed.
+ *
+ * THEORY
+ * Panics, failed assertions and checkers end in abort(), so one handler for
+ * the fatal signals catches all of them; SIGTERM is among them because test
+ * runners send it to a test that hangs between two choice points.  The
+ * handlers are there from machine_boot to machine_shutdown, on a stack of
+ * their own, and put the old disposition back before they return, so that the
+ * process dies of the same signal as without them.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "base/compiler.h"
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define ALTSTACK_SIZE	65536
+
+static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT,
+	SIGTERM };
+static struct sigaction old_action[nitems(fatal)];
+static stack_t old_stack;
+static char altstack[ALTSTACK_SIZE] __attribute__((aligned(16)));
+static int booted, reported;
+
+static void
+reproduce_print(void)
+{
+	const char *name = program_invocation_short_name;
+	unsigned long long seed = lwkt__sim.s_seed;
+
+	if (sim_is_dfs())
+		lwkt_printf("lwkt: sim: schedule %llu of the enumeration %s; "
+		    "the same program meets it again",
+		    (unsigned long long)sim_dfs_index(),
+		    sim_explore_describe());
+	else
+		lwkt_printf("lwkt: sim: seed %llu (%s); again: LWKT_SEED=%llu "
+		    "%s", seed, sim_explore_describe(), seed, name);
+}
+
+static void
+cpu_print(const struct machine_host *h)
+{
+	static const char *const state[] = {
+		[SIM_RUNNABLE] = "runnable", [SIM_WAITING] = "waiting",
+		[SIM_STOPPED] = "stopped",
+	};
+	int runs = h->h_mc == lwkt__sim_mcpu;
+	void *pcs[16];
+	int n;
+
+	lwkt_printf("lwkt: sim: cpu %d %s, reqflags %#x", h->h_cpu,
+	    runs ? "running" : state[h->h_state], h->h_mc->mc_reqflags);
+	if (runs || h->h_state == SIM_STOPPED)
+		return;
+	n = machine_backtrace(pcs, (int)nitems(pcs), h->h_sp, NULL);
+	machine_backtrace_print(pcs, n);
+}
+
+void
+sim_report(const char *why)
+{
+	int cpu;
+
+	if (reported)
+		return;
+	reported = 1;
+	lwkt__sim.s_muted++;
+	lwkt_printf("lwkt: sim: %s", why);
+	sim_trace_print();
+	if (lwkt__sim_mcpu != NULL) {
+		for (cpu = 0; cpu < lwkt__sim.s_ncpus; cpu++)
+			cpu_print(&lwkt__sim.s_host[cpu]);
+	}
+	reproduce_print();
+	lwkt__sim.s_muted--;
+}
+
+void
+sim_die(const char *why)
+{
+	lwkt__sim.s_muted++;
+	if (lwkt__sim.s_runnable == 0 && lwkt__sim.s_up->mu_deadlock != NULL)
+		lwkt__sim.s_up->mu_deadlock();
+	sim_report(why);
+	abort();
+}
+
+static void
+fatal_signal(int sig, siginfo_t *si, void *ucontext)
+{
+	ucontext_t *uc = ucontext;
+	size_t i;
+
+	lwkt__sim.s_muted++;
+	if ((sig == SIGSEGV || sig == SIGBUS) && !reported &&
+	    lwkt__sim_mcpu != NULL && lwkt__sim.s_up->mu_fault != NULL)
+		lwkt__sim.s_up->mu_fault(lwkt__sim_mcpu,
+		    (uintptr_t)si->si_addr,
+		    (uintptr_t)uc->uc_mcontext.gregs[REG_RSP], uc);
+	sim_report(strsignal(sig));
+	for (i = 0; i < nitems(fatal); i++) {
+		if (fatal[i] == sig)
+			(void)sigaction(sig, &old_action[i], NULL);
+	}
+	if (si->si_code <= 0 && sig != SIGABRT)
+		(void)raise(sig);	/* sent, so it will not come again */
+}
+
+void
+sim_report_boot(void)
+{
+	struct sigaction sa;
+	stack_t ss = { .ss_sp = altstack, .ss_size = sizeof(altstack) };
+	size_t i;
+
+	reported = 0;
+	if (booted)
+		return;
+	booted = 1;
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_sigaction = fatal_signal;
+	sa.sa_flags = SA_SIGINFO | SA_ONSTACK;
+	(void)sigaltstack(&ss, &old_stack);
+	for (i = 0; i < nitems(fatal); i++)
+		(void)sigaction(fatal[i], &sa, &old_action[i]);
+}
+
+void
+sim_report_shutdown(void)
+{
+	size_t i;
+
+	if (!booted)
+		return;
+	booted = 0;
+	for (i = 0; i < nitems(fatal); i++)
+		(void)sigaction(fatal[i], &old_action[i], NULL);
+	(void)sigaltstack(&old_stack, NULL);
+}

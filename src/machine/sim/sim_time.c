@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual time: the clock, timers and other events to come.
+ *
+ * THEORY
+ * The clock moves a little at each choice point, by a random amount whose
+ * scale belongs to the run: in some runs a microsecond is a handful of
+ * instructions and timers fire in the middle of everything, in others they
+ * wait until all is quiet.  When every CPU waits it jumps to the next event.
+ * Events are one list sorted by time, first come first served among equals.
+ *
+ * A timer fires late by a random amount, never early.  Runs with s_spurious
+ * also set RQF_TIMER and end waits for no reason; the others do not, because
+ * a spurious wake-up would hide a lost one.
+ */
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define TIME_START	1000000000	/* 1 s: 0 is nobody's deadline */
+#define LATE_MAX_LOG2	17		/* up to 131 us late */
+#define SPURIOUS_MASK	0x0fffu		/* once in 4096 steps */
+#define DFS_STEP_NS	16
+
+static TAILQ_HEAD(, sim_event) events;
+static uint32_t step_mask;		/* the clock's scale */
+static int spurious;
+
+int64_t
+sim_now(void)
+{
+	return lwkt__sim.s_now;
+}
+
+uint32_t
+sim_random(uint32_t n)
+{
+	return sim_is_dfs() ? 0 : rng_below(&lwkt__sim.s_rng, n);
+}
+
+void
+sim_time_reset(void)
+{
+	TAILQ_INIT(&events);
+	lwkt__sim.s_now = TIME_START;
+	step_mask = (1u << (3 + sim_random(8))) - 1;
+	spurious = sim_random(2) != 0;
+}
+
+void
+sim_event_add(struct sim_event *se, int64_t when)
+{
+	struct sim_event *before;
+
+	sim_event_del(se);
+	se->se_when = when;
+	se->se_armed = 1;
+	TAILQ_FOREACH(before, &events, se_link) {
+		if (before->se_when > when)
+			break;
+	}
+	if (before != NULL)
+		TAILQ_INSERT_BEFORE(before, se, se_link);
+	else
+		TAILQ_INSERT_TAIL(&events, se, se_link);
+}
+
+void
+sim_event_del(struct sim_event *se)
+{
+	if (se->se_armed) {
+		se->se_armed = 0;
+		TAILQ_REMOVE(&events, se, se_link);
+	}
+}
+
+static void
+events_run(void)
+{
+	struct sim_event *se;
+
+	lwkt__sim.s_muted++;
+	while ((se = TAILQ_FIRST(&events)) != NULL &&
+	    se->se_when <= lwkt__sim.s_now) {
+		sim_event_del(se);
+		se->se_fn(se);
+	}
+	lwkt__sim.s_muted--;
+}
+
+/* Something happens to some CPU that nobody asked for. */
+static void
+spurious_happens(void)
+{
+	struct machine_host *h;
+
+	h = &lwkt__sim.s_host[sim_random((uint32_t)lwkt__sim.s_ncpus)];
+	if (h->h_state == SIM_STOPPED)
+		return;
+	if (sim_random(2) != 0)
+		sim_interrupt(h->h_mc, RQF_TIMER);
+	else
+		sim_wake(h);
+}
+
+/* Bits 0-15 move the clock, 16-27 decide on spurious things. */
+void
+sim_time_tick(uint32_t bits)
+{
+	struct sim_event *se;
+
+	if (sim_is_dfs()) {
+		lwkt__sim.s_now += DFS_STEP_NS;
+	} else {
+		lwkt__sim.s_now += 1 + (bits & step_mask);
+		if (spurious && ((bits >> 16) & SPURIOUS_MASK) == 0)
+			spurious_happens();
+	}
+	se = TAILQ_FIRST(&events);
+	if (se != NULL && se->se_when <= lwkt__sim.s_now)
+		events_run();
+}
+
+/* Nobody can run: go to the next event.  0 if there is none. */
+int
+sim_time_jump(void)
+{
+	struct sim_event *se = TAILQ_FIRST(&events);
+
+	if (se == NULL)
+		return 0;
+	if (se->se_when > lwkt__sim.s_now)
+		lwkt__sim.s_now = se->se_when;
+	events_run();
+	return 1;
+}
+
+int64_t
+machine_time_ns(void)
+{
+	lwkt__choice(CHOICE_CLOCK);
+	return lwkt__sim.s_now;
+}
+
+static void
+timer_fire(struct sim_event *se)
+{
+	sim_interrupt(container_of(se, struct machine_host, h_timer)->h_mc,
+	    RQF_TIMER);
+}
+
+void
+machine_timer_arm(int64_t deadline_ns)
+{
+	struct machine_host *h;
+	int64_t late;
+
+	lwkt__choice(CHOICE_TIMER);
+	h = lwkt__sim_mcpu->mc_host;
+	h->h_timer.se_fn = timer_fire;
+	if (deadline_ns == INT64_MAX) {
+		/* Disarming is lazy: half the time it still comes. */
+		if (!spurious || sim_random(2) != 0)
+			sim_event_del(&h->h_timer);
+		return;
+	}
+	late = sim_random(1u << sim_random(LATE_MAX_LOG2 + 1));
+	if (deadline_ns < lwkt__sim.s_now)
+		deadline_ns = lwkt__sim.s_now;
+	sim_event_add(&h->h_timer, deadline_ns + late);
+}

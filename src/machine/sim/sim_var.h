@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the simulated host share.
+ *
+ * One host thread runs everything, so nothing here is atomic.
+ */
+#ifndef LWKT_MACHINE_SIM_VAR_H
+#define LWKT_MACHINE_SIM_VAR_H
+
+#include "base/choice.h"
+#include "base/rng.h"
+#include "machine/fiber.h"
+#include "machine/machine.h"
+#include "machine/sim/sim.h"
+
+#define SIM_MAXCPU		64
+#define SIM_BIT(cpu)		((uint64_t)1 << (cpu))
+
+enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_STOPPED };
+
+/* One simulated CPU. */
+struct machine_host {
+	void		*h_sp;		/* where it stands while not running */
+	struct mcpu	*h_mc;
+	struct sim_event h_timer;	/* its armed deadline */
+	struct fiber	 h_first;	/* its first stack, for checkers */
+	struct fiber	 h_fiber;	/* the one it stands on */
+	int		 h_errno;
+	int		 h_cpu;
+	enum sim_state	 h_state;
+};
+
+/* The run. */
+struct sim {
+	struct rng	 s_rng;
+	uint64_t	 s_runnable;	/* mask of SIM_RUNNABLE CPUs */
+	uint64_t	 s_steps;
+	uint64_t	 s_max_steps;
+	uint64_t	 s_switches;
+	uint64_t	 s_seed;
+	int64_t		 s_now;
+	int		 s_ncpus;
+	int		 s_live;	/* CPUs not stopped */
+	int		 s_muted;	/* >0: choice points are nothing */
+	const struct machine_upcalls *s_up;
+	struct sim_options s_opt;
+	struct machine_host s_host[SIM_MAXCPU];
+};
+
+extern struct sim lwkt__sim;
+
+/* sim_cpu.c */
+void	sim_wake(struct machine_host *h);
+
+/* sim_option.c */
+void	sim_options_read(struct sim_options *so);
+uint64_t sim_env_number(const char *name, uint64_t dflt);
+
+/* sim_explore.c: who goes on.  bits are fresh random ones of this step. */
+void	sim_explore_reset(void);
+int	sim_explore_pick(enum choice kind, int self, uint32_t bits);
+const char *sim_explore_describe(void);
+
+/* sim_dfs.c */
+void	sim_dfs_reset(void);
+int	sim_dfs_pick(int self, uint64_t others, int forced);
+uint64_t sim_dfs_index(void);
+
+/* sim_time.c */
+void	sim_time_reset(void);
+void	sim_time_tick(uint32_t bits);
+int	sim_time_jump(void);
+
+/* sim_fail.c */
+void	sim_fail_reset(void);
+
+/* sim_trace.c */
+void	sim_trace_reset(void);
+void	sim_trace_step(enum choice kind, int self, int next);
+void	sim_trace_event(const char *name, const char *fmt, uint64_t a,
+	    uint64_t b);
+uint64_t sim_trace_schedule(void);
+
+/* sim_report.c */
+void	sim_report_boot(void);
+void	sim_report_shutdown(void);
+void	sim_die(const char *why) __lwkt_noreturn;
+void	sim_trace_print(void);
+
+static inline int
+sim_is_dfs(void)
+{
+	return lwkt__sim.s_opt.so_strategy == SIM_DFS;
+}
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Run one body of a core test on either host, many times.
+ *
+ * THEORY
+ * sim_explore boots the kernel, runs the body as its first thread, and shuts
+ * down, again and again in the same process.  On the simulated host each run
+ * is another schedule; the first that fails ends the scenario and leaves its
+ * seed and trace in the log.  On Linux the body runs a few times each on 1, 2
+ * and 4 CPUs, whatever the machine has.  A scenario is one line of TAP.
+ *
+ *	static int
+ *	body(void *arg)
+ *	{
+ *		...
+ *		check(n == 3, "%d messages arrived", n);
+ *		return 0;
+ *	}
+ *
+ *	int
+ *	main(void)
+ *	{
+ *		sim_explore("three messages arrive", body, NULL, 200);
+ *		return tap_done();
+ *	}
+ *
+ * The body sets up all state it uses (it runs more than once in a process) and
+ * returns 0, or anything else if it failed; check() counts a failure without
+ * ending the run and says nothing when all is well.  sim_explore_with() takes
+ * a number of CPUs and other wishes.
+ *
+ * Simulated host, environment: LWKT_SEED=n runs that seed alone.
+ * LWKT_SIM_SEEDS=n replaces the test's own number of schedules, LWKT_SIM_BASE
+ * its first seed (1).  LWKT_SIM_CHECK=1 runs each seed twice, on other
+ * addresses, and compares the trace hashes.  More in machine/sim/sim.h.
+ * Linux: LWKT_NCPU=n replaces the numbers of CPUs.
+ */
+#ifndef LWKT_TESTS_SIMRUN_H
+#define LWKT_TESTS_SIMRUN_H
+
+#include <lwkt/boot.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "tap.h"
+
+struct sim_scenario {
+	const char	*ss_name;	/* a sentence */
+	int		(*ss_body)(void *arg);
+	void		*ss_arg;
+	unsigned	 ss_seeds;	/* schedules, if nobody else says */
+	int		 ss_ncpus;	/* 0: varied */
+	int		 ss_faults;	/* sim: the host may refuse things */
+};
+
+static unsigned check_failures;		/* atomic; of the run */
+
+#define check(cond, ...) do {						\
+	if (!(cond)) {							\
+		diag("%s:%d: %s", __FILE__, __LINE__, #cond);		\
+		diag(__VA_ARGS__);					\
+		__atomic_fetch_add(&check_failures, 1,			\
+		    __ATOMIC_SEQ_CST);					\
+	}								\
+} while (0)
+
+static inline uint64_t
+simrun_number(const char *name, uint64_t dflt)
+{
+	const char *s = getenv(name);
+
+	return s != NULL && *s != '\0' ? strtoull(s, NULL, 0) : dflt;
+}
+
+/* One boot: 1 if all went well. */
+static inline int
+simrun_once(const struct sim_scenario *ss, uint64_t seed, int ncpus)
+{
+	struct lwkt_config cfg = { .lc_ncpus = ncpus, .lc_seed = seed };
+	int error, result = 0;
+
+	__atomic_store_n(&check_failures, 0, __ATOMIC_SEQ_CST);
+	error = lwkt_boot_result(&cfg, ss->ss_body, ss->ss_arg, &result);
+	if (error != 0 && !ss->ss_faults)
+		diag("boot: %s", strerror(error));
+	else if (error != 0)
+		return 1;		/* the machine refused: allowed */
+	if (result != 0)
+		diag("the body returned %d", result);
+	return error == 0 && result == 0 &&
+	    __atomic_load_n(&check_failures, __ATOMIC_SEQ_CST) == 0;
+}
+
+#ifdef LWKT_HOST_SIM
+#include <sys/mman.h>
+
+#include "machine/sim/sim.h"
+
+/* Distinct schedules: an open hash table, never more than half full. */
+struct simrun_set {
+	uint64_t	*s_key;
+	uint64_t	 s_size;
+	uint64_t	 s_count;
+};
+
+static inline void
+simrun_set_add(struct simrun_set *s, uint64_t key)
+{
+	uint64_t i = key;
+
+	key += key == 0;
+	while (s->s_key[i % s->s_size] != 0 && s->s_key[i % s->s_size] != key)
+		i++;
+	s->s_count += s->s_key[i % s->s_size] == 0;
+	s->s_key[i % s->s_size] = key;
+}
+
+/* The same seed again, with the memory elsewhere. */
+static inline int
+simrun_same_again(const struct sim_scenario *ss, const struct sim_result *sr)
+{
+	const size_t hole = (size_t)1 << 30;
+	struct sim_result again;
+	void *p;
+
+	p = mmap(NULL, hole, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	(void)simrun_once(ss, sr->sr_seed, ss->ss_ncpus);
+	if (p != MAP_FAILED)
+		munmap(p, hole);
+	sim_result_get(&again);
+	if (again.sr_hash == sr->sr_hash)
+		return 1;
+	diag("seed %llu: hash %016llx, then %016llx; steps %llu, then %llu",
+	    (unsigned long long)sr->sr_seed, (unsigned long long)sr->sr_hash,
+	    (unsigned long long)again.sr_hash,
+	    (unsigned long long)sr->sr_steps,
+	    (unsigned long long)again.sr_steps);
+	return 0;
+}
+
+static inline int
+sim_explore_with(const struct sim_scenario *ss)
+{
+	struct sim_options so = { .so_faults = ss->ss_faults };
+	uint64_t pinned = simrun_number("LWKT_SEED", 0);
+	uint64_t first = pinned ? pinned : simrun_number("LWKT_SIM_BASE", 1);
+	uint64_t n = pinned ? 1 : simrun_number("LWKT_SIM_SEEDS",
+	    ss->ss_seeds);
+	int twice = simrun_number("LWKT_SIM_CHECK", 0) != 0, good = 1;
+	struct simrun_set set = { .s_size = 2 * n + 1 };
+	struct sim_result sr = { 0 };
+	uint64_t i, steps = 0;
+
+	sim_configure(&so);
+	set.s_key = calloc(set.s_size, sizeof(*set.s_key));
+	for (i = 0; i < n && good; i++) {
+		good = simrun_once(ss, first + i, ss->ss_ncpus);
+		sim_result_get(&sr);
+		if (!good)
+			sim_report("the body failed");
+		simrun_set_add(&set, sr.sr_schedule);
+		steps += sr.sr_steps;
+		if (good && twice)
+			good = simrun_same_again(ss, &sr);
+	}
+	free(set.s_key);
+	ok(good && n > 0, "%s: %llu schedules, %llu distinct", ss->ss_name,
+	    (unsigned long long)i, (unsigned long long)set.s_count);
+	if (!good)
+		diag("LWKT_SEED=%llu", (unsigned long long)sr.sr_seed);
+	else if (pinned)
+		diag("hash %016llx", (unsigned long long)sr.sr_hash);
+	diag("%llu steps a schedule", (unsigned long long)(steps / (i + !i)));
+	return good;
+}
+#else
+#define SIMRUN_REPEATS	3		/* runs for each number of CPUs */
+
+static inline int
+sim_explore_with(const struct sim_scenario *ss)
+{
+	static const int ncpus[] = { 1, 2, 4 };
+	int fixed = (int)simrun_number("LWKT_NCPU", (uint64_t)ss->ss_ncpus);
+	unsigned kinds = fixed ? 1 : sizeof(ncpus) / sizeof(ncpus[0]);
+	unsigned runs = kinds * SIMRUN_REPEATS, i;
+	int good = 1, n = 0;
+
+	for (i = 0; i < runs && good; i++) {
+		n = fixed ? fixed : ncpus[i % kinds];
+		good = simrun_once(ss, 0, n);
+	}
+	ok(good, "%s: %u runs", ss->ss_name, i);
+	if (!good)
+		diag("on %d CPUs", n);
+	return good;
+}
+#endif
+
+/* A scenario on any number of CPUs: 1 if no run failed. */
+static inline int
+sim_explore(const char *name, int (*body)(void *), void *arg, unsigned seeds)
+{
+	struct sim_scenario ss = { .ss_name = name, .ss_body = body,
+		.ss_arg = arg, .ss_seeds = seeds };
+
+	return sim_explore_with(&ss);
+}
+
+#endif
