@@ -31,6 +31,13 @@ struct ktr_ring {
 	struct ktr_rec	 kr_rec[KTR_ENTRIES];
 };
 
+/* Groups on by default: all where time is virtual, else the rare ones. */
+#ifdef LWKT_HOST_SIM
+#define KTR_DEFAULT	KTR_ALL
+#else
+#define KTR_DEFAULT	KTR_HOST
+#endif
+
 extern uint32_t lwkt__ktr_mask;
 
 #endif

@@ -50,8 +50,10 @@ struct globaldata {
 	int		 gd_splz_nest;	/* (c) depth of splz on this CPU */
 	uint32_t	 gd_rqcount;	/* (c) runnable, running one too */
 	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
+	uint32_t	 gd_stopping;	/* (c) shutdown: run nothing but idle */
 	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */
 	struct lwkt_thread gd_idlethread; /* (c) never on the run queue */
+	struct thread_cold gd_idlecold;	/* (c) its cold part */
 
 	/* IPI queues (lwkt_ipiq.c). */
 	LWKT_CACHEALIGN
@@ -59,7 +61,7 @@ struct globaldata {
 	LWKT_CACHEALIGN
 	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
 	int		 gd_processing_ipiq; /* (c) depth of draining */
-	int		 gd_ipiq_drain;	/* (c) rings we wait on right now */
+	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
 
 	/* Sleep queues (kern_synch.c). */
 	struct tslpque	*gd_tslpque;	/* (c) hash; idents read by others */
@@ -78,6 +80,7 @@ struct globaldata {
 	struct ktr_ring	*gd_ktr;	/* (c) trace ring; tools read it */
 	uint64_t	*gd_cnt;	/* (c) this CPU's counters */
 	uint64_t	 gd_nextid;	/* (c) thread ids given out here */
+	uint32_t	 gd_nextcpu;	/* (c) LWKT_CPU_ROTATE */
 };
 
 /*

@@ -9,6 +9,8 @@
 #ifndef LWKT_KERN_KERN_VAR_H
 #define LWKT_KERN_KERN_VAR_H
 
+#include <stdarg.h>
+
 #include "base/kassert.h"
 #include "kern/crit.h"
 #include "kern/globaldata.h"
@@ -29,14 +31,23 @@ void	switch_entry(void *from) __lwkt_noreturn; /* first code of a thread */
 
 /* lwkt_thread.c. */
 void	thread_finish_exit(lwkt_thread_t td);	/* by the successor */
+void	thread_finish_migrate(lwkt_thread_t td); /* by the successor */
+/*
+ * Make a thread of td and a stack; thread_start gives it a function, a name
+ * and (without LWKT_NOSTART in flags) the run queue.  Any CPU context.
+ */
 void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
 	    int cpu);
+void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
+	    int flags, const char *fmt, va_list ap);
 
 /* lwkt_ipiq.c. */
-int	ipiq_init(void);			/* boot: rings of all CPUs */
-size_t	ipiq_bytes(int ncpus);
+size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
 void	ipiq_place(void *mem, int ncpus);
-void	ipiq_process(struct globaldata *gd);
+void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
+
+/* lwkt_msgport.c: what foreign pthreads pushed to gd_foreignq. */
+void	foreign_drain(struct globaldata *gd);
 
 /* kern_synch.c. */
 size_t	synch_bytes(int ncpus);			/* tables, boot storage */
@@ -58,20 +69,40 @@ void	clock_need_tick(struct globaldata *gd);	/* two threads want the CPU */
 int	stat_boot(void);			/* LWKT_TUNE, LWKT_TRACE */
 size_t	stat_bytes(void);		/* counters and rings, per CPU */
 void	stat_place(struct globaldata *gd, void *mem);
-void	stat_report(void);			/* LWKT_DEBUG=stats */
+void	stat_shutdown(void);			/* LWKT_DEBUG=stats */
+
+/* kern_panic.c. */
+void	panic_boot(void);
+void	panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp,
+	    void *ucontext);			/* mu_fault */
+void	panic_deadlock(void);			/* mu_deadlock */
 
 /*
  * What the layers above put in (kern/ never allocates and never looks up):
  * set once before the CPUs start.
  */
 struct kern_ops {
-	/* last reference gone */
+	/* The last reference of an arena thread is gone; any CPU. */
 	void	(*ko_thread_free)(lwkt_thread_t td);
-	/* Reap host completions without waiting. */
+	/* Reap host completions without waiting (NULL: there are none). */
 	void	(*ko_poll)(struct globaldata *gd);
-	/* addr lies in a stack guard? its thread, else NULL. Signal context. */
+	/* The thread in whose stack guard addr lies, or NULL.  Signals. */
 	lwkt_thread_t (*ko_fault_thread)(uintptr_t addr);
 };
 extern struct kern_ops lwkt__kern_ops;
+
+/*
+ * kern_init.c, in this order.  kern_boot_run returns when every CPU has
+ * stopped, which kern_stop asks for: from then on no thread is switched to
+ * (the caller's goes on until it blocks).  Something in a si_cpu hook must
+ * start a first thread.
+ */
+struct lwkt_config;
+int	kern_boot_prepare(const struct lwkt_config *cfg);
+int	kern_boot_run(void);
+void	kern_boot_release(void);
+void	kern_stop(void);
+/* Boot storage in the arena that tools see: zeroed, cache aligned. */
+void   *arena_alloc(size_t size);
 
 #endif

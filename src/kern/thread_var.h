@@ -51,7 +51,11 @@ struct lwkt_systimer;
 #define TDF_ARENA		0x0400u	/* (i) storage is ours to free */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */
+#define TDF_CANARY		0x2000u	/* (i) no guard: check STACK_CANARY */
 #define TDF_FREE		0x8000u	/* in a cache: no thread at all */
+
+/* The lowest word of a stack that has no guard (TDF_CANARY). */
+#define STACK_CANARY		0x6e6f206775617264ULL
 
 /* td_mpflags: any CPU, atomically. */
 #define TDF_MP_INTR		0x0001u	/* lwkt_interrupt is pending */
@@ -67,6 +71,7 @@ struct thread_cold {
 
 struct lwkt_thread {
 	/* Line 1: what a switch touches. */
+	LWKT_CACHEALIGN
 	void		*td_sp;		/* (c) while not running */
 	lwkt_thread_t	 td_rqnext;	/* (c) ring of equals */
 	lwkt_thread_t	 td_rqprev;	/* (c) */
@@ -90,6 +95,7 @@ struct lwkt_thread {
 	uintptr_t	 td_join;	/* (a) see TD_JOIN_EXITED */
 	uint32_t	 td_refs;	/* (a) */
 	int		 td_wakefromcpu; /* (c) who woke it */
+	uint64_t	 td_pad2;
 
 	/* Line 3: made once. */
 	void		(*td_fn)(void *); /* (i) */
@@ -108,7 +114,7 @@ struct lwkt_thread {
 	uint64_t	 td_sticks;	/* (c) */
 	uint64_t	 td_iticks;	/* (c) */
 	uint64_t	 td_pad1;
-} LWKT_CACHEALIGN;
+};
 
 CTASSERT(sizeof(struct lwkt_thread) == 256, "four cache lines");
 CTASSERT(sizeof(struct lwkt_thread) <= sizeof(struct lwkt_thread_storage),

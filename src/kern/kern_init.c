@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Boot, the idle loop, shutdown.
+ *
+ * THEORY
+ * Everything a CPU owns is laid out in the shared arena before any CPU runs:
+ * globaldata, rings, sleep queues, counters.  Then the host carries the CPUs
+ * into cpu_main, which is the idle thread of each: it lends the CPU to the
+ * best thread, and when there is none serves what is pending and waits in the
+ * host.  The idle thread runs on the host thread's own stack, so boot and
+ * shutdown happen on neutral ground.
+ *
+ * Shutdown: kern_stop tells every CPU to stop, the caller's own too.  A
+ * stopping CPU forgets its run queue, so that the next switch ends in its idle
+ * thread; it goes on serving messages until all CPUs have come that far (a
+ * sender may still wait for room in a ring of ours), and leaves.
+ *
+ * INVARIANTS
+ * B1 Nothing runs on a CPU before its si_cpu hooks ran there.
+ * B2 After cpu_stopped == ncpus no CPU sends messages.
+ *
+ * Source: the order of DragonFly's mi_startup; scenario H of its reading.
+ */
+#include "kern/kern_var.h"
+
+#include <errno.h>
+#include <lwkt/boot.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kern/arena.h"
+#include "kern/sysinit.h"
+
+TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
+TRACEPOINT(stop, KTR_HOST, "cpu.stop", "cpu=%llu of=%llu");
+TRACEPOINT(idle, KTR_SCHED, "cpu.idle", "cpu=%llu flags=%llu");
+
+COUNTER(idles, "lwkt.idle", "times the CPU had nothing to run");
+
+TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
+    "thread structures the arena has room for");
+
+struct globaldata *lwkt__gd[LWKT_MAXCPU];
+int lwkt__ncpus;
+struct kern_ops lwkt__kern_ops;
+struct arena_head *lwkt__arena;
+
+extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
+extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
+
+static uint32_t booted;			/* one boot at a time */
+static uint32_t cpus_stopped;		/* (a) */
+static int sysinits_done;		/* how many booted */
+
+/* The k-th record by order, NULL at the end. */
+static const struct sysinit *
+sysinit_nth(int k)
+{
+	const struct sysinit *si, *at;
+	int before;
+
+	for (si = __start_lwkt_sysinit; si < __stop_lwkt_sysinit; si++) {
+		before = 0;
+		for (at = __start_lwkt_sysinit; at < __stop_lwkt_sysinit; at++)
+			before += at->si_order < si->si_order ||
+			    (at->si_order == si->si_order && at < si);
+		if (before == k)
+			return si;
+	}
+	return NULL;
+}
+
+void *
+arena_alloc(size_t size)
+{
+	uint64_t off;
+
+	size = roundup2(size, (size_t)CACHE_LINE);
+	off = atomic_fetchadd_64(&lwkt__arena->ah_used, size);
+	KASSERTF(off + size <= lwkt__arena->ah_size, "arena full: %zu bytes",
+	    size);
+	return (char *)lwkt__arena + off;
+}
+
+static size_t
+arena_bytes(int ncpus)
+{
+	size_t size = 4096 + sizeof(struct arena_head);
+
+	size += (size_t)ncpus * roundup2(sizeof(struct globaldata), 4096);
+	size += (size_t)ncpus * (stat_bytes() + 4096);
+	size += ipiq_bytes(ncpus) + synch_bytes(ncpus) + 2 * 4096;
+	size += (size_t)maxthreads * sizeof(struct lwkt_thread);
+	return roundup2(size, (size_t)1 << 20);
+}
+
+static void
+arena_layout(const struct lwkt_config *cfg, size_t size)
+{
+	struct arena_head *ah = lwkt__arena;
+
+	ah->ah_magic = ARENA_MAGIC;
+	ah->ah_version = ARENA_VERSION;
+	ah->ah_pid = (uint32_t)getpid();
+	ah->ah_base = (uint64_t)(uintptr_t)ah;
+	ah->ah_size = size;
+	ah->ah_used = 4096;
+	ah->ah_ncpus = (uint32_t)lwkt__ncpus;
+	ah->ah_gdstride = roundup2(sizeof(struct globaldata), 4096);
+	ah->ah_tdsize = sizeof(struct lwkt_thread);
+	ah->ah_tdmax = (uint32_t)maxthreads;
+	if (cfg != NULL && cfg->lc_name != NULL)
+		strncpy(ah->ah_name, cfg->lc_name, sizeof(ah->ah_name) - 1);
+}
+
+static void
+gd_init(struct globaldata *gd, int cpu)
+{
+	lwkt_thread_t td = &gd->gd_idlethread;
+
+	gd->gd_m.mc_self = &gd->gd_m;
+	gd->gd_m.mc_cpuid = cpu;
+	gd->gd_m.mc_curthread = td;
+	td->td_gd = gd;
+	td->td_flags = TDF_IDLE | TDF_RUNNING;
+	td->td_critcount = 1;
+	td->td_refs = 1;
+	td->td_cold = &gd->gd_idlecold;
+	td->td_pri = LWKT_PRI_IDLE;
+	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU + (uint64_t)cpu;
+	strncpy(td->td_name, "idle", LWKT_NAMELEN - 1);
+	lwkt__gd[cpu] = gd;
+	stat_place(gd, arena_alloc(stat_bytes()));
+	systimer_init(gd);
+}
+
+static void
+place_all(void)
+{
+	struct arena_head *ah = lwkt__arena;
+	char *gds;
+	int cpu;
+
+	gds = arena_alloc((size_t)ah->ah_gdstride * (size_t)lwkt__ncpus);
+	ah->ah_gdoff = (uint64_t)(gds - (char *)ah);
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		gd_init((struct globaldata *)(void *)(gds +
+		    (size_t)cpu * ah->ah_gdstride), cpu);
+	ipiq_place(arena_alloc(ipiq_bytes(lwkt__ncpus)), lwkt__ncpus);
+	synch_place(arena_alloc(synch_bytes(lwkt__ncpus)), lwkt__ncpus);
+}
+
+/* Run the CPU as its idle thread until it is told to stop. */
+static void
+idle_loop(struct globaldata *gd)
+{
+	lwkt_thread_t td = &gd->gd_idlethread;
+
+	while (switch_away(), !gd->gd_stopping) {
+		if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) {
+			crit_exit_noyield(td);
+			splz();
+			crit_enter_td(td);
+			continue;
+		}
+		if (lwkt__kern_ops.ko_poll != NULL)
+			lwkt__kern_ops.ko_poll(gd);
+		if (gd->gd_rqmask != 0)
+			continue;
+		counter_inc(gd->gd_cntbias, idles);
+		ktr(gd, idle, gd->gd_m.mc_cpuid, gd->gd_m.mc_reqflags);
+		machine_idle(&gd->gd_m);
+	}
+}
+
+static void
+cpu_main(struct mcpu *mc)
+{
+	struct globaldata *gd = (struct globaldata *)(void *)mc;
+	const struct sysinit *si;
+	unsigned turn = 0;
+	int k;
+
+	fiber_init_host(&gd->gd_idlecold.tc_fiber);
+	ktr(gd, boot, mc->mc_cpuid, lwkt__ncpus);
+	for (k = 0; (si = sysinit_nth(k)) != NULL; k++)		/* B1 */
+		if (si->si_cpu != NULL)
+			si->si_cpu(gd);
+	idle_loop(gd);
+	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
+	(void)atomic_fetchadd_32(&cpus_stopped, 1);
+	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
+		ipiq_process(gd);
+		machine_pause(turn++);
+	}
+	while (k-- > 0)
+		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
+			si->si_cpu_fini(gd);
+	fiber_fini(&gd->gd_idlecold.tc_fiber);
+}
+
+/* On each CPU: forget who was runnable. */
+static void
+stop_cpu(void *arg, int unused)
+{
+	struct globaldata *gd = mygd();
+	unsigned pri;
+
+	(void)arg, (void)unused;
+	for (pri = 0; pri < NPRI; pri++)
+		while (gd->gd_rq[pri] != NULL)
+			sched_dequeue(gd, gd->gd_rq[pri]);
+	gd->gd_stopping = 1;
+	atomic_set_32(&gd->gd_m.mc_reqflags, RQF_SHUTDOWN);
+}
+
+void
+kern_stop(void)
+{
+	lwkt_send_ipiq_bcast(stop_cpu, NULL, 0);
+}
+
+static const struct machine_upcalls upcalls = {
+	.mu_cpu_main = cpu_main,
+	.mu_fault = panic_fault,
+	.mu_deadlock = panic_deadlock,
+};
+
+static void
+sysinits_undo(void)
+{
+	const struct sysinit *si;
+
+	while (sysinits_done > 0) {
+		si = sysinit_nth(--sysinits_done);
+		if (si->si_fini != NULL)
+			si->si_fini();
+	}
+}
+
+static int
+sysinits_boot(void)
+{
+	const struct sysinit *si;
+	int error;
+
+	while ((si = sysinit_nth(sysinits_done)) != NULL) {
+		error = si->si_boot != NULL ? si->si_boot() : 0;
+		if (error != 0) {
+			sysinits_undo();
+			return error;
+		}
+		sysinits_done++;
+	}
+	return 0;
+}
+
+int
+kern_boot_prepare(const struct lwkt_config *cfg)
+{
+	struct machine_config mcf = {
+		.mcf_ncpus = cfg != NULL ? cfg->lc_ncpus : 0,
+		.mcf_seed = cfg != NULL ? cfg->lc_seed : 0,
+	};
+	size_t size;
+	int error;
+
+	if (!atomic_cmpset_32(&booted, 0, 1))
+		return EBUSY;
+	panic_boot();
+	if ((error = stat_boot()) != 0 ||
+	    (error = machine_boot(&mcf, &upcalls, &lwkt__ncpus)) != 0) {
+		atomic_store_rel_32(&booted, 0);
+		return error;
+	}
+	size = arena_bytes(lwkt__ncpus);
+	if ((lwkt__arena = machine_arena_reserve(size)) == NULL) {
+		kern_boot_release();
+		return ENOMEM;
+	}
+	cpus_stopped = 0;
+	arena_layout(cfg, size);
+	place_all();
+	if ((error = sysinits_boot()) != 0)
+		kern_boot_release();
+	return error;
+}
+
+int
+kern_boot_run(void)
+{
+	struct mcpu *mc[LWKT_MAXCPU];
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		mc[cpu] = &gd_find(cpu)->gd_m;
+	return machine_run(mc, lwkt__ncpus);
+}
+
+void
+kern_boot_release(void)
+{
+	if (lwkt__arena != NULL) {
+		sysinits_undo();
+		stat_shutdown();
+		machine_mem_release(lwkt__arena, lwkt__arena->ah_size);
+	}
+	machine_shutdown();
+	lwkt__arena = NULL;
+	lwkt__ncpus = 0;
+	memset(lwkt__gd, 0, sizeof(lwkt__gd));
+	atomic_store_rel_32(&booted, 0);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who panicked: CPU, thread, backtrace; and a stack overflow by its name.
+ *
+ * THEORY
+ * Runs where the failure is, on whatever stack is left: it allocates nothing
+ * and takes no lock.  A fault comes from the host's signal handler on the
+ * alternate stack; if the address lies in the guard of a thread's stack it is
+ * an overflow of that thread (vm/ knows the stacks).
+ */
+#include "kern/kern_var.h"
+
+#define BT_MAX	24
+
+static void
+report_thread(const char *what, lwkt_thread_t td, int cpu)
+{
+	lwkt_printf("lwkt: %s thread \"%s\" (id %llu, priority %d) on cpu %d, "
+	    "critical sections %d, stack %zu bytes at %p", what, td->td_name,
+	    (unsigned long long)td->td_id, td->td_pri, cpu, td->td_critcount,
+	    td->td_stksize, td->td_stack);
+}
+
+static void
+panic_report(const char *msg)
+{
+	struct mcpu *mc = machine_oncpu();
+	void *pcs[BT_MAX];
+
+	(void)msg;
+	if (mc != NULL)
+		report_thread("in", mc->mc_curthread, mc->mc_cpuid);
+	else
+		lwkt_printf("lwkt: on a host thread that carries no cpu");
+	machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX, NULL,
+	    NULL));
+}
+
+void
+panic_boot(void)
+{
+	lwkt__panic_hook = panic_report;
+}
+
+void
+panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp, void *ucontext)
+{
+	lwkt_thread_t td = NULL;
+	void *pcs[BT_MAX];
+
+	if (lwkt__kern_ops.ko_fault_thread != NULL)
+		td = lwkt__kern_ops.ko_fault_thread(addr);
+	if (td != NULL) {
+		lwkt_printf("lwkt: stack overflow: thread \"%s\" on cpu %d, "
+		    "stack %zu bytes, address %#lx (sp %#lx)", td->td_name,
+		    mc->mc_cpuid, td->td_stksize, (unsigned long)addr,
+		    (unsigned long)sp);
+	} else {
+		lwkt_printf("lwkt: memory fault at %#lx (sp %#lx)",
+		    (unsigned long)addr, (unsigned long)sp);
+	}
+	report_thread("in", mc->mc_curthread, mc->mc_cpuid);
+	machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX, NULL,
+	    ucontext));
+}
+
+/* The simulated host: nothing can happen any more. */
+void
+panic_deadlock(void)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		report_thread("deadlock:", gd_find(cpu)->gd_m.mc_curthread,
+		    cpu);
+	lwkt_panic("deadlock: every cpu is idle and no timer is armed");
+}

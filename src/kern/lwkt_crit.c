@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * splz: run what was asked for while the CPU was in a critical section.
+ *
+ * THEORY
+ * Called when the last critical section ends and a bit of mc_reqflags is set,
+ * from the yields and from the idle loop.  It serves messages first, then
+ * timers, then host completions, each with its bit cleared before the look, so
+ * that what comes during the look sets it again.  The work runs in a critical
+ * section of its own with gd_intr_nesting raised: callbacks cannot block, and
+ * their own critical exits never come back here, so splz does not recurse.
+ *
+ * Source: DragonFly's splz; the order of sources is its order.
+ */
+#include "kern/kern_var.h"
+
+COUNTER(splz, "lwkt.splz", "replays of deferred work");
+
+void
+splz(void)
+{
+	lwkt_thread_t td = curthread;
+	struct globaldata *gd;
+	uint32_t flags;
+
+	KASSERT(td->td_critcount == 0);
+	crit_enter_td(td);
+	gd = mygd();	/* callbacks do not switch: it stays ours */
+	gd->gd_intr_nesting++;
+	counter_inc(gd->gd_cntbias, splz);
+	while ((flags = atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ)) {
+		if (flags & RQF_IPIQ)
+			ipiq_process(gd);
+		if (flags & RQF_TIMER) {
+			atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_TIMER);
+			systimer_intr(gd);
+		}
+		if (flags & RQF_INTPEND) {
+			atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_INTPEND);
+			if (lwkt__kern_ops.ko_poll != NULL)
+				lwkt__kern_ops.ko_poll(gd);
+		}
+	}
+	gd->gd_intr_nesting--;
+	crit_exit_noyield(td);
+}
+
+void
+crit_underflow(lwkt_thread_t td)
+{
+	lwkt_panic("critical section left more often than entered by thread "
+	    "\"%s\" (count %d)", td->td_name, td->td_critcount);
+}
+
+void
+lwkt_crit_enter(void)
+{
+	crit_enter();
+}
+
+void
+lwkt_crit_exit(void)
+{
+	crit_exit();
+}

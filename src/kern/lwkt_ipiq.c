@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages between CPUs: a matrix of rings with one writer and one reader.
+ *
+ * THEORY
+ * Ring (s, t) is written by CPU s alone and read by CPU t alone, so its order
+ * is exact and it needs no lock.  ip_windex counts what was written, ip_rindex
+ * what was taken, ip_xindex what was executed; all run freely, their
+ * differences count.  Whether t must be told is decided by two hints that t
+ * owns: bit s of its gd_ipimask ("ring s may have something") and RQF_IPIQ of
+ * its reqflags ("look at the mask").  A sender sets only those not yet set,
+ * and rings the doorbell only if t sleeps; a target that is awake looks at
+ * its next critical exit.
+ *
+ * A full ring must not deadlock.  A sender that waits publishes in ip_drain
+ * how far the target must read, and meanwhile reads what *others* drain it for,
+ * down to their marks and no further: every cycle of waiting senders makes
+ * progress, and the depth of recursion stays bounded.
+ *
+ * INVARIANTS
+ * Q1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as differences).
+ * Q2 Each message is executed once, in the order of its ring.
+ * Q3 A non-empty ring has its mask bit set or its reader inside the drain that
+ *    will look again; a set mask bit has RQF_IPIQ set or the reader in
+ *    ipiq_process.
+ * Q4 Callbacks run in a critical section with gd_intr_nesting > 0.
+ *
+ * ORDER
+ * O1 sender: entry, then windex (release); reader: windex (acquire), entry.
+ * O2 reader: entry copied, then rindex (release); sender: rindex (acquire)
+ *    before it writes the slot again.
+ * O3 sender: windex, FENCE, then reads the hints; reader: clears a hint with
+ *    a read-modify-write, then reads windex.  One of the two sees the other.
+ *
+ * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis, drain levels); its race of
+ * 2005 (equality with a cached windex, d64a7617dd) is why Q1's differences are
+ * compared by sign.
+ */
+#include "kern/kern_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+
+TRACEPOINT(send, KTR_IPI, "ipi.send", "cpu=%llu seq=%llu");
+TRACEPOINT(recv, KTR_IPI, "ipi.recv", "cpu=%llu seq=%llu");
+TRACEPOINT(full, KTR_IPI, "ipi.full", "cpu=%llu fill=%llu");
+
+COUNTER(sent, "lwkt.ipiq_count", "messages sent to other CPUs");
+COUNTER(passive, "lwkt.ipiq_passive", "of these, without a signal");
+COUNTER(avoided, "lwkt.ipiq_avoided", "signals spared: already pending");
+COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
+COUNTER(fifofull, "lwkt.ipiq_fifofull", "waits for room in a ring");
+
+enum {
+	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
+	IPIQ_MASK = IPIQ_SIZE - 1,
+	IPIQ_HIGH = IPIQ_SIZE / 2,	/* a plain sender waits above */
+	IPIQ_LOW = IPIQ_SIZE / 4,	/* until here */
+	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a sending callback waits above */
+	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
+	IPIQ_PASSIVE = IPIQ_SIZE / 4,	/* passive becomes active above */
+	IPIQ_NESTING_MAX = 20
+};
+
+struct ipiq_entry {
+	void		*ie_fn;
+	void		*ie_arg1;
+	int		 ie_arg2;
+	uint32_t	 ie_nargs;	/* 1: lwkt_ipifunc1_t, 2: func2 */
+};
+
+/* (w:s) the sending CPU, (w:t) the target CPU */
+struct lwkt_ipiq {
+	LWKT_CACHEALIGN
+	uint32_t	 ip_windex;	/* (w:s) written */
+	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
+	uint32_t	 ip_drain;	/* (w:s) 1 + level wanted, or 0 */
+	LWKT_CACHEALIGN
+	uint32_t	 ip_rindex;	/* (w:t) taken */
+	uint32_t	 ip_xindex;	/* (w:t) executed */
+	uint32_t	 ip_depth;	/* (w:t) drains of this ring, nested */
+	LWKT_CACHEALIGN
+	struct ipiq_entry ip_entry[IPIQ_SIZE];
+};
+
+size_t
+ipiq_bytes(int ncpus)
+{
+	return sizeof(struct lwkt_ipiq) * (size_t)ncpus * (size_t)ncpus;
+}
+
+void
+ipiq_place(void *mem, int ncpus)
+{
+	struct lwkt_ipiq *rings = mem;
+	int cpu;
+
+	for (cpu = 0; cpu < ncpus; cpu++)
+		gd_find(cpu)->gd_ipiq = rings + (size_t)cpu * (size_t)ncpus;
+}
+
+/* Read one ring down to `level` entries.  On the target, nesting raised. */
+static void
+ipiq_drain(struct globaldata *gd, int src, uint32_t level)
+{
+	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+	struct ipiq_entry ie;
+	uint32_t ri, wi;
+
+	ip->ip_depth++;
+	wi = atomic_load_acq_32(&ip->ip_windex);		/* O1 */
+	while ((int32_t)(wi - (ri = ip->ip_rindex)) > (int32_t)level) {
+		ie = ip->ip_entry[ri & IPIQ_MASK];
+		atomic_store_rel_32(&ip->ip_rindex, ri + 1);	/* O2 */
+		ktr(gd, recv, src, ri);
+		if (ie.ie_nargs == 1)
+			((lwkt_ipifunc1_t)ie.ie_fn)(ie.ie_arg1);
+		else
+			((lwkt_ipifunc2_t)ie.ie_fn)(ie.ie_arg1, ie.ie_arg2);
+		/* A nested drain may have gone on while the outer one works. */
+		if (ip->ip_depth == 1)
+			atomic_store_rel_32(&ip->ip_xindex, ip->ip_rindex);
+	}
+	ip->ip_depth--;
+}
+
+static int
+ipiq_empty(struct globaldata *gd, int src)
+{
+	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+
+	return atomic_load_acq_32(&ip->ip_windex) == ip->ip_rindex;
+}
+
+/* All that is there.  The owner of gd, in a critical section. */
+void
+ipiq_process(struct globaldata *gd)
+{
+	unsigned w;
+	uint64_t bits;
+	int src;
+
+	KASSERTF(gd->gd_processing_ipiq < IPIQ_NESTING_MAX,
+	    "nesting %d", gd->gd_processing_ipiq);
+	gd->gd_processing_ipiq++;
+	gd->gd_intr_nesting++;
+	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);	/* O3 */
+	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
+		bits = atomic_load_64(&gd->gd_ipimask.cm_word[w]);
+		for (; bits != 0; bits &= bits - 1) {
+			src = (int)(w * 64) + __builtin_ctzll(bits);
+			ipiq_drain(gd, src, 0);
+			cpumask_clear_atomic(&gd->gd_ipimask, src); /* O3 */
+			if (ipiq_empty(gd, src))
+				continue;
+			cpumask_set_atomic(&gd->gd_ipimask, src);
+			atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
+		}
+	}
+	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
+		foreign_drain(gd);
+	gd->gd_intr_nesting--;
+	gd->gd_processing_ipiq--;
+}
+
+/* While we wait for room: read those who wait for us, down to their mark. */
+static void
+ipiq_process_nested(struct globaldata *gd)
+{
+	uint32_t drain;
+	int src;
+
+	gd->gd_processing_ipiq++;
+	gd->gd_intr_nesting++;
+	for (src = 0; src < lwkt__ncpus; src++) {
+		drain = atomic_load_acq_32(
+		    &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid].ip_drain);
+		if (drain != 0)
+			ipiq_drain(gd, src, drain - 1);
+	}
+	gd->gd_intr_nesting--;
+	gd->gd_processing_ipiq--;
+}
+
+/* Make sure that the target will look at ring (gd, tgd). */
+static inline void
+ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
+{
+	uint32_t old;
+
+	atomic_fence_seq_cst();					/* O3 */
+	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid))
+		cpumask_set_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid);
+	if (atomic_load_32(&tgd->gd_m.mc_reqflags) & RQF_IPIQ) {
+		counter_inc(gd->gd_cntbias, avoided);
+		return;
+	}
+	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_IPIQ);
+	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
+		counter_inc(gd->gd_cntbias, doorbells);
+		machine_doorbell(&tgd->gd_m);
+	}
+}
+
+static inline uint32_t
+ipiq_fill(struct lwkt_ipiq *ip)
+{
+	return ip->ip_windex - ip->ip_rcache;
+}
+
+/* Wait until at most `low` entries are in the ring. */
+static __lwkt_noinline void
+ipiq_wait_room(struct globaldata *gd, struct globaldata *tgd,
+    struct lwkt_ipiq *ip, uint32_t low)
+{
+	unsigned turn = 0;
+
+	counter_inc(gd->gd_cntbias, fifofull);
+	ktr(gd, full, tgd->gd_m.mc_cpuid, ipiq_fill(ip));
+	atomic_store_rel_32(&ip->ip_drain, low + 1);
+	for (;;) {
+		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
+		if (ipiq_fill(ip) <= low)
+			break;
+		/* It may hold passive messages only: 1b1e83e245. */
+		ipiq_signal(gd, tgd);
+		ipiq_process_nested(gd);
+		machine_pause(turn++);
+	}
+	atomic_store_rel_32(&ip->ip_drain, 0);
+}
+
+static inline void
+ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
+    void *arg1, int arg2, uint32_t nargs)
+{
+	struct ipiq_entry *ie = &ip->ip_entry[ip->ip_windex & IPIQ_MASK];
+
+	*ie = (struct ipiq_entry){ fn, arg1, arg2, nargs };
+	ktr(gd, send, cpu, ip->ip_windex);
+	counter_inc(gd->gd_cntbias, sent);
+	atomic_store_rel_32(&ip->ip_windex, ip->ip_windex + 1);	/* O1 */
+}
+
+static inline struct lwkt_ipiq *
+ipiq_find(struct globaldata *gd, int cpu)
+{
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	return &gd->gd_ipiq[cpu];
+}
+
+/* Room for one more, waiting if need be. */
+static inline void
+ipiq_room(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip)
+{
+	uint32_t high = IPIQ_HIGH, low = IPIQ_LOW;
+
+	if (likely(ipiq_fill(ip) < IPIQ_HIGH))
+		return;
+	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* O2 */
+	if (gd->gd_processing_ipiq != 0) {
+		high = IPIQ_NESTED_HIGH;
+		low = IPIQ_NESTED_LOW;
+	}
+	if (ipiq_fill(ip) >= high)
+		ipiq_wait_room(gd, gd_find(cpu), ip, low);
+}
+
+static void
+call_local(struct globaldata *gd, void *fn, void *arg1, int arg2,
+    uint32_t nargs)
+{
+	gd->gd_intr_nesting++;
+	if (nargs == 1)
+		((lwkt_ipifunc1_t)fn)(arg1);
+	else
+		((lwkt_ipifunc2_t)fn)(arg1, arg2);
+	gd->gd_intr_nesting--;
+}
+
+static inline unsigned
+ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd;
+	struct lwkt_ipiq *ip;
+	unsigned seq = 0;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	if (unlikely(cpu == gd->gd_m.mc_cpuid)) {
+		call_local(gd, fn, arg1, arg2, nargs);
+	} else {
+		ipiq_room(gd, cpu, ip);
+		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
+		seq = ip->ip_windex;
+		ipiq_signal(gd, gd_find(cpu));
+	}
+	crit_exit_td(self);
+	return seq;
+}
+
+unsigned
+lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg)
+{
+	return ipiq_send(cpu, (void *)fn, arg, 0, 1);
+}
+
+unsigned
+lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	return ipiq_send(cpu, (void *)fn, arg1, arg2, 2);
+}
+
+unsigned
+lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd, *tgd;
+	struct lwkt_ipiq *ip;
+	unsigned seq;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	KASSERTF(cpu != gd->gd_m.mc_cpuid, "passive message to oneself, cpu %d",
+	    cpu);
+	tgd = gd_find(cpu);
+	if (ipiq_fill(ip) >= IPIQ_PASSIVE)
+		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
+	if (ipiq_fill(ip) >= IPIQ_PASSIVE) {
+		crit_exit_noyield(self);
+		return lwkt_send_ipiq2(cpu, fn, arg1, arg2);
+	}
+	ipiq_put(gd, cpu, ip, (void *)fn, arg1, arg2, 2);
+	seq = ip->ip_windex;
+	counter_inc(gd->gd_cntbias, passive);
+	atomic_fence_seq_cst();					/* O3 */
+	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid))
+		cpumask_set_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid);
+	crit_exit_td(self);
+	return seq;
+}
+
+int
+lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd;
+	struct lwkt_ipiq *ip;
+	int error = 0;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* O2 */
+	if (cpu != gd->gd_m.mc_cpuid && ipiq_fill(ip) >= IPIQ_HIGH)
+		error = EAGAIN;
+	else
+		(void)ipiq_send(cpu, (void *)fn, arg1, arg2, 2);
+	crit_exit_td(self);
+	return error;
+}
+
+/* From our own number upward, so that CPU 0 is not favoured. */
+int
+lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
+    int arg2)
+{
+	lwkt_thread_t self = curthread;
+	int cpu, i, me, count = 0;
+
+	crit_enter_td(self);
+	me = mycpuid;
+	for (i = 0; i < lwkt__ncpus; i++) {
+		cpu = (me + i) % lwkt__ncpus;
+		if (cpumask_test(&mask, cpu)) {
+			lwkt_send_ipiq2(cpu, fn, arg1, arg2);
+			count++;
+		}
+	}
+	crit_exit_td(self);
+	return count;
+}
+
+int
+lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	lwkt_cpumask_t mask;
+
+	memset(&mask, 0xff, sizeof(mask));
+	return lwkt_send_ipiq_mask(mask, fn, arg1, arg2);
+}
+
+void
+lwkt_wait_ipiq(int cpu, unsigned seq)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd;
+	struct lwkt_ipiq *ip;
+	unsigned turn = 0;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	while (cpu != gd->gd_m.mc_cpuid &&
+	    (int32_t)(seq - atomic_load_acq_32(&ip->ip_xindex)) > 0) {
+		ipiq_signal(gd, gd_find(cpu));
+		if (gd->gd_processing_ipiq == 0)
+			ipiq_process(gd);
+		else
+			ipiq_process_nested(gd);
+		machine_pause(turn++);
+	}
+	crit_exit_td(self);
+}
+
+struct ipiq_sync {
+	lwkt_thread_t	is_td;
+	int		is_home;	/* its CPU; it does not move */
+	int		is_done;	/* written on is_home only */
+	uint32_t	is_left;	/* CPUs that have not answered */
+};
+
+static void
+sync_done(void *arg)
+{
+	struct ipiq_sync *is = arg;
+
+	is->is_done = 1;
+	sched_enqueue(mygd(), is->is_td);
+}
+
+static void
+sync_remote(void *arg)
+{
+	struct ipiq_sync *is = arg;
+
+	/* The waiter must not see the end before the last one lets go. */
+	if (atomic_fetchadd_32(&is->is_left, (uint32_t)-1) == 1)
+		lwkt_send_ipiq(is->is_home, sync_done, is);
+}
+
+void
+lwkt_synchronize_ipiqs(const char *wmesg)
+{
+	struct ipiq_sync is;
+	lwkt_thread_t self = curthread;
+	int cpu;
+
+	if (lwkt__ncpus == 1)
+		return;
+	crit_enter_td(self);
+	is.is_td = self;
+	is.is_home = mycpuid;
+	is.is_done = 0;
+	is.is_left = (uint32_t)lwkt__ncpus - 1;
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		if (cpu != is.is_home)
+			lwkt_send_ipiq(cpu, sync_remote, &is);
+	self->td_wmesg = wmesg;
+	while (!*(volatile int *)&is.is_done) {
+		sched_dequeue(mygd(), self);
+		switch_away();
+	}
+	self->td_wmesg = NULL;
+	crit_exit_td(self);
+}

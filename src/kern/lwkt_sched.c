@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run queue: strict priority, FIFO among equals, and who is on it.
+ *
+ * THEORY
+ * Each CPU has 32 rings of threads, one a priority, and a mask of those that
+ * are not empty.  gd_rq[p] points at the ring's head, the thread that runs
+ * next at p; head->td_rqprev is the tail.  The running thread stays on its
+ * ring, so a yield among equals moves one pointer and a tick does the same;
+ * blocking is an explicit deschedule.  Picking is find-last-set of the mask.
+ *
+ * Within a ring threads with a higher td_upri stand first.  Kernel threads all
+ * have 0, so that insertion is at the tail; only the user schedulers use it.
+ *
+ * Threads belong to CPUs: another CPU that wants one scheduled sends a message
+ * to its owner, and the handler there looks again, for the thread may have
+ * moved.  A thread between two CPUs (TDF_MIGRATING) is not put on a queue: it
+ * arrives runnable, which is all that the caller wanted.
+ *
+ * INVARIANTS
+ * S1 TDF_RUNQ <=> on gd_rq[td_pri] of td_gd.
+ * S2 gd_rqmask bit p <=> gd_rq[p] != NULL.
+ * S3 gd_rqcount = number of threads with TDF_RUNQ on this CPU.
+ *
+ * Source: DragonFly's lwkt_thread.c for the meaning; the rings instead of its
+ * one sorted list are ours (its insertion is linear in the worst case).
+ */
+#include "kern/kern_var.h"
+#include <lwkt/ipiq.h>
+
+TRACEPOINT(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
+TRACEPOINT(dequeue, KTR_SCHED, "sched.dequeue", "td=%llu pri=%llu");
+TRACEPOINT(tick, KTR_SCHED, "sched.tick", "td=%llu runnable=%llu");
+
+COUNTER(remote, "lwkt.schedule_remote", "schedules sent to another CPU");
+COUNTER(rotated, "lwkt.tick_rotations", "ticks that passed the CPU on");
+
+/* The ring before which td goes: behind all with at least its td_upri. */
+static lwkt_thread_t
+ring_place(lwkt_thread_t head, lwkt_thread_t td)
+{
+	lwkt_thread_t at = head;
+
+	while (at->td_rqprev->td_upri < td->td_upri) {
+		at = at->td_rqprev;
+		if (at == head)
+			break;
+	}
+	return at;
+}
+
+static void
+ring_insert(struct globaldata *gd, lwkt_thread_t td)
+{
+	unsigned pri = td->td_pri;
+	lwkt_thread_t head = gd->gd_rq[pri];
+	lwkt_thread_t at;
+
+	if (head == NULL) {
+		td->td_rqnext = td->td_rqprev = td;
+		gd->gd_rq[pri] = td;
+		gd->gd_rqmask |= 1u << pri;
+		return;
+	}
+	at = ring_place(head, td);
+	td->td_rqnext = at;
+	td->td_rqprev = at->td_rqprev;
+	at->td_rqprev->td_rqnext = td;
+	at->td_rqprev = td;
+	if (unlikely(at == head && head->td_upri < td->td_upri))
+		gd->gd_rq[pri] = td;
+}
+
+static void
+ring_remove(struct globaldata *gd, lwkt_thread_t td)
+{
+	unsigned pri = td->td_pri;
+	lwkt_thread_t next = td->td_rqnext;
+
+	if (next == td) {
+		gd->gd_rq[pri] = NULL;
+		gd->gd_rqmask &= ~(1u << pri);
+		return;
+	}
+	next->td_rqprev = td->td_rqprev;
+	td->td_rqprev->td_rqnext = next;
+	if (gd->gd_rq[pri] == td)
+		gd->gd_rq[pri] = next;
+}
+
+/* td goes behind its equals; it is on the queue of this CPU. */
+static void
+ring_rotate(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_thread_t next = td->td_rqnext;
+
+	if (likely(gd->gd_rq[td->td_pri] == td &&
+	    td->td_rqprev->td_upri == td->td_upri)) {
+		gd->gd_rq[td->td_pri] = next;
+		return;
+	}
+	ring_remove(gd, td);
+	ring_insert(gd, td);
+}
+
+void
+sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
+{
+	uint32_t flags = td->td_flags;
+	unsigned pri = td->td_pri;
+
+	INVARIANT(gd == mygd() && td->td_gd == gd);
+	if (flags & (TDF_RUNQ | TDF_MIGRATING | TDF_EXITING | TDF_FREE)) {
+		KASSERTF((flags & TDF_FREE) == 0, "schedule of a dead thread"
+		    " (was \"%s\")", td->td_name);
+		return;
+	}
+	if (unlikely(gd->gd_stopping))
+		return;
+	if (gd->gd_rq[pri] != NULL && !gd->gd_tick_armed)
+		clock_need_tick(gd);
+	ring_insert(gd, td);
+	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;
+	gd->gd_rqcount++;
+	if (pri > curthread->td_pri)
+		gd->gd_ast |= AST_LWKT_RESCHED;
+	ktr(gd, enqueue, td->td_id, pri);
+}
+
+void
+sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
+{
+	INVARIANT(gd == mygd() && td->td_gd == gd);
+	if ((td->td_flags & TDF_RUNQ) == 0)
+		return;
+	ring_remove(gd, td);
+	td->td_flags &= ~TDF_RUNQ;
+	gd->gd_rqcount--;
+	ktr(gd, dequeue, td->td_id, td->td_pri);
+}
+
+/*
+ * The tick: the running thread goes behind its equals, and is asked to give
+ * the CPU up if anybody else deserves it.
+ */
+void
+sched_clock(struct globaldata *gd)
+{
+	lwkt_thread_t td = curthread;
+
+	ktr(gd, tick, td->td_id, gd->gd_rqcount);
+	if ((td->td_flags & TDF_RUNQ) && td->td_rqnext != td &&
+	    gd->gd_rq[td->td_pri] == td) {
+		/* Ignoring td_upri, so that the worse ones are not starved. */
+		gd->gd_rq[td->td_pri] = td->td_rqnext;
+		gd->gd_ast |= AST_LWKT_RESCHED;
+		counter_inc(gd->gd_cntbias, rotated);
+	}
+}
+
+static void
+schedule_remote(void *arg)
+{
+	lwkt_schedule(arg);	/* looks again: the thread may have moved */
+}
+
+void
+lwkt_schedule(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd, *tgd;
+
+	crit_enter_td(self);
+	gd = mygd();
+	tgd = (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);	/* pairs: migrate_remote */
+	if (likely(tgd == gd)) {
+		sched_enqueue(gd, td);
+	} else {
+		counter_inc(gd->gd_cntbias, remote);
+		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, schedule_remote, td);
+	}
+	crit_exit_td(self);
+}
+
+void
+lwkt_schedule_self(void)
+{
+	lwkt_thread_t self = curthread;
+
+	crit_enter_td(self);
+	sched_enqueue(mygd(), self);
+	crit_exit_td(self);
+}
+
+void
+lwkt_deschedule_self(void)
+{
+	lwkt_thread_t self = curthread;
+
+	crit_enter_td(self);
+	sched_dequeue(mygd(), self);
+	crit_exit_noyield(self);	/* C2: no splz until it switched */
+}
+
+static void
+deschedule_remote(void *arg)
+{
+	lwkt_deschedule(arg);
+}
+
+void
+lwkt_deschedule(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd, *tgd;
+
+	if (td == self) {
+		lwkt_deschedule_self();
+		return;
+	}
+	crit_enter_td(self);
+	gd = mygd();
+	tgd = (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);	/* pairs: migrate_remote */
+	if (tgd == gd)
+		sched_dequeue(gd, td);
+	else
+		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, deschedule_remote, td);
+	crit_exit_td(self);
+}
+
+void
+lwkt_setpri(lwkt_thread_t td, int pri)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd;
+
+	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
+	    pri);
+	crit_enter_td(self);
+	gd = mygd();
+	KASSERTF(td->td_gd == gd, "thread \"%s\" belongs to cpu %d, not %d",
+	    td->td_name, td->td_gd->gd_m.mc_cpuid, gd->gd_m.mc_cpuid);
+	if (td->td_pri != pri) {
+		if (td->td_flags & TDF_RUNQ) {
+			ring_remove(gd, td);
+			td->td_pri = (uint8_t)pri;
+			ring_insert(gd, td);
+		} else {
+			td->td_pri = (uint8_t)pri;
+		}
+		/* Either may now be worse than somebody who waits. */
+		if (gd->gd_rqmask >> curthread->td_pri > 1)
+			gd->gd_ast |= AST_LWKT_RESCHED;
+	}
+	crit_exit_td(self);
+}
+
+void
+lwkt_setpri_self(int pri)
+{
+	lwkt_setpri(curthread, pri);
+}
+
+void
+lwkt_setpri_initial(lwkt_thread_t td, int pri)
+{
+	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
+	    pri);
+	KASSERTF((td->td_flags & TDF_STARTED) == 0,
+	    "thread \"%s\" has started", td->td_name);
+	td->td_pri = (uint8_t)pri;
+}
+
+int
+lwkt_getpri(lwkt_thread_t td)
+{
+	return td->td_pri;
+}
+
+static inline void
+yield_splz(lwkt_thread_t td)
+{
+	if (unlikely(mycpu_m()->mc_reqflags & RQF_SPLZ) &&
+	    td->td_critcount == 0)
+		splz();
+}
+
+void
+lwkt_yield(void)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd;
+
+	lwkt__choice(CHOICE_SWITCH);
+	yield_splz(self);
+	crit_enter_td(self);
+	gd = mygd();
+	if (likely(self->td_flags & TDF_RUNQ))
+		ring_rotate(gd, self);
+	switch_away();
+	crit_exit_td(self);
+}
+
+void
+lwkt_yield_quick(void)
+{
+	lwkt_thread_t self = curthread;
+
+	yield_splz(self);
+	if (unlikely(mygd()->gd_ast & AST_LWKT_RESCHED)) {
+		crit_enter_td(self);
+		switch_away();
+		crit_exit_td(self);
+	}
+}
+
+void
+lwkt_user_yield(void)
+{
+	lwkt_thread_t self = curthread;
+
+	yield_splz(self);
+	if (unlikely(mygd()->gd_ast & (AST_LWKT_RESCHED | AST_USER_RESCHED))) {
+		crit_enter_td(self);
+		switch_away();
+		crit_exit_td(self);
+	}
+}

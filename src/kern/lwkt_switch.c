@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Give the CPU to the best runnable thread.
+ *
+ * THEORY
+ * Everything a CPU's scheduler reads and writes belongs to that CPU, so a
+ * critical section is all the protection a switch needs.  The thread that
+ * leaves may have descheduled itself already (a sleeper, a migrating or dying
+ * thread): from that moment until the stack has changed nothing may run that
+ * could schedule it somewhere else, hence no splz in here (C2).
+ *
+ * The leaving thread cannot finish its own departure: as long as it stands on
+ * its stack it must not be seen as gone.  So the *successor* does it, on the
+ * successor's stack: it clears TDF_RUNNING, hands a migrating thread to its
+ * new CPU, completes an exit.  lwkt__machine_switch returns the predecessor
+ * for that purpose.
+ *
+ * A thread that comes back may be on another CPU than it left: every pointer
+ * to the CPU is read again after the switch.
+ *
+ * INVARIANTS
+ * W1 Never in an IPI or timer callback (gd_intr_nesting == 0).
+ * W2 In a critical section; the count is the thread's and survives.
+ * W3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
+ *    afterwards it may be gone (DragonFly 3a06728ed5).
+ *
+ * Source: DragonFly's lwkt_switch and lwkt_switch_return.
+ */
+#include "kern/kern_var.h"
+
+TRACEPOINT(switch, KTR_SCHED, "sched.switch", "from=%llu to=%llu");
+
+COUNTER(switches, "lwkt.switches", "thread switches");
+
+static __lwkt_noinline void
+switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
+{
+	if ((flags & TDF_CANARY) &&
+	    *(volatile uint64_t *)prev->td_stack != STACK_CANARY)
+		lwkt_panic("stack overflow: thread \"%s\", stack %zu bytes "
+		    "(canary gone)", prev->td_name, prev->td_stksize);
+	if (flags & TDF_EXITING)
+		thread_finish_exit(prev);
+	else if (flags & TDF_MIGRATING)
+		thread_finish_migrate(prev);
+	else
+		prev->td_flags = flags & ~TDF_RUNNING;
+}
+
+/* The successor completes what the predecessor could not. */
+static inline void
+switch_finish(lwkt_thread_t prev)
+{
+	uint32_t flags = prev->td_flags;	/* W3 */
+
+	if (unlikely(flags & (TDF_MIGRATING | TDF_EXITING | TDF_CANARY)))
+		switch_finish_slow(prev, flags);
+	else
+		prev->td_flags = flags & ~TDF_RUNNING;
+}
+
+static inline void
+switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	lwkt_thread_t prev;
+
+	INVARIANT((ntd->td_flags & (TDF_RUNNING | TDF_FREE)) == 0);
+	ntd->td_flags |= TDF_RUNNING;
+	ntd->td_switches++;
+	counter_inc(gd->gd_cntbias, switches);
+	ktr(gd, switch, td->td_id, ntd->td_id);
+	td->td_errno = *gd->gd_m.mc_errnop;
+	gd->gd_m.mc_curthread = ntd;
+	fiber_switch_begin(&td->td_cold->tc_fiber, &ntd->td_cold->tc_fiber,
+	    td->td_flags & TDF_EXITING);
+	prev = lwkt__machine_switch(&td->td_sp, ntd->td_sp, td);
+	/* Another time, and perhaps another CPU. */
+	fiber_switch_end(&td->td_cold->tc_fiber, &prev->td_cold->tc_fiber);
+	*mycpu_m()->mc_errnop = td->td_errno;
+	switch_finish(prev);
+}
+
+void
+switch_away(void)
+{
+	struct globaldata *gd = mygd();
+	lwkt_thread_t td = curthread;
+	lwkt_thread_t ntd;
+
+	INVARIANT(td->td_critcount > 0);	/* W2 */
+	if (unlikely(gd->gd_intr_nesting != 0))	/* W1 */
+		lwkt_panic("thread \"%s\" blocks in a callback on cpu %d",
+		    td->td_name, gd->gd_m.mc_cpuid);
+	gd->gd_ast &= ~AST_LWKT_RESCHED;
+	if (likely(gd->gd_rqmask != 0))
+		ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
+	else
+		ntd = &gd->gd_idlethread;
+	if (ntd != td)
+		switch_to(gd, td, ntd);
+}
+
+void
+switch_entry(void *from)
+{
+	lwkt_thread_t td = curthread;
+	lwkt_thread_t prev = from;
+
+	fiber_switch_end(&td->td_cold->tc_fiber, &prev->td_cold->tc_fiber);
+	*mycpu_m()->mc_errnop = 0;
+	switch_finish(prev);
+	crit_exit_td(td);
+	td->td_fn(td->td_arg);
+	lwkt_exit();
+}
+
+void
+lwkt_switch(void)
+{
+	lwkt_thread_t td = curthread;
+
+	lwkt__choice(CHOICE_SWITCH);
+	crit_enter_td(td);
+	switch_away();
+	crit_exit_td(td);
+}

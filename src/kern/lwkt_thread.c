@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads: made, started, joined, moved, ended.
+ *
+ * THEORY
+ * A thread is its structure and a stack, made together by whoever has storage
+ * (vm/vm_glue.c, or the program itself) and given back together when the last
+ * reference goes.  The references are: one the thread holds until its
+ * successor has finished its last switch, one that lwkt_join() drops, and
+ * those of lwkt_hold().  So neither a joiner nor a tool can see a structure
+ * vanish, and no thread frees the stack it stands on.
+ *
+ * Joining meets in one word, td_join: 0, then the joiner or TD_JOIN_EXITED,
+ * whoever comes first.  If the joiner came first, EXITED is stored *on the
+ * joiner's CPU*, together with making it runnable: a joiner that wakes for any
+ * other reason looks at the word, finds itself there and sleeps on.  So nobody
+ * can schedule a joiner that has already gone on and died.
+ *
+ *	0 --lwkt_join--> joiner --join_done--> EXITED
+ *	0 --thread_finish_exit---------------> EXITED
+ *
+ * Migration: the thread takes itself off the queues, marks itself MIGRATING
+ * and switches away; its successor sends it to the new CPU, which takes
+ * ownership and makes it runnable.  Between the two nobody owns it, and
+ * lwkt_schedule() leaves it alone.
+ *
+ * INVARIANTS
+ * T1-T4 of thread_var.h.
+ * T5 A dying thread has no critical section open but the exit's own.
+ *
+ * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
+ * polling for td_refs at exit is ours.
+ */
+#include "kern/kern_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <stdio.h>
+#include <string.h>
+
+TRACEPOINT(create, KTR_THREAD, "thread.create", "td=%llu cpu=%llu");
+TRACEPOINT(exit, KTR_THREAD, "thread.exit", "td=%llu joined=%llu");
+TRACEPOINT(migrate, KTR_THREAD, "thread.migrate", "td=%llu cpu=%llu");
+
+COUNTER(created, "lwkt.threads_created", "threads started");
+COUNTER(exited, "lwkt.threads_exited", "threads ended");
+COUNTER(migrated, "lwkt.migrations", "threads that left this CPU");
+
+void
+thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
+{
+	struct globaldata *gd = mygd();
+	struct thread_cold *cold;
+	uintptr_t top = ((uintptr_t)stack + stksize) & ~(uintptr_t)63;
+
+	cold = (struct thread_cold *)(top - roundup2(sizeof(*cold), 64));
+	td->td_cold = cold;
+	td->td_stack = stack;
+	td->td_stksize = stksize;
+	td->td_sp = machine_stack_init(stack,
+	    (size_t)((char *)cold - (char *)stack), switch_entry);
+	td->td_gd = gd_find(cpu);
+	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
+	    (flags & LWKT_JOINABLE ? TDF_JOINABLE : 0);
+	td->td_critcount = 1;		/* switch_entry leaves it */
+	td->td_pri = LWKT_PRI_KERN_DAEMON;
+	td->td_nest_count = 0;
+	td->td_upri = 0;
+	td->td_wchan = NULL;
+	td->td_wmesg = NULL;
+	td->td_mpflags = 0;
+	td->td_join = 0;
+	td->td_refs = flags & LWKT_JOINABLE ? 2 : 1;
+	td->td_switches = 0;
+	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU +
+	    (uint64_t)gd->gd_m.mc_cpuid;
+	if (LWKT_ASAN || LWKT_TSAN)
+		fiber_init(&cold->tc_fiber, stack, stksize);
+	lwkt_initport_thread(&cold->tc_port, td);
+}
+
+/* Almost every name is a plain string: spare it vsnprintf. */
+static void
+thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
+{
+	size_t i;
+
+	for (i = 0; i < LWKT_NAMELEN - 1; i++) {
+		if (fmt[i] == '%') {
+			(void)vsnprintf(td->td_name, LWKT_NAMELEN, fmt, ap);
+			return;
+		}
+		if ((td->td_name[i] = fmt[i]) == '\0')
+			return;
+	}
+	td->td_name[i] = '\0';
+}
+
+void
+thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
+    const char *fmt, va_list ap)
+{
+	struct globaldata *gd = mygd();
+
+	td->td_fn = fn;
+	td->td_arg = arg;
+	thread_vname(td, fmt, ap);
+	counter_inc(gd->gd_cntbias, created);
+	ktr(gd, create, td->td_id, td->td_gd->gd_m.mc_cpuid);
+	if ((flags & LWKT_NOSTART) == 0)
+		lwkt_schedule(td);
+}
+
+lwkt_thread_t
+lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
+    size_t stksize, int flags, int cpu)
+{
+	lwkt_thread_t td = (lwkt_thread_t)(void *)storage;
+
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	memset(td, 0, sizeof(*td));
+	crit_enter();
+	thread_init(td, stack, stksize, flags, cpu);
+	crit_exit();
+	return td;
+}
+
+void
+lwkt_hold(lwkt_thread_t td)
+{
+	(void)atomic_fetchadd_32(&td->td_refs, 1);
+}
+
+void
+lwkt_rele(lwkt_thread_t td)
+{
+	uint32_t refs;
+
+	/*
+	 * The last reference cannot be joined by another, so it needs no
+	 * locked instruction; acquire: pairs with the others' release below.
+	 */
+	refs = atomic_load_32(&td->td_refs);
+	atomic_fence_acq();
+	if (refs != 1)
+		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
+	KASSERTF(refs > 0, "thread \"%s\" released too often", td->td_name);
+	if (refs != 1)
+		return;
+	if (LWKT_ASAN || LWKT_TSAN)
+		fiber_fini(&td->td_cold->tc_fiber);
+	if (td->td_flags & TDF_ARENA)
+		lwkt__kern_ops.ko_thread_free(td);
+}
+
+/* On the joiner's CPU: td is gone, its joiner may go on. */
+static void
+join_done(void *arg)
+{
+	lwkt_thread_t td = arg;
+	lwkt_thread_t joiner = (lwkt_thread_t)atomic_load_acq_ptr(&td->td_join);
+
+	INVARIANT(joiner->td_gd == mygd());
+	atomic_store_rel_ptr(&td->td_join, TD_JOIN_EXITED);
+	sched_enqueue(mygd(), joiner);
+	lwkt_rele(td);
+}
+
+void
+thread_finish_exit(lwkt_thread_t td)
+{
+	struct globaldata *gd = mygd();
+	uintptr_t join;
+
+	counter_inc(gd->gd_cntbias, exited);
+	td->td_flags &= ~TDF_RUNNING;
+	if ((td->td_flags & TDF_JOINABLE) == 0) {
+		ktr(gd, exit, td->td_id, 0);
+		lwkt_rele(td);
+		return;
+	}
+	join = atomic_load_acq_ptr(&td->td_join);	/* pairs: lwkt_join */
+	ktr(gd, exit, td->td_id, join != 0);
+	if (join == 0 && atomic_cmpset_ptr(&td->td_join, 0, TD_JOIN_EXITED)) {
+		lwkt_rele(td);
+		return;
+	}
+	join = atomic_load_acq_ptr(&td->td_join);
+	if (((lwkt_thread_t)join)->td_gd == gd)
+		join_done(td);
+	else
+		lwkt_send_ipiq(((lwkt_thread_t)join)->td_gd->gd_m.mc_cpuid,
+		    join_done, td);
+}
+
+int
+lwkt_join(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+
+	if (td == self)
+		return EDEADLK;
+	if ((td->td_flags & TDF_JOINABLE) == 0)
+		return EINVAL;
+	crit_enter_td(self);
+	if (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED &&
+	    !atomic_cmpset_ptr(&td->td_join, 0, (uintptr_t)self) &&
+	    atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
+		crit_exit_td(self);
+		return EINVAL;
+	}
+	self->td_wmesg = "join";
+	while (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
+		sched_dequeue(mygd(), self);
+		switch_away();
+	}
+	self->td_wmesg = NULL;
+	lwkt_rele(td);
+	crit_exit_td(self);
+	return 0;
+}
+
+void
+lwkt_exit(void)
+{
+	lwkt_thread_t td = curthread;
+
+	KASSERTF(td->td_critcount == 0, "thread \"%s\" exits in a critical "
+	    "section (count %d)", td->td_name, td->td_critcount);
+	crit_enter_td(td);
+	synch_leave_queue(td);
+	sched_dequeue(mygd(), td);
+	td->td_flags |= TDF_EXITING;
+	switch_away();
+	lwkt_panic("thread \"%s\" came back from its exit", td->td_name);
+}
+
+static void
+migrate_remote(void *arg)
+{
+	lwkt_thread_t td = arg;
+	struct globaldata *gd = mygd();
+
+	td->td_flags &= ~TDF_MIGRATING;
+	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
+	sched_enqueue(gd, td);
+}
+
+void
+thread_finish_migrate(lwkt_thread_t td)
+{
+	td->td_flags &= ~TDF_RUNNING;
+	lwkt_send_ipiq(td->td_migrate_gd->gd_m.mc_cpuid, migrate_remote, td);
+}
+
+int
+lwkt_migratecpu(int cpu)
+{
+	lwkt_thread_t td = curthread;
+	struct globaldata *gd;
+
+	if (cpu < 0 || cpu >= lwkt__ncpus)
+		return EINVAL;
+	crit_enter_td(td);
+	gd = mygd();
+	if (gd != gd_find(cpu)) {
+		counter_inc(gd->gd_cntbias, migrated);
+		ktr(gd, migrate, td->td_id, cpu);
+		synch_leave_queue(td);
+		sched_dequeue(gd, td);
+		td->td_migrate_gd = gd_find(cpu);
+		td->td_flags |= TDF_MIGRATING;
+		switch_away();
+	}
+	crit_exit_td(td);
+	return 0;
+}
+
+lwkt_thread_t
+lwkt_self(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return mc != NULL ? curthread : NULL;
+}
+
+int
+lwkt_cpuid(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return mc != NULL ? mycpuid : -1;
+}
+
+int
+lwkt_ncpus(void)
+{
+	return lwkt__ncpus;
+}
+
+int
+lwkt_getcpu(lwkt_thread_t td)
+{
+	return ((struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd))->gd_m.mc_cpuid;
+}
+
+const char *
+lwkt_name(lwkt_thread_t td)
+{
+	return td->td_name;
+}
+
+void
+lwkt_setname(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	thread_vname(curthread, fmt, ap);
+	va_end(ap);
+}

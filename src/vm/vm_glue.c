@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads with their stacks: made in slots, kept in caches.
+ *
+ * THEORY
+ * A stack is a slot in a large reserved mapping, one row of equal slots a
+ * chunk, so that a million stacks are a few mappings: a guard at the low end
+ * of each slot, usable memory above it, struct thread_cold at the top.  Slots
+ * are powers of two from 16 KiB; the guard is 4 KiB up to 32 KiB slots and
+ * 16 KiB above.
+ *
+ * A structure and its stack are made together once and never parted.  A dead
+ * thread goes to the cache of the CPU that drops its last reference, LIFO, so
+ * that the next one finds a warm stack.  What exceeds lwkt.cache_threads goes
+ * on in batches to the depot that all CPUs share, its memory given back to the
+ * host (the guard stays).  Allocation takes from the cache, then a batch from
+ * the depot, then makes a batch of new ones.
+ *
+ * INVARIANTS
+ * V1 A thread in a cache or the depot has TDF_FREE and nobody refers to it.
+ * V2 Structures are type-stable: the arena is not reused before shutdown.
+ * V3 The depot's lock is held for list operations only, never for a call of
+ *    the host, and always in a critical section.
+ *
+ * Source: NetBSD's uvm_glue.c (uarea cache), DragonFly's thread objcache.
+ */
+#include "vm/vm_var.h"
+
+#include <errno.h>
+#include <lwkt/thread.h>
+#include <string.h>
+
+#include "kern/arena.h"
+#include "kern/kern_var.h"
+#include "kern/sysinit.h"
+
+COUNTER(made, "vm.threads_made", "structures with stacks made");
+COUNTER(hit, "vm.cache_hits", "threads taken from the CPU's cache");
+COUNTER(depot_in, "vm.depot_put", "threads given to the depot");
+COUNTER(depot_out, "vm.depot_get", "threads taken from the depot");
+COUNTER(nomem, "vm.threads_refused", "creations refused: no memory");
+
+TUNABLE_INT(cache_threads, "lwkt.cache_threads", 256, 1, 1 << 24,
+    "dead threads with their stacks that each CPU keeps");
+
+#define SLOT_MIN_SHIFT	14		/* 16 KiB */
+#define NCLASSES	11		/* to 16 MiB */
+#define CHUNK_SIZE	((size_t)256 << 20)
+#define NCHUNKS		4096		/* 1 TiB of stacks */
+#define BATCH		16
+
+struct stack_chunk {
+	char		*sc_base;
+	size_t		 sc_slot;	/* bytes of a slot */
+	uint32_t	 sc_nslots;
+	uint32_t	 sc_next;	/* first slot never used; depot lock */
+};
+
+struct stack_class {
+	lwkt_thread_t	 cl_depot;	/* dead threads; depot lock */
+	struct stack_chunk *cl_chunk;	/* where new slots come from */
+};
+
+/* (c) owning CPU in a critical section */
+struct vm_pcpu {
+	lwkt_thread_t	 vp_free[NCLASSES];	/* (c) LIFO by td_freenext */
+	uint32_t	 vp_nfree[NCLASSES];	/* (c) */
+};
+
+static struct stack_class classes[NCLASSES];
+static struct stack_chunk chunks[NCHUNKS];
+static uint32_t nchunks;		/* (a) appended under depot lock */
+static uint32_t depot_lock;
+static size_t default_stack;
+static struct vm_pcpu *pcpus;
+
+static inline size_t
+class_slot(unsigned cls)
+{
+	return (size_t)1 << (SLOT_MIN_SHIFT + cls);
+}
+
+static inline size_t
+class_guard(unsigned cls)
+{
+	size_t guard = cls < 2 ? 4096 : 16384;
+	size_t page = machine_page_size();
+
+	return guard > page ? guard : page;
+}
+
+static int
+class_find(size_t size)
+{
+	unsigned cls;
+
+	for (cls = 0; cls < NCLASSES; cls++)
+		if (size <= class_slot(cls))
+			return (int)cls;
+	return -1;
+}
+
+static void
+depot_enter(void)
+{
+	unsigned turn = 0;
+
+	while (atomic_swap_32(&depot_lock, 1) != 0)
+		machine_pause(turn++);
+}
+
+static void
+depot_exit(void)
+{
+	atomic_store_rel_32(&depot_lock, 0);
+}
+
+/* A chunk with a slot left, made outside the lock if need be; NULL: none. */
+static struct stack_chunk *
+chunk_add(unsigned cls)
+{
+	struct stack_chunk *sc = NULL;
+	size_t size = CHUNK_SIZE;
+	char *base = machine_mem_reserve(size);
+
+	if (base == NULL)
+		return NULL;
+	depot_enter();
+	if (nchunks < NCHUNKS) {
+		sc = &chunks[nchunks];
+		*sc = (struct stack_chunk){ base, class_slot(cls),
+		    (uint32_t)(size / class_slot(cls)), 0 };
+		classes[cls].cl_chunk = sc;
+		atomic_store_rel_32(&nchunks, nchunks + 1);
+	}
+	depot_exit();
+	if (sc == NULL)
+		machine_mem_release(base, size);
+	return sc;
+}
+
+/* Up to BATCH new slots; their first address and count (0: none left). */
+static unsigned
+slots_take(unsigned cls, char **basep)
+{
+	struct stack_chunk *sc;
+	unsigned n = 0;
+
+	do {
+		depot_enter();
+		sc = classes[cls].cl_chunk;
+		if (sc != NULL && sc->sc_next < sc->sc_nslots) {
+			n = sc->sc_nslots - sc->sc_next;
+			n = n < BATCH ? n : BATCH;
+			*basep = sc->sc_base + (size_t)sc->sc_next *
+			    sc->sc_slot;
+			sc->sc_next += n;
+		}
+		depot_exit();
+	} while (n == 0 && chunk_add(cls) != NULL);
+	return n;
+}
+
+/* A structure for the slot, or NULL when the arena has no more. */
+static lwkt_thread_t
+thread_make(unsigned cls, char *slot)
+{
+	struct arena_head *ah = lwkt__arena;
+	size_t guard = class_guard(cls);
+	uint64_t i = atomic_fetchadd_64(&ah->ah_tdcount, 1);
+	lwkt_thread_t td;
+
+	if (i >= ah->ah_tdmax) {
+		(void)atomic_fetchadd_64(&ah->ah_tdcount, (uint64_t)-1);
+		return NULL;
+	}
+	td = (lwkt_thread_t)(void *)((char *)ah + ah->ah_tdoff) + i;
+	td->td_flags = TDF_ARENA | TDF_FREE;
+	td->td_slot = (uint16_t)cls;
+	td->td_stack = slot + guard;
+	td->td_stksize = class_slot(cls) - guard;
+	if (machine_mem_guard(slot, guard) == GUARD_CANARY) {
+		td->td_flags |= TDF_CANARY;
+		*(uint64_t *)td->td_stack = STACK_CANARY;
+	}
+	return td;
+}
+
+/* The cache of this CPU is empty: fill it.  0, or ENOMEM. */
+static __lwkt_noinline int
+cache_fill(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
+{
+	lwkt_thread_t td;
+	char *slot = NULL;
+	unsigned i, n;
+
+	depot_enter();
+	for (n = 0; n < BATCH && (td = classes[cls].cl_depot) != NULL; n++) {
+		classes[cls].cl_depot = td->td_freenext;
+		td->td_freenext = vp->vp_free[cls];
+		vp->vp_free[cls] = td;
+	}
+	depot_exit();
+	vp->vp_nfree[cls] += n;
+	if (n > 0) {
+		counter_add(gd->gd_cntbias, depot_out, n);
+		return 0;
+	}
+	n = slots_take(cls, &slot);
+	for (i = n; i-- > 0; ) {	/* so that the lowest is on top */
+		if ((td = thread_make(cls, slot + i * class_slot(cls))) == NULL)
+			break;
+		td->td_freenext = vp->vp_free[cls];
+		vp->vp_free[cls] = td;
+		vp->vp_nfree[cls]++;
+		counter_inc(gd->gd_cntbias, made);
+	}
+	return vp->vp_free[cls] != NULL ? 0 : ENOMEM;
+}
+
+/* Half of an overfull cache goes to the depot, its memory to the host. */
+static __lwkt_noinline void
+cache_trim(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
+{
+	lwkt_thread_t td, first = vp->vp_free[cls], last = NULL;
+	unsigned i, n = vp->vp_nfree[cls] / 2;
+
+	n = n < BATCH ? n : BATCH;
+	for (i = 0, td = first; i < n; i++, td = td->td_freenext) {
+		machine_mem_decommit(td->td_stack, td->td_stksize);
+		if (td->td_flags & TDF_CANARY)
+			*(uint64_t *)td->td_stack = STACK_CANARY;
+		last = td;
+	}
+	if (last == NULL)
+		return;
+	vp->vp_free[cls] = last->td_freenext;
+	vp->vp_nfree[cls] -= n;
+	counter_add(gd->gd_cntbias, depot_in, n);
+	depot_enter();
+	last->td_freenext = classes[cls].cl_depot;
+	classes[cls].cl_depot = first;
+	depot_exit();
+}
+
+/* ko_thread_free: the last reference is gone, whichever CPU dropped it. */
+static void
+thread_free(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+	unsigned cls = td->td_slot;
+	struct globaldata *gd;
+	struct vm_pcpu *vp;
+
+	crit_enter_td(self);
+	gd = mygd();
+	vp = gd->gd_vmglue;
+	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) | TDF_FREE;
+	td->td_freenext = vp->vp_free[cls];
+	vp->vp_free[cls] = td;
+	if (unlikely(++vp->vp_nfree[cls] > (uint32_t)cache_threads))
+		cache_trim(gd, vp, cls);
+	crit_exit_td(self);
+}
+
+static inline int
+pick_cpu(struct globaldata *gd, int cpu)
+{
+	if (cpu == LWKT_CPU_ROTATE)
+		cpu = (int)((gd->gd_nextcpu++ + (uint32_t)gd->gd_m.mc_cpuid) %
+		    (uint32_t)lwkt__ncpus);
+	return cpu;
+}
+
+static inline lwkt_thread_t
+thread_alloc(unsigned cls, int cpu, int flags)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd;
+	struct vm_pcpu *vp;
+	lwkt_thread_t td;
+
+	crit_enter_td(self);
+	gd = mygd();
+	vp = gd->gd_vmglue;
+	td = vp->vp_free[cls];
+	if (unlikely(td == NULL)) {
+		if (cache_fill(gd, vp, cls) != 0) {
+			counter_inc(gd->gd_cntbias, nomem);
+			crit_exit_td(self);
+			return NULL;
+		}
+		td = vp->vp_free[cls];
+	} else {
+		counter_inc(gd->gd_cntbias, hit);
+	}
+	vp->vp_free[cls] = td->td_freenext;
+	vp->vp_nfree[cls]--;
+	thread_init(td, td->td_stack, td->td_stksize, flags,
+	    pick_cpu(gd, cpu));
+	crit_exit_td(self);
+	return td;
+}
+
+static inline int
+create_args_bad(int flags, int cpu)
+{
+	return (flags & ~(LWKT_NOSTART | LWKT_JOINABLE)) != 0 ||
+	    cpu < LWKT_CPU_ROTATE || cpu >= lwkt__ncpus;
+}
+
+lwkt_thread_t
+lwkt_alloc_thread(size_t stksize, int cpu, int flags)
+{
+	int cls = class_find(stksize != 0 ? stksize : default_stack);
+
+	if (create_args_bad(flags, cpu) || cls < 0)
+		return NULL;
+	return thread_alloc((unsigned)cls, cpu, flags);
+}
+
+void
+lwkt_free_thread(lwkt_thread_t td)
+{
+	KASSERTF((td->td_flags & (TDF_STARTED | TDF_FREE)) == 0,
+	    "thread \"%s\" has started", td->td_name);
+	atomic_store_rel_32(&td->td_refs, 1);
+	lwkt_rele(td);
+}
+
+int
+lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
+    lwkt_thread_t tmpl, int flags, int cpu, const char *fmt, ...)
+{
+	lwkt_thread_t td = tmpl;
+	va_list ap;
+
+	if (create_args_bad(flags, cpu))
+		return EINVAL;
+	if (td == NULL) {
+		td = thread_alloc((unsigned)class_find(default_stack), cpu,
+		    flags);
+		if (td == NULL)
+			return ENOMEM;
+	} else if ((flags & LWKT_JOINABLE) &&
+	    (td->td_flags & TDF_JOINABLE) == 0) {
+		td->td_flags |= TDF_JOINABLE;
+		td->td_refs++;
+	}
+	if (tdp != NULL)
+		*tdp = td;
+	va_start(ap, fmt);
+	thread_start(td, fn, arg, flags, fmt, ap);
+	va_end(ap);
+	return 0;
+}
+
+/* Signal context: whose guard is it?  The port at the top knows its owner. */
+static lwkt_thread_t
+fault_thread(uintptr_t addr)
+{
+	uint32_t i, n = __atomic_load_n(&nchunks, __ATOMIC_ACQUIRE);
+	struct stack_chunk *sc;
+	struct thread_cold *cold;
+	uintptr_t off;
+
+	for (i = 0; i < n; i++) {
+		sc = &chunks[i];
+		off = addr - (uintptr_t)sc->sc_base;
+		if (off >= (uintptr_t)sc->sc_nslots * sc->sc_slot)
+			continue;
+		if (off % sc->sc_slot >=
+		    class_guard((unsigned)class_find(sc->sc_slot)))
+			return NULL;
+		cold = (struct thread_cold *)(void *)(sc->sc_base +
+		    (off / sc->sc_slot + 1) * sc->sc_slot -
+		    roundup2(sizeof(*cold), 64));
+		return cold->tc_port.mp_td;
+	}
+	return NULL;
+}
+
+void
+vm_set_default_stack(size_t size)
+{
+	default_stack = size;
+}
+
+static int
+vm_glue_boot(void)
+{
+	struct arena_head *ah = lwkt__arena;
+
+	if (class_find(default_stack) < 0)
+		return EINVAL;
+	pcpus = arena_alloc(sizeof(*pcpus) * (size_t)lwkt__ncpus);
+	ah->ah_tdoff = (uint64_t)((char *)arena_alloc((size_t)ah->ah_tdmax *
+	    sizeof(struct lwkt_thread)) - (char *)ah);
+	lwkt__kern_ops.ko_thread_free = thread_free;
+	lwkt__kern_ops.ko_fault_thread = fault_thread;
+	return 0;
+}
+
+static void
+vm_glue_cpu(struct globaldata *gd)
+{
+	gd->gd_vmglue = &pcpus[gd->gd_m.mc_cpuid];
+}
+
+static void
+vm_glue_fini(void)
+{
+	uint32_t i;
+
+	lwkt__kern_ops.ko_fault_thread = NULL;
+	for (i = 0; i < nchunks; i++)
+		machine_mem_release(chunks[i].sc_base,
+		    (size_t)chunks[i].sc_nslots * chunks[i].sc_slot);
+	nchunks = 0;
+	memset(classes, 0, sizeof(classes));
+}
+
+SYSINIT(SI_VM, vm_glue, vm_glue_boot, vm_glue_cpu, NULL, vm_glue_fini);
