@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `make bench` measures: the figures, their budgets, the programs."""
+
+from collections import namedtuple
+
+# One figure.  better: "low" or "high".  budget: a number to reach; or, with
+# budget_is "ratio", how many times better than the best peer of the same run.
+Figure = namedtuple("Figure", "name unit better budget budget_is what")
+
+# One program of every implementation named: its arguments, the number of CPUs
+# it may use, the figures it prints, and the seconds it may take.
+Program = namedtuple("Program", "file args cpus impls gives limit")
+
+# The implementations, in the order of the columns.  "floor" is what the
+# machine itself takes: a column, never a peer to beat.
+IMPLS = {
+    "lwkt": None,
+    "go": "golang-go",
+    "boost": "libboost-fiber-dev and g++",
+    "st": "libst-dev",
+    "pth": "libpth-dev",
+    "pthread": None,
+    "redis": "redis-server and redis-tools",
+    "floor": None,
+}
+NO_PEER = ("lwkt", "floor")
+
+
+def low(name, unit, budget, what, budget_is="value"):
+    return Figure(name, unit, "low", budget, budget_is, what)
+
+
+def high(name, unit, budget, what, budget_is="value"):
+    return Figure(name, unit, "high", budget, budget_is, what)
+
+
+FIGURES = [
+    low("yield-2", "ns", 9, "switch through the run queue, 2 threads"),
+    low("yield-16", "ns", 9, "the same, 16 threads"),
+    low("yield-10000", "ns", 16, "the same, 10,000 threads"),
+    low("create-join", "ns", 30, "create a thread, run it, join it"),
+    low("block-wakeup", "ns", 15, "block and be woken (address, or "
+        "condition variable), a switch"),
+    low("block-schedule", "ns", 15, "the same by the thread's handle, or "
+        "semaphore"),
+    low("lock", "ns", 1, "critical section, or uncontended mutex"),
+    low("msg-local", "ns", 35, "message there and back on one CPU"),
+    low("msg-cross", "ns", 300, "the same between two CPUs"),
+    high("stream-single", "M/s", 30, "one-way messages to another CPU"),
+    high("stream-batch", "M/s", 100, "values, 64 a message"),
+    high("ipi-single", "M/s", 30, "functions run on another CPU"),
+    high("ipi-batch", "M/s", 100, "the same, rung once for 64"),
+    low("timer-p50", "us", None, "one 1 ms sleeper: lateness, median"),
+    low("timer-p99", "us", None, "the same, 99 of 100"),
+    high("sleepers-rate", "M/s", 1.9, "wake-ups of 100,000 threads that "
+         "sleep 1-100 ms (1.98 is all)"),
+    low("sleepers-p99", "ms", 1, "their lateness, 99 of 100"),
+    low("million-time", "ns", 2500, "a million blocked threads: create, "
+        "wake, finish, each"),
+    low("million-bytes", "B", 4300, "their memory with page tables, each"),
+    low("skynet-1", "ms", 120, "tree of threads, a million leaves, 1 CPU"),
+    low("skynet-2", "ms", 70, "the same, 2 CPUs"),
+    high("kv-set-p1", "kreq/s", 1.0, "redis-benchmark, 50 clients, SET",
+         "ratio"),
+    high("kv-get-p1", "kreq/s", 1.0, "the same, GET", "ratio"),
+    high("kv-set-p16", "kreq/s", 1.2, "the same, SET, 16 under way", "ratio"),
+    high("kv-get-p16", "kreq/s", 1.2, "the same, GET, 16 under way", "ratio"),
+    high("kv-light-set", "kreq/s", 1.0, "light generator, 50 clients, SET",
+         "ratio"),
+    high("kv-light-get", "kreq/s", 1.0, "the same, GET", "ratio"),
+    low("kv-rest-p99", "ms", 1.0, "GET at 1000/s, nothing else: 99 of 100",
+        "ratio"),
+    low("kv-keys-p99", "ms", 10, "the same while one client loops KEYS * "
+        "over 1 M keys", "ratio"),
+    high("kv-keys-rate", "1/s", None, "the KEYS * answered meanwhile"),
+    low("kv-flush-max", "ms", 10, "the worst while FLUSHALL empties 1 M keys",
+        "ratio"),
+    low("kv-big-p99", "ms", 1.0, "99 of 100 while one client sets and gets "
+        "100 MB", "ratio"),
+    high("kv-big-rate", "1/s", None, "the 100 MB values set and got "
+         "meanwhile"),
+]
+
+ALL = "lwkt go boost st pth pthread"
+
+# State Threads and GNU Pth use one core, so no "cross"; GNU Pth looks at every
+# waiting thread at each switch, Boost.Fiber's tree needs more than 40 s and
+# pthreads end at 32,768 threads, so they are not asked for the great numbers.
+PROGRAMS = [
+    Program("yield", "2", 1, ALL, "yield-2", 30),
+    Program("yield", "16", 1, ALL, "yield-16", 30),
+    Program("yield", "10000", 1, ALL, "yield-10000", 60),
+    Program("create", "", 1, ALL, "create-join", 30),
+    Program("wakeup", "", 1, "lwkt pthread", "block-wakeup block-schedule",
+            30),
+    Program("wakeup", "", 1, "go boost st pth", "block-wakeup", 30),
+    Program("lock", "", 1, ALL, "lock", 30),
+    Program("floor", "1", 1, "floor", "lock timer-p50 timer-p99", 30),
+    Program("msg", "1", 1, ALL, "msg-local", 30),
+    Program("msg", "2", 2, "lwkt go boost pthread", "msg-cross", 30),
+    Program("stream", "1", 2, "lwkt go boost pthread", "stream-single", 30),
+    Program("stream", "64", 2, "lwkt go boost pthread", "stream-batch", 30),
+    Program("floor", "2", 2, "floor", "msg-cross stream-single stream-batch",
+            30),
+    Program("ipi", "", 2, "lwkt", "ipi-single ipi-batch", 30),
+    Program("timer", "", 1, ALL, "timer-p50 timer-p99", 30),
+    Program("sleepers", "", 1, "lwkt go boost st",
+            "sleepers-rate sleepers-p99", 60),
+    Program("million", "", 1, "lwkt go boost st",
+            "million-time million-bytes", 90),
+    Program("million", "30000", 1, "pthread", "million-time million-bytes",
+            90),
+    Program("skynet", "1", 1, "lwkt go st", "skynet-1", 60),
+    Program("skynet", "2", 2, "lwkt go", "skynet-2", 60),
+    Program("kv", "bench", 2, "lwkt redis",
+            "kv-set-p1 kv-get-p1 kv-set-p16 kv-get-p16", 120),
+    Program("kv", "light", 2, "lwkt redis", "kv-light-set kv-light-get", 60),
+    Program("kv", "rest", 2, "lwkt redis", "kv-rest-p99", 60),
+    Program("kv", "keys", 2, "lwkt redis", "kv-keys-p99 kv-keys-rate", 90),
+    Program("kv", "flush", 2, "lwkt redis", "kv-flush-max", 90),
+    Program("kv", "big", 2, "lwkt redis", "kv-big-p99 kv-big-rate", 90),
+]
