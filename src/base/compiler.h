@@ -27,6 +27,12 @@
 #define container_of(ptr, type, field)					\
 	((type *)(void *)((char *)(ptr) - offsetof(type, field)))
 
+#if defined(__has_attribute)
+#define LWKT_HAS_ATTRIBUTE(x)	__has_attribute(x)
+#else
+#define LWKT_HAS_ATTRIBUTE(x)	0
+#endif
+
 /* Which checker this object is built for. */
 #if defined(__has_feature)
 #define LWKT_HAS_FEATURE(x)	__has_feature(x)

@@ -25,6 +25,7 @@ struct fiber {
 	size_t		 f_size;
 	void		*f_tsan;	/* TSan's state */
 	unsigned	 f_valgrind;	/* stack id */
+	int		 f_host;	/* the host thread's own stack */
 };
 
 #if LWKT_ASAN || LWKT_TSAN

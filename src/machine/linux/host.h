@@ -20,6 +20,7 @@
 
 #include <lwkt/types.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -114,8 +115,11 @@ int	lwkt__cores_boot(int want);	/* 0: the host's choice */
 int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
 
 /* clock.c */
-int	lwkt__clock_boot(void);
+void	lwkt__clock_boot(void);
 const char *lwkt__clock_name(void);
+int64_t	lwkt__clock_offset(void);
+
+/* timer.c */
 int	lwkt__timer_boot(void);		/* the signal and its handler */
 void	lwkt__timer_shutdown(void);
 int	lwkt__timer_start(struct machine_host *h);	/* on its thread */
@@ -130,6 +134,7 @@ int	lwkt__mem_is_ours(uintptr_t addr);	/* async-signal-safe */
 /* trap.c */
 int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
+void	lwkt__trap_mask(sigset_t *set, int timer_sig);
 
 /* unwind.c */
 void	lwkt__unwind_boot(void);
@@ -139,6 +144,14 @@ int	lwkt__fail_boot(void);		/* EINVAL: LWKT_FAIL is malformed */
 
 /* vcpu.c */
 void	lwkt__vcpu_boot(const struct machine_upcalls *up);
+/*
+ * A helper pthread, not a CPU: it inherits nothing of the CPU that creates it,
+ * has the cores that the program had, and blocks all signals.  0 or an errno.
+ */
+int	lwkt__helper_create(pthread_t *tp, void *(*fn)(void *), void *arg);
+
+/* idle.c */
+void	lwkt__idle_start(struct machine_host *h);
 
 /* futex.c: 0 or a positive errno; timeout_ns < 0: none. */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);

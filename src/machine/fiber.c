@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tell the checkers about stacks and the switches between them.
+ *
+ * THEORY
+ * ASan: the start call hands over the bounds of the stack to come and keeps
+ * the old fake stack in f_asan_fake; the finish call, first thing on the new
+ * stack, takes its own fake stack up again (NULL at a thread's first run) and
+ * learns the bounds of the stack it came from, which is how those of the host
+ * thread's own stack become known.  A dying thread passes no place for its
+ * fake stack, so it is freed.  Frames that never returned leave their poison
+ * in the shadow: a stack is cleaned when it gets a new owner.
+ *
+ * LSan: looks for pointers in registered regions, so each live stack is one.
+ *
+ * TSan: a fiber has its own shadow call stack, so the two functions here that
+ * change fibers must not push or pop on it: they are not instrumented.  The
+ * change itself orders what came before it and what comes after (flag 0):
+ * threads of one CPU do not race.
+ *
+ * valgrind: a registered stack is not mistaken for a wild stack pointer.
+ * Outside valgrind a request is a few no-op instructions.
+ *
+ * Source: the sanitizers' common_interface_defs.h and tsan_interface.h.
+ */
+#include "machine/fiber.h"
+
+#include <string.h>
+
+#if defined(__has_include)
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+#ifndef VALGRIND_STACK_REGISTER
+#define VALGRIND_STACK_REGISTER(lo, hi)	0u
+#define VALGRIND_STACK_DEREGISTER(id)	((void)(id))
+#endif
+
+#if LWKT_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+#if LWKT_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+#if LWKT_HAS_ATTRIBUTE(disable_sanitizer_instrumentation)
+#define UNINSTRUMENTED __attribute__((noinline,				\
+	    disable_sanitizer_instrumentation))
+#else
+#define UNINSTRUMENTED __attribute__((noinline, no_sanitize_thread))
+#endif
+
+void
+fiber_init(struct fiber *f, const void *stack, size_t size)
+{
+	memset(f, 0, sizeof(*f));
+	f->f_stack = stack;
+	f->f_size = size;
+	f->f_valgrind = VALGRIND_STACK_REGISTER(stack,
+	    (const char *)stack + size);
+#if LWKT_ASAN
+	__lsan_register_root_region(stack, size);
+#endif
+#if LWKT_TSAN
+	f->f_tsan = __tsan_create_fiber(0);
+#endif
+}
+
+void
+fiber_fini(struct fiber *f)
+{
+	if (f->f_host)
+		return;
+	VALGRIND_STACK_DEREGISTER(f->f_valgrind);
+#if LWKT_ASAN
+	__lsan_unregister_root_region(f->f_stack, f->f_size);
+	__asan_unpoison_memory_region(f->f_stack, f->f_size);
+#endif
+#if LWKT_TSAN
+	__tsan_destroy_fiber(f->f_tsan);
+#endif
+}
+
+#if LWKT_ASAN || LWKT_TSAN
+void
+fiber_init_host(struct fiber *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->f_host = 1;
+#if LWKT_TSAN
+	f->f_tsan = __tsan_get_current_fiber();
+#endif
+}
+
+/*
+ * Right before the switch, on from's stack.  `dying`: from never runs again.
+ */
+UNINSTRUMENTED void
+fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
+{
+#if LWKT_ASAN
+	__sanitizer_start_switch_fiber(dying ? NULL : &from->f_asan_fake,
+	    to->f_stack, to->f_size);
+#else
+	(void)from, (void)dying;
+#endif
+#if LWKT_TSAN
+	__tsan_switch_to_fiber(to->f_tsan, 0);
+#else
+	(void)to;
+#endif
+}
+
+/* Right after it, on self's stack; prev is whom it came from. */
+UNINSTRUMENTED void
+fiber_switch_end(struct fiber *self, struct fiber *prev)
+{
+#if LWKT_ASAN
+	const void *bottom;
+	size_t size;
+
+	__sanitizer_finish_switch_fiber(self->f_asan_fake, &bottom, &size);
+	self->f_asan_fake = NULL;
+	if (prev != NULL && prev->f_stack == NULL) {
+		prev->f_stack = bottom;
+		prev->f_size = size;
+	}
+#else
+	(void)self, (void)prev;
+#endif
+}
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bring the Linux host up and down.
+ *
+ * THEORY
+ * Booting looks at the machine (cores, clock, guards, I/O) and installs the
+ * signal handlers; machine_run (vcpu.c) has the CPUs.  What can be refused
+ * comes first, the handlers last, so a failed boot leaves nothing behind.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/kassert.h"
+#include "machine/linux/host.h"
+#include "machine/machine_io.h"
+
+static char describe[160];
+static int booted;
+
+static void
+boot_describe(void)
+{
+	const struct cores *co = &lwkt__cores;
+	char quota[32] = "";
+
+	if (co->co_quota > 0)
+		(void)snprintf(quota, sizeof(quota), " (quota %d)",
+		    co->co_quota);
+	(void)snprintf(describe, sizeof(describe), "linux, %d cpus on %d "
+	    "cores%s, clock %s, guards by %s, io %s", co->co_ncpus, co->co_n,
+	    quota, lwkt__clock_name(), lwkt__mem_guard_name(),
+	    machine_io_name());
+}
+
+int
+machine_boot(const struct machine_config *cfg,
+    const struct machine_upcalls *up, int *ncpus)
+{
+	int error;
+
+	KASSERT(!booted);
+	error = lwkt__fail_boot();
+	if (error == 0)
+		error = lwkt__cores_boot(cfg->mcf_ncpus);
+	if (error == 0)
+		error = lwkt__io_boot();
+	if (error != 0)
+		return error;
+	lwkt__mem_boot();
+	lwkt__clock_boot();
+	lwkt__unwind_boot();
+	lwkt__vcpu_boot(up);
+	error = lwkt__timer_boot();
+	if (error != 0)
+		return error;
+	error = lwkt__trap_boot(up);
+	if (error != 0) {
+		lwkt__timer_shutdown();
+		return error;
+	}
+	boot_describe();
+	*ncpus = lwkt__cores.co_ncpus;
+	booted = 1;
+	return 0;
+}
+
+void
+machine_shutdown(void)
+{
+	KASSERT(booted);
+	lwkt__trap_shutdown();
+	lwkt__timer_shutdown();
+	booted = 0;
+}
+
+const char *
+machine_describe(void)
+{
+	return describe;
+}
+
+/* The host is real: nobody needs a trace to know what it did. */
+void
+machine_trace(const char *name, const char *fmt, uint64_t a, uint64_t b)
+{
+	(void)name, (void)fmt, (void)a, (void)b;
+}
+
+uint64_t
+machine_trace_hash(void)
+{
+	return 0;
+}

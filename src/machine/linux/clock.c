@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The time of day of a machine that is never set: nanoseconds, monotonic.
+ *
+ * THEORY
+ * Where the kernel itself trusts the processor's time stamp counter, so do
+ * we: time is a straight line ns + (tsc - tsc0) * rate, a third of the cost of
+ * asking the kernel.  The line is anchored to CLOCK_MONOTONIC, which is slewed
+ * by NTP and so is not quite straight: a reader who finds the line older than
+ * its interval draws a new one that begins where the old one is and is aimed
+ * to meet CLOCK_MONOTONIC one interval later.  The rate is that of the last
+ * interval.  Intervals grow from 10 ms to 1 s as the rate gets known better.
+ *
+ * Two lines and a number that says which one counts: the writer fills the
+ * other line and then changes the number, so readers never wait; they read
+ * again when the number has changed meanwhile.
+ *
+ * INVARIANTS
+ * K1 No value is handed out from a line older than two intervals, so a new
+ *    line that begins at or above that point is above all values ever given.
+ * K2 A new line begins at or above the old one; a line never falls.
+ *    (The rates of neighbours differ by parts per million: a writer delayed
+ *    by d between measuring and publishing can let another CPU's reading step
+ *    back by that fraction of d, below a nanosecond for d = 100 us.)
+ *
+ * When the counter turns out to be wrong (stopped, reset, another rate: a
+ * virtual machine that moved), time is CLOCK_MONOTONIC from then on, plus what
+ * we were ahead.
+ *
+ * ORDER
+ * R1 clk_seq store-release in clock_draw pairs with its load-acquire in
+ *    machine_time_ns.  The rdtsc there is fenced against earlier loads: who
+ *    was told of an event must not read an earlier time than its sender.
+ *
+ * Source: the latch of Linux's seqlock.h; FreeBSD's timehands.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <cpuid.h>
+#include <unistd.h>
+#include <fcntl.h>
+
+#include "machine/linux/host.h"
+
+#define NS_PER_S	1000000000ll
+#define RATE_SHIFT	32
+#define CALIBRATE_NS	1000000		/* first guess of the rate */
+#define INTERVAL_FIRST	10000000ll	/* ns, doubles up to */
+#define INTERVAL_LAST	1000000000ll
+#define SLEW_PPM	500		/* how far we bend to meet the kernel */
+#define AHEAD_NS	10000000	/* farther ahead than that: distrust */
+#define SAMPLES		8		/* of which the tightest counts */
+
+struct line {
+	uint64_t	l_tsc;		/* all (a), written while not in use */
+	uint64_t	l_ns;
+	uint64_t	l_rate;		/* ns a tick, scaled by 2^RATE_SHIFT */
+	uint64_t	l_interval;	/* ticks */
+	uint64_t	l_mono;		/* CLOCK_MONOTONIC at l_tsc */
+	uint64_t	l_interval_ns;
+};
+
+static struct line clk_line[2];
+static uint32_t clk_seq;		/* (a) line clk_seq % 2 counts */
+static uint32_t clk_lock;		/* (a) somebody draws a line */
+static uint32_t clk_usetsc;		/* (a) */
+static uint64_t clk_offset;		/* (a) no tsc: our lead */
+static char clk_name[32] = "clock_gettime";
+
+static uint64_t
+mono_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* The counter, read after all earlier loads.  (R1) */
+static inline uint64_t
+rdtsc_ordered(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ __volatile__("lfence; rdtsc" : "=a" (lo), "=d" (hi) ::
+	    "memory");
+	return lo | (uint64_t)hi << 32;
+}
+
+/* Both clocks at one moment: the try with the least time in between. */
+static void
+clock_sample(uint64_t *tsc, uint64_t *mono)
+{
+	uint64_t t0, t1, m, best = UINT64_MAX;
+
+	for (int i = 0; i < SAMPLES; i++) {
+		t0 = rdtsc_ordered();
+		m = mono_ns();
+		t1 = rdtsc_ordered();
+		if (t1 - t0 < best) {
+			best = t1 - t0;
+			*tsc = t0 + best / 2;
+			*mono = m;
+		}
+	}
+}
+
+static inline uint64_t
+scale(uint64_t ticks, uint64_t rate)
+{
+	return (uint64_t)(((unsigned __int128)ticks * rate) >> RATE_SHIFT);
+}
+
+/* ns per tick, from a stretch of both clocks. */
+static uint64_t
+rate_of(uint64_t ns, uint64_t ticks)
+{
+	return (uint64_t)(((unsigned __int128)ns << RATE_SHIFT) / ticks);
+}
+
+static void
+clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
+    uint64_t interval_ns)
+{
+	uint32_t seq = atomic_load_32(&clk_seq);
+	struct line *l = &clk_line[(seq + 1) % 2];
+	uint64_t base = rate;
+	int64_t err = (int64_t)(mono - ns);
+	int64_t most = (int64_t)interval_ns / 1000000 * SLEW_PPM;
+
+	/* Meet the kernel's clock one interval from here. */
+	err = err > most ? most : err < -most ? -most : err;
+	rate = (uint64_t)((__int128)base * ((int64_t)interval_ns + err) /
+	    (int64_t)interval_ns);
+	atomic_store_64(&l->l_tsc, tsc);
+	atomic_store_64(&l->l_ns, ns);
+	atomic_store_64(&l->l_rate, rate);
+	atomic_store_64(&l->l_interval, rate_of(interval_ns, base));
+	atomic_store_64(&l->l_mono, mono);
+	atomic_store_64(&l->l_interval_ns, interval_ns);
+	atomic_store_rel_32(&clk_seq, seq + 1);		/* R1 */
+}
+
+/* Go on with the kernel's clock, not below `least`. */
+static void
+clock_distrust(uint64_t least)
+{
+	uint64_t mono = mono_ns();
+
+	atomic_store_64(&clk_offset, least > mono ? least - mono : 0);
+	atomic_store_rel_32(&clk_usetsc, 0);
+}
+
+/*
+ * Draw the line that follows l.  clk_lock is held.
+ */
+static void
+clock_follow(const struct line *l)
+{
+	uint64_t tsc, mono, ns, rate, ceiling, age;
+	uint64_t interval = l->l_interval_ns * 2;
+
+	clock_sample(&tsc, &mono);
+	age = tsc - l->l_tsc;
+	ceiling = l->l_ns + scale(2 * l->l_interval, l->l_rate);
+	if ((int64_t)age <= 0 || mono <= l->l_mono) {
+		clock_distrust(ceiling);
+		return;
+	}
+	/* K1: nothing beyond two intervals was ever read. */
+	ns = age < 2 * l->l_interval ? l->l_ns + scale(age, l->l_rate) :
+	    ceiling > mono ? ceiling : mono;
+	rate = rate_of(mono - l->l_mono, age);
+	if (rate > l->l_rate + l->l_rate / 100 ||
+	    rate < l->l_rate - l->l_rate / 100 || ns > mono + AHEAD_NS) {
+		clock_distrust(ns);
+		return;
+	}
+	if (mono > ns + AHEAD_NS)
+		ns = mono;
+	clock_draw(tsc, mono, ns, rate, interval < INTERVAL_LAST ? interval :
+	    INTERVAL_LAST);
+}
+
+/* The line numbered seq is old.  Nonzero: its values are still good. */
+static int
+clock_old(uint32_t seq, uint64_t age)
+{
+	struct line *l = &clk_line[seq % 2];
+
+	if (atomic_cmpset_32(&clk_lock, 0, 1)) {
+		if (atomic_load_32(&clk_seq) == seq)
+			clock_follow(l);
+		atomic_store_rel_32(&clk_lock, 0);
+		return 0;
+	}
+	if (age < 2 * atomic_load_64(&l->l_interval))
+		return 1;
+	machine_pause(0);
+	return 0;
+}
+
+int64_t
+machine_time_ns(void)
+{
+	const struct line *l;
+	uint64_t age, ns;
+	uint32_t seq;
+
+	while (likely(atomic_load_acq_32(&clk_usetsc))) {
+		seq = atomic_load_acq_32(&clk_seq);	/* R1 */
+		l = &clk_line[seq % 2];
+		age = rdtsc_ordered() - atomic_load_64(&l->l_tsc);
+		ns = atomic_load_64(&l->l_ns);
+		if (unlikely(age >= atomic_load_64(&l->l_interval))) {
+			/* A hair before the anchor is the anchor. */
+			if ((int64_t)age < 0 && (int64_t)age >
+			    -(int64_t)atomic_load_64(&l->l_interval))
+				age = 0;
+			else if (!clock_old(seq, age))
+				continue;
+		}
+		ns += scale(age, atomic_load_64(&l->l_rate));
+		atomic_fence_acq();
+		if (likely(atomic_load_32(&clk_seq) == seq))
+			return (int64_t)ns;
+	}
+	return (int64_t)(mono_ns() + atomic_load_64(&clk_offset));
+}
+
+/* Whether the kernel keeps its own time by the counter. */
+static int
+tsc_trusted(void)
+{
+	char name[16] = "";
+	unsigned a, b, c, d;
+	ssize_t n;
+	int fd;
+
+	if (machine_fail("clock.tsc"))
+		return 0;
+	fd = open("/sys/devices/system/clocksource/clocksource0/"
+	    "current_clocksource", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, name, sizeof(name) - 1);
+		(void)close(fd);
+		if (n > 0)
+			return strcmp(name, "tsc\n") == 0;
+	}
+	/* Not told: the processor says whether it never stops or varies. */
+	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 0x100) != 0;
+}
+
+/* Once a process: later boots go on with the line. */
+void
+lwkt__clock_boot(void)
+{
+	uint64_t tsc0, tsc1, mono0, mono1, rate;
+
+	if (atomic_load_32(&clk_usetsc) || !tsc_trusted())
+		return;
+	clock_sample(&tsc0, &mono0);
+	while (mono_ns() - mono0 < CALIBRATE_NS)
+		machine_pause(0);
+	clock_sample(&tsc1, &mono1);
+	rate = rate_of(mono1 - mono0, tsc1 - tsc0);
+	(void)snprintf(clk_name, sizeof(clk_name), "tsc %u MHz",
+	    (unsigned)(rate_of(1000, rate)));
+	clock_draw(tsc1, mono1, mono1 + atomic_load_64(&clk_offset), rate,
+	    INTERVAL_FIRST);
+	atomic_store_rel_32(&clk_usetsc, 1);
+}
+
+const char *
+lwkt__clock_name(void)
+{
+	return atomic_load_32(&clk_usetsc) ? clk_name : "clock_gettime";
+}
+
+/* What machine_time_ns() is ahead of CLOCK_MONOTONIC, but for microseconds. */
+int64_t
+lwkt__clock_offset(void)
+{
+	return atomic_load_32(&clk_usetsc) ? 0 :
+	    (int64_t)atomic_load_64(&clk_offset);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Make the host refuse something, by name: LWKT_FAIL=point:nth,point:*
+ *
+ * THEORY
+ * Every place where the host may say no asks machine_fail("its.name") first,
+ * so that each failure branch can be reached from outside without a debugger.
+ * nth counts calls from 1; `*` refuses each.  The table is read once a boot;
+ * when it is empty, asking costs one load.
+ *
+ * Points of this host: arena, mem.reserve, guard.madvise, guard.mprotect,
+ * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, io.init,
+ * helper.start, clock.tsc.
+ *
+ * Source: FreeBSD's fail(9), reduced to one rule.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <lwkt/panic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/linux/host.h"
+
+#define FAIL_MAX	8		/* points in one LWKT_FAIL */
+#define FAIL_NAME	32
+
+struct fail_point {
+	char		fp_name[FAIL_NAME];	/* (i) */
+	uint32_t	fp_nth;			/* (i) 0: every time */
+	uint32_t	fp_calls;		/* (a) so far */
+};
+
+static struct fail_point points[FAIL_MAX];
+static int npoints;			/* (i) */
+
+/* One "name:nth"; end is behind its last character. */
+static int
+fail_parse(const char *s, const char *end)
+{
+	struct fail_point *fp = &points[npoints];
+	const char *colon = memchr(s, ':', (size_t)(end - s));
+	unsigned long nth = 0;
+	char *stop;
+
+	if (colon == NULL || colon == s || colon - s >= FAIL_NAME ||
+	    npoints == FAIL_MAX)
+		return EINVAL;
+	if (colon + 2 != end || colon[1] != '*') {
+		nth = strtoul(colon + 1, &stop, 10);
+		if (stop != end || nth == 0 || nth > UINT32_MAX)
+			return EINVAL;
+	}
+	memset(fp, 0, sizeof(*fp));
+	memcpy(fp->fp_name, s, (size_t)(colon - s));
+	fp->fp_nth = (uint32_t)nth;
+	npoints++;
+	return 0;
+}
+
+int
+lwkt__fail_boot(void)
+{
+	const char *s = getenv("LWKT_FAIL"), *end;
+
+	npoints = 0;
+	while (s != NULL && *s != '\0') {
+		end = s + strcspn(s, ",");
+		if (fail_parse(s, end) != 0) {
+			lwkt_printf("lwkt: LWKT_FAIL: not point:nth: %s", s);
+			return EINVAL;
+		}
+		s = *end == ',' ? end + 1 : end;
+	}
+	return 0;
+}
+
+int
+machine_fail(const char *point)
+{
+	struct fail_point *fp;
+	uint32_t call;
+
+	for (fp = points; fp < points + npoints; fp++) {
+		if (strcmp(fp->fp_name, point) != 0)
+			continue;
+		call = atomic_fetchadd_32(&fp->fp_calls, 1) + 1;
+		return fp->fp_nth == 0 || call == fp->fp_nth;
+	}
+	return 0;
+}

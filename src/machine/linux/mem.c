@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Address space, memory that tools can see, and pages that must not be
+ * touched.
+ *
+ * THEORY
+ * Reservations are few and large (a class of stacks, the arena of structures)
+ * and count nothing until touched: MAP_NORESERVE, no huge pages, so a touched
+ * stack takes one page and not 2 MiB.  The arena is a memfd, which a tool opens
+ * through /proc; where memfd is refused it is anonymous memory, and tools see
+ * nothing.  A table of the reservations tells decommit which of the two it
+ * handles and the fault handler whether an address is ours.
+ *
+ * Guards: MADV_GUARD_INSTALL marks pages without splitting the mapping, so a
+ * million of them cost page table entries only (Linux 6.13).  Before that,
+ * mprotect splits: two more entries of the process's map table for each, and
+ * when 80 % of vm.max_map_count would be ours we stop, because the program
+ * needs mmap too.  Then the caller must use a canary.  Each answer is given
+ * for each guard, so a process may have some of both.
+ *
+ * INVARIANTS
+ * G1 guard_maps counts 2 for each living mprotect guard of a reservation, and
+ *    the same in its r_maps.
+ *
+ * LEGEND  (l) mem_lock; r_base is also read without it, by the fault handler:
+ *         written last at a reservation's birth, first at its death.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/kassert.h"
+#include "machine/linux/host.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#endif
+
+#define RESERVATIONS		4200	/* vm's 4096 chunks of stacks, arenas */
+#define MAPS_PERCENT		80	/* of vm.max_map_count for guards */
+#define MAPS_DEFAULT		65530	/* vm.max_map_count, if unreadable */
+
+struct reservation {
+	uintptr_t	r_base;		/* (l) 0: free slot */
+	size_t		r_size;		/* (l) */
+	int		r_fd;		/* (l) memfd, or -1 */
+	uint64_t	r_maps;		/* (a) map entries of its guards */
+};
+
+static struct reservation resv[RESERVATIONS];
+static uint32_t nresv;			/* (a) slots ever used; only grows */
+static uint32_t mem_lock;		/* (a) guards resv */
+static uint64_t guard_maps;		/* (a) G1 */
+static uint64_t guard_maps_max;		/* (i) */
+static enum machine_guard guard_kind;	/* (i) what the boot probe found */
+
+static void
+mem_enter(void)
+{
+	for (unsigned turn = 0; !atomic_cmpset_32(&mem_lock, 0, 1); turn++)
+		machine_pause(turn);
+}
+
+static void
+mem_leave(void)
+{
+	atomic_store_rel_32(&mem_lock, 0);
+}
+
+size_t
+machine_page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The reservation that holds addr, or NULL.  Async-signal-safe. */
+static struct reservation *
+resv_find(uintptr_t addr)
+{
+	struct reservation *r;
+	uint32_t n = atomic_load_acq_32(&nresv);
+	uintptr_t base;
+
+	for (r = resv; r < resv + n; r++) {
+		base = atomic_load_acq_ptr(&r->r_base);
+		if (base != 0 && addr - base < r->r_size)
+			return r;
+	}
+	return NULL;
+}
+
+int
+lwkt__mem_is_ours(uintptr_t addr)
+{
+	return resv_find(addr) != NULL;
+}
+
+/* Enter a mapping into the table; it is taken back if the table is full. */
+static void *
+resv_add(void *p, size_t size, int fd)
+{
+	struct reservation *r;
+
+	mem_enter();
+	for (r = resv; r < resv + RESERVATIONS; r++) {
+		if (r->r_base != 0)
+			continue;
+		r->r_size = size;
+		r->r_fd = fd;
+		r->r_maps = 0;
+		atomic_store_rel_ptr(&r->r_base, (uintptr_t)p);
+		if (r == resv + nresv)
+			atomic_store_rel_32(&nresv, nresv + 1);
+		mem_leave();
+		return p;
+	}
+	mem_leave();
+	(void)munmap(p, size);
+	if (fd >= 0)
+		(void)close(fd);
+	return NULL;
+}
+
+static void *
+map_anonymous(size_t size)
+{
+	void *p;
+
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	/* Fails only where there are no huge pages to be had anyway. */
+	(void)madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+void *
+machine_mem_reserve(size_t size)
+{
+	void *p;
+
+	if (machine_fail("mem.reserve"))
+		return NULL;
+	p = map_anonymous(size);
+	return p != NULL ? resv_add(p, size, -1) : NULL;
+}
+
+void *
+machine_arena_reserve(size_t size)
+{
+	void *p;
+	int fd = -1;
+
+	if (!machine_fail("arena"))
+		fd = memfd_create("lwkt-arena", MFD_CLOEXEC);
+	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0) {
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+		if (p != MAP_FAILED)
+			return resv_add(p, size, fd);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return machine_mem_reserve(size);
+}
+
+void
+machine_mem_release(void *p, size_t size)
+{
+	struct reservation *r;
+	int fd = -1;
+
+	mem_enter();
+	r = resv_find((uintptr_t)p);
+	KASSERTF(r != NULL && r->r_base == (uintptr_t)p && r->r_size == size,
+	    "p=%p size=%zu", p, size);
+	fd = r->r_fd;
+	(void)atomic_fetchadd_64(&guard_maps, -atomic_load_64(&r->r_maps));
+	atomic_store_rel_ptr(&r->r_base, 0);
+	mem_leave();
+	(void)munmap(p, size);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+void
+machine_mem_decommit(void *p, size_t size)
+{
+	struct reservation *r = resv_find((uintptr_t)p);
+
+	/* A shared page lives on in its file: punch a hole there. */
+	KASSERTF(r != NULL, "p=%p", p);
+	if (madvise(p, size, r->r_fd >= 0 ? MADV_REMOVE : MADV_DONTNEED) != 0)
+		memset(p, 0, size);
+}
+
+/* Room for two more map entries? */
+static int
+guard_mprotect(void *p, size_t size)
+{
+	struct reservation *r = resv_find((uintptr_t)p);
+
+	if (r == NULL || machine_fail("guard.mprotect"))
+		return ENOMEM;
+	if (atomic_fetchadd_64(&guard_maps, 2) + 2 > guard_maps_max ||
+	    mprotect(p, size, PROT_NONE) != 0) {
+		(void)atomic_fetchadd_64(&guard_maps, (uint64_t)-2);
+		return ENOMEM;
+	}
+	(void)atomic_fetchadd_64(&r->r_maps, 2);	/* G1 */
+	return 0;
+}
+
+enum machine_guard
+machine_mem_guard(void *p, size_t size)
+{
+	if (guard_kind == GUARD_MADVISE && !machine_fail("guard.madvise") &&
+	    madvise(p, size, MADV_GUARD_INSTALL) == 0)
+		return GUARD_MADVISE;
+	return guard_mprotect(p, size) == 0 ? GUARD_MPROTECT : GUARD_CANARY;
+}
+
+/* A number in a file of /proc, or dflt. */
+static uint64_t
+proc_number(const char *path, uint64_t dflt)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long n = 0;
+
+	if (f == NULL)
+		return dflt;
+	if (fscanf(f, "%lu", &n) != 1)
+		n = dflt;
+	(void)fclose(f);
+	return n;
+}
+
+/* How many entries of the map table the program has already. */
+static uint64_t
+maps_in_use(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	uint64_t n = 0;
+	int c;
+
+	if (f == NULL)
+		return 0;
+	while ((c = getc(f)) != EOF)
+		n += c == '\n';
+	(void)fclose(f);
+	return n;
+}
+
+/* Find out which guards there are. */
+void
+lwkt__mem_boot(void)
+{
+	size_t page = machine_page_size();
+	uint64_t most, used;
+	void *p;
+
+	most = proc_number("/proc/sys/vm/max_map_count", MAPS_DEFAULT) *
+	    MAPS_PERCENT / 100;
+	used = maps_in_use();
+	guard_maps_max = most > used ? most - used : 0;
+	guard_kind = GUARD_MPROTECT;
+	p = map_anonymous(page);
+	if (p == NULL)
+		return;
+	if (!machine_fail("guard.madvise") &&
+	    madvise(p, page, MADV_GUARD_INSTALL) == 0)
+		guard_kind = GUARD_MADVISE;
+	(void)munmap(p, page);
+}
+
+const char *
+lwkt__mem_guard_name(void)
+{
+	return guard_kind == GUARD_MADVISE ? "madvise" :
+	    guard_maps_max > 0 ? "mprotect" : "canary";
+}

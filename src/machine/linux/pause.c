@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One turn of a loop that waits for another CPU.
+ *
+ * THEORY
+ * The other CPU is usually running and answers within a fraction of a
+ * microsecond: spin.  If it does not, the host may have taken its core away,
+ * perhaps to run us: give the core back.  With more CPUs than cores that is
+ * likely, so it happens early.  sched_yield alone is no promise (a thread of
+ * real-time class yields only to its equals), so a long wait sleeps in
+ * between; who waits that long has lost more than the sleep costs.
+ */
+#include <errno.h>
+#include <sched.h>
+
+#include "machine/linux/host.h"
+
+#define SPIN_TURNS	200u	/* about 6 us of pause instructions */
+#define SPIN_TURNS_OVER	16u	/* the same with more CPUs than cores */
+#define YIELD_TURNS	2000u	/* about 1 ms of yields */
+#define NAP_NS		20000
+
+void
+machine_pause(unsigned turn)
+{
+	static const struct timespec nap = { 0, NAP_NS };
+	const struct cores *co = &lwkt__cores;
+	int saved;
+
+	if (turn < (co->co_ncpus > co->co_n ? SPIN_TURNS_OVER : SPIN_TURNS)) {
+		__builtin_ia32_pause();
+		return;
+	}
+	saved = errno;
+	if (turn < YIELD_TURNS)
+		(void)sched_yield();
+	else
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	errno = saved;
+}

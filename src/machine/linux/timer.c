@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One host timer a CPU, which interrupts that CPU's own thread.
+ *
+ * THEORY
+ * timer_create with SIGEV_THREAD_ID sends a real-time signal to the thread
+ * that created it.  The handler sets RQF_TIMER and nothing else.  Setting the
+ * timer is a system call (0.7 us), so it is only moved when the new deadline
+ * is earlier than what it is set to; when it goes off too early for the
+ * deadline that counts now, the handler sets it again.
+ *
+ *	h_deadline	what the kernel asked for	INT64_MAX: nothing
+ *	h_armed		what the timer is set to	INT64_MAX: not set
+ *
+ * INVARIANTS
+ * M1 h_armed <= h_deadline outside machine_timer_arm and the handler: the
+ *    timer goes off in time, perhaps too early, never too late.
+ * M2 If h_armed != INT64_MAX the timer is set or about to be.
+ *
+ * The handler may come between any two lines of machine_timer_arm.  That
+ * writes h_deadline first, so the handler sees the new one; and h_armed before
+ * it sets the timer, so when the handler says "not set" in between, the timer
+ * is set all the same and goes off once for nothing.
+ *
+ * The signal is the first real-time one that nobody else has a handler for.
+ * It is delivered on the alternate stack, so a thread's own stack need not
+ * have room for the frame of a machine with wide vector registers.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "machine/linux/host.h"
+
+#define NS_PER_S	1000000000
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id	_sigev_un._tid
+#endif
+
+static int timer_sig;			/* (i) 0: none */
+static struct sigaction timer_old;	/* (i) */
+
+static void
+timer_set(struct machine_host *h, int64_t deadline_ns)
+{
+	int64_t at = deadline_ns - lwkt__clock_offset();
+	struct itimerspec its;
+
+	if (at < 1)
+		at = 1;			/* 0 would disarm it */
+	memset(&its, 0, sizeof(its));
+	its.it_value.tv_sec = at / NS_PER_S;
+	its.it_value.tv_nsec = at % NS_PER_S;
+	(void)timer_settime(h->h_timer, TIMER_ABSTIME, &its, NULL);
+}
+
+static void
+timer_handler(int sig)
+{
+	struct mcpu *mc = machine_oncpu();
+	struct machine_host *h;
+	int saved = errno;
+
+	(void)sig;
+	if (mc == NULL)
+		return;
+	h = mc->mc_host;
+	if (h->h_deadline <= h->h_armed) {
+		h->h_armed = h->h_deadline = INT64_MAX;
+		atomic_set_32(&mc->mc_reqflags, RQF_TIMER);
+	} else {
+		h->h_armed = h->h_deadline;
+		if (h->h_armed != INT64_MAX)
+			timer_set(h, h->h_armed);
+	}
+	errno = saved;
+}
+
+void
+machine_timer_arm(int64_t deadline_ns)
+{
+	struct machine_host *h = myhost();
+
+	h->h_deadline = deadline_ns;
+	cc_fence();
+	if (deadline_ns >= h->h_armed)
+		return;
+	h->h_armed = deadline_ns;
+	cc_fence();
+	timer_set(h, deadline_ns);
+}
+
+/* Choose the signal and catch it. */
+int
+lwkt__timer_boot(void)
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = timer_handler;
+	sa.sa_flags = SA_RESTART | SA_ONSTACK;
+	(void)sigfillset(&sa.sa_mask);
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
+		if (machine_fail("timer.signal") ||
+		    sigaction(sig, NULL, &timer_old) != 0 ||
+		    (timer_old.sa_flags & SA_SIGINFO) != 0 ||
+		    timer_old.sa_handler != SIG_DFL)
+			continue;
+		if (sigaction(sig, &sa, NULL) == 0) {
+			timer_sig = sig;
+			return 0;
+		}
+	}
+	return EAGAIN;
+}
+
+void
+lwkt__timer_shutdown(void)
+{
+	if (timer_sig != 0)
+		(void)sigaction(timer_sig, &timer_old, NULL);
+	timer_sig = 0;
+}
+
+int
+lwkt__timer_signal(void)
+{
+	return timer_sig;
+}
+
+int
+lwkt__timer_start(struct machine_host *h)
+{
+	struct sigevent sev;
+
+	h->h_deadline = h->h_armed = INT64_MAX;
+	if (machine_fail("timer.create"))
+		return EAGAIN;
+	memset(&sev, 0, sizeof(sev));
+	sev.sigev_notify = SIGEV_THREAD_ID;
+	sev.sigev_signo = timer_sig;
+	sev.sigev_notify_thread_id = gettid();
+	return timer_create(CLOCK_MONOTONIC, &sev, &h->h_timer) == 0 ? 0 :
+	    errno;
+}
+
+/*
+ * On the timer's own thread with its signal unblocked: a signal that is
+ * already queued arrives before timer_delete returns, and none after it.
+ */
+void
+lwkt__timer_stop(struct machine_host *h)
+{
+	h->h_deadline = INT64_MAX;
+	(void)timer_delete(h->h_timer);
+}

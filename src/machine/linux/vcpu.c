@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One pthread a CPU: start them all or none, stop them all.
+ *
+ * THEORY
+ * CPU 0 is the caller of machine_run, the others are created for the run.
+ * Each makes itself ready (vcpu_enter), reports, and waits at the gate.  The
+ * caller opens the gate when all have reported; if one could not be created or
+ * could not get ready, the gate sends everybody home instead.  At the end each
+ * CPU waits for the others before it takes its things down, because until then
+ * a late doorbell may still reach it.
+ *
+ * The caller gets everything back as it was: affinity, signal mask, alternate
+ * stack, timer slack, gs base.
+ *
+ * What makes a pthread a CPU: %gs:0 points at its struct mcpu (see machine.h),
+ * and so does a thread-local variable.  machine_oncpu() reads the latter: a
+ * pthread that a CPU creates inherits gs from it (Linux copies the base), but
+ * starts with that variable NULL.
+ *
+ * Signals: process-wide ones stay with CPU 0 and with the program's own
+ * pthreads; the other CPUs take only faults and their timer.
+ */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/kassert.h"
+#include "machine/linux/host.h"
+
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE	(1 << 1)
+#endif
+
+#define ALTSTACK_ROOM	(64 * 1024)	/* for a backtrace in the handler */
+
+/* States of the gate. */
+#define GATE_SHUT	0u
+#define GATE_OPEN	1u
+#define GATE_HOME	2u
+
+struct machine_host lwkt__hosts[LWKT_MAXCPU];
+
+static __thread struct mcpu *tls_mcpu
+    __attribute__((tls_model("initial-exec")));
+
+static const struct machine_upcalls *vcpu_up;	/* (i) */
+static int has_fsgsbase;		/* (i) */
+static cpu_set_t cores_before;		/* (i) the caller's */
+static int cores_known;			/* (i) cores_before is valid */
+
+static struct {
+	uint32_t	g_state;	/* (a) GATE_* */
+	uint32_t	g_waiting;	/* (a) CPUs that have not reported */
+	uint32_t	g_running;	/* (a) CPUs that have not finished */
+	uint32_t	g_error;	/* (a) one of the errors reported */
+} gate;
+
+/* What a host thread had before it became a CPU. */
+struct before {
+	sigset_t	b_mask;
+	stack_t		b_altstack;
+	cpu_set_t	b_cores;
+	int		b_pinned;
+	int		b_slack;
+	unsigned long	b_gs;
+};
+
+struct mcpu *
+machine_oncpu(void)
+{
+	return tls_mcpu;
+}
+
+static unsigned long
+gs_get(void)
+{
+	unsigned long base = 0;
+
+	if (has_fsgsbase)
+		__asm__ __volatile__("rdgsbase %0" : "=r" (base));
+	else
+		(void)syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+	return base;
+}
+
+static void
+gs_set(unsigned long base)
+{
+	if (has_fsgsbase)
+		__asm__ __volatile__("wrgsbase %0" :: "r" (base) : "memory");
+	else
+		(void)syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+
+/* An alternate signal stack with a guard page below it. */
+static int
+altstack_enter(struct machine_host *h, struct before *b)
+{
+	size_t page = machine_page_size();
+	size_t size = roundup2(getauxval(AT_MINSIGSTKSZ) + ALTSTACK_ROOM,
+	    page);
+	stack_t ss;
+	void *p;
+
+	p = machine_fail("altstack") ? MAP_FAILED :
+	    mmap(NULL, size + page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return ENOMEM;
+	(void)mprotect(p, page, PROT_NONE);
+	memset(&ss, 0, sizeof(ss));
+	ss.ss_sp = (char *)p + page;
+	ss.ss_size = size;
+	if (sigaltstack(&ss, &b->b_altstack) != 0) {
+		(void)munmap(p, size + page);
+		return errno;
+	}
+	h->h_altstack = p;
+	h->h_altsize = size + page;
+	return 0;
+}
+
+static void
+altstack_leave(struct machine_host *h, const struct before *b)
+{
+	(void)sigaltstack(&b->b_altstack, NULL);
+	(void)munmap(h->h_altstack, h->h_altsize);
+}
+
+static void
+pin(struct machine_host *h, struct before *b)
+{
+	cpu_set_t set;
+
+	b->b_pinned = 0;
+	if (h->h_core < 0 || h->h_core >= CPU_SETSIZE ||
+	    sched_getaffinity(0, sizeof(b->b_cores), &b->b_cores) != 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(h->h_core, &set);
+	b->b_pinned = sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
+static void
+unpin(const struct before *b)
+{
+	if (b->b_pinned)
+		(void)sched_setaffinity(0, sizeof(b->b_cores), &b->b_cores);
+}
+
+/* Make the calling host thread CPU h. */
+static int
+vcpu_enter(struct machine_host *h, struct before *b)
+{
+	sigset_t take;
+	int error;
+
+	h->h_pthread = pthread_self();
+	h->h_tid = gettid();
+	h->h_io = NULL;
+	lwkt__idle_start(h);
+	error = altstack_enter(h, b);
+	if (error != 0)
+		return error;
+	error = lwkt__timer_start(h);
+	if (error != 0)
+		goto fail_altstack;
+	if (lwkt__iops != NULL)
+		error = machine_fail("io.init") ? ENOMEM :
+		    lwkt__iops->io_init(h);
+	if (error != 0)
+		goto fail_timer;
+	pin(h, b);
+	b->b_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	b->b_gs = gs_get();
+	gs_set((unsigned long)h->h_mc);
+	h->h_mc->mc_errnop = &errno;
+	tls_mcpu = h->h_mc;
+	lwkt__trap_mask(&take, lwkt__timer_signal());
+	(void)pthread_sigmask(SIG_UNBLOCK, &take, &b->b_mask);
+	return 0;
+
+fail_timer:
+	lwkt__timer_stop(h);
+fail_altstack:
+	altstack_leave(h, b);
+	return error;
+}
+
+/* Undo vcpu_enter, in the opposite order. */
+static void
+vcpu_leave(struct machine_host *h, const struct before *b)
+{
+	lwkt__timer_stop(h);
+	(void)pthread_sigmask(SIG_SETMASK, &b->b_mask, NULL);
+	tls_mcpu = NULL;
+	gs_set(b->b_gs);
+	(void)prctl(PR_SET_TIMERSLACK, b->b_slack, 0, 0, 0);
+	unpin(b);
+	if (lwkt__iops != NULL)
+		lwkt__iops->io_fini(h);
+	altstack_leave(h, b);
+}
+
+static void
+gate_report(int error)
+{
+	if (error != 0)
+		atomic_store_32(&gate.g_error, (uint32_t)error);
+	if (atomic_fetchadd_32(&gate.g_waiting, (uint32_t)-1) == 1)
+		lwkt__futex_wake(&gate.g_waiting, 1);
+}
+
+/* The last CPU to finish lets all of them go. */
+static void
+gate_finish(void)
+{
+	uint32_t left;
+
+	if (atomic_fetchadd_32(&gate.g_running, (uint32_t)-1) == 1)
+		machine_foreign_wake(&gate.g_running);
+	while ((left = atomic_load_acq_32(&gate.g_running)) != 0)
+		(void)lwkt__futex_wait(&gate.g_running, left, -1);
+}
+
+static void
+vcpu_main(struct machine_host *h)
+{
+	vcpu_up->mu_cpu_main(h->h_mc);
+	gate_finish();
+}
+
+static void *
+vcpu_thread(void *arg)
+{
+	struct machine_host *h = arg;
+	struct before b;
+	char name[16];
+	int error;
+
+	(void)snprintf(name, sizeof(name), "lwkt/%d", h->h_mc->mc_cpuid);
+	(void)pthread_setname_np(pthread_self(), name);
+	error = vcpu_enter(h, &b);
+	gate_report(error);
+	machine_foreign_wait(&gate.g_state, GATE_SHUT);
+	if (error != 0)
+		return NULL;
+	if (atomic_load_acq_32(&gate.g_state) == GATE_OPEN)
+		vcpu_main(h);
+	vcpu_leave(h, &b);
+	return NULL;
+}
+
+/* Create CPUs 1 to n-1, with all signals blocked; the count created. */
+static int
+vcpu_create(int n)
+{
+	struct machine_host *h;
+	sigset_t all, mask;
+	int error, i;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &mask);
+	for (i = 1; i < n; i++) {
+		h = &lwkt__hosts[i];
+		atomic_fetchadd_32(&gate.g_waiting, 1);
+		error = machine_fail("vcpu.start") ? EAGAIN :
+		    pthread_create(&h->h_pthread, NULL, vcpu_thread, h);
+		if (error != 0) {
+			gate_report(error);
+			break;
+		}
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	return i;
+}
+
+static void
+vcpu_assign(struct mcpu *const mc[], int n)
+{
+	const struct cores *co = &lwkt__cores;
+	struct machine_host *h;
+
+	for (int i = 0; i < n; i++) {
+		h = &lwkt__hosts[i];
+		memset(h, 0, sizeof(*h));
+		h->h_mc = mc[i];
+		h->h_core = co->co_core[(co->co_first + i) % co->co_n];
+		mc[i]->mc_self = mc[i];
+		mc[i]->mc_host = h;
+		mc[i]->mc_cpuid = i;
+	}
+}
+
+int
+machine_run(struct mcpu *const mc[], int n)
+{
+	struct before b;
+	uint32_t left;
+	int created, entered, error;
+
+	KASSERTF(n >= 1 && n <= LWKT_MAXCPU, "n=%d", n);
+	KASSERT(machine_oncpu() == NULL);
+	cores_known = sched_getaffinity(0, sizeof(cores_before),
+	    &cores_before) == 0;
+	vcpu_assign(mc, n);
+	memset(&gate, 0, sizeof(gate));
+	gate.g_running = (uint32_t)n;
+	created = vcpu_create(n);
+	error = entered = vcpu_enter(&lwkt__hosts[0], &b);
+	while ((left = atomic_load_acq_32(&gate.g_waiting)) != 0)
+		(void)lwkt__futex_wait(&gate.g_waiting, left, -1);
+	if (error == 0)
+		error = (int)atomic_load_32(&gate.g_error);
+	atomic_store_rel_32(&gate.g_state, error == 0 ? GATE_OPEN : GATE_HOME);
+	machine_foreign_wake(&gate.g_state);
+	if (error == 0)
+		vcpu_main(&lwkt__hosts[0]);
+	if (entered == 0)
+		vcpu_leave(&lwkt__hosts[0], &b);
+	for (int i = 1; i < created; i++)
+		(void)pthread_join(lwkt__hosts[i].h_pthread, NULL);
+	return error;
+}
+
+int
+lwkt__helper_create(pthread_t *tp, void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	int error;
+
+	if (machine_fail("helper.start"))
+		return EAGAIN;
+	error = pthread_attr_init(&attr);
+	if (error != 0)
+		return error;
+	(void)sigfillset(&all);
+	error = pthread_attr_setsigmask_np(&attr, &all);
+	if (error == 0 && cores_known)
+		error = pthread_attr_setaffinity_np(&attr,
+		    sizeof(cores_before), &cores_before);
+	if (error == 0)
+		error = pthread_create(tp, &attr, fn, arg);
+	(void)pthread_attr_destroy(&attr);
+	return error;
+}
+
+void
+lwkt__vcpu_boot(const struct machine_upcalls *up)
+{
+	vcpu_up = up;
+	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0 &&
+	    !machine_fail("vcpu.fsgsbase");
+}

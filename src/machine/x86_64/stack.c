@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Make a new stack look like one that was switched out.
+ *
+ * THEORY
+ * The frame is the one switch.S pops; its return address is the trampoline
+ * lwkt__machine_entry, which finds the entry function in rbx.  The frame
+ * pointer is 0, so that walks along frame pointers end here too.  Like a
+ * pthread's, the new thread's floating point control is its creator's
+ * (rounding, traps, flush to zero), without the exceptions raised so far.
+ *
+ * ABI: before a call the stack is 16-byte aligned.  The `ret` that enters the
+ * trampoline leaves rsp just above the frame, so that address is aligned.
+ */
+#include <stdint.h>
+
+#include "base/kassert.h"
+#include "machine/machine.h"
+#include "machine/x86_64/frame.h"
+
+#define MXCSR_STATUS	0x3fu	/* sticky exception flags */
+#define STACK_LEAST	256	/* bytes that make any sense */
+
+void	lwkt__machine_entry(void);
+
+static uint64_t
+fp_control(void)
+{
+	uint32_t mxcsr;
+	uint16_t x87;
+
+	__asm__ __volatile__("stmxcsr %0" : "=m" (mxcsr));
+	__asm__ __volatile__("fnstcw %0" : "=m" (x87));
+	return (mxcsr & ~MXCSR_STATUS) | (uint64_t)x87 << 32;
+}
+
+void *
+machine_stack_init(void *stack, size_t size, void (*entry)(void *from))
+{
+	uintptr_t top = ((uintptr_t)stack + size) & ~(uintptr_t)15;
+	uint64_t *sp;
+
+	KASSERTF(size >= STACK_LEAST, "size=%zu", size);
+	sp = (uint64_t *)(top - 16) - SWF_WORDS;
+	sp[SWF_FPCW] = fp_control();
+	sp[SWF_R15] = sp[SWF_R14] = sp[SWF_R13] = sp[SWF_R12] = 0;
+	sp[SWF_RBX] = (uintptr_t)entry;
+	sp[SWF_RBP] = 0;
+	sp[SWF_RIP] = (uintptr_t)&lwkt__machine_entry;
+	sp[SWF_WORDS] = sp[SWF_WORDS + 1] = 0;
+	return sp;
+}
