@@ -7,8 +7,14 @@
  * belongs to the sender, in between to the receiver.
  *
  * A port is a vector of functions over two queues.  Thread port: one owner
- * thread receives, any lwkt thread sends, no lock (other CPUs by IPI).  Spin
- * port: any thread sends, receives and waits, plain pthreads included.
+ * thread receives, anybody sends, no lock (other CPUs by IPI).  Spin port: any
+ * number of threads send, receive and wait, plain pthreads included.  Messages
+ * of one sender to one port arrive in order, those with LWKT_MSGF_PRIORITY
+ * before the others.
+ *
+ * A plain pthread may send, forward and reply to ports of every kind, but it
+ * receives from spin ports only, and its messages name a spin port (or a
+ * replyonly port) as reply port.  It must have stopped before lwkt_boot ends.
  */
 #ifndef LWKT_MSGPORT_H
 #define LWKT_MSGPORT_H
@@ -17,19 +23,23 @@
 
 LWKT_BEGIN_DECLS
 
-/* ms_flags */
+/* ms_flags: written by whom the message belongs to. */
 #define LWKT_MSGF_DONE		0x0001	/* complete, or never sent */
 #define LWKT_MSGF_REPLY		0x0002	/* has been replied; stays set */
 #define LWKT_MSGF_QUEUED	0x0004	/* on a port's queue */
 #define LWKT_MSGF_SYNC		0x0008	/* the originator waits for this one */
-#define LWKT_MSGF_INTRANSIT	0x0010	/* inside an IPI */
-#define LWKT_MSGF_WAITING	0x0020	/* a SYNC waiter sleeps on it (spin) */
+#define LWKT_MSGF_INTRANSIT	0x0010	/* on its way to another CPU */
 #define LWKT_MSGF_DROPABLE	0x0040	/* lwkt_dropmsg allowed */
 #define LWKT_MSGF_ABORTABLE	0x0080	/* ms_abortfn valid */
 #define LWKT_MSGF_PRIORITY	0x0100	/* the port's first queue */
 #define LWKT_MSGF_RECEIPT	0x0200	/* call ms_receiptfn when queued */
-#define LWKT_MSGF_ABORTED	0x0400	/* lwkt_abortmsg was called */
+#define LWKT_MSGF_FOREIGN	0x0400	/* a pthread that is no CPU has it */
 #define LWKT_MSGF_USER0		0x00010000	/* 16 bits for the receiver */
+
+/* ms_mpflags: written by anybody, atomically. */
+#define LWKT_MSGF_MP_ABORTED	0x0001	/* lwkt_abortmsg was called */
+#define LWKT_MSGF_MP_WAITTD	0x0002	/* a thread sleeps on it (spin) */
+#define LWKT_MSGF_MP_WAITPTH	0x0004	/* a pthread waits on it (spin) */
 
 #define LWKT_EASYNC		99	/* putport: a reply will come */
 
@@ -40,7 +50,8 @@ struct lwkt_msg {
 	lwkt_port_t	 ms_reply;	/* where the reply goes */
 	void		(*ms_abortfn)(lwkt_msg_t);
 	void		(*ms_receiptfn)(lwkt_msg_t, lwkt_port_t);
-	uint32_t	 ms_flags;	/* LWKT_MSGF_*; atomic */
+	uint32_t	 ms_flags;	/* LWKT_MSGF_* */
+	uint32_t	 ms_mpflags;	/* LWKT_MSGF_MP_* */
 	int		 ms_error;	/* result: 0 or a positive errno */
 	union {
 		int64_t	 i64;
@@ -53,7 +64,11 @@ struct lwkt_msgq {
 	struct lwkt_msg	**mq_lastp;
 };
 
-/* The functions of a port; a program may bring its own. */
+/*
+ * The functions of a port; a program may bring its own.  putport returns
+ * LWKT_EASYNC if a reply will come, any other value if that is the result
+ * already.
+ */
 struct lwkt_port_ops {
 	void	*(*getport)(lwkt_port_t);
 	int	 (*putport)(lwkt_port_t, lwkt_msg_t);
@@ -67,9 +82,17 @@ struct lwkt_port {
 	const struct lwkt_port_ops *mp_ops;
 	struct lwkt_msgq  mp_msgq;	/* normal messages */
 	struct lwkt_msgq  mp_prioq;	/* LWKT_MSGF_PRIORITY */
-	lwkt_thread_t	  mp_td;	/* owner (thread ports) */
-	uint32_t	  mp_flags;
-	uint32_t	  mp_lock;	/* spin ports */
+	union {
+		lwkt_thread_t mp_td;	/* thread port: its owner */
+		void	(*mp_replyfn)(lwkt_port_t, lwkt_msg_t);
+		int	(*mp_putfn)(lwkt_port_t, lwkt_msg_t);
+	};
+	uint32_t	  mp_flags;	/* who waits */
+	uint32_t	  mp_lock;	/* spin port; so all below: */
+	uint32_t	  mp_waiters;	/* threads asleep in lwkt_waitport */
+	uint32_t	  mp_wakes;	/* of these, already sent a wakeup */
+	uint32_t	  mp_inflight;	/* pthreads' messages, left to mp_cpu */
+	int		  mp_cpu;	/* where pthreads' messages go */
 	void		 *mp_data;	/* for the owner of a special port */
 };
 
@@ -90,26 +113,47 @@ LWKT_API void lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply,
 LWKT_API void lwkt_setmsg_receipt(lwkt_msg_t msg,
     void (*receiptfn)(lwkt_msg_t, lwkt_port_t));
 
-/* Send; the reply is queued on the message's reply port. Blocks: no. */
+/*
+ * ms_receiptfn is called once, just before the receiver can see the message:
+ * by the CPU of the port's owner, or by the sender to a spin port.  The rules
+ * of an IPI callback hold.
+ *
+ * Send; the reply is queued on the message's reply port.
+ * Context: any lwkt context, or a pthread.  Blocks: no.
+ */
 LWKT_API void lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg);
-/* Send, wait for the reply, return ms_error. flags: LWKT_PCATCH. */
+/*
+ * Send, wait for the reply, return ms_error (see lwkt_waitmsg).  flags: 0 or
+ * LWKT_PCATCH.
+ */
 LWKT_API int lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags);
 /* Pass a received message on to another port. */
 LWKT_API int lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg);
 /* Give a received message back with a result. */
 LWKT_API void lwkt_replymsg(lwkt_msg_t msg, int error);
 
-/* The next message or reply of the port, or NULL; wait for it. */
+/*
+ * The next message or reply of the port, or NULL; wait for it.  With
+ * LWKT_PCATCH lwkt_waitport returns NULL when interrupted, never otherwise.
+ */
 LWKT_API void *lwkt_getport(lwkt_port_t port);
 LWKT_API void *lwkt_waitport(lwkt_port_t port, int flags);
-/* Wait for the reply of one message (sent to reply to the caller's port). */
+/*
+ * Wait for the reply of one message, take it, return its ms_error.  The reply
+ * port is the caller's own, or a spin port.  With LWKT_PCATCH an interrupt
+ * aborts an abortable message, whose reply is still waited for; an interrupt
+ * that did not end it with EINTR stays pending.
+ */
 LWKT_API int lwkt_waitmsg(lwkt_msg_t msg, int flags);
 LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);	/* 1: done */
-/* Ask the receiver to end an abortable message early; its reply still comes. */
+/*
+ * The sender: ask the receiver to end an abortable message early, by its
+ * ms_abortfn, once.  Its reply still comes.
+ */
 LWKT_API void lwkt_abortmsg(lwkt_msg_t msg);
 /*
- * Owner of the target port: take a queued, dropable message off.
- * 0 or ENOENT.
+ * The receiver: take a queued, dropable message off its target port.  It is
+ * done then and no reply comes.  Returns: 0, or ENOENT if it is not queued.
  */
 LWKT_API int lwkt_dropmsg(lwkt_msg_t msg);
 

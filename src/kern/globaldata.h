@@ -68,6 +68,7 @@ struct globaldata {
 
 	/* Timers and clocks (kern_systimer.c, kern_clock.c). */
 	struct systimer_tree gd_systimerq; /* (c) */
+	struct lwkt_systimer *gd_systimer_first; /* (c) least of gd_systimerq */
 	struct lwkt_systimer *gd_systimer_inprog; /* (c) being called */
 	uint64_t	 gd_systimer_seq; /* (c) */
 	int64_t		 gd_timer_armed; /* (c) deadline given to the host */

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Spin ports: any number of threads, plain pthreads too, send and receive.
+ *
+ * THEORY
+ * A pthread that is no CPU cannot be reached by a message between CPUs, and two
+ * CPUs receive from one queue: here a lock is the answer, held for a few
+ * instructions, in a critical section where there is one.  A thread waits by
+ * tsleep, a pthread in the host.
+ *
+ * mp_waiters counts the threads that sleep in waitport and mp_wakes those of
+ * them that a sender has woken but that have not run yet, so each message wakes
+ * one more sleeper, and none when all are on their way.  A sleeper that leaves
+ * for another reason keeps mp_wakes <= mp_waiters: it can be too low, which
+ * costs a useless wakeup, never too high, which would lose one.
+ *
+ * A pthread cannot wake a thread.  When it would have to, it leaves the message
+ * to a CPU (foreign_push), the one where a receiver slept last, which then does
+ * the whole operation.  Until that has happened, messages of pthreads that
+ * come later take the same way, or they would overtake it.
+ *
+ * INVARIANTS
+ * P6 All fields of the port below mp_lock, its queues and mp_flags: lock held.
+ * P7 mp_wakes <= mp_waiters.
+ * P8 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
+ *    only while it is 0.
+ *
+ * Nothing is sent or woken with the lock held.  After the lock of a reply has
+ * been released the message may be gone; its address still serves as an ident.
+ *
+ * Source: DragonFly lwkt_msgport.c, spin backend; counting the wakeups and the
+ * pthreads are ours.
+ */
+#include "kern/port_var.h"
+#include "kern/synch_var.h"
+
+#include <errno.h>
+#include <lwkt/synch.h>
+
+COUNTER(contended, "lwkt.port_contended", "spin port locks found taken");
+
+#define MSGF_MP_WAIT	(LWKT_MSGF_MP_WAITTD | LWKT_MSGF_MP_WAITPTH)
+
+static void
+lock(lwkt_port_t port)
+{
+	unsigned turn = 0;
+
+	/* Acquire: pairs with the release in unlock(). */
+	while (atomic_load_32(&port->mp_lock) != 0 ||
+	    !atomic_cmpset_32(&port->mp_lock, 0, 1))
+		machine_pause(turn++);
+	if (unlikely(turn != 0) && machine_oncpu() != NULL)
+		counter_inc(mygd()->gd_cntbias, contended);
+}
+
+static inline void
+unlock(lwkt_port_t port)
+{
+	atomic_store_rel_32(&port->mp_lock, 0);
+}
+
+/* td: the calling thread, or NULL for a pthread that is no CPU. */
+static inline void
+port_lock(lwkt_port_t port, lwkt_thread_t td)
+{
+	if (td != NULL)
+		crit_enter_td(td);
+	lock(port);
+}
+
+static inline void
+port_unlock(lwkt_port_t port, lwkt_thread_t td)
+{
+	unlock(port);
+	if (td != NULL)
+		crit_exit_td(td);
+}
+
+static inline lwkt_thread_t
+caller(void)
+{
+	return machine_oncpu() != NULL ? curthread : NULL;
+}
+
+/* The receiver has it now: who is that? (P2) */
+static inline void
+take(lwkt_msg_t msg, lwkt_thread_t td)
+{
+	uint32_t flags = msg->ms_flags;
+
+	msg_setflags(msg, td != NULL ?
+	    flags & ~(uint32_t)LWKT_MSGF_FOREIGN :
+	    flags | LWKT_MSGF_FOREIGN);
+}
+
+/* Is this the reply that a sleeper or poller waits for, and not queued? */
+static inline int
+is_sync_reply(uint32_t flags)
+{
+	return (flags & (LWKT_MSGF_SYNC | LWKT_MSGF_REPLY)) ==
+	    (LWKT_MSGF_SYNC | LWKT_MSGF_REPLY);
+}
+
+/* Would this message wake a thread, or overtake one that will? */
+static inline int
+needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
+{
+	if (atomic_load_32(&msg->ms_mpflags) & LWKT_MSGF_MP_WAITTD)
+		return 1;
+	return !is_sync_reply(flags) &&
+	    (port->mp_inflight != 0 || port->mp_wakes < port->mp_waiters);
+}
+
+/* Those to wake when the lock has been released. */
+struct spin_wake {
+	int		 sw_port_td;	/* a thread that sleeps on the port */
+	int		 sw_port_pth;	/* pthreads that wait on it */
+	uint32_t	 sw_msg;	/* who waits for the message */
+};
+
+/* Under the lock: msg is here. */
+static void
+arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
+{
+	*sw = (struct spin_wake){ 0 };
+	if (flags & LWKT_MSGF_INTRANSIT) {
+		port->mp_inflight--;				/* P8 */
+		flags &= ~(uint32_t)LWKT_MSGF_INTRANSIT;
+	}
+	if (flags & LWKT_MSGF_REPLY) {
+		flags |= LWKT_MSGF_DONE;
+		sw->sw_msg = atomic_load_32(&msg->ms_mpflags) & MSGF_MP_WAIT;
+		if (sw->sw_msg != 0)
+			atomic_clear_32(&msg->ms_mpflags, sw->sw_msg);
+		if (flags & LWKT_MSGF_SYNC) {
+			/* Release: pairs with lwkt_checkmsg(). */
+			atomic_store_rel_32(&msg->ms_flags, flags);
+			return;
+		}
+	}
+	port_enqueue(port, msg, flags);
+	if (port->mp_wakes < port->mp_waiters) {
+		port->mp_wakes++;				/* P7 */
+		sw->sw_port_td = 1;
+	}
+	if (port->mp_flags & MPF_WAITPTH) {
+		atomic_store_32(&port->mp_flags,
+		    port->mp_flags & ~MPF_WAITPTH);
+		sw->sw_port_pth = 1;
+	}
+}
+
+static void
+arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
+{
+	if (sw->sw_msg & LWKT_MSGF_MP_WAITTD)
+		lwkt_wakeup_domain(msg, PDOMAIN_PORT);
+	if (sw->sw_msg & LWKT_MSGF_MP_WAITPTH)
+		machine_foreign_wake(&msg->ms_mpflags);
+	if (sw->sw_port_td)
+		lwkt_wakeup_domain_one(port, PDOMAIN_PORT);
+	if (sw->sw_port_pth)
+		machine_foreign_wake(&port->mp_flags);
+}
+
+/* A message or a reply comes to the port. */
+static void
+deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
+{
+	lwkt_thread_t td = flags & LWKT_MSGF_FOREIGN ? NULL : curthread;
+	struct spin_wake sw;
+	int cpu;
+
+	port_lock(port, td);
+	if (td == NULL && needs_cpu(port, msg, flags)) {
+		port->mp_inflight++;				/* P8 */
+		cpu = port->mp_cpu;
+		msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
+		port_unlock(port, td);
+		foreign_push(cpu, msg);
+		return;
+	}
+	arrive(port, msg, flags, &sw);
+	port_unlock(port, td);
+	arrive_wake(port, msg, &sw);
+}
+
+static int
+spin_putport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	deliver(port, msg, msg_receipt(port, msg, msg->ms_flags));
+	return LWKT_EASYNC;
+}
+
+static void
+spin_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	deliver(port, msg, msg->ms_flags | LWKT_MSGF_REPLY);
+}
+
+static void *
+spin_getport(lwkt_port_t port)
+{
+	lwkt_thread_t td = caller();
+	lwkt_msg_t msg;
+
+	port_lock(port, td);
+	msg = port_dequeue(port);
+	if (msg != NULL)
+		take(msg, td);
+	port_unlock(port, td);
+	return msg;
+}
+
+/* Sleep on ident without the lock, which is held before and after. */
+static int
+sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
+    const char *wmesg)
+{
+	int error;
+
+	if (port->mp_inflight == 0)
+		port->mp_cpu = mycpuid;				/* P8 */
+	lwkt_tsleep_interlock(ident, PDOMAIN_PORT);
+	unlock(port);
+	error = lwkt_tsleep(ident, PDOMAIN_PORT | LWKT_PINTERLOCKED | intr,
+	    wmesg, LWKT_FOREVER);
+	lock(port);
+	return error;
+}
+
+static int
+wait_td(lwkt_port_t port, int intr)
+{
+	int error;
+
+	port->mp_waiters++;
+	error = sleep_unlocked(port, port, intr, "port");
+	port->mp_waiters--;
+	if (error == 0 && port->mp_wakes > 0)
+		port->mp_wakes--;
+	if (port->mp_wakes > port->mp_waiters)
+		port->mp_wakes = port->mp_waiters;		/* P7 */
+	return error;
+}
+
+/* *word says by `bit` that a pthread waits; the lock is dropped meanwhile. */
+static void
+wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit)
+{
+	uint32_t val = atomic_fetchor_32(word, bit) | bit;
+
+	unlock(port);
+	machine_foreign_wait(word, val);
+	lock(port);
+}
+
+static void *
+spin_waitport(lwkt_port_t port, int flags)
+{
+	lwkt_thread_t td = caller();
+	lwkt_msg_t msg;
+	int error = 0;
+
+	port_lock(port, td);
+	while ((msg = port_dequeue(port)) == NULL && error == 0) {
+		if (td != NULL)
+			error = wait_td(port, flags & LWKT_PCATCH);
+		else
+			wait_pthread(port, &port->mp_flags, MPF_WAITPTH);
+	}
+	if (msg != NULL) {
+		take(msg, td);
+		if (error != 0)
+			intr_repost(td);
+	}
+	port_unlock(port, td);
+	return msg;
+}
+
+/* The sender waits for its own message; the lock is held. */
+static int
+wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr)
+{
+	int interrupted = 0;
+
+	while ((msg->ms_flags & LWKT_MSGF_DONE) == 0) {
+		if (td == NULL) {
+			wait_pthread(port, &msg->ms_mpflags,
+			    LWKT_MSGF_MP_WAITPTH);
+			continue;
+		}
+		atomic_set_32(&msg->ms_mpflags, LWKT_MSGF_MP_WAITTD);
+		if (sleep_unlocked(port, msg, intr, "waitmsg") != 0) {
+			unlock(port);
+			lwkt_abortmsg(msg);
+			lock(port);
+			interrupted = 1;
+			intr = 0;
+		}
+	}
+	return interrupted;
+}
+
+static int
+spin_waitmsg(lwkt_msg_t msg, int flags)
+{
+	lwkt_port_t port = msg->ms_reply;
+	lwkt_thread_t td = caller();
+	int intr = 0, interrupted;
+
+	port_lock(port, td);
+	if (msg->ms_flags & LWKT_MSGF_ABORTABLE)
+		intr = flags & LWKT_PCATCH;
+	interrupted = wait_done(port, msg, td, intr);
+	if (msg->ms_flags & LWKT_MSGF_QUEUED)
+		port_remove(port, msg);
+	take(msg, td);
+	port_unlock(port, td);
+	if (interrupted && msg->ms_error != EINTR)
+		intr_repost(td);
+	return msg->ms_error;
+}
+
+static int
+spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t td = caller();
+	int error = ENOENT;
+
+	port_lock(port, td);
+	if ((msg->ms_flags & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
+	    LWKT_MSGF_QUEUED) {
+		port_remove(port, msg);
+		take(msg, td);
+		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE);
+		error = 0;
+	}
+	port_unlock(port, td);
+	return error;
+}
+
+void
+lwkt_initport_spin(lwkt_port_t port)
+{
+	static const struct lwkt_port_ops ops = {
+		spin_getport, spin_putport, spin_waitmsg,
+		spin_waitport, spin_replyport, spin_dropmsg
+	};
+
+	port_init(port, &ops);
+}

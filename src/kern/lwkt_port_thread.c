@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Thread ports: one thread receives; its CPU does all the work, without a lock.
+ *
+ * THEORY
+ * The queues of a thread port are touched only on the CPU that owns the thread,
+ * in a critical section.  A sender there appends and wakes the owner; a sender
+ * elsewhere sends the message itself as an IPI, and the handler looks again and
+ * sends it on if the owner has moved meanwhile.  Replies go the same way; the
+ * reply of a SYNC message is not queued but marked done.
+ *
+ *	client, CPU 0		CPU 1			server, CPU 1
+ *	domsg: put  --IPI-->	queue, wake server
+ *	waits			server runs  --->	waitport, work
+ *	mark done  <--IPI--				replymsg
+ *	returns ms_error
+ *
+ * On one CPU nothing of this is an atomic operation or a message, and the whole
+ * round trip is two switches.
+ *
+ * A migrating thread changes td_gd on the CPU that it leaves, after its last
+ * switch there, and the IPI that brings it follows.  So of two CPUs at most one
+ * believes itself the owner, and what was queued on the old one is visible on
+ * the new one.
+ *
+ * INVARIANTS
+ * P3 Queues and mp_flags of the port: owner's CPU, critical section.
+ * P4 MPF_WAITPORT or MPF_WAITSYNC is set only while the owner is off the run
+ *    queue or on its way there.
+ * P5 Nobody sends to the port of a thread that has ended.
+ *
+ * Source: DragonFly lwkt_msgport.c, thread backend.
+ */
+#include "kern/port_var.h"
+#include "kern/synch_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <lwkt/synch.h>
+
+COUNTER(put_local, "lwkt.msg_local", "messages queued by the owner's CPU");
+COUNTER(remote, "lwkt.msg_remote", "messages and replies sent by IPI");
+
+static inline struct globaldata *
+owner_gd(lwkt_thread_t td)
+{
+	/* Pairs with the release in thread_finish_migrate(). */
+	return (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);
+}
+
+/* The same for an owner that is this CPU's or another's: no choice point. */
+static inline int
+owner_is(struct globaldata *gd, lwkt_thread_t td)
+{
+	return likely(owner_gd(td) == gd);
+}
+
+static inline void
+assert_alive(lwkt_port_t port, lwkt_thread_t td)
+{
+	KASSERTF((td->td_flags & (TDF_EXITING | TDF_FREE)) == 0,	/* P5 */
+	    "message to port %p of thread \"%s\", which has ended",
+	    (void *)port, td->td_name);
+}
+
+static inline void
+assert_owner(lwkt_port_t port, lwkt_thread_t td)
+{
+	KASSERTF(port->mp_td == td, "port %p belongs to thread \"%s\", not "
+	    "\"%s\"", (void *)port, port->mp_td->td_name, td->td_name);
+}
+
+/* Queue on the owner's CPU and wake the owner if it waits for that. */
+static inline void
+queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
+    uint32_t flags)
+{
+	port_enqueue(port, msg, flags);				/* P3 */
+	if (port->mp_flags & MPF_WAITPORT)
+		wake_local(gd, port->mp_td);
+}
+
+static void	thread_put_remote(void *arg);
+static void	thread_reply_remote(void *arg);
+
+static __lwkt_noinline void
+send_on(struct globaldata *gd, lwkt_thread_t td, lwkt_msg_t msg,
+    lwkt_ipifunc1_t fn)
+{
+	int cpu = owner_gd(td)->gd_m.mc_cpuid;
+
+	counter_inc(gd->gd_cntbias, remote);
+	msg_setflags(msg, msg->ms_flags | LWKT_MSGF_INTRANSIT);
+	lwkt_send_ipiq(cpu, fn, msg);
+}
+
+/* A pthread that is no CPU leaves the work to the owner's. */
+static __lwkt_noinline void
+send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
+{
+	msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
+	foreign_push(owner_gd(td)->gd_m.mc_cpuid, msg);
+}
+
+static inline void
+thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t td = port->mp_td;
+	uint32_t flags;
+
+	if (!owner_is(gd, td)) {
+		send_on(gd, td, msg, thread_put_remote);
+		return;
+	}
+	assert_alive(port, td);
+	counter_inc(gd->gd_cntbias, put_local);
+	flags = msg->ms_flags & ~(uint32_t)LWKT_MSGF_INTRANSIT;
+	queue_here(gd, port, msg, msg_receipt(port, msg, flags));
+}
+
+static void
+thread_put_remote(void *arg)
+{
+	lwkt_msg_t msg = arg;
+
+	thread_put(mygd(), msg->ms_target, msg);
+}
+
+static int
+thread_putport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t self;
+
+	if (unlikely(msg->ms_flags & LWKT_MSGF_FOREIGN)) {
+		send_foreign(port->mp_td, msg, msg->ms_flags);
+		return LWKT_EASYNC;
+	}
+	self = curthread;
+	crit_enter_td(self);
+	thread_put(mygd(), port, msg);
+	crit_exit_td(self);
+	return LWKT_EASYNC;
+}
+
+static inline void
+thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t td = port->mp_td;
+	uint32_t flags = msg->ms_flags;
+
+	if (!owner_is(gd, td)) {
+		send_on(gd, td, msg, thread_reply_remote);
+		return;
+	}
+	assert_alive(port, td);
+	flags &= ~(uint32_t)LWKT_MSGF_INTRANSIT;
+	flags |= LWKT_MSGF_DONE | LWKT_MSGF_REPLY;
+	if ((flags & LWKT_MSGF_SYNC) == 0) {
+		queue_here(gd, port, msg, flags);
+		return;
+	}
+	msg_setflags(msg, flags);
+	if (port->mp_flags & MPF_WAITSYNC)
+		wake_local(gd, td);
+}
+
+static void
+thread_reply_remote(void *arg)
+{
+	lwkt_msg_t msg = arg;
+
+	thread_reply(mygd(), msg->ms_reply, msg);
+}
+
+static void
+thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	uint32_t flags = msg->ms_flags | LWKT_MSGF_REPLY;
+	lwkt_thread_t self;
+
+	if (unlikely(flags & LWKT_MSGF_FOREIGN)) {
+		send_foreign(port->mp_td, msg, flags);
+		return;
+	}
+	self = curthread;
+	crit_enter_td(self);
+	msg_setflags(msg, flags);
+	thread_reply(mygd(), port, msg);
+	crit_exit_td(self);
+}
+
+static void *
+thread_getport(lwkt_port_t port)
+{
+	lwkt_thread_t self = curthread;
+	lwkt_msg_t msg;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	msg = port_dequeue(port);
+	crit_exit_td(self);
+	return msg;
+}
+
+/* One sleep of the owner.  Returns EINTR if it was interrupted, else 0. */
+static inline int
+port_sleep(lwkt_port_t port, lwkt_thread_t self, uint32_t why, int intr,
+    const char *wmesg)
+{
+	int error = 0;
+
+	port->mp_flags |= why;					/* P4 */
+	if (unlikely(intr))
+		error = lwkt_sleep(wmesg, LWKT_PCATCH);
+	else
+		block_self(self, wmesg);
+	port->mp_flags &= ~why;
+	return error;
+}
+
+static void *
+thread_waitport(lwkt_port_t port, int flags)
+{
+	lwkt_thread_t self = curthread;
+	lwkt_msg_t msg;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	while ((msg = port_dequeue(port)) == NULL) {
+		if (port_sleep(port, self, MPF_WAITPORT, flags & LWKT_PCATCH,
+		    "port") == 0)
+			continue;
+		msg = port_dequeue(port);
+		if (msg != NULL)
+			intr_repost(self);
+		break;
+	}
+	crit_exit_td(self);
+	return msg;
+}
+
+static int
+thread_waitmsg(lwkt_msg_t msg, int flags)
+{
+	lwkt_port_t port = msg->ms_reply;
+	lwkt_thread_t self = curthread;
+	int intr = (flags & LWKT_PCATCH) &&
+	    (msg->ms_flags & LWKT_MSGF_ABORTABLE);
+	int interrupted = 0;
+	uint32_t why;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	why = msg->ms_flags & LWKT_MSGF_SYNC ? MPF_WAITSYNC : MPF_WAITPORT;
+	while ((msg->ms_flags & LWKT_MSGF_DONE) == 0) {
+		if (port_sleep(port, self, why, intr, "waitmsg") != 0) {
+			lwkt_abortmsg(msg);
+			interrupted = 1;
+			intr = 0;
+		}
+	}
+	if (msg->ms_flags & LWKT_MSGF_QUEUED)
+		port_remove(port, msg);
+	if (unlikely(interrupted) && msg->ms_error != EINTR)
+		intr_repost(self);
+	crit_exit_td(self);
+	return msg->ms_error;
+}
+
+static int
+thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t self = curthread;
+	int error = ENOENT;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	if ((msg->ms_flags & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
+	    LWKT_MSGF_QUEUED) {
+		port_remove(port, msg);
+		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE);
+		error = 0;
+	}
+	crit_exit_td(self);
+	return error;
+}
+
+void
+lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
+{
+	static const struct lwkt_port_ops ops = {
+		thread_getport, thread_putport, thread_waitmsg,
+		thread_waitport, thread_replyport, thread_dropmsg
+	};
+
+	port_init(port, &ops);
+	port->mp_td = td;
+}

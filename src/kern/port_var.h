@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the kinds of message port share: the queues, flags, foreign threads.
+ *
+ * THEORY
+ * ms_flags has one writer at a time, the side that has the message, so it needs
+ * no locked instruction; it is stored atomically because the other side may
+ * look at LWKT_MSGF_DONE whenever it likes.  What the other side must be able
+ * to say is in ms_mpflags.
+ */
+#ifndef LWKT_KERN_PORT_VAR_H
+#define LWKT_KERN_PORT_VAR_H
+
+#include "kern/kern_var.h"
+
+/* mp_flags */
+#define MPF_WAITPORT	0x0001u	/* thread port: wake for anything queued */
+#define MPF_WAITSYNC	0x0002u	/* thread port: wake for a SYNC reply */
+#define MPF_WAITPTH	0x0004u	/* spin port: pthreads wait on mp_flags */
+
+/* The sleepers of ports are nobody else's. */
+#define PDOMAIN_PORT	0x00030000
+
+/*
+ * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies it.
+ * The message is not the caller's any more.  Any context.
+ */
+void	foreign_push(int cpu, lwkt_msg_t msg);
+
+static inline void
+msg_setflags(lwkt_msg_t msg, uint32_t flags)
+{
+	atomic_store_32(&msg->ms_flags, flags);
+}
+
+static inline void
+port_init(lwkt_port_t port, const struct lwkt_port_ops *ops)
+{
+	*port = (struct lwkt_port){ .mp_ops = ops };
+	port->mp_msgq.mq_lastp = &port->mp_msgq.mq_first;
+	port->mp_prioq.mq_lastp = &port->mp_prioq.mq_first;
+}
+
+static inline struct lwkt_msgq *
+port_queue(lwkt_port_t port, uint32_t flags)
+{
+	return unlikely(flags & LWKT_MSGF_PRIORITY) ?
+	    &port->mp_prioq : &port->mp_msgq;
+}
+
+/* Queue msg, whose new flags are given. */
+static inline void
+port_enqueue(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
+{
+	struct lwkt_msgq *mq = port_queue(port, flags);
+
+	msg->ms_next = NULL;
+	msg->ms_prevp = mq->mq_lastp;
+	*mq->mq_lastp = msg;
+	mq->mq_lastp = &msg->ms_next;
+	msg_setflags(msg, flags | LWKT_MSGF_QUEUED);
+}
+
+static inline void
+port_remove(lwkt_port_t port, lwkt_msg_t msg)
+{
+	uint32_t flags = msg->ms_flags;
+
+	if (msg->ms_next != NULL)
+		msg->ms_next->ms_prevp = msg->ms_prevp;
+	else
+		port_queue(port, flags)->mq_lastp = msg->ms_prevp;
+	*msg->ms_prevp = msg->ms_next;
+	msg_setflags(msg, flags & ~(uint32_t)LWKT_MSGF_QUEUED);
+}
+
+/* The first message, off the queue; NULL if there is none. */
+static inline lwkt_msg_t
+port_dequeue(lwkt_port_t port)
+{
+	lwkt_msg_t msg = port->mp_prioq.mq_first;
+
+	if (likely(msg == NULL))
+		msg = port->mp_msgq.mq_first;
+	if (msg != NULL)
+		port_remove(port, msg);
+	return msg;
+}
+
+/* It arrives: the receipt, once.  Returns the flags without it. */
+static inline uint32_t
+msg_receipt(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
+{
+	if (unlikely(flags & LWKT_MSGF_RECEIPT)) {
+		flags &= ~(uint32_t)LWKT_MSGF_RECEIPT;
+		msg->ms_receiptfn(msg, port);
+	}
+	return flags;
+}
+
+#endif

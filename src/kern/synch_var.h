@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Blocking and waking, for the files of kern/ that build waits of their own.
+ *
+ * The pair every wait is made of: the sleeper, in a critical section on its
+ * CPU, tests its condition and calls block_self(); the waker, on the same CPU
+ * and so never in between, makes the condition true and calls wake_local().
+ * Whoever is on another CPU sends a message first.
+ */
+#ifndef LWKT_KERN_SYNCH_VAR_H
+#define LWKT_KERN_SYNCH_VAR_H
+
+#include "kern/kern_var.h"
+
+/*
+ * Give up the CPU until somebody schedules the thread; spurious returns are
+ * possible.  TDF_BLOCKED and wmesg say meanwhile why it does not run.
+ */
+static inline void
+block_self(lwkt_thread_t td, const char *wmesg)
+{
+	td->td_wmesg = wmesg;
+	td->td_flags |= TDF_BLOCKED;
+	sched_dequeue(mygd(), td);
+	switch_away();
+	td->td_flags &= ~TDF_BLOCKED;
+	td->td_wmesg = NULL;
+}
+
+static inline void
+wake_local(struct globaldata *gd, lwkt_thread_t td)
+{
+	sched_enqueue(gd, td);
+}
+
+/*
+ * Interruptible waits: intr_take() says whether an interrupt is pending and
+ * takes it; intr_repost() puts back one that ended nothing.
+ */
+static inline int
+intr_take(lwkt_thread_t td)
+{
+	if (likely((atomic_load_32(&td->td_mpflags) & TDF_MP_INTR) == 0))
+		return 0;
+	return (atomic_fetchand_32(&td->td_mpflags, ~TDF_MP_INTR) &
+	    TDF_MP_INTR) != 0;
+}
+
+static inline void
+intr_repost(lwkt_thread_t td)
+{
+	atomic_set_32(&td->td_mpflags, TDF_MP_INTR);
+}
+
+#endif
