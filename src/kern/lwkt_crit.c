@@ -14,6 +14,16 @@
  */
 #include "kern/kern_var.h"
 
+#include <lwkt/thread2.h>
+
+CTASSERT(offsetof(struct lwkt_thread, td_critcount) == LWKT_TD_CRITCOUNT,
+    "lwkt/thread2.h");
+CTASSERT(offsetof(struct mcpu, mc_curthread) == LWKT_CPU_CURTHREAD,
+    "lwkt/thread2.h");
+CTASSERT(offsetof(struct mcpu, mc_reqflags) == LWKT_CPU_REQFLAGS,
+    "lwkt/thread2.h");
+CTASSERT(RQF_SPLZ == LWKT_REQ_SPLZ, "lwkt/thread2.h");
+
 COUNTER(splz, "lwkt.splz", "replays of deferred work");
 
 void
@@ -62,4 +72,15 @@ void
 lwkt_crit_exit(void)
 {
 	crit_exit();
+}
+
+void
+lwkt_crit_replay(void)
+{
+	lwkt_thread_t td = curthread;
+
+	if (td->td_critcount < 0)
+		crit_underflow(td);
+	if (td->td_critcount == 0)
+		splz();
 }
