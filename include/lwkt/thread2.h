@@ -6,7 +6,7 @@
  * tied to the very version of the library it was compiled for; everybody else
  * calls lwkt_crit_enter and lwkt_crit_exit.
  *
- * Context: lwkt thread (not a foreign pthread).
+ * Context: lwkt thread on the real host (x86-64), not a foreign pthread.
  */
 #ifndef LWKT_THREAD2_H
 #define LWKT_THREAD2_H
@@ -24,7 +24,6 @@ LWKT_BEGIN_DECLS
 /* What the outermost exit does when something is pending. */
 LWKT_API void lwkt_crit_replay(void);
 
-#if defined(__x86_64__) && !defined(LWKT_HOST_SIM)
 static inline int *
 lwkt_critcountp_(void)
 {
@@ -55,20 +54,6 @@ lwkt_crit_exit_quick(void)
 	if (__builtin_expect((pending & LWKT_REQ_SPLZ) != 0 || *count < 0, 0))
 		lwkt_crit_replay();
 }
-#else
-static inline void
-lwkt_crit_enter_quick(void)
-{
-	lwkt_crit_enter();
-}
-
-static inline void
-lwkt_crit_exit_quick(void)
-{
-	lwkt_crit_exit();
-}
-#endif
-
 LWKT_END_DECLS
 
 #endif
