@@ -49,7 +49,7 @@ toy_cpu_main(struct mcpu *mc)
 }
 
 /* One schedule: 1 if it ended well. */
-static int
+static inline int
 toy_run(const struct toy *t, uint64_t seed, struct sim_result *sr)
 {
 	static const struct machine_upcalls up = {
@@ -84,7 +84,7 @@ struct toy_progress {
 };
 
 /* Seeds first to first + n - 1, or every schedule of an enumeration. */
-static void
+static inline void
 toy_hunt_child(const struct toy *t, uint64_t first, uint64_t n,
     struct toy_progress *p)
 {
@@ -102,7 +102,7 @@ toy_hunt_child(const struct toy *t, uint64_t first, uint64_t n,
 }
 
 /* All the child says. */
-static void
+static inline void
 toy_read(int fd, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -115,7 +115,7 @@ toy_read(int fd, char *buf, size_t size)
 }
 
 /* Until one fails. */
-static struct catch
+static inline struct catch
 toy_hunt(const struct toy *t, uint64_t first, uint64_t n)
 {
 	struct toy_progress *p = mmap(NULL, sizeof(*p),

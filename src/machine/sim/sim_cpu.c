@@ -60,6 +60,16 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	errno = from->h_errno;
 }
 
+/* Nobody can run: let time pass until somebody can. */
+static void
+sim_await_runnable(void)
+{
+	while (sim->s_runnable == 0) {
+		if (!sim_time_jump())
+			sim_die("deadlock: every CPU waits, no timer armed");
+	}
+}
+
 /* One choice point of the CPU that runs, which may not be able to go on. */
 static void
 sim_step(enum choice kind, struct machine_host *self)
@@ -70,10 +80,7 @@ sim_step(enum choice kind, struct machine_host *self)
 	if (++sim->s_steps > sim->s_max_steps)
 		sim_die("livelock: too many choice points in one run");
 	sim_time_tick((uint32_t)r);
-	while (sim->s_runnable == 0) {
-		if (!sim_time_jump())
-			sim_die("deadlock: every CPU waits, no timer armed");
-	}
+	sim_await_runnable();
 	next = sim_explore_pick(kind, self->h_cpu, (uint32_t)(r >> 32));
 	sim_trace_step(kind, self->h_cpu, next);
 	if (next != self->h_cpu)
@@ -172,11 +179,7 @@ cpu_stop(struct machine_host *h)
 	sim_event_del(&h->h_timer);
 	sim_block(h, SIM_STOPPED);
 	if (--sim->s_live > 0) {
-		while (sim->s_runnable == 0) {
-			if (!sim_time_jump())
-				sim_die("deadlock: the other CPUs wait and "
-				    "do not stop");
-		}
+		sim_await_runnable();
 		cpu = sim_explore_pick(CHOICE_PAUSE, h->h_cpu,
 		    (uint32_t)rng_next(&sim->s_rng));
 		sim_trace_step(CHOICE_PAUSE, h->h_cpu, cpu);
