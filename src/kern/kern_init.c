@@ -197,7 +197,6 @@ cpu_main(struct mcpu *mc)
 	while (k-- > 0)
 		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
 			si->si_cpu_fini(gd);
-	fiber_fini(&gd->gd_idlecold.tc_fiber);
 }
 
 /* On each CPU: forget who was runnable. */
