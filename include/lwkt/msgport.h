@@ -106,6 +106,8 @@ LWKT_API void lwkt_initport_putonly(lwkt_port_t port,
 LWKT_API void lwkt_initport_panic(lwkt_port_t port);
 /* Every thread has one of its own, a thread port: its default reply port. */
 LWKT_API lwkt_port_t lwkt_curport(void);
+/* The same of another thread, which must be held or known to be alive. */
+LWKT_API lwkt_port_t lwkt_threadport(lwkt_thread_t td);
 
 LWKT_API void lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags);
 LWKT_API void lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply,

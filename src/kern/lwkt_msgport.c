@@ -78,6 +78,12 @@ lwkt_curport(void)
 	return &curthread->td_cold->tc_port;
 }
 
+lwkt_port_t
+lwkt_threadport(lwkt_thread_t td)
+{
+	return &td->td_cold->tc_port;
+}
+
 /* The flags of a message on its way: the sender may be no CPU (P2). */
 static inline uint32_t
 msg_foreign(uint32_t flags)
