@@ -592,7 +592,7 @@ interrupt_remote(void *arg)
 {
 	lwkt_thread_t td = arg;
 	struct globaldata *gd = (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);	/* pairs: migrate_remote */
+	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
 
 	if (gd != mygd()) {
 		lwkt_send_ipiq(gd->gd_m.mc_cpuid, interrupt_remote, td);

@@ -173,7 +173,7 @@ lwkt_schedule(lwkt_thread_t td)
 	crit_enter_td(self);
 	gd = mygd();
 	tgd = (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);	/* pairs: migrate_remote */
+	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
 	if (likely(tgd == gd)) {
 		sched_enqueue(gd, td);
 	} else {
@@ -222,7 +222,7 @@ lwkt_deschedule(lwkt_thread_t td)
 	crit_enter_td(self);
 	gd = mygd();
 	tgd = (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);	/* pairs: migrate_remote */
+	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
 	if (tgd == gd)
 		sched_dequeue(gd, td);
 	else

@@ -20,9 +20,8 @@
  *	0 --thread_finish_exit---------------> EXITED
  *
  * Migration: the thread takes itself off the queues, marks itself MIGRATING
- * and switches away; its successor sends it to the new CPU, which takes
- * ownership and makes it runnable.  Between the two nobody owns it, and
- * lwkt_schedule() leaves it alone.
+ * and switches away; its successor makes the new CPU the owner and sends it
+ * there, where it becomes runnable.  Meanwhile lwkt_schedule() leaves it alone.
  *
  * INVARIANTS
  * T1-T4 of thread_var.h.
@@ -242,16 +241,24 @@ migrate_remote(void *arg)
 	lwkt_thread_t td = arg;
 	struct globaldata *gd = mygd();
 
+	INVARIANT(td->td_gd == gd);
 	td->td_flags &= ~TDF_MIGRATING;
-	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
 	sched_enqueue(gd, td);
 }
 
 void
 thread_finish_migrate(lwkt_thread_t td)
 {
+	struct globaldata *gd = td->td_migrate_gd;
+
 	td->td_flags &= ~TDF_RUNNING;
-	lwkt_send_ipiq(td->td_migrate_gd->gd_m.mc_cpuid, migrate_remote, td);
+	/*
+	 * Given away here, not taken there: otherwise a callback on this CPU
+	 * could find the thread its own while the new one already runs it.
+	 * Release: pairs with the acquire loads of td_gd.
+	 */
+	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
+	lwkt_send_ipiq(gd->gd_m.mc_cpuid, migrate_remote, td);
 }
 
 int
