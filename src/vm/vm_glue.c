@@ -324,7 +324,6 @@ lwkt_free_thread(lwkt_thread_t td)
 {
 	KASSERTF((td->td_flags & (TDF_STARTED | TDF_FREE)) == 0,
 	    "thread \"%s\" has started", td->td_name);
-	atomic_store_rel_32(&td->td_refs, 1);
 	lwkt_rele(td);
 }
 
@@ -342,10 +341,8 @@ lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 		    flags);
 		if (td == NULL)
 			return ENOMEM;
-	} else if ((flags & LWKT_JOINABLE) &&
-	    (td->td_flags & TDF_JOINABLE) == 0) {
+	} else if (flags & LWKT_JOINABLE) {
 		td->td_flags |= TDF_JOINABLE;
-		td->td_refs++;
 	}
 	if (tdp != NULL)
 		*tdp = td;
