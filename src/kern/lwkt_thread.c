@@ -196,17 +196,16 @@ thread_finish_exit(lwkt_thread_t td)
 
 /*
  * Claim td_join for self, or find it EXITED.  0, or EINVAL: somebody else's.
- * While a thread rests on this CPU only this CPU can end it, so a plain store
- * does; a migrating one may end elsewhere.
+ * Only the CPU that owns a thread can end it or give it away, so on that CPU a
+ * plain store does.
  */
 static inline int
 join_begin(lwkt_thread_t td, lwkt_thread_t self)
 {
-	uint32_t moving = atomic_load_acq_32(&td->td_flags) & TDF_MIGRATING;
 	uintptr_t join;
 
-	if (!moving && (uintptr_t)mygd() == atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd)) {	/* pairs: migrate_remote */
+	if ((uintptr_t)mygd() == atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd)) {	/* thread_finish_migrate */
 		join = td->td_join;
 		if (join == 0)
 			td->td_join = (uintptr_t)self;
