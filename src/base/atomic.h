@@ -113,17 +113,25 @@ atomic_fence_seq_cst(void)
 static inline void
 atomic_fence_acq(void)
 {
+#if LWKT_TSAN
+	atomic_fence_seq_cst();		/* TSan knows no fences */
+#else
 	lwkt__choice(CHOICE_FENCE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
 }
 
 static inline void
 atomic_fence_rel(void)
 {
+#if LWKT_TSAN
+	atomic_fence_seq_cst();		/* TSan knows no fences */
+#else
 	lwkt__choice(CHOICE_FENCE);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
+#endif
 }
 
 #endif

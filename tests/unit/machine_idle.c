@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting CPUs: no wake-up is lost, deadlines come, early or late arming.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/rng.h"
+#include "machine_util.h"
+
+#define PASSES		(CHECKED ? 4000u : 40000u)
+#define RING		6		/* CPUs, more than the cores of most */
+#define MS		((int64_t)1000000)
+#define HOUR		(3600 * 1000 * MS)
+
+static uint32_t token[RING];		/* balls that CPU i has not taken */
+static uint32_t passes;
+static int ncpus;
+static uint32_t too_early, deadlines, spurious;
+
+/* Wait for a bit and take it. */
+static void
+await(struct mcpu *mc, uint32_t bit)
+{
+	while ((atomic_fetchand_32(&mc->mc_reqflags, ~bit) & bit) == 0)
+		machine_idle(mc);
+}
+
+/* The same without ever waiting in the host. */
+static void
+await_awake(struct mcpu *mc, uint32_t bit)
+{
+	static const struct timespec none = { 0, 0 };
+
+	while ((atomic_fetchand_32(&mc->mc_reqflags, ~bit) & bit) == 0) {
+		/* TSan delivers signals in library calls only. */
+		if (LWKT_TSAN)
+			(void)nanosleep(&none, NULL);
+	}
+}
+
+/* Balls go round; before passing one on, dawdle by random lengths. */
+static void
+ring(struct mcpu *mc)
+{
+	struct rng rng = { (uint64_t)mc->mc_cpuid + 1 };
+	int next = (mc->mc_cpuid + 1) % ncpus;
+	uint32_t n;
+
+	for (;;) {
+		await(mc, RQF_IPIQ);
+		n = atomic_swap_32(&token[mc->mc_cpuid], 0);
+		if (n == 0)
+			continue;
+		for (uint32_t i = rng_below(&rng, 64); i > 0; i--)
+			machine_pause(0);
+		n = atomic_fetchadd_32(&passes, n) < PASSES ? n : 1;
+		atomic_fetchadd_32(&token[next], n);
+		mu_send(&mu_cpu[next], RQF_IPIQ);
+		if (atomic_load_32(&passes) >= PASSES)
+			break;
+	}
+	/* Each passes the end on, so nobody waits for ever. */
+	atomic_fetchadd_32(&token[next], 1);
+	mu_send(&mu_cpu[next], RQF_IPIQ);
+}
+
+static void
+ring_start(struct mcpu *mc)
+{
+	if (mc->mc_cpuid == 0) {
+		atomic_fetchadd_32(&token[0], 1);
+		mu_send(mc, RQF_IPIQ);
+	}
+	ring(mc);
+}
+
+static void
+test_ring(int n)
+{
+	ncpus = n;
+	passes = 0;
+	memset(token, 0, sizeof(token));
+	is_int(on_cpus(n, ring_start), 0, "%d CPUs boot", n);
+	ok(passes >= PASSES, "a ball passed %u times between %d CPUs", passes,
+	    n);
+}
+
+static void
+due(int64_t deadline)
+{
+	atomic_fetchadd_32(&deadlines, 1);
+	if (machine_time_ns() + 1000 < deadline)
+		atomic_fetchadd_32(&too_early, 1);
+}
+
+static void
+timers(struct mcpu *mc)
+{
+	uint32_t called = 0;
+	int64_t at;
+
+	for (int i = 0; i < 20; i++) {
+		at = machine_time_ns() + MS / 2;
+		machine_timer_arm(at);
+		if (i % 2)
+			await(mc, RQF_TIMER);
+		else
+			await_awake(mc, RQF_TIMER);
+		due(at);
+	}
+	/* An earlier one replaces a later one. */
+	at = machine_time_ns() + MS;
+	machine_timer_arm(at + HOUR);
+	machine_timer_arm(at);
+	await_awake(mc, RQF_TIMER);
+	due(at);
+	/* A later one is not lost when the host timer goes off for nothing. */
+	for (int asleep = 0; asleep < 2; asleep++) {
+		at = machine_time_ns() + 3 * MS;
+		machine_timer_arm(at - 2 * MS);
+		machine_timer_arm(at);
+		do {
+			if (asleep)
+				await(mc, RQF_TIMER);
+			else
+				await_awake(mc, RQF_TIMER);
+		} while (machine_time_ns() + 1000 < at);
+		due(at);
+	}
+	/* One that has passed is due at once. */
+	machine_timer_arm(1);
+	await_awake(mc, RQF_TIMER);
+	due(1);
+	/* Disarmed: it does not come. */
+	at = machine_time_ns() + MS;
+	machine_timer_arm(at);
+	machine_timer_arm(INT64_MAX);
+	machine_timer_arm(at + 2 * MS);
+	machine_timer_arm(INT64_MAX);
+	while (machine_time_ns() < at + 4 * MS)
+		called += (atomic_load_32(&mc->mc_reqflags) & RQF_TIMER) != 0;
+	atomic_fetchadd_32(&spurious, called);
+}
+
+static int stayed, ended;
+
+static void
+shutdown_wakes(struct mcpu *mc)
+{
+	if (mc->mc_cpuid == 0) {
+		while ((atomic_load_32(&mu_cpu[1].mc_reqflags) &
+		    RQF_SLEEPING) == 0)
+			machine_pause(1000);
+		stayed = (atomic_load_32(&mu_cpu[1].mc_reqflags) &
+		    RQF_WAKE) == 0;
+		mu_send(&mu_cpu[1], RQF_SHUTDOWN);
+		return;
+	}
+	while ((atomic_load_32(&mc->mc_reqflags) & RQF_SHUTDOWN) == 0)
+		machine_idle(mc);
+	ended = 1;
+}
+
+static uint32_t word;
+static int foreign_saw;
+
+static void *
+foreign(void *arg)
+{
+	(void)arg;
+	while (atomic_load_acq_32(&word) == 0)
+		machine_foreign_wait(&word, 0);
+	foreign_saw = 1;
+	return machine_oncpu();
+}
+
+static void
+wakes_foreign(struct mcpu *mc)
+{
+	void *oncpu = mc;
+	pthread_t t;
+
+	ok(machine_oncpu() == mc && mycpu_m() == mc, "a CPU knows itself");
+	if (pthread_create(&t, NULL, foreign, NULL) != 0)
+		return;
+	atomic_store_rel_32(&word, 1);
+	machine_foreign_wake(&word);
+	(void)pthread_join(t, &oncpu);
+	ok(foreign_saw, "a pthread that waits on a word is woken");
+	ok(oncpu == NULL, "and is no CPU, though a CPU created it");
+}
+
+int
+main(void)
+{
+	test_ring(2);
+	test_ring(RING);
+	is_int(on_cpus(2, timers), 0, "CPUs with timers boot");
+	ok(deadlines == 2 * 24, "every deadline came");
+	is_int(too_early, 0, "none before its time");
+	is_int(spurious, 0, "and none that was called off");
+	is_int(on_cpus(2, shutdown_wakes), 0, "two CPUs boot");
+	ok(stayed && ended, "a request to stop ends a sleep");
+	is_int(on_cpus(1, wakes_foreign), 0, "one CPU boots");
+	ok(machine_oncpu() == NULL, "the caller is no CPU afterwards");
+	return tap_done();
+}
