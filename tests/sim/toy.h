@@ -36,7 +36,7 @@ struct catch {
 	uint64_t	 c_runs;		/* that ended well */
 	int		 c_complete;		/* dfs: nothing was cut off */
 	int		 c_signal;		/* it died of, or 0 */
-	char		 c_report[16384];	/* what it said on stderr */
+	char		 c_report[65536];	/* what it said on stderr */
 };
 
 static const struct toy *toy_now;
@@ -105,12 +105,15 @@ toy_hunt_child(const struct toy *t, uint64_t first, uint64_t n,
 static inline void
 toy_read(int fd, char *buf, size_t size)
 {
+	char rest[512];
 	size_t len = 0;
 	ssize_t got;
 
 	while (len < size - 1 &&
 	    (got = read(fd, buf + len, size - 1 - len)) > 0)
 		len += (size_t)got;
+	while (read(fd, rest, sizeof(rest)) > 0)
+		continue;
 	close(fd);
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/kassert.h"
+#include "machine/hostlib.h"
 #include "machine/linux/host.h"
 #include "machine/machine_io.h"
 

@@ -136,12 +136,6 @@ int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
 void	lwkt__trap_mask(sigset_t *set, int timer_sig);
 
-/* unwind.c */
-void	lwkt__unwind_boot(void);
-
-/* fail.c */
-int	lwkt__fail_boot(void);		/* EINVAL: LWKT_FAIL is malformed */
-
 /* vcpu.c */
 void	lwkt__vcpu_boot(const struct machine_upcalls *up);
 /*

@@ -31,6 +31,7 @@
 #include <sys/mman.h>
 
 #include "base/kassert.h"
+#include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
@@ -41,6 +42,7 @@ struct sim lwkt__sim;
 
 static struct sim *const sim = &lwkt__sim;
 static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
+static uint32_t stopped;		/* how many CPUs ever have */
 
 /*
  * Stand still here and let `to` go on.  Returns when somebody switches back.
@@ -54,7 +56,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	fiber_init_host(&from->h_fiber);
 	lwkt__sim_mcpu = to->h_mc;
 	sim->s_switches++;
-	fiber_switch_begin(&from->h_fiber, &to->h_fiber, dying);
+	sim_fiber_begin(&from->h_fiber, &to->h_fiber, dying);
 	prev = lwkt__machine_switch(&from->h_sp, to->h_sp, from);
 	fiber_switch_end(&from->h_fiber, &prev->h_fiber);
 	errno = from->h_errno;
@@ -90,8 +92,11 @@ sim_step(enum choice kind, struct machine_host *self)
 void
 lwkt__choice(enum choice kind)
 {
-	if (lwkt__sim_mcpu != NULL && sim->s_muted == 0)
-		sim_step(kind, lwkt__sim_mcpu->mc_host);
+	if (lwkt__sim_mcpu == NULL || sim->s_muted != 0)
+		return;
+	sim_enter();
+	sim_step(kind, lwkt__sim_mcpu->mc_host);
+	sim_leave();
 }
 
 static void
@@ -113,10 +118,12 @@ sim_wake(struct machine_host *h)
 void
 sim_interrupt(struct mcpu *mc, uint32_t bits)
 {
+	sim_enter();
 	mc->mc_reqflags |= bits;
 	sim_trace_event("sim.interrupt", "cpu=%llu bits=%#llx",
 	    (uint64_t)mc->mc_cpuid, bits);
 	sim_wake(mc->mc_host);
+	sim_leave();
 }
 
 void
@@ -127,9 +134,11 @@ machine_idle(struct mcpu *mc)
 	KASSERT(mc == lwkt__sim_mcpu);
 	if ((atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING) &
 	    RQF_WAKE) == 0) {
+		sim_enter();
 		sim_block(h, SIM_WAITING);
 		sim_step(CHOICE_PAUSE, h);
 		KASSERT(h->h_state == SIM_RUNNABLE);
+		sim_leave();
 	}
 	atomic_clear_32(&mc->mc_reqflags, RQF_SLEEPING);
 }
@@ -138,7 +147,9 @@ void
 machine_doorbell(struct mcpu *mc)
 {
 	lwkt__choice(CHOICE_DOORBELL);
+	sim_enter();
 	sim_wake(mc->mc_host);
+	sim_leave();
 }
 
 void
@@ -176,6 +187,8 @@ cpu_stop(struct machine_host *h)
 	struct machine_host *next = &sim->s_host[0];
 	int cpu;
 
+	(void)__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
+	sim_enter();
 	sim_event_del(&h->h_timer);
 	sim_block(h, SIM_STOPPED);
 	if (--sim->s_live > 0) {
@@ -187,6 +200,9 @@ cpu_stop(struct machine_host *h)
 	}
 	if (next != h)
 		sim_switch(h, next, h->h_cpu != 0);
+	sim_leave();
+	/* What the CPUs did is before what the caller does next. */
+	(void)__atomic_load_n(&stopped, __ATOMIC_SEQ_CST);
 }
 
 /* The first code on CPUs other than 0. */
@@ -208,7 +224,7 @@ cpu_stack_get(int cpu)
 {
 	char *p;
 
-	if (machine_fail("cpu.stack"))
+	if (machine_fail("vcpu.start"))
 		return NULL;
 	if (cpu_stack[cpu] == NULL) {
 		p = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
@@ -244,6 +260,21 @@ cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 	return 0;
 }
 
+/* The caller becomes CPU 0 until all have stopped. */
+static void
+cpus_carry(struct mcpu *const mc[], int n)
+{
+	sim->s_ncpus = sim->s_live = n;
+	sim->s_runnable = n == SIM_MAXCPU ? ~(uint64_t)0 : SIM_BIT(n) - 1;
+	sim_explore_reset();
+	lwkt__sim_mcpu = mc[0];
+	sim_leave();
+	sim->s_up->mu_cpu_main(mc[0]);
+	sim_enter();
+	cpu_stop(&sim->s_host[0]);
+	lwkt__sim_mcpu = NULL;
+}
+
 int
 machine_run(struct mcpu *const mc[], int n)
 {
@@ -251,19 +282,15 @@ machine_run(struct mcpu *const mc[], int n)
 
 	if (n < 1 || n > SIM_MAXCPU || lwkt__sim_mcpu != NULL)
 		return EINVAL;
+	sim_enter();
 	for (cpu = 0; cpu < n && error == 0; cpu++)
 		error = cpu_init(&sim->s_host[cpu], mc[cpu], cpu);
-	if (error == 0) {
-		sim->s_ncpus = sim->s_live = n;
-		sim->s_runnable = n == 64 ? ~(uint64_t)0 : SIM_BIT(n) - 1;
-		sim_explore_reset();
-		lwkt__sim_mcpu = mc[0];
-		sim->s_up->mu_cpu_main(mc[0]);
-		cpu_stop(&sim->s_host[0]);
-		lwkt__sim_mcpu = NULL;
-	}
+	if (error == 0)
+		cpus_carry(mc, n);
 	while (--cpu > 0)
-		fiber_fini(&sim->s_host[cpu].h_first);
+		if (sim->s_host[cpu].h_sp != NULL)
+			fiber_fini(&sim->s_host[cpu].h_first);
+	sim_leave();
 	return error;
 }
 
@@ -276,12 +303,12 @@ seed_ncpus(void)
 	return share[rng_below(&sim->s_rng, nitems(share))];
 }
 
-int
-machine_boot(const struct machine_config *cfg,
-    const struct machine_upcalls *up, int *ncpus)
+static int
+sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 {
 	uint64_t n = cfg->mcf_ncpus > 0 ? (uint64_t)cfg->mcf_ncpus :
 	    sim_env_number("LWKT_NCPU", 0);
+	int error;
 
 	if (n > SIM_MAXCPU)
 		return EINVAL;
@@ -298,11 +325,27 @@ machine_boot(const struct machine_config *cfg,
 		sim->s_ncpus = (int)n;
 	sim_time_reset();
 	sim_trace_reset();
-	sim_fail_reset();
 	sim_explore_reset();
+	error = sim_fail_reset();
+	if (error != 0)
+		return error;
+	lwkt__unwind_boot();
 	sim_report_boot();
-	*ncpus = sim->s_ncpus;
+	sim_tsan_boot();
 	return 0;
+}
+
+int
+machine_boot(const struct machine_config *cfg,
+    const struct machine_upcalls *up, int *ncpus)
+{
+	int error;
+
+	sim_enter();
+	error = sim_boot(cfg, up);
+	*ncpus = sim->s_ncpus;
+	sim_leave();
+	return error;
 }
 
 void

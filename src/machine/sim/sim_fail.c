@@ -1,49 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Faults: what the host refuses, because the seed or the user says so.
+ * Faults by chance: what the host refuses because the seed says so.
  *
- * LWKT_FAIL=point:nth fails the nth question at that point of a run, once;
- * with faults on, every question may fail, with a probability that belongs to
- * the run (and in some runs is 0).
+ * With so_faults on, every question at a fault point (machine/fail.c) may be
+ * answered yes, with a probability that belongs to the run; in some runs it
+ * is 0, in some all goes wrong.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/kassert.h"
+#include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
 
-static char	fail_point[32];		/* "": none */
-static uint64_t	fail_nth;		/* counts down */
-static uint32_t	fail_period;		/* one question in so many; 0: none */
+static uint32_t	period;			/* one question in so many */
 
-void
-sim_fail_reset(void)
+static int
+chance(const char *point)
 {
-	static const uint16_t period[] = { 0, 2, 4, 16, 64, 256, 1024 };
-	const char *s = getenv("LWKT_FAIL"), *colon;
-
-	fail_point[0] = '\0';
-	if (s != NULL && *s != '\0') {
-		colon = strchr(s, ':');
-		if (colon == NULL || colon - s >= (int)sizeof(fail_point))
-			lwkt_panic("LWKT_FAIL=%s: want point:nth", s);
-		memcpy(fail_point, s, (size_t)(colon - s));
-		fail_point[colon - s] = '\0';
-		fail_nth = strtoull(colon + 1, NULL, 10);
-	}
-	fail_period = lwkt__sim.s_opt.so_faults && !sim_is_dfs() ?
-	    period[sim_random(nitems(period))] : 0;
+	(void)point;
+	return sim_random(period) == 0;
 }
 
 int
-machine_fail(const char *point)
+sim_fail_reset(void)
 {
-	int yes = fail_period != 0 && sim_random(fail_period) == 0;
+	static const uint16_t periods[] = { 0, 2, 4, 16, 64, 256, 1024 };
 
-	if (strcmp(point, fail_point) == 0 && fail_nth > 0 &&
-	    --fail_nth == 0)
-		yes = 1;
-	if (yes)
-		sim_trace_event("sim.fail", point, 0, 0);
-	return yes;
+	period = 0;
+	if (lwkt__sim.s_opt.so_faults && !sim_is_dfs())
+		period = periods[sim_random(nitems(periods))];
+	lwkt__fail_chance = period != 0 ? chance : NULL;
+	return lwkt__fail_boot();
 }

@@ -72,20 +72,23 @@ sim_report(const char *why)
 	if (reported)
 		return;
 	reported = 1;
+	sim_enter();
 	lwkt__sim.s_muted++;
 	lwkt_printf("lwkt: sim: %s", why);
-	sim_trace_print();
 	if (lwkt__sim_mcpu != NULL) {
 		for (cpu = 0; cpu < lwkt__sim.s_ncpus; cpu++)
 			cpu_print(&lwkt__sim.s_host[cpu]);
 	}
+	sim_trace_print();
 	reproduce_print();
 	lwkt__sim.s_muted--;
+	sim_leave();
 }
 
 void
 sim_die(const char *why)
 {
+	sim_enter();
 	lwkt__sim.s_muted++;
 	if (lwkt__sim.s_runnable == 0 && lwkt__sim.s_up->mu_deadlock != NULL)
 		lwkt__sim.s_up->mu_deadlock();
@@ -99,6 +102,7 @@ fatal_signal(int sig, siginfo_t *si, void *ucontext)
 	ucontext_t *uc = ucontext;
 	size_t i;
 
+	sim_enter();
 	lwkt__sim.s_muted++;
 	if ((sig == SIGSEGV || sig == SIGBUS) && !reported &&
 	    lwkt__sim_mcpu != NULL && lwkt__sim.s_up->mu_fault != NULL)
@@ -112,6 +116,7 @@ fatal_signal(int sig, siginfo_t *si, void *ucontext)
 	}
 	if (si->si_code <= 0 && sig != SIGABRT)
 		(void)raise(sig);	/* sent, so it will not come again */
+	sim_leave();
 }
 
 void

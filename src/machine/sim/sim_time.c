@@ -34,7 +34,13 @@ sim_now(void)
 uint32_t
 sim_random(uint32_t n)
 {
-	return sim_is_dfs() ? 0 : rng_below(&lwkt__sim.s_rng, n);
+	uint32_t r = 0;
+
+	sim_enter();
+	if (!sim_is_dfs())
+		r = rng_below(&lwkt__sim.s_rng, n);
+	sim_leave();
+	return r;
 }
 
 void
@@ -51,6 +57,7 @@ sim_event_add(struct sim_event *se, int64_t when)
 {
 	struct sim_event *before;
 
+	sim_enter();
 	sim_event_del(se);
 	se->se_when = when;
 	se->se_armed = 1;
@@ -62,15 +69,18 @@ sim_event_add(struct sim_event *se, int64_t when)
 		TAILQ_INSERT_BEFORE(before, se, se_link);
 	else
 		TAILQ_INSERT_TAIL(&events, se, se_link);
+	sim_leave();
 }
 
 void
 sim_event_del(struct sim_event *se)
 {
+	sim_enter();
 	if (se->se_armed) {
 		se->se_armed = 0;
 		TAILQ_REMOVE(&events, se, se_link);
 	}
+	sim_leave();
 }
 
 static void

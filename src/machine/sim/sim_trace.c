@@ -118,9 +118,11 @@ sim_trace_step(enum choice kind, int self, int next)
 void
 sim_trace_event(const char *name, const char *fmt, uint64_t a, uint64_t b)
 {
+	sim_enter();
 	hash = fold(fold(fold_text(hash, name), a), b);
 	record(lwkt__sim_mcpu != NULL ? lwkt__sim_mcpu->mc_cpuid : -1, name,
 	    fmt, a, b);
+	sim_leave();
 }
 
 void

@@ -12,6 +12,7 @@
 #include "machine/fiber.h"
 #include "machine/machine.h"
 #include "machine/sim/sim.h"
+#include "machine/sim/sim_tsan.h"
 
 #define SIM_MAXCPU		64
 #define SIM_BIT(cpu)		((uint64_t)1 << (cpu))
@@ -72,7 +73,7 @@ void	sim_time_tick(uint32_t bits);
 int	sim_time_jump(void);
 
 /* sim_fail.c */
-void	sim_fail_reset(void);
+int	sim_fail_reset(void);
 
 /* sim_trace.c */
 void	sim_trace_reset(void);

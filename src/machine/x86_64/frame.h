@@ -3,7 +3,7 @@
  * What lies at the saved stack pointer of a thread that is switched out.
  *
  * switch.S pushes it, stack.c forges the first one, and whoever looks at a
- * parked thread (linux/unwind.c, debuggers) reads it.  Words of 8 bytes,
+ * parked thread (unwind.c, debuggers) reads it.  Words of 8 bytes,
  * from the saved stack pointer upward.
  */
 #ifndef LWKT_MACHINE_X86_64_FRAME_H

@@ -22,7 +22,8 @@
 #include <string.h>
 #include <ucontext.h>
 
-#include "machine/linux/host.h"
+#include "machine/hostlib.h"
+#include "machine/machine.h"
 #include "machine/x86_64/frame.h"
 
 #define MODULES		64

@@ -8,7 +8,10 @@
  * nth counts calls from 1; `*` refuses each.  The table is read once a boot;
  * when it is empty, asking costs one load.
  *
- * Points of this host: arena, mem.reserve, guard.madvise, guard.mprotect,
+ * A host may add refusals of its own (lwkt__fail_chance: the simulated one
+ * draws lots); each refusal is an event of the trace.
+ *
+ * Points of the Linux host: arena, mem.reserve, guard.madvise, guard.mprotect,
  * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, io.init,
  * helper.start, clock.tsc.
  *
@@ -20,7 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "machine/linux/host.h"
+#include "machine/hostlib.h"
+#include "machine/machine.h"
 
 #define FAIL_MAX	8		/* points in one LWKT_FAIL */
 #define FAIL_NAME	32
@@ -33,6 +37,8 @@ struct fail_point {
 
 static struct fail_point points[FAIL_MAX];
 static int npoints;			/* (i) */
+
+int (*lwkt__fail_chance)(const char *point);
 
 /* One "name:nth"; end is behind its last character. */
 static int
@@ -75,8 +81,9 @@ lwkt__fail_boot(void)
 	return 0;
 }
 
-int
-machine_fail(const char *point)
+/* What LWKT_FAIL says to this call. */
+static int
+fail_named(const char *point)
 {
 	struct fail_point *fp;
 	uint32_t call;
@@ -88,4 +95,16 @@ machine_fail(const char *point)
 		return fp->fp_nth == 0 || call == fp->fp_nth;
 	}
 	return 0;
+}
+
+int
+machine_fail(const char *point)
+{
+	int yes = fail_named(point);
+
+	if (!yes && lwkt__fail_chance != NULL)
+		yes = lwkt__fail_chance(point);
+	if (unlikely(yes))
+		machine_trace("host.fail", point, 0, 0);
+	return yes;
 }

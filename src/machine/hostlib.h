@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a host may use to make itself of, beside machine.h: parts that are the
+ * same on every host.
+ */
+#ifndef LWKT_MACHINE_HOSTLIB_H
+#define LWKT_MACHINE_HOSTLIB_H
+
+/* fail.c: once a boot.  EINVAL: LWKT_FAIL is malformed. */
+int	lwkt__fail_boot(void);
+/* Asked after LWKT_FAIL; NULL: nobody. */
+extern int (*lwkt__fail_chance)(const char *point);
+
+/* x86_64/unwind.c: once a boot, before the first backtrace. */
+void	lwkt__unwind_boot(void);
+
+#endif

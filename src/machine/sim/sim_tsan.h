@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * TSan on the simulated host: two CPUs race here whenever they would race on
+ * two processors.
+ *
+ * THEORY
+ * To TSan each CPU is a fiber.  Switching from one to another orders nothing
+ * (no_sync), unlike a thread switch inside a CPU; so only what the program's
+ * own atomics order is ordered, by the orders they name, although everything
+ * runs on one host thread.  What the simulator itself touches does not count:
+ * it stands between sim_enter and sim_leave, which nest.  errno, one word here
+ * but one for each host thread there, may race.
+ */
+#ifndef LWKT_MACHINE_SIM_TSAN_H
+#define LWKT_MACHINE_SIM_TSAN_H
+
+#include "machine/fiber.h"
+
+#if LWKT_TSAN
+#include <errno.h>
+#include <sanitizer/tsan_interface.h>
+
+void	__tsan_ignore_thread_begin(void);
+void	__tsan_ignore_thread_end(void);
+void	AnnotateBenignRaceSized(const char *file, int line,
+	    const volatile void *addr, size_t size, const char *what);
+
+static inline void
+sim_enter(void)
+{
+	__tsan_ignore_thread_begin();
+}
+
+static inline void
+sim_leave(void)
+{
+	__tsan_ignore_thread_end();
+}
+
+static inline void
+sim_tsan_boot(void)
+{
+	AnnotateBenignRaceSized(__FILE__, __LINE__, &errno, sizeof(errno),
+	    "errno");
+}
+
+/*
+ * In place of fiber_switch_begin, between sim_enter and sim_leave.  Always
+ * inline: a function of its own would return on another shadow stack.
+ */
+__lwkt_inline void
+sim_fiber_begin(struct fiber *from, struct fiber *to, int dying)
+{
+	(void)from;
+	if (dying)
+		sim_leave();
+	__tsan_switch_to_fiber(to->f_tsan, __tsan_switch_to_fiber_no_sync);
+}
+#else
+static inline void
+sim_enter(void)
+{
+}
+
+static inline void
+sim_leave(void)
+{
+}
+
+static inline void
+sim_tsan_boot(void)
+{
+}
+
+static inline void
+sim_fiber_begin(struct fiber *from, struct fiber *to, int dying)
+{
+	fiber_switch_begin(from, to, dying);
+}
+#endif
+
+#endif
