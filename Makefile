@@ -68,6 +68,7 @@ full:
 bench:
 	$(setup) bench
 	@$(MAKE) --no-print-directory build
+	@meson setup --reconfigure $(BUILD) >/dev/null	# peers, new since
 	@$(ninja) bench-programs
 	@LWKT_BUILD=$(BUILD) bench/run $(ARGS)
 
