@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the tests of the core share: threads that are joined, logs of what
+ * happened in which order, counters, waiting for another CPU.
+ */
+#ifndef LWKT_TESTS_CORE_UTIL_H
+#define LWKT_TESTS_CORE_UTIL_H
+
+#include <lwkt/boot.h>
+#include <lwkt/ipiq.h>
+#include <lwkt/panic.h>
+#include <lwkt/synch.h>
+#include <lwkt/thread.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "base/stat_decl.h"
+#include "kern/globaldata.h"
+#include "simrun.h"
+
+/* So many times on real CPUs; fewer where each step is simulated. */
+#ifdef LWKT_HOST_SIM
+#define TIMES(real, sim)	(sim)
+#else
+#define TIMES(real, sim)	(real)
+#endif
+
+#define UTIL			static inline __attribute__((unused))
+
+/* A joinable thread; a failure ends the run. */
+UTIL lwkt_thread_t
+spawn(void (*fn)(void *), void *arg, int flags, int cpu)
+{
+	lwkt_thread_t td = NULL;
+	int error;
+
+	error = lwkt_create(fn, arg, &td, NULL, flags | LWKT_JOINABLE, cpu,
+	    "worker");
+	if (error != 0)
+		lwkt_panic("test: create: errno %d", error);
+	return td;
+}
+
+/* The same with a priority. */
+UTIL lwkt_thread_t
+spawn_pri(void (*fn)(void *), void *arg, int pri, int flags, int cpu)
+{
+	lwkt_thread_t td = spawn(fn, arg, flags | LWKT_NOSTART, cpu);
+
+	lwkt_setpri_initial(td, pri);
+	if ((flags & LWKT_NOSTART) == 0)
+		lwkt_schedule(td);
+	return td;
+}
+
+UTIL void
+join(lwkt_thread_t td)
+{
+	int error = lwkt_join(td);
+
+	check(error == 0, "join: errno %d", error);
+}
+
+static void
+util_nothing(void *arg)
+{
+	(void)arg;
+}
+
+/* Everything runnable at `pri` or better on a CPU has had its turn. */
+UTIL void
+settle(int cpu, int pri)
+{
+	join(spawn_pri(util_nothing, NULL, pri, 0, cpu));
+}
+
+/* Another CPU than this one, or this one if it is alone. */
+UTIL int
+other_cpu(void)
+{
+	return (lwkt_cpuid() + 1) % lwkt_ncpus();
+}
+
+/* Wait for a word that another CPU sets, serving what comes meanwhile. */
+UTIL void
+await(const uint32_t *word, uint32_t least)
+{
+	unsigned turn;
+
+	for (turn = 0; atomic_load_acq_32(word) < least; turn++) {
+		lwkt_yield();
+		machine_pause(turn);
+	}
+}
+
+/* The same without serving anything. */
+UTIL void
+await_deaf(const uint32_t *word, uint32_t least)
+{
+	unsigned turn;
+
+	for (turn = 0; atomic_load_acq_32(word) < least; turn++)
+		machine_pause(turn);
+}
+
+/* What happened, a letter each; written on one CPU only. */
+struct log {
+	char	l_text[64];
+	int	l_len;
+};
+
+UTIL void
+log_add(struct log *l, int c)
+{
+	if (l->l_len + 1 < (int)sizeof(l->l_text))
+		l->l_text[l->l_len++] = (char)c;
+}
+
+/* A counter's sum over all CPUs; -1: there is no such counter. */
+extern const uint64_t __start_lwkt_cnt[];
+extern const struct counter_decl __start_lwkt_cntdecl[];
+extern const struct counter_decl __stop_lwkt_cntdecl[];
+
+UTIL int64_t
+counter(const char *name)
+{
+	const struct counter_decl *cd;
+	int64_t sum = 0;
+	int cpu;
+
+	for (cd = __start_lwkt_cntdecl; cd < __stop_lwkt_cntdecl; cd++) {
+		if (strcmp(cd->cd_name, name) != 0)
+			continue;
+		for (cpu = 0; cpu < lwkt_ncpus(); cpu++)
+			sum += (int64_t)__atomic_load_n(&gd_find(cpu)->gd_cnt[
+			    cd->cd_template - __start_lwkt_cnt],
+			    __ATOMIC_RELAXED);
+		return sum;
+	}
+	return -1;
+}
+
+#endif
