@@ -308,6 +308,7 @@ lwkt_yield_quick(void)
 {
 	lwkt_thread_t self = curthread;
 
+	lwkt__choice(CHOICE_SWITCH);
 	yield_splz(self);
 	if (unlikely(mygd()->gd_ast & AST_LWKT_RESCHED)) {
 		crit_enter_td(self);
@@ -321,6 +322,7 @@ lwkt_user_yield(void)
 {
 	lwkt_thread_t self = curthread;
 
+	lwkt__choice(CHOICE_SWITCH);
 	yield_splz(self);
 	if (unlikely(mygd()->gd_ast & (AST_LWKT_RESCHED | AST_USER_RESCHED))) {
 		crit_enter_td(self);
