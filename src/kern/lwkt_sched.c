@@ -62,6 +62,8 @@ ring_insert(struct globaldata *gd, lwkt_thread_t td)
 		gd->gd_rqmask |= 1u << pri;
 		return;
 	}
+	if (unlikely(!gd->gd_tick_armed))
+		clock_need_tick(gd);
 	at = ring_place(head, td);
 	td->td_rqnext = at;
 	td->td_rqprev = at->td_rqprev;
@@ -117,8 +119,6 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	}
 	if (unlikely(gd->gd_stopping))
 		return;
-	if (gd->gd_rq[pri] != NULL && !gd->gd_tick_armed)
-		clock_need_tick(gd);
 	ring_insert(gd, td);
 	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;
 	gd->gd_rqcount++;
@@ -149,13 +149,14 @@ sched_clock(struct globaldata *gd)
 	lwkt_thread_t td = curthread;
 
 	ktr(gd, tick, td->td_id, gd->gd_rqcount);
-	if ((td->td_flags & TDF_RUNQ) && td->td_rqnext != td &&
-	    gd->gd_rq[td->td_pri] == td) {
+	if ((td->td_flags & TDF_RUNQ) == 0 || td->td_rqnext == td)
+		return;
+	if (gd->gd_rq[td->td_pri] == td) {
 		/* Ignoring td_upri, so that the worse ones are not starved. */
 		gd->gd_rq[td->td_pri] = td->td_rqnext;
-		gd->gd_ast |= AST_LWKT_RESCHED;
 		counter_inc(gd->gd_cntbias, rotated);
 	}
+	gd->gd_ast |= AST_LWKT_RESCHED;
 }
 
 static void
