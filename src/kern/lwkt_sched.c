@@ -163,6 +163,7 @@ static void
 schedule_remote(void *arg)
 {
 	lwkt_schedule(arg);	/* looks again: the thread may have moved */
+	lwkt_rele(arg);
 }
 
 void
@@ -179,6 +180,7 @@ lwkt_schedule(lwkt_thread_t td)
 		sched_enqueue(gd, td);
 	} else {
 		counter_inc(gd->gd_cntbias, remote);
+		lwkt_hold(td);	/* it may end, and be joined, meanwhile */
 		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, schedule_remote, td);
 	}
 	crit_exit_td(self);
