@@ -12,7 +12,9 @@
 #include <lwkt/synch.h>
 #include <lwkt/thread.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/rng.h"
 #include "base/stat_decl.h"
@@ -27,6 +29,13 @@
 #endif
 
 #define UTIL			static inline __attribute__((unused))
+
+#define MS			INT64_C(1000000)	/* ns */
+
+/* What several CPUs look at. */
+#define LOAD(v)			__atomic_load_n(&(v), __ATOMIC_SEQ_CST)
+#define STORE(v, x)		__atomic_store_n(&(v), (x), __ATOMIC_SEQ_CST)
+#define ADD(v, n)		__atomic_add_fetch(&(v), (n), __ATOMIC_SEQ_CST)
 
 /* A joinable thread; a failure ends the run. */
 UTIL lwkt_thread_t
@@ -60,6 +69,22 @@ join(lwkt_thread_t td)
 	int error = lwkt_join(td);
 
 	check(error == 0, "join: errno %d", error);
+}
+
+/* On a CPU, modulo their number; and the end of n of them. */
+UTIL lwkt_thread_t
+spawn_on(int cpu, void (*fn)(void *), void *arg)
+{
+	return spawn(fn, arg, 0, cpu % lwkt_ncpus());
+}
+
+UTIL void
+join_all(lwkt_thread_t *td, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		join(td[i]);
 }
 
 static void
@@ -104,6 +129,19 @@ await_deaf(const uint32_t *word, uint32_t least)
 		machine_pause(turn);
 }
 
+/* The same asleep; who counts up does a wakeup on the word. */
+UTIL void
+await_asleep(const uint32_t *word, uint32_t least)
+{
+	for (;;) {
+		lwkt_tsleep_interlock(word, 0);
+		if (LOAD(*word) >= least)
+			break;
+		lwkt_tsleep(word, LWKT_PINTERLOCKED, "await", LWKT_FOREVER);
+	}
+	lwkt_tsleep_remove();
+}
+
 /* What happened, a letter each; written on one CPU only. */
 struct log {
 	char	l_text[64];
@@ -139,6 +177,39 @@ counter(const char *name)
 		return sum;
 	}
 	return -1;
+}
+
+/*
+ * The test "name": a process that runs body panics, and says `words`.  Call
+ * it before anything is booted here.
+ */
+UTIL void
+panics(const char *name, int (*body)(void *), const char *words)
+{
+	struct lwkt_config cfg = { .lc_ncpus = 2, .lc_seed = 1 };
+	char said[16384];
+	size_t len = 0;
+	ssize_t n;
+	int fds[2], status;
+	pid_t pid;
+
+	if (pipe(fds) != 0 || (pid = fork()) < 0)
+		abort();
+	if (pid == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		_exit(lwkt_boot(&cfg, body, NULL) & 1);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], said + len, sizeof(said) - 1 - len)) > 0)
+		len += (size_t)n;
+	said[len] = '\0';
+	close(fds[0]);
+	waitpid(pid, &status, 0);
+	if (!ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&
+	    strstr(said, words) != NULL, "%s", name))
+		diag("status %#x, said: %.300s", (unsigned)status, said);
 }
 
 #endif
