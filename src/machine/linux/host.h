@@ -40,6 +40,8 @@ struct machine_host {
 	/* Timer (clock.c). */
 	int64_t		 h_deadline;	/* (h) what the kernel asked for */
 	int64_t		 h_armed;	/* (h) what the host timer is set to */
+	int64_t		 h_quiet;	/* (c) it is set to nothing earlier */
+	int		 h_fired;	/* (h) it has gone off since */
 	timer_t		 h_timer;	/* (i) */
 
 	/* Idle (idle.c). */

@@ -11,10 +11,18 @@
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
+ *	h_quiet		not set to anything earlier than that
+ *
+ * An interrupt costs as much as hundreds of switches, so a CPU that has just
+ * had one is left alone for lwkt.timer_gap_us: what falls due meanwhile is
+ * done together.  Without that, ten thousand sleepers leave no time for any of
+ * them.  A CPU that has nothing to run does not wait for the signal: the idle
+ * loop goes by h_deadline.
  *
  * INVARIANTS
- * M1 h_armed <= h_deadline outside machine_timer_arm and the handler: the
- *    timer goes off in time, perhaps too early, never too late.
+ * M1 h_armed <= max(h_deadline, h_quiet) outside machine_timer_arm and the
+ *    handler: the timer goes off in time, perhaps too early, and too late by
+ *    the gap at most.
  * M2 If h_armed != INT64_MAX the timer is set or about to be.
  *
  * The handler may come between any two lines of machine_timer_arm.  That
@@ -31,6 +39,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/stat_decl.h"
 #include "machine/linux/host.h"
 
 #define NS_PER_S	1000000000
@@ -38,6 +47,9 @@
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id	_sigev_un._tid
 #endif
+
+TUNABLE_INT(timer_gap_us, "lwkt.timer_gap_us", 50, 0, 100000,
+    "how long a CPU works undisturbed after a timer interrupt, us");
 
 static int timer_sig;			/* (i) 0: none */
 static struct sigaction timer_old;	/* (i) */
@@ -69,6 +81,7 @@ timer_handler(int sig)
 	h = mc->mc_host;
 	if (h->h_deadline <= h->h_armed) {
 		h->h_armed = h->h_deadline = INT64_MAX;
+		h->h_fired = 1;
 		atomic_set_32(&mc->mc_reqflags, RQF_TIMER);
 	} else {
 		h->h_armed = h->h_deadline;
@@ -82,14 +95,21 @@ void
 machine_timer_arm(int64_t deadline_ns)
 {
 	struct machine_host *h = myhost();
+	int64_t at = deadline_ns;
 
 	h->h_deadline = deadline_ns;
 	cc_fence();
-	if (deadline_ns >= h->h_armed)
+	if (at >= h->h_armed)
 		return;
-	h->h_armed = deadline_ns;
+	if (h->h_fired) {
+		h->h_fired = 0;
+		h->h_quiet = machine_time_ns() + (int64_t)timer_gap_us * 1000;
+	}
+	if (at < h->h_quiet && (at = h->h_quiet) >= h->h_armed)
+		return;
+	h->h_armed = at;
 	cc_fence();
-	timer_set(h, deadline_ns);
+	timer_set(h, at);
 }
 
 /* Choose the signal and catch it. */
@@ -136,6 +156,8 @@ lwkt__timer_start(struct machine_host *h)
 	struct sigevent sev;
 
 	h->h_deadline = h->h_armed = INT64_MAX;
+	h->h_quiet = INT64_MIN;
+	h->h_fired = 0;
 	if (machine_fail("timer.create"))
 		return EAGAIN;
 	memset(&sev, 0, sizeof(sev));
