@@ -43,7 +43,7 @@ struct lwkt_sysmsg {
 	int64_t		 sm_result;	/* >= 0 or -errno, once replied */
 	/* The library's own from lwkt_sendsys to the reply. */
 	struct lwkt_systimer sm_timer;
-	unsigned char	 sm_host[96] LWKT_ALIGNED(16);
+	unsigned char	 sm_host[192] LWKT_ALIGNED(16);
 };
 
 /* Constructors, one a call; reply: where the reply goes. */

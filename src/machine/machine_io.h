@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The host's asynchronous operations: submit, reap, cancel.
+ * The host's asynchronous operations: try, submit, reap, cancel.
  *
  * THEORY
  * One operation is a struct hostio in the caller's storage.  It belongs to the
@@ -13,10 +13,13 @@
  * messages and descriptors' waiters are src/io's.
  *
  * INVARIANTS
- * I1 An operation completes exactly once, after submit, on its own CPU.
- * I2 After cancel it still completes: with its result if that came first,
+ * H1 An operation completes exactly once, after submit, on its own CPU, and
+ *    only inside machine_io_poll; the storage and the buffer stay until then.
+ * H2 After cancel it still completes: with its result if that came first,
  *    with -ECANCELED otherwise.
- * I3 -EINTR and -EAGAIN are never results.
+ * H3 -EINTR is never a result; -EAGAIN only of machine_io_try.
+ * H4 submit follows a machine_io_try of the same operation that gave -EAGAIN,
+ *    with no machine_io_poll in between: a back end may rely on edges.
  */
 #ifndef LWKT_MACHINE_IO_H
 #define LWKT_MACHINE_IO_H
@@ -32,22 +35,47 @@ enum hostio_op {
 	HIO_POLL, HIO_WAITPID, HIO_OPS
 };
 
+/*
+ * (m) the caller, before submit; (b) the back end; (a) atomic.
+ * HIO_ACCEPT: io_buf/io_salen the address or NULL, io_flags SOCK_*.
+ * HIO_CONNECT: io_buf/io_len the address.  HIO_OPENAT: io_fd the directory,
+ * io_buf the path.  HIO_WAITPID: io_fd the pid, io_buf an int * or NULL.
+ */
 struct hostio {
-	struct hostio	*io_next;	/* the back end's queue */
-	struct hostio	**io_prevp;
-	void		(*io_done)(struct hostio *io, int64_t result);
-	int64_t		 io_off;	/* file offset; -1: the current one */
-	void		*io_buf;
-	size_t		 io_len;
-	socklen_t	*io_salen;
-	int		 io_fd;
-	int		 io_flags;	/* MSG_*, O_*, POLL*, wait options */
-	int		 io_mode;
-	uint8_t		 io_op;		/* enum hostio_op */
-	uint8_t		 io_state;	/* the back end's */
+	struct hostio	*io_next;	/* (b) */
+	struct hostio	**io_prevp;	/* (b) */
+	void		(*io_done)(struct hostio *io, int64_t result); /* (m) */
+	int64_t		 io_off;	/* (m) HIO_PREAD, HIO_PWRITE */
+	void		*io_buf;	/* (m) */
+	size_t		 io_len;	/* (m) */
+	socklen_t	*io_salen;	/* (m) */
+	int		 io_fd;		/* (m) */
+	int		 io_flags;	/* (m) MSG_*, O_*, POLL*, W* */
+	int		 io_mode;	/* (m) of a file that is created */
+	int		 io_aux;	/* (b) a descriptor of the back end's */
+	uint8_t		 io_op;		/* (m) enum hostio_op */
+	uint8_t		 io_state;	/* (b) zeroed by hostio_init */
 	uint16_t	 io_pad;
-	int64_t		 io_result;
+	uint32_t	 io_cancelled;	/* (a) cancel was asked for */
+	int64_t		 io_result;	/* (b) */
+	struct mcpu	*io_mc;		/* (b) the CPU it belongs to */
 };
+
+/* What went on in the back end of a CPU, for its counters. */
+struct hostio_stats {
+	uint64_t	his_submits;	/* operations that had to wait */
+	uint64_t	his_polls;	/* looks for completions */
+	uint64_t	his_carried;	/* given to carrier threads */
+	uint64_t	his_rearmed;	/* lost registrations renewed */
+	uint64_t	his_overflows;	/* the completion queue was full */
+};
+
+static inline void
+hostio_init(struct hostio *io, enum hostio_op op, int fd)
+{
+	*io = (struct hostio){ .io_op = (uint8_t)op, .io_fd = fd,
+	    .io_aux = -1 };
+}
 
 /*
  * All: CPU, critical section.  try: the call itself without waiting where the
@@ -60,6 +88,9 @@ void	machine_io_cancel(struct hostio *io);
 int	machine_io_poll(void);
 /* Operations submitted and not complete on this CPU. */
 unsigned machine_io_pending(void);
+/* Descriptor fd of this process is a new one, or about to be closed. */
+void	machine_io_forget(int fd);
+const struct hostio_stats *machine_io_stats(void);
 /* "io_uring" or "epoll" (linux), "model" (sim). */
 const char *machine_io_name(void);
 

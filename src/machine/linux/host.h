@@ -27,6 +27,7 @@
 #include "machine/machine.h"
 
 struct hostio;
+struct hostio_stats;
 
 /* h_where: what a CPU with RQF_SLEEPING waits in. */
 #define WAIT_FUTEX	0u
@@ -84,6 +85,8 @@ struct linux_iops {
 	int64_t	(*io_try)(struct machine_host *h, struct hostio *io);
 	void	(*io_submit)(struct machine_host *h, struct hostio *io);
 	void	(*io_cancel)(struct machine_host *h, struct hostio *io);
+	void	(*io_forget)(struct machine_host *h, int fd);
+	const struct hostio_stats *(*io_stats)(struct machine_host *h);
 	int	(*io_poll)(struct machine_host *h);
 	unsigned (*io_pending)(struct machine_host *h);
 

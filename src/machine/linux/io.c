@@ -4,8 +4,8 @@
  *
  * THEORY
  * The table lists the back ends in order of preference; the first one that
- * the host allows serves all CPUs of a boot.  LWKT_IO=uring or epoll insists:
- * if that one is refused, the boot fails rather than test something else.
+ * the host allows serves all CPUs of a boot.  LWKT_IO=epoll or io_uring prefers
+ * that one; if the host refuses it, a line says so and another serves.
  */
 #include <errno.h>
 #include <lwkt/panic.h>
@@ -13,48 +13,61 @@
 #include <string.h>
 
 #include "base/kassert.h"
-#include "machine/linux/host.h"
-#include "machine/machine_io.h"
+#include "machine/linux/hostcall.h"
 
-struct io_choice {
-	const char *ic_env;		/* value of LWKT_IO */
+/* Why this order: docs/adr/0003-io.md. */
+static const struct io_choice {
+	const char	*ic_env;	/* value of LWKT_IO */
 	const struct linux_iops *ic_ops;
-};
-
-static const struct io_choice choices[] = {
-	{ NULL, NULL }			/* the end */
+} choices[] = {
+	{ "epoll", &lwkt__io_epoll },
+	{ "io_uring", &lwkt__io_uring },
+	{ "uring", &lwkt__io_uring },
 };
 
 const struct linux_iops *lwkt__iops;
 
+/* The back end that LWKT_IO names, NULL if it names none; 0 or EINVAL. */
+static int
+io_preferred(const struct linux_iops **opsp)
+{
+	const char *want = getenv("LWKT_IO");
+
+	*opsp = NULL;
+	if (want == NULL || *want == '\0')
+		return 0;
+	for (size_t i = 0; i < nitems(choices); i++)
+		if (strcmp(want, choices[i].ic_env) == 0)
+			*opsp = choices[i].ic_ops;
+	if (*opsp != NULL)
+		return 0;
+	lwkt_printf("lwkt: LWKT_IO=%s: no such back end", want);
+	return EINVAL;
+}
+
 int
 lwkt__io_boot(void)
 {
-	const char *want = getenv("LWKT_IO");
-	const struct io_choice *ic;
-	int error, known = 0;
+	const struct linux_iops *ops;
+	int error = io_preferred(&ops);
 
 	lwkt__iops = NULL;
-	for (ic = choices; ic->ic_ops != NULL; ic++) {
-		if (want != NULL && strcmp(want, ic->ic_env) != 0)
-			continue;
-		known = 1;
-		error = ic->ic_ops->io_probe();
-		if (error == 0) {
-			lwkt__iops = ic->ic_ops;
-			return 0;
-		}
-		if (want != NULL) {
-			lwkt_printf("lwkt: LWKT_IO=%s: the host refuses it "
-			    "(errno %d)", want, error);
-			return error;
-		}
+	if (error != 0)
+		return error;
+	if (ops != NULL) {
+		error = ops->io_probe();
+		if (error == 0)
+			lwkt__iops = ops;
+		else
+			lwkt_printf("lwkt: the host refuses %s (errno %d)",
+			    ops->io_name, error);
 	}
-	if (want != NULL && !known && choices[0].ic_ops != NULL) {
-		lwkt_printf("lwkt: LWKT_IO=%s: no such back end", want);
-		return EINVAL;
+	for (size_t i = 0; i < nitems(choices) && lwkt__iops == NULL; i++) {
+		error = choices[i].ic_ops->io_probe();
+		if (error == 0)
+			lwkt__iops = choices[i].ic_ops;
 	}
-	return 0;
+	return lwkt__iops != NULL ? 0 : error;
 }
 
 static const struct linux_iops *
@@ -92,6 +105,18 @@ unsigned
 machine_io_pending(void)
 {
 	return lwkt__iops != NULL ? lwkt__iops->io_pending(myhost()) : 0;
+}
+
+void
+machine_io_forget(int fd)
+{
+	iops()->io_forget(myhost(), fd);
+}
+
+const struct hostio_stats *
+machine_io_stats(void)
+{
+	return iops()->io_stats(myhost());
 }
 
 const char *

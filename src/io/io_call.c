@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The blocking calls: straight-line code that gives up the CPU, not the host.
+ *
+ * THEORY
+ * The request lies on the caller's stack; nothing is allocated.  A call that
+ * succeeds at once costs the system call and a few ns.  It honours a
+ * reschedule that the tick or a wakeup asked for meanwhile, so a connection
+ * that always has data cannot starve its equals.
+ */
+#include "io/io_var.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lwkt/io.h>
+
+static const char *const wmesgs[HIO_OPS] = {
+	[HIO_NOP] = "nop",
+	[HIO_ACCEPT] = "accept",
+	[HIO_CONNECT] = "connect",
+	[HIO_RECV] = "recv",
+	[HIO_SEND] = "send",
+	[HIO_READ] = "read",
+	[HIO_WRITE] = "write",
+	[HIO_PREAD] = "pread",
+	[HIO_PWRITE] = "pwrite",
+	[HIO_OPENAT] = "open",
+	[HIO_CLOSE] = "close",
+	[HIO_FSYNC] = "fsync",
+	[HIO_POLL] = "poll",
+	[HIO_WAITPID] = "waitpid",
+};
+
+static int64_t
+call(struct ioreq *ir, int64_t timeout_ns)
+{
+	lwkt_thread_t td = curthread;
+	struct lwkt_systimer st;
+	int resched = 0;
+
+	ir->ir_td = td;
+	ir->ir_timer = &st;
+	crit_enter_td(td);
+	if (ioreq_start(ir, timeout_ns))
+		resched = (mygd()->gd_ast & AST_LWKT_RESCHED) != 0;
+	else
+		(void)ioreq_wait(ir, wmesgs[ir->ir_io.io_op]);
+	crit_exit_td(td);
+	if (unlikely(resched) && td->td_critcount == 0)
+		lwkt_yield_quick();
+	return ir->ir_result;
+}
+
+static ssize_t
+transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
+    int64_t off, int64_t timeout_ns)
+{
+	struct ioreq ir;
+
+	ioreq_init(&ir, op, fd);
+	ir.ir_io.io_buf = (void *)(uintptr_t)buf;
+	ir.ir_io.io_len = len;
+	ir.ir_io.io_flags = flags;
+	ir.ir_io.io_off = off;
+	return call(&ir, timeout_ns);
+}
+
+int
+lwkt_accept_timo(int fd, struct sockaddr *sa, socklen_t *salen,
+    int64_t timeout_ns)
+{
+	struct ioreq ir;
+
+	ioreq_init(&ir, HIO_ACCEPT, fd);
+	ir.ir_io.io_buf = sa;
+	ir.ir_io.io_salen = salen;
+	return (int)call(&ir, timeout_ns);
+}
+
+int
+lwkt_accept(int fd, struct sockaddr *sa, socklen_t *salen)
+{
+	return lwkt_accept_timo(fd, sa, salen, LWKT_FOREVER);
+}
+
+int
+lwkt_connect_timo(int fd, const struct sockaddr *sa, socklen_t salen,
+    int64_t timeout_ns)
+{
+	return (int)transfer(HIO_CONNECT, fd, sa, salen, 0, 0, timeout_ns);
+}
+
+int
+lwkt_connect(int fd, const struct sockaddr *sa, socklen_t salen)
+{
+	return lwkt_connect_timo(fd, sa, salen, LWKT_FOREVER);
+}
+
+ssize_t
+lwkt_recv_timo(int fd, void *buf, size_t len, int flags, int64_t timeout_ns)
+{
+	return transfer(HIO_RECV, fd, buf, len, flags, 0, timeout_ns);
+}
+
+ssize_t
+lwkt_recv(int fd, void *buf, size_t len, int flags)
+{
+	return lwkt_recv_timo(fd, buf, len, flags, LWKT_FOREVER);
+}
+
+ssize_t
+lwkt_send_timo(int fd, const void *buf, size_t len, int flags,
+    int64_t timeout_ns)
+{
+	return transfer(HIO_SEND, fd, buf, len, flags, 0, timeout_ns);
+}
+
+ssize_t
+lwkt_send(int fd, const void *buf, size_t len, int flags)
+{
+	return lwkt_send_timo(fd, buf, len, flags, LWKT_FOREVER);
+}
+
+ssize_t
+lwkt_read_timo(int fd, void *buf, size_t len, int64_t timeout_ns)
+{
+	return transfer(HIO_READ, fd, buf, len, 0, 0, timeout_ns);
+}
+
+ssize_t
+lwkt_read(int fd, void *buf, size_t len)
+{
+	return lwkt_read_timo(fd, buf, len, LWKT_FOREVER);
+}
+
+ssize_t
+lwkt_write_timo(int fd, const void *buf, size_t len, int64_t timeout_ns)
+{
+	return transfer(HIO_WRITE, fd, buf, len, 0, 0, timeout_ns);
+}
+
+ssize_t
+lwkt_write(int fd, const void *buf, size_t len)
+{
+	return lwkt_write_timo(fd, buf, len, LWKT_FOREVER);
+}
+
+ssize_t
+lwkt_pread(int fd, void *buf, size_t len, off_t off)
+{
+	return off < 0 ? -EINVAL :
+	    transfer(HIO_PREAD, fd, buf, len, 0, off, LWKT_FOREVER);
+}
+
+ssize_t
+lwkt_pwrite(int fd, const void *buf, size_t len, off_t off)
+{
+	return off < 0 ? -EINVAL :
+	    transfer(HIO_PWRITE, fd, buf, len, 0, off, LWKT_FOREVER);
+}
+
+int
+lwkt_openat(int dfd, const char *path, int oflags, mode_t mode)
+{
+	struct ioreq ir;
+
+	ioreq_init(&ir, HIO_OPENAT, dfd);
+	ir.ir_io.io_buf = (void *)(uintptr_t)path;
+	ir.ir_io.io_flags = oflags;
+	ir.ir_io.io_mode = (int)mode;
+	return (int)call(&ir, LWKT_FOREVER);
+}
+
+int
+lwkt_open(const char *path, int oflags, mode_t mode)
+{
+	return lwkt_openat(AT_FDCWD, path, oflags, mode);
+}
+
+int
+lwkt_fsync(int fd)
+{
+	return (int)transfer(HIO_FSYNC, fd, NULL, 0, 0, 0, LWKT_FOREVER);
+}
+
+int
+lwkt_poll(int fd, int events, int64_t timeout_ns)
+{
+	ssize_t r;
+
+	r = transfer(HIO_POLL, fd, NULL, 0, events, 0, timeout_ns);
+	return r == -ETIMEDOUT ? 0 : (int)r;
+}
+
+pid_t
+lwkt_waitpid(pid_t pid, int *status, int options)
+{
+	return (pid_t)transfer(HIO_WAITPID, pid, status, 0, options, 0,
+	    LWKT_FOREVER);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When a CPU looks for completions, and its part of io/ at boot.
+ *
+ * THEORY
+ * An idle CPU polls before it waits and waits in the back end, so nothing is
+ * needed for it.  A CPU that never idles polls when a thread goes to sleep on
+ * a call and the last poll is a while ago, and by a timer: it is started when
+ * an operation is submitted, or when a poll finds both work and operations
+ * still in flight, fires every lwkt.io.poll_us while there are any, and stops
+ * when it finds the CPU idle.  So a CPU at rest is woken at most once more.
+ */
+#include "io/io_var.h"
+
+#include "kern/sysinit.h"
+
+COUNTER(io_polls, "lwkt.io.polls", "looks for completions");
+COUNTER(io_timer, "lwkt.io.timer_polls", "of these, by the timer");
+COUNTER(io_reaped, "lwkt.io.reaped", "completions");
+COUNTER(io_carried, "lwkt.io.carried", "operations done by carriers");
+COUNTER(io_rearmed, "lwkt.io.rearmed",
+    "registrations lost by a close(2) behind our back");
+COUNTER(io_overflows, "lwkt.io.cq_overflows", "completion queue full");
+
+TUNABLE_INT(poll_us, "lwkt.io.poll_us", 1000, 10, 1000000,
+    "longest time between polls of a busy CPU, us");
+
+/* Add to our counters what the back end counted since the last time. */
+static void
+fold_stats(struct globaldata *gd, struct iocpu *ic)
+{
+	const struct hostio_stats *now = machine_io_stats();
+	struct hostio_stats *seen = &ic->ic_seen;
+
+	counter_add(gd->gd_cntbias, io_carried,
+	    now->his_carried - seen->his_carried);
+	counter_add(gd->gd_cntbias, io_rearmed,
+	    now->his_rearmed - seen->his_rearmed);
+	counter_add(gd->gd_cntbias, io_overflows,
+	    now->his_overflows - seen->his_overflows);
+	*seen = *now;
+}
+
+/* Completions run like any callback: they may not block. */
+static int
+poll_host(struct globaldata *gd)
+{
+	struct iocpu *ic = iocpu(gd);
+	int n;
+
+	gd->gd_intr_nesting++;
+	n = machine_io_poll();
+	gd->gd_intr_nesting--;
+	ic->ic_polled_ns = machine_time_ns();
+	counter_inc(gd->gd_cntbias, io_polls);
+	counter_add(gd->gd_cntbias, io_reaped, (uint64_t)n);
+	return n;
+}
+
+static void
+poll_timer(struct lwkt_systimer *st, void *arg)
+{
+	struct globaldata *gd = arg;
+	struct iocpu *ic = iocpu(gd);
+	int n = poll_host(gd);
+
+	counter_inc(gd->gd_cntbias, io_timer);
+	fold_stats(gd, ic);
+	ic->ic_timer_on = machine_io_pending() > 0 &&
+	    (n > 0 || gd->gd_rqmask != 0);
+	if (ic->ic_timer_on)
+		systimer_add(st, machine_time_ns() +
+		    (int64_t)poll_us * 1000);
+}
+
+void
+io_poll_busy(struct globaldata *gd)
+{
+	struct iocpu *ic = iocpu(gd);
+
+	if (ic->ic_timer_on)
+		return;
+	ic->ic_timer_on = 1;
+	ic->ic_timer = (struct lwkt_systimer){ .st_fn = poll_timer,
+	    .st_arg = gd };
+	systimer_add(&ic->ic_timer, machine_time_ns() +
+	    (int64_t)poll_us * 1000);
+}
+
+void
+io_poll_now(struct globaldata *gd, int64_t age_ns)
+{
+	if (machine_time_ns() - iocpu(gd)->ic_polled_ns >= age_ns)
+		(void)poll_host(gd);
+}
+
+/* ko_poll: the idle loop, and RQF_INTPEND. */
+static void
+io_poll(struct globaldata *gd)
+{
+	if (gd->gd_io == NULL)
+		return;
+	(void)poll_host(gd);
+	if (gd->gd_rqmask != 0 && machine_io_pending() > 0)
+		io_poll_busy(gd);
+}
+
+#define IOCPU_SIZE	roundup2(sizeof(struct iocpu), (size_t)65536)
+
+static void
+io_cpu(struct globaldata *gd)
+{
+	gd->gd_io = machine_mem_reserve(IOCPU_SIZE);
+	KASSERTF(gd->gd_io != NULL, "cpu %d: no memory", gd->gd_m.mc_cpuid);
+	lwkt__kern_ops.ko_poll = io_poll;
+}
+
+static void
+io_cpu_fini(struct globaldata *gd)
+{
+	struct iocpu *ic = iocpu(gd);
+
+	fold_stats(gd, ic);
+	gd->gd_io = NULL;
+	machine_mem_release(ic, IOCPU_SIZE);
+}
+
+SYSINIT(SI_IO, io, NULL, io_cpu, io_cpu_fini, NULL);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of io/ share: requests, a CPU's part, descriptors' waiters.
+ *
+ * THEORY
+ * A request (struct ioreq) is one call of a thread or one system message: a
+ * host operation plus what the host does not know: who wants the result, the
+ * time limit, how much of a transfer is done.  It lives in the caller's
+ * storage (stack, or message) and belongs to the CPU it was started on.
+ *
+ *	            try succeeds
+ *	ioreq_start ------------------------------------------> result
+ *	     | would wait                                         ^
+ *	     v                        host completes              |
+ *	on the waiter list ---> host ----------------> ioreq_finish
+ *	     time limit, abort, close: machine_io_cancel, then the same way
+ *
+ * LEGEND  (i) fixed while in flight  (c) the request's CPU, critical section
+ *
+ * INVARIANTS
+ * R1 ioreq_finish is called once for a request that ioreq_start left in
+ *    flight, always from machine_io_poll or (sleeps) the timer or an abort.
+ * R2 A request in flight on a descriptor is on its CPU's waiter list, and the
+ *    CPU's bit is set in the descriptor's word (io_close.c).
+ */
+#ifndef LWKT_IO_IO_VAR_H
+#define LWKT_IO_IO_VAR_H
+
+#include <bsd/sys/queue.h>
+#include <lwkt/sysmsg.h>
+
+#include "kern/kern_var.h"
+#include "machine/machine_io.h"
+
+#define IO_BUCKETS	4096		/* of waiters and words, by fd */
+
+/* ir_flags */
+#define IR_INFLIGHT	0x01		/* started, not finished */
+#define IR_DONE		0x02		/* ir_result is valid */
+#define IR_LISTED	0x04		/* on a waiter list */
+#define IR_TIMED	0x08		/* ir_timer is on the queue */
+#define IR_SLEEP	0x10		/* a timer alone, no host operation */
+
+struct ioreq {
+	struct hostio	 ir_io;		/* first */
+	LIST_ENTRY(ioreq) ir_link;	/* (c) waiters of the bucket */
+	struct lwkt_systimer *ir_timer;	/* (i) storage, if a limit may be set */
+	lwkt_thread_t	 ir_td;		/* (i) sleeps on it, or NULL */
+	void		(*ir_fn)(struct ioreq *); /* (i) or is told */
+	int64_t		 ir_total;	/* (c) bytes of earlier rounds */
+	int64_t		 ir_result;	/* (c) */
+	int		 ir_reason;	/* (c) errno that a cancel stands for */
+	int16_t		 ir_cpu;	/* (i) */
+	uint16_t	 ir_flags;	/* (c) */
+};
+LIST_HEAD(ioreq_list, ioreq);
+
+struct closer;
+SLIST_HEAD(closer_list, closer);
+
+/* gd_io: (c) all of it. */
+struct iocpu {
+	struct ioreq_list ic_waiters[IO_BUCKETS];
+	struct closer_list ic_closers;	/* wait for waiters to leave here */
+	struct lwkt_systimer ic_timer;	/* polls while the CPU is busy */
+	int		 ic_timer_on;
+	int64_t		 ic_polled_ns;	/* last poll */
+	struct hostio_stats ic_seen;	/* the host's, already counted */
+};
+
+static inline struct iocpu *
+iocpu(struct globaldata *gd)
+{
+	return gd->gd_io;
+}
+
+/* io_req.c.  Caller in a critical section. */
+void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
+/*
+ * 1: done at once; 0: in flight, a wake-up of ir_td or ir_fn follows.
+ * May sleep for a moment while the descriptor is being closed.
+ */
+int	ioreq_start(struct ioreq *ir, int64_t timeout_ns);
+int64_t	ioreq_wait(struct ioreq *ir, const char *wmesg);
+/* End it early; ir_result becomes -error unless it is complete already. */
+void	ioreq_cancel(struct ioreq *ir, int error);
+/* A sleep of ns as a request; ir_timer must be set. */
+void	ioreq_sleep(struct ioreq *ir, int64_t ns);
+
+/* io_poll.c */
+void	io_poll_busy(struct globaldata *gd);	/* something is in flight */
+void	io_poll_now(struct globaldata *gd, int64_t age_ns);
+
+/* io_close.c */
+int	waiter_enter(struct ioreq *ir);		/* 0, EAGAIN: try again */
+void	waiter_leave(struct ioreq *ir);
+
+#endif

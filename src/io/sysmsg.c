@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System calls as messages.
+ *
+ * THEORY
+ * The messages go to a port whose put function starts the call there and then,
+ * on the sender's CPU; the request lives in the message (sm_host, sm_timer).
+ * The reply comes from the completion, on the same CPU, and travels to its
+ * port like any other: as a queue entry, or in an IPI.  A call that is
+ * complete at once is replied before lwkt_sendsys returns.
+ *
+ * An abort by another CPU goes to the CPU of the call and waits until it was
+ * served: the sender still owns the message after the reply, so it may not
+ * come back from the abort and free it while a message of the abort is under
+ * way.
+ *
+ * INVARIANTS
+ * Y1 Between putport and the reply the request of a message is in flight on
+ *    CPU ir_cpu, or being started there in a critical section.
+ */
+#include "io/io_var.h"
+
+#include <errno.h>
+#include <lwkt/io.h>
+#include <lwkt/ipiq.h>
+#include <lwkt/sysmsg.h>
+
+#include "kern/sysinit.h"
+
+COUNTER(sysmsgs, "lwkt.io.sysmsgs", "system messages started");
+
+static struct lwkt_port sysport;	/* (i) */
+
+CTASSERT(sizeof(struct ioreq) <= sizeof(((struct lwkt_sysmsg *)0)->sm_host),
+    "room for a request in a message");
+
+static const uint8_t hostop[LWKT_SYS_NOPS] = {
+	[LWKT_SYS_NOP] = HIO_NOP,
+	[LWKT_SYS_ACCEPT] = HIO_ACCEPT,
+	[LWKT_SYS_CONNECT] = HIO_CONNECT,
+	[LWKT_SYS_RECV] = HIO_RECV,
+	[LWKT_SYS_SEND] = HIO_SEND,
+	[LWKT_SYS_READ] = HIO_READ,
+	[LWKT_SYS_WRITE] = HIO_WRITE,
+	[LWKT_SYS_PREAD] = HIO_PREAD,
+	[LWKT_SYS_PWRITE] = HIO_PWRITE,
+	[LWKT_SYS_OPENAT] = HIO_OPENAT,
+	[LWKT_SYS_CLOSE] = HIO_CLOSE,
+	[LWKT_SYS_FSYNC] = HIO_FSYNC,
+	[LWKT_SYS_POLL] = HIO_POLL,
+	[LWKT_SYS_WAITPID] = HIO_WAITPID,
+	[LWKT_SYS_SLEEP] = HIO_NOP,
+};
+
+static struct ioreq *
+request_of(struct lwkt_sysmsg *sm)
+{
+	return (struct ioreq *)(void *)sm->sm_host;
+}
+
+static void
+reply(struct lwkt_sysmsg *sm, int64_t r)
+{
+	if (r == -ETIMEDOUT && sm->sm_op == LWKT_SYS_POLL)
+		r = 0;			/* what poll(2) says */
+	sm->sm_result = r;
+	lwkt_replymsg(&sm->sm_msg, r < 0 ? (int)-r : 0);
+}
+
+/* From the completion. */
+static void
+sysmsg_done(struct ioreq *ir)
+{
+	reply(container_of((unsigned char (*)[])ir, struct lwkt_sysmsg,
+	    sm_host), ir->ir_result);
+}
+
+static void
+request_fill(struct lwkt_sysmsg *sm, struct ioreq *ir)
+{
+	struct hostio *io = &ir->ir_io;
+
+	ioreq_init(ir, hostop[sm->sm_op], sm->sm_fd);
+	io->io_buf = sm->sm_buf;
+	io->io_len = sm->sm_len;
+	io->io_off = sm->sm_off;
+	io->io_salen = sm->sm_salen;
+	io->io_flags = sm->sm_flags;
+	io->io_mode = sm->sm_mode;
+	ir->ir_timer = &sm->sm_timer;
+	ir->ir_fn = sysmsg_done;
+}
+
+/* The port's put function: the reply always comes by lwkt_replymsg. */
+static int
+sysport_put(lwkt_port_t port, lwkt_msg_t msg)
+{
+	struct lwkt_sysmsg *sm = (struct lwkt_sysmsg *)msg;
+	struct ioreq *ir = request_of(sm);
+	lwkt_thread_t td = curthread;
+
+	(void)port;
+	KASSERTF((unsigned)sm->sm_op < LWKT_SYS_NOPS, "operation %d",
+	    (int)sm->sm_op);
+	crit_enter_td(td);
+	counter_inc(mygd()->gd_cntbias, sysmsgs);
+	request_fill(sm, ir);
+	ir->ir_cpu = (int16_t)mycpuid;				/* Y1 */
+	if (sm->sm_op == LWKT_SYS_CLOSE)
+		reply(sm, lwkt_close(sm->sm_fd));
+	else if (sm->sm_op == LWKT_SYS_SLEEP)
+		ioreq_sleep(ir, sm->sm_off);
+	else if (ioreq_start(ir, sm->sm_timeout_ns))
+		reply(sm, ir->ir_result);
+	crit_exit_td(td);
+	return LWKT_EASYNC;
+}
+
+static void
+abort_remote(void *arg)
+{
+	struct lwkt_sysmsg *sm = arg;
+
+	ioreq_cancel(request_of(sm), ECANCELED);
+}
+
+static void
+sysmsg_abort(lwkt_msg_t msg)
+{
+	struct lwkt_sysmsg *sm = (struct lwkt_sysmsg *)msg;
+	int cpu = request_of(sm)->ir_cpu;
+
+	if (cpu == mycpuid)
+		abort_remote(sm);
+	else
+		lwkt_wait_ipiq(cpu, lwkt_send_ipiq(cpu, abort_remote, sm));
+}
+
+void
+lwkt_sendsys(struct lwkt_sysmsg *sm)
+{
+	lwkt_sendmsg(&sysport, &sm->sm_msg);
+}
+
+int64_t
+lwkt_dosys(struct lwkt_sysmsg *sm)
+{
+	(void)lwkt_domsg(&sysport, &sm->sm_msg, 0);
+	return sm->sm_result;
+}
+
+void
+lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t port, enum lwkt_sysop op,
+    int fd)
+{
+	lwkt_initmsg_abortable(&sm->sm_msg, port, 0, sysmsg_abort);
+	sm->sm_op = op;
+	sm->sm_fd = fd;
+	sm->sm_buf = NULL;
+	sm->sm_len = 0;
+	sm->sm_off = 0;
+	sm->sm_salen = NULL;
+	sm->sm_flags = 0;
+	sm->sm_mode = 0;
+	sm->sm_timeout_ns = LWKT_FOREVER;
+	sm->sm_result = 0;
+}
+
+void
+lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
+    struct sockaddr *sa, socklen_t *salen)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_ACCEPT, fd);
+	sm->sm_buf = sa;
+	sm->sm_salen = salen;
+}
+
+void
+lwkt_sysmsg_connect(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
+    const struct sockaddr *sa, socklen_t salen)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_CONNECT, fd);
+	sm->sm_buf = (void *)(uintptr_t)sa;
+	sm->sm_len = salen;
+}
+
+void
+lwkt_sysmsg_recv(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
+    size_t len, int flags)
+{
+	lwkt_sysmsg_read(sm, port, fd, buf, len);
+	sm->sm_op = LWKT_SYS_RECV;
+	sm->sm_flags = flags;
+}
+
+void
+lwkt_sysmsg_send(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
+    const void *buf, size_t len, int flags)
+{
+	lwkt_sysmsg_write(sm, port, fd, buf, len);
+	sm->sm_op = LWKT_SYS_SEND;
+	sm->sm_flags = flags;
+}
+
+void
+lwkt_sysmsg_read(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
+    size_t len)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_READ, fd);
+	sm->sm_buf = buf;
+	sm->sm_len = len;
+}
+
+void
+lwkt_sysmsg_write(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
+    const void *buf, size_t len)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_WRITE, fd);
+	sm->sm_buf = (void *)(uintptr_t)buf;
+	sm->sm_len = len;
+}
+
+void
+lwkt_sysmsg_pread(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
+    size_t len, off_t off)
+{
+	lwkt_sysmsg_read(sm, port, fd, buf, len);
+	sm->sm_op = LWKT_SYS_PREAD;
+	sm->sm_off = off;
+}
+
+void
+lwkt_sysmsg_pwrite(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
+    const void *buf, size_t len, off_t off)
+{
+	lwkt_sysmsg_write(sm, port, fd, buf, len);
+	sm->sm_op = LWKT_SYS_PWRITE;
+	sm->sm_off = off;
+}
+
+void
+lwkt_sysmsg_openat(struct lwkt_sysmsg *sm, lwkt_port_t port, int dfd,
+    const char *path, int oflags, mode_t mode)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_OPENAT, dfd);
+	sm->sm_buf = (void *)(uintptr_t)path;
+	sm->sm_flags = oflags;
+	sm->sm_mode = (int)mode;
+}
+
+void
+lwkt_sysmsg_close(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_CLOSE, fd);
+}
+
+void
+lwkt_sysmsg_fsync(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_FSYNC, fd);
+}
+
+void
+lwkt_sysmsg_poll(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, int events)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_POLL, fd);
+	sm->sm_flags = events;
+}
+
+void
+lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t port, pid_t pid,
+    int *status, int options)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_WAITPID, pid);
+	sm->sm_buf = status;
+	sm->sm_flags = options;
+}
+
+void
+lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t port, int64_t ns)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_SLEEP, -1);
+	sm->sm_off = ns;
+}
+
+static int
+sysmsg_boot(void)
+{
+	lwkt_initport_putonly(&sysport, sysport_put);
+	return 0;
+}
+
+SYSINIT(SI_IO, sysmsg, sysmsg_boot, NULL, NULL, NULL);

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The readiness back end: epoll for what can be polled, carriers for the rest.
+ *
+ * THEORY
+ * Each CPU has an epoll instance of its own.  A descriptor is registered there
+ * at the first wait on it, once, edge triggered and for both directions, and
+ * stays registered until it is closed.  When an edge arrives the operations
+ * that wait on the descriptor are tried again, here, one after the other; an
+ * edge without waiters is remembered by forgetting that the descriptor was
+ * empty.
+ *
+ * "Drained" is that memory: the last read found the end of what the host had.
+ * A read of a drained descriptor waits without a system call, which makes one
+ * request of a busy connection cost recv + send and its share of an
+ * epoll_wait: what a bare event loop pays.  EAGAIN drains any descriptor; a
+ * short read drains TCP only, unless the peer has closed, failed or sent
+ * urgent data, which would end a read early without a further edge.
+ *
+ * A program may close a descriptor behind our back, and its number may come
+ * back as another file, which is registered nowhere.  So what waits without
+ * having asked the host is put on a list, and before the CPU goes to sleep (or
+ * VERIFY_POLLS polls later on a CPU that never does) the registration is made
+ * again: EEXIST is the normal answer.  While the CPU is busy that costs
+ * nothing, since most waits are over by then.
+ *
+ * INVARIANTS
+ * E1 A descriptor with waiters is registered, or on the verify list.
+ * E2 Drained is set only after the host said so later than the last edge that
+ *    was harvested (H4), so a new edge is still to come.
+ *
+ * Measured beside a bare epoll loop and io_uring: docs/adr/0003-io.md.
+ */
+#include "machine/linux/hostcall.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/kassert.h"
+
+#define EP_EVENTS	128		/* taken in one epoll_wait */
+#define EP_CHUNK	1024		/* descriptors in a part of the table */
+#define EP_CHUNKS	4096
+#define EP_WAKEFD	UINT32_MAX	/* data of the eventfd */
+#define VERIFY_POLLS	64
+
+#define EP_MASK		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
+#define EP_STICKY	(EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
+
+/* What this CPU knows of a descriptor. */
+struct fdent {
+	struct hostio	*fe_waiters;	/* both directions, oldest first */
+	struct fdent	*fe_vnext;	/* verify list */
+	int		 fe_fd;
+	uint16_t	 fe_flags;
+	uint16_t	 fe_pad;
+	uint64_t	 fe_stamp;	/* epc_polls when put on the list */
+};
+
+#define FE_REG		0x01		/* registered, as far as we know */
+#define FE_DRAINED	0x02		/* nothing to read until an edge */
+#define FE_STREAM	0x04		/* TCP: a short read drains it */
+#define FE_STICKY	0x08		/* a short read says nothing any more */
+#define FE_VERIFY	0x10		/* on the verify list */
+
+struct epcpu {
+	struct iocommon	 epc_common;	/* first */
+	int		 epc_epfd;
+	int		 epc_wakefd;
+	int		 epc_nevents;	/* harvested by io_wait, for io_poll */
+	uint64_t	 epc_polls;
+	struct fdent	*epc_vfirst;
+	struct fdent	**epc_vlastp;
+	struct fdent	*epc_chunk[EP_CHUNKS];
+	struct epoll_event epc_event[EP_EVENTS];
+};
+
+/* Whole pages, of any size in use. */
+#define EP_CPUSIZE	roundup2(sizeof(struct epcpu), (size_t)65536)
+
+CTASSERT(EP_CHUNK * sizeof(struct fdent) % 4096 == 0, "whole pages");
+
+static struct epcpu *
+epcpu(struct machine_host *h)
+{
+	return h->h_io;
+}
+
+static struct fdent *
+fdent_find(struct epcpu *ec, int fd)
+{
+	struct fdent *chunk;
+
+	if ((unsigned)fd >= EP_CHUNK * EP_CHUNKS)
+		return NULL;
+	chunk = ec->epc_chunk[fd / EP_CHUNK];
+	return chunk != NULL ? &chunk[fd % EP_CHUNK] : NULL;
+}
+
+/* The same, made if need be; NULL: no memory, or no such descriptor. */
+static struct fdent *
+fdent_get(struct epcpu *ec, int fd)
+{
+	struct fdent **chunkp, *fe;
+
+	if ((unsigned)fd >= EP_CHUNK * EP_CHUNKS)
+		return NULL;
+	chunkp = &ec->epc_chunk[fd / EP_CHUNK];
+	if (*chunkp == NULL) {
+		*chunkp = machine_mem_reserve(EP_CHUNK * sizeof(*fe));
+		if (*chunkp == NULL)
+			return NULL;
+	}
+	fe = &(*chunkp)[fd % EP_CHUNK];
+	fe->fe_fd = fd;
+	return fe;
+}
+
+static void
+waiter_insert(struct fdent *fe, struct hostio *io)
+{
+	struct hostio **iop = &fe->fe_waiters;
+
+	while (*iop != NULL)
+		iop = &(*iop)->io_next;
+	io->io_next = NULL;
+	io->io_prevp = iop;
+	*iop = io;
+	io->io_state |= HIOS_EVENT;
+}
+
+static void
+waiter_remove(struct hostio *io)
+{
+	*io->io_prevp = io->io_next;
+	if (io->io_next != NULL)
+		io->io_next->io_prevp = io->io_prevp;
+	io->io_prevp = NULL;
+	io->io_state &= (uint8_t)~HIOS_EVENT;
+}
+
+/* Tell epoll of the descriptor: 0, EEXIST or another errno. */
+static int
+fd_add(struct epcpu *ec, int fd)
+{
+	struct epoll_event ev = { .events = EP_MASK };
+
+	ev.data.u64 = 0;
+	ev.data.u32 = (uint32_t)fd;
+	if (machine_fail("epoll.add"))
+		return ENOMEM;
+	return epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 :
+	    errno;
+}
+
+static int
+fd_is_tcp(int fd)
+{
+	socklen_t len = sizeof(int);
+	int proto = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &proto, &len) == 0 &&
+	    proto == IPPROTO_TCP;
+}
+
+/* Register it; a new file under the old number starts afresh. */
+static int
+fd_register(struct epcpu *ec, struct fdent *fe)
+{
+	int error = fd_add(ec, fe->fe_fd);
+
+	if (error == EEXIST) {
+		fe->fe_flags |= FE_REG;
+		return 0;
+	}
+	if (fe->fe_flags & FE_REG)
+		ec->epc_common.ic_stats.his_rearmed++;
+	fe->fe_flags &= FE_VERIFY;
+	if (error == 0) {
+		fe->fe_flags |= FE_REG;
+		if (fd_is_tcp(fe->fe_fd))
+			fe->fe_flags |= FE_STREAM;
+	}
+	return error;
+}
+
+/* Its waiters cannot be waited for by events: carry them or end them. */
+static void
+fd_refused(struct machine_host *h, struct fdent *fe, int error)
+{
+	struct hostio *io;
+
+	while ((io = fe->fe_waiters) != NULL) {
+		waiter_remove(io);
+		if (error == EPERM && io->io_op != HIO_POLL)
+			carrier_submit(h, io);
+		else
+			iocommon_done(h, io, hostcall_total(io, -error));
+	}
+}
+
+static void
+verify_later(struct epcpu *ec, struct fdent *fe)
+{
+	if (fe->fe_flags & FE_VERIFY)
+		return;
+	fe->fe_flags |= FE_VERIFY;
+	fe->fe_stamp = ec->epc_polls;
+	fe->fe_vnext = NULL;
+	*ec->epc_vlastp = fe;
+	ec->epc_vlastp = &fe->fe_vnext;
+}
+
+/* Register again what waits since `age` polls or longer. */
+static void
+verify(struct machine_host *h, uint64_t age)
+{
+	struct epcpu *ec = epcpu(h);
+	struct fdent *fe;
+	int error;
+
+	while ((fe = ec->epc_vfirst) != NULL &&
+	    ec->epc_polls - fe->fe_stamp >= age) {
+		ec->epc_vfirst = fe->fe_vnext;
+		if (ec->epc_vfirst == NULL)
+			ec->epc_vlastp = &ec->epc_vfirst;
+		fe->fe_flags &= (uint16_t)~FE_VERIFY;
+		if (fe->fe_waiters == NULL)
+			continue;
+		error = fd_register(ec, fe);
+		if (error != 0)
+			fd_refused(h, fe, error);
+	}
+}
+
+/* Reads that the drained flag speaks for. */
+static int
+is_plain_read(const struct hostio *io)
+{
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_READ:
+		return 1;
+	case HIO_RECV:
+		return (io->io_flags & ~(MSG_WAITALL | MSG_NOSIGNAL)) == 0;
+	case HIO_ACCEPT:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/* Make the call; learn from its result whether more would wait (E2). */
+static int64_t
+try_and_learn(struct fdent *fe, struct hostio *io)
+{
+	int64_t r = hostcall_try(io);
+
+	if (fe == NULL || (fe->fe_flags & FE_REG) == 0 || !is_plain_read(io))
+		return r;
+	if (r == -EAGAIN || (r > 0 && io->io_op != HIO_ACCEPT &&
+	    (size_t)r < io->io_len &&
+	    (fe->fe_flags & (FE_STREAM | FE_STICKY)) == FE_STREAM))
+		fe->fe_flags |= FE_DRAINED;
+	return r;
+}
+
+static int64_t
+epoll_try(struct machine_host *h, struct hostio *io)
+{
+	struct fdent *fe = fdent_find(epcpu(h), io->io_fd);
+
+	if (fe != NULL && (fe->fe_flags & (FE_REG | FE_DRAINED)) ==
+	    (FE_REG | FE_DRAINED) && is_plain_read(io) &&
+	    (io->io_len > 0 || io->io_op == HIO_ACCEPT))
+		return -EAGAIN;
+	return try_and_learn(fe, io);
+}
+
+static void
+epoll_submit(struct machine_host *h, struct hostio *io)
+{
+	struct epcpu *ec = epcpu(h);
+	struct fdent *fe;
+	int error;
+
+	ec->epc_common.ic_pending++;
+	ec->epc_common.ic_stats.his_submits++;
+	io->io_mc = h->h_mc;
+	hostcall_prepare(io);
+	if (hostcall_kind(io) == HCK_CARRIER) {
+		carrier_submit(h, io);
+		return;
+	}
+	fe = fdent_get(ec, hostcall_fd(io));
+	if (fe == NULL) {
+		iocommon_done(h, io, hostcall_total(io, -ENOMEM));
+		return;
+	}
+	waiter_insert(fe, io);
+	if (io->io_aux >= 0)
+		fe->fe_flags &= FE_VERIFY;	/* a descriptor just made */
+	if (fe->fe_flags & FE_REG) {
+		verify_later(ec, fe);
+		return;
+	}
+	error = fd_register(ec, fe);
+	if (error != 0)
+		fd_refused(h, fe, error);
+}
+
+static void
+epoll_cancel(struct machine_host *h, struct hostio *io)
+{
+	if (io->io_state & HIOS_CARRIER) {
+		carrier_cancel(h, io);
+	} else if (io->io_state & HIOS_EVENT) {
+		waiter_remove(io);
+		iocommon_done(h, io, hostcall_total(io, -ECANCELED));
+	}
+}
+
+static void
+epoll_forget(struct machine_host *h, int fd)
+{
+	struct fdent *fe = fdent_find(epcpu(h), fd);
+
+	if (fe != NULL)
+		fe->fe_flags &= FE_VERIFY;
+}
+
+/* An edge: try what waits here, in order, until it would wait again. */
+static void
+fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
+{
+	struct hostio *io, *next;
+	enum hostcall_kind kind;
+	unsigned blocked = 0;
+	int64_t r;
+
+	if (events & ~(uint32_t)EPOLLOUT)
+		fe->fe_flags &= (uint16_t)~FE_DRAINED;
+	if (events & EP_STICKY)
+		fe->fe_flags |= FE_STICKY;
+	for (io = fe->fe_waiters; io != NULL; io = next) {
+		next = io->io_next;
+		kind = hostcall_kind(io);
+		if (io->io_op != HIO_POLL && (blocked & (1u << kind)))
+			continue;
+		r = try_and_learn(fe, io);
+		if (r == -EAGAIN) {
+			if (io->io_op != HIO_POLL)
+				blocked |= 1u << kind;
+			continue;
+		}
+		waiter_remove(io);
+		iocommon_done(h, io, r);
+	}
+}
+
+/* Take events without waiting, or with; they stay for io_poll. */
+static int
+harvest(struct epcpu *ec, int64_t timeout_ns)
+{
+	struct timespec ts = { timeout_ns / 1000000000,
+	    timeout_ns % 1000000000 };
+	int n, kept = 0;
+
+	if (timeout_ns == 0)
+		n = epoll_wait(ec->epc_epfd, ec->epc_event, EP_EVENTS, 0);
+	else
+		n = epoll_pwait2(ec->epc_epfd, ec->epc_event, EP_EVENTS,
+		    timeout_ns < 0 ? NULL : &ts, NULL);
+	if (n < 0 && errno == ENOSYS)		/* before Linux 5.11 */
+		n = epoll_wait(ec->epc_epfd, ec->epc_event, EP_EVENTS,
+		    (int)howmany(timeout_ns % INT32_MAX, 1000000));
+	for (int i = 0; i < n; i++) {
+		if (ec->epc_event[i].data.u32 != EP_WAKEFD)
+			ec->epc_event[kept++] = ec->epc_event[i];
+	}
+	ec->epc_nevents = kept;
+	return kept;
+}
+
+static int
+epoll_poll(struct machine_host *h)
+{
+	struct epcpu *ec = epcpu(h);
+	struct epoll_event *ev;
+	struct fdent *fe;
+
+	ec->epc_polls++;
+	ec->epc_common.ic_stats.his_polls++;
+	if (ec->epc_nevents == 0 &&
+	    ec->epc_common.ic_pending > ec->epc_common.ic_carried)
+		(void)harvest(ec, 0);
+	for (int i = 0; i < ec->epc_nevents; i++) {
+		ev = &ec->epc_event[i];
+		fe = fdent_find(ec, (int)ev->data.u32);
+		if (fe != NULL)
+			fd_event(h, fe, ev->events);
+	}
+	ec->epc_nevents = 0;
+	verify(h, VERIFY_POLLS);
+	return iocommon_reap(&ec->epc_common);
+}
+
+static int
+epoll_ready(struct machine_host *h)
+{
+	struct epcpu *ec = epcpu(h);
+
+	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common) ||
+	    harvest(ec, 0) > 0;
+}
+
+static int
+epoll_wait_io(struct machine_host *h, int64_t timeout_ns)
+{
+	struct epcpu *ec = epcpu(h);
+
+	verify(h, 0);
+	if (ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common))
+		return 1;
+	(void)harvest(ec, timeout_ns);
+	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common);
+}
+
+/* An edge each time: nobody reads the counter. */
+static void
+epoll_wake(struct machine_host *h)
+{
+	uint64_t one = 1;
+	ssize_t n = write(epcpu(h)->epc_wakefd, &one, sizeof(one));
+
+	KASSERTF(n == sizeof(one), "errno %d", errno);
+}
+
+static unsigned
+epoll_pending(struct machine_host *h)
+{
+	return epcpu(h)->epc_common.ic_pending;
+}
+
+static int
+epoll_probe(void)
+{
+	int fd;
+
+	if (machine_fail("epoll.create"))
+		return EMFILE;
+	fd = epoll_create1(EPOLL_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	(void)close(fd);
+	return 0;
+}
+
+static int
+epoll_open(struct epcpu *ec)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+
+	ev.data.u64 = EP_WAKEFD;
+	ec->epc_epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (ec->epc_epfd < 0)
+		return errno;
+	ec->epc_wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ec->epc_wakefd >= 0 && epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD,
+	    ec->epc_wakefd, &ev) == 0)
+		return 0;
+	return errno;
+}
+
+static void
+epoll_free(struct epcpu *ec)
+{
+	for (int i = 0; i < EP_CHUNKS; i++) {
+		if (ec->epc_chunk[i] != NULL)
+			machine_mem_release(ec->epc_chunk[i],
+			    EP_CHUNK * sizeof(struct fdent));
+	}
+	if (ec->epc_epfd >= 0)
+		(void)close(ec->epc_epfd);
+	if (ec->epc_wakefd >= 0)
+		(void)close(ec->epc_wakefd);
+	machine_mem_release(ec, EP_CPUSIZE);
+}
+
+static int
+epoll_init(struct machine_host *h)
+{
+	struct epcpu *ec = machine_mem_reserve(EP_CPUSIZE);
+	int error;
+
+	if (ec == NULL)
+		return ENOMEM;
+	iocommon_init(&ec->epc_common);
+	ec->epc_epfd = ec->epc_wakefd = -1;
+	ec->epc_vlastp = &ec->epc_vfirst;
+	error = epoll_open(ec);
+	if (error != 0) {
+		epoll_free(ec);
+		return error;
+	}
+	h->h_io = ec;
+	carrier_attach();
+	return 0;
+}
+
+static void
+epoll_fini(struct machine_host *h)
+{
+	struct epcpu *ec = epcpu(h);
+
+	carrier_detach(h);
+	iocommon_drop(&ec->epc_common);
+	h->h_io = NULL;
+	epoll_free(ec);
+}
+
+static const struct hostio_stats *
+epoll_stats(struct machine_host *h)
+{
+	return &epcpu(h)->epc_common.ic_stats;
+}
+
+const struct linux_iops lwkt__io_epoll = {
+	.io_name = "epoll",
+	.io_probe = epoll_probe,
+	.io_init = epoll_init,
+	.io_fini = epoll_fini,
+	.io_try = epoll_try,
+	.io_submit = epoll_submit,
+	.io_cancel = epoll_cancel,
+	.io_forget = epoll_forget,
+	.io_poll = epoll_poll,
+	.io_pending = epoll_pending,
+	.io_stats = epoll_stats,
+	.io_wait = epoll_wait_io,
+	.io_ready = epoll_ready,
+	.io_wake = epoll_wake,
+};

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The completion back end: an io_uring for each CPU.
+ *
+ * THEORY
+ * The ring belongs to the CPU's host thread (SINGLE_ISSUER, and DEFER_TASKRUN
+ * where the kernel has it: completions are made when we ask, not by
+ * interrupting).  Submitting fills an entry; the host hears of all of them
+ * with one system call, when the CPU polls, sleeps, or has filled the queue.
+ * A poll of a ring with nothing to submit and nothing to reap is a look at two
+ * words of memory.
+ *
+ * Sockets and pipes are given their own operation, not a poll: the host does
+ * it when it can.  On some hosts a descriptor that the program made
+ * O_NONBLOCK answers EAGAIN instead of waiting; then it is polled and the call
+ * made here.  What has no operation goes to the carriers.
+ *
+ * A descriptor is resolved by the host when it is told of the entry.  So
+ * cancel tells it at once: afterwards the descriptor may be closed, and its
+ * number used again, without the operation going astray.
+ *
+ * The wake-up of a sleeping CPU is an eventfd with a multishot poll on it.
+ *
+ * INVARIANTS
+ * U1 Every operation in the ring has one completion to come, besides those of
+ *    cancels and of the eventfd (told by the low bits of user_data).
+ * U2 A full completion queue loses nothing (IORING_FEAT_NODROP is required),
+ *    but is counted.
+ *
+ * What liburing 2.3 lacks is not used.  The ring is not inherited by fork.
+ */
+#include "machine/linux/hostcall.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/kassert.h"
+
+#define UR_ENTRIES	256		/* told of together, at most */
+#define UR_CQES		4096
+#define UR_HINTS	4096
+
+/* user_data below 4 is ours, else the operation. */
+#define UD_CANCEL	1u
+#define UD_WAKE		2u
+
+struct urcpu {
+	struct iocommon	 urc_common;	/* first */
+	struct io_uring	 urc_ring;
+	int		 urc_wakefd;
+	unsigned	 urc_inring;	/* completions of operations to come */
+	unsigned	 urc_overflow;	/* the host's count, last seen */
+	/* By descriptor modulo size: the last read found the end of it. */
+	uint8_t		 urc_drained[UR_HINTS];
+};
+
+static struct urcpu *
+urcpu(struct machine_host *h)
+{
+	return h->h_io;
+}
+
+/* An entry; the host is told of the others when there is none left. */
+static struct io_uring_sqe *
+get_sqe(struct urcpu *uc)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uc->urc_ring);
+
+	for (unsigned turn = 0; sqe == NULL; turn++) {
+		(void)io_uring_submit(&uc->urc_ring);
+		sqe = io_uring_get_sqe(&uc->urc_ring);
+		/* EAGAIN or EBUSY of the host pass. */
+		KASSERTF(turn < 1000000, "%u in the ring", uc->urc_inring);
+	}
+	return sqe;
+}
+
+static unsigned
+poll_mask(const struct hostio *io)
+{
+	if (io->io_op == HIO_POLL)
+		return (unsigned)io->io_flags;
+	return hostcall_kind(io) == HCK_OUT ? POLLOUT : POLLIN;
+}
+
+static void
+prep_rw(struct io_uring_sqe *sqe, const struct hostio *io)
+{
+	uint64_t off = UINT64_MAX;
+	unsigned len = io->io_len < INT32_MAX ? (unsigned)io->io_len :
+	    INT32_MAX;
+
+	if (io->io_op == HIO_PREAD || io->io_op == HIO_PWRITE)
+		off = (uint64_t)io->io_off;
+	if (io->io_op == HIO_READ || io->io_op == HIO_PREAD)
+		io_uring_prep_read(sqe, io->io_fd, io->io_buf, len, off);
+	else
+		io_uring_prep_write(sqe, io->io_fd, io->io_buf, len, off);
+}
+
+static void
+prep(struct io_uring_sqe *sqe, struct hostio *io)
+{
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_ACCEPT:
+		io_uring_prep_accept(sqe, io->io_fd, io->io_buf, io->io_salen,
+		    io->io_flags);
+		break;
+	case HIO_RECV:
+		io_uring_prep_recv(sqe, io->io_fd, io->io_buf, io->io_len,
+		    io->io_flags);
+		break;
+	case HIO_SEND:
+		io_uring_prep_send(sqe, io->io_fd, io->io_buf, io->io_len,
+		    io->io_flags | MSG_NOSIGNAL);
+		break;
+	case HIO_READ:
+	case HIO_WRITE:
+	case HIO_PREAD:
+	case HIO_PWRITE:
+		prep_rw(sqe, io);
+		break;
+	case HIO_OPENAT:
+		io_uring_prep_openat(sqe, io->io_fd, io->io_buf, io->io_flags,
+		    (mode_t)io->io_mode);
+		/* Inline it would open a FIFO without waiting for its peer. */
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+		break;
+	case HIO_CLOSE:
+		io_uring_prep_close(sqe, io->io_fd);
+		break;
+	case HIO_FSYNC:
+		io_uring_prep_fsync(sqe, io->io_fd, 0);
+		break;
+	default:
+		lwkt_panic("io_uring: operation %d", io->io_op);
+	}
+}
+
+static void
+enter_ring(struct urcpu *uc, struct hostio *io)
+{
+	struct io_uring_sqe *sqe = get_sqe(uc);
+
+	if (io->io_state & HIOS_POLLING)
+		io_uring_prep_poll_add(sqe, hostcall_fd(io), poll_mask(io));
+	else
+		prep(sqe, io);
+	io_uring_sqe_set_data(sqe, io);
+	uc->urc_inring++;			/* U1 */
+}
+
+static int64_t
+uring_try(struct machine_host *h, struct hostio *io)
+{
+	uint8_t *drained = &urcpu(h)->urc_drained[(unsigned)io->io_fd %
+	    UR_HINTS];
+	int reads = io->io_op == HIO_RECV || io->io_op == HIO_READ;
+	int64_t r;
+
+	/* Only a hint: the host looks again when it is told. */
+	if (reads && *drained && (io->io_flags & ~MSG_NOSIGNAL) == 0 &&
+	    io->io_len > 0)
+		return -EAGAIN;
+	r = hostcall_try(io);
+	if (reads)
+		*drained = r == -EAGAIN || (r > 0 && (size_t)r < io->io_len);
+	return r;
+}
+
+static void
+uring_submit(struct machine_host *h, struct hostio *io)
+{
+	struct urcpu *uc = urcpu(h);
+
+	uc->urc_common.ic_pending++;
+	uc->urc_common.ic_stats.his_submits++;
+	io->io_mc = h->h_mc;
+	io->io_state |= HIOS_INFLIGHT;
+	hostcall_prepare(io);
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_CONNECT:
+	case HIO_WAITPID:
+		if (hostcall_kind(io) == HCK_CARRIER) {
+			carrier_submit(h, io);
+			return;
+		}
+		/* FALLTHROUGH */
+	case HIO_POLL:
+		io->io_state |= HIOS_POLLING;
+		break;
+	default:
+		break;
+	}
+	enter_ring(uc, io);
+}
+
+static void
+uring_cancel(struct machine_host *h, struct hostio *io)
+{
+	struct urcpu *uc = urcpu(h);
+	struct io_uring_sqe *sqe;
+
+	if (io->io_state & HIOS_CARRIER) {
+		carrier_cancel(h, io);
+		return;
+	}
+	if ((io->io_state & HIOS_INFLIGHT) == 0)
+		return;				/* on its way to be reaped */
+	io->io_cancelled = 1;
+	sqe = get_sqe(uc);
+	io_uring_prep_cancel(sqe, io, 0);
+	sqe->user_data = UD_CANCEL;
+	(void)io_uring_submit(&uc->urc_ring);
+}
+
+static void
+arm_wake(struct urcpu *uc)
+{
+	struct io_uring_sqe *sqe = get_sqe(uc);
+
+	io_uring_prep_poll_multishot(sqe, uc->urc_wakefd, POLLIN);
+	sqe->user_data = UD_WAKE;
+}
+
+/* An operation's completion: its result, or the next step on the way. */
+static void
+completed(struct machine_host *h, struct hostio *io, int64_t r)
+{
+	struct urcpu *uc = urcpu(h);
+	int polled = (io->io_state & HIOS_POLLING) != 0;
+
+	uc->urc_inring--;
+	r = polled && r >= 0 ? hostcall_try(io) : hostcall_total(io, r);
+	if (io->io_cancelled && (r == -EAGAIN || r == -EINTR))
+		r = hostcall_total(io, -ECANCELED);
+	if (r == -EAGAIN || r == -EINTR) {
+		if (r == -EAGAIN)
+			io->io_state |= HIOS_POLLING;
+		enter_ring(uc, io);
+		return;
+	}
+	if (io->io_op == HIO_RECV || io->io_op == HIO_READ)
+		uc->urc_drained[(unsigned)io->io_fd % UR_HINTS] =
+		    r > 0 && (size_t)r < io->io_len;
+	io->io_state &= (uint8_t)~HIOS_INFLIGHT;
+	iocommon_done(h, io, r);
+}
+
+static void
+reap(struct machine_host *h)
+{
+	struct urcpu *uc = urcpu(h);
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+
+	io_uring_for_each_cqe(&uc->urc_ring, head, cqe) {
+		n++;
+		if (cqe->user_data == UD_WAKE) {
+			if ((cqe->flags & IORING_CQE_F_MORE) == 0)
+				arm_wake(uc);
+		} else if (cqe->user_data != UD_CANCEL) {
+			completed(h, io_uring_cqe_get_data(cqe), cqe->res);
+		}
+	}
+	io_uring_cq_advance(&uc->urc_ring, n);
+	if (*uc->urc_ring.cq.koverflow != uc->urc_overflow) {	/* U2 */
+		uc->urc_common.ic_stats.his_overflows +=
+		    *uc->urc_ring.cq.koverflow - uc->urc_overflow;
+		uc->urc_overflow = *uc->urc_ring.cq.koverflow;
+	}
+}
+
+/* Is there a reason to enter the host? */
+static int
+host_wants(struct urcpu *uc)
+{
+	unsigned flags = __atomic_load_n(uc->urc_ring.sq.kflags,
+	    __ATOMIC_RELAXED);
+
+	return io_uring_sq_ready(&uc->urc_ring) > 0 ||
+	    (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+static int
+uring_poll(struct machine_host *h)
+{
+	struct urcpu *uc = urcpu(h);
+
+	uc->urc_common.ic_stats.his_polls++;
+	if (host_wants(uc))
+		(void)io_uring_submit_and_get_events(&uc->urc_ring);
+	reap(h);
+	return iocommon_reap(&uc->urc_common);
+}
+
+static int
+uring_ready(struct machine_host *h)
+{
+	struct urcpu *uc = urcpu(h);
+
+	if (host_wants(uc))
+		(void)io_uring_submit_and_get_events(&uc->urc_ring);
+	return io_uring_cq_ready(&uc->urc_ring) > 0 ||
+	    iocommon_ready(&uc->urc_common);
+}
+
+static int
+uring_wait(struct machine_host *h, int64_t timeout_ns)
+{
+	struct urcpu *uc = urcpu(h);
+	struct __kernel_timespec ts = { timeout_ns / 1000000000,
+	    timeout_ns % 1000000000 };
+	struct io_uring_cqe *cqe;
+
+	if (iocommon_ready(&uc->urc_common))
+		return 1;
+	(void)io_uring_submit_and_wait_timeout(&uc->urc_ring, &cqe, 1,
+	    timeout_ns < 0 ? NULL : &ts, NULL);
+	return io_uring_cq_ready(&uc->urc_ring) > 0 ||
+	    iocommon_ready(&uc->urc_common);
+}
+
+static void
+uring_wake(struct machine_host *h)
+{
+	uint64_t one = 1;
+	ssize_t n = write(urcpu(h)->urc_wakefd, &one, sizeof(one));
+
+	KASSERTF(n == sizeof(one), "errno %d", errno);
+}
+
+static void
+uring_forget(struct machine_host *h, int fd)
+{
+	urcpu(h)->urc_drained[(unsigned)fd % UR_HINTS] = 0;
+}
+
+static unsigned
+uring_pending(struct machine_host *h)
+{
+	return urcpu(h)->urc_common.ic_pending;
+}
+
+static const struct hostio_stats *
+uring_stats(struct machine_host *h)
+{
+	return &urcpu(h)->urc_common.ic_stats;
+}
+
+/* The best ring the host lets us have: 0 or an errno. */
+static int
+ring_open(struct io_uring *ring)
+{
+	static const unsigned flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+		    IORING_SETUP_TASKRUN_FLAG,			/* 6.1 */
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0
+	};
+	struct io_uring_params p;
+	int error = -EINVAL;
+
+	if (machine_fail("io_uring.setup"))
+		return EPERM;
+	for (unsigned i = 0; i < nitems(flags) && error == -EINVAL; i++) {
+		p = (struct io_uring_params){ .cq_entries = UR_CQES,
+		    .flags = flags[i] | IORING_SETUP_CQSIZE };
+		error = io_uring_queue_init_params(UR_ENTRIES, ring, &p);
+	}
+	if (error == 0 && (p.features & IORING_FEAT_NODROP) == 0) {
+		io_uring_queue_exit(ring);
+		error = -ENOSYS;
+	}
+	if (error == 0)
+		(void)io_uring_ring_dontfork(ring);
+	return -error;
+}
+
+/* Every operation that prep() makes must be known to the host. */
+static int
+ops_known(struct io_uring *ring)
+{
+	static const uint8_t need[] = { IORING_OP_ACCEPT, IORING_OP_RECV,
+	    IORING_OP_SEND, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_OPENAT,
+	    IORING_OP_CLOSE, IORING_OP_FSYNC, IORING_OP_POLL_ADD,
+	    IORING_OP_ASYNC_CANCEL };
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	int known = probe != NULL;
+
+	for (unsigned i = 0; known && i < nitems(need); i++)
+		known = io_uring_opcode_supported(probe, need[i]);
+	io_uring_free_probe(probe);
+	return known;
+}
+
+static int
+uring_probe(void)
+{
+	struct io_uring ring;
+	int error = ring_open(&ring);
+
+	if (error != 0)
+		return error;
+	error = ops_known(&ring) ? 0 : ENOSYS;
+	io_uring_queue_exit(&ring);
+	return error;
+}
+
+#define UR_CPUSIZE	roundup2(sizeof(struct urcpu), (size_t)65536)
+
+static int
+uring_init(struct machine_host *h)
+{
+	struct urcpu *uc = machine_mem_reserve(UR_CPUSIZE);
+	int error;
+
+	if (uc == NULL)
+		return ENOMEM;
+	iocommon_init(&uc->urc_common);
+	error = ring_open(&uc->urc_ring);
+	if (error != 0) {
+		machine_mem_release(uc, UR_CPUSIZE);
+		return error;
+	}
+	uc->urc_wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (uc->urc_wakefd < 0) {
+		error = errno;
+		io_uring_queue_exit(&uc->urc_ring);
+		machine_mem_release(uc, UR_CPUSIZE);
+		return error;
+	}
+	h->h_io = uc;
+	arm_wake(uc);
+	carrier_attach();
+	return 0;
+}
+
+/* Cancel all that is in the ring and wait until the host let go of it. */
+static void
+drain_ring(struct machine_host *h)
+{
+	struct urcpu *uc = urcpu(h);
+	struct __kernel_timespec ts = { 0, 1000000 };
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	unsigned head, n;
+
+	while (uc->urc_inring > 0) {
+		sqe = get_sqe(uc);
+		io_uring_prep_cancel64(sqe, 0,
+		    IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
+		sqe->user_data = UD_CANCEL;
+		(void)io_uring_submit_and_wait_timeout(&uc->urc_ring, &cqe, 2,
+		    &ts, NULL);
+		n = 0;
+		io_uring_for_each_cqe(&uc->urc_ring, head, cqe) {
+			n++;
+			if (cqe->user_data == UD_CANCEL ||
+			    cqe->user_data == UD_WAKE)
+				continue;
+			uc->urc_inring--;
+			iocommon_done(h, io_uring_cqe_get_data(cqe), cqe->res);
+		}
+		io_uring_cq_advance(&uc->urc_ring, n);
+	}
+}
+
+static void
+uring_fini(struct machine_host *h)
+{
+	struct urcpu *uc = urcpu(h);
+
+	carrier_detach(h);
+	drain_ring(h);
+	iocommon_drop(&uc->urc_common);
+	h->h_io = NULL;
+	io_uring_queue_exit(&uc->urc_ring);
+	(void)close(uc->urc_wakefd);
+	machine_mem_release(uc, UR_CPUSIZE);
+}
+
+const struct linux_iops lwkt__io_uring = {
+	.io_name = "io_uring",
+	.io_probe = uring_probe,
+	.io_init = uring_init,
+	.io_fini = uring_fini,
+	.io_try = uring_try,
+	.io_submit = uring_submit,
+	.io_cancel = uring_cancel,
+	.io_forget = uring_forget,
+	.io_poll = uring_poll,
+	.io_pending = uring_pending,
+	.io_stats = uring_stats,
+	.io_wait = uring_wait,
+	.io_ready = uring_ready,
+	.io_wake = uring_wake,
+};

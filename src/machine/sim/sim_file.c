@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The model's files: sockets, listeners, pipes, files in memory, children.
+ *
+ * THEORY
+ * What each operation does when it can be done at once.  Transfers are short
+ * whenever the seed says so.  A file lives while descriptors or operations in
+ * flight refer to it, as in a real host: closing a number does not end what
+ * was begun with it.
+ *
+ * One host thread and no choice points: nothing here needs protection.
+ */
+#include "machine/sim/sim_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/kassert.h"
+
+#define FIRST_FD	3
+#define NFILES		(2 * SIM_IO_FDS)
+#define NNODES		16
+#define NCHILDREN	64
+#define FIRST_PID	100
+
+struct simnode {
+	char		 sn_name[32];
+	int64_t		 sn_size;
+	char		 sn_data[SIM_IO_FILE];
+};
+
+struct simchild {
+	struct sim_event sc_event;	/* its end; first */
+	int		 sc_status;
+	enum { SC_NONE, SC_RUNS, SC_ZOMBIE } sc_state;
+};
+
+static struct simfile files[NFILES];
+static struct simfile *fdtab[SIM_IO_FDS];
+static struct simnode nodes[NNODES];
+static struct simchild children[NCHILDREN];
+
+void
+simfile_reset(void)
+{
+	memset(files, 0, sizeof(files));
+	memset(fdtab, 0, sizeof(fdtab));
+	memset(nodes, 0, sizeof(nodes));
+	memset(children, 0, sizeof(children));
+}
+
+struct simfile *
+simfile_of(int fd)
+{
+	return fd >= 0 && fd < SIM_IO_FDS ? fdtab[fd] : NULL;
+}
+
+static struct simfile *
+file_new(enum simfile_type type)
+{
+	for (int i = 0; i < NFILES; i++) {
+		if (files[i].sf_type == SF_FREE) {
+			memset(&files[i], 0, sizeof(files[i]));
+			files[i].sf_type = type;
+			return &files[i];
+		}
+	}
+	lwkt_panic("sim_file: more than %d files", NFILES);
+}
+
+void
+simfile_hold(struct simfile *sf)
+{
+	sf->sf_refs++;
+}
+
+static void
+hang_up(struct simfile *peer)
+{
+	if (peer == NULL)
+		return;
+	peer->sf_peer = NULL;
+	peer->sf_hungup = 1;
+	simio_kick(peer);
+}
+
+void
+simfile_drop(struct simfile *sf)
+{
+	KASSERT(sf->sf_refs > 0);
+	if (--sf->sf_refs > 0)
+		return;
+	hang_up(sf->sf_peer);
+	for (int i = 0; i < sf->sf_nqueue; i++)
+		simfile_drop(sf->sf_queue[i]);
+	sf->sf_type = SF_FREE;
+}
+
+/* The lowest free number, or -EMFILE. */
+static int
+fd_new(struct simfile *sf)
+{
+	for (int fd = FIRST_FD; fd < SIM_IO_FDS; fd++) {
+		if (fdtab[fd] == NULL) {
+			fdtab[fd] = sf;
+			simfile_hold(sf);
+			return fd;
+		}
+	}
+	return -EMFILE;
+}
+
+static void
+join(struct simfile *a, struct simfile *b)
+{
+	a->sf_peer = b;
+	b->sf_peer = a;
+}
+
+static int
+fd_pair(enum simfile_type type, int fd[2])
+{
+	struct simfile *a = file_new(type), *b = file_new(type);
+
+	b->sf_half = 1;
+	join(a, b);
+	fd[0] = fd_new(a);
+	fd[1] = fd_new(b);
+	KASSERTF(fd[0] >= 0 && fd[1] >= 0, "more than %d descriptors",
+	    SIM_IO_FDS);
+	return 0;
+}
+
+int
+sim_socketpair(int fd[2])
+{
+	return fd_pair(SF_SOCKET, fd);
+}
+
+int
+sim_pipe(int fd[2])
+{
+	return fd_pair(SF_PIPE, fd);
+}
+
+int
+sim_socket(void)
+{
+	return fd_new(file_new(SF_SOCKET));
+}
+
+int
+sim_listen(int port)
+{
+	struct simfile *sf = file_new(SF_LISTENER);
+
+	sf->sf_port = port;
+	return fd_new(sf);
+}
+
+int
+sim_open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < SIM_IO_FDS; fd++)
+		n += fdtab[fd] != NULL;
+	return n;
+}
+
+/* How much of n is moved this time: at least one byte. */
+static size_t
+some(size_t n)
+{
+	if (n <= 1 || sim_random(3) != 0)
+		return n;
+	return 1 + sim_random((uint32_t)n);
+}
+
+static int64_t
+op_recv(struct simfile *sf, struct hostio *io)
+{
+	size_t n = io->io_len < sf->sf_len ? io->io_len : sf->sf_len;
+	char *p = io->io_buf;
+
+	if (sf->sf_type == SF_PIPE && sf->sf_half != 0)
+		return -EBADF;
+	if (sf->sf_peer == NULL && !sf->sf_hungup)
+		return -ENOTCONN;
+	if (n == 0 && io->io_len > 0)
+		return sf->sf_hungup ? 0 : -EAGAIN;
+	n = some(n);
+	for (size_t i = 0; i < n; i++)
+		p[i] = sf->sf_buf[(sf->sf_head + i) % SIM_IO_BUF];
+	if (io->io_op == HIO_RECV && (io->io_flags & MSG_PEEK))
+		return (int64_t)n;
+	sf->sf_head = (sf->sf_head + (unsigned)n) % SIM_IO_BUF;
+	sf->sf_len -= (unsigned)n;
+	if (sf->sf_peer != NULL)
+		simio_kick(sf->sf_peer);
+	return (int64_t)n;
+}
+
+static int64_t
+op_send(struct simfile *sf, struct hostio *io)
+{
+	struct simfile *to = sf->sf_peer;
+	const char *p = io->io_buf;
+	size_t n;
+
+	if (sf->sf_type == SF_PIPE && sf->sf_half != 1)
+		return -EBADF;
+	if (to == NULL)
+		return sf->sf_hungup ? -EPIPE : -ENOTCONN;
+	n = SIM_IO_BUF - to->sf_len;
+	if (n > io->io_len)
+		n = io->io_len;
+	if (n == 0)
+		return io->io_len == 0 ? 0 : -EAGAIN;
+	n = some(n);
+	for (size_t i = 0; i < n; i++)
+		to->sf_buf[(to->sf_head + to->sf_len + i) % SIM_IO_BUF] = p[i];
+	to->sf_len += (unsigned)n;
+	simio_kick(to);
+	return (int64_t)n;
+}
+
+static int64_t
+op_file(struct simfile *sf, struct hostio *io, int writing, int64_t *posp)
+{
+	struct simnode *sn = sf->sf_node;
+	int64_t room = (writing ? SIM_IO_FILE : sn->sn_size) - *posp;
+	size_t n = io->io_len;
+
+	if (room <= 0)
+		return writing && n > 0 ? -ENOSPC : 0;
+	if (n > (size_t)room)
+		n = (size_t)room;
+	if (writing)
+		memcpy(sn->sn_data + *posp, io->io_buf, n);
+	else
+		memcpy(io->io_buf, sn->sn_data + *posp, n);
+	*posp += (int64_t)n;
+	if (writing && *posp > sn->sn_size)
+		sn->sn_size = *posp;
+	return (int64_t)n;
+}
+
+static int64_t
+op_transfer(struct simfile *sf, struct hostio *io)
+{
+	int writing = io->io_op == HIO_SEND || io->io_op == HIO_WRITE ||
+	    io->io_op == HIO_PWRITE;
+	int64_t pos = io->io_off;
+
+	if (sf->sf_type == SF_LISTENER)
+		return -ENOTCONN;
+	if (io->io_op == HIO_PREAD || io->io_op == HIO_PWRITE)
+		return sf->sf_type == SF_FILE ?
+		    op_file(sf, io, writing, &pos) : -ESPIPE;
+	if (sf->sf_type == SF_FILE)
+		return io->io_op == HIO_RECV || io->io_op == HIO_SEND ?
+		    -ENOTSOCK : op_file(sf, io, writing, &sf->sf_pos);
+	return writing ? op_send(sf, io) : op_recv(sf, io);
+}
+
+static int64_t
+op_accept(struct simfile *sf)
+{
+	int fd;
+
+	if (sf->sf_type != SF_LISTENER)
+		return -EINVAL;
+	if (sf->sf_nqueue == 0)
+		return -EAGAIN;
+	fd = fd_new(sf->sf_queue[0]);
+	if (fd < 0)
+		return fd;
+	simfile_drop(sf->sf_queue[0]);
+	sf->sf_nqueue--;
+	memmove(sf->sf_queue, sf->sf_queue + 1,
+	    (size_t)sf->sf_nqueue * sizeof(sf->sf_queue[0]));
+	return fd;
+}
+
+static struct simfile *
+listener_of(int port)
+{
+	for (int i = 0; i < NFILES; i++)
+		if (files[i].sf_type == SF_LISTENER &&
+		    files[i].sf_port == port)
+			return &files[i];
+	return NULL;
+}
+
+static int64_t
+op_connect(struct simfile *sf, struct hostio *io)
+{
+	const struct sockaddr_in *sin = io->io_buf;
+	struct simfile *to = listener_of(ntohs(sin->sin_port)), *other;
+
+	if (sf->sf_type != SF_SOCKET)
+		return -ENOTSOCK;
+	if (sf->sf_peer != NULL)
+		return -EISCONN;
+	if (to == NULL)
+		return -ECONNREFUSED;
+	if (to->sf_nqueue == (int)nitems(to->sf_queue) || sim_random(2) == 0)
+		return -EAGAIN;
+	other = file_new(SF_SOCKET);
+	simfile_hold(other);
+	join(sf, other);
+	to->sf_queue[to->sf_nqueue++] = other;
+	simio_kick(to);
+	return 0;
+}
+
+static int64_t
+op_poll(struct simfile *sf, struct hostio *io)
+{
+	int events = 0;
+
+	if (sf->sf_type == SF_FILE)
+		events = POLLIN | POLLOUT;
+	if (sf->sf_len > 0 || sf->sf_hungup || sf->sf_nqueue > 0)
+		events |= POLLIN;
+	if (sf->sf_hungup)
+		events |= POLLHUP;
+	if (sf->sf_peer != NULL && sf->sf_peer->sf_len < SIM_IO_BUF)
+		events |= POLLOUT;
+	events &= io->io_flags | POLLHUP;
+	return events != 0 ? events : -EAGAIN;
+}
+
+static int64_t
+op_open(struct hostio *io)
+{
+	struct simnode *sn = NULL, *unused = NULL;
+	struct simfile *sf;
+
+	for (int i = 0; i < NNODES; i++) {
+		if (strcmp(nodes[i].sn_name, io->io_buf) == 0)
+			sn = &nodes[i];
+		else if (nodes[i].sn_name[0] == '\0' && unused == NULL)
+			unused = &nodes[i];
+	}
+	if (sn == NULL && (io->io_flags & O_CREAT) == 0)
+		return -ENOENT;
+	if (sn == NULL && (sn = unused) == NULL)
+		return -ENOSPC;
+	strncpy(sn->sn_name, io->io_buf, sizeof(sn->sn_name) - 1);
+	sf = file_new(SF_FILE);
+	sf->sf_node = sn;
+	return fd_new(sf);
+}
+
+static void
+child_ends(struct sim_event *se)
+{
+	((struct simchild *)se)->sc_state = SC_ZOMBIE;
+	simio_kick(NULL);
+}
+
+pid_t
+sim_child(int status, int64_t delay_ns)
+{
+	struct simchild *sc = children;
+
+	while (sc->sc_state != SC_NONE)
+		sc++;
+	KASSERT(sc < children + NCHILDREN);
+	sc->sc_state = SC_RUNS;
+	sc->sc_status = status;
+	sc->sc_event.se_fn = child_ends;
+	sim_event_add(&sc->sc_event, sim_now() + delay_ns);
+	return FIRST_PID + (pid_t)(sc - children);
+}
+
+static int64_t
+op_waitpid(struct hostio *io)
+{
+	struct simchild *sc;
+	int known = 0;
+
+	for (int i = 0; i < NCHILDREN; i++) {
+		sc = &children[i];
+		if (sc->sc_state == SC_NONE ||
+		    (io->io_fd > 0 && io->io_fd != FIRST_PID + i))
+			continue;
+		known = 1;
+		if (sc->sc_state != SC_ZOMBIE)
+			continue;
+		sc->sc_state = SC_NONE;
+		if (io->io_buf != NULL)
+			*(int *)io->io_buf = sc->sc_status;
+		return FIRST_PID + i;
+	}
+	if (!known)
+		return -ECHILD;
+	return io->io_flags & WNOHANG ? 0 : -EAGAIN;
+}
+
+static int64_t
+op_close(struct hostio *io)
+{
+	struct simfile *sf = simfile_of(io->io_fd);
+
+	if (sf == NULL)
+		return -EBADF;
+	fdtab[io->io_fd] = NULL;
+	simfile_drop(sf);
+	return 0;
+}
+
+int64_t
+simfile_op(struct simfile *sf, struct hostio *io)
+{
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_NOP:
+		return 0;
+	case HIO_OPENAT:
+		return op_open(io);
+	case HIO_CLOSE:
+		return op_close(io);
+	case HIO_WAITPID:
+		return op_waitpid(io);
+	default:
+		break;
+	}
+	if (sf == NULL)
+		return -EBADF;
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_ACCEPT:
+		return op_accept(sf);
+	case HIO_CONNECT:
+		return op_connect(sf, io);
+	case HIO_FSYNC:
+		return sf->sf_type == SF_FILE ? 0 : -EINVAL;
+	case HIO_POLL:
+		return op_poll(sf, io);
+	default:
+		return op_transfer(sf, io);
+	}
+}

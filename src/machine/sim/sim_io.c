@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A model of the host's asynchronous operations.
+ *
+ * THEORY
+ * It does what the contract allows in the worst manner: an operation that
+ * could be done at once may have to be submitted all the same; completions
+ * come after random delays and in random order; a cancel takes its time, and
+ * the operation may still succeed until then; the descriptor of a submitted
+ * operation may be looked up only at the CPU's next poll, as a ring does that
+ * tells the host of many together.  With faults injected, operations also fail
+ * with errors of the host.
+ *
+ * Each operation in flight has an event.  It is armed when something changes
+ * for the operation (simio_kick), and when it goes off the operation is tried:
+ * it completes, or waits for the next change.
+ *
+ * INVARIANTS
+ * V1 An operation in flight is in one slot until it is put on its CPU's list
+ *    of completions; io_done is called from there only, in machine_io_poll.
+ */
+#include "machine/sim/sim_file.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/kassert.h"
+
+#define NSLOTS		512
+#define DELAY_MAX_LOG2	16		/* up to 65 us */
+
+struct simio {
+	struct sim_event si_event;	/* first */
+	struct hostio	*si_io;		/* NULL: the slot is free */
+	struct simfile	*si_file;	/* held, once looked up */
+	int		 si_found;	/* it was looked up */
+};
+
+struct simio_cpu {
+	struct hostio	*sc_first;	/* complete */
+	struct hostio	**sc_lastp;
+	unsigned	 sc_pending;
+	struct hostio_stats sc_stats;
+};
+
+static struct simio slots[NSLOTS];
+static struct simio_cpu cpus[SIM_MAXCPU];
+
+void
+sim_io_reset(void)
+{
+	simfile_reset();
+	memset(slots, 0, sizeof(slots));
+	memset(cpus, 0, sizeof(cpus));
+	for (int i = 0; i < SIM_MAXCPU; i++)
+		cpus[i].sc_lastp = &cpus[i].sc_first;
+}
+
+static struct simio_cpu *
+mine(void)
+{
+	return &cpus[mycpu_m()->mc_cpuid];
+}
+
+static void
+complete(struct hostio *io, int64_t r)
+{
+	struct simio_cpu *sc = &cpus[io->io_mc->mc_cpuid];
+
+	io->io_result = r;
+	io->io_next = NULL;
+	*sc->sc_lastp = io;
+	sc->sc_lastp = &io->io_next;
+	sim_interrupt(io->io_mc, RQF_INTPEND);
+}
+
+static void
+slot_free(struct simio *si)
+{
+	struct simfile *sf = si->si_file;
+
+	sim_event_del(&si->si_event);
+	si->si_io = NULL;
+	si->si_file = NULL;
+	if (sf != NULL)
+		simfile_drop(sf);
+}
+
+/* Its time has come: done, cancelled, or wait for another change. */
+static void
+slot_fire(struct sim_event *se)
+{
+	struct simio *si = (struct simio *)se;
+	struct hostio *io = si->si_io;
+	int64_t r = -EAGAIN;
+
+	if (!si->si_found)
+		return;			/* the host does not know of it yet */
+	if (!io->io_cancelled || sim_random(2) != 0)
+		r = simfile_op(si->si_file, io);
+	if (r == -EAGAIN && io->io_cancelled)
+		r = -ECANCELED;
+	if (r == -EAGAIN)
+		return;
+	slot_free(si);
+	complete(io, r);					/* V1 */
+}
+
+static void
+slot_arm(struct simio *si)
+{
+	si->si_event.se_fn = slot_fire;
+	sim_event_add(&si->si_event, sim_now() + 1 +
+	    sim_random(1u << sim_random(DELAY_MAX_LOG2 + 1)));
+}
+
+static void
+slot_find(struct simio *si)
+{
+	if (si->si_found)
+		return;
+	si->si_found = 1;
+	si->si_file = simfile_of(si->si_io->io_fd);
+	if (si->si_io->io_op == HIO_CLOSE || si->si_io->io_op == HIO_WAITPID ||
+	    si->si_io->io_op == HIO_OPENAT)
+		si->si_file = NULL;
+	if (si->si_file != NULL)
+		simfile_hold(si->si_file);
+	slot_arm(si);
+}
+
+void
+simio_kick(struct simfile *sf)
+{
+	for (int i = 0; i < NSLOTS; i++) {
+		if (slots[i].si_io != NULL && slots[i].si_found &&
+		    slots[i].si_file == sf && !slots[i].si_event.se_armed)
+			slot_arm(&slots[i]);
+	}
+}
+
+/* A connect that found the queue full is kicked by nobody: look again. */
+static void
+kick_connects(void)
+{
+	for (int i = 0; i < NSLOTS; i++)
+		if (slots[i].si_io != NULL && slots[i].si_found &&
+		    slots[i].si_io->io_op == HIO_CONNECT &&
+		    !slots[i].si_event.se_armed)
+			slot_arm(&slots[i]);
+}
+
+static int
+may_fail(const struct hostio *io)
+{
+	return (io->io_op == HIO_SEND || io->io_op == HIO_RECV) &&
+	    machine_fail("sim.io.reset");
+}
+
+int64_t
+machine_io_try(struct hostio *io)
+{
+	struct simfile *sf;
+
+	lwkt__choice(CHOICE_IO);
+	sf = simfile_of(io->io_fd);
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_OPENAT:
+	case HIO_FSYNC:
+		return -EAGAIN;
+	case HIO_CLOSE:
+		if (sf != NULL && sf->sf_type == SF_FILE)
+			return -EAGAIN;
+		break;
+	case HIO_PREAD:
+	case HIO_PWRITE:
+	case HIO_READ:
+	case HIO_WRITE:
+		if (sf != NULL && sf->sf_type == SF_FILE &&
+		    sim_random(2) != 0)
+			return -EAGAIN;		/* not in memory */
+		break;
+	default:
+		break;
+	}
+	if (sf != NULL && may_fail(io))
+		return -ECONNRESET;
+	return simfile_op(sf, io);
+}
+
+void
+machine_io_submit(struct hostio *io)
+{
+	struct simio *si = slots;
+
+	lwkt__choice(CHOICE_IO);
+	while (si < slots + NSLOTS && si->si_io != NULL)
+		si++;
+	KASSERTF(si < slots + NSLOTS, "more than %d operations", NSLOTS);
+	memset(si, 0, sizeof(*si));
+	io->io_mc = mycpu_m();
+	io->io_cancelled = 0;
+	si->si_io = io;
+	mine()->sc_pending++;
+	mine()->sc_stats.his_submits++;
+	if (sim_random(2) != 0)
+		slot_find(si);
+}
+
+void
+machine_io_cancel(struct hostio *io)
+{
+	struct simio *si = slots;
+
+	lwkt__choice(CHOICE_IO);
+	KASSERT(io->io_mc == mycpu_m());
+	while (si < slots + NSLOTS && si->si_io != io)
+		si++;
+	if (si == slots + NSLOTS)
+		return;			/* complete, not yet reaped */
+	io->io_cancelled = 1;
+	slot_find(si);
+	slot_arm(si);
+}
+
+int
+machine_io_poll(void)
+{
+	struct simio_cpu *sc;
+	struct hostio *io;
+	int64_t r;
+	int n = 0;
+
+	lwkt__choice(CHOICE_IO);
+	sc = mine();
+	sc->sc_stats.his_polls++;
+	for (int i = 0; i < NSLOTS; i++)
+		if (slots[i].si_io != NULL &&
+		    slots[i].si_io->io_mc == mycpu_m())
+			slot_find(&slots[i]);
+	kick_connects();
+	while ((io = sc->sc_first) != NULL) {
+		sc->sc_first = io->io_next;
+		if (sc->sc_first == NULL)
+			sc->sc_lastp = &sc->sc_first;
+		sc->sc_pending--;
+		n++;
+		r = io->io_result;
+		io->io_result = 0;
+		io->io_done(io, r);
+	}
+	return n;
+}
+
+unsigned
+machine_io_pending(void)
+{
+	return mine()->sc_pending;
+}
+
+void
+machine_io_forget(int fd)
+{
+	(void)fd;
+}
+
+const struct hostio_stats *
+machine_io_stats(void)
+{
+	return &mine()->sc_stats;
+}
+
+const char *
+machine_io_name(void)
+{
+	return "model";
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Descriptors of the simulated host, for tests.
+ *
+ * Numbers are given out lowest first, as the real host does, so a number comes
+ * back soon after it was closed.  Sockets hold SIM_IO_BUF bytes a direction.
+ * An address is a struct sockaddr_in of which only the port counts.  Files are
+ * made by lwkt_open and live in memory until the end of the run.
+ *
+ * Context: thread.  Returns: 0 or a descriptor, or a negative errno.
+ */
+#ifndef LWKT_MACHINE_SIM_IO_H
+#define LWKT_MACHINE_SIM_IO_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define SIM_IO_FDS	128
+#define SIM_IO_BUF	64
+#define SIM_IO_FILE	256		/* bytes a file can hold */
+
+int	sim_socketpair(int fd[2]);
+int	sim_pipe(int fd[2]);		/* [0] reads, [1] writes */
+int	sim_socket(void);
+int	sim_listen(int port);
+/* A child process that ends with that status after delay_ns: its pid. */
+pid_t	sim_child(int status, int64_t delay_ns);
+/* Descriptors that are open. */
+int	sim_open_fds(void);
+
+#endif
