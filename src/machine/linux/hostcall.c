@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -387,6 +388,22 @@ int
 hostcall_fd(const struct hostio *io)
 {
 	return io->io_aux >= 0 ? io->io_aux : io->io_fd;
+}
+
+void *
+iomem_get(size_t size)
+{
+	void *p = machine_fail("io.mem") ? MAP_FAILED :
+	    mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED ? p : NULL;
+}
+
+void
+iomem_put(void *p, size_t size)
+{
+	(void)munmap(p, size);
 }
 
 void

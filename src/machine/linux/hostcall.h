@@ -60,6 +60,10 @@ int	iocommon_ready(struct iocommon *ic);
 /* Carried operations that came back and are not reaped. */
 unsigned iocommon_carried(struct iocommon *ic);
 
+/* Memory of a back end: zeroed, NULL when refused. */
+void	*iomem_get(size_t size);
+void	iomem_put(void *p, size_t size);
+
 /* carrier.c: _attach and _detach around a CPU's use of the pool. */
 void	carrier_attach(void);
 void	carrier_detach(struct machine_host *h);

@@ -78,11 +78,6 @@ struct epcpu {
 	struct epoll_event epc_event[EP_EVENTS];
 };
 
-/* Whole pages, of any size in use. */
-#define EP_CPUSIZE	roundup2(sizeof(struct epcpu), (size_t)65536)
-
-CTASSERT(EP_CHUNK * sizeof(struct fdent) % 4096 == 0, "whole pages");
-
 static struct epcpu *
 epcpu(struct machine_host *h)
 {
@@ -110,7 +105,7 @@ fdent_get(struct epcpu *ec, int fd)
 		return NULL;
 	chunkp = &ec->epc_chunk[fd / EP_CHUNK];
 	if (*chunkp == NULL) {
-		*chunkp = machine_mem_reserve(EP_CHUNK * sizeof(*fe));
+		*chunkp = iomem_get(EP_CHUNK * sizeof(*fe));
 		if (*chunkp == NULL)
 			return NULL;
 	}
@@ -479,20 +474,20 @@ epoll_free(struct epcpu *ec)
 {
 	for (int i = 0; i < EP_CHUNKS; i++) {
 		if (ec->epc_chunk[i] != NULL)
-			machine_mem_release(ec->epc_chunk[i],
+			iomem_put(ec->epc_chunk[i],
 			    EP_CHUNK * sizeof(struct fdent));
 	}
 	if (ec->epc_epfd >= 0)
 		(void)close(ec->epc_epfd);
 	if (ec->epc_wakefd >= 0)
 		(void)close(ec->epc_wakefd);
-	machine_mem_release(ec, EP_CPUSIZE);
+	iomem_put(ec, sizeof(*ec));
 }
 
 static int
 epoll_init(struct machine_host *h)
 {
-	struct epcpu *ec = machine_mem_reserve(EP_CPUSIZE);
+	struct epcpu *ec = iomem_get(sizeof(*ec));
 	int error;
 
 	if (ec == NULL)

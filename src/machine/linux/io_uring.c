@@ -412,12 +412,10 @@ uring_probe(void)
 	return error;
 }
 
-#define UR_CPUSIZE	roundup2(sizeof(struct urcpu), (size_t)65536)
-
 static int
 uring_init(struct machine_host *h)
 {
-	struct urcpu *uc = machine_mem_reserve(UR_CPUSIZE);
+	struct urcpu *uc = iomem_get(sizeof(*uc));
 	int error;
 
 	if (uc == NULL)
@@ -425,14 +423,14 @@ uring_init(struct machine_host *h)
 	iocommon_init(&uc->urc_common);
 	error = ring_open(&uc->urc_ring);
 	if (error != 0) {
-		machine_mem_release(uc, UR_CPUSIZE);
+		iomem_put(uc, sizeof(*uc));
 		return error;
 	}
 	uc->urc_wakefd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (uc->urc_wakefd < 0) {
 		error = errno;
 		io_uring_queue_exit(&uc->urc_ring);
-		machine_mem_release(uc, UR_CPUSIZE);
+		iomem_put(uc, sizeof(*uc));
 		return error;
 	}
 	h->h_io = uc;
@@ -482,7 +480,7 @@ uring_fini(struct machine_host *h)
 	h->h_io = NULL;
 	io_uring_queue_exit(&uc->urc_ring);
 	(void)close(uc->urc_wakefd);
-	machine_mem_release(uc, UR_CPUSIZE);
+	iomem_put(uc, sizeof(*uc));
 }
 
 const struct linux_iops lwkt__io_uring = {
