@@ -29,6 +29,11 @@
  * ending the run and says nothing when all is well.  sim_explore_with() takes
  * a number of CPUs and other wishes.
  *
+ * Enumeration: a small body (two or three CPUs, a dozen steps that matter) can
+ * be run in every schedule of up to two preemptions: ss_dfs says how many
+ * decisions deep, ss_seeds how many schedules at most, and focus(1) and
+ * focus(0) in the body, with ss_focus set, where they lie.
+ *
  * Simulated host, environment: LWKT_SEED=n runs that seed alone.
  * LWKT_SIM_SEEDS=n replaces the test's own number of schedules, LWKT_SIM_BASE
  * its first seed (1).  LWKT_SIM_CHECK=1 runs each seed twice, on other
@@ -51,6 +56,8 @@ struct sim_scenario {
 	unsigned	 ss_seeds;	/* schedules, if nobody else says */
 	int		 ss_ncpus;	/* 0: varied */
 	int		 ss_faults;	/* sim: the host may refuse things */
+	unsigned	 ss_dfs;	/* sim: enumerate, so many decisions deep */
+	int		 ss_focus;	/* sim: the body calls focus() */
 };
 
 static unsigned check_failures;		/* atomic; of the run */
@@ -139,43 +146,90 @@ simrun_same_again(const struct sim_scenario *ss, const struct sim_result *sr)
 	return 0;
 }
 
+/* The part of the body that matters begins (1), or ends (0). */
+static inline void
+focus(int on)
+{
+	sim_focus(on);
+}
+
+/* What has been run of a scenario. */
+struct simrun {
+	struct simrun_set r_schedules;
+	struct sim_result r_last;
+	uint64_t	 r_runs;
+	uint64_t	 r_steps;
+	uint64_t	 r_hash;	/* of all, in any order */
+	int		 r_good;
+};
+
+/* One schedule more. */
+static inline void
+simrun_next(struct simrun *r, const struct sim_scenario *ss, uint64_t seed)
+{
+	int twice = !ss->ss_dfs && simrun_number("LWKT_SIM_CHECK", 0) != 0;
+
+	r->r_good = simrun_once(ss, seed, ss->ss_ncpus);
+	sim_result_get(&r->r_last);
+	if (!r->r_good)
+		sim_report("the body failed");
+	simrun_set_add(&r->r_schedules, r->r_last.sr_schedule);
+	r->r_runs++;
+	r->r_steps += r->r_last.sr_steps;
+	r->r_hash ^= r->r_last.sr_hash;
+	if (r->r_good && twice)
+		r->r_good = simrun_same_again(ss, &r->r_last);
+}
+
+static inline void
+simrun_tell(const struct simrun *r, const struct sim_scenario *ss)
+{
+	ok(r->r_good, "%s: %llu schedules, %llu distinct%s", ss->ss_name,
+	    (unsigned long long)r->r_runs,
+	    (unsigned long long)r->r_schedules.s_count,
+	    ss->ss_dfs == 0 ? "" :
+	    sim_dfs_complete() ? ", all there are" : ", bounded");
+	if (!r->r_good && !ss->ss_dfs)
+		diag("LWKT_SEED=%llu",
+		    (unsigned long long)r->r_last.sr_seed);
+	diag("%llu steps a schedule, hash %016llx",
+	    (unsigned long long)(r->r_steps / r->r_runs),
+	    (unsigned long long)r->r_hash);
+}
+
 static inline int
 sim_explore_with(const struct sim_scenario *ss)
 {
-	struct sim_options so = { .so_faults = ss->ss_faults };
-	uint64_t pinned = simrun_number("LWKT_SEED", 0);
-	uint64_t first = pinned ? pinned : simrun_number("LWKT_SIM_BASE", 1);
-	uint64_t n = pinned ? 1 : simrun_number("LWKT_SIM_SEEDS",
-	    ss->ss_seeds);
-	int twice = simrun_number("LWKT_SIM_CHECK", 0) != 0, good = 1;
-	struct simrun_set set = { .s_size = 2 * n + 1 };
-	struct sim_result sr = { 0 };
-	uint64_t i, steps = 0;
+	struct sim_options so = {
+		.so_strategy = ss->ss_dfs ? SIM_DFS : SIM_SWARM,
+		.so_depth = ss->ss_dfs, .so_faults = ss->ss_faults,
+		.so_focus = ss->ss_focus,
+	};
+	uint64_t pinned = ss->ss_dfs ? 0 : simrun_number("LWKT_SEED", 0);
+	uint64_t seed = pinned ? pinned : simrun_number("LWKT_SIM_BASE", 1);
+	uint64_t n = pinned ? 1 : ss->ss_dfs ? ss->ss_seeds :
+	    simrun_number("LWKT_SIM_SEEDS", ss->ss_seeds);
+	struct simrun r = { .r_schedules = { .s_size = 2 * n + 1 } };
 
 	sim_configure(&so);
-	set.s_key = calloc(set.s_size, sizeof(*set.s_key));
-	for (i = 0; i < n && good; i++) {
-		good = simrun_once(ss, first + i, ss->ss_ncpus);
-		sim_result_get(&sr);
-		if (!good)
-			sim_report("the body failed");
-		simrun_set_add(&set, sr.sr_schedule);
-		steps += sr.sr_steps;
-		if (good && twice)
-			good = simrun_same_again(ss, &sr);
-	}
-	free(set.s_key);
-	ok(good && n > 0, "%s: %llu schedules, %llu distinct", ss->ss_name,
-	    (unsigned long long)i, (unsigned long long)set.s_count);
-	if (!good)
-		diag("LWKT_SEED=%llu", (unsigned long long)sr.sr_seed);
-	else if (pinned)
-		diag("hash %016llx", (unsigned long long)sr.sr_hash);
-	diag("%llu steps a schedule", (unsigned long long)(steps / (i + !i)));
-	return good;
+	sim_dfs_begin();
+	r.r_schedules.s_key = calloc(2 * n + 1, sizeof(uint64_t));
+	do
+		simrun_next(&r, ss, seed++);
+	while (r.r_good && r.r_runs < n && (!ss->ss_dfs || sim_dfs_next()));
+	simrun_tell(&r, ss);
+	free(r.r_schedules.s_key);
+	sim_configure(NULL);
+	return r.r_good;
 }
 #else
 #define SIMRUN_REPEATS	3		/* runs for each number of CPUs */
+
+static inline void
+focus(int on)
+{
+	(void)on;
+}
 
 static inline int
 sim_explore_with(const struct sim_scenario *ss)

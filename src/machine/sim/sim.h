@@ -40,6 +40,7 @@ struct sim_options {
 	unsigned	so_depth;	/* PCT; DFS: decisions enumerated */
 	unsigned	so_preemptions;	/* DFS: bound; 0: 2 */
 	int		so_faults;	/* inject faults */
+	int		so_focus;	/* sim_focus() will say what matters */
 	uint64_t	so_max_steps;	/* 0: 5,000,000 */
 };
 
@@ -57,6 +58,13 @@ struct sim_result {
 /* For the runs that follow; NULL: the defaults.  Not during a run. */
 void	sim_configure(const struct sim_options *so);
 void	sim_result_get(struct sim_result *sr);
+
+/*
+ * With so_focus: the part of a run between sim_focus(1) and sim_focus(0) is
+ * what matters.  DFS enumerates there alone, and PCT counts its steps from
+ * there, so that neither is spent on boot and shutdown.  CPU.
+ */
+void	sim_focus(int on);
 
 /*
  * DFS: begin a new enumeration; go to the next schedule after a run (0: there

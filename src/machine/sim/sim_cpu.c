@@ -74,7 +74,7 @@ sim_await_runnable(void)
 
 /* One choice point of the CPU that runs, which may not be able to go on. */
 static void
-sim_step(enum choice kind, struct machine_host *self)
+sim_step(enum choice kind, struct machine_host *self, void *pc)
 {
 	uint64_t r = rng_next(&sim->s_rng);
 	int next;
@@ -84,7 +84,7 @@ sim_step(enum choice kind, struct machine_host *self)
 	sim_time_tick((uint32_t)r);
 	sim_await_runnable();
 	next = sim_explore_pick(kind, self->h_cpu, (uint32_t)(r >> 32));
-	sim_trace_step(kind, self->h_cpu, next);
+	sim_trace_step(kind, self->h_cpu, next, pc);
 	if (next != self->h_cpu)
 		sim_switch(self, &sim->s_host[next], 0);
 }
@@ -95,7 +95,7 @@ lwkt__choice(enum choice kind)
 	if (lwkt__sim_mcpu == NULL || sim->s_muted != 0)
 		return;
 	sim_enter();
-	sim_step(kind, lwkt__sim_mcpu->mc_host);
+	sim_step(kind, lwkt__sim_mcpu->mc_host, __builtin_return_address(0));
 	sim_leave();
 }
 
@@ -136,7 +136,7 @@ machine_idle(struct mcpu *mc)
 	    RQF_WAKE) == 0) {
 		sim_enter();
 		sim_block(h, SIM_WAITING);
-		sim_step(CHOICE_PAUSE, h);
+		sim_step(CHOICE_PAUSE, h, __builtin_return_address(0));
 		KASSERT(h->h_state == SIM_RUNNABLE);
 		sim_leave();
 	}
@@ -195,7 +195,7 @@ cpu_stop(struct machine_host *h)
 		sim_await_runnable();
 		cpu = sim_explore_pick(CHOICE_PAUSE, h->h_cpu,
 		    (uint32_t)rng_next(&sim->s_rng));
-		sim_trace_step(CHOICE_PAUSE, h->h_cpu, cpu);
+		sim_trace_step(CHOICE_PAUSE, h->h_cpu, cpu, NULL);
 		next = &sim->s_host[cpu];
 	}
 	if (next != h)

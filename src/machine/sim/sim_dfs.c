@@ -105,12 +105,14 @@ answer(unsigned n)
 }
 
 int
-sim_dfs_pick(int self, uint64_t others, int forced)
+sim_dfs_pick(int self, uint64_t others, int forced, int focus)
 {
 	unsigned n = (unsigned)__builtin_popcountll(others), a;
 	int next;
 
 	d.d_lastrun[self] = lwkt__sim.s_steps;
+	if (!focus)
+		return forced ? longest_waiting(others) : self;
 	if (!forced && d.d_preemptions >= lwkt__sim.s_opt.so_preemptions)
 		return self;
 	if (d.d_pos >= lwkt__sim.s_opt.so_depth ||

@@ -49,6 +49,8 @@ static struct {
 	uint64_t	x_change[PCT_MAXDEPTH];
 	int64_t		x_pri[SIM_MAXCPU];
 	int64_t		x_bottom;	/* PCT: below every priority */
+	int		x_focus;	/* this part of the run matters */
+	uint64_t	x_origin;	/* PCT: step when it began */
 	char		x_text[64];
 } x;
 
@@ -153,6 +155,7 @@ sim_explore_reset(void)
 
 	memset(&x, 0, sizeof(x));
 	x.x_favour = x.x_starve = NOBODY;
+	x.x_focus = !so->so_focus;
 	x.x_fair = 1 << 14;
 	switch (so->so_strategy) {
 	case SIM_RANDOM:
@@ -170,6 +173,17 @@ sim_explore_reset(void)
 		swarm_reset();
 		break;
 	}
+}
+
+void
+sim_focus(int on)
+{
+	sim_enter();
+	if (lwkt__sim.s_opt.so_focus) {
+		x.x_focus = on;
+		x.x_origin = lwkt__sim.s_steps;
+	}
+	sim_leave();
 }
 
 const char *
@@ -219,7 +233,8 @@ pct_pick(int self, uint64_t runnable, int forced)
 	unsigned i;
 
 	for (i = 0; i + 1 < x.x_depth; i++) {
-		if (x.x_change[i] == lwkt__sim.s_steps)
+		if (x.x_focus &&
+		    x.x_change[i] == lwkt__sim.s_steps - x.x_origin)
 			forced = 1;
 	}
 	if (forced)
@@ -250,7 +265,7 @@ sim_explore_pick(enum choice kind, int self, uint32_t bits)
 		next = pct_pick(self, runnable, forced &&
 		    others != runnable);
 	else
-		next = sim_dfs_pick(self, others, forced);
+		next = sim_dfs_pick(self, others, forced, x.x_focus);
 	if (next != x.x_last) {
 		x.x_last = next;
 		x.x_since = lwkt__sim.s_steps;

@@ -3,9 +3,10 @@
  * Memory of the simulated host: plain mappings.
  *
  * THEORY
- * Nothing outside reads a simulated machine, so an arena is ordinary memory;
- * guards are mprotect, of which a test's few threads never need more than the
- * host has maps for.
+ * Nothing outside reads a simulated machine, so an arena is ordinary memory.
+ * A schedule takes a fraction of a millisecond, so what is asked of the kernel
+ * is kept small; guards are of the cheapest kind there is (linux/mem.c has
+ * the whole story).
  */
 #include <stddef.h>
 #include <sys/mman.h>
@@ -13,6 +14,10 @@
 
 #include "base/kassert.h"
 #include "machine/sim/sim_var.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#endif
 
 size_t
 machine_page_size(void)
@@ -72,7 +77,11 @@ enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {
 	lwkt__choice(CHOICE_ALLOC);
-	if (machine_fail("guard.mprotect") || mprotect(p, size, PROT_NONE) != 0)
-		return GUARD_CANARY;
-	return GUARD_MPROTECT;
+	if (!machine_fail("guard.madvise") &&
+	    madvise(p, size, MADV_GUARD_INSTALL) == 0)
+		return GUARD_MADVISE;
+	if (!machine_fail("guard.mprotect") &&
+	    mprotect(p, size, PROT_NONE) == 0)
+		return GUARD_MPROTECT;
+	return GUARD_CANARY;
 }

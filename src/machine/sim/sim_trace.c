@@ -25,6 +25,7 @@ struct record {
 	const char	*r_fmt;
 	uint64_t	r_a;
 	uint64_t	r_b;
+	void		*r_pc;		/* of a switch; never in the hash */
 	int		r_cpu;
 };
 
@@ -81,10 +82,13 @@ record_print(const struct record *r)
 	lwkt_printf("%9llu %15lld ns  cpu %-2d %-18s %s",
 	    (unsigned long long)r->r_step, (long long)r->r_time, r->r_cpu,
 	    r->r_name, text);
+	if (r->r_pc != NULL)
+		machine_backtrace_print(&r->r_pc, 1);
 }
 
 static void
-record(int cpu, const char *name, const char *fmt, uint64_t a, uint64_t b)
+record(int cpu, const char *name, const char *fmt, uint64_t a, uint64_t b,
+    void *pc)
 {
 	struct record *r = &ring[nrecords++ % RECORDS];
 
@@ -95,12 +99,13 @@ record(int cpu, const char *name, const char *fmt, uint64_t a, uint64_t b)
 	r->r_a = a;
 	r->r_b = b;
 	r->r_cpu = cpu;
+	r->r_pc = pc;
 	if (live)
 		record_print(r);
 }
 
 void
-sim_trace_step(enum choice kind, int self, int next)
+sim_trace_step(enum choice kind, int self, int next, void *pc)
 {
 	uint64_t who = (uint64_t)kind << 16 | (uint64_t)self << 8 |
 	    (uint64_t)next;
@@ -111,7 +116,7 @@ sim_trace_step(enum choice kind, int self, int next)
 		    (lwkt__sim.s_steps - last_switch) << 24 ^ who);
 		last_switch = lwkt__sim.s_steps;
 		record(self, "sim.switch", kind_name[kind], (uint64_t)self,
-		    (uint64_t)next);
+		    (uint64_t)next, pc);
 	}
 }
 
@@ -121,7 +126,7 @@ sim_trace_event(const char *name, const char *fmt, uint64_t a, uint64_t b)
 	sim_enter();
 	hash = fold(fold(fold_text(hash, name), a), b);
 	record(lwkt__sim_mcpu != NULL ? lwkt__sim_mcpu->mc_cpuid : -1, name,
-	    fmt, a, b);
+	    fmt, a, b, NULL);
 	sim_leave();
 }
 

@@ -64,7 +64,7 @@ const char *sim_explore_describe(void);
 
 /* sim_dfs.c */
 void	sim_dfs_reset(void);
-int	sim_dfs_pick(int self, uint64_t others, int forced);
+int	sim_dfs_pick(int self, uint64_t others, int forced, int focus);
 uint64_t sim_dfs_index(void);
 
 /* sim_time.c */
@@ -80,7 +80,7 @@ void	sim_io_reset(void);
 
 /* sim_trace.c */
 void	sim_trace_reset(void);
-void	sim_trace_step(enum choice kind, int self, int next);
+void	sim_trace_step(enum choice kind, int self, int next, void *pc);
 void	sim_trace_event(const char *name, const char *fmt, uint64_t a,
 	    uint64_t b);
 uint64_t sim_trace_schedule(void);
