@@ -56,7 +56,7 @@ struct sim_scenario {
 	unsigned	 ss_seeds;	/* schedules, if nobody else says */
 	int		 ss_ncpus;	/* 0: varied */
 	int		 ss_faults;	/* sim: the host may refuse things */
-	unsigned	 ss_dfs;	/* sim: enumerate, so many decisions deep */
+	unsigned	 ss_dfs;	/* sim: decisions to enumerate, or 0 */
 	int		 ss_focus;	/* sim: the body calls focus() */
 };
 

@@ -14,6 +14,7 @@
  *	LWKT_SIM=random		only that strategy; also pct:DEPTH (the number
  *				of ordered steps a bug needs), dfs:DEPTH (the
  *				number of decisions enumerated)
+ *	LWKT_SIM_PREEMPTIONS=n	of a schedule under dfs (2)
  *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
  *	LWKT_SIM_FAULTS=1	machine_fail() says yes now and then
  *	LWKT_SIM_TRACE=1	print each event and switch as it happens

@@ -74,6 +74,8 @@ sim_options_read(struct sim_options *so)
 	so->so_faults = (int)sim_env_number("LWKT_SIM_FAULTS",
 	    (uint64_t)so->so_faults);
 	so->so_max_steps = sim_env_number("LWKT_SIM_STEPS", so->so_max_steps);
+	so->so_preemptions = (unsigned)sim_env_number("LWKT_SIM_PREEMPTIONS",
+	    so->so_preemptions);
 	if (so->so_depth == 0)
 		so->so_depth = so->so_strategy == SIM_DFS ?
 		    DFS_DEPTH : PCT_DEPTH;
