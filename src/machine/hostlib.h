@@ -11,7 +11,7 @@ int	lwkt__fail_boot(void);
 /* Asked after LWKT_FAIL; NULL: nobody. */
 extern int (*lwkt__fail_chance)(const char *point);
 
-/* x86_64/unwind.c: once a boot, before the first backtrace. */
-void	lwkt__unwind_boot(void);
+/* symbol.c: once a boot, before the first backtrace is printed. */
+void	lwkt__symbol_boot(void);
 
 #endif

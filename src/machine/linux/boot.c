@@ -7,7 +7,6 @@
  * signal handlers; machine_run (vcpu.c) has the CPUs.  What can be refused
  * comes first, the handlers last, so a failed boot leaves nothing behind.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "base/kassert.h"
@@ -49,7 +48,7 @@ machine_boot(const struct machine_config *cfg,
 		return error;
 	lwkt__mem_boot();
 	lwkt__clock_boot();
-	lwkt__unwind_boot();
+	lwkt__symbol_boot();
 	lwkt__vcpu_boot(up);
 	error = lwkt__timer_boot();
 	if (error != 0)

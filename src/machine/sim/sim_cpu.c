@@ -330,7 +330,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 	error = sim_fail_reset();
 	if (error != 0)
 		return error;
-	lwkt__unwind_boot();
+	lwkt__symbol_boot();
 	sim_report_boot();
 	sim_tsan_boot();
 	return 0;

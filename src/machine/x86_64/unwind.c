@@ -7,85 +7,17 @@
  * a fault is there, the caller's is captured, and a parked thread's is read
  * from the frame that switch.S left at its stack pointer (frame.h).  The walk
  * ends where switch.S says that there is no return address.
- *
- * Printing must work when much is broken: no allocation, no stdio.  The
- * modules and where they lie are listed at boot, because asking later takes
- * the loader's lock; names come from libunwind, which reads the module's
- * symbol table by itself.  What is loaded after boot shows as an address.
+ * Printing names the functions (symbol.c) without allocation or stdio.
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
-#include <errno.h>
-#include <link.h>
 #include <lwkt/panic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
-#include "machine/hostlib.h"
 #include "machine/machine.h"
+#include "machine/symbol.h"
 #include "machine/x86_64/frame.h"
-
-#define MODULES		64
-#define NAME_BYTES	96
-
-struct module {
-	uintptr_t	m_base;		/* what file offsets are relative to */
-	uintptr_t	m_lo;
-	uintptr_t	m_hi;
-	char		m_name[NAME_BYTES];
-};
-
-static struct module modules[MODULES];	/* (i) */
-static int nmodules;			/* (i) */
-
-static int
-module_add(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	struct module *m = &modules[nmodules];
-	const char *name = info->dlpi_name;
-	uintptr_t lo, hi;
-
-	(void)size, (void)arg;
-	if (nmodules == MODULES)
-		return 1;
-	if (name == NULL || *name == '\0')
-		name = nmodules == 0 ? program_invocation_short_name : "?";
-	else if (strrchr(name, '/') != NULL)
-		name = strrchr(name, '/') + 1;
-	m->m_base = info->dlpi_addr;
-	m->m_lo = UINTPTR_MAX;
-	m->m_hi = 0;
-	for (int i = 0; i < info->dlpi_phnum; i++) {
-		if (info->dlpi_phdr[i].p_type != PT_LOAD)
-			continue;
-		lo = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-		hi = lo + info->dlpi_phdr[i].p_memsz;
-		m->m_lo = lo < m->m_lo ? lo : m->m_lo;
-		m->m_hi = hi > m->m_hi ? hi : m->m_hi;
-	}
-	m->m_name[0] = '\0';
-	strncat(m->m_name, name, sizeof(m->m_name) - 1);
-	nmodules++;
-	return 0;
-}
-
-void
-lwkt__unwind_boot(void)
-{
-	nmodules = 0;
-	(void)dl_iterate_phdr(module_add, NULL);
-}
-
-static const struct module *
-module_find(uintptr_t pc)
-{
-	for (const struct module *m = modules; m < modules + nmodules; m++) {
-		if (pc >= m->m_lo && pc < m->m_hi)
-			return m;
-	}
-	return NULL;
-}
 
 /* The registers of a thread parked at sp. */
 static void
@@ -144,38 +76,23 @@ machine_backtrace(void **pcs, int max, void *sp, void *ucontext)
 	return n;
 }
 
-/* The name of the function at pc, if its module tells. */
-static int
-name_of(uintptr_t pc, char *buf, size_t size, unw_word_t *off)
-{
-	unw_cursor_t cursor;
-	ucontext_t uc;
-
-	memset(&uc, 0, sizeof(uc));
-	uc.uc_mcontext.gregs[REG_RIP] = (greg_t)pc;
-	if (unw_init_local(&cursor, &uc) != 0)
-		return 0;
-	return unw_get_proc_name(&cursor, buf, size, off) == 0;
-}
-
 void
 machine_backtrace_print(void *const *pcs, int n)
 {
-	char name[NAME_BYTES];
-	const struct module *m;
-	unw_word_t off;
+	struct symbol sym;
 	uintptr_t pc;
 
 	for (int i = 0; i < n; i++) {
 		pc = (uintptr_t)pcs[i];
-		m = module_find(pc);
-		if (m == NULL)
+		/* A return address may be past its function's end. */
+		if (!lwkt__symbol_find(i > 0 ? pc - 1 : pc, &sym))
 			lwkt_printf("  #%-2d %#zx", i, (size_t)pc);
-		else if (name_of(pc, name, sizeof(name), &off))
-			lwkt_printf("  #%-2d %s+%#zx (%s+%#zx)", i, name,
-			    (size_t)off, m->m_name, (size_t)(pc - m->m_base));
-		else
+		else if (sym.sy_name[0] == '\0')
 			lwkt_printf("  #%-2d %#zx (%s+%#zx)", i, (size_t)pc,
-			    m->m_name, (size_t)(pc - m->m_base));
+			    sym.sy_module, (size_t)sym.sy_modoff);
+		else
+			lwkt_printf("  #%-2d %s+%#zx (%s+%#zx)", i,
+			    sym.sy_name, (size_t)sym.sy_off, sym.sy_module,
+			    (size_t)sym.sy_modoff);
 	}
 }

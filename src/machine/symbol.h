@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names for addresses, from a signal handler if need be.
+ */
+#ifndef LWKT_MACHINE_SYMBOL_H
+#define LWKT_MACHINE_SYMBOL_H
+
+#include <stdint.h>
+
+#define SYMBOL_BYTES	96
+
+struct symbol {
+	const char	*sy_module;	/* file name, no path */
+	uintptr_t	 sy_modoff;	/* address in the module's file */
+	char		 sy_name[SYMBOL_BYTES];	/* "": not known */
+	uintptr_t	 sy_off;	/* from the function's start */
+};
+
+/* Nonzero: pc is in a module.  Async-signal-safe. */
+int	lwkt__symbol_find(uintptr_t pc, struct symbol *sym);
+
+#endif
