@@ -6,7 +6,9 @@
  * The clock moves a little at each choice point, by a random amount whose
  * scale belongs to the run: in some runs a microsecond is a handful of
  * instructions and timers fire in the middle of everything, in others they
- * wait until all is quiet.  When every CPU waits it jumps to the next event.
+ * wait until all is quiet.  In a run that takes long it moves faster and
+ * faster, so that who spins until a tick comes need not spin for millions of
+ * steps.  When every CPU waits it jumps to the next event.
  * Events are one list sorted by time, first come first served among equals.
  *
  * A timer fires late by a random amount, never early.  Runs with s_spurious
@@ -20,6 +22,8 @@
 #define LATE_MAX_LOG2	17		/* up to 131 us late */
 #define SPURIOUS_MASK	0x0fffu		/* once in 4096 steps */
 #define DFS_STEP_NS	16
+#define HASTE_STEPS	100000		/* steps until time runs faster */
+#define HASTE_MAX	10
 
 static TAILQ_HEAD(, sim_event) events;
 static uint32_t step_mask;		/* the clock's scale */
@@ -112,6 +116,15 @@ spurious_happens(void)
 		sim_wake(h);
 }
 
+/* Doublings of the clock's speed, by the length of the run. */
+static unsigned
+haste(void)
+{
+	uint64_t n = lwkt__sim.s_steps / HASTE_STEPS;
+
+	return n < HASTE_MAX ? (unsigned)n : HASTE_MAX;
+}
+
 /* Bits 0-15 move the clock, 16-27 decide on spurious things. */
 void
 sim_time_tick(uint32_t bits)
@@ -121,7 +134,8 @@ sim_time_tick(uint32_t bits)
 	if (sim_is_dfs()) {
 		lwkt__sim.s_now += DFS_STEP_NS;
 	} else {
-		lwkt__sim.s_now += 1 + (bits & step_mask);
+		lwkt__sim.s_now += 1 + ((int64_t)(bits & step_mask) <<
+		    haste());
 		if (spurious && ((bits >> 16) & SPURIOUS_MASK) == 0)
 			spurious_happens();
 	}
