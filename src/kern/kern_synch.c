@@ -122,7 +122,7 @@ synch_place(void *mem, int ncpus)
 static inline unsigned
 tslp_slot(const volatile void *ident)
 {
-	return (unsigned)((uint64_t)(uintptr_t)ident * 0x9e3779b97f4a7c15u >>
+	return (unsigned)((uint64_t)machine_key(ident) * 0x9e3779b97f4a7c15u >>
 	    tslp_shift);
 }
 

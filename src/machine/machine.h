@@ -233,4 +233,18 @@ void	machine_trace(const char *name, const char *fmt, uint64_t a,
 	    uint64_t b);
 uint64_t machine_trace_hash(void);
 
+/*
+ * What to hash in place of an address: the address; on sim a number that is
+ * the same whenever the same schedule runs.  Any.
+ */
+#ifdef LWKT_HOST_SIM
+uintptr_t machine_key(const volatile void *p);
+#else
+static inline uintptr_t
+machine_key(const volatile void *p)
+{
+	return (uintptr_t)p;
+}
+#endif
+
 #endif

@@ -325,6 +325,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 		sim->s_ncpus = (int)n;
 	sim_time_reset();
 	sim_trace_reset();
+	sim_key_reset();
 	sim_io_reset();
 	sim_explore_reset();
 	error = sim_fail_reset();

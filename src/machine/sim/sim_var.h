@@ -78,6 +78,9 @@ int	sim_fail_reset(void);
 /* sim_io.c */
 void	sim_io_reset(void);
 
+/* sim_key.c */
+void	sim_key_reset(void);
+
 /* sim_trace.c */
 void	sim_trace_reset(void);
 void	sim_trace_step(enum choice kind, int self, int next, void *pc);
