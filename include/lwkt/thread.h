@@ -37,6 +37,7 @@ enum lwkt_pri {
 /* Flags of lwkt_create, lwkt_alloc_thread and lwkt_init_thread. */
 #define LWKT_NOSTART	0x0001	/* create only; lwkt_schedule() starts it */
 #define LWKT_JOINABLE	0x0002	/* keeps its structure until lwkt_join() */
+#define LWKT_GIANT	0x0004	/* runs under the mp token (lwkt/token.h) */
 
 #define LWKT_CPU_ROTATE	(-1)	/* each creation takes the next CPU */
 

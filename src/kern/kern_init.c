@@ -151,6 +151,29 @@ place_all(void)
 	synch_place(arena_alloc(synch_bytes(lwkt__ncpus)), lwkt__ncpus);
 }
 
+/*
+ * Threads are runnable, yet none was chosen: does each of them wait for a
+ * token that another CPU holds, which will tell us?
+ */
+static int
+all_want_tokens(struct globaldata *gd)
+{
+	uint32_t mask = gd->gd_rqmask;
+	lwkt_thread_t td, head;
+
+	for (; mask != 0; mask &= mask - 1) {
+		td = head = gd->gd_rq[__builtin_ctz(mask)];
+		do {
+			if (!tokens_want_nudge(gd, td)) {
+				tokens_nudged(gd);
+				return 0;
+			}
+			td = td->td_rqnext;
+		} while (td != head);
+	}
+	return 1;
+}
+
 /* Run the CPU as its idle thread until it is told to stop. */
 static void
 idle_loop(struct globaldata *gd)
@@ -166,11 +189,14 @@ idle_loop(struct globaldata *gd)
 		}
 		if (lwkt__kern_ops.ko_poll != NULL)
 			lwkt__kern_ops.ko_poll(gd);
-		if (gd->gd_rqmask != 0)
+		if (gd->gd_rqmask != 0 && !all_want_tokens(gd))
 			continue;
 		counter_inc(gd->gd_cntbias, idles);
 		ktr(gd, idle, gd->gd_m.mc_cpuid, gd->gd_m.mc_reqflags);
 		machine_idle(&gd->gd_m);
+		if (gd->gd_rqmask != 0 ||
+		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))
+			tokens_nudged(gd);
 	}
 }
 

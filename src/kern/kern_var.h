@@ -15,6 +15,7 @@
 #include "kern/crit.h"
 #include "kern/globaldata.h"
 #include "kern/ktr_rec.h"
+#include "kern/token_var.h"
 
 /* lwkt_sched.c: the run queue. */
 void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);

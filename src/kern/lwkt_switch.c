@@ -15,6 +15,10 @@
  * new CPU, completes an exit.  lwkt__machine_switch returns the predecessor
  * for that purpose.
  *
+ * Tokens are held by running threads only (lwkt_token.c): the leaving thread
+ * lets go of its own, and no thread is chosen that could not have all of its
+ * own again.
+ *
  * A thread that comes back may be on another CPU than it left: every pointer
  * to the CPU is read again after the switch.
  *
@@ -27,6 +31,8 @@
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
 #include "kern/kern_var.h"
+
+#include <limits.h>
 
 TRACEPOINT(switch, KTR_SCHED, "sched.switch", "from=%llu to=%llu");
 
@@ -80,6 +86,37 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	switch_finish(prev);
 }
 
+/*
+ * Some runnable threads need tokens: the best one that can have all of its own.
+ * A contended thread of kernel priority is not passed by a mere user thread of
+ * lesser order; among the others this is a bounded priority inversion.  Nobody:
+ * through idle, where messages and timers are served and the CPU may sleep
+ * until a holder lets go.
+ */
+static __lwkt_noinline lwkt_thread_t
+pick_with_tokens(struct globaldata *gd)
+{
+	uint32_t mask = gd->gd_rqmask;
+	lwkt_thread_t td, head;
+	int upri = INT_MIN;
+
+	for (; mask != 0; mask &= ~(1u << head->td_pri)) {
+		td = head = gd->gd_rq[31 - __builtin_clz(mask)];
+		do {
+			if (td->td_ntoks == 0 &&
+			    (td->td_pri >= LWKT_PRI_KERN_LPSCHED ||
+			    td->td_upri >= upri))
+				return td;
+			if (td->td_ntoks != 0 && tokens_get(td))
+				return td;
+			if (td->td_ntoks != 0 && td->td_upri > upri)
+				upri = td->td_upri;
+			td = td->td_rqnext;
+		} while (td != head);
+	}
+	return &gd->gd_idlethread;
+}
+
 void
 switch_away(void)
 {
@@ -92,10 +129,15 @@ switch_away(void)
 		lwkt_panic("thread \"%s\" blocks in a callback on cpu %d",
 		    td->td_name, gd->gd_m.mc_cpuid);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
-	if (likely(gd->gd_rqmask != 0))
+	if (unlikely(td->td_ntoks != 0))
+		tokens_release(td);
+	if (likely(gd->gd_rqmask != 0)) {
 		ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
-	else
+		if (unlikely(ntd->td_ntoks != 0))
+			ntd = pick_with_tokens(gd);
+	} else {
 		ntd = &gd->gd_idlethread;
+	}
 	if (ntd != td)
 		switch_to(gd, td, ntd);
 }
@@ -110,6 +152,8 @@ switch_entry(void *from)
 	*mycpu_m()->mc_errnop = 0;
 	switch_finish(prev);
 	crit_exit_td(td);
+	if (unlikely(td->td_flags & TDF_GIANT))
+		lwkt_gettoken(lwkt_mp_token());
 	td->td_fn(td->td_arg);
 	lwkt_exit();
 }

@@ -60,11 +60,15 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	    (size_t)((char *)cold - (char *)stack), switch_entry);
 	td->td_gd = gd_find(cpu);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
-	    (flags & LWKT_JOINABLE ? TDF_JOINABLE : 0);
+	    (flags & LWKT_JOINABLE ? TDF_JOINABLE : 0) |
+	    (flags & LWKT_GIANT ? TDF_GIANT : 0);
 	td->td_critcount = 1;		/* switch_entry leaves it */
 	td->td_pri = LWKT_PRI_KERN_DAEMON;
 	td->td_nest_count = 0;
 	td->td_upri = 0;
+	td->td_ntoks = td->td_tokpend = 0;
+	td->td_contended = 0;
+	td->td_tokwant = NULL;
 	td->td_wchan = NULL;
 	td->td_wmesg = NULL;
 	td->td_mpflags = 0;
@@ -260,6 +264,10 @@ lwkt_exit(void)
 
 	KASSERTF(td->td_critcount == 0, "thread \"%s\" exits in a critical "
 	    "section (count %d)", td->td_name, td->td_critcount);
+	if (td->td_flags & TDF_GIANT)
+		lwkt_reltoken(lwkt_mp_token());
+	KASSERTF(td->td_ntoks == 0, "thread \"%s\" exits with token \"%s\"",
+	    td->td_name, td->td_cold->tc_tok[0].tr_tok->t_name);
 	crit_enter_td(td);
 	synch_leave_queue(td);
 	exit_wake_joiner(td);

@@ -32,6 +32,7 @@
 
 #include "base/compiler.h"
 #include "base/kassert.h"
+#include "kern/token_var.h"
 #include "machine/fiber.h"
 
 struct globaldata;
@@ -52,6 +53,7 @@ struct lwkt_systimer;
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */
 #define TDF_CANARY		0x2000u	/* (i) no guard: check STACK_CANARY */
+#define TDF_GIANT		0x4000u	/* (i) runs under the mp token */
 #define TDF_FREE		0x8000u	/* in a cache: no thread at all */
 
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
@@ -67,6 +69,7 @@ struct lwkt_systimer;
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
 	struct fiber	 tc_fiber;	/* checkers' state */
+	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
 };
 
 struct lwkt_thread {
@@ -83,7 +86,9 @@ struct lwkt_thread {
 	uint8_t		 td_nest_count;	/* (s) splz depth on this thread */
 	uint16_t	 td_slot;	/* (i) size class of the stack */
 	int		 td_upri;	/* (c) order among equals, high first */
-	uint32_t	 td_pad0;
+	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
+	uint8_t		 td_tokpend;	/* (s) 1: not the last one, wanted */
+	uint16_t	 td_contended;	/* (c) failures to get them, in a row */
 	struct thread_cold *td_cold;	/* (i) top of stack */
 
 	/* Line 2: sleeping and ending. */
@@ -95,7 +100,7 @@ struct lwkt_thread {
 	uintptr_t	 td_join;	/* (a) see TD_JOIN_EXITED */
 	uint32_t	 td_refs;	/* (a) */
 	int		 td_wakefromcpu; /* (c) who woke it */
-	uint64_t	 td_pad2;
+	struct lwkt_token *td_tokwant;	/* (c) the one that was refused */
 
 	/* Line 3: made once. */
 	void		(*td_fn)(void *); /* (i) */

@@ -40,10 +40,11 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_IPIQ	0x0001u	/* messages from other CPUs */
 #define RQF_INTPEND	0x0002u	/* host completions or interrupts to reap */
 #define RQF_TIMER	0x0080u	/* the armed deadline passed */
+#define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
 #define RQF_SHUTDOWN	0x2000u	/* leave the idle loop */
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_TIMER)
-#define RQF_WAKE	(RQF_SPLZ | RQF_SHUTDOWN)
+#define RQF_WAKE	(RQF_SPLZ | RQF_TOKEN | RQF_SHUTDOWN)
 
 /*
  * The host-visible head of struct globaldata.  (i) fixed after boot,
@@ -191,6 +192,13 @@ void	machine_timer_arm(int64_t deadline_ns);
 void	machine_idle(struct mcpu *mc);
 void	machine_doorbell(struct mcpu *mc);
 void	machine_pause(unsigned turn);
+
+/*
+ * A full fence on every CPU, as if each had executed one during the call: the
+ * expensive half of a fence whose other half is free.  1, or 0 if the host
+ * cannot.  CPU.
+ */
+int	machine_fence_all(void);
 
 /*
  * Block the calling foreign pthread until *word != val, or woken; wake those

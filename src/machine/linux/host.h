@@ -121,6 +121,7 @@ int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
 
 /* clock.c */
 void	lwkt__clock_boot(void);
+void	lwkt__fence_boot(void);
 const char *lwkt__clock_name(void);
 int64_t	lwkt__clock_offset(void);
 

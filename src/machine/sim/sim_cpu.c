@@ -159,6 +159,13 @@ machine_pause(unsigned turn)
 	lwkt__choice(CHOICE_PAUSE);
 }
 
+int
+machine_fence_all(void)
+{
+	lwkt__choice(CHOICE_FENCE);
+	return 1;
+}
+
 struct mcpu *
 machine_oncpu(void)
 {

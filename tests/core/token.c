@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tokens: exclusion while running, nothing else.
+ */
+#include <lwkt/token.h>
+
+#include "core/util.h"
+
+#define THREADS	6
+#define ROUNDS	12
+
+static struct lwkt_token tok[3] = {
+	LWKT_TOKEN_INITIALIZER("a"), LWKT_TOKEN_INITIALIZER("b"),
+	LWKT_TOKEN_INITIALIZER("c"),
+};
+static uint32_t inside[3];	/* atomic: holders right now */
+static long total;		/* protected by tok[0] */
+static uint32_t next_id;
+
+static void
+enter(int t, uint32_t most)
+{
+	uint32_t n = atomic_fetchadd_32(&inside[t], 1) + 1;
+
+	check(n <= most, "%u inside token %d", n, t);
+}
+
+static void
+leave(int t)
+{
+	(void)atomic_fetchadd_32(&inside[t], (uint32_t)-1);
+}
+
+static void
+run_all(void (*fn)(void *), int n)
+{
+	lwkt_thread_t td[THREADS];
+	int i;
+
+	next_id = 0;
+	for (i = 0; i < n; i++)
+		td[i] = spawn(fn, NULL, LWKT_JOINABLE, i % lwkt_ncpus());
+	for (i = 0; i < n; i++)
+		lwkt_join(td[i]);
+}
+
+static void
+adder(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		lwkt_gettoken(&tok[0]);
+		enter(0, 1);
+		total++;
+		leave(0);
+		lwkt_reltoken(&tok[0]);
+	}
+}
+
+static int
+exclusive_excludes(void *arg)
+{
+	(void)arg;
+	total = 0;
+	run_all(adder, THREADS);
+	check(total == THREADS * ROUNDS, "total %ld", total);
+	check(tok[0].t_count == 0, "left %#lx", (long)tok[0].t_count);
+	return 0;
+}
+
+static void
+yielder(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		lwkt_gettoken(&tok[0]);
+		enter(0, 1);
+		leave(0);
+		lwkt_yield();		/* lost, and had again */
+		enter(0, 1);
+		check(lwkt_token_held_excl(&tok[0]), "not held after a yield");
+		leave(0);
+		lwkt_reltoken(&tok[0]);
+	}
+}
+
+static int
+blocking_lets_go(void *arg)
+{
+	(void)arg;
+	run_all(yielder, THREADS);
+	return 0;
+}
+
+/* Pairs in opposite orders: with locks this would be a deadlock. */
+static void
+crosser(void *arg)
+{
+	int me = (int)atomic_fetchadd_32(&next_id, 1);
+	int a = me % 3, b = (me + 1 + me / 3) % 3, i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		lwkt_gettoken(&tok[a]);
+		lwkt_gettoken(&tok[b]);
+		enter(a, 1);
+		if (a != b)
+			enter(b, 1);
+		check(lwkt_token_held_excl(&tok[a]) &&
+		    lwkt_token_held_excl(&tok[b]), "one of two not held");
+		if (a != b)
+			leave(b);
+		leave(a);
+		if (i % 3 == 0)
+			lwkt_yield();
+		lwkt_reltoken(&tok[b]);
+		lwkt_reltoken(&tok[a]);
+	}
+}
+
+static int
+any_order_is_fine(void *arg)
+{
+	(void)arg;
+	run_all(crosser, THREADS);
+	check(tok[0].t_count == 0 && tok[1].t_count == 0 &&
+	    tok[2].t_count == 0, "something is left");
+	return 0;
+}
+
+static uint32_t readers, writers;
+
+static void
+sharer(void *arg)
+{
+	int me = (int)atomic_fetchadd_32(&next_id, 1), i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		if ((me + i) % 3 == 0) {
+			lwkt_gettoken(&tok[0]);
+			check(atomic_fetchadd_32(&writers, 1) == 0 &&
+			    atomic_load_32(&readers) == 0,
+			    "a writer is not alone");
+			(void)atomic_fetchadd_32(&writers, (uint32_t)-1);
+		} else {
+			lwkt_gettoken_shared(&tok[0]);
+			(void)atomic_fetchadd_32(&readers, 1);
+			check(atomic_load_32(&writers) == 0,
+			    "a reader beside a writer");
+			(void)atomic_fetchadd_32(&readers, (uint32_t)-1);
+			if (i % 4 == 1)
+				lwkt_yield();
+		}
+		lwkt_reltoken(&tok[0]);
+	}
+}
+
+static int
+shared_shares(void *arg)
+{
+	(void)arg;
+	readers = writers = 0;
+	run_all(sharer, THREADS);
+	check(tok[0].t_count == 0, "left %#lx", (long)tok[0].t_count);
+	return 0;
+}
+
+static int
+recursion_counts(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	lwkt_gettoken(&tok[0]);
+	lwkt_gettoken_shared(&tok[0]);
+	check(lwkt_cnttoken(&tok[0], lwkt_self()) == 3, "count %d",
+	    lwkt_cnttoken(&tok[0], lwkt_self()));
+	check(lwkt_trytoken(&tok[0]) == 1, "own token refused");
+	lwkt_yield();
+	lwkt_reltoken(&tok[0]);
+	lwkt_reltoken(&tok[0]);
+	lwkt_reltoken(&tok[0]);
+	check(lwkt_token_held_excl(&tok[0]), "the first taking is gone");
+	lwkt_reltoken(&tok[0]);
+	check(!lwkt_token_held_any(&tok[0]), "still held");
+	return 0;
+}
+
+static int
+swap_releases_out_of_order(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	lwkt_gettoken(&tok[1]);
+	lwkt_token_swap();
+	lwkt_reltoken(&tok[0]);
+	check(!lwkt_token_held_any(&tok[0]) && lwkt_token_held_excl(&tok[1]),
+	    "wrong one released");
+	lwkt_reltoken(&tok[1]);
+	return 0;
+}
+
+static void
+thief(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	lwkt_reltoken(&tok[0]);
+}
+
+static int
+stale_after_a_thief(void *arg)
+{
+	lwkt_thread_t td;
+
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	check(!lwkt_token_is_stale(&tok[0]), "stale at once");
+	lwkt_yield();
+	check(!lwkt_token_is_stale(&tok[0]), "stale though nobody had it");
+	td = spawn(thief, NULL, LWKT_JOINABLE, lwkt_ncpus() - 1);
+	lwkt_join(td);
+	check(lwkt_token_is_stale(&tok[0]), "not stale after a thief");
+	check(!lwkt_token_is_stale(&tok[0]), "stale for ever");
+	lwkt_reltoken(&tok[0]);
+	return 0;
+}
+
+static void
+trier(void *arg)
+{
+	uint32_t *got = arg;
+
+	atomic_store_32(got, (uint32_t)lwkt_trytoken(&tok[0]));
+	if (atomic_load_32(got))
+		lwkt_reltoken(&tok[0]);
+}
+
+static int
+try_does_not_wait(void *arg)
+{
+	uint32_t got = 2;
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	td = spawn(trier, &got, LWKT_JOINABLE | LWKT_NOSTART, other_cpu());
+	lwkt_gettoken(&tok[0]);
+	lwkt_schedule(td);
+	while (atomic_load_acq_32(&got) == 2)
+		machine_pause(0);
+	check(got == 0, "got a held token");
+	lwkt_reltoken(&tok[0]);
+	lwkt_join(td);
+	return 0;
+}
+
+static uint32_t release_now, got_it;
+
+static void
+holder(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	atomic_store_rel_32(&got_it, 1);
+	while (atomic_load_acq_32(&release_now) == 0)
+		machine_pause(0);
+	lwkt_reltoken(&tok[0]);
+}
+
+/* Its CPU has nothing else to do and sleeps; the release must wake it. */
+static int
+sleeping_cpu_is_nudged(void *arg)
+{
+	lwkt_thread_t hold, want;
+
+	(void)arg;
+	if (lwkt_ncpus() < 3)
+		return 0;
+	release_now = got_it = 0;
+	hold = spawn(holder, NULL, LWKT_JOINABLE, 1);
+	await_deaf(&got_it, 1);
+	want = spawn(thief, NULL, LWKT_JOINABLE, 2);
+	lwkt_sleep_ns(300000);
+	atomic_store_rel_32(&release_now, 1);
+	lwkt_join(want);
+	lwkt_join(hold);
+	return 0;
+}
+
+static void
+giant(void *arg)
+{
+	(void)arg;
+	check(lwkt_token_held_excl(lwkt_mp_token()), "not under the mp token");
+	enter(0, 1);
+	leave(0);
+}
+
+static int
+giant_threads_take_turns(void *arg)
+{
+	lwkt_thread_t td[THREADS];
+	int i;
+
+	(void)arg;
+	for (i = 0; i < THREADS; i++)
+		td[i] = spawn(giant, NULL, LWKT_JOINABLE | LWKT_GIANT,
+		    i % lwkt_ncpus());
+	for (i = 0; i < THREADS; i++)
+		lwkt_join(td[i]);
+	return 0;
+}
+
+static void
+pooler(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		lwkt_getpooltoken(&total);
+		enter(0, 1);
+		leave(0);
+		lwkt_relpooltoken(&total);
+	}
+}
+
+static int
+pool_tokens_exclude(void *arg)
+{
+	(void)arg;
+	run_all(pooler, THREADS);
+	return 0;
+}
+
+int
+main(void)
+{
+	sim_explore("an exclusive token excludes", exclusive_excludes, NULL,
+	    200);
+	sim_explore("a holder that blocks lets go and has it again",
+	    blocking_lets_go, NULL, 200);
+	sim_explore("tokens in any order do not deadlock", any_order_is_fine,
+	    NULL, 300);
+	sim_explore("shared holders share, a writer is alone", shared_shares,
+	    NULL, 300);
+	sim_explore("taking again counts", recursion_counts, NULL, 20);
+	sim_explore("swapped tokens are released the other way round",
+	    swap_releases_out_of_order, NULL, 20);
+	sim_explore("a token is stale only after somebody else had it",
+	    stale_after_a_thief, NULL, 100);
+	sim_explore("a try does not wait", try_does_not_wait, NULL, 100);
+	sim_explore("a release wakes a CPU that sleeps for the token",
+	    sleeping_cpu_is_nudged, NULL, 100);
+	sim_explore("LWKT_GIANT threads run one at a time",
+	    giant_threads_take_turns, NULL, 100);
+	sim_explore("pool tokens exclude", pool_tokens_exclude, NULL, 100);
+	return tap_done();
+}
