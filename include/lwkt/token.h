@@ -26,7 +26,7 @@ LWKT_BEGIN_DECLS
 struct lwkt_token {
 	LWKT_ALIGNED(64)
 	uint64_t	 t_count;	/* holders; atomic */
-	uint32_t	 t_want;	/* what those who wait ask for; atomic */
+	uint32_t	 t_want;	/* requests of waiters; atomic */
 	uint32_t	 t_pad;
 	uintptr_t	 t_ref;		/* the exclusive holder's reference */
 	const char	*t_name;
