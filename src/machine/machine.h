@@ -103,7 +103,9 @@ const char *machine_describe(void);
 
 /*
  * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
- * works anywhere: NULL on a host thread that carries no CPU.
+ * works anywhere: NULL on a host thread that carries no CPU, also on one that
+ * a CPU created (which inherits the CPU's core, timer slack, signal mask and
+ * even its gs base from the host).
  */
 #ifdef LWKT_HOST_SIM
 extern struct mcpu *lwkt__sim_mcpu;

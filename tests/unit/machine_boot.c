@@ -151,6 +151,7 @@ test_refusals(void)
 		{ "altstack:1", ENOMEM }, { "altstack:2", ENOMEM },
 		{ "altstack:*", ENOMEM }, { "timer.create:1", EAGAIN },
 		{ "timer.create:3", EAGAIN }, { "timer.signal:*", EAGAIN },
+		{ "io.init:1", ENOMEM }, { "io.init:3", ENOMEM },
 		{ "nonsense", EINVAL }, { "x:", EINVAL }, { "x:0", EINVAL },
 	};
 	struct things before, after;
