@@ -12,8 +12,8 @@
  * draws lots); each refusal is an event of the trace.
  *
  * Points of the Linux host: arena, mem.reserve, guard.madvise, guard.mprotect,
- * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, io.init,
- * helper.start, clock.tsc.
+ * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, clock.tsc,
+ * io.init, io.mem, io_uring.setup, epoll.create, epoll.add, carrier.create.
  *
  * Source: FreeBSD's fail(9), reduced to one rule.
  */

@@ -140,6 +140,42 @@ test_cycles(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static cpu_set_t helper_cores;
+static int helper_blocks;
+
+static void *
+helper(void *arg)
+{
+	sigset_t mask;
+
+	(void)sched_getaffinity(0, sizeof(helper_cores), &helper_cores);
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	helper_blocks = sigismember(&mask, SIGTERM) &&
+	    sigismember(&mask, SIGUSR1);
+	return arg;
+}
+
+static void
+helps(struct mcpu *mc)
+{
+	pthread_t t;
+
+	(void)mc;
+	if (lwkt__helper_create(&t, 64 * 1024, helper, NULL) == 0)
+		(void)pthread_join(t, NULL);
+}
+
+static void
+test_helper(void)
+{
+	cpu_set_t cores;
+
+	(void)sched_getaffinity(0, sizeof(cores), &cores);
+	is_int(on_cpus(1, helps), 0, "one CPU boots");
+	ok(CPU_EQUAL(&helper_cores, &cores), "a helper is pinned to no core");
+	ok(helper_blocks, "and takes none of the program's signals");
+}
+
 static void
 test_refusals(void)
 {
@@ -294,6 +330,7 @@ main(void)
 {
 	tasks_first = mu_count("/proc/self/task");
 	test_cycles();
+	test_helper();
 	test_refusals();
 	test_ncpu();
 	test_quota();

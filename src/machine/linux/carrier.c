@@ -7,7 +7,8 @@
  * carrier takes it, makes the call, pushes the operation on the stack of its
  * CPU and rings.  A carrier more is started when operations wait and nobody is
  * parked, up to CARRIER_MAX; beyond that they queue.  Carriers block all
- * signals, so those of the program reach its own threads.
+ * signals, so those of the program reach its own threads, and run on any core
+ * of the program's, not on that of the CPU which happened to start them.
  *
  * What has no blocking form that can be ended early (waiting for any child, a
  * connect to a unix socket with a full backlog) is tried again and again with
@@ -32,7 +33,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/kassert.h"
@@ -242,21 +242,13 @@ static int
 grow(void)
 {
 	struct carrier *c = free_place();
-	sigset_t all, old;
-	pthread_attr_t attr;
 	int error;
 
 	if (c == NULL)
 		return EAGAIN;
 	c->c_cancelled = 0;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setstacksize(&attr, CARRIER_STACK);
 	error = machine_fail("carrier.create") ? EAGAIN :
-	    pthread_create(&c->c_thread, &attr, carrier_main, c);
-	(void)pthread_attr_destroy(&attr);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	    lwkt__helper_create(&c->c_thread, CARRIER_STACK, carrier_main, c);
 	if (error == 0)
 		c->c_state = C_LIVE;
 	return error;

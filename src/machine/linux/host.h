@@ -148,7 +148,8 @@ void	lwkt__vcpu_boot(const struct machine_upcalls *up);
  * A helper pthread, not a CPU: it inherits nothing of the CPU that creates it,
  * has the cores that the program had, and blocks all signals.  0 or an errno.
  */
-int	lwkt__helper_create(pthread_t *tp, void *(*fn)(void *), void *arg);
+int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
+	    void *arg);
 
 /* idle.c */
 void	lwkt__idle_start(struct machine_host *h);

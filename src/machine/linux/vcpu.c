@@ -334,19 +334,20 @@ machine_run(struct mcpu *const mc[], int n)
 }
 
 int
-lwkt__helper_create(pthread_t *tp, void *(*fn)(void *), void *arg)
+lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
+    void *arg)
 {
 	pthread_attr_t attr;
 	sigset_t all;
 	int error;
 
-	if (machine_fail("helper.start"))
-		return EAGAIN;
 	error = pthread_attr_init(&attr);
 	if (error != 0)
 		return error;
 	(void)sigfillset(&all);
 	error = pthread_attr_setsigmask_np(&attr, &all);
+	if (error == 0)
+		error = pthread_attr_setstacksize(&attr, stack);
 	if (error == 0 && cores_known)
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);
