@@ -10,7 +10,8 @@
  * thread receives, anybody sends, no lock (other CPUs by IPI).  Spin port: any
  * number of threads send, receive and wait, plain pthreads included.  Messages
  * of one sender to one port arrive in order, those with LWKT_MSGF_PRIORITY
- * before the others.
+ * before the others (a thread port keeps the order while its owner stays on
+ * its CPU).
  *
  * A plain pthread may send, forward and reply to ports of every kind, but it
  * receives from spin ports only, and its messages name a spin port (or a
@@ -89,8 +90,7 @@ struct lwkt_port {
 	};
 	uint32_t	  mp_flags;	/* who waits */
 	uint32_t	  mp_lock;	/* spin port; so all below: */
-	uint32_t	  mp_waiters;	/* threads asleep in lwkt_waitport */
-	uint32_t	  mp_wakes;	/* of these, already sent a wakeup */
+	uint32_t	  mp_waiters;	/* threads in lwkt_waitport */
 	uint32_t	  mp_inflight;	/* pthreads' messages, left to mp_cpu */
 	int		  mp_cpu;	/* where pthreads' messages go */
 	void		 *mp_data;	/* for the owner of a special port */

@@ -11,8 +11,9 @@
  * wakeup() serves its own CPU's queue directly and sends a message to each
  * candidate; wakeup_one() sends one message, and the handler that finds nobody
  * sends it on to the next candidate (never recursively), until it would come
- * back to where it started.  So at most one thread wakes, and one does if one
- * slept when the call was made.
+ * back to where it started.  So at most one thread wakes.  If none does, each
+ * CPU had nobody when the message passed it: whoever sleeps there by then
+ * tested its condition after the caller had made it true.
  *
  * Mask bit and filter are cleaned lazily, when a message finds nobody or an
  * empty queue: a thread that sleeps on the same ident again and again, the
@@ -515,6 +516,8 @@ wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 	if (TAILQ_FIRST(&tq->tq_queue) != NULL)
 		left = wake_queue(gd, tq, ident, domain, max,
 		    gd->gd_m.mc_cpuid);
+	if (max == WAKE_ALL)
+		left = WAKE_ALL;
 	if (left > 0 && everywhere && lwkt__ncpus > 1)
 		wake_others(gd, slot, (void *)(uintptr_t)ident, domain, left);
 	crit_exit_td(self);

@@ -8,11 +8,11 @@
  * instructions, in a critical section where there is one.  A thread waits by
  * tsleep, a pthread in the host.
  *
- * mp_waiters counts the threads that sleep in waitport and mp_wakes those of
- * them that a sender has woken but that have not run yet, so each message wakes
- * one more sleeper, and none when all are on their way.  A sleeper that leaves
- * for another reason keeps mp_wakes <= mp_waiters: it can be too low, which
- * costs a useless wakeup, never too high, which would lose one.
+ * mp_waiters counts the threads that have found the queue empty, under the
+ * lock, and not come back to it.  Each message that finds one does a
+ * wakeup_one.  It is one too many when a woken thread has not run yet, but it
+ * cannot be saved: wakeups on their way to several CPUs may each wake another
+ * thread than the one they were counted for.
  *
  * A pthread cannot wake a thread.  When it would have to, it leaves the message
  * to a CPU (foreign_push), the one where a receiver slept last, which then does
@@ -21,15 +21,13 @@
  *
  * INVARIANTS
  * P6 All fields of the port below mp_lock, its queues and mp_flags: lock held.
- * P7 mp_wakes <= mp_waiters.
- * P8 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
+ * P7 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
  *    only while it is 0.
  *
  * Nothing is sent or woken with the lock held.  After the lock of a reply has
  * been released the message may be gone; its address still serves as an ident.
  *
- * Source: DragonFly lwkt_msgport.c, spin backend; counting the wakeups and the
- * pthreads are ours.
+ * Source: DragonFly lwkt_msgport.c, spin backend; the pthreads are ours.
  */
 #include "kern/port_var.h"
 #include "kern/synch_var.h"
@@ -109,7 +107,7 @@ needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	if (atomic_load_32(&msg->ms_mpflags) & LWKT_MSGF_MP_WAITTD)
 		return 1;
 	return !is_sync_reply(flags) &&
-	    (port->mp_inflight != 0 || port->mp_wakes < port->mp_waiters);
+	    (port->mp_inflight != 0 || port->mp_waiters != 0);
 }
 
 /* Those to wake when the lock has been released. */
@@ -125,7 +123,7 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 {
 	*sw = (struct spin_wake){ 0 };
 	if (flags & LWKT_MSGF_INTRANSIT) {
-		port->mp_inflight--;				/* P8 */
+		port->mp_inflight--;				/* P7 */
 		flags &= ~(uint32_t)LWKT_MSGF_INTRANSIT;
 	}
 	if (flags & LWKT_MSGF_REPLY) {
@@ -140,10 +138,7 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 		}
 	}
 	port_enqueue(port, msg, flags);
-	if (port->mp_wakes < port->mp_waiters) {
-		port->mp_wakes++;				/* P7 */
-		sw->sw_port_td = 1;
-	}
+	sw->sw_port_td = port->mp_waiters != 0;
 	if (port->mp_flags & MPF_WAITPTH) {
 		atomic_store_32(&port->mp_flags,
 		    port->mp_flags & ~MPF_WAITPTH);
@@ -174,7 +169,7 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 
 	port_lock(port, td);
 	if (td == NULL && needs_cpu(port, msg, flags)) {
-		port->mp_inflight++;				/* P8 */
+		port->mp_inflight++;				/* P7 */
 		cpu = port->mp_cpu;
 		msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
 		port_unlock(port, td);
@@ -221,7 +216,7 @@ sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
 	int error;
 
 	if (port->mp_inflight == 0)
-		port->mp_cpu = mycpuid;				/* P8 */
+		port->mp_cpu = mycpuid;				/* P7 */
 	lwkt_tsleep_interlock(ident, PDOMAIN_PORT);
 	unlock(port);
 	error = lwkt_tsleep(ident, PDOMAIN_PORT | LWKT_PINTERLOCKED | intr,
@@ -238,10 +233,6 @@ wait_td(lwkt_port_t port, int intr)
 	port->mp_waiters++;
 	error = sleep_unlocked(port, port, intr, "port");
 	port->mp_waiters--;
-	if (error == 0 && port->mp_wakes > 0)
-		port->mp_wakes--;
-	if (port->mp_wakes > port->mp_waiters)
-		port->mp_wakes = port->mp_waiters;		/* P7 */
 	return error;
 }
 

@@ -49,13 +49,6 @@ owner_gd(lwkt_thread_t td)
 	    (const uintptr_t *)&td->td_gd);
 }
 
-/* The same for an owner that is this CPU's or another's: no choice point. */
-static inline int
-owner_is(struct globaldata *gd, lwkt_thread_t td)
-{
-	return likely(owner_gd(td) == gd);
-}
-
 static inline void
 assert_alive(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -109,7 +102,7 @@ thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 	lwkt_thread_t td = port->mp_td;
 	uint32_t flags;
 
-	if (!owner_is(gd, td)) {
+	if (unlikely(owner_gd(td) != gd)) {
 		send_on(gd, td, msg, thread_put_remote);
 		return;
 	}
@@ -149,7 +142,7 @@ thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 	lwkt_thread_t td = port->mp_td;
 	uint32_t flags = msg->ms_flags;
 
-	if (!owner_is(gd, td)) {
+	if (unlikely(owner_gd(td) != gd)) {
 		send_on(gd, td, msg, thread_reply_remote);
 		return;
 	}

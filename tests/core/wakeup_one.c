@@ -201,22 +201,33 @@ semaphore_taker(void *arg)
 	}
 }
 
+static void
+semaphore_poster(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 8; i++) {
+		ADD(tokens, 1);
+		lwkt_wakeup_one(&tokens);
+		if (i % 3 == 0)
+			lwkt_yield();
+	}
+}
+
 static int
 semaphore_body(void *arg)
 {
-	lwkt_thread_t td[4];
+	lwkt_thread_t td[4], ptd[3];
 	int i;
 
 	(void)arg;
 	STORE(tokens, 0);
 	for (i = 0; i < 4; i++)
 		td[i] = spawn_on(i + 1, semaphore_taker, NULL);
-	for (i = 0; i < 24; i++) {
-		ADD(tokens, 1);
-		lwkt_wakeup_one(&tokens);
-		if (i % 5 == 0)
-			lwkt_yield();
-	}
+	for (i = 0; i < 3; i++)
+		ptd[i] = spawn_on(i, semaphore_poster, NULL);
+	join_all(ptd, 3);
 	join_all(td, 4);
 	check(LOAD(tokens) == 0, "%u tokens left", LOAD(tokens));
 	return 0;
