@@ -12,6 +12,8 @@
  */
 #include "io/io_var.h"
 
+#include <errno.h>
+
 #include "kern/sysinit.h"
 
 COUNTER(io_polls, "lwkt.io.polls", "looks for completions");
@@ -98,8 +100,6 @@ io_poll_now(struct globaldata *gd, int64_t age_ns)
 static void
 io_poll(struct globaldata *gd)
 {
-	if (gd->gd_io == NULL)
-		return;
 	(void)poll_host(gd);
 	if (gd->gd_rqmask != 0 && machine_io_pending() > 0)
 		io_poll_busy(gd);
@@ -108,21 +108,39 @@ io_poll(struct globaldata *gd)
 #define IOCPU_SIZE	roundup2(sizeof(struct iocpu), (size_t)65536)
 
 static void
-io_cpu(struct globaldata *gd)
+io_fini(void)
 {
-	gd->gd_io = machine_mem_reserve(IOCPU_SIZE);
-	KASSERTF(gd->gd_io != NULL, "cpu %d: no memory", gd->gd_m.mc_cpuid);
+	struct globaldata *gd;
+
+	for (int cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		gd = gd_find(cpu);
+		if (gd->gd_io != NULL)
+			machine_mem_release(gd->gd_io, IOCPU_SIZE);
+		gd->gd_io = NULL;
+	}
+}
+
+static int
+io_boot(void)
+{
+	struct globaldata *gd;
+
+	for (int cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		gd = gd_find(cpu);
+		gd->gd_io = machine_mem_reserve(IOCPU_SIZE);
+		if (gd->gd_io == NULL) {
+			io_fini();
+			return ENOMEM;
+		}
+	}
 	lwkt__kern_ops.ko_poll = io_poll;
+	return 0;
 }
 
 static void
 io_cpu_fini(struct globaldata *gd)
 {
-	struct iocpu *ic = iocpu(gd);
-
-	fold_stats(gd, ic);
-	gd->gd_io = NULL;
-	machine_mem_release(ic, IOCPU_SIZE);
+	fold_stats(gd, iocpu(gd));
 }
 
-SYSINIT(SI_IO, io, NULL, io_cpu, io_cpu_fini, NULL);
+SYSINIT(SI_IO, io, io_boot, NULL, io_cpu_fini, io_fini);

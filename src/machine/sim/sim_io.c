@@ -86,7 +86,12 @@ slot_free(struct simio *si)
 		simfile_drop(sf);
 }
 
-/* Its time has come: done, cancelled, or wait for another change. */
+static void	slot_arm(struct simio *si);
+
+/*
+ * Its time has come: done, cancelled, or wait for another change.  Nothing
+ * changes for a connect that found the listener's queue full: look again.
+ */
 static void
 slot_fire(struct sim_event *se)
 {
@@ -100,8 +105,11 @@ slot_fire(struct sim_event *se)
 		r = simfile_op(si->si_file, io);
 	if (r == -EAGAIN && io->io_cancelled)
 		r = -ECANCELED;
-	if (r == -EAGAIN)
+	if (r == -EAGAIN) {
+		if (io->io_op == HIO_CONNECT)
+			slot_arm(si);
 		return;
+	}
 	slot_free(si);
 	complete(io, r);					/* V1 */
 }
@@ -137,17 +145,6 @@ simio_kick(struct simfile *sf)
 		    slots[i].si_file == sf && !slots[i].si_event.se_armed)
 			slot_arm(&slots[i]);
 	}
-}
-
-/* A connect that found the queue full is kicked by nobody: look again. */
-static void
-kick_connects(void)
-{
-	for (int i = 0; i < NSLOTS; i++)
-		if (slots[i].si_io != NULL && slots[i].si_found &&
-		    slots[i].si_io->io_op == HIO_CONNECT &&
-		    !slots[i].si_event.se_armed)
-			slot_arm(&slots[i]);
 }
 
 static int
@@ -238,7 +235,6 @@ machine_io_poll(void)
 		if (slots[i].si_io != NULL &&
 		    slots[i].si_io->io_mc == mycpu_m())
 			slot_find(&slots[i]);
-	kick_connects();
 	while ((io = sc->sc_first) != NULL) {
 		sc->sc_first = io->io_next;
 		if (sc->sc_first == NULL)
