@@ -143,8 +143,11 @@ close_ends_waiters(void *arg)
 	shared_fd = old[0];
 	for (int i = 0; i < n; i++)
 		td[i] = spawn_on(i, wait_for_data, i & 1 ? &s : NULL);
-	while (arg != NULL && counter("lwkt.io.waits") < waits + n)
-		(void)lwkt_sleep_ns(US);
+	for (unsigned turn = 0; arg != NULL &&
+	    counter("lwkt.io.waits") < waits + n; turn++) {
+		lwkt_yield();		/* no poll in between */
+		machine_pause(turn);
+	}
 	check(lwkt_close(old[0]) == 0, "close under %d waiters", n);
 	if (arg == NULL)
 		join_all(td, n);
@@ -247,6 +250,10 @@ abort_races(void *arg)
 	check(r == 1 || r == -ECANCELED, "result %lld", (long long)r);
 	check(a.a_sm.sm_msg.ms_error == (r < 0 ? ECANCELED : 0),
 	    "error %d", a.a_sm.sm_msg.ms_error);
+	/* The message is ours: a late abort must not meet its next use. */
+	lwkt_sysmsg_sleep(&a.a_sm, a.a_port, 5 * US);
+	check(lwkt_dosys(&a.a_sm) == 0, "the message's next use: %lld",
+	    (long long)a.a_sm.sm_result);
 	join(td[1]);
 	check(lwkt_recv_timo(fd[0], &c, 1, 0, 1000000 * US) ==
 	    (r == 1 ? -ETIMEDOUT : 1), "the byte is there once");
