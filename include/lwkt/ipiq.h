@@ -42,7 +42,10 @@ LWKT_API int lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn,
     void *arg1, int arg2);
 LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
 
-/* Spin, serving own messages, until message seq to cpu has been executed. */
+/*
+ * Spin, serving own messages, until message seq to cpu has been executed.
+ * Context: thread; not from a callback.
+ */
 LWKT_API void lwkt_wait_ipiq(int cpu, unsigned seq);
 
 /*

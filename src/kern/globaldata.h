@@ -31,6 +31,7 @@
 #define NPRI		32
 
 struct lwkt_ipiq;
+struct lwkt_putoff;
 struct tslpque;
 RB_HEAD(systimer_tree, lwkt_systimer);
 
@@ -60,7 +61,8 @@ struct globaldata {
 	lwkt_cpumask_t	 gd_ipimask;	/* (a) sources with messages for us */
 	LWKT_CACHEALIGN
 	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
-	int		 gd_processing_ipiq; /* (c) depth of draining */
+	struct lwkt_putoff *gd_putoff;	/* (c) read, not yet executed */
+	int		 gd_processing_ipiq; /* (c) 1: callbacks are run */
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
 
 	/* Sleep queues (kern_synch.c). */

@@ -15,15 +15,21 @@
  * A full ring must not deadlock.  A sender that waits publishes in ip_drain
  * how far the target must read, and meanwhile reads what *others* drain it for,
  * down to their marks and no further: every cycle of waiting senders makes
- * progress, and the depth of recursion stays bounded.
+ * progress.  A thread that waits executes what it reads; a callback that waits
+ * only puts it off, to a queue of its CPU that is worked off when the callback
+ * is over and before any ring is read again.  So callbacks never nest, however
+ * full the rings are; the price is that what callbacks can have under way
+ * beyond the rings is bounded (IPIQ_PUTOFF; panic).
  *
  * INVARIANTS
  * Q1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as differences).
  * Q2 Each message is executed once, in the order of its ring.
- * Q3 A non-empty ring has its mask bit set or its reader inside the drain that
+ * Q3 What was put off is executed before anything that is read later.
+ * Q4 A non-empty ring has its mask bit set or its reader inside the drain that
  *    will look again; a set mask bit has RQF_IPIQ set or the reader in
- *    ipiq_process.
- * Q4 Callbacks run in a critical section with gd_intr_nesting > 0.
+ *    ipiq_process, unless all it stands for is passive.
+ * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
+ *    time: gd_processing_ipiq is 0 or 1.
  *
  * ORDER
  * O1 sender: entry, then windex (release); reader: windex (acquire), entry.
@@ -34,7 +40,8 @@
  *
  * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis, drain levels); its race of
  * 2005 (equality with a cached windex, d64a7617dd) is why Q1's differences are
- * compared by sign.
+ * compared by sign.  Putting off is ours: DragonFly executes there as well, and
+ * answers to answers in full queues recurse as deep as the queues are long.
  */
 #include "kern/kern_var.h"
 
@@ -51,6 +58,7 @@ COUNTER(passive, "lwkt.ipiq_passive", "of these, without a signal");
 COUNTER(avoided, "lwkt.ipiq_avoided", "signals spared: already pending");
 COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 COUNTER(fifofull, "lwkt.ipiq_fifofull", "waits for room in a ring");
+COUNTER(putoffs, "lwkt.ipiq_putoff", "messages put off by waiting callbacks");
 
 enum {
 	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
@@ -60,7 +68,8 @@ enum {
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a sending callback waits above */
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	IPIQ_PASSIVE = IPIQ_SIZE / 4,	/* passive becomes active above */
-	IPIQ_NESTING_MAX = 20
+	/* Power of two, hundreds of full rings; takes memory when used. */
+	IPIQ_PUTOFF = 1 << 16
 };
 
 struct ipiq_entry {
@@ -79,50 +88,121 @@ struct lwkt_ipiq {
 	LWKT_CACHEALIGN
 	uint32_t	 ip_rindex;	/* (w:t) taken */
 	uint32_t	 ip_xindex;	/* (w:t) executed */
-	uint32_t	 ip_depth;	/* (w:t) drains of this ring, nested */
 	LWKT_CACHEALIGN
 	struct ipiq_entry ip_entry[IPIQ_SIZE];
 };
 
+/* (c) of the CPU that put them off: first in, first out */
+struct lwkt_putoff {
+	uint32_t	 po_windex;
+	uint32_t	 po_rindex;
+	struct {
+		struct lwkt_ipiq *po_ring;
+		struct ipiq_entry po_entry;
+	}		 po_slot[IPIQ_PUTOFF];
+};
+
+static size_t
+rings_bytes(int ncpus)
+{
+	return sizeof(struct lwkt_ipiq) * (size_t)ncpus * (size_t)ncpus;
+}
+
 size_t
 ipiq_bytes(int ncpus)
 {
-	return sizeof(struct lwkt_ipiq) * (size_t)ncpus * (size_t)ncpus;
+	return rings_bytes(ncpus) + sizeof(struct lwkt_putoff) * (size_t)ncpus;
 }
 
 void
 ipiq_place(void *mem, int ncpus)
 {
 	struct lwkt_ipiq *rings = mem;
+	struct lwkt_putoff *po = (struct lwkt_putoff *)(void *)((char *)mem +
+	    rings_bytes(ncpus));
 	int cpu;
 
-	for (cpu = 0; cpu < ncpus; cpu++)
+	for (cpu = 0; cpu < ncpus; cpu++) {
 		gd_find(cpu)->gd_ipiq = rings + (size_t)cpu * (size_t)ncpus;
+		gd_find(cpu)->gd_putoff = po + cpu;
+	}
 }
 
-/* Read one ring down to `level` entries.  On the target, nesting raised. */
+static inline void
+ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
+{
+	if (ie->ie_nargs == 1)
+		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
+	else
+		((lwkt_ipifunc2_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2);
+	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
+}
+
+/* Take the next entry of a ring that has one. */
+static inline struct ipiq_entry
+ipiq_take(struct globaldata *gd, struct lwkt_ipiq *ip, int src)
+{
+	uint32_t ri = ip->ip_rindex;
+	struct ipiq_entry ie = ip->ip_entry[ri & IPIQ_MASK];
+
+	atomic_store_rel_32(&ip->ip_rindex, ri + 1);		/* O2 */
+	ktr(gd, recv, src, ri);
+	return ie;
+}
+
+/* Execute what was put off (Q3); that may put off more. */
+static __lwkt_noinline void
+putoff_run(struct lwkt_putoff *po)
+{
+	struct ipiq_entry ie;
+	struct lwkt_ipiq *ip;
+	uint32_t i;
+
+	while (po->po_rindex != po->po_windex) {
+		i = po->po_rindex++ % IPIQ_PUTOFF;
+		ip = po->po_slot[i].po_ring;
+		ie = po->po_slot[i].po_entry;
+		ipiq_call(ip, &ie);
+	}
+}
+
+/* Read one ring down to `level` entries, executing them. */
 static void
 ipiq_drain(struct globaldata *gd, int src, uint32_t level)
 {
 	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+	struct lwkt_putoff *po = gd->gd_putoff;
 	struct ipiq_entry ie;
-	uint32_t ri, wi;
+	uint32_t wi;
 
-	ip->ip_depth++;
 	wi = atomic_load_acq_32(&ip->ip_windex);		/* O1 */
-	while ((int32_t)(wi - (ri = ip->ip_rindex)) > (int32_t)level) {
-		ie = ip->ip_entry[ri & IPIQ_MASK];
-		atomic_store_rel_32(&ip->ip_rindex, ri + 1);	/* O2 */
-		ktr(gd, recv, src, ri);
-		if (ie.ie_nargs == 1)
-			((lwkt_ipifunc1_t)ie.ie_fn)(ie.ie_arg1);
-		else
-			((lwkt_ipifunc2_t)ie.ie_fn)(ie.ie_arg1, ie.ie_arg2);
-		/* A nested drain may have gone on while the outer one works. */
-		if (ip->ip_depth == 1)
-			atomic_store_rel_32(&ip->ip_xindex, ip->ip_rindex);
+	/* A callback that waits may read past wi. */
+	while ((int32_t)(wi - ip->ip_rindex) > (int32_t)level) {
+		ie = ipiq_take(gd, ip, src);
+		ipiq_call(ip, &ie);
+		if (unlikely(po->po_rindex != po->po_windex))
+			putoff_run(po);				/* Q3 */
 	}
-	ip->ip_depth--;
+}
+
+/* Read one ring down to `level` entries, putting them off. */
+static void
+ipiq_putoff(struct globaldata *gd, int src, uint32_t level)
+{
+	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+	struct lwkt_putoff *po = gd->gd_putoff;
+	uint32_t wi, i;
+
+	wi = atomic_load_acq_32(&ip->ip_windex);		/* O1 */
+	while ((int32_t)(wi - ip->ip_rindex) > (int32_t)level) {
+		KASSERTF(po->po_windex - po->po_rindex < IPIQ_PUTOFF,
+		    "cpu %d: callbacks send more than can be under way, %d put "
+		    "off", gd->gd_m.mc_cpuid, IPIQ_PUTOFF);
+		i = po->po_windex++ % IPIQ_PUTOFF;
+		po->po_slot[i].po_ring = ip;
+		po->po_slot[i].po_entry = ipiq_take(gd, ip, src);
+		counter_inc(gd->gd_cntbias, putoffs);
+	}
 }
 
 static int
@@ -141,9 +221,8 @@ ipiq_process(struct globaldata *gd)
 	uint64_t bits;
 	int src;
 
-	KASSERTF(gd->gd_processing_ipiq < IPIQ_NESTING_MAX,
-	    "nesting %d", gd->gd_processing_ipiq);
-	gd->gd_processing_ipiq++;
+	KASSERT(gd->gd_processing_ipiq == 0);			/* Q5 */
+	gd->gd_processing_ipiq = 1;
 	gd->gd_intr_nesting++;
 	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);	/* O3 */
 	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
@@ -160,27 +239,32 @@ ipiq_process(struct globaldata *gd)
 	}
 	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
 		foreign_drain(gd);
+	putoff_run(gd->gd_putoff);				/* Q3 */
 	gd->gd_intr_nesting--;
-	gd->gd_processing_ipiq--;
+	gd->gd_processing_ipiq = 0;
 }
 
 /* While we wait for room: read those who wait for us, down to their mark. */
 static void
-ipiq_process_nested(struct globaldata *gd)
+ipiq_process_waiting(struct globaldata *gd)
 {
+	int in_callback = gd->gd_processing_ipiq, src;
 	uint32_t drain;
-	int src;
 
-	gd->gd_processing_ipiq++;
+	gd->gd_processing_ipiq = 1;
 	gd->gd_intr_nesting++;
 	for (src = 0; src < lwkt__ncpus; src++) {
 		drain = atomic_load_acq_32(
 		    &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid].ip_drain);
-		if (drain != 0)
+		if (drain == 0)
+			continue;
+		if (in_callback)
+			ipiq_putoff(gd, src, drain - 1);
+		else
 			ipiq_drain(gd, src, drain - 1);
 	}
 	gd->gd_intr_nesting--;
-	gd->gd_processing_ipiq--;
+	gd->gd_processing_ipiq = in_callback;
 }
 
 /* Make sure that the target will look at ring (gd, tgd). */
@@ -214,21 +298,23 @@ static __lwkt_noinline void
 ipiq_wait_room(struct globaldata *gd, struct globaldata *tgd,
     struct lwkt_ipiq *ip, uint32_t low)
 {
+	uint32_t outer = ip->ip_drain;	/* a thread's, if we are a callback */
 	unsigned turn = 0;
 
 	counter_inc(gd->gd_cntbias, fifofull);
 	ktr(gd, full, tgd->gd_m.mc_cpuid, ipiq_fill(ip));
-	atomic_store_rel_32(&ip->ip_drain, low + 1);
+	if (outer == 0)
+		atomic_store_rel_32(&ip->ip_drain, low + 1);
 	for (;;) {
 		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
 		if (ipiq_fill(ip) <= low)
 			break;
 		/* It may hold passive messages only: 1b1e83e245. */
 		ipiq_signal(gd, tgd);
-		ipiq_process_nested(gd);
+		ipiq_process_waiting(gd);
 		machine_pause(turn++);
 	}
-	atomic_store_rel_32(&ip->ip_drain, 0);
+	atomic_store_rel_32(&ip->ip_drain, outer);
 }
 
 static inline void
@@ -406,13 +492,12 @@ lwkt_wait_ipiq(int cpu, unsigned seq)
 	crit_enter_td(self);
 	gd = mygd();
 	ip = ipiq_find(gd, cpu);
+	KASSERTF(gd->gd_processing_ipiq == 0, "a callback waits for cpu %d",
+	    cpu);
 	while (cpu != gd->gd_m.mc_cpuid &&
 	    (int32_t)(seq - atomic_load_acq_32(&ip->ip_xindex)) > 0) {
 		ipiq_signal(gd, gd_find(cpu));
-		if (gd->gd_processing_ipiq == 0)
-			ipiq_process(gd);
-		else
-			ipiq_process_nested(gd);
+		ipiq_process(gd);
 		machine_pause(turn++);
 	}
 	crit_exit_td(self);
