@@ -30,17 +30,6 @@ tick_needed(struct globaldata *gd, uint32_t reqflags)
 	return gd->gd_rqcount > 1 || (reqflags & RQF_INTPEND) != 0;
 }
 
-static inline int
-ipimask_empty(struct globaldata *gd)
-{
-	int w;
-
-	for (w = 0; w < (int)howmany((unsigned)lwkt__ncpus, 64); w++)
-		if (atomic_load_64(&gd->gd_ipimask.cm_word[w]) != 0)
-			return 0;
-	return 1;
-}
-
 static void
 hardclock(struct lwkt_systimer *st, void *arg)
 {
@@ -48,7 +37,7 @@ hardclock(struct lwkt_systimer *st, void *arg)
 	uint32_t reqflags = atomic_load_32(&gd->gd_m.mc_reqflags);
 
 	counter_inc(gd->gd_cntbias, ticks);
-	if ((reqflags & RQF_IPIQ) == 0 && !ipimask_empty(gd))
+	if ((reqflags & RQF_IPIQ) == 0 && ipiq_pending(gd))
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 	if (tick_needed(gd, reqflags)) {
 		sched_clock(gd);

@@ -46,6 +46,7 @@ void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
 size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
 void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
+int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
 
 /* lwkt_msgport.c: what foreign pthreads pushed to gd_foreignq. */
 void	foreign_drain(struct globaldata *gd);

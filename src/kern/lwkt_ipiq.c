@@ -213,6 +213,18 @@ ipiq_empty(struct globaldata *gd, int src)
 	return atomic_load_acq_32(&ip->ip_windex) == ip->ip_rindex;
 }
 
+/* Whether anything is there, signalled or not. */
+int
+ipiq_pending(struct globaldata *gd)
+{
+	unsigned w;
+
+	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++)
+		if (atomic_load_64(&gd->gd_ipimask.cm_word[w]) != 0)
+			return 1;
+	return 0;
+}
+
 /* All that is there.  The owner of gd, in a critical section. */
 void
 ipiq_process(struct globaldata *gd)

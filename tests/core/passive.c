@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Passive messages: nobody is signalled, and yet they arrive.
+ */
+#include "core/util.h"
+
+static uint32_t calls;
+static uint32_t busy[2];		/* has begun; may end */
+
+static void
+count_call(void *arg, int n)
+{
+	(void)arg, (void)n;
+	atomic_fetchadd_32(&calls, 1);
+}
+
+/* Occupy a CPU with yields that find nothing to do. */
+static void
+be_busy(void *arg)
+{
+	unsigned turn;
+
+	(void)arg;
+	atomic_store_rel_32(&busy[0], 1);
+	for (turn = 0; atomic_load_acq_32(&busy[1]) == 0; turn++) {
+		lwkt_yield_quick();
+		machine_pause(turn);
+	}
+}
+
+static lwkt_thread_t
+busy_start(int cpu)
+{
+	calls = busy[0] = busy[1] = 0;
+	return spawn(be_busy, NULL, 0, cpu);
+}
+
+static int
+no_signal(void *arg)
+{
+	int cpu = other_cpu();
+	int64_t avoided, doorbells;
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	td = busy_start(cpu);
+	await(&busy[0], 1);
+	lwkt_synchronize_ipiqs("test");
+	avoided = counter("lwkt.ipiq_avoided");
+	doorbells = counter("lwkt.ipiq_doorbells");
+	lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
+	check(counter("lwkt.ipiq_avoided") == avoided &&
+	    counter("lwkt.ipiq_doorbells") == doorbells, "it was signalled");
+	check(counter("lwkt.ipiq_passive") == 1, "not counted");
+	lwkt_wait_ipiq(cpu, lwkt_send_ipiq2(cpu, count_call, NULL, 0));
+	check(calls == 2, "the next message brings it: %u of 2 ran", calls);
+	atomic_store_rel_32(&busy[1], 1);
+	join(td);
+	return 0;
+}
+
+/*
+ * (race 19 of the history: passive messages were never flushed on CPUs that
+ * had little to do)
+ */
+static int
+idle_serves(void *arg)
+{
+	int cpu = other_cpu();
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	td = busy_start(cpu);
+	await(&busy[0], 1);
+	lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
+	atomic_store_rel_32(&busy[1], 1);
+	/* It ends and finds nothing else to run. */
+	await(&calls, 1);
+	join(td);
+	return 0;
+}
+
+static int
+tick_serves(void *arg)
+{
+	int cpu = other_cpu();
+	lwkt_thread_t td[2];
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	/* Two equals: they need the tick. */
+	td[0] = busy_start(cpu);
+	td[1] = spawn(be_busy, NULL, 0, cpu);
+	await(&busy[0], 1);
+	lwkt_synchronize_ipiqs("test");
+	lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
+	await(&calls, 1);
+	atomic_store_rel_32(&busy[1], 1);
+	join(td[0]);
+	join(td[1]);
+	return 0;
+}
+
+/* So many that they become ordinary messages: then a signal comes. */
+static int
+many_are_signalled(void *arg)
+{
+	int cpu = other_cpu(), i, n = TIMES(2000, 300);
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	td = busy_start(cpu);
+	await(&busy[0], 1);
+	for (i = 0; i < n; i++)
+		lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
+	check(counter("lwkt.ipiq_passive") < n, "all %d stayed passive", n);
+	lwkt_synchronize_ipiqs("test");
+	check(calls == (uint32_t)n, "%u of %d ran", calls, n);
+	atomic_store_rel_32(&busy[1], 1);
+	join(td);
+	return 0;
+}
+
+static void
+fill_passively(void *arg)
+{
+	int cpu = *(int *)arg, i;
+
+	lwkt_crit_enter();
+	for (i = 0; i < 60; i++)
+		lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
+	for (i = 0; i < 300; i++)
+		lwkt_send_ipiq2(cpu, count_call, NULL, 0);
+	lwkt_crit_exit();
+}
+
+/*
+ * (race 17 of the history: a sender waited for room in a queue of which the
+ * target knew nothing)
+ */
+static int
+full_of_passive(void *arg)
+{
+	int cpu = other_cpu(), me = lwkt_cpuid();
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	calls = 0;
+	td = spawn(fill_passively, &me, 0, cpu);
+	fill_passively(&cpu);
+	join(td);
+	lwkt_synchronize_ipiqs("test");
+	check(calls == 720, "%u of 720 ran", calls);
+	return 0;
+}
+
+int
+main(void)
+{
+	sim_explore("a passive message signals nobody and comes with the next",
+	    no_signal, NULL, 200);
+	sim_explore("the idle loop serves passive messages", idle_serves,
+	    NULL, 200);
+	sim_explore("the tick serves passive messages", tick_serves, NULL,
+	    50);
+	sim_explore("many passive messages are signalled", many_are_signalled,
+	    NULL, 100);
+	sim_explore("a queue full of passive messages gets served",
+	    full_of_passive, NULL, 100);
+	return tap_done();
+}
