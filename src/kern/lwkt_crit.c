@@ -6,9 +6,11 @@
  * Called when the last critical section ends and a bit of mc_reqflags is set,
  * from the yields and from the idle loop.  It serves messages first, then
  * timers, then host completions, each with its bit cleared before the look, so
- * that what comes during the look sets it again.  The work runs in a critical
- * section of its own with gd_intr_nesting raised: callbacks cannot block, and
- * their own critical exits never come back here, so splz does not recurse.
+ * that what comes during the look sets it again.  That is left for the next
+ * exit: a CPU that gets messages faster than it can serve them still goes on
+ * with its threads in between.  The work runs in a critical section of its own
+ * with gd_intr_nesting raised: callbacks cannot block, and their own critical
+ * exits never come back here, so splz does not recurse.
  *
  * Source: DragonFly's splz; the order of sources is its order.
  */
@@ -38,18 +40,17 @@ splz(void)
 	gd = mygd();	/* callbacks do not switch: it stays ours */
 	gd->gd_intr_nesting++;
 	counter_inc(gd->gd_cntbias, splz);
-	while ((flags = atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ)) {
-		if (flags & RQF_IPIQ)
-			ipiq_process(gd);
-		if (flags & RQF_TIMER) {
-			atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_TIMER);
-			systimer_intr(gd);
-		}
-		if (flags & RQF_INTPEND) {
-			atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_INTPEND);
-			if (lwkt__kern_ops.ko_poll != NULL)
-				lwkt__kern_ops.ko_poll(gd);
-		}
+	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
+	if (flags & RQF_IPIQ)
+		ipiq_process(gd);
+	if (flags & RQF_TIMER) {
+		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_TIMER);
+		systimer_intr(gd);
+	}
+	if (flags & RQF_INTPEND) {
+		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_INTPEND);
+		if (lwkt__kern_ops.ko_poll != NULL)
+			lwkt__kern_ops.ko_poll(gd);
 	}
 	gd->gd_intr_nesting--;
 	crit_exit_noyield(td);
