@@ -95,6 +95,13 @@ ATOMIC_DEFINE(ptr, uintptr_t)
 ATOMIC_DEFINE_ARITH(32, uint32_t)
 ATOMIC_DEFINE_ARITH(64, uint64_t)
 
+/* A look at a word that others change: a hint, no order, no choice point. */
+static inline uint32_t
+atomic_peek_32(const uint32_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
 /* Orders earlier stores before later loads; the one fence x86 needs. */
 static inline void
 atomic_fence_seq_cst(void)

@@ -54,7 +54,7 @@ crit_exit_td(lwkt_thread_t td)
 {
 	crit_exit_noyield(td);
 	lwkt__choice(CHOICE_CRIT);
-	if (unlikely(mycpu_m()->mc_reqflags & RQF_SPLZ) &&
+	if (unlikely(atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) &&
 	    td->td_critcount == 0)
 		splz();
 }

@@ -194,7 +194,8 @@ idle_loop(struct globaldata *gd)
 		if (gd->gd_rqmask != 0 && !all_want_tokens(gd))
 			continue;
 		counter_inc(gd->gd_cntbias, idles);
-		ktr(gd, idle, gd->gd_m.mc_cpuid, gd->gd_m.mc_reqflags);
+		ktr(gd, idle, gd->gd_m.mc_cpuid,
+		    atomic_peek_32(&gd->gd_m.mc_reqflags));
 		machine_idle(&gd->gd_m);
 		if (gd->gd_rqmask != 0 ||
 		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))

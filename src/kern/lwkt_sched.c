@@ -285,7 +285,7 @@ lwkt_getpri(lwkt_thread_t td)
 static inline void
 yield_splz(lwkt_thread_t td)
 {
-	if (unlikely(mycpu_m()->mc_reqflags & RQF_SPLZ) &&
+	if (unlikely(atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) &&
 	    td->td_critcount == 0)
 		splz();
 }
