@@ -60,7 +60,6 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	    (size_t)((char *)cold - (char *)stack), switch_entry);
 	td->td_gd = gd_find(cpu);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
-	    (flags & LWKT_JOINABLE ? TDF_JOINABLE : 0) |
 	    (flags & LWKT_GIANT ? TDF_GIANT : 0);
 	td->td_critcount = 1;		/* switch_entry leaves it */
 	td->td_pri = LWKT_PRI_KERN_DAEMON;
@@ -72,7 +71,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_wchan = NULL;
 	td->td_wmesg = NULL;
 	td->td_mpflags = 0;
-	td->td_join = 0;
+	td->td_join = flags & LWKT_JOINABLE ? 0 : TD_JOIN_NEVER;
 	td->td_refs = 1;
 	td->td_switches = 0;
 	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU +
@@ -177,12 +176,12 @@ thread_finish_exit(lwkt_thread_t td)
 
 	counter_inc(gd->gd_cntbias, exited);
 	td->td_flags &= ~TDF_RUNNING;
-	if ((td->td_flags & TDF_JOINABLE) == 0) {
+	join = atomic_load_acq_ptr(&td->td_join);	/* pairs: lwkt_join */
+	if (join == TD_JOIN_NEVER) {
 		ktr(gd, exit, td->td_id, 0);
 		lwkt_rele(td);
 		return;
 	}
-	join = atomic_load_acq_ptr(&td->td_join);	/* pairs: lwkt_join */
 	ktr(gd, exit, td->td_id, join != 0);
 	if (join == TD_JOIN_EXITED)		/* exit_wake_joiner */
 		return;
@@ -199,7 +198,8 @@ thread_finish_exit(lwkt_thread_t td)
 }
 
 /*
- * Claim td_join for self, or find it EXITED.  0, or EINVAL: somebody else's.
+ * Claim td_join for self, or find it EXITED.  0, or EINVAL: somebody else's,
+ * or nobody's ever.
  * Only the CPU that owns a thread can end it or give it away, so on that CPU a
  * plain store does.
  */
@@ -228,8 +228,6 @@ lwkt_join(lwkt_thread_t td)
 
 	if (td == self)
 		return EDEADLK;
-	if ((td->td_flags & TDF_JOINABLE) == 0)
-		return EINVAL;
 	crit_enter_td(self);
 	if ((error = join_begin(td, self)) == 0) {
 		self->td_wmesg = "join";
@@ -253,7 +251,8 @@ exit_wake_joiner(lwkt_thread_t td)
 {
 	uintptr_t join = atomic_load_acq_ptr(&td->td_join); /* lwkt_join */
 
-	if (join != 0 && ((lwkt_thread_t)join)->td_gd == mygd())
+	if (join != 0 && join != TD_JOIN_NEVER &&
+	    ((lwkt_thread_t)join)->td_gd == mygd())
 		join_done(td);
 }
 

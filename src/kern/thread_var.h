@@ -48,7 +48,6 @@ struct lwkt_systimer;
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
 #define TDF_MIGRATING		0x0080u	/* between CPUs: not to be scheduled */
 #define TDF_EXITING		0x0100u	/* on its last switch */
-#define TDF_JOINABLE		0x0200u	/* (i) */
 #define TDF_ARENA		0x0400u	/* (i) storage is ours to free */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */
@@ -62,8 +61,9 @@ struct lwkt_systimer;
 /* td_mpflags: any CPU, atomically. */
 #define TDF_MP_INTR		0x0001u	/* lwkt_interrupt is pending */
 
-/* td_join: NULL, the joining thread, or this. */
+/* td_join: NULL, the joining thread, or one of these. */
 #define TD_JOIN_EXITED		((uintptr_t)1)
+#define TD_JOIN_NEVER		((uintptr_t)2)	/* not joinable */
 
 /* At the top of the thread's stack; its own page is touched anyway. */
 struct thread_cold {

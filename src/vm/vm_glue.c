@@ -342,7 +342,7 @@ lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 		if (td == NULL)
 			return ENOMEM;
 	} else if (flags & LWKT_JOINABLE) {
-		td->td_flags |= TDF_JOINABLE;
+		td->td_join = 0;
 	}
 	if (tdp != NULL)
 		*tdp = td;
