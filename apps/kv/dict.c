@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A hash table without a moment of reckoning: linear hashing.
+ *
+ * THEORY: with nb buckets and L = floor(log2 nb), a hash belongs to bucket
+ * h mod 2^(L+1) if there is one, else to h mod 2^L.  To grow by one bucket is
+ * to split one chain, bucket nb - 2^L, by bit L of the hash; to shrink is to
+ * join the last bucket to the one it came from.  Each insertion splits at
+ * most one bucket and each removal joins at most four, so no call ever moves
+ * more than a few nodes.  Buckets lie in segments whose size doubles: they
+ * never move, and a large fresh segment is untouched zero pages.
+ *
+ * A scan goes through the buckets in the order of their reversed numbers, in
+ * which the two halves of a split bucket are neighbours.  The cursor is the
+ * number of the bucket to come.  A table that grew meanwhile has split that
+ * bucket or not: what was before the cursor stays before it, what was behind
+ * stays behind, so a node that was there all the time is met once.  A table
+ * that shrank may have joined the cursor's bucket to the one before: then
+ * nodes are met twice, but none is missed.
+ *
+ * Neither libbsd nor glibc has a table that grows in small steps (hsearch is
+ * of fixed size), so this is the store's own.
+ *
+ * INVARIANTS
+ * I1 each node is in the bucket of its hash.
+ * I2 d_count nodes; nb/4 - 1 <= d_count <= nb after an insertion or a removal,
+ *    unless nb is the smallest size.
+ * I3 segments exist exactly for the buckets that exist, rounded up.
+ *
+ * Source: Litwin, "Linear hashing" (1980); the order of the scan is Pieter
+ * Noordhuis's for Redis.
+ */
+#include "dict.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define NB_MIN		4u	/* buckets of a small table, segment 0 */
+#define JOIN_MAX	4	/* enough to stay at a quarter full */
+#define CHAIN_MAX	16	/* longer ones: less than 1 in 10^10 */
+
+static inline unsigned int
+log2_floor(uint32_t x)
+{
+	return 31 - (unsigned int)__builtin_clz(x);
+}
+
+static inline struct kv_node **
+slot(const struct kv_dict *d, uint32_t b)
+{
+	unsigned int l;
+
+	if (b < NB_MIN)
+		return &d->d_seg[0][b];
+	l = log2_floor(b);
+	return &d->d_seg[l - 1][b - (1u << l)];
+}
+
+static inline uint32_t
+bucket_of(const struct kv_dict *d, uint32_t hash)
+{
+	uint32_t low = 1u << log2_floor(d->d_nbuckets);
+	uint32_t b = hash & (low * 2 - 1);
+
+	return b < d->d_nbuckets ? b : b & (low - 1);
+}
+
+void
+kv_dict_init(struct kv_dict *d, size_t keyoff)
+{
+	memset(d, 0, sizeof(*d));
+	d->d_keyoff = (uint32_t)keyoff;
+}
+
+struct kv_node *
+kv_dict_find(const struct kv_dict *d, uint64_t hash, const void *key,
+    size_t klen)
+{
+	struct kv_node *n;
+
+	if (d->d_nbuckets == 0)
+		return NULL;
+	for (n = *slot(d, bucket_of(d, (uint32_t)hash)); n != NULL;
+	    n = n->n_next) {
+		if (n->n_hash == (uint32_t)hash && n->n_klen == klen &&
+		    memcmp(kv_node_key(d, n), key, klen) == 0)
+			return n;
+	}
+	return NULL;
+}
+
+/* Segment i of 2^(i+1) buckets (the first: NB_MIN). */
+static void
+add_segment(struct kv_dict *d, unsigned int i)
+{
+	size_t n = i == 0 ? NB_MIN : (size_t)2 << i;
+
+	d->d_seg = kv_realloc(d->d_seg, (i + 1) * sizeof(d->d_seg[0]));
+	d->d_seg[i] = kv_zalloc(n * sizeof(d->d_seg[0][0]));
+}
+
+/* One bucket more: its nodes come out of the bucket it is split from. */
+static void
+split(struct kv_dict *d)
+{
+	uint32_t b = d->d_nbuckets, bit = 1u << log2_floor(b);
+	struct kv_node **from, **to, *n;
+
+	if (b == bit)
+		add_segment(d, log2_floor(b) - 1);
+	d->d_nbuckets++;
+	from = slot(d, b - bit);
+	to = slot(d, b);
+	while ((n = *from) != NULL) {
+		if ((n->n_hash & bit) != 0) {
+			*from = n->n_next;
+			n->n_next = *to;
+			*to = n;
+		} else {
+			from = &n->n_next;
+		}
+	}
+}
+
+/* One bucket less: the last one goes back to where it came from. */
+static void
+join(struct kv_dict *d)
+{
+	uint32_t b = d->d_nbuckets - 1, bit = 1u << log2_floor(b);
+	struct kv_node **end = slot(d, b - bit);
+
+	while (*end != NULL)
+		end = &(*end)->n_next;
+	*end = *slot(d, b);
+	*slot(d, b) = NULL;
+	d->d_nbuckets = b;
+	if (b == bit)
+		kv_free(d->d_seg[log2_floor(b) - 1]);
+}
+
+static void
+release(struct kv_dict *d)
+{
+	while (d->d_nbuckets > NB_MIN)
+		join(d);
+	if (d->d_nbuckets != 0)
+		kv_free(d->d_seg[0]);
+	kv_free(d->d_seg);
+	d->d_seg = NULL;
+	d->d_nbuckets = 0;
+}
+
+/* Add a node whose key is not there yet. */
+void
+kv_dict_insert(struct kv_dict *d, struct kv_node *n, uint64_t hash)
+{
+	struct kv_node **head;
+
+	if (d->d_nbuckets == 0) {
+		add_segment(d, 0);
+		d->d_nbuckets = NB_MIN;
+	} else if (d->d_count >= d->d_nbuckets && d->d_nbuckets < 1u << 31) {
+		split(d);
+	}
+	n->n_hash = (uint32_t)hash;
+	head = slot(d, bucket_of(d, n->n_hash));
+	n->n_next = *head;
+	*head = n;
+	d->d_count++;
+}
+
+/* Take a node out; it stays the caller's. */
+void
+kv_dict_remove(struct kv_dict *d, struct kv_node *n)
+{
+	struct kv_node **pp = slot(d, bucket_of(d, n->n_hash));
+
+	while (*pp != n)
+		pp = &(*pp)->n_next;
+	*pp = n->n_next;
+	d->d_count--;
+	for (int i = 0; i < JOIN_MAX && d->d_nbuckets > NB_MIN &&
+	    d->d_count < d->d_nbuckets / 4; i++)
+		join(d);
+}
+
+static uint64_t
+reverse(uint64_t v)
+{
+	v = (v >> 1 & 0x5555555555555555) | (v & 0x5555555555555555) << 1;
+	v = (v >> 2 & 0x3333333333333333) | (v & 0x3333333333333333) << 2;
+	v = (v >> 4 & 0x0f0f0f0f0f0f0f0f) | (v & 0x0f0f0f0f0f0f0f0f) << 4;
+	return __builtin_bswap64(v);
+}
+
+/*
+ * Visit the nodes of one bucket; the cursor of the next, 0 behind the last.
+ * fn may free or remove the node it gets, and no other.
+ */
+uint64_t
+kv_dict_scan(const struct kv_dict *d, uint64_t cursor, kv_visit_t fn,
+    void *arg)
+{
+	struct kv_node *n, *next;
+	uint32_t b, mask;
+
+	if (d->d_nbuckets == 0)
+		return 0;
+	mask = (2u << log2_floor(d->d_nbuckets)) - 1;
+	b = (uint32_t)cursor & mask;
+	if (b >= d->d_nbuckets) {
+		mask >>= 1;
+		b &= mask;
+	} else if ((b & mask >> 1) == b &&
+	    b + (mask >> 1) + 1 >= d->d_nbuckets) {
+		mask >>= 1;		/* this bucket is not split yet */
+	}
+	for (n = *slot(d, b); n != NULL; n = next) {
+		next = n->n_next;
+		fn(n, arg);
+	}
+	return reverse(reverse(cursor | ~(uint64_t)mask) + 1);
+}
+
+/*
+ * A node, each as likely: a random place of a random bucket, again until
+ * there is a node in that place.
+ */
+struct kv_node *
+kv_dict_random(const struct kv_dict *d, uint64_t *rng)
+{
+	struct kv_node *n = NULL;
+
+	if (d->d_count == 0)
+		return NULL;
+	while (n == NULL) {
+		uint64_t r = kv_random_below(rng,
+		    (uint64_t)d->d_nbuckets * CHAIN_MAX);
+
+		n = *slot(d, (uint32_t)(r / CHAIN_MAX));
+		for (r %= CHAIN_MAX; r > 0 && n != NULL; r--)
+			n = n->n_next;
+	}
+	return n;
+}
+
+/*
+ * Take up to about max nodes out, from the end, and hand each to fn, which
+ * frees it.  How much was done, buckets and nodes; 0: the table is empty and
+ * owns no memory any more.
+ */
+size_t
+kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)
+{
+	size_t done = 0;
+
+	while (done < max && d->d_count > 0) {
+		struct kv_node **head = slot(d, d->d_nbuckets - 1), *n;
+
+		while ((n = *head) != NULL) {
+			*head = n->n_next;
+			d->d_count--;
+			fn(n, arg);
+			done++;
+		}
+		if (d->d_nbuckets > NB_MIN) {
+			join(d);
+		} else {
+			for (uint32_t b = 0; b + 1 < NB_MIN; b++) {
+				*head = *slot(d, b);
+				*slot(d, b) = NULL;
+				if (*head != NULL)
+					break;
+			}
+		}
+		done++;
+	}
+	if (done == 0)
+		release(d);
+	return done;
+}
+
+/* Panic unless the table is in order; for tests. */
+void
+kv_dict_check(const struct kv_dict *d)
+{
+	uint64_t count = 0;
+
+	for (uint32_t b = 0; b < d->d_nbuckets; b++) {
+		for (struct kv_node *n = *slot(d, b); n != NULL;
+		    n = n->n_next) {
+			assert(bucket_of(d, n->n_hash) == b);	/* I1 */
+			count++;
+		}
+	}
+	assert(count == d->d_count);				/* I2 */
+	assert(count <= d->d_nbuckets);
+	assert(d->d_nbuckets <= NB_MIN || count + 1 >= d->d_nbuckets / 4);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A table of byte-string keys that grows and shrinks one bucket at a time.
+ *
+ * The user embeds struct kv_node at the start of his own structure, which
+ * also holds the key's bytes, d_keyoff bytes from its start.
+ */
+#ifndef KV_DICT_H
+#define KV_DICT_H
+
+#include "kv.h"
+
+struct kv_node {
+	struct kv_node	*n_next;	/* in its bucket */
+	uint32_t	 n_hash;	/* the low half of kv_hash() */
+	uint32_t	 n_klen;
+};
+
+struct kv_dict {
+	struct kv_node	***d_seg;	/* i > 0: buckets from 2^(i+1) on */
+	uint64_t	 d_count;
+	uint32_t	 d_nbuckets;	/* 0: nothing allocated yet */
+	uint32_t	 d_keyoff;
+};
+
+typedef void (*kv_visit_t)(struct kv_node *n, void *arg);
+
+void		 kv_dict_init(struct kv_dict *d, size_t keyoff);
+struct kv_node	*kv_dict_find(const struct kv_dict *d, uint64_t hash,
+		    const void *key, size_t klen);
+void		 kv_dict_insert(struct kv_dict *d, struct kv_node *n,
+		    uint64_t hash);
+void		 kv_dict_remove(struct kv_dict *d, struct kv_node *n);
+uint64_t	 kv_dict_scan(const struct kv_dict *d, uint64_t cursor,
+		    kv_visit_t fn, void *arg);
+struct kv_node	*kv_dict_random(const struct kv_dict *d, uint64_t *rng);
+size_t		 kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn,
+		    void *arg);
+void		 kv_dict_check(const struct kv_dict *d);
+
+static inline const char *
+kv_node_key(const struct kv_dict *d, const struct kv_node *n)
+{
+	return (const char *)n + d->d_keyoff;
+}
+
+#endif
