@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The server: CPUs with their shards, connections, and the settings.
+ *
+ * Legend: (c) only code on that CPU; (i) does not change after the start;
+ * (a) atomic, any CPU; (s) the connection's own thread; (m) whose turn it is:
+ * the sender's before sending and after the reply, else the receiver's.
+ */
+#ifndef KV_SERVER_H
+#define KV_SERVER_H
+
+#include "command.h"
+#include "reply.h"
+#include "resp.h"
+
+#include <lwkt/lwkt.h>
+
+#include <bsd/sys/queue.h>
+
+#define KV_REDIS_VERSION "7.0.15"	/* whose behaviour clients may expect */
+#define KV_BATCH	32	/* commands of a pipeline that run together */
+#define KV_NAMELEN	64
+#define KV_ADDRLEN	64
+
+/* Operations for one shard, on their way to it and back. */
+struct kv_call {
+	struct lwkt_msg	 k_msg;
+	struct kv_op	*k_first;	/* (m) the next to run */
+	struct kv_op	**k_last;	/* (m) */
+	bool		 k_begun;	/* (m) the next one had a turn */
+	struct kv_reply	 k_out;		/* (m) */
+};
+
+struct kv_conn {
+	TAILQ_ENTRY(kv_conn) c_link;	/* (c) of its CPU */
+	int		 c_fd;		/* (i) */
+	unsigned int	 c_cpu;		/* (i) */
+	uint64_t	 c_id;		/* (i) */
+	int64_t		 c_since;	/* (i) ms since 1970 */
+	char		 c_addr[KV_ADDRLEN];	/* (i) */
+	char		 c_laddr[KV_ADDRLEN];	/* (i) */
+	char		 c_name[KV_NAMELEN + 1]; /* (c) */
+	int64_t		 c_active;	/* (c) ms since 1970, last request */
+	const struct kv_cmd *c_cmd;	/* (c) the last one */
+	bool		 c_close;	/* (c) after the replies are sent */
+	struct kv_resp	 c_in;		/* (s) */
+	struct kv_reply	 c_out;		/* (s) */
+	unsigned int	 c_nops;	/* (s) waiting in c_ops */
+	struct kv_call	*c_calls;	/* (s) one a shard */
+	struct kv_op	 c_ops[KV_BATCH]; /* (s) */
+};
+
+TAILQ_HEAD(kv_conns, kv_conn);
+
+/* What a CPU has counted. */
+struct kv_stats {
+	uint64_t	 st_commands, st_accepted, st_bytes_in, st_bytes_out;
+	uint64_t	 st_keys, st_expires, st_expired, st_hits, st_misses;
+	uint64_t	 st_calls[KV_MAXCMDS];
+};
+
+/* One CPU: its shard, its connections, its counters. */
+struct kv_cpu {
+	struct kv_db	 p_db;		/* (c) */
+	struct kv_conns	 p_conns;	/* (c) in the order of c_id */
+	struct kv_stats	 p_stats;	/* (c) */
+	int64_t		 p_keeper_wake;	/* (c) ms; when it looks next */
+	int64_t		 p_keeper_ran;	/* (c) ms */
+	lwkt_thread_t	 p_keeper;	/* (i) */
+	lwkt_port_t	 p_port;	/* (i) the shard thread's */
+	lwkt_port_t	 p_slow;	/* (i) of the thread for long work */
+};
+
+struct kv_server {
+	unsigned int	 s_ncpus;	/* (i) */
+	int		 s_port;	/* (i) */
+	const char	*s_bind;	/* (i) */
+	const char	*s_program;	/* (i) */
+	int64_t		 s_since;	/* (i) ms since 1970 */
+	struct kv_cpu	*s_cpus[KV_MAXCPU];	/* (i) */
+	_Atomic uint64_t s_maxmemory;	/* (a) bytes; 0: no limit */
+	_Atomic uint64_t s_maxclients;	/* (a) */
+	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
+	_Atomic uint64_t s_outtime;	/* (a) s, how long above that */
+	_Atomic uint64_t s_conns;	/* (a) */
+	_Atomic uint64_t s_rejected;	/* (a) */
+	_Atomic uint64_t s_nextid;	/* (a) */
+	_Atomic bool	 s_stopping;	/* (a) */
+};
+
+extern struct kv_server kv_server;
+
+static inline struct kv_cpu *
+kv_mycpu(void)
+{
+	return kv_server.s_cpus[lwkt_cpuid()];
+}
+
+/* shard.c */
+int64_t	 kv_clock_ms(void);
+void	 kv_shards_start(void);
+void	 kv_turn(struct kv_cpu *cpu);
+
+/* exec.c */
+void	 kv_op_prepare(struct kv_op *op, const struct kv_cmd *cmd,
+	    int (*fn)(struct kv_db *, struct kv_op *), struct kv_arg *argv,
+	    int argc);
+void	 kv_op_locate(struct kv_op *op, const struct kv_arg *key);
+bool	 kv_call_run(struct kv_db *db, struct kv_call *call);
+void	 kv_run_op(struct kv_conn *c, struct kv_op *op);
+void	 kv_scatter(struct kv_conn *c, struct kv_op *ops, unsigned int n);
+void	 kv_gather(struct kv_conn *c, struct kv_op *ops, unsigned int n);
+int64_t	 kv_everywhere(struct kv_conn *c, struct kv_op *ops,
+	    int (*fn)(struct kv_db *, struct kv_op *), void *at);
+void	 kv_exec(struct kv_conn *c);
+
+/* conn.c */
+void	 kv_conn_start(int fd, unsigned int cpu, const char *addr,
+	    const char *laddr);
+
+/* accept.c */
+int	 kv_listen(const char *addr, int port);
+void	 kv_acceptor(void *arg);
+
+/* server.c */
+void	 kv_sub_error(struct kv_conn *c, struct kv_arg *argv,
+	    const char *command, bool known);
+bool	 kv_name_ok(struct kv_conn *c, const struct kv_arg *name);
+void	 kv_name_set(struct kv_conn *c, const struct kv_arg *name);
+
+/* info.c */
+void	 kv_text(struct kv_reply *t, const char *fmt, ...) KV_PRINTFLIKE(2, 3);
+KV_KEY_FN(kv_op_stats_reset);
+
+/* client.c */
+void	 kv_hang_up(struct kv_conn *c);
+KV_KEY_FN(kv_op_hang_up_all);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The threads of a shard.
+ *
+ * THEORY: every CPU has three.  The shard thread takes calls from its port
+ * and runs each operation's first turn; it is of higher priority than
+ * connections, because a connection on another CPU waits.  A call that needs
+ * more turns is passed on to the slow thread, of the same priority as
+ * connections, which takes turns with them.  The keeper, of low priority,
+ * deletes keys whose time is over and frees what is in the trash.
+ *
+ * A strict low priority would mean never on a busy CPU, and the trash would
+ * grow without end.  So whoever begins a turn (kv_turn) looks when the keeper
+ * ran last; if it has work and has not run for KEEPER_LATE_MS, it gets the
+ * priority of connections for one turn.
+ *
+ * The keeper sleeps while it has nothing to do, until the next key ends: an
+ * idle server does not wake up.
+ */
+#include "server.h"
+
+#include <time.h>
+
+#define KEEPER_LATE_MS	50
+#define KEEPER_STEP_MS	5	/* so long it lets ended keys collect */
+#define KEEPER_MAX_MS	(3600 * 1000)
+#define PRI_SHARD	LWKT_PRI_SOFT_NORM
+#define PRI_KEEPER	LWKT_PRI_USER_IDLE
+
+static _Atomic unsigned int started;
+
+int64_t
+kv_clock_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* When the keeper has something to do; 0: now. */
+static int64_t
+keeper_due(const struct kv_cpu *cpu)
+{
+	return cpu->p_db.db_trash != NULL ? 0 : kv_expire_next(&cpu->p_db);
+}
+
+/*
+ * A turn begins on this CPU: what time is it, and does the keeper need a push?
+ * Context: thread, between operations.
+ */
+void
+kv_turn(struct kv_cpu *cpu)
+{
+	int64_t due = keeper_due(cpu), now = kv_clock_ms();
+
+	cpu->p_db.db_now = now;
+	if (due < cpu->p_keeper_wake) {
+		cpu->p_keeper_wake = due;
+		lwkt_wakeup(&cpu->p_keeper_wake);
+	}
+	if (due <= now && cpu->p_keeper_ran < now - KEEPER_LATE_MS)
+		lwkt_setpri(cpu->p_keeper, LWKT_PRI_KERN_DAEMON);
+}
+
+static struct kv_call *
+wait_call(lwkt_port_t port)
+{
+	struct lwkt_msg *msg = lwkt_waitport(port, 0);
+
+	return (struct kv_call *)((char *)msg -
+	    offsetof(struct kv_call, k_msg));
+}
+
+static void
+report_start(void)
+{
+	atomic_fetch_add(&started, 1);
+	lwkt_wakeup(&started);
+}
+
+static void
+shard_main(void *arg)
+{
+	struct kv_cpu *cpu = arg;
+
+	kv_mem_slot((unsigned int)lwkt_cpuid());
+	lwkt_setpri_self(PRI_SHARD);
+	cpu->p_port = lwkt_curport();
+	report_start();
+	for (;;) {
+		struct kv_call *call = wait_call(cpu->p_port);
+
+		kv_turn(cpu);
+		if (kv_call_run(&cpu->p_db, call))
+			lwkt_replymsg(&call->k_msg, 0);
+		else
+			lwkt_forwardmsg(cpu->p_slow, &call->k_msg);
+	}
+}
+
+/* Long work of other CPUs, one after the other, turn by turn. */
+static void
+slow_main(void *arg)
+{
+	struct kv_cpu *cpu = arg;
+
+	cpu->p_slow = lwkt_curport();
+	report_start();
+	for (;;) {
+		struct kv_call *call = wait_call(cpu->p_slow);
+
+		kv_turn(cpu);
+		while (!kv_call_run(&cpu->p_db, call)) {
+			lwkt_yield();
+			kv_turn(cpu);
+		}
+		lwkt_replymsg(&call->k_msg, 0);
+	}
+}
+
+/*
+ * Sleep until there is something to do.  What ends the sleep early is
+ * kv_turn, on the same CPU: nothing can come between looking and sleeping.
+ */
+static void
+keeper_wait(struct kv_cpu *cpu)
+{
+	int64_t due, left;
+
+	while ((due = keeper_due(cpu)) > kv_clock_ms()) {
+		cpu->p_keeper_wake = due;
+		left = due - kv_clock_ms();
+		if (left > KEEPER_MAX_MS)
+			left = KEEPER_MAX_MS;
+		lwkt_tsleep(&cpu->p_keeper_wake, 0, "keeper",
+		    due == KV_NEVER ? LWKT_FOREVER :
+		    (left + KEEPER_STEP_MS) * 1000000);
+	}
+}
+
+static void
+keeper_main(void *arg)
+{
+	struct kv_cpu *cpu = arg;
+
+	cpu->p_keeper = lwkt_self();
+	report_start();
+	for (;;) {
+		lwkt_setpri_self(PRI_KEEPER);
+		lwkt_yield();
+		keeper_wait(cpu);
+		cpu->p_db.db_now = cpu->p_keeper_ran = kv_clock_ms();
+		kv_expire_some(&cpu->p_db, KV_SLICE / 4);
+		kv_db_sweep(&cpu->p_db, KV_SLICE);
+	}
+}
+
+/* Every CPU's shard and its threads; they are ready when this returns. */
+void
+kv_shards_start(void)
+{
+	static const struct {
+		void		(*fn)(void *);
+		const char	*name;
+	} threads[] = {
+		{ shard_main, "shard" }, { slow_main, "slow" },
+		{ keeper_main, "keeper" },
+	};
+	const unsigned int n = sizeof(threads) / sizeof(threads[0]);
+
+	for (unsigned int i = 0; i < kv_server.s_ncpus; i++) {
+		struct kv_cpu *cpu = kv_zalloc(sizeof(*cpu));
+
+		kv_db_init(&cpu->p_db);
+		TAILQ_INIT(&cpu->p_conns);
+		cpu->p_keeper_wake = KV_NEVER;
+		kv_server.s_cpus[i] = cpu;
+		for (unsigned int t = 0; t < n; t++) {
+			int error = lwkt_create(threads[t].fn, cpu, NULL, NULL,
+			    0, (int)i, "%s/%u", threads[t].name, i);
+
+			if (error != 0)
+				kv_die("no thread for a shard: error %d",
+				    error);
+		}
+	}
+	while (atomic_load(&started) < n * kv_server.s_ncpus) {
+		lwkt_tsleep_interlock(&started, 0);
+		if (atomic_load(&started) < n * kv_server.s_ncpus)
+			lwkt_tsleep(&started, LWKT_PINTERLOCKED, "start",
+			    LWKT_FOREVER);
+		else
+			lwkt_tsleep_remove();
+	}
+}

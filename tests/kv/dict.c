@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table: against an array that knows what must be in it, what a scan
+ * promises while the table changes, and that random picks are fair.
+ */
+#include "client.h"
+#include "dict.h"
+
+#define NKEYS	20000
+
+struct item {
+	struct kv_node	i_node;
+	uint32_t	i_num;		/* the key's bytes */
+};
+
+static struct item items[NKEYS];
+static bool present[NKEYS];
+static unsigned int seen[NKEYS];
+
+static void
+start(struct kv_dict *d)
+{
+	kv_dict_init(d, offsetof(struct item, i_num));
+	memset(present, 0, sizeof(present));
+	memset(seen, 0, sizeof(seen));
+}
+
+static struct item *
+find(struct kv_dict *d, uint32_t num)
+{
+	return (struct item *)kv_dict_find(d, kv_hash(&num, sizeof(num)),
+	    &num, sizeof(num));
+}
+
+static void
+insert(struct kv_dict *d, uint32_t num)
+{
+	items[num].i_num = num;
+	items[num].i_node.n_klen = sizeof(num);
+	kv_dict_insert(d, &items[num].i_node, kv_hash(&num, sizeof(num)));
+	present[num] = true;
+}
+
+static void
+take_out(struct kv_dict *d, uint32_t num)
+{
+	kv_dict_remove(d, &items[num].i_node);
+	present[num] = false;
+}
+
+static void
+empty(struct kv_dict *d)
+{
+	for (uint32_t i = 0; i < NKEYS; i++) {
+		if (present[i])
+			take_out(d, i);
+	}
+}
+
+static void
+visit(struct kv_node *n, void *arg)
+{
+	(void)arg;
+	seen[((struct item *)n)->i_num]++;
+}
+
+static void
+finds_what_is_there_and_nothing_else(uint64_t *seed)
+{
+	struct kv_dict d;
+	int wrong = 0;
+
+	start(&d);
+	for (int i = 0; i < 400000; i++) {
+		uint32_t num = (uint32_t)(test_random(seed) % NKEYS);
+		/* Long runs of growing and of shrinking. */
+		bool grow = i / 50000 % 2 == 0;
+		bool add = test_random(seed) % 8 < (grow ? 7 : 1);
+
+		wrong += (find(&d, num) != NULL) != present[num];
+		if (add && !present[num])
+			insert(&d, num);
+		else if (!add && present[num])
+			take_out(&d, num);
+		if (i % 20000 == 0)
+			kv_dict_check(&d);
+	}
+	is_int(wrong, 0, "400000 insertions, removals and searches");
+	empty(&d);
+	is_int((long long)d.d_count, 0, "an empty table counts 0");
+	kv_dict_drain(&d, 1, visit, NULL);
+}
+
+/* Keys below NKEYS/2 stay; others come or go between the steps of a scan. */
+static void
+scan_while(uint64_t *seed, bool grow, const char *what)
+{
+	unsigned int missed = 0, twice = 0;
+	uint64_t cursor = 0;
+	struct kv_dict d;
+
+	start(&d);
+	for (uint32_t i = 0; i < NKEYS / 2; i++)
+		insert(&d, i);
+	for (uint32_t i = NKEYS / 2; !grow && i < NKEYS; i++)
+		insert(&d, i);
+	do {
+		cursor = kv_dict_scan(&d, cursor, visit, NULL);
+		for (int i = 0; i < 3; i++) {
+			uint32_t num = NKEYS / 2 +
+			    (uint32_t)(test_random(seed) % (NKEYS / 2));
+
+			if (grow && !present[num])
+				insert(&d, num);
+			else if (!grow && present[num])
+				take_out(&d, num);
+		}
+	} while (cursor != 0);
+	for (uint32_t i = 0; i < NKEYS / 2; i++) {
+		missed += seen[i] == 0;
+		twice += seen[i] > 1;
+	}
+	is_int(missed, 0, "a scan of a table that %s misses nothing", what);
+	if (grow)
+		is_int(twice, 0, "and meets nothing twice");
+	empty(&d);
+	kv_dict_drain(&d, 1, visit, NULL);
+}
+
+static void
+picks_are_fair(uint64_t *seed)
+{
+	const uint32_t n = 1300, rounds = 200;	/* 1300: half split */
+	double chi2 = 0;
+	struct kv_dict d;
+
+	start(&d);
+	for (uint32_t i = 0; i < n; i++)
+		insert(&d, i);
+	for (uint32_t i = 0; i < n * rounds; i++)
+		visit(kv_dict_random(&d, seed), NULL);
+	for (uint32_t i = 0; i < n; i++) {
+		double diff = (double)seen[i] - rounds;
+
+		chi2 += diff * diff / rounds;
+	}
+	/* 1299 degrees of freedom: mean 1299, deviation 51; 8 of those. */
+	ok(chi2 < 1299 + 8 * 51, "random picks are fair (chi2 %.0f)", chi2);
+	empty(&d);
+	kv_dict_drain(&d, 1, visit, NULL);
+}
+
+static void
+drain_gives_everything_back(void)
+{
+	size_t before = kv_mem_used();
+	unsigned int bad = 0;
+	struct kv_dict d;
+
+	start(&d);
+	for (uint32_t i = 0; i < NKEYS; i++)
+		insert(&d, i);
+	ok(kv_mem_used() > before, "buckets take memory");
+	while (kv_dict_drain(&d, 100, visit, NULL) > 0)
+		continue;
+	for (uint32_t i = 0; i < NKEYS; i++)
+		bad += seen[i] != 1;
+	is_int(bad, 0, "draining meets every node once");
+	is_int((long long)kv_mem_used(), (long long)before,
+	    "and gives all memory back");
+}
+
+int
+main(void)
+{
+	uint64_t seed = test_seed();
+
+	watchdog(120);
+	kv_hash_seed();
+	finds_what_is_there_and_nothing_else(&seed);
+	scan_while(&seed, true, "grows");
+	scan_while(&seed, false, "shrinks");
+	picks_are_fair(&seed);
+	drain_gives_everything_back();
+	return tap_done();
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sorted sets against a sorted array.
+ */
+#include "client.h"
+#include "zset.h"
+
+#define NAMES	300
+
+struct want {
+	char	name[8];
+	double	score;
+};
+
+static struct want want[NAMES];
+static int nwant;
+
+static int
+compare(const struct want *a, const struct want *b)
+{
+	if (a->score != b->score)
+		return a->score < b->score ? -1 : 1;
+	return strcmp(a->name, b->name);
+}
+
+static void
+want_remove(const char *name)
+{
+	for (int i = 0; i < nwant; i++) {
+		if (strcmp(want[i].name, name) == 0) {
+			memmove(&want[i], &want[i + 1],
+			    (size_t)(nwant - i - 1) * sizeof(want[0]));
+			nwant--;
+			return;
+		}
+	}
+}
+
+static void
+want_put(const char *name, double score)
+{
+	struct want w = { .score = score };
+	int i = 0;
+
+	memcpy(w.name, name, sizeof(w.name));
+	want_remove(name);
+	while (i < nwant && compare(&want[i], &w) < 0)
+		i++;
+	memmove(&want[i + 1], &want[i],
+	    (size_t)(nwant - i) * sizeof(want[0]));
+	want[i] = w;
+	nwant++;
+}
+
+static bool
+below(struct kv_member *m, const void *arg)
+{
+	return kv_member_score(m) < *(const double *)arg;
+}
+
+/* How much of the set is not as wanted. */
+static int
+differences(struct kv_zset *z)
+{
+	int wrong = 0;
+
+	kv_zset_check(z);
+	for (int i = 0; i < nwant; i++) {
+		struct kv_member *m = kv_zset_at(z, (uint64_t)i);
+		const char *name;
+		int before = 0;
+		size_t len;
+
+		if (m == NULL)
+			return nwant;
+		name = kv_member_name(m, &len);
+		wrong += len != strlen(want[i].name) ||
+		    memcmp(name, want[i].name, len) != 0;
+		wrong += kv_member_score(m) != want[i].score;
+		wrong += kv_zset_rank(z, m) != (uint64_t)i;
+		while (before < nwant && want[before].score < want[i].score)
+			before++;
+		wrong += kv_zset_before(z, below, &want[i].score) !=
+		    (uint64_t)before;
+	}
+	wrong += kv_zset_at(z, (uint64_t)nwant) != NULL;
+	return wrong;
+}
+
+int
+main(void)
+{
+	struct kv_zset *z = kv_zset_new();
+	uint64_t seed = test_seed();
+	int wrong = 0;
+
+	watchdog(120);
+	kv_hash_seed();
+	for (int i = 0; i < 40000; i++) {
+		double score = (double)(test_random(&seed) % 40);
+		struct kv_member *m;
+		char name[8] = "";
+
+		snprintf(name, sizeof(name), "m%d",
+		    (int)(test_random(&seed) % NAMES));
+		m = kv_zset_find(z, name, strlen(name));
+		if (test_random(&seed) % 100 < (i / 4000 % 2 ? 80 : 20)) {
+			if (m != NULL)
+				kv_zset_remove(z, m);
+			want_remove(name);
+		} else {
+			if (m != NULL)
+				kv_zset_rescore(z, m, score);
+			else
+				kv_zset_add(z, name, strlen(name), score);
+			want_put(name, score);
+		}
+		if (i % 100 == 0)
+			wrong += differences(z);
+	}
+	is_int(wrong, 0, "40000 changes: order, ranks and counts agree");
+	while (nwant > 0) {
+		struct kv_member *m = kv_zset_at(z, (uint64_t)nwant / 2);
+
+		want_remove(want[nwant / 2].name);
+		kv_zset_remove(z, m);
+	}
+	is_int(differences(z), 0, "emptied from the middle");
+	kv_dict_drain(&((struct kv_table *)z)->t_dict, 1, kv_member_free,
+	    NULL);
+	kv_free(z);
+	return tap_done();
+}
