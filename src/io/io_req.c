@@ -180,6 +180,7 @@ ioreq_start(struct ioreq *ir, int64_t timeout_ns)
 	struct globaldata *gd;
 	int64_t r;
 
+	ir->ir_io.io_now = timeout_ns == 0;
 	do {
 		r = try_parts(ir);
 		if (r == -EAGAIN && timeout_ns == 0 && !is_dontwait(&ir->ir_io))

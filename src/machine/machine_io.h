@@ -55,7 +55,7 @@ struct hostio {
 	int		 io_aux;	/* (b) a descriptor of the back end's */
 	uint8_t		 io_op;		/* (m) enum hostio_op */
 	uint8_t		 io_state;	/* (b) zeroed by hostio_init */
-	uint16_t	 io_pad;
+	uint16_t	 io_now;	/* (m) try may not answer from memory */
 	uint32_t	 io_cancelled;	/* (a) cancel was asked for */
 	int64_t		 io_result;	/* (b) */
 	struct mcpu	*io_mc;		/* (b) the CPU it belongs to */
@@ -79,7 +79,8 @@ hostio_init(struct hostio *io, enum hostio_op op, int fd)
 
 /*
  * All: CPU, critical section.  try: the call itself without waiting where the
- * host can; -EAGAIN means "submit it".  poll: reap what is complete without
+ * host can; -EAGAIN means "submit it" (it may come without asking the host,
+ * unless io_now is set).  poll: reap what is complete without
  * waiting, calling io_done; the count.
  */
 int64_t	machine_io_try(struct hostio *io);

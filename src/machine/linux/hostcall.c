@@ -80,7 +80,10 @@ try_accept(struct hostio *io)
 	return r;
 }
 
-/* The second half of a connect: has it come to a result? */
+/*
+ * The second half of a connect: has it come to a result?  The host wants to be
+ * asked by connect(2) once more, or the next one would say 0 and not EISCONN.
+ */
 static int64_t
 try_connected(struct hostio *io)
 {
@@ -91,6 +94,9 @@ try_connected(struct hostio *io)
 		return -EAGAIN;
 	if (getsockopt(io->io_fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		return -errno;
+	if (error == 0 && connect(io->io_fd, io->io_buf,
+	    (socklen_t)io->io_len) != 0 && errno != EISCONN)
+		error = errno;
 	return -error;
 }
 

@@ -268,7 +268,7 @@ epoll_try(struct machine_host *h, struct hostio *io)
 	struct fdent *fe = fdent_find(epcpu(h), io->io_fd);
 
 	if (fe != NULL && (fe->fe_flags & (FE_REG | FE_DRAINED)) ==
-	    (FE_REG | FE_DRAINED) && is_plain_read(io) &&
+	    (FE_REG | FE_DRAINED) && is_plain_read(io) && !io->io_now &&
 	    (io->io_len > 0 || io->io_op == HIO_ACCEPT))
 		return -EAGAIN;
 	return try_and_learn(fe, io);

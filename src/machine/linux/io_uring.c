@@ -45,6 +45,10 @@
 #define UR_CQES		4096
 #define UR_HINTS	4096
 
+/* Errors that should not leave the kernel, and do when a worker is stopped. */
+#define UR_RESTART	512		/* ERESTARTSYS */
+#define UR_RESTART_LAST	516		/* ERESTART_RESTARTBLOCK */
+
 /* user_data below 4 is ours, else the operation. */
 #define UD_CANCEL	1u
 #define UD_WAKE		2u
@@ -165,7 +169,7 @@ uring_try(struct machine_host *h, struct hostio *io)
 
 	/* Only a hint: the host looks again when it is told. */
 	if (reads && *drained && (io->io_flags & ~MSG_NOSIGNAL) == 0 &&
-	    io->io_len > 0)
+	    io->io_len > 0 && !io->io_now)
 		return -EAGAIN;
 	r = hostcall_try(io);
 	if (reads)
@@ -236,6 +240,8 @@ completed(struct machine_host *h, struct hostio *io, int64_t r)
 	int polled = (io->io_state & HIOS_POLLING) != 0;
 
 	uc->urc_inring--;
+	if (r <= -UR_RESTART && r >= -UR_RESTART_LAST)
+		r = -EINTR;
 	r = polled && r >= 0 ? hostcall_try(io) : hostcall_total(io, r);
 	if (io->io_cancelled && (r == -EAGAIN || r == -EINTR))
 		r = hostcall_total(io, -ECANCELED);
