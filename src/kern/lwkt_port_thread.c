@@ -196,69 +196,72 @@ thread_getport(lwkt_port_t port)
 	return msg;
 }
 
-/* One sleep of the owner.  Returns EINTR if it was interrupted, else 0. */
-static inline int
-port_sleep(lwkt_port_t port, lwkt_thread_t self, uint32_t why, int intr,
-    const char *wmesg)
+/* What the owner waits for has come: msg is done, or anything is queued. */
+static inline lwkt_msg_t
+port_take(lwkt_port_t port, lwkt_msg_t msg)
 {
-	int error = 0;
+	if (msg == NULL)
+		return port_dequeue(port);
+	if ((msg->ms_flags & LWKT_MSGF_DONE) == 0)
+		return NULL;
+	if (msg->ms_flags & LWKT_MSGF_QUEUED)
+		port_remove(port, msg);
+	return msg;
+}
 
-	port->mp_flags |= why;					/* P4 */
-	if (unlikely(intr))
-		error = lwkt_sleep(wmesg, LWKT_PCATCH);
-	else
-		block_self(self, wmesg);
-	port->mp_flags &= ~why;
-	return error;
+/*
+ * Wait for msg, and return its ms_error; or if it is NULL for any message, and
+ * return that, or 0 when interrupted.  One function with one result for both,
+ * so that the two ends of a conversation leave the switch through the same
+ * frames: a processor predicts where a return goes from the calls made before,
+ * and those were the other thread's.
+ */
+static __lwkt_noinline uintptr_t
+port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
+{
+	lwkt_thread_t self = curthread;
+	uint32_t why = MPF_WAITPORT;
+	int interrupted = 0;
+	lwkt_msg_t got;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	if (msg != NULL && (msg->ms_flags & LWKT_MSGF_SYNC))
+		why = MPF_WAITSYNC;
+	while ((got = port_take(port, msg)) == NULL) {
+		if (unlikely(interrupted) && msg == NULL)
+			break;
+		port->mp_flags |= why;				/* P4 */
+		if (likely(!intr)) {
+			block_self(self, "port");
+		} else if (lwkt_sleep("port", LWKT_PCATCH) != 0) {
+			interrupted = 1;
+			intr = 0;
+			if (msg != NULL)
+				lwkt_abortmsg(msg);
+		}
+		port->mp_flags &= ~why;
+	}
+	/* An interrupt that ended nothing stays pending. */
+	if (unlikely(interrupted) &&
+	    (msg != NULL ? msg->ms_error != EINTR : got != NULL))
+		intr_repost(self);
+	crit_exit_td(self);
+	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
 }
 
 static void *
 thread_waitport(lwkt_port_t port, int flags)
 {
-	lwkt_thread_t self = curthread;
-	lwkt_msg_t msg;
-
-	assert_owner(port, self);
-	crit_enter_td(self);
-	while ((msg = port_dequeue(port)) == NULL) {
-		if (port_sleep(port, self, MPF_WAITPORT, flags & LWKT_PCATCH,
-		    "port") == 0)
-			continue;
-		msg = port_dequeue(port);
-		if (msg != NULL)
-			intr_repost(self);
-		break;
-	}
-	crit_exit_td(self);
-	return msg;
+	return (void *)port_wait(port, NULL, flags & LWKT_PCATCH);
 }
 
 static int
 thread_waitmsg(lwkt_msg_t msg, int flags)
 {
-	lwkt_port_t port = msg->ms_reply;
-	lwkt_thread_t self = curthread;
-	int intr = (flags & LWKT_PCATCH) &&
-	    (msg->ms_flags & LWKT_MSGF_ABORTABLE);
-	int interrupted = 0;
-	uint32_t why;
-
-	assert_owner(port, self);
-	crit_enter_td(self);
-	why = msg->ms_flags & LWKT_MSGF_SYNC ? MPF_WAITSYNC : MPF_WAITPORT;
-	while ((msg->ms_flags & LWKT_MSGF_DONE) == 0) {
-		if (port_sleep(port, self, why, intr, "waitmsg") != 0) {
-			lwkt_abortmsg(msg);
-			interrupted = 1;
-			intr = 0;
-		}
-	}
-	if (msg->ms_flags & LWKT_MSGF_QUEUED)
-		port_remove(port, msg);
-	if (unlikely(interrupted) && msg->ms_error != EINTR)
-		intr_repost(self);
-	crit_exit_td(self);
-	return msg->ms_error;
+	if (likely((msg->ms_flags & LWKT_MSGF_ABORTABLE) == 0))
+		flags = 0;
+	return (int)port_wait(msg->ms_reply, msg, flags & LWKT_PCATCH);
 }
 
 static int
