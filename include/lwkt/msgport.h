@@ -10,8 +10,8 @@
  * thread receives, anybody sends, no lock (other CPUs by IPI).  Spin port: any
  * number of threads send, receive and wait, plain pthreads included.  Messages
  * of one sender to one port arrive in order, those with LWKT_MSGF_PRIORITY
- * before the others (a thread port keeps the order while its owner stays on
- * its CPU).
+ * before the others (a thread port keeps the order while neither its owner nor
+ * the sender changes its CPU).
  *
  * A plain pthread may send, forward and reply to ports of every kind, but it
  * receives from spin ports only, and its messages name a spin port (or a
