@@ -30,8 +30,10 @@
 
 #define NPRI		32
 
+struct lwkt_cpusync;
 struct lwkt_ipiq;
 struct lwkt_putoff;
+struct lwkt_retire;
 struct tslpque;
 RB_HEAD(systimer_tree, lwkt_systimer);
 
@@ -64,6 +66,15 @@ struct globaldata {
 	struct lwkt_putoff *gd_putoff;	/* (c) read, not yet executed */
 	int		 gd_processing_ipiq; /* (c) 1: callbacks are run */
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
+
+	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */
+	int		 gd_cscount;	/* (c) 1: this CPU is a master */
+	int		 gd_csqlen;	/* (c) requests to stand still */
+	struct lwkt_cpusync *gd_csq[LWKT_MAXCPU]; /* (c) */
+	struct lwkt_retire *gd_retire_cur;	/* (c) of the round under way */
+	struct lwkt_retire *gd_retire_next;	/* (c) of the next one */
+	int		 gd_retire_left;	/* (c) answers still to come */
+	struct lwkt_systimer gd_retire_timer;	/* (c) begins a round */
 
 	/* Sleep queues (kern_synch.c). */
 	struct tslpque	*gd_tslpque;	/* (c) hash; idents read by others */

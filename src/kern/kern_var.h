@@ -48,6 +48,9 @@ void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
 
+/* lwkt_cpusync.c: serve requests; 1 if this CPU has to stand still. */
+int	cpusync_poll(struct globaldata *gd);
+
 /* lwkt_msgport.c: what foreign pthreads pushed to gd_foreignq. */
 void	foreign_drain(struct globaldata *gd);
 

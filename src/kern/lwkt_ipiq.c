@@ -225,17 +225,14 @@ ipiq_pending(struct globaldata *gd)
 	return 0;
 }
 
-/* All that is there.  The owner of gd, in a critical section. */
-void
-ipiq_process(struct globaldata *gd)
+/* Each ring of the mask once, and what was put off meanwhile. */
+static void
+ipiq_pass(struct globaldata *gd)
 {
 	unsigned w;
 	uint64_t bits;
 	int src;
 
-	KASSERT(gd->gd_processing_ipiq == 0);			/* Q5 */
-	gd->gd_processing_ipiq = 1;
-	gd->gd_intr_nesting++;
 	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);	/* O3 */
 	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
 		bits = atomic_load_64(&gd->gd_ipimask.cm_word[w]);
@@ -252,6 +249,25 @@ ipiq_process(struct globaldata *gd)
 	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
 		foreign_drain(gd);
 	putoff_run(gd->gd_putoff);				/* Q3 */
+}
+
+/*
+ * All that is there; does not return while a rendezvous wants this CPU to
+ * stand still.  The owner of gd, in a critical section.
+ */
+void
+ipiq_process(struct globaldata *gd)
+{
+	unsigned turn = 0;
+
+	KASSERT(gd->gd_processing_ipiq == 0);			/* Q5 */
+	gd->gd_processing_ipiq = 1;
+	gd->gd_intr_nesting++;
+	ipiq_pass(gd);
+	while (unlikely(gd->gd_csqlen != 0) && cpusync_poll(gd)) {
+		machine_pause(turn++);
+		ipiq_pass(gd);
+	}
 	gd->gd_intr_nesting--;
 	gd->gd_processing_ipiq = 0;
 }

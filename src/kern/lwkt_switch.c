@@ -23,7 +23,8 @@
  * to the CPU is read again after the switch.
  *
  * INVARIANTS
- * W1 Never in an IPI or timer callback (gd_intr_nesting == 0).
+ * W1 Never in an IPI or timer callback (gd_intr_nesting == 0), nor as the
+ *    master of a rendezvous (gd_cscount == 0).
  * W2 In a critical section; the count is the thread's and survives.
  * W3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
  *    afterwards it may be gone (DragonFly 3a06728ed5).
@@ -125,9 +126,10 @@ switch_away(void)
 	lwkt_thread_t ntd;
 
 	INVARIANT(td->td_critcount > 0);	/* W2 */
-	if (unlikely(gd->gd_intr_nesting != 0))	/* W1 */
-		lwkt_panic("thread \"%s\" blocks in a callback on cpu %d",
-		    td->td_name, gd->gd_m.mc_cpuid);
+	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount) != 0)) /* W1 */
+		lwkt_panic("thread \"%s\" blocks in a %s on cpu %d",
+		    td->td_name, gd->gd_cscount != 0 ? "rendezvous" :
+		    "callback", gd->gd_m.mc_cpuid);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
 	if (unlikely(td->td_ntoks != 0))
 		tokens_release(td);

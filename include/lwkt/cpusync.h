@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stop a set of CPUs, change something, let them go on.
+ *
+ * Between lwkt_cpusync_interlock and lwkt_cpusync_deinterlock every CPU of the
+ * set stands still in a callback, with nothing of its threads running; then
+ * each of them runs the function, the caller's own CPU too if it is in the
+ * set.  The caller is in a critical section meanwhile and must not block.
+ * Several CPUs may do this at the same time.
+ *
+ * And: free memory when nobody can look at it any more.
+ */
+#ifndef LWKT_CPUSYNC_H
+#define LWKT_CPUSYNC_H
+
+#include <lwkt/types.h>
+
+LWKT_BEGIN_DECLS
+
+struct lwkt_cpusync {
+	lwkt_cpumask_t	 cs_mask;	/* who takes part */
+	lwkt_cpumask_t	 cs_ack;	/* who has answered; atomic */
+	void		(*cs_fn)(void *arg);
+	void		*cs_arg;
+};
+
+LWKT_API lwkt_cpumask_t lwkt_cpumask_all(void);
+LWKT_API lwkt_cpumask_t lwkt_cpumask_one(int cpu);
+
+/* fn runs as a callback (of lwkt/ipiq.h); NULL: just stop them. */
+LWKT_API void lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
+    void (*fn)(void *arg), void *arg);
+LWKT_API void lwkt_cpusync_interlock(struct lwkt_cpusync *cs);
+LWKT_API void lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs);
+
+/* Both in one call. */
+LWKT_API void lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg),
+    void *arg);
+/* Run fn on each CPU of the set and wait until all have; nobody is stopped. */
+LWKT_API void lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg),
+    void *arg);
+
+/*
+ * Reclamation.  Readers look at shared memory in a critical section.  Who has
+ * taken an object out of everybody's reach retires it: fn(rt) is called, as a
+ * callback on the same CPU, when every critical section that ran on any CPU at
+ * the time has ended.
+ */
+struct lwkt_retire {
+	struct lwkt_retire *rt_next;
+	void		(*rt_fn)(struct lwkt_retire *rt);
+};
+
+LWKT_API void lwkt_retire(struct lwkt_retire *rt,
+    void (*fn)(struct lwkt_retire *rt));
+
+LWKT_END_DECLS
+
+#endif

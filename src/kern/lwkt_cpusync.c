@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rendezvous of CPUs.
+ *
+ * THEORY
+ * The master sends a message to every other CPU of the set.  The handler
+ * there answers with its bit in cs_ack and puts the request into the CPU's own
+ * list; ipiq_process() does not return while that list holds a request, so the
+ * CPU stands still - but goes on serving messages, or two masters that need
+ * each other would wait for ever.  For the same reason a CPU that is a master
+ * itself does not stand still inside the processing of messages: it answers,
+ * remembers, and stands still when its own rendezvous is over.
+ *
+ *	master				target
+ *	interlock: message	--->	sets its bit in cs_ack, stands still
+ *	all bits there: caller's work
+ *	deinterlock: clears cs_ack -->	sees its bit clear: runs fn,
+ *	runs fn itself			sets the bit, goes on
+ *	all bits there again: over	(*cs may be gone from here)
+ *
+ * INVARIANTS
+ * R1 gd_cscount > 0 while a thread of this CPU is a master: critical section,
+ *    no switch; so one master a CPU, and at most ncpus requests in a list.
+ * R2 A target touches *cs no more once it has set its bit for the second time.
+ *
+ * ORDER
+ * The bits are set and cleared by read-modify-writes and looked at by acquire
+ * loads: what fn did on a target is visible to the master afterwards.
+ *
+ * Source: DragonFly's lwkt_cpusync of 2011 (its re-polled self queue).
+ */
+#include "kern/kern_var.h"
+
+#include <lwkt/cpusync.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+
+TRACEPOINT(begin, KTR_IPI, "cpusync.begin", "cpu=%llu first=%#llx");
+TRACEPOINT(end, KTR_IPI, "cpusync.end", "cpu=%llu first=%#llx");
+
+COUNTER(syncs, "lwkt.cpusyncs", "rendezvous of CPUs mastered");
+COUNTER(stopped, "lwkt.cpusync_stops", "times a rendezvous stopped the CPU");
+
+lwkt_cpumask_t
+lwkt_cpumask_all(void)
+{
+	lwkt_cpumask_t mask;
+	int cpu;
+
+	memset(&mask, 0, sizeof(mask));
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		cpumask_set(&mask, cpu);
+	return mask;
+}
+
+lwkt_cpumask_t
+lwkt_cpumask_one(int cpu)
+{
+	lwkt_cpumask_t mask;
+
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	memset(&mask, 0, sizeof(mask));
+	cpumask_set(&mask, cpu);
+	return mask;
+}
+
+void
+lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
+    void (*fn)(void *arg), void *arg)
+{
+	lwkt_cpumask_t all = lwkt_cpumask_all();
+	unsigned w;
+
+	memset(cs, 0, sizeof(*cs));
+	for (w = 0; w < CPUMASK_WORDS; w++)
+		cs->cs_mask.cm_word[w] = mask.cm_word[w] & all.cm_word[w];
+	cs->cs_fn = fn;
+	cs->cs_arg = arg;
+}
+
+/* Is every CPU of the set but this one in cs_ack? */
+static int
+all_acked(struct lwkt_cpusync *cs, int me)
+{
+	uint64_t want;
+	unsigned w;
+
+	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
+		want = cs->cs_mask.cm_word[w];
+		if (w == CPUMASK_WORD(me))
+			want &= ~CPUMASK_BIT(me);
+		if ((atomic_load_acq_64(&cs->cs_ack.cm_word[w]) & want) !=
+		    want)
+			return 0;
+	}
+	return 1;
+}
+
+static void
+wait_acks(struct globaldata *gd, struct lwkt_cpusync *cs)
+{
+	unsigned turn = 0;
+
+	while (!all_acked(cs, gd->gd_m.mc_cpuid)) {
+		ipiq_process(gd);
+		machine_pause(turn++);
+	}
+}
+
+/* Send to all of the set but this CPU. */
+static void
+send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
+{
+	lwkt_cpumask_t others = cs->cs_mask;
+	int cpu;
+
+	cpumask_clear(&others, mycpuid);
+	CPUMASK_FOREACH(cpu, &others)
+		lwkt_send_ipiq(cpu, fn, cs);
+}
+
+static inline void
+run_fn(struct lwkt_cpusync *cs)
+{
+	if (cs->cs_fn != NULL)
+		cs->cs_fn(cs->cs_arg);
+}
+
+/* On a target: answer, and stand still in cpusync_poll(). */
+static void
+stop_remote(void *arg)
+{
+	struct lwkt_cpusync *cs = arg;
+	struct globaldata *gd = mygd();
+
+	KASSERTF(gd->gd_csqlen < LWKT_MAXCPU, "%d requests", gd->gd_csqlen);
+	counter_inc(gd->gd_cntbias, stopped);
+	gd->gd_csq[gd->gd_csqlen++] = cs;
+	cpumask_set_atomic(&cs->cs_ack, gd->gd_m.mc_cpuid);
+}
+
+int
+cpusync_poll(struct globaldata *gd)
+{
+	struct lwkt_cpusync *cs;
+	int cpu = gd->gd_m.mc_cpuid, i, n = 0;
+
+	for (i = 0; i < gd->gd_csqlen; i++) {
+		cs = gd->gd_csq[i];
+		if (cpumask_test_atomic(&cs->cs_ack, cpu)) {
+			gd->gd_csq[n++] = cs;
+			continue;
+		}
+		run_fn(cs);
+		cpumask_set_atomic(&cs->cs_ack, cpu);		/* R2 */
+	}
+	gd->gd_csqlen = n;
+	return n > 0 && gd->gd_cscount == 0;			/* R1 */
+}
+
+void
+lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
+{
+	struct globaldata *gd;
+
+	crit_enter();
+	gd = mygd();
+	KASSERTF(gd->gd_cscount == 0, "cpu %d is a master already",
+	    gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_intr_nesting == 0, "in a callback on cpu %d",
+	    gd->gd_m.mc_cpuid);
+	gd->gd_cscount++;
+	counter_inc(gd->gd_cntbias, syncs);
+	ktr(gd, begin, gd->gd_m.mc_cpuid, cs->cs_mask.cm_word[0]);
+	send_others(cs, stop_remote);
+	wait_acks(gd, cs);
+}
+
+void
+lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
+{
+	struct globaldata *gd = mygd();
+	int me = gd->gd_m.mc_cpuid, cpu;
+
+	KASSERTF(gd->gd_cscount == 1, "cpu %d is not a master", me);
+	CPUMASK_FOREACH(cpu, &cs->cs_mask)
+		cpumask_clear_atomic(&cs->cs_ack, cpu);
+	if (cpumask_test(&cs->cs_mask, me)) {
+		gd->gd_intr_nesting++;
+		run_fn(cs);
+		gd->gd_intr_nesting--;
+	}
+	wait_acks(gd, cs);
+	gd->gd_cscount--;
+	ktr(gd, end, me, cs->cs_mask.cm_word[0]);
+	ipiq_process(gd);	/* who waits for us to stand still */
+	crit_exit();
+}
+
+void
+lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
+{
+	struct lwkt_cpusync cs;
+
+	lwkt_cpusync_init(&cs, mask, fn, arg);
+	lwkt_cpusync_interlock(&cs);
+	lwkt_cpusync_deinterlock(&cs);
+}
+
+static void
+quick_remote(void *arg)
+{
+	struct lwkt_cpusync *cs = arg;
+
+	run_fn(cs);
+	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* R2 */
+}
+
+void
+lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
+{
+	struct lwkt_cpusync cs;
+	struct globaldata *gd;
+
+	lwkt_cpusync_init(&cs, mask, fn, arg);
+	crit_enter();
+	gd = mygd();
+	gd->gd_cscount++;
+	counter_inc(gd->gd_cntbias, syncs);
+	send_others(&cs, quick_remote);
+	if (cpumask_test(&cs.cs_mask, gd->gd_m.mc_cpuid)) {
+		gd->gd_intr_nesting++;
+		run_fn(&cs);
+		gd->gd_intr_nesting--;
+	}
+	wait_acks(gd, &cs);
+	gd->gd_cscount--;
+	ipiq_process(gd);
+	crit_exit();
+}

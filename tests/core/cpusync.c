@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rendezvous of CPUs, and memory that outlives its last reader.
+ */
+#include <lwkt/cpusync.h>
+
+#include "core/util.h"
+
+static uint32_t ran[LWKT_MAXCPU];	/* a CPU each */
+static uint32_t stop, moved, frozen;
+
+static void
+mark(void *arg)
+{
+	(void)arg;
+	(void)atomic_fetchadd_32(&ran[lwkt_cpuid()], 1);
+}
+
+static void
+ran_reset(void)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < LWKT_MAXCPU; cpu++)
+		atomic_store_32(&ran[cpu], 0);
+}
+
+static int
+every_cpu_runs_it_once(void *arg)
+{
+	int cpu;
+
+	(void)arg;
+	ran_reset();
+	lwkt_cpusync_simple(lwkt_cpumask_all(), mark, NULL);
+	lwkt_cpusync_quick(lwkt_cpumask_all(), mark, NULL);
+	for (cpu = 0; cpu < lwkt_ncpus(); cpu++)
+		check(ran[cpu] == 2, "cpu %d ran it %u times", cpu, ran[cpu]);
+	return 0;
+}
+
+static int
+only_the_set_runs_it(void *arg)
+{
+	int last = lwkt_ncpus() - 1, cpu;
+
+	(void)arg;
+	ran_reset();
+	lwkt_cpusync_simple(lwkt_cpumask_one(last), mark, NULL);
+	for (cpu = 0; cpu < lwkt_ncpus(); cpu++)
+		check(ran[cpu] == (cpu == last), "cpu %d ran it %u times", cpu,
+		    ran[cpu]);
+	return 0;
+}
+
+/* Moves on all the time, and serves messages in between. */
+static void
+mover(void *arg)
+{
+	(void)arg;
+	while (atomic_load_acq_32(&stop) == 0) {
+		check(atomic_load_acq_32(&frozen) == 0,
+		    "a thread ran inside a rendezvous");
+		(void)atomic_fetchadd_32(&moved, 1);
+		lwkt_yield();
+		machine_pause(0);
+	}
+}
+
+static int
+the_others_stand_still(void *arg)
+{
+	struct lwkt_cpusync cs;
+	lwkt_thread_t td[8];
+	int cpu, n = lwkt_ncpus() < 8 ? lwkt_ncpus() : 8, i;
+
+	(void)arg;
+	stop = frozen = moved = 0;
+	for (cpu = 1; cpu < n; cpu++)
+		td[cpu] = spawn(mover, NULL, 0, cpu);
+	for (i = 0; i < TIMES(100, 3); i++) {
+		lwkt_cpusync_init(&cs, lwkt_cpumask_all(), NULL, NULL);
+		lwkt_cpusync_interlock(&cs);
+		atomic_store_rel_32(&frozen, 1);
+		machine_pause(0);
+		machine_pause(1);
+		atomic_store_rel_32(&frozen, 0);
+		lwkt_cpusync_deinterlock(&cs);
+	}
+	atomic_store_rel_32(&stop, 1);
+	for (cpu = 1; cpu < n; cpu++)
+		join(td[cpu]);
+	return 0;
+}
+
+static void
+master(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < TIMES(200, 5); i++)
+		lwkt_cpusync_simple(lwkt_cpumask_all(), mark, NULL);
+}
+
+static int
+several_masters(void *arg)
+{
+	lwkt_thread_t td[8];
+	int cpu, n = lwkt_ncpus() < 8 ? lwkt_ncpus() : 8;
+	uint32_t want = (uint32_t)(n * TIMES(200, 5));
+
+	(void)arg;
+	ran_reset();
+	for (cpu = 0; cpu < n; cpu++)
+		td[cpu] = spawn(master, NULL, 0, cpu);
+	for (cpu = 0; cpu < n; cpu++)
+		join(td[cpu]);
+	for (cpu = 0; cpu < n; cpu++)
+		check(ran[cpu] == want, "cpu %d: %u of %u", cpu, ran[cpu],
+		    want);
+	return 0;
+}
+
+/* A cell that readers look at in critical sections. */
+struct cell {
+	struct lwkt_retire	c_retire;
+	uint32_t		c_alive;	/* atomic */
+};
+
+#define CELLS	8
+static struct cell cells[CELLS];
+static uintptr_t current;		/* atomic: struct cell * */
+static uint32_t freed;
+
+static void
+cell_free(struct lwkt_retire *rt)
+{
+	struct cell *c = (struct cell *)(void *)rt;
+
+	atomic_store_rel_32(&c->c_alive, 0);
+	(void)atomic_fetchadd_32(&freed, 1);
+}
+
+static void
+reader(void *arg)
+{
+	struct cell *c;
+
+	(void)arg;
+	while (atomic_load_acq_32(&stop) == 0) {
+		lwkt_crit_enter();
+		c = (struct cell *)atomic_load_acq_ptr(&current);
+		machine_pause(0);
+		check(atomic_load_acq_32(&c->c_alive) == 1,
+		    "a reader looks at freed memory");
+		lwkt_crit_exit();
+		lwkt_yield();
+	}
+}
+
+static int
+retired_memory_outlives_readers(void *arg)
+{
+	lwkt_thread_t td[8];
+	int cpu, n = lwkt_ncpus() < 8 ? lwkt_ncpus() : 8, i;
+	uintptr_t old;
+
+	(void)arg;
+	stop = freed = 0;
+	for (i = 0; i < CELLS; i++)
+		atomic_store_32(&cells[i].c_alive, 1);
+	atomic_store_rel_ptr(&current, (uintptr_t)&cells[0]);
+	for (cpu = 0; cpu < n; cpu++)
+		td[cpu] = spawn(reader, NULL, 0, cpu);
+	for (i = 1; i < CELLS; i++) {
+		lwkt_yield();
+		lwkt_crit_enter();
+		old = atomic_swap_ptr(&current, (uintptr_t)&cells[i]);
+		lwkt_retire(&((struct cell *)old)->c_retire, cell_free);
+		check(n > 1 || atomic_load_32(&((struct cell *)old)->c_alive),
+		    "freed inside the critical section that retired it");
+		lwkt_crit_exit();
+	}
+	await(&freed, CELLS - 1);
+	atomic_store_rel_32(&stop, 1);
+	for (cpu = 0; cpu < n; cpu++)
+		join(td[cpu]);
+	check(freed == CELLS - 1, "%u freed", freed);
+	return 0;
+}
+
+int
+main(void)
+{
+	sim_explore("every CPU runs the function once",
+	    every_cpu_runs_it_once, NULL, 100);
+	sim_explore("only the CPUs of the set run it", only_the_set_runs_it,
+	    NULL, 50);
+	sim_explore("the others stand still between interlock and deinterlock",
+	    the_others_stand_still, NULL, 200);
+	sim_explore("several masters at the same time do not deadlock",
+	    several_masters, NULL, 200);
+	sim_explore("retired memory outlives its readers",
+	    retired_memory_outlives_readers, NULL, 200);
+	return tap_done();
+}
