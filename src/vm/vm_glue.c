@@ -255,6 +255,8 @@ thread_free(lwkt_thread_t td)
 	crit_enter_td(self);
 	gd = mygd();
 	vp = gd->gd_vmglue;
+	KASSERTF((td->td_flags & TDF_FREE) == 0,			/* V1 */
+	    "thread \"%s\" joined or released too often", td->td_name);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) | TDF_FREE;
 	td->td_freenext = vp->vp_free[cls];
 	vp->vp_free[cls] = td;
@@ -322,7 +324,9 @@ lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 void
 lwkt_free_thread(lwkt_thread_t td)
 {
-	KASSERTF((td->td_flags & (TDF_STARTED | TDF_FREE)) == 0,
+	KASSERTF((td->td_flags & TDF_FREE) == 0,
+	    "thread \"%s\" was freed before", td->td_name);
+	KASSERTF((td->td_flags & TDF_STARTED) == 0,
 	    "thread \"%s\" has started", td->td_name);
 	lwkt_rele(td);
 }
