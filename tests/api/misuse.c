@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A programmer's error ends the process with a report that says what it was.
+ *
+ * Each case runs in a child process, which must die by SIGABRT (an overflow
+ * of a stack by SIGSEGV) and have said the words on stderr.
+ */
+#include <lwkt/ipiq.h>
+#include <lwkt/lwkt.h>
+#include <lwkt/systimer.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+static struct lwkt_msg msg;
+static struct lwkt_port port;
+static struct lwkt_systimer timer;
+
+static void
+nothing(void *arg)
+{
+	(void)arg;
+}
+
+static lwkt_thread_t
+start(void (*fn)(void *), int flags, int cpu)
+{
+	lwkt_thread_t td;
+
+	if (lwkt_create(fn, NULL, &td, NULL, flags, cpu, "victim") != 0)
+		_exit(1);
+	return td;
+}
+
+static int
+join_twice(void *arg)
+{
+	lwkt_thread_t td = start(nothing, LWKT_JOINABLE, 0);
+
+	(void)arg;
+	lwkt_join(td);
+	lwkt_join(td);
+	return 0;
+}
+
+static int
+free_twice(void *arg)
+{
+	lwkt_thread_t td = lwkt_alloc_thread(0, 0, 0);
+
+	(void)arg;
+	lwkt_free_thread(td);
+	lwkt_free_thread(td);
+	return 0;
+}
+
+static int
+free_started(void *arg)
+{
+	(void)arg;
+	lwkt_free_thread(start(nothing, LWKT_JOINABLE, 0));
+	return 0;
+}
+
+static int
+release_twice(void *arg)
+{
+	lwkt_thread_t td = start(nothing, LWKT_JOINABLE, 0);
+
+	(void)arg;
+	lwkt_hold(td);
+	lwkt_join(td);
+	lwkt_rele(td);
+	lwkt_rele(td);
+	return 0;
+}
+
+static int
+schedule_dead(void *arg)
+{
+	lwkt_thread_t td = start(nothing, LWKT_JOINABLE, 0);
+
+	(void)arg;
+	lwkt_join(td);
+	lwkt_schedule(td);
+	return 0;
+}
+
+static void
+exits_in_crit(void *arg)
+{
+	(void)arg;
+	lwkt_crit_enter();
+}
+
+static int
+exit_in_crit(void *arg)
+{
+	(void)arg;
+	return lwkt_join(start(exits_in_crit, LWKT_JOINABLE, 0));
+}
+
+static int
+crit_underflow(void *arg)
+{
+	(void)arg;
+	lwkt_crit_exit();
+	return 0;
+}
+
+static void
+sleeps(void *arg)
+{
+	lwkt_tsleep(arg, 0, "never", LWKT_FOREVER);
+}
+
+static int
+block_in_ipi(void *arg)
+{
+	(void)arg;
+	lwkt_wait_ipiq(1, lwkt_send_ipiq(1, sleeps, &port));
+	return 0;
+}
+
+static void
+timer_sleeps(struct lwkt_systimer *st, void *arg)
+{
+	(void)st, (void)arg;
+	lwkt_sleep_ns(1000);
+}
+
+static int
+block_in_timer(void *arg)
+{
+	(void)arg;
+	lwkt_systimer_init_oneshot(&timer, timer_sleeps, NULL, 1000);
+	return lwkt_sleep_ns(1000000000);
+}
+
+static int
+tsleep_null(void *arg)
+{
+	(void)arg;
+	return lwkt_tsleep(NULL, 0, "null", LWKT_FOREVER);
+}
+
+static int
+setpri_high(void *arg)
+{
+	(void)arg;
+	lwkt_setpri_self(LWKT_PRI_MAX + 1);
+	return 0;
+}
+
+static int
+setpri_remote(void *arg)
+{
+	(void)arg;
+	lwkt_setpri(start(nothing, LWKT_NOSTART, 1), LWKT_PRI_KERN_USER);
+	return 0;
+}
+
+static int
+setpri_initial_late(void *arg)
+{
+	(void)arg;
+	lwkt_setpri_initial(lwkt_self(), LWKT_PRI_KERN_USER);
+	return 0;
+}
+
+static int
+ipi_nowhere(void *arg)
+{
+	(void)arg;
+	lwkt_send_ipiq(7, nothing, NULL);
+	return 0;
+}
+
+static void
+nothing2(void *arg1, int arg2)
+{
+	(void)arg1, (void)arg2;
+}
+
+static int
+ipi_passive_self(void *arg)
+{
+	(void)arg;
+	lwkt_send_ipiq_passive(lwkt_cpuid(), nothing2, NULL, 0);
+	return 0;
+}
+
+static int
+timer_elsewhere(void *arg)
+{
+	(void)arg;
+	lwkt_systimer_init_oneshot(&timer, timer_sleeps, NULL, 1000000000);
+	lwkt_migratecpu(1);
+	lwkt_systimer_del(&timer);
+	return 0;
+}
+
+static int
+timer_no_period(void *arg)
+{
+	(void)arg;
+	lwkt_systimer_init_periodic(&timer, timer_sleeps, NULL, 0, 0);
+	return 0;
+}
+
+static int
+send_twice(void *arg)
+{
+	(void)arg;
+	lwkt_initport_spin(&port);
+	lwkt_initmsg(&msg, lwkt_curport(), 0);
+	lwkt_sendmsg(&port, &msg);
+	lwkt_sendmsg(&port, &msg);
+	return 0;
+}
+
+static int
+reply_own(void *arg)
+{
+	(void)arg;
+	lwkt_initmsg(&msg, lwkt_curport(), 0);
+	lwkt_replymsg(&msg, 0);
+	return 0;
+}
+
+static int
+wait_foreign_port(void *arg)
+{
+	(void)arg;
+	lwkt_waitport(lwkt_threadport(start(nothing, LWKT_NOSTART, 0)), 0);
+	return 0;
+}
+
+static int
+panic_port(void *arg)
+{
+	(void)arg;
+	lwkt_initport_panic(&port);
+	lwkt_initmsg(&msg, lwkt_curport(), 0);
+	lwkt_sendmsg(&port, &msg);
+	return 0;
+}
+
+static int
+panic_self(void *arg)
+{
+	(void)arg;
+	lwkt_setname("the culprit");
+	lwkt_panic("%d is not %s", 6, "seven");
+}
+
+static struct {
+	const char	*c_what;
+	int		(*c_body)(void *);
+	const char	*c_words;
+} cases[] = {
+	{ "joining twice", join_twice, "joined or released too often" },
+	{ "freeing twice", free_twice, "freed before" },
+	{ "freeing a thread that has started", free_started, "has started" },
+	{ "releasing too often", release_twice, "released too often" },
+	{ "scheduling a dead thread", schedule_dead, "dead thread" },
+	{ "ending in a critical section", exit_in_crit,
+	    "thread \"victim\" exits in a critical section" },
+	{ "leaving a critical section too often", crit_underflow,
+	    "left more often than entered" },
+	{ "sleeping in an IPI callback", block_in_ipi,
+	    "blocks in a callback on cpu 1" },
+	{ "sleeping in a timer's function", block_in_timer,
+	    "blocks in a callback on cpu 0" },
+	{ "sleeping on NULL", tsleep_null, "ident != NULL" },
+	{ "a priority that does not exist", setpri_high, "priority 32" },
+	{ "the priority of a thread elsewhere", setpri_remote,
+	    "thread \"victim\" belongs to cpu 1, not 0" },
+	{ "an initial priority too late", setpri_initial_late,
+	    "thread \"main\" has started" },
+	{ "an IPI to nowhere", ipi_nowhere, "cpu 7 of 2" },
+	{ "a passive IPI to oneself", ipi_passive_self,
+	    "passive message to oneself" },
+	{ "deleting a timer elsewhere", timer_elsewhere,
+	    "of cpu 0 deleted on cpu 1" },
+	{ "a period of nothing", timer_no_period, "period 0 ns" },
+	{ "sending twice", send_twice, "is not the sender's" },
+	{ "replying to one's own message", reply_own,
+	    "is not the receiver's" },
+	{ "waiting on another thread's port", wait_foreign_port,
+	    "belongs to thread \"victim\", not \"main\"" },
+	{ "sending to a port that must not be used", panic_port,
+	    "which takes none" },
+	{ "a panic", panic_self, "lwkt: panic: 6 is not seven" },
+	{ "a panic, about who", panic_self, "thread \"the culprit\"" },
+};
+
+static int
+case_run(int (*body)(void *), char *said, size_t size)
+{
+	const struct lwkt_config cfg = { .lc_ncpus = 2 };
+	const struct rlimit none = { 0, 0 };
+	int fd[2], status = 0;
+	size_t len = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe(fd) != 0 || (pid = fork()) < 0)
+		return -1;
+	if (pid == 0) {
+		setrlimit(RLIMIT_CORE, &none);
+		dup2(fd[1], STDERR_FILENO);
+		close(fd[0]);
+		close(fd[1]);
+		alarm(20);
+		_exit(lwkt_boot(&cfg, body, NULL) & 0x7f);
+	}
+	close(fd[1]);
+	while (len < size - 1 &&
+	    (n = read(fd[0], said + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	said[len] = '\0';
+	close(fd[0]);
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+int
+main(void)
+{
+	static char said[16384];
+	int sig;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sig = case_run(cases[i].c_body, said, sizeof(said));
+		if (!ok(sig == SIGABRT && strstr(said, cases[i].c_words),
+		    "%s panics: %s", cases[i].c_what, cases[i].c_words))
+			diag("signal %d, said: %.300s", sig, said);
+	}
+	return tap_done();
+}
