@@ -66,6 +66,22 @@ switch_finish(lwkt_thread_t prev)
 		prev->td_flags = flags & ~TDF_RUNNING;
 }
 
+/*
+ * With thousands of threads in a ring every switch would wait for memory.  So
+ * fetch ahead: the stack of the one after next, whose structure was fetched a
+ * switch ago, and the structure of the one behind it.
+ */
+static inline void
+prefetch_next(lwkt_thread_t ntd)
+{
+	lwkt_thread_t next = ntd->td_rqnext;
+
+	if (likely(ntd->td_flags & TDF_RUNQ)) {
+		__builtin_prefetch(next->td_sp);
+		__builtin_prefetch(next->td_rqnext);
+	}
+}
+
 static inline void
 switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -76,6 +92,7 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	ntd->td_switches++;
 	counter_inc(gd->gd_cntbias, switches);
 	ktr(gd, switch, td->td_id, ntd->td_id);
+	prefetch_next(ntd);
 	td->td_errno = *gd->gd_m.mc_errnop;
 	gd->gd_m.mc_curthread = ntd;
 	fiber_switch_begin(&td->td_cold->tc_fiber, &ntd->td_cold->tc_fiber,

@@ -89,7 +89,7 @@ struct lwkt_thread {
 	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
 	uint8_t		 td_tokpend;	/* (s) 1: not the last one, wanted */
 	uint16_t	 td_contended;	/* (c) failures to get them, in a row */
-	struct thread_cold *td_cold;	/* (i) top of stack */
+	uint64_t	 td_switches;	/* (c) times it was switched in */
 
 	/* Line 2: sleeping and ending. */
 	TAILQ_ENTRY(lwkt_thread) td_sleepq; /* (c) */
@@ -114,7 +114,7 @@ struct lwkt_thread {
 
 	/* Line 4: seen by tools. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
-	uint64_t	 td_switches;	/* (c) times it was switched in */
+	struct thread_cold *td_cold;	/* (i) top of stack */
 	uint64_t	 td_uticks;	/* (c) ns charged by the clocks */
 	uint64_t	 td_sticks;	/* (c) */
 	uint64_t	 td_iticks;	/* (c) */

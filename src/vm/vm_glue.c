@@ -48,6 +48,7 @@ TUNABLE_INT(cache_threads, "lwkt.cache_threads", 256, 1, 1 << 24,
 #define CHUNK_SIZE	((size_t)256 << 20)
 #define NCHUNKS		4096		/* 1 TiB of stacks */
 #define BATCH		16
+#define COLOURS		16
 
 struct stack_chunk {
 	char		*sc_base;
@@ -87,6 +88,16 @@ class_guard(unsigned cls)
 	size_t page = machine_page_size();
 
 	return guard > page ? guard : page;
+}
+
+/*
+ * Slots lie a power of two apart, so the same frame of every thread would fall
+ * into one set of the cache: the tops are staggered.
+ */
+static inline size_t
+slot_colour(uintptr_t slot, unsigned cls)
+{
+	return ((slot >> (SLOT_MIN_SHIFT + cls)) % COLOURS) * CACHE_LINE;
 }
 
 static int
@@ -178,7 +189,8 @@ thread_make(unsigned cls, char *slot)
 	td->td_flags = TDF_ARENA | TDF_FREE;
 	td->td_slot = (uint16_t)cls;
 	td->td_stack = slot + guard;
-	td->td_stksize = class_slot(cls) - guard;
+	td->td_stksize = class_slot(cls) - guard -
+	    slot_colour((uintptr_t)slot, cls);
 	if (machine_mem_guard(slot, guard) == GUARD_CANARY) {
 		td->td_flags |= TDF_CANARY;
 		*(uint64_t *)td->td_stack = STACK_CANARY;
@@ -227,7 +239,8 @@ cache_trim(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
 
 	n = n < BATCH ? n : BATCH;
 	for (i = 0, td = first; i < n; i++, td = td->td_freenext) {
-		machine_mem_decommit(td->td_stack, td->td_stksize);
+		machine_mem_decommit(td->td_stack,
+		    roundup2(td->td_stksize, machine_page_size()));
 		if (td->td_flags & TDF_CANARY)
 			*(uint64_t *)td->td_stack = STACK_CANARY;
 		last = td;
@@ -363,19 +376,20 @@ fault_thread(uintptr_t addr)
 	uint32_t i, n = __atomic_load_n(&nchunks, __ATOMIC_ACQUIRE);
 	struct stack_chunk *sc;
 	struct thread_cold *cold;
-	uintptr_t off;
+	uintptr_t off, slot;
+	unsigned cls;
 
 	for (i = 0; i < n; i++) {
 		sc = &chunks[i];
 		off = addr - (uintptr_t)sc->sc_base;
 		if (off >= (uintptr_t)sc->sc_nslots * sc->sc_slot)
 			continue;
-		if (off % sc->sc_slot >=
-		    class_guard((unsigned)class_find(sc->sc_slot)))
+		cls = (unsigned)class_find(sc->sc_slot);
+		if (off % sc->sc_slot >= class_guard(cls))
 			return NULL;
-		cold = (struct thread_cold *)(void *)(sc->sc_base +
-		    (off / sc->sc_slot + 1) * sc->sc_slot -
-		    roundup2(sizeof(*cold), 64));
+		slot = addr - off % sc->sc_slot;
+		cold = (struct thread_cold *)(slot + sc->sc_slot -
+		    slot_colour(slot, cls) - roundup2(sizeof(*cold), 64));
 		return cold->tc_port.mp_td;
 	}
 	return NULL;
