@@ -38,6 +38,9 @@
 #include <lwkt/io.h>
 #include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
+#include <string.h>
+
+#include "kern/sysinit.h"
 
 TRACEPOINT(close, KTR_IO, "io.close", "fd=%llu cpus=%llx");
 
@@ -238,3 +241,13 @@ lwkt_close(int fd)
 	crit_exit_td(td);
 	return (int)ir.ir_result;
 }
+
+/* The words are sticky, and a boot is not to know of the last one's waiters. */
+static int
+io_close_boot(void)
+{
+	memset(io_word, 0, sizeof(io_word));
+	return 0;
+}
+
+SYSINIT(SI_IO, io_close, io_close_boot, NULL, NULL, NULL);

@@ -115,7 +115,9 @@ own(lwkt_token_t tok, struct tokref *tr)
 	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* K1 */
 	if (tok->t_owner != id) {
 		tok->t_owner = id;
-		atomic_store_64(&tok->t_gen, tok->t_gen + 1);
+		/* Not a choice point: t_owner outlives a boot. */
+		__atomic_store_n(&tok->t_gen, tok->t_gen + 1,
+		    __ATOMIC_RELAXED);
 	}
 }
 
@@ -510,7 +512,7 @@ lwkt_token_is_stale(lwkt_token_t tok)
 lwkt_token_t
 lwkt_token_pool_lookup(const volatile void *addr)
 {
-	uint64_t h = (uint64_t)(uintptr_t)addr * 0x9e3779b97f4a7c15u;
+	uint64_t h = (uint64_t)machine_key(addr) * 0x9e3779b97f4a7c15u;
 	lwkt_token_t tok = &pool[(h >> 40) & (POOL_TOKENS - 1)];
 
 	if (tok->t_name == NULL)	/* the same value whoever comes */
