@@ -6,9 +6,9 @@
  * A ring belongs to one CPU, which overwrites the oldest record; a reader from
  * outside takes kr_index before and after and drops what may have been
  * overwritten meanwhile.  An event is recorded when its group is in the mask
- * (LWKT_TRACE=0x.. or names); by default the groups that are rare enough to
- * cost nothing are on.  On the simulated host every event also goes into the
- * hash that identifies the schedule.
+ * (LWKT_TRACE=0x..); by default the groups that are rare enough to cost nothing
+ * are on.  On the simulated host every event also goes into the hash that
+ * identifies the schedule.
  */
 #ifndef LWKT_BASE_KTR_H
 #define LWKT_BASE_KTR_H

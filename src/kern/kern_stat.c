@@ -8,11 +8,11 @@
  * tunables take their values from the environment:
  *
  *	LWKT_TUNE=name=value,name=value	 a wrong name or value ends the boot
- *	LWKT_TRACE=0xMASK		 groups of enum ktr_group
+ *	LWKT_TRACE=MASK			 groups of enum ktr_group, a number
  *	LWKT_DEBUG=stats		 counters on stderr at shutdown
  *
- * A tunable set once keeps its value only for that boot: each boot starts from
- * the defaults.
+ * What was set once counts only for that boot: each boot starts from the
+ * defaults.
  */
 #include "kern/kern_var.h"
 
@@ -104,6 +104,27 @@ tunable_set(const char *item, size_t len)
 	return 0;
 }
 
+static int
+trace_set(void)
+{
+	const char *s = getenv("LWKT_TRACE");
+	unsigned long mask;
+	char *end;
+
+	lwkt__ktr_mask = KTR_DEFAULT;
+	if (s == NULL || *s == '\0')
+		return 0;
+	errno = 0;
+	mask = strtoul(s, &end, 0);
+	if (errno != 0 || *end != '\0' || mask > KTR_ALL) {
+		lwkt_printf("lwkt: LWKT_TRACE=%s: must be a number from 0 to "
+		    "%#x", s, KTR_ALL);
+		return EINVAL;
+	}
+	lwkt__ktr_mask = (uint32_t)mask;
+	return 0;
+}
+
 int
 stat_boot(void)
 {
@@ -114,8 +135,8 @@ stat_boot(void)
 
 	for (tu = __start_lwkt_tunable; tu < __stop_lwkt_tunable; tu++)
 		*tu->tu_var = tu->tu_default;
-	if ((s = getenv("LWKT_TRACE")) != NULL)
-		lwkt__ktr_mask = (uint32_t)strtoul(s, NULL, 0);
+	if ((error = trace_set()) != 0)
+		return error;
 	for (s = getenv("LWKT_TUNE"); s != NULL && *s != '\0'; s += len) {
 		if (*s == ',')
 			s++;
