@@ -45,6 +45,8 @@ COUNTER(created, "lwkt.threads_created", "threads started");
 COUNTER(exited, "lwkt.threads_exited", "threads ended");
 COUNTER(migrated, "lwkt.migrations", "threads that left this CPU");
 
+#define STACK_LEAST	4096	/* bytes of a stack that is of any use */
+
 void
 thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 {
@@ -121,6 +123,7 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 
 	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
 	    lwkt__ncpus);
+	KASSERTF(stksize >= STACK_LEAST, "stack of %zu bytes", stksize);
 	memset(td, 0, sizeof(*td));
 	crit_enter();
 	thread_init(td, stack, stksize, flags, cpu);
