@@ -18,6 +18,7 @@ struct filter {
 	const struct kv_arg	*f_addr, *f_laddr;
 	int64_t			 f_id;
 	const struct kv_conn	*f_not;
+	const struct kv_conn	*f_self;	/* who asks: gets an answer */
 };
 
 void
@@ -93,7 +94,8 @@ op_kill(struct kv_db *db, struct kv_op *op)
 		    c->c_laddr)))
 			continue;
 		c->c_close = true;
-		shutdown(c->c_fd, c->c_id == op->op_pos ? SHUT_RD : SHUT_RDWR);
+		if (c != f->f_self)
+			kv_hang_up(c);
 		op->op_result++;
 	}
 	return KV_DONE;
@@ -166,7 +168,7 @@ kill_options(struct kv_conn *c, struct kv_arg *argv, int argc,
 static void
 client_kill(struct kv_conn *c, struct kv_arg *argv, int argc)
 {
-	struct filter f = { .f_not = c };
+	struct filter f = { .f_not = c, .f_self = c };
 
 	if (argc == 3) {
 		f.f_addr = &argv[2];

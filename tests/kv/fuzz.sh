@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Build the fuzz target of the parser with clang's libFuzzer and run it.
+# usage: fuzz.sh SOURCE_ROOT SECONDS
+set -eu
+
+kv=$1/apps/kv
+seconds=$2
+
+command -v clang >/dev/null || { echo 'there is no clang'; exit 77; }
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+echo 'int main(void) { return 0; }' >"$dir/probe.c"
+clang -fsanitize=address "$dir/probe.c" -o "$dir/probe" 2>/dev/null ||
+    { echo "clang's sanitizers are not installed"; exit 77; }
+clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
+    -fno-sanitize-recover=all -I"$kv" -o "$dir/fuzz" \
+    "$1/tests/kv/fuzz_resp.c" "$kv/resp.c" "$kv/mem.c" "$kv/num.c" \
+    "$kv/glob.c" "$kv/log.c" "$kv/hash.c" -lm
+cd "$dir"
+mkdir corpus
+printf '\003*2\r\n$3\r\nGET\r\n$1\r\na\r\nping\r\n' >corpus/1
+printf '\001set "a\\x41" '"'b c'"'\r\n*0\r\n*-1\r\n' >corpus/2
+./fuzz -max_total_time="$seconds" -max_len=70000 -print_final_stats=1 corpus
