@@ -40,9 +40,11 @@ lint: build
 	@tools/dev/layers.py --self-test
 	@tools/dev/layers.py $(BUILD)
 	@tools/dev/api.py --self-test
-	@tools/dev/api.py $(BUILD)
+	@tools/dev/api.py --complete $(BUILD)
 	@tools/dev/manual.py --self-test
 	@tools/dev/manual.py
+	@tools/dev/links.py --self-test
+	@tools/dev/links.py
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
 	@tools/dev/tally.py --self-test
