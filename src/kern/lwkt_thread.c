@@ -153,6 +153,8 @@ lwkt_rele(lwkt_thread_t td)
 	KASSERTF(refs > 0, "thread \"%s\" released too often", td->td_name);
 	if (refs != 1)
 		return;
+	KASSERTF((td->td_flags & TDF_FREE) == 0,
+	    "thread \"%s\" joined or released too often", td->td_name);
 	if (LWKT_ASAN || LWKT_TSAN)
 		fiber_fini(&td->td_cold->tc_fiber);
 	if (td->td_flags & TDF_ARENA)

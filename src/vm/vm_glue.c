@@ -268,8 +268,6 @@ thread_free(lwkt_thread_t td)
 	crit_enter_td(self);
 	gd = mygd();
 	vp = gd->gd_vmglue;
-	KASSERTF((td->td_flags & TDF_FREE) == 0,			/* V1 */
-	    "thread \"%s\" joined or released too often", td->td_name);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) | TDF_FREE;
 	td->td_freenext = vp->vp_free[cls];
 	vp->vp_free[cls] = td;
