@@ -19,6 +19,7 @@
 
 #include <bsd/sys/queue.h>
 #include <bsd/sys/tree.h>
+#include <lwkt/spinlock.h>
 #include <lwkt/systimer.h>
 #include <lwkt/types.h>
 
@@ -50,6 +51,7 @@ struct globaldata {
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
 	uint32_t	 gd_ast;	/* (c) AST_* */
 	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
+	int		 gd_spinlocks;	/* (c) >0: holds spinlocks, no switch */
 	int		 gd_splz_nest;	/* (c) depth of splz on this CPU */
 	uint32_t	 gd_rqcount;	/* (c) runnable, running one too */
 	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
@@ -57,6 +59,9 @@ struct globaldata {
 	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */
 	struct lwkt_thread gd_idlethread; /* (c) never on the run queue */
 	struct thread_cold gd_idlecold;	/* (c) its cold part */
+
+	/* Spinlocks (kern_spinlock.c): the first gd_spinlocks of these. */
+	struct lwkt_spin *gd_spinheld[LWKT_MAXSPINS]; /* (c) */
 
 	/* IPI queues (lwkt_ipiq.c). */
 	LWKT_CACHEALIGN

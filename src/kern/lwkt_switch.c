@@ -23,8 +23,8 @@
  * to the CPU is read again after the switch.
  *
  * INVARIANTS
- * W1 Never in an IPI or timer callback (gd_intr_nesting == 0), nor as the
- *    master of a rendezvous (gd_cscount == 0).
+ * W1 Never in an IPI or timer callback (gd_intr_nesting == 0), as the master
+ *    of a rendezvous (gd_cscount == 0) or with a spinlock (gd_spinlocks == 0).
  * W2 In a critical section; the count is the thread's and survives.
  * W3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
  *    afterwards it may be gone (DragonFly 3a06728ed5).
@@ -135,6 +135,20 @@ pick_with_tokens(struct globaldata *gd)
 	return &gd->gd_idlethread;
 }
 
+/* W1 is broken: say how. */
+static __lwkt_noinline __lwkt_noreturn void
+switch_refused(struct globaldata *gd, lwkt_thread_t td)
+{
+	if (gd->gd_spinlocks != 0)
+		lwkt_panic("thread \"%s\" blocks with spinlock \"%s\" on cpu "
+		    "%d", td->td_name,
+		    gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
+		    gd->gd_m.mc_cpuid);
+	lwkt_panic("thread \"%s\" blocks in a %s on cpu %d", td->td_name,
+	    gd->gd_cscount != 0 ? "rendezvous" : "callback",
+	    gd->gd_m.mc_cpuid);
+}
+
 void
 switch_away(void)
 {
@@ -143,10 +157,9 @@ switch_away(void)
 	lwkt_thread_t ntd;
 
 	INVARIANT(td->td_critcount > 0);	/* W2 */
-	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount) != 0)) /* W1 */
-		lwkt_panic("thread \"%s\" blocks in a %s on cpu %d",
-		    td->td_name, gd->gd_cscount != 0 ? "rendezvous" :
-		    "callback", gd->gd_m.mc_cpuid);
+	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount |
+	    gd->gd_spinlocks) != 0))				/* W1 */
+		switch_refused(gd, td);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
 	if (unlikely(td->td_ntoks != 0))
 		tokens_release(td);
