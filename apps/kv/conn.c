@@ -244,6 +244,7 @@ serve(struct kv_conn *c)
 		c->c_close = true;
 	}
 	kv_resp_done(&c->c_in);
+	kv_turn_end(cpu);
 }
 
 static void

@@ -25,14 +25,19 @@ struct kv_memcount {
 };
 
 static struct kv_memcount counts[KV_MAXCPU];
+static _Atomic unsigned int nslots = 1;	/* in use, from the first on */
 static _Thread_local unsigned int slot;
 
 /* The caller's host thread is that of this CPU from now on. */
 void
 kv_mem_slot(unsigned int cpu)
 {
+	unsigned int n = atomic_load(&nslots);
+
 	assert(cpu < KV_MAXCPU);
 	slot = cpu;
+	while (n <= cpu && !atomic_compare_exchange_weak(&nslots, &n, cpu + 1))
+		continue;
 }
 
 static void
@@ -48,9 +53,10 @@ count(int64_t delta)
 size_t
 kv_mem_used(void)
 {
+	unsigned int n = atomic_load_explicit(&nslots, memory_order_relaxed);
 	int64_t sum = 0;
 
-	for (unsigned int i = 0; i < KV_MAXCPU; i++)
+	for (unsigned int i = 0; i < n; i++)
 		sum += atomic_load_explicit(&counts[i].mc_used,
 		    memory_order_relaxed);
 	return sum > 0 ? (size_t)sum : 0;

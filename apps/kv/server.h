@@ -100,6 +100,7 @@ kv_mycpu(void)
 int64_t	 kv_clock_ms(void);
 void	 kv_shards_start(void);
 void	 kv_turn(struct kv_cpu *cpu);
+void	 kv_turn_end(struct kv_cpu *cpu);
 
 /* exec.c */
 void	 kv_op_prepare(struct kv_op *op, const struct kv_cmd *cmd,

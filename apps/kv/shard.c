@@ -46,21 +46,29 @@ keeper_due(const struct kv_cpu *cpu)
 }
 
 /*
- * A turn begins on this CPU: what time is it, and does the keeper need a push?
+ * A turn begins on this CPU: what time is it, and is the keeper late?
  * Context: thread, between operations.
  */
 void
 kv_turn(struct kv_cpu *cpu)
 {
-	int64_t due = keeper_due(cpu), now = kv_clock_ms();
+	int64_t now = kv_clock_ms();
 
 	cpu->p_db.db_now = now;
+	if (cpu->p_keeper_ran < now - KEEPER_LATE_MS && keeper_due(cpu) <= now)
+		lwkt_setpri(cpu->p_keeper, LWKT_PRI_KERN_DAEMON);
+}
+
+/* Operations were run on this CPU: did they make work for the keeper? */
+void
+kv_turn_end(struct kv_cpu *cpu)
+{
+	int64_t due = keeper_due(cpu);
+
 	if (due < cpu->p_keeper_wake) {
 		cpu->p_keeper_wake = due;
 		lwkt_wakeup(&cpu->p_keeper_wake);
 	}
-	if (due <= now && cpu->p_keeper_ran < now - KEEPER_LATE_MS)
-		lwkt_setpri(cpu->p_keeper, LWKT_PRI_KERN_DAEMON);
 }
 
 static struct kv_call *
@@ -96,6 +104,7 @@ shard_main(void *arg)
 			lwkt_replymsg(&call->k_msg, 0);
 		else
 			lwkt_forwardmsg(cpu->p_slow, &call->k_msg);
+		kv_turn_end(cpu);
 	}
 }
 
@@ -116,12 +125,13 @@ slow_main(void *arg)
 			kv_turn(cpu);
 		}
 		lwkt_replymsg(&call->k_msg, 0);
+		kv_turn_end(cpu);
 	}
 }
 
 /*
  * Sleep until there is something to do.  What ends the sleep early is
- * kv_turn, on the same CPU: nothing can come between looking and sleeping.
+ * kv_turn_end, on the same CPU: nothing can come between looking and sleeping.
  */
 static void
 keeper_wait(struct kv_cpu *cpu)

@@ -248,7 +248,8 @@ client_line(struct client *c)
 	if (c->pos == c->len)
 		seen = c->pos = c->len = 0;
 	for (;;) {
-		end = memchr(c->buf + seen, '\n', c->len - seen);
+		end = c->len > seen ?
+		    memchr(c->buf + seen, '\n', c->len - seen) : NULL;
 		if (end != NULL)
 			break;
 		seen = c->len;
