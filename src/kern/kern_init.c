@@ -44,6 +44,7 @@ TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
 struct globaldata *lwkt__gd[LWKT_MAXCPU];
 int lwkt__ncpus;
 struct kern_ops lwkt__kern_ops;
+struct lwkt_config lwkt__boot_config;
 struct arena_head *lwkt__arena;
 
 extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
@@ -240,6 +241,7 @@ stop_cpu(void *arg, int unused)
 		while (gd->gd_rq[pri] != NULL)
 			sched_dequeue(gd, gd->gd_rq[pri]);
 	gd->gd_stopping = 1;
+	gd->gd_ast |= AST_LWKT_RESCHED;	/* the quick yields leave, too */
 	atomic_set_32(&gd->gd_m.mc_reqflags, RQF_SHUTDOWN);
 }
 
@@ -296,6 +298,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 
 	if (!atomic_cmpset_32(&booted, 0, 1))
 		return EBUSY;
+	lwkt__boot_config = cfg != NULL ? *cfg : (struct lwkt_config){ 0 };
 	panic_boot();
 	if ((error = stat_boot()) != 0 ||
 	    (error = machine_boot(&mcf, &upcalls, &lwkt__ncpus)) != 0) {

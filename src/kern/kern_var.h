@@ -9,6 +9,7 @@
 #ifndef LWKT_KERN_KERN_VAR_H
 #define LWKT_KERN_KERN_VAR_H
 
+#include <lwkt/boot.h>
 #include <stdarg.h>
 
 #include "base/kassert.h"
@@ -102,7 +103,7 @@ extern struct kern_ops lwkt__kern_ops;
  * (the caller's goes on until it blocks).  Something in a si_cpu hook must
  * start a first thread.
  */
-struct lwkt_config;
+extern struct lwkt_config lwkt__boot_config; /* (i) from kern_boot_prepare on */
 int	kern_boot_prepare(const struct lwkt_config *cfg);
 int	kern_boot_run(void);
 void	kern_boot_release(void);

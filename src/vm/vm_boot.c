@@ -8,16 +8,12 @@
  * asks every CPU to stop and blocks for good; the host brings the CPUs home
  * and the caller goes on where it called.
  */
-#include "vm/vm_var.h"
-
 #include <errno.h>
 #include <lwkt/boot.h>
 #include <string.h>
 
 #include "kern/kern_var.h"
 #include "kern/sysinit.h"
-
-#define DEFAULT_STACK	((size_t)64 << 10)
 
 /* One boot at a time (kern_boot_prepare says EBUSY), so this is one. */
 static struct {
@@ -57,8 +53,6 @@ lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),
 
 	if (machine_oncpu() != NULL)
 		return EBUSY;
-	vm_set_default_stack(cfg != NULL && cfg->lc_stksize != 0 ?
-	    cfg->lc_stksize : DEFAULT_STACK);
 	if ((error = kern_boot_prepare(cfg)) != 0)
 		return error;
 	mn.mn_fn = main_fn;

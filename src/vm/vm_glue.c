@@ -24,8 +24,6 @@
  *
  * Source: NetBSD's uvm_glue.c (uarea cache), DragonFly's thread objcache.
  */
-#include "vm/vm_var.h"
-
 #include <errno.h>
 #include <lwkt/thread.h>
 #include <string.h>
@@ -48,6 +46,7 @@ TUNABLE_INT(cache_threads, "lwkt.cache_threads", 256, 1, 1 << 24,
 #define CHUNK_SIZE	((size_t)256 << 20)
 #define NCHUNKS		4096		/* 1 TiB of stacks */
 #define BATCH		16
+#define DEFAULT_STACK	((size_t)64 << 10)
 #define COLOURS		16
 
 struct stack_chunk {
@@ -126,66 +125,79 @@ depot_exit(void)
 	atomic_store_rel_32(&depot_lock, 0);
 }
 
-/* A chunk with a slot left, made outside the lock if need be; NULL: none. */
+/* Under the depot's lock: the class's chunk, if it has a slot left. */
 static struct stack_chunk *
-chunk_add(unsigned cls)
+chunk_open(unsigned cls)
 {
-	struct stack_chunk *sc = NULL;
-	size_t size = CHUNK_SIZE;
-	char *base = machine_mem_reserve(size);
+	struct stack_chunk *sc = classes[cls].cl_chunk;
 
-	if (base == NULL)
-		return NULL;
-	depot_enter();
-	if (nchunks < NCHUNKS) {
-		sc = &chunks[nchunks];
-		*sc = (struct stack_chunk){ base, class_slot(cls),
-		    (uint32_t)(size / class_slot(cls)), 0 };
-		classes[cls].cl_chunk = sc;
-		atomic_store_rel_32(&nchunks, nchunks + 1);
-	}
-	depot_exit();
-	if (sc == NULL)
-		machine_mem_release(base, size);
-	return sc;
+	return sc != NULL && sc->sc_next < sc->sc_nslots ? sc : NULL;
 }
 
-/* Up to BATCH new slots; their first address and count (0: none left). */
-static unsigned
-slots_take(unsigned cls, char **basep)
+/* Another chunk, unless somebody else was faster.  Whether there is a slot. */
+static int
+chunk_add(unsigned cls)
 {
+	char *base = machine_mem_reserve(CHUNK_SIZE);
 	struct stack_chunk *sc;
+	int used = 0, more;
+
+	if (base == NULL)
+		return 0;
+	depot_enter();
+	if (chunk_open(cls) == NULL && nchunks < NCHUNKS) {
+		sc = &chunks[nchunks];
+		*sc = (struct stack_chunk){ base, class_slot(cls),
+		    (uint32_t)(CHUNK_SIZE / class_slot(cls)), 0 };
+		classes[cls].cl_chunk = sc;
+		atomic_store_rel_32(&nchunks, nchunks + 1);
+		used = 1;
+	}
+	more = chunk_open(cls) != NULL;
+	depot_exit();
+	if (!used)
+		machine_mem_release(base, CHUNK_SIZE);
+	return more;
+}
+
+/*
+ * Up to BATCH new slots, and as many structures; the first of each, and the
+ * count (0: none left of one or the other).
+ */
+static unsigned
+slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
+{
+	struct arena_head *ah = lwkt__arena;
+	struct stack_chunk *sc;
+	uint64_t left;
 	unsigned n = 0;
 
 	do {
 		depot_enter();
-		sc = classes[cls].cl_chunk;
-		if (sc != NULL && sc->sc_next < sc->sc_nslots) {
+		sc = chunk_open(cls);
+		left = ah->ah_tdmax - ah->ah_tdcount;
+		if (sc != NULL && left > 0) {
 			n = sc->sc_nslots - sc->sc_next;
 			n = n < BATCH ? n : BATCH;
-			*basep = sc->sc_base + (size_t)sc->sc_next *
+			n = n < left ? n : (unsigned)left;
+			*slotp = sc->sc_base + (size_t)sc->sc_next *
 			    sc->sc_slot;
+			*tdp = (lwkt_thread_t)(void *)((char *)ah +
+			    ah->ah_tdoff) + ah->ah_tdcount;
 			sc->sc_next += n;
+			atomic_store_rel_64(&ah->ah_tdcount,
+			    ah->ah_tdcount + n);
 		}
 		depot_exit();
-	} while (n == 0 && chunk_add(cls) != NULL);
+	} while (n == 0 && left > 0 && chunk_add(cls));
 	return n;
 }
 
-/* A structure for the slot, or NULL when the arena has no more. */
-static lwkt_thread_t
-thread_make(unsigned cls, char *slot)
+static void
+thread_make(lwkt_thread_t td, unsigned cls, char *slot)
 {
-	struct arena_head *ah = lwkt__arena;
 	size_t guard = class_guard(cls);
-	uint64_t i = atomic_fetchadd_64(&ah->ah_tdcount, 1);
-	lwkt_thread_t td;
 
-	if (i >= ah->ah_tdmax) {
-		(void)atomic_fetchadd_64(&ah->ah_tdcount, (uint64_t)-1);
-		return NULL;
-	}
-	td = (lwkt_thread_t)(void *)((char *)ah + ah->ah_tdoff) + i;
 	td->td_flags = TDF_ARENA | TDF_FREE;
 	td->td_slot = (uint16_t)cls;
 	td->td_stack = slot + guard;
@@ -195,7 +207,6 @@ thread_make(unsigned cls, char *slot)
 		td->td_flags |= TDF_CANARY;
 		*(uint64_t *)td->td_stack = STACK_CANARY;
 	}
-	return td;
 }
 
 /* The cache of this CPU is empty: fill it.  0, or ENOMEM. */
@@ -218,16 +229,15 @@ cache_fill(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
 		counter_add(gd->gd_cntbias, depot_out, n);
 		return 0;
 	}
-	n = slots_take(cls, &slot);
+	n = slots_take(cls, &slot, &td);
 	for (i = n; i-- > 0; ) {	/* so that the lowest is on top */
-		if ((td = thread_make(cls, slot + i * class_slot(cls))) == NULL)
-			break;
-		td->td_freenext = vp->vp_free[cls];
-		vp->vp_free[cls] = td;
-		vp->vp_nfree[cls]++;
-		counter_inc(gd->gd_cntbias, made);
+		thread_make(td + i, cls, slot + i * class_slot(cls));
+		td[i].td_freenext = vp->vp_free[cls];
+		vp->vp_free[cls] = td + i;
 	}
-	return vp->vp_free[cls] != NULL ? 0 : ENOMEM;
+	vp->vp_nfree[cls] += n;
+	counter_add(gd->gd_cntbias, made, n);
+	return n > 0 ? 0 : ENOMEM;
 }
 
 /* Half of an overfull cache goes to the depot, its memory to the host. */
@@ -393,17 +403,13 @@ fault_thread(uintptr_t addr)
 	return NULL;
 }
 
-void
-vm_set_default_stack(size_t size)
-{
-	default_stack = size;
-}
-
 static int
 vm_glue_boot(void)
 {
 	struct arena_head *ah = lwkt__arena;
 
+	default_stack = lwkt__boot_config.lc_stksize != 0 ?
+	    lwkt__boot_config.lc_stksize : DEFAULT_STACK;
 	if (class_find(default_stack) < 0)
 		return EINVAL;
 	pcpus = arena_alloc(sizeof(*pcpus) * (size_t)lwkt__ncpus);
