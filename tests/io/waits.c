@@ -156,6 +156,29 @@ number_comes_back(void)
 	lwkt_close(lfd);
 }
 
+/* More calls than carriers, none of which ends by itself. */
+static void
+many_opens(const char *fifo)
+{
+	static struct lwkt_sysmsg sm[40];
+	int canceled = 0, fd;
+
+	for (int i = 0; i < 40; i++) {
+		lwkt_sysmsg_openat(&sm[i], lwkt_curport(), AT_FDCWD, fifo,
+		    O_RDONLY, 0);
+		lwkt_sendsys(&sm[i]);
+	}
+	let_others_wait();
+	for (int i = 0; i < 40; i++)
+		lwkt_abortmsg(&sm[i].sm_msg);
+	fd = lwkt_open("/", O_RDONLY, 0);
+	for (int i = 0; i < 40; i++)
+		canceled += lwkt_waitmsg(&sm[i].sm_msg, 0) == ECANCELED;
+	is_int(canceled, 40, "forty opens are aborted");
+	ok(fd >= 0, "and another call is served meanwhile");
+	lwkt_close(fd);
+}
+
 static void
 aborts(void)
 {
@@ -190,6 +213,7 @@ aborts(void)
 	sm.sm_timeout_ns = 10 * MS;
 	lwkt_sendsys(&sm);
 	is_int(lwkt_waitmsg(&sm.sm_msg, 0), ETIMEDOUT, "or times out");
+	many_opens(name);
 	unlink(name);
 	rmdir(path);
 }

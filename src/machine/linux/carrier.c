@@ -109,6 +109,62 @@ nap(void)
 	(void)nanosleep(&ts, NULL);
 }
 
+static void *carrier_main(void *arg);
+
+/* A place for one more, or NULL. */
+static struct carrier *
+free_place(void)
+{
+	for (int i = 0; i < CARRIER_MAX; i++)
+		if (pool.cp_carrier[i].c_state == C_NONE)
+			return &pool.cp_carrier[i];
+	return NULL;
+}
+
+static unsigned
+count_live(void)
+{
+	unsigned n = 0;
+
+	for (int i = 0; i < CARRIER_MAX; i++)
+		n += pool.cp_carrier[i].c_state == C_LIVE;
+	return n;
+}
+
+/* One more, if there is a place and the host lets us. */
+static int
+grow(void)
+{
+	struct carrier *c = free_place();
+	int error;
+
+	if (c == NULL)
+		return EAGAIN;
+	c->c_cancelled = 0;
+	error = machine_fail("carrier.create") ? EAGAIN :
+	    lwkt__helper_create(&c->c_thread, CARRIER_STACK, carrier_main, c);
+	if (error == 0)
+		c->c_state = C_LIVE;
+	return error;
+}
+
+/*
+ * The calling carrier's last act, pool locked.  One that had to end leaves its
+ * place to another, which the queue may need; at the end of the pool it stays
+ * to be joined.
+ */
+static void
+ending(struct carrier *c)
+{
+	c->c_state = C_ENDED;
+	if (pool.cp_stop)
+		return;
+	(void)pthread_detach(pthread_self());
+	c->c_state = C_NONE;
+	if (pool.cp_first != NULL)
+		(void)grow();
+}
+
 /* Let go of it, then tell its CPU: afterwards its storage may be gone. */
 static void
 put_down(struct carrier *c, int64_t r)
@@ -129,7 +185,7 @@ open_cancelled(void *arg)
 
 	put_down(c, -ECANCELED);
 	lock();
-	c->c_state = C_ENDED;
+	ending(c);
 	unlock();
 }
 
@@ -204,54 +260,9 @@ carrier_main(void *arg)
 		carry(c);
 		lock();
 	}
-	c->c_state = C_ENDED;
+	ending(c);
 	unlock();
 	return NULL;
-}
-
-/* A place for one more, or NULL. */
-static struct carrier *
-free_place(void)
-{
-	struct carrier *c;
-
-	for (int i = 0; i < CARRIER_MAX; i++) {
-		c = &pool.cp_carrier[i];
-		if (c->c_state == C_ENDED) {
-			(void)pthread_join(c->c_thread, NULL);
-			c->c_state = C_NONE;
-		}
-		if (c->c_state == C_NONE)
-			return c;
-	}
-	return NULL;
-}
-
-static unsigned
-count_live(void)
-{
-	unsigned n = 0;
-
-	for (int i = 0; i < CARRIER_MAX; i++)
-		n += pool.cp_carrier[i].c_state == C_LIVE;
-	return n;
-}
-
-/* One more, if there is a place and the host lets us. */
-static int
-grow(void)
-{
-	struct carrier *c = free_place();
-	int error;
-
-	if (c == NULL)
-		return EAGAIN;
-	c->c_cancelled = 0;
-	error = machine_fail("carrier.create") ? EAGAIN :
-	    lwkt__helper_create(&c->c_thread, CARRIER_STACK, carrier_main, c);
-	if (error == 0)
-		c->c_state = C_LIVE;
-	return error;
 }
 
 void
@@ -352,7 +363,7 @@ void
 carrier_detach(struct machine_host *h)
 {
 	struct carrier *c;
-	int last;
+	int last, exists;
 
 	drain(h);
 	lock();
@@ -365,7 +376,10 @@ carrier_detach(struct machine_host *h)
 		return;
 	for (int i = 0; i < CARRIER_MAX; i++) {
 		c = &pool.cp_carrier[i];
-		if (c->c_state != C_NONE)
+		lock();
+		exists = c->c_state != C_NONE;
+		unlock();
+		if (exists)
 			(void)pthread_join(c->c_thread, NULL);
 		c->c_state = C_NONE;
 	}
