@@ -19,10 +19,11 @@
  *
  * A program may close a descriptor behind our back, and its number may come
  * back as another file, which is registered nowhere.  So what waits without
- * having asked the host is put on a list, and before the CPU goes to sleep (or
- * VERIFY_POLLS polls later on a CPU that never does) the registration is made
+ * having asked the host is put on a list, and after VERIFY_NS of sleep (or
+ * VERIFY_POLLS polls on a CPU that never sleeps) the registration is made
  * again: EEXIST is the normal answer.  While the CPU is busy that costs
- * nothing, since most waits are over by then.
+ * nothing, since most waits are over by then; a CPU that comes to rest wakes
+ * once for it.
  *
  * INVARIANTS
  * E1 A descriptor with waiters is registered, or on the verify list.
@@ -46,6 +47,7 @@
 #define EP_CHUNKS	4096
 #define EP_WAKEFD	UINT32_MAX	/* data of the eventfd */
 #define VERIFY_POLLS	64
+#define VERIFY_NS	1000000
 
 #define EP_MASK		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define EP_STICKY	(EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
@@ -355,7 +357,10 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 	}
 }
 
-/* Take events without waiting, or with; they stay for io_poll. */
+/*
+ * Take events without waiting, or with; they stay for io_poll.  Nonzero: not
+ * just the end of the time.
+ */
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)
 {
@@ -376,7 +381,7 @@ harvest(struct epcpu *ec, int64_t timeout_ns)
 			ec->epc_event[kept++] = ec->epc_event[i];
 	}
 	ec->epc_nevents = kept;
-	return kept;
+	return n;
 }
 
 static int
@@ -407,19 +412,28 @@ epoll_ready(struct machine_host *h)
 {
 	struct epcpu *ec = epcpu(h);
 
-	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common) ||
-	    harvest(ec, 0) > 0;
+	if (ec->epc_nevents == 0 && !iocommon_ready(&ec->epc_common))
+		(void)harvest(ec, 0);
+	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common);
 }
 
 static int
 epoll_wait_io(struct machine_host *h, int64_t timeout_ns)
 {
 	struct epcpu *ec = epcpu(h);
+	int early = ec->epc_vfirst != NULL &&
+	    (timeout_ns < 0 || timeout_ns > VERIFY_NS);
 
-	verify(h, 0);
 	if (ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common))
 		return 1;
-	(void)harvest(ec, timeout_ns);
+	if (early && harvest(ec, VERIFY_NS) == 0) {
+		verify(h, 0);					/* E1 */
+		if (timeout_ns > 0)
+			timeout_ns -= VERIFY_NS;
+		early = 0;
+	}
+	if (!early && !iocommon_ready(&ec->epc_common))
+		(void)harvest(ec, timeout_ns);
 	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common);
 }
 
