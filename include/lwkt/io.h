@@ -3,10 +3,20 @@
  * Calls that block the thread and never the CPU.
  *
  * Each has the form of its POSIX namesake and returns what that returns, or a
- * negative errno: never -EINTR.  _timo forms end with -ETIMEDOUT after
- * timeout_ns (LWKT_FOREVER: no limit).  lwkt_close() of a descriptor on which
- * other threads wait ends their calls with -ECANCELED; a descriptor that is
- * not open gives -EBADF.
+ * negative errno.  Never -EINTR, whatever signals come.  Never SIGPIPE of a
+ * socket, only -EPIPE (of a pipe: since Linux 6.18).
+ *
+ * Descriptors may be blocking or not; the calls wait all the same, unless
+ * MSG_DONTWAIT says otherwise.  A listening socket becomes O_NONBLOCK at its
+ * first lwkt_accept and stays so.  send and write go on until all is sent: a
+ * smaller count means that the rest failed or came too late.
+ *
+ * _timo forms end with -ETIMEDOUT after timeout_ns (LWKT_FOREVER: no limit; 0:
+ * only look).  lwkt_poll then returns 0.
+ *
+ * lwkt_close() of a descriptor on which others wait, on any CPU, ends their
+ * calls with -ECANCELED before the descriptor is closed; what begins later gets
+ * -EBADF.  A plain close(2) does not end them.
  *
  * Context: thread.  Blocks: the thread.
  */

@@ -11,7 +11,8 @@
  *
  * lwkt_abortmsg(&sm.sm_msg) ends a waiting call with -ECANCELED; the reply
  * still comes.  A time limit in sm_timeout_ns (set it after the constructor)
- * ends it with -ETIMEDOUT.
+ * ends it with -ETIMEDOUT.  A message may be sent again after its reply.
+ * LWKT_SYS_CLOSE is complete when lwkt_sendsys returns.
  */
 #ifndef LWKT_SYSMSG_H
 #define LWKT_SYSMSG_H
