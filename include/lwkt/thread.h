@@ -38,6 +38,7 @@ enum lwkt_pri {
 #define LWKT_NOSTART	0x0001	/* create only; lwkt_schedule() starts it */
 #define LWKT_JOINABLE	0x0002	/* keeps its structure until lwkt_join() */
 #define LWKT_GIANT	0x0004	/* runs under the mp token (lwkt/token.h) */
+#define LWKT_INTERRUPT	0x0008	/* an interrupt thread: takes the CPU */
 
 #define LWKT_CPU_ROTATE	(-1)	/* each creation takes the next CPU */
 
@@ -141,6 +142,27 @@ LWKT_API void lwkt_user_yield(void);
 LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
 LWKT_API void lwkt_setpri_self(int pri);
 LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
+
+/*
+ * Interrupt threads.  When a thread created with LWKT_INTERRUPT becomes
+ * runnable and is better than the one that runs, it gets the CPU as soon as
+ * that one is in no critical section and calls the library; when it blocks,
+ * the CPU goes back.  A new one has LWKT_PRI_INT_MED.
+ *
+ * lwkt_set_interrupt_support_thread makes the calling thread one, of
+ * LWKT_PRI_INT_SUPPORT.  lwkt_preempted_proc is the thread whose work the
+ * caller interrupted, or the caller.
+ */
+LWKT_API void lwkt_set_interrupt_support_thread(void);
+LWKT_API lwkt_thread_t lwkt_preempted_proc(void);
+
+/*
+ * Pull migration.  The CPU of a thread that does not run and is not runnable
+ * gives it away; whoever was told so takes it to his own.  In between it must
+ * not be scheduled, woken or sent messages.
+ */
+LWKT_API void lwkt_giveaway(lwkt_thread_t td);
+LWKT_API void lwkt_acquire(lwkt_thread_t td);
 
 /*
  * Move the calling thread to another CPU; returns there.

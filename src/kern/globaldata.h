@@ -52,7 +52,7 @@ struct globaldata {
 	uint32_t	 gd_ast;	/* (c) AST_* */
 	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
 	int		 gd_spinlocks;	/* (c) >0: holds spinlocks, no switch */
-	int		 gd_splz_nest;	/* (c) depth of splz on this CPU */
+	int		 gd_preempt_depth; /* (c) lenders, lwkt_preempt.c */
 	uint32_t	 gd_rqcount;	/* (c) runnable, running one too */
 	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
 	uint32_t	 gd_stopping;	/* (c) shutdown: run nothing but idle */

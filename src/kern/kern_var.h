@@ -29,6 +29,7 @@ void	sched_clock(struct globaldata *gd);	/* the tick */
  * CPU that owns it then.  Caller in a critical section (kept).
  */
 void	switch_away(void);
+void	switch_to_thread(lwkt_thread_t ntd); /* that one, without choosing */
 void	switch_entry(void *from) __lwkt_noreturn; /* first code of a thread */
 
 /* lwkt_thread.c. */
@@ -42,6 +43,10 @@ void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
 	    int cpu);
 void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
 	    int flags, const char *fmt, va_list ap);
+
+/* lwkt_preempt.c. */
+void	preempt_pending(struct globaldata *gd, lwkt_thread_t td);
+lwkt_thread_t preempt_return(struct globaldata *gd, lwkt_thread_t td);
 
 /* lwkt_ipiq.c. */
 size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */

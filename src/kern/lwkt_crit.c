@@ -53,6 +53,10 @@ splz(void)
 			lwkt__kern_ops.ko_poll(gd);
 	}
 	gd->gd_intr_nesting--;
+	if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_PREEMPT) {
+		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
+		preempt_pending(gd, td);
+	}
 	crit_exit_noyield(td);
 }
 

@@ -124,6 +124,8 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	gd->gd_rqcount++;
 	if (pri > curthread->td_pri)
 		gd->gd_ast |= AST_LWKT_RESCHED;
+	if (unlikely(flags & TDF_PREEMPTS))
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 	ktr(gd, enqueue, td->td_id, pri);
 }
 

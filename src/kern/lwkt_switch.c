@@ -161,8 +161,13 @@ switch_away(void)
 	    gd->gd_spinlocks) != 0))				/* W1 */
 		switch_refused(gd, td);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
-	if (unlikely(td->td_ntoks != 0))
+	if (unlikely((td->td_ntoks | td->td_preempting) != 0)) {
 		tokens_release(td);
+		if (td->td_preempting) {
+			switch_to(gd, td, preempt_return(gd, td));
+			return;
+		}
+	}
 	if (likely(gd->gd_rqmask != 0)) {
 		ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
 		if (unlikely(ntd->td_ntoks != 0))
@@ -172,6 +177,12 @@ switch_away(void)
 	}
 	if (ntd != td)
 		switch_to(gd, td, ntd);
+}
+
+void
+switch_to_thread(lwkt_thread_t ntd)
+{
+	switch_to(mygd(), curthread, ntd);
 }
 
 void

@@ -62,10 +62,12 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	    (size_t)((char *)cold - (char *)stack), switch_entry);
 	td->td_gd = gd_find(cpu);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
-	    (flags & LWKT_GIANT ? TDF_GIANT : 0);
+	    (flags & LWKT_GIANT ? TDF_GIANT : 0) |
+	    (flags & LWKT_INTERRUPT ? TDF_PREEMPTS : 0);
 	td->td_critcount = 1;		/* switch_entry leaves it */
-	td->td_pri = LWKT_PRI_KERN_DAEMON;
-	td->td_nest_count = 0;
+	td->td_pri = flags & LWKT_INTERRUPT ? LWKT_PRI_INT_MED :
+	    LWKT_PRI_KERN_DAEMON;
+	td->td_preempting = 0;
 	td->td_upri = 0;
 	td->td_ntoks = td->td_tokpend = 0;
 	td->td_contended = 0;
@@ -328,6 +330,35 @@ lwkt_migratecpu(int cpu)
 	}
 	crit_exit_td(td);
 	return 0;
+}
+
+void
+lwkt_giveaway(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+
+	crit_enter_td(self);
+	KASSERTF(td->td_gd == mygd() && (td->td_flags & (TDF_RUNNING |
+	    TDF_RUNQ | TDF_PREEMPT_LOCK | TDF_MIGRATING)) == 0,
+	    "thread \"%s\" of cpu %d, flags %#x", td->td_name,
+	    td->td_gd->gd_m.mc_cpuid, td->td_flags);
+	synch_leave_queue(td);
+	td->td_flags |= TDF_MIGRATING;
+	crit_exit_td(self);
+}
+
+void
+lwkt_acquire(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+
+	crit_enter_td(self);
+	KASSERTF((td->td_flags & (TDF_MIGRATING | TDF_RUNNING)) ==
+	    TDF_MIGRATING, "thread \"%s\", flags %#x", td->td_name,
+	    td->td_flags);
+	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)mygd());
+	td->td_flags &= ~TDF_MIGRATING;
+	crit_exit_td(self);
 }
 
 lwkt_thread_t

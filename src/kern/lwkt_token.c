@@ -375,7 +375,8 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 		lwkt_panic("token \"%s\" waited for in a callback on cpu %d",
 		    tr->tr_tok->t_name, gd->gd_m.mc_cpuid);
 	assert_no_upgrade(td, tr);
-	if (spin_for(tr)) {
+	/* No use if the holder lent us this CPU. */
+	if (!td->td_preempting && spin_for(tr)) {
 		crit_enter_td(td);
 		counter_inc(mygd()->gd_cntbias, spins);
 		crit_exit_td(td);

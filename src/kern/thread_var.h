@@ -55,6 +55,10 @@ struct lwkt_systimer;
 #define TDF_GIANT		0x4000u	/* (i) runs under the mp token */
 #define TDF_FREE		0x8000u	/* in a cache: no thread at all */
 
+#define TDF_PREEMPTS		0x10000u /* an interrupt thread */
+#define TDF_PREEMPT_LOCK	0x20000u /* lends the CPU to one */
+#define TDF_PREEMPT_DONE	0x40000u /* has it back */
+
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
 #define STACK_CANARY		0x6e6f206775617264ULL
 
@@ -83,7 +87,7 @@ struct lwkt_thread {
 	int		 td_critcount;	/* (s) */
 	int		 td_errno;	/* (c) while not running */
 	uint8_t		 td_pri;	/* (c) LWKT_PRI_* */
-	uint8_t		 td_nest_count;	/* (s) splz depth on this thread */
+	uint8_t		 td_preempting;	/* (c) 1: td_preempted lent the CPU */
 	uint16_t	 td_slot;	/* (i) size class of the stack */
 	int		 td_upri;	/* (c) order among equals, high first */
 	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
@@ -118,7 +122,7 @@ struct lwkt_thread {
 	uint64_t	 td_uticks;	/* (c) ns charged by the clocks */
 	uint64_t	 td_sticks;	/* (c) */
 	uint64_t	 td_iticks;	/* (c) */
-	uint64_t	 td_pad1;
+	lwkt_thread_t	 td_preempted;	/* (c) see lwkt_preempt.c */
 };
 
 CTASSERT(sizeof(struct lwkt_thread) == 256, "four cache lines");

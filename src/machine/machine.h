@@ -39,11 +39,12 @@ struct machine_host;		/* private to linux/ or sim/ */
 /* Bits of mc_reqflags (values of DragonFly's gd_reqflags where it has them). */
 #define RQF_IPIQ	0x0001u	/* messages from other CPUs */
 #define RQF_INTPEND	0x0002u	/* host completions or interrupts to reap */
+#define RQF_PREEMPT	0x0004u	/* an interrupt thread wants the CPU */
 #define RQF_TIMER	0x0080u	/* the armed deadline passed */
 #define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
 #define RQF_SHUTDOWN	0x2000u	/* leave the idle loop */
-#define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_TIMER)
+#define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_TIMER)
 #define RQF_WAKE	(RQF_SPLZ | RQF_TOKEN | RQF_SHUTDOWN)
 
 /*

@@ -328,7 +328,8 @@ thread_alloc(unsigned cls, int cpu, int flags)
 static inline int
 create_args_bad(int flags, int cpu)
 {
-	return (flags & ~(LWKT_NOSTART | LWKT_JOINABLE | LWKT_GIANT)) != 0 ||
+	return (flags & ~(LWKT_NOSTART | LWKT_JOINABLE | LWKT_GIANT |
+	    LWKT_INTERRUPT)) != 0 ||
 	    cpu < LWKT_CPU_ROTATE || cpu >= lwkt__ncpus;
 }
 
