@@ -183,7 +183,7 @@ lwkt_waitport(lwkt_port_t port, int flags)
 int
 lwkt_waitmsg(lwkt_msg_t msg, int flags)
 {
-	KASSERTF((msg->ms_flags & LWKT_MSGF_DROPABLE) == 0,
+	KASSERTF((msg_lookflags(msg) & LWKT_MSGF_DROPABLE) == 0,
 	    "message %p may be dropped: nobody can wait for it", (void *)msg);
 	return msg->ms_reply->mp_ops->waitmsg(msg, flags);
 }

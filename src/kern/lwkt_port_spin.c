@@ -276,7 +276,7 @@ wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr)
 {
 	int interrupted = 0;
 
-	while ((msg->ms_flags & LWKT_MSGF_DONE) == 0) {
+	while ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0) {
 		if (td == NULL) {
 			wait_pthread(port, &msg->ms_mpflags,
 			    LWKT_MSGF_MP_WAITPTH);
@@ -302,7 +302,7 @@ spin_waitmsg(lwkt_msg_t msg, int flags)
 	int intr = 0, interrupted;
 
 	port_lock(port, td);
-	if (msg->ms_flags & LWKT_MSGF_ABORTABLE)
+	if (msg_lookflags(msg) & LWKT_MSGF_ABORTABLE)
 		intr = flags & LWKT_PCATCH;
 	interrupted = wait_done(port, msg, td, intr);
 	if (msg->ms_flags & LWKT_MSGF_QUEUED)

@@ -202,7 +202,7 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 {
 	if (msg == NULL)
 		return port_dequeue(port);
-	if ((msg->ms_flags & LWKT_MSGF_DONE) == 0)
+	if ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0)
 		return NULL;
 	if (msg->ms_flags & LWKT_MSGF_QUEUED)
 		port_remove(port, msg);
@@ -226,7 +226,7 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 
 	assert_owner(port, self);
 	crit_enter_td(self);
-	if (msg != NULL && (msg->ms_flags & LWKT_MSGF_SYNC))
+	if (msg != NULL && (msg_lookflags(msg) & LWKT_MSGF_SYNC))
 		why = MPF_WAITSYNC;
 	while ((got = port_take(port, msg)) == NULL) {
 		if (unlikely(interrupted) && msg == NULL)
@@ -259,7 +259,7 @@ thread_waitport(lwkt_port_t port, int flags)
 static int
 thread_waitmsg(lwkt_msg_t msg, int flags)
 {
-	if (likely((msg->ms_flags & LWKT_MSGF_ABORTABLE) == 0))
+	if (likely((msg_lookflags(msg) & LWKT_MSGF_ABORTABLE) == 0))
 		flags = 0;
 	return (int)port_wait(msg->ms_reply, msg, flags & LWKT_PCATCH);
 }

@@ -27,6 +27,13 @@
  */
 void	foreign_push(int cpu, lwkt_msg_t msg);
 
+/* For the side that may not have the message. */
+static inline uint32_t
+msg_lookflags(lwkt_msg_t msg)
+{
+	return atomic_load_32(&msg->ms_flags);
+}
+
 static inline void
 msg_setflags(lwkt_msg_t msg, uint32_t flags)
 {
