@@ -62,7 +62,8 @@ compare(const struct kv_member *a, const struct kv_member *b)
 	return c != 0 ? c : (alen > blen) - (alen < blen);
 }
 
-RB_GENERATE_INTERNAL(ztree, kv_member, m_link, compare, static inline)
+RB_GENERATE_INTERNAL(ztree, kv_member, m_link, compare,
+    static __attribute__((unused)))
 
 struct kv_zset *
 kv_zset_new(void)
