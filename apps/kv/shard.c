@@ -108,7 +108,10 @@ shard_main(void *arg)
 	}
 }
 
-/* Long work of other CPUs, one after the other, turn by turn. */
+/*
+ * Long work of other CPUs, a turn of each in rotation: a call may be waiting
+ * for one behind it, which has pinned the value it wants.
+ */
 static void
 slow_main(void *arg)
 {
@@ -120,12 +123,12 @@ slow_main(void *arg)
 		struct kv_call *call = wait_call(cpu->p_slow);
 
 		kv_turn(cpu);
-		while (!kv_call_run(&cpu->p_db, call)) {
-			lwkt_yield();
-			kv_turn(cpu);
-		}
-		lwkt_replymsg(&call->k_msg, 0);
+		if (kv_call_run(&cpu->p_db, call))
+			lwkt_replymsg(&call->k_msg, 0);
+		else
+			lwkt_forwardmsg(cpu->p_slow, &call->k_msg);
 		kv_turn_end(cpu);
+		lwkt_yield();
 	}
 }
 
