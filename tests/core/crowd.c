@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A hundred thousand threads alive at once.
+ */
+#include "core/crowd.h"
+
+int
+main(void)
+{
+	return crowd_main(100000);
+}
