@@ -62,6 +62,8 @@ fiber_init(struct fiber *f, const void *stack, size_t size)
 	f->f_valgrind = VALGRIND_STACK_REGISTER(stack,
 	    (const char *)stack + size);
 #if LWKT_ASAN
+	/* Who stood here may have been abandoned at a shutdown. */
+	__asan_unpoison_memory_region(stack, size);
 	__lsan_register_root_region(stack, size);
 #endif
 #if LWKT_TSAN

@@ -23,7 +23,7 @@ static void
 uses_it_all(void *arg)
 {
 	*(size_t *)arg = curthread->td_stksize;
-	fill(2048);
+	fill(LWKT_ASAN || LWKT_TSAN ? 8192 : 2048);
 }
 
 static int
