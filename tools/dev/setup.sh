@@ -10,9 +10,9 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
 libbsd-dev systemtap-sdt-dev"
 run=$build
-test="$build python3 scdoc mandoc redis-tools libhiredis-dev"
+test="$build python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
 clang="$test clang libclang-rt-14-dev"
-full="$clang redis-server"
+full="$clang spin"
 bench="$build python3 redis-tools redis-server golang-go g++
 libboost-fiber-dev libst-dev libpth-dev"
 
