@@ -56,6 +56,6 @@ main(int argc, char **argv)
 {
 	struct lwkt_config cfg = { .lc_ncpus = 2, .lc_stksize = BENCH_STACK };
 
-	n = bench_arg(argc, argv, 1, 10000000) / 64 * 64;
+	n = bench_arg(argc, argv, 1, 3000000) / 64 * 64;
 	return (lwkt_boot(&cfg, bench, NULL));
 }

@@ -97,6 +97,6 @@ main(int argc, char **argv)
 
 	batch = (int)bench_arg(argc, argv, 1, 1);
 	bench_check(batch <= BATCH, "at most %d values a message", BATCH);
-	n = (uint64_t)bench_arg(argc, argv, 2, 10000000) * (uint64_t)batch;
+	n = (uint64_t)bench_arg(argc, argv, 2, 3000000) * (uint64_t)batch;
 	return (lwkt_boot(&cfg, bench, NULL));
 }
