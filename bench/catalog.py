@@ -97,7 +97,9 @@ ALL = "lwkt go boost st pth pthread"
 GROUPS = [
     [Program("yield", "2", 1, ALL, "yield-2", 30)],
     [Program("yield", "16", 1, ALL, "yield-16", 30)],
-    [Program("yield", "10000", 1, ALL, "yield-10000", 60)],
+    [Program("yield", "10000", 1, "lwkt go boost st", "yield-10000",
+             60),
+     Program("yield", "10000 100000", 1, "pth pthread", "yield-10000", 60)],
     [Program("create", "", 1, ALL, "create-join", 30)],
     [Program("wakeup", "", 1, "lwkt pthread", "block-wakeup block-schedule",
              30),
