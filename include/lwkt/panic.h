@@ -19,6 +19,14 @@ LWKT_API void lwkt_panic(const char *fmt, ...)
 /* A line on stderr, complete and async-signal-safe.  Any context. */
 LWKT_API void lwkt_printf(const char *fmt, ...) LWKT_PRINTFLIKE(1, 2);
 
+/*
+ * Print every thread on stderr: who it is, what it waits for, and of some of
+ * them where they stand.  The other CPUs are stopped meanwhile.  Any context,
+ * a signal handler and a debugger's call included.  Blocks: no thread, but
+ * all CPUs, for as long as the printing takes.
+ */
+LWKT_API void lwkt_show_threads(void);
+
 LWKT_END_DECLS
 
 #endif

@@ -7,23 +7,27 @@
  * that lines of several CPUs do not mix and nothing here takes a lock or
  * allocates: glibc's vsnprintf does neither for the conversions used (%s %d
  * %u %x %p %c and their lengths).  They may be called from signal handlers.
- * The first CPU to panic reports; one that panics meanwhile, or inside the
- * hook, aborts at once.
+ * The first host thread to panic reports.  If it panics again, inside the
+ * hook, it aborts at once; another one says so and waits for the first to end
+ * the process, a few seconds at most.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/kassert.h"
 
 #define LINE_MAX_BYTES	512
+#define AGAIN_NAPS	1000		/* of 10 ms */
 
 void (*lwkt__panic_hook)(const char *msg);
 
-static int panicked;
+static int panicker;		/* who reports; 0: nobody */
 
 static void
 put(const char *s, size_t len)
@@ -70,20 +74,47 @@ lwkt_printf(const char *fmt, ...)
 	errno = saved;
 }
 
+/* Somebody else is at it: let him finish. */
+static void
+panic_wait(void)
+{
+	static const struct timespec nap = { 0, 10000000 };
+	int i;
+
+	for (i = 0; i < AGAIN_NAPS; i++)
+		(void)nanosleep(&nap, NULL);
+}
+
+/* A report that nobody reads must not end as a broken pipe. */
+static void
+sigpipe_block(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGPIPE);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 void
 lwkt_panic(const char *fmt, ...)
 {
 	char msg[LINE_MAX_BYTES / 2];
+	int first = 0, self = gettid();
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (__atomic_exchange_n(&panicked, 1, __ATOMIC_SEQ_CST) == 0) {
+	sigpipe_block();
+	if (__atomic_compare_exchange_n(&panicker, &first, self, 0,
+	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
 		(void)vsnprintf(msg, sizeof(msg), fmt, ap);
 		lwkt_printf("lwkt: panic: %s", msg);
 		if (lwkt__panic_hook != NULL)
 			lwkt__panic_hook(msg);
 	} else {
 		vput("lwkt: panic again: ", fmt, ap);
+		if (first != self)
+			panic_wait();
 	}
 	va_end(ap);
 	abort();

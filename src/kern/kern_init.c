@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "kern/arena.h"
+#include "kern/debug_var.h"
 #include "kern/sysinit.h"
 
 TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
@@ -255,6 +256,7 @@ static const struct machine_upcalls upcalls = {
 	.mu_cpu_main = cpu_main,
 	.mu_fault = panic_fault,
 	.mu_deadlock = panic_deadlock,
+	.mu_nmi = halt_nmi,
 };
 
 static void

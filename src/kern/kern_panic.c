@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who panicked: CPU, thread, backtrace; and a stack overflow by its name.
+ * The last report: who panicked and where, and what everybody else was doing.
  *
  * THEORY
  * Runs where the failure is, on whatever stack is left: it allocates nothing
  * and takes no lock.  A fault comes from the host's signal handler on the
  * alternate stack; if the address lies in the guard of a thread's stack it is
  * an overflow of that thread (vm/ knows the stacks).
+ *
+ * What is certain comes first: the reason, who, the backtrace.  Then the other
+ * CPUs are stopped (kern_halt.c) and shown, then all threads and the last of
+ * the traces.  The simulated host adds its own report when the process aborts.
  */
-#include "kern/kern_var.h"
-
-#define BT_MAX	24
+#include "kern/debug_var.h"
 
 static void
 report_thread(const char *what, lwkt_thread_t td, int cpu)
@@ -19,6 +21,17 @@ report_thread(const char *what, lwkt_thread_t td, int cpu)
 	    "critical sections %d, stack %zu bytes at %p", what, td->td_name,
 	    (unsigned long long)td->td_id, td->td_pri, cpu, td->td_critcount,
 	    td->td_stksize, td->td_stack);
+}
+
+/* Everybody and everything else.  Does not come back to a living kernel. */
+static void
+report_others(void)
+{
+	(void)halt_others(HALT_FOREVER);
+	show_cpus();
+	show_threads();
+	if (!config_host_sim)
+		show_trace();
 }
 
 static void
@@ -34,6 +47,7 @@ panic_report(const char *msg)
 		lwkt_printf("lwkt: on a host thread that carries no cpu");
 	machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX, NULL,
 	    NULL));
+	report_others();
 }
 
 void
@@ -62,6 +76,7 @@ panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp, void *ucontext)
 	report_thread("in", mc->mc_curthread, mc->mc_cpuid);
 	machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX, NULL,
 	    ucontext));
+	report_others();
 }
 
 /* The simulated host: nothing can happen any more. */

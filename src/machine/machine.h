@@ -80,6 +80,13 @@ struct machine_upcalls {
 		    void *ucontext);
 	/* sim: every CPU waits and no timer is armed: nothing can happen. */
 	void	(*mu_deadlock)(void);
+	/*
+	 * machine_nmi() reached this CPU; the time of machine_watch() is up.
+	 * On the CPU's host thread, but anywhere in what it was doing: signal
+	 * context.  ucontext: what was interrupted; NULL: the caller (sim).
+	 */
+	void	(*mu_nmi)(struct mcpu *mc, void *ucontext);
+	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
 };
 
 struct machine_config {
@@ -195,6 +202,17 @@ void	machine_timer_arm(int64_t deadline_ns);
 void	machine_idle(struct mcpu *mc);
 void	machine_doorbell(struct mcpu *mc);
 void	machine_pause(unsigned turn);
+
+/*
+ * machine_nmi interrupts a CPU wherever it is: mu_nmi follows there.  1, or 0
+ * if that cannot be (sim: the others stand still anyway).  Any context,
+ * async-signal-safe.
+ * machine_watch has mu_watch called on the calling CPU, once, after delay_ns,
+ * wherever it is then; a wait ends by it (not on sim, where waiting CPUs are
+ * not called).  Replaces the one before; 0: none.  Async-signal-safe.
+ */
+int	machine_nmi(struct mcpu *mc);
+void	machine_watch(int64_t delay_ns);
 
 /*
  * A full fence on every CPU, as if each had executed one during the call: the

@@ -304,6 +304,7 @@ case_run(int (*body)(void *), char *said, size_t size)
 {
 	const struct lwkt_config cfg = { .lc_ncpus = 2 };
 	const struct rlimit none = { 0, 0 };
+	char rest[4096];
 	int fd[2], status = 0;
 	size_t len = 0;
 	ssize_t n;
@@ -324,6 +325,8 @@ case_run(int (*body)(void *), char *said, size_t size)
 	    (n = read(fd[0], said + len, size - 1 - len)) > 0)
 		len += (size_t)n;
 	said[len] = '\0';
+	while (read(fd[0], rest, sizeof(rest)) > 0)
+		continue;
 	close(fd[0]);
 	if (waitpid(pid, &status, 0) != pid)
 		return -1;

@@ -187,7 +187,7 @@ UTIL void
 panics(const char *name, int (*body)(void *), const char *words)
 {
 	struct lwkt_config cfg = { .lc_ncpus = 2, .lc_seed = 1 };
-	char said[16384];
+	char said[16384], rest[4096];
 	size_t len = 0;
 	ssize_t n;
 	int fds[2], status;
@@ -205,6 +205,8 @@ panics(const char *name, int (*body)(void *), const char *words)
 	while ((n = read(fds[0], said + len, sizeof(said) - 1 - len)) > 0)
 		len += (size_t)n;
 	said[len] = '\0';
+	while (read(fds[0], rest, sizeof(rest)) > 0)
+		continue;
 	close(fds[0]);
 	waitpid(pid, &status, 0);
 	if (!ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT &&

@@ -44,6 +44,8 @@ struct machine_host {
 	int64_t		 h_quiet;	/* (c) it is set to nothing earlier */
 	int		 h_fired;	/* (h) it has gone off since */
 	timer_t		 h_timer;	/* (i) */
+	timer_t		 h_watch;	/* (i) watch.c */
+	int		 h_watched;	/* (i) there is such a timer */
 
 	/* Idle (idle.c). */
 	int64_t		 h_idle_avg;	/* (c) length of recent waits, ns */
@@ -53,7 +55,7 @@ struct machine_host {
 
 	/* Start and stop (vcpu.c, trap.c). */
 	pthread_t	 h_pthread;	/* (i) */
-	pid_t		 h_tid;		/* (i) */
+	pid_t		 h_tid;		/* (i) 0: it has stopped */
 	int		 h_core;	/* (i) where it is pinned, or -1 */
 	void		*h_altstack;	/* (i) */
 	size_t		 h_altsize;	/* (i) with its guard */
@@ -131,6 +133,13 @@ void	lwkt__timer_shutdown(void);
 int	lwkt__timer_start(struct machine_host *h);	/* on its thread */
 void	lwkt__timer_stop(struct machine_host *h);
 int	lwkt__timer_signal(void);
+
+/* watch.c */
+void	lwkt__watch_boot(const struct machine_upcalls *up);
+void	lwkt__watch_start(struct machine_host *h);	/* on its thread */
+void	lwkt__watch_stop(struct machine_host *h);
+int	lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si,
+	    void *ucontext);
 
 /* mem.c */
 void	lwkt__mem_boot(void);

@@ -69,7 +69,7 @@ timer_set(struct machine_host *h, int64_t deadline_ns)
 }
 
 static void
-timer_handler(int sig)
+timer_handler(int sig, siginfo_t *si, void *ucontext)
 {
 	struct mcpu *mc = machine_oncpu();
 	struct machine_host *h;
@@ -79,6 +79,10 @@ timer_handler(int sig)
 	if (mc == NULL)
 		return;
 	h = mc->mc_host;
+	if (unlikely(lwkt__watch_signal(mc, si, ucontext))) {
+		errno = saved;
+		return;
+	}
 	if (h->h_deadline <= h->h_armed) {
 		h->h_armed = h->h_deadline = INT64_MAX;
 		h->h_fired = 1;
@@ -119,8 +123,8 @@ lwkt__timer_boot(void)
 	struct sigaction sa;
 
 	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = timer_handler;
-	sa.sa_flags = SA_RESTART | SA_ONSTACK;
+	sa.sa_sigaction = timer_handler;
+	sa.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
 	(void)sigfillset(&sa.sa_mask);
 	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
 		if (machine_fail("timer.signal") ||
@@ -164,8 +168,10 @@ lwkt__timer_start(struct machine_host *h)
 	sev.sigev_notify = SIGEV_THREAD_ID;
 	sev.sigev_signo = timer_sig;
 	sev.sigev_notify_thread_id = gettid();
-	return timer_create(CLOCK_MONOTONIC, &sev, &h->h_timer) == 0 ? 0 :
-	    errno;
+	if (timer_create(CLOCK_MONOTONIC, &sev, &h->h_timer) != 0)
+		return errno;
+	lwkt__watch_start(h);
+	return 0;
 }
 
 /*
@@ -176,5 +182,6 @@ void
 lwkt__timer_stop(struct machine_host *h)
 {
 	h->h_deadline = INT64_MAX;
+	lwkt__watch_stop(h);
 	(void)timer_delete(h->h_timer);
 }

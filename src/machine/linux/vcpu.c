@@ -201,6 +201,7 @@ fail_altstack:
 static void
 vcpu_leave(struct machine_host *h, const struct before *b)
 {
+	__atomic_store_n(&h->h_tid, 0, __ATOMIC_RELAXED);
 	lwkt__timer_stop(h);
 	(void)pthread_sigmask(SIG_SETMASK, &b->b_mask, NULL);
 	tls_mcpu = NULL;

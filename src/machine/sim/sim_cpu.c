@@ -72,6 +72,16 @@ sim_await_runnable(void)
 	}
 }
 
+static void
+sim_watch(struct machine_host *self)
+{
+	self->h_watch = 0;
+	lwkt__sim.s_muted++;
+	if (sim->s_up->mu_watch != NULL)
+		sim->s_up->mu_watch(self->h_mc, NULL);
+	lwkt__sim.s_muted--;
+}
+
 /* One choice point of the CPU that runs, which may not be able to go on. */
 static void
 sim_step(enum choice kind, struct machine_host *self, void *pc)
@@ -82,6 +92,9 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 	if (++sim->s_steps > sim->s_max_steps)
 		sim_die("livelock: too many choice points in one run");
 	sim_time_tick((uint32_t)r);
+	if (self->h_watch != 0 && self->h_watch <= sim->s_now &&
+	    self->h_state == SIM_RUNNABLE)
+		sim_watch(self);
 	sim_await_runnable();
 	next = sim_explore_pick(kind, self->h_cpu, (uint32_t)(r >> 32));
 	sim_trace_step(kind, self->h_cpu, next, pc);
@@ -164,6 +177,20 @@ machine_fence_all(void)
 {
 	lwkt__choice(CHOICE_FENCE);
 	return 1;
+}
+
+int
+machine_nmi(struct mcpu *mc)
+{
+	(void)mc;
+	return 0;
+}
+
+void
+machine_watch(int64_t delay_ns)
+{
+	lwkt__sim_mcpu->mc_host->h_watch = delay_ns != 0 ?
+	    sim_now() + delay_ns : 0;
 }
 
 struct mcpu *

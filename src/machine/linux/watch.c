@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reach a CPU wherever it is: a second timer of its own, and a signal.
+ *
+ * THEORY
+ * Messages and the kernel's timers are served when a CPU comes by.  What looks
+ * after CPUs that do not come by must interrupt them, and is called in the
+ * handler, on the CPU's own host thread: there it sees who runs and, in the
+ * ucontext, where.  Both kinds use the signal of timer.c: a timer's signal has
+ * the code SI_TIMER and this file's timer the value WATCH_VALUE; a signal that
+ * was sent has another code.
+ *
+ * The timer is set for one time and never for a wait that has no end, so a CPU
+ * at rest is not disturbed.  A host that refuses it is watched less, no more.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "machine/linux/host.h"
+
+#define NS_PER_S	1000000000
+#define WATCH_VALUE	1
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id	_sigev_un._tid
+#endif
+
+static const struct machine_upcalls *watch_up;	/* (i) */
+
+void
+lwkt__watch_boot(const struct machine_upcalls *up)
+{
+	watch_up = up;
+}
+
+void
+lwkt__watch_start(struct machine_host *h)
+{
+	struct sigevent sev;
+
+	memset(&sev, 0, sizeof(sev));
+	sev.sigev_notify = SIGEV_THREAD_ID;
+	sev.sigev_signo = lwkt__timer_signal();
+	sev.sigev_value.sival_int = WATCH_VALUE;
+	sev.sigev_notify_thread_id = gettid();
+	h->h_watched = !machine_fail("watch.create") &&
+	    timer_create(CLOCK_MONOTONIC, &sev, &h->h_watch) == 0;
+}
+
+void
+lwkt__watch_stop(struct machine_host *h)
+{
+	if (h->h_watched)
+		(void)timer_delete(h->h_watch);
+	h->h_watched = 0;
+}
+
+/* The handler of timer.c: 1 if the signal was one of ours. */
+int
+lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si, void *ucontext)
+{
+	if (si->si_code == SI_TIMER) {
+		if (si->si_value.sival_int != WATCH_VALUE)
+			return 0;
+		if (watch_up->mu_watch != NULL)
+			watch_up->mu_watch(mc, ucontext);
+	} else if (watch_up->mu_nmi != NULL) {
+		watch_up->mu_nmi(mc, ucontext);
+	}
+	return 1;
+}
+
+void
+machine_watch(int64_t delay_ns)
+{
+	struct machine_host *h = myhost();
+	struct itimerspec its;
+
+	if (!h->h_watched)
+		return;
+	memset(&its, 0, sizeof(its));
+	its.it_value.tv_sec = delay_ns / NS_PER_S;
+	its.it_value.tv_nsec = delay_ns % NS_PER_S;
+	(void)timer_settime(h->h_watch, 0, &its, NULL);
+}
+
+int
+machine_nmi(struct mcpu *mc)
+{
+	struct machine_host *h = mc->mc_host;
+	pid_t tid = h != NULL ? __atomic_load_n(&h->h_tid,
+	    __ATOMIC_RELAXED) : 0;
+	int saved = errno, sent;
+
+	sent = tid != 0 && syscall(SYS_tgkill, getpid(), tid,
+	    lwkt__timer_signal()) == 0;
+	errno = saved;
+	return sent;
+}

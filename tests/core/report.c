@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is reported of the threads and CPUs when one panics, faults or asks.
+ */
+#include "core/child.h"
+#include "core/util.h"
+#include "kern/debug_var.h"
+#include "kern/kern_var.h"
+
+static uint32_t hogs;			/* threads that keep a CPU */
+static uint32_t served;
+
+/* Two CPUs, and no more said about the body's result. */
+static void
+boot2(void *body)
+{
+	const struct lwkt_config cfg = { .lc_ncpus = 2 };
+
+	(void)lwkt_boot(&cfg, *(int (**)(void *))body, NULL);
+}
+
+static struct child *
+run(int (*body)(void *))
+{
+	static struct child c;
+
+	child_run(&c, boot2, (void *)&body);
+	return &c;
+}
+
+static __attribute__((noinline)) void
+hog_forever(void)
+{
+	static volatile uint64_t n;
+
+	for (;;)
+		n = n + 1;
+}
+
+static void
+hog(void *arg)
+{
+	lwkt_setname("the hog");
+	(void)arg;
+	ADD(hogs, 1);
+	hog_forever();
+}
+
+static void
+sleeper(void *arg)
+{
+	lwkt_setname("the sleeper");
+	lwkt_tsleep(arg, 0, "nothing", LWKT_FOREVER);
+}
+
+static void
+joiner(void *arg)
+{
+	lwkt_setname("the joiner");
+	join(arg);
+}
+
+/* A hog on CPU 1, a sleeper and its joiner on CPU 0. */
+static void
+crowd(void)
+{
+	lwkt_thread_t td;
+
+	td = spawn(sleeper, &served, 0, 0);
+	spawn(joiner, td, 0, 0);
+	spawn(hog, NULL, 0, 1);
+	settle(0, LWKT_PRI_KERN_DAEMON);
+	await(&hogs, 1);
+}
+
+static int
+panic_body(void *arg)
+{
+	(void)arg;
+	crowd();
+	lwkt_panic("enough");
+}
+
+static int
+fault_body(void *arg)
+{
+	crowd();
+	*(volatile int *)arg = 1;
+	return 0;
+}
+
+static int
+shows_crowd(struct child *c)
+{
+	return child_said(c, "cpu 1:") &&
+	    child_said(c, "thread \"the hog\"") &&
+	    child_said(c, "hog_forever") &&
+	    child_said(c, "sleeping on \"nothing\"") &&
+	    child_said(c, "blocked for the end of thread \"the sleeper\"") &&
+	    child_said(c, "lwkt_join+");
+}
+
+static void
+test_panic(void)
+{
+	struct child *c = run(panic_body);
+
+	if (!ok(child_died(c, SIGABRT) && shows_crowd(c) &&
+	    child_said(c, "lwkt: panic: enough"),
+	    "a panic shows what runs elsewhere and who waits for what"))
+		child_diag(c);
+	ok(child_said(c, "trace: cpu 0") && child_said(c, "cpu.boot cpu=0"),
+	    "and the last records of the trace");
+}
+
+static void
+test_fault(void)
+{
+	struct child *c = run(fault_body);
+
+	if (!ok(child_died(c, SIGSEGV) && shows_crowd(c) &&
+	    child_said(c, "memory fault at 0"), "so does a fault"))
+		child_diag(c);
+}
+
+/* A CPU that nothing can interrupt. */
+static void
+deaf_hog(void *arg)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	hog(arg);
+}
+
+static int
+deaf_body(void *arg)
+{
+	(void)arg;
+	spawn(deaf_hog, NULL, 0, 1);
+	await(&hogs, 1);
+	lwkt_panic("enough");
+}
+
+static void
+test_deaf(void)
+{
+	struct child *c = run(deaf_body);
+
+	if (!ok(child_died(c, SIGABRT) &&
+	    child_said(c, "cpu 1 did not answer") &&
+	    child_said(c, "thread \"the hog\""),
+	    "a CPU that does not stop holds nothing up"))
+		child_diag(c);
+}
+
+/* Both CPUs panic. */
+static void
+panics_too(void *arg)
+{
+	ADD(hogs, 1);
+	await_deaf(&hogs, 2);
+	lwkt_panic("from cpu %d", lwkt_cpuid());
+	(void)arg;
+}
+
+static int
+both_body(void *arg)
+{
+	spawn(panics_too, arg, 0, 1);
+	panics_too(arg);
+	return 0;
+}
+
+static void
+test_both(void)
+{
+	struct child *c = run(both_body);
+
+	if (!ok(child_died(c, SIGABRT) && child_said(c, "lwkt: panic: from") &&
+	    child_said(c, "thread \"main\"") &&
+	    child_said(c, "trace: cpu 1"),
+	    "two panics at once: one whole report"))
+		child_diag(c);
+}
+
+static void
+serve_one(void *arg)
+{
+	(void)arg;
+	ADD(served, 1);
+}
+
+/* In place of the report: halt, then have something done there. */
+static void
+hook_serves(const char *msg)
+{
+	unsigned turn;
+
+	(void)msg;
+	halt_others(HALT_FOREVER);
+	lwkt_send_ipiq(1, serve_one, NULL);
+	for (turn = 0; LOAD(served) == 0; turn++)
+		machine_pause(turn);
+	lwkt_printf("served, standing %d", halt_stands(1));
+}
+
+static int
+serve_body(void *arg)
+{
+	(void)arg;
+	crowd();
+	lwkt__panic_hook = hook_serves;
+	lwkt_panic("enough");
+}
+
+static int
+serve_idle_body(void *arg)
+{
+	(void)arg;
+	lwkt_sleep_ns(20 * MS);		/* CPU 1 sleeps */
+	lwkt__panic_hook = hook_serves;
+	lwkt_panic("enough");
+}
+
+static void
+test_serve(void)
+{
+	struct child *c = run(serve_body);
+
+	if (!ok(child_died(c, SIGABRT) && child_said(c, "served, standing 1"),
+	    "a CPU stopped in a thread serves messages"))
+		child_diag(c);
+	c = run(serve_idle_body);
+	if (!ok(child_died(c, SIGABRT) && child_said(c, "served, standing 1"),
+	    "so does one stopped in its idle loop"))
+		child_diag(c);
+}
+
+static void
+show_sig(int sig)
+{
+	(void)sig;
+	lwkt_show_threads();
+}
+
+/* Asked twice, once from a signal handler; all goes on. */
+static int
+show_body(void *arg)
+{
+	lwkt_thread_t td = spawn(sleeper, &served, 0, 1);
+
+	(void)arg;
+	lwkt_sleep_ns(20 * MS);
+	signal(SIGUSR1, show_sig);
+	lwkt_show_threads();
+	lwkt_printf("again");
+	raise(SIGUSR1);
+	lwkt_wakeup(&served);
+	join(td);
+	lwkt_printf("went on");
+	return 0;
+}
+
+static void
+test_show(void)
+{
+	struct child *c = run(show_body);
+	const char *again = strstr(c->c_err, "again");
+
+	if (!ok(c->c_status == 0 && again != NULL &&
+	    strstr(again, "sleeping on \"nothing\"") != NULL &&
+	    strstr(again, "cpu 1:") != NULL &&
+	    strstr(again, "went on") != NULL &&
+	    strstr(c->c_err, "sleeping on \"nothing\"") < again,
+	    "lwkt_show_threads shows them and lets them go on"))
+		child_diag(c);
+}
+
+int
+main(void)
+{
+	test_panic();
+	test_fault();
+	test_deaf();
+	test_both();
+	test_serve();
+	test_show();
+	return tap_done();
+}
