@@ -82,7 +82,7 @@ run:
 	@exec $(BUILD)/apps/kv/lwkt-kv --port-auto $(port) $(ARGS)
 
 install:
-	$(setup) build
+	$(setup) install
 	@test -f $(BUILD)/build.ninja || \
 	    $(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@meson configure $(BUILD) --prefix=$(PREFIX)

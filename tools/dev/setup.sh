@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# setup.sh [build|run|test|clang|full|bench]...: see that the Debian packages
+# setup.sh [build|install|run|test|clang|full|bench]...: see that the Debian packages
 # for these purposes are installed, and install the missing ones: as root, or
 # through sudo if that asks no password.  Otherwise print the one command to
 # type and exit 1.  When nothing is missing it only asks dpkg once.
@@ -20,13 +20,14 @@ want=
 for purpose in "${@:-build}"; do
 	case $purpose in
 	build) want="$want $build" ;;
+	install) want="$want $build scdoc" ;;
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
 	clang) want="$want $clang" ;;
 	full) want="$want $full" ;;
 	bench) want="$want $bench" ;;
 	*)
-		echo "usage: setup.sh [build|run|test|clang|full|bench]..." >&2
+		echo "usage: setup.sh [build|install|run|test|clang|full|bench]..." >&2
 		exit 2
 		;;
 	esac
