@@ -50,6 +50,13 @@ cpumask_test_atomic(const lwkt_cpumask_t *m, int cpu)
 	    CPUMASK_BIT(cpu)) != 0;
 }
 
+static inline int
+cpumask_test_acq(const lwkt_cpumask_t *m, int cpu)
+{
+	return (atomic_load_acq_64(&m->cm_word[CPUMASK_WORD(cpu)]) &
+	    CPUMASK_BIT(cpu)) != 0;
+}
+
 /* The first member >= from, or -1. */
 static inline int
 cpumask_next(const lwkt_cpumask_t *m, int from)

@@ -148,7 +148,7 @@ cpusync_poll(struct globaldata *gd)
 
 	for (i = 0; i < gd->gd_csqlen; i++) {
 		cs = gd->gd_csq[i];
-		if (cpumask_test_atomic(&cs->cs_ack, cpu)) {
+		if (cpumask_test_acq(&cs->cs_ack, cpu)) {
 			gd->gd_csq[n++] = cs;
 			continue;
 		}

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# setup.sh [build|install|run|test|clang|full|bench]...: see that the Debian packages
-# for these purposes are installed, and install the missing ones: as root, or
-# through sudo if that asks no password.  Otherwise print the one command to
-# type and exit 1.  When nothing is missing it only asks dpkg once.
+# setup.sh [build|install|run|test|clang|full|bench]...: see that the Debian
+# packages for these purposes are installed, and install the missing ones: as
+# root, or through sudo if that asks no password.  Otherwise print the one
+# command to type and exit 1.  When nothing is missing it only asks dpkg once.
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
