@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the sleeping locks share: domains of their idents, timeouts over
+ * several sleeps.
+ */
+#ifndef LWKT_KERN_LOCK_VAR_H
+#define LWKT_KERN_LOCK_VAR_H
+
+#include "kern/kern_var.h"
+
+/* Nobody else's sleepers. */
+#define PDOMAIN_SERIALIZE	0x00040000
+#define PDOMAIN_MTX		0x00050000
+#define PDOMAIN_LOCK		0x00060000
+#define PDOMAIN_SYNC		0x00070000
+
+/* When a wait that begins now has to end; LWKT_FOREVER stays what it is. */
+static inline int64_t
+wait_deadline(int64_t timeout_ns)
+{
+	int64_t now;
+
+	if (timeout_ns <= 0)
+		return timeout_ns;
+	now = machine_time_ns();
+	return timeout_ns < INT64_MAX - now ? now + timeout_ns : LWKT_FOREVER;
+}
+
+/* What is left of it, for lwkt_tsleep. */
+static inline int64_t
+wait_left(int64_t deadline)
+{
+	int64_t now;
+
+	if (deadline <= 0)
+		return deadline;
+	now = machine_time_ns();
+	return now < deadline ? deadline - now : 0;
+}
+
+#endif
