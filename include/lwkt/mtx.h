@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Mutexes with hand-off: shared or exclusive, recursive, held across calls
+ * that block.
+ *
+ * Waiters have their turns: the last unlock gives the mutex to the exclusive
+ * waiter who came first, or, if there is none, to all shared ones.  Who waits
+ * to be exclusive keeps new shared holders away.
+ *
+ * Context: thread; the _try forms and unlock also in callbacks.  Not from
+ * foreign pthreads.  A timeout is LWKT_FOREVER or nanoseconds; the only flag
+ * is LWKT_PCATCH: lwkt_interrupt() ends the wait.
+ */
+#ifndef LWKT_MTX_H
+#define LWKT_MTX_H
+
+#include <lwkt/spinlock.h>
+#include <lwkt/types.h>
+
+LWKT_BEGIN_DECLS
+
+struct lwkt_mtx_link;
+typedef void (*lwkt_mtx_callback_t)(struct lwkt_mtx_link *link, void *arg,
+    int error);
+
+/* A request, of its maker until it is granted or aborted. */
+struct lwkt_mtx_link {
+	struct lwkt_mtx_link *ml_next;	/* ring of waiters, spinlock held */
+	struct lwkt_mtx_link *ml_prev;
+	lwkt_thread_t	 ml_td;		/* who will be the owner */
+	uint32_t	 ml_state;	/* atomic */
+	int		 ml_async;	/* the request does not wait */
+	lwkt_mtx_callback_t ml_callback;
+	void		*ml_arg;
+};
+typedef struct lwkt_mtx_link *lwkt_mtx_link_t;
+
+struct lwkt_mtx {
+	uint32_t	 m_lock;	/* holders, wishes; atomic */
+	uintptr_t	 m_owner;	/* exclusive holder; atomic */
+	const char	*m_name;
+	struct lwkt_spin m_spin;	/* of the two rings */
+	lwkt_mtx_link_t	 m_exlink;	/* first waiter of its kind */
+	lwkt_mtx_link_t	 m_shlink;
+};
+typedef struct lwkt_mtx *lwkt_mtx_t;
+
+#define LWKT_MTX_INITIALIZER(name)					\
+	{ 0, 0, (name), LWKT_SPIN_INITIALIZER(name), NULL, NULL }
+
+LWKT_API void lwkt_mtx_init(lwkt_mtx_t m, const char *name);
+LWKT_API void lwkt_mtx_uninit(lwkt_mtx_t m);
+
+/* Take it, exclusively, for ever. */
+LWKT_API void lwkt_mtx_lock(lwkt_mtx_t m);
+/* Returns: 0, EWOULDBLOCK, EINTR. */
+LWKT_API int lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns);
+LWKT_API int lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns);
+/* At once: 0 or EAGAIN.  The shared one ignores waiters. */
+LWKT_API int lwkt_mtx_lock_ex_try(lwkt_mtx_t m);
+LWKT_API int lwkt_mtx_lock_sh_try(lwkt_mtx_t m);
+/* One more for who holds it already: waiters are ignored. */
+LWKT_API void lwkt_mtx_lock_sh_again(lwkt_mtx_t m);
+
+LWKT_API void lwkt_mtx_unlock(lwkt_mtx_t m);
+LWKT_API void lwkt_mtx_unlock_ex(lwkt_mtx_t m);
+LWKT_API void lwkt_mtx_unlock_sh(lwkt_mtx_t m);
+
+/* The only shared holder becomes the exclusive one: 0, or EDEADLK. */
+LWKT_API int lwkt_mtx_upgrade_try(lwkt_mtx_t m);
+/* All takings of the exclusive holder become shared ones. */
+LWKT_API void lwkt_mtx_downgrade(lwkt_mtx_t m);
+
+/* Give it up whole, and have it again as it was. */
+LWKT_API unsigned lwkt_mtx_lock_temp_release(lwkt_mtx_t m);
+LWKT_API void lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state);
+
+/* Exclusively the caller's?  Anybody's?  Somebody's exclusively?  Takings? */
+LWKT_API int lwkt_mtx_owned(lwkt_mtx_t m);
+LWKT_API int lwkt_mtx_islocked(lwkt_mtx_t m);
+LWKT_API int lwkt_mtx_islocked_ex(lwkt_mtx_t m);
+LWKT_API unsigned lwkt_mtx_lockrefs(lwkt_mtx_t m);
+
+/*
+ * Requests that others may abort, or that do not wait.  Init a link anew for
+ * each request.  An async request that cannot be granted at once returns
+ * EINPROGRESS; later the callback is called (error 0, or ENOLCK when aborted)
+ * by whoever grants or aborts it, or, without a callback, lwkt_mtx_wait_link
+ * says so.  The owner is the thread that made the request.
+ */
+LWKT_API void lwkt_mtx_link_init(lwkt_mtx_link_t link);
+LWKT_API void lwkt_mtx_link_init_async(lwkt_mtx_link_t link,
+    lwkt_mtx_callback_t callback, void *arg);
+/* Returns: as lwkt_mtx_lock_ex, ENOLCK when aborted, EINPROGRESS. */
+LWKT_API int lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
+    int flags, int64_t timeout_ns);
+LWKT_API int lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
+    int flags, int64_t timeout_ns);
+/* An error but ENOLCK leaves no request behind. */
+LWKT_API int lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
+    int flags, int64_t timeout_ns);
+/* Any lwkt context.  One that has been granted stays so. */
+LWKT_API void lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link);
+
+LWKT_END_DECLS
+
+#endif
