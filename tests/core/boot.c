@@ -304,9 +304,13 @@ crowds(void)
 	};
 	size_t i;
 
-	for (i = 0; i < nitems(list); i++)
-		sim_explore(list[i].name, shutdown_in_the_middle,
-		    (void *)(uintptr_t)&list[i].c, 50);
+	for (i = 0; i < nitems(list); i++) {
+		if (list[i].c.c_fn == yields && !TICKS_COME)
+			skip("%s: no dependable ticks", list[i].name);
+		else
+			sim_explore(list[i].name, shutdown_in_the_middle,
+			    (void *)(uintptr_t)&list[i].c, 50);
+	}
 }
 
 int

@@ -91,7 +91,7 @@ tick_serves(void *arg)
 	lwkt_thread_t td[2];
 
 	(void)arg;
-	if (lwkt_ncpus() == 1)
+	if (lwkt_ncpus() == 1 || !TICKS_COME)
 		return 0;
 	/* Two equals: they need the tick. */
 	td[0] = busy_start(cpu);

@@ -158,6 +158,8 @@ no_tick_alone(void *arg)
 int
 main(void)
 {
+	if (!TICKS_COME)
+		skip_all("no dependable ticks under TSan");
 	sim_explore("equals take turns by the tick", equals_take_turns, NULL,
 	    100);
 	sim_explore("a caller of lwkt_setpri_self takes turns with its new "
