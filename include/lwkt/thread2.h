@@ -18,7 +18,7 @@ LWKT_BEGIN_DECLS
 /* Offsets: of the count in the thread, of the pending word in the CPU. */
 #define LWKT_TD_CRITCOUNT	36
 #define LWKT_CPU_CURTHREAD	8
-#define LWKT_CPU_REQFLAGS	16
+#define LWKT_CPU_REQFLAGS	64
 #define LWKT_REQ_SPLZ		0x87u
 
 /* What the outermost exit does when something is pending. */

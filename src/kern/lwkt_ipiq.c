@@ -27,7 +27,7 @@
  * Q3 What was put off is executed before anything that is read later.
  * Q4 A non-empty ring has its mask bit set or its reader inside the drain that
  *    will look again; a set mask bit has RQF_IPIQ set or the reader in
- *    ipiq_process, unless all it stands for is passive.
+ *    ipiq_process, unless all it stands for is passive (ip_passive).
  * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
  *    time: gd_processing_ipiq is 0 or 1.
  *
@@ -85,6 +85,7 @@ struct lwkt_ipiq {
 	uint32_t	 ip_windex;	/* (w:s) written */
 	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
 	uint32_t	 ip_drain;	/* (w:s) 1 + level wanted, or 0 */
+	uint32_t	 ip_passive;	/* (w:s) 1: sent without a signal */
 	LWKT_CACHEALIGN
 	uint32_t	 ip_rindex;	/* (w:t) taken */
 	uint32_t	 ip_xindex;	/* (w:t) executed */
@@ -297,13 +298,19 @@ ipiq_process_waiting(struct globaldata *gd)
 
 /* Make sure that the target will look at ring (gd, tgd). */
 static inline void
-ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
+ipiq_signal(struct globaldata *gd, struct globaldata *tgd,
+    struct lwkt_ipiq *ip)
 {
 	uint32_t old;
 
 	atomic_fence_seq_cst();					/* O3 */
-	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid))
+	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid)) {
 		cpumask_set_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid);
+	} else if (likely(!ip->ip_passive)) {
+		counter_inc(gd->gd_cntbias, avoided);		/* Q4 */
+		return;
+	}
+	ip->ip_passive = 0;
 	if (atomic_load_32(&tgd->gd_m.mc_reqflags) & RQF_IPIQ) {
 		counter_inc(gd->gd_cntbias, avoided);
 		return;
@@ -338,7 +345,7 @@ ipiq_wait_room(struct globaldata *gd, struct globaldata *tgd,
 		if (ipiq_fill(ip) <= low)
 			break;
 		/* It may hold passive messages only: 1b1e83e245. */
-		ipiq_signal(gd, tgd);
+		ipiq_signal(gd, tgd, ip);
 		ipiq_process_waiting(gd);
 		machine_pause(turn++);
 	}
@@ -411,7 +418,7 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 		ipiq_room(gd, cpu, ip);
 		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
 		seq = ip->ip_windex;
-		ipiq_signal(gd, gd_find(cpu));
+		ipiq_signal(gd, gd_find(cpu), ip);
 	}
 	crit_exit_td(self);
 	return seq;
@@ -452,6 +459,7 @@ lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	ipiq_put(gd, cpu, ip, (void *)fn, arg1, arg2, 2);
 	seq = ip->ip_windex;
 	counter_inc(gd->gd_cntbias, passive);
+	ip->ip_passive = 1;
 	atomic_fence_seq_cst();					/* O3 */
 	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid))
 		cpumask_set_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid);
@@ -524,7 +532,7 @@ lwkt_wait_ipiq(int cpu, unsigned seq)
 	    cpu);
 	while (cpu != gd->gd_m.mc_cpuid &&
 	    (int32_t)(seq - atomic_load_acq_32(&ip->ip_xindex)) > 0) {
-		ipiq_signal(gd, gd_find(cpu));
+		ipiq_signal(gd, gd_find(cpu), ip);
 		ipiq_process(gd);
 		machine_pause(turn++);
 	}

@@ -54,10 +54,12 @@ struct machine_host;		/* private to linux/ or sim/ */
 struct mcpu {
 	struct mcpu	*mc_self;	/* (i) what %gs:0 reads */
 	struct lwkt_thread *mc_curthread; /* (c) what %gs:8 reads */
-	uint32_t	 mc_reqflags;	/* (a) RQF_* */
 	int		 mc_cpuid;	/* (i) */
 	struct machine_host *mc_host;	/* (i) the host's private part */
 	int		*mc_errnop;	/* (i) errno of the carrier */
+	/* Apart, for others write it. */
+	LWKT_CACHEALIGN
+	uint32_t	 mc_reqflags;	/* (a) RQF_* */
 };
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
