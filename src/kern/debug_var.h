@@ -28,6 +28,15 @@ int	halt_stands(int cpu);
 int	halt_backtrace(int cpu, void *pcs[BT_MAX]);
 void	halt_nmi(struct mcpu *mc, void *ucontext);		/* mu_nmi */
 
+/* kern_watchdog.c: this CPU has threads to run.  CPU. */
+void	watch_start(struct globaldata *gd);
+void	watch_intr(struct mcpu *mc, void *ucontext);		/* mu_watch */
+
+/* kern_deadlock.c: this CPU is idle, for good?  Idle loop. */
+void	deadlock_boot(void);
+void	deadlock_look(struct globaldata *gd);
+void	deadlock_cycles(void);	/* those who wait for each other, on stderr */
+
 /* kern_debug.c: on stderr. */
 void	show_thread(const char *what, lwkt_thread_t td);
 void	show_cpus(void);	/* who runs on the other CPUs, and where */

@@ -63,6 +63,11 @@ struct globaldata {
 	/* Spinlocks (kern_spinlock.c): the first gd_spinlocks of these. */
 	struct lwkt_spin *gd_spinheld[LWKT_MAXSPINS]; /* (c) */
 
+	/* Watched for trouble (kern_watchdog.c, kern_deadlock.c). */
+	uint32_t	 gd_watched;	/* (c) the watch is set */
+	uint32_t	 gd_look;	/* (c) idle: are we deadlocked? */
+	uint32_t	 gd_quiet;	/* (c) idle: no timer, no call */
+
 	/* IPI queues (lwkt_ipiq.c). */
 	LWKT_CACHEALIGN
 	lwkt_cpumask_t	 gd_ipimask;	/* (a) sources with messages for us */

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kern/arena.h"
+#include "kern/port_var.h"
 
 #define LINES_MAX	200	/* threads that get a line */
 #define TRACES_MAX	16	/* of these, with a backtrace */
@@ -108,6 +109,20 @@ waits_token(lwkt_thread_t td, char *buf, size_t size)
 	return holder;
 }
 
+/* The message is its own and has not come back, so it can be looked at. */
+static lwkt_thread_t
+waits_reply(const struct lwkt_msg *msg, char *buf, size_t size)
+{
+	lwkt_thread_t owner = port_owner(msg->ms_target);
+
+	(void)snprintf(buf, size, " for the reply to message %p%s%s%s%s",
+	    (const void *)msg, msg->ms_flags & LWKT_MSGF_QUEUED ?
+	    ", which waits at a port" : "",
+	    owner != NULL ? " of thread \"" : "",
+	    owner != NULL ? owner->td_name : "", owner != NULL ? "\"" : "");
+	return owner;
+}
+
 lwkt_thread_t
 thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
@@ -119,6 +134,8 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 		return NULL;
 	if (td->td_tokwant != NULL)
 		return waits_token(td, buf, size);
+	if (td->td_cold->tc_waitmsg != NULL)
+		return waits_reply(td->td_cold->tc_waitmsg, buf, size);
 	if (strcmp(td->td_wmesg, "join") == 0 &&
 	    (other = joined_by(td)) != NULL)
 		(void)snprintf(buf, size, " for the end of thread \"%s\" "

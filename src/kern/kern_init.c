@@ -32,6 +32,7 @@
 #include "kern/arena.h"
 #include "kern/debug_var.h"
 #include "kern/sysinit.h"
+#include "machine/machine_io.h"
 
 TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
 TRACEPOINT(stop, KTR_HOST, "cpu.stop", "cpu=%llu of=%llu");
@@ -176,17 +177,38 @@ all_want_tokens(struct globaldata *gd)
 	return 1;
 }
 
+/* Nothing to run: is that the end of it? */
+static inline void
+idle_look(struct globaldata *gd)
+{
+	__atomic_store_n(&gd->gd_quiet, gd->gd_systimer_first == NULL &&
+	    gd->gd_rqmask == 0 && machine_io_pending() == 0,
+	    __ATOMIC_RELAXED);	/* no choice point; see deadlock_look */
+	if (unlikely(gd->gd_look))
+		deadlock_look(gd);
+}
+
+/* Lend the CPU to a thread, watched. */
+static inline void
+idle_switch(struct globaldata *gd)
+{
+	if (unlikely(!gd->gd_watched) && gd->gd_rqmask != 0)
+		watch_start(gd);
+	switch_away();
+}
+
 /* Run the CPU as its idle thread until it is told to stop. */
 static void
 idle_loop(struct globaldata *gd)
 {
 	lwkt_thread_t td = &gd->gd_idlethread;
 
-	while (switch_away(), !gd->gd_stopping) {
+	while (idle_switch(gd), !gd->gd_stopping) {
 		if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) {
 			crit_exit_noyield(td);
 			splz();
 			crit_enter_td(td);
+			gd->gd_look |= !gd->gd_watched;
 			continue;
 		}
 		if (lwkt__kern_ops.ko_poll != NULL)
@@ -198,6 +220,7 @@ idle_loop(struct globaldata *gd)
 		counter_inc(gd->gd_cntbias, idles);
 		ktr(gd, idle, gd->gd_m.mc_cpuid,
 		    atomic_peek_32(&gd->gd_m.mc_reqflags));
+		idle_look(gd);
 		machine_idle(&gd->gd_m);
 		if (gd->gd_rqmask != 0 ||
 		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))
@@ -219,6 +242,7 @@ cpu_main(struct mcpu *mc)
 		if (si->si_cpu != NULL)
 			si->si_cpu(gd);
 	idle_loop(gd);
+	machine_watch(0);
 	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
 	(void)atomic_fetchadd_32(&cpus_stopped, 1);
 	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
@@ -257,6 +281,7 @@ static const struct machine_upcalls upcalls = {
 	.mu_fault = panic_fault,
 	.mu_deadlock = panic_deadlock,
 	.mu_nmi = halt_nmi,
+	.mu_watch = watch_intr,
 };
 
 static void
@@ -302,6 +327,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 		return EBUSY;
 	lwkt__boot_config = cfg != NULL ? *cfg : (struct lwkt_config){ 0 };
 	panic_boot();
+	deadlock_boot();
 	if ((error = stat_boot()) != 0 ||
 	    (error = machine_boot(&mcf, &upcalls, &lwkt__ncpus)) != 0) {
 		atomic_store_rel_32(&booted, 0);

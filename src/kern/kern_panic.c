@@ -88,5 +88,6 @@ panic_deadlock(void)
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
 		report_thread("deadlock:", gd_find(cpu)->gd_m.mc_curthread,
 		    cpu);
+	deadlock_cycles();
 	lwkt_panic("deadlock: every cpu is idle and no timer is armed");
 }

@@ -228,6 +228,7 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	crit_enter_td(self);
 	if (msg != NULL && (msg_lookflags(msg) & LWKT_MSGF_SYNC))
 		why = MPF_WAITSYNC;
+	self->td_cold->tc_waitmsg = msg;	/* for thread_waits */
 	while ((got = port_take(port, msg)) == NULL) {
 		if (unlikely(interrupted) && msg == NULL)
 			break;
@@ -242,6 +243,7 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 		}
 		port->mp_flags &= ~why;
 	}
+	self->td_cold->tc_waitmsg = NULL;
 	/* An interrupt that ended nothing stays pending. */
 	if (unlikely(interrupted) &&
 	    (msg != NULL ? msg->ms_error != EINTR : got != NULL))
@@ -280,6 +282,12 @@ thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	}
 	crit_exit_td(self);
 	return error;
+}
+
+lwkt_thread_t
+port_owner(const struct lwkt_port *port)
+{
+	return port->mp_ops->waitport == thread_waitport ? port->mp_td : NULL;
 }
 
 void

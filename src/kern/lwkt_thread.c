@@ -82,6 +82,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	    (uint64_t)gd->gd_m.mc_cpuid;
 	if (LWKT_ASAN || LWKT_TSAN)
 		fiber_init(&cold->tc_fiber, stack, stksize);
+	cold->tc_waitmsg = NULL;
 	lwkt_initport_thread(&cold->tc_port, td);
 }
 

@@ -34,6 +34,9 @@ msg_lookflags(lwkt_msg_t msg)
 	return atomic_load_32(&msg->ms_flags);
 }
 
+/* lwkt_port_thread.c: who receives from a thread port; NULL: another kind. */
+lwkt_thread_t port_owner(const struct lwkt_port *port);
+
 static inline void
 msg_setflags(lwkt_msg_t msg, uint32_t flags)
 {

@@ -72,6 +72,7 @@ struct lwkt_systimer;
 /* At the top of the thread's stack; its own page is touched anyway. */
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
+	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
 	struct fiber	 tc_fiber;	/* checkers' state */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
 };

@@ -217,6 +217,12 @@ int	machine_nmi(struct mcpu *mc);
 void	machine_watch(int64_t delay_ns);
 
 /*
+ * May other host threads than the CPUs and the host's own helpers be in the
+ * process?  Idle CPU; may allocate.
+ */
+int	machine_foreign_threads(void);
+
+/*
  * A full fence on every CPU, as if each had executed one during the call: the
  * expensive half of a fence whose other half is free.  1, or 0 if the host
  * cannot.  CPU.

@@ -13,8 +13,12 @@
  * The timer is set for one time and never for a wait that has no end, so a CPU
  * at rest is not disturbed.  A host that refuses it is watched less, no more.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -85,6 +89,40 @@ machine_watch(int64_t delay_ns)
 	its.it_value.tv_sec = delay_ns / NS_PER_S;
 	its.it_value.tv_nsec = delay_ns % NS_PER_S;
 	(void)timer_settime(h->h_watch, 0, &its, NULL);
+}
+
+/* Is this host thread a CPU or, by its name, a helper or the kernel's? */
+static int
+task_is_ours(const char *tid)
+{
+	char path[64], name[16] = "";
+	int fd, i;
+
+	for (i = 0; i < LWKT_MAXCPU; i++)
+		if (lwkt__hosts[i].h_tid == atoi(tid))
+			return 1;
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;		/* gone since */
+	(void)!read(fd, name, sizeof(name) - 1);
+	(void)close(fd);
+	return strncmp(name, "lwkt", 4) == 0 || strncmp(name, "iou-", 4) == 0;
+}
+
+int
+machine_foreign_threads(void)
+{
+	const struct dirent *de;
+	DIR *dir = opendir("/proc/self/task");
+	int foreign = 0;
+
+	if (dir == NULL)
+		return 1;
+	while (!foreign && (de = readdir(dir)) != NULL)
+		foreign = de->d_name[0] != '.' && !task_is_ours(de->d_name);
+	(void)closedir(dir);
+	return foreign;
 }
 
 int

@@ -193,6 +193,12 @@ machine_watch(int64_t delay_ns)
 	    sim_now() + delay_ns : 0;
 }
 
+int
+machine_foreign_threads(void)
+{
+	return 0;
+}
+
 struct mcpu *
 machine_oncpu(void)
 {
