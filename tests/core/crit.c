@@ -52,11 +52,11 @@ messages_wait(void *arg)
 	if (lwkt_ncpus() == 1)
 		return 0;
 	lwkt_crit_enter();
-	td = send_from_other(&sn, "abcdefgh");
+	td = send_from_other(&sn, "abcd");
 	await_deaf(&sent, 1);
 	check(trail.l_len == 0, "a callback ran in a critical section");
 	lwkt_crit_exit();
-	check(strcmp(trail.l_text, "abcdefgh") == 0, "replayed %s",
+	check(strcmp(trail.l_text, "abcd") == 0, "replayed %s",
 	    trail.l_text);
 	join(td);
 	return 0;
