@@ -12,6 +12,9 @@
 
 #include <lwkt/lwkt.h>
 #include <lwkt/ipiq.h>
+#include <lwkt/lock.h>
+#include <lwkt/mtx.h>
+#include <lwkt/spinlock.h>
 #include <lwkt/systimer.h>
 
 #define thread_t		lwkt_thread_t
@@ -73,6 +76,73 @@
 #define systimer_init_periodic	lwkt_systimer_init_periodic
 #define systimer_adjust_periodic lwkt_systimer_adjust_periodic
 #define systimer_del		lwkt_systimer_del
+
+#define spin_init		lwkt_spin_init
+#define spin_uninit		lwkt_spin_uninit
+#define spin_lock		lwkt_spin_lock
+#define spin_unlock		lwkt_spin_unlock
+#define spin_lock_shared	lwkt_spin_lock_shared
+#define spin_unlock_shared	lwkt_spin_unlock_shared
+#define spin_unlock_any		lwkt_spin_unlock_any
+#define spin_trylock		lwkt_spin_trylock
+#define spin_held		lwkt_spin_held
+#define spin_access_start	lwkt_spin_access_start
+#define spin_access_end		lwkt_spin_access_end
+#define spin_lock_update	lwkt_spin_lock_update
+#define spin_unlock_update	lwkt_spin_unlock_update
+#define spin_access_start_only	lwkt_spin_access_start_only
+#define spin_access_end_only	lwkt_spin_access_end_only
+#define spin_lock_update_only	lwkt_spin_lock_update_only
+#define spin_unlock_update_only lwkt_spin_unlock_update_only
+#define spin_lock_upgrade_try	lwkt_spin_upgrade_try
+
+#define mtx_init		lwkt_mtx_init
+#define mtx_uninit		lwkt_mtx_uninit
+#define mtx_lock		lwkt_mtx_lock
+#define mtx_lock_ex		lwkt_mtx_lock_ex
+#define mtx_lock_sh		lwkt_mtx_lock_sh
+#define mtx_lock_ex_try		lwkt_mtx_lock_ex_try
+#define mtx_lock_sh_try		lwkt_mtx_lock_sh_try
+#define mtx_lock_sh_again	lwkt_mtx_lock_sh_again
+#define mtx_unlock		lwkt_mtx_unlock
+#define mtx_unlock_ex		lwkt_mtx_unlock_ex
+#define mtx_unlock_sh		lwkt_mtx_unlock_sh
+#define mtx_upgrade_try		lwkt_mtx_upgrade_try
+#define mtx_downgrade		lwkt_mtx_downgrade
+#define mtx_owned		lwkt_mtx_owned
+#define mtx_islocked		lwkt_mtx_islocked
+#define mtx_islocked_ex		lwkt_mtx_islocked_ex
+#define mtx_lock_ex_link	lwkt_mtx_lock_ex_link
+#define mtx_lock_sh_link	lwkt_mtx_lock_sh_link
+#define mtx_link_init		lwkt_mtx_link_init
+#define mtx_link_init_async	lwkt_mtx_link_init_async
+#define mtx_wait_link		lwkt_mtx_wait_link
+#define mtx_abort_link		lwkt_mtx_abort_link
+#define mtx_lock_temp_release	lwkt_mtx_lock_temp_release
+#define mtx_lock_temp_restore	lwkt_mtx_lock_temp_restore
+
+#define lockmgr			lwkt_lockmgr
+#define lockmgr_try		lwkt_lockmgr_try
+#define lockinit		lwkt_lockinit
+#define lockuninit		lwkt_lockuninit
+#define lockstatus		lwkt_lockstatus
+#define lockowned		lwkt_lockowned
+#define lockcount		lwkt_lockcount
+#define LK_SHARED		LWKT_LK_SHARED
+#define LK_EXCLUSIVE		LWKT_LK_EXCLUSIVE
+#define LK_UPGRADE		LWKT_LK_UPGRADE
+#define LK_EXCLUPGRADE		LWKT_LK_EXCLUPGRADE
+#define LK_DOWNGRADE		LWKT_LK_DOWNGRADE
+#define LK_RELEASE		LWKT_LK_RELEASE
+#define LK_CANCEL_BEG		LWKT_LK_CANCEL_BEG
+#define LK_CANCEL_END		LWKT_LK_CANCEL_END
+#define LK_EXCLOTHER		LWKT_LK_EXCLOTHER
+#define LK_NOWAIT		LWKT_LK_NOWAIT
+#define LK_SLEEPFAIL		LWKT_LK_SLEEPFAIL
+#define LK_CANRECURSE		LWKT_LK_CANRECURSE
+#define LK_TIMELOCK		LWKT_LK_TIMELOCK
+#define LK_PCATCH		LWKT_LK_PCATCH
+#define LK_CANCELABLE		LWKT_LK_CANCELABLE
 
 #define panic			lwkt_panic
 #define kprintf			lwkt_printf

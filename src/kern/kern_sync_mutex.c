@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everyday mutex, condition variable, rwlock and bounded queue.
+ *
+ * THEORY
+ * The state of a mutex is 0, or 1 + the CPU of its holder (PTHREAD for a
+ * pthread).  Unlock makes it 0 and wakes one waiter, who competes with whoever
+ * comes by: a mutex that is used all the time does not wait for threads to be
+ * switched in.  Who finds it held by another CPU looks a few times more, for
+ * the holder may be about to let go; a holder on the same CPU cannot.
+ *
+ * The state of a condition variable counts signals.  A waiter reads it under
+ * the mutex and sleeps only if it has not changed.  A thread that is woken
+ * though the count is what it was has got a wakeup sent before it came, which
+ * belongs to one who waited longer: it passes it on to all and returns.
+ *
+ * INVARIANTS
+ * U1 mu_owner is the holder's, stored just after taking and cleared just
+ *    before releasing.
+ *
+ * Source: Go's sync.Mutex for the choice of throughput before order; BSD's
+ * adaptive mutexes for the looks.
+ */
+#include <lwkt/sync.h>
+
+#include <errno.h>
+
+#include "kern/sync_var.h"
+
+TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
+    "looks at a mutex held by another CPU before the thread sleeps");
+
+#define PTHREAD		(LWKT_MAXCPU + 1u)	/* state: held by a pthread */
+
+void
+lwkt_mutex_init(struct lwkt_mutex *mu, const char *name)
+{
+	*mu = (struct lwkt_mutex)LWKT_MUTEX_INITIALIZER(name);
+}
+
+static inline uint32_t
+my_state(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return mc != NULL ? 1 + (uint32_t)mc->mc_cpuid : PTHREAD;
+}
+
+/* One try; *w is the word that refused. */
+static inline int
+try(struct lwkt_mutex *mu, uint32_t me, uint64_t *w)
+{
+	*w = 0;
+	do {
+		if (likely(atomic_fcmpset_64(&mu->mu_word, w, *w | me)))
+			return 1;
+	} while (sync_state(*w) == 0);
+	return 0;
+}
+
+static inline void
+own(struct lwkt_mutex *mu)
+{
+	atomic_store_ptr(&mu->mu_owner, sync_self());		/* U1 */
+}
+
+/* The holder runs elsewhere: it may be quick. */
+static int
+spin(struct lwkt_mutex *mu, uint32_t me, uint64_t *w)
+{
+	int i;
+
+	for (i = 0; i < mutex_spin && sync_state(*w) != me; i++) {
+		machine_pause(0);
+		*w = atomic_load_64(&mu->mu_word);
+		if (sync_state(*w) == 0 && try(mu, me, w))
+			return 1;
+	}
+	return 0;
+}
+
+static __lwkt_noinline int
+lock_slow(struct lwkt_mutex *mu, uint32_t me, uint64_t w, int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	int error = 0;
+
+	if (lwkt_mutex_owned(mu))
+		lwkt_panic("mutex \"%s\" is locked again by its holder",
+		    mu->mu_name);
+	if (timeout_ns != 0 && spin(mu, me, &w))
+		return 0;
+	while (error == 0) {
+		error = sync_wait(&mu->mu_word, sync_state(w), mu->mu_name,
+		    deadline);
+		if (try(mu, me, &w))
+			return 0;
+	}
+	return error;
+}
+
+void
+lwkt_mutex_lock(struct lwkt_mutex *mu)
+{
+	uint32_t me = my_state();
+	uint64_t w;
+
+	if (unlikely(!try(mu, me, &w)))
+		(void)lock_slow(mu, me, w, LWKT_FOREVER);
+	own(mu);
+}
+
+int
+lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
+{
+	uint32_t me = my_state();
+	uint64_t w;
+
+	if (!try(mu, me, &w) && lock_slow(mu, me, w, timeout_ns) != 0)
+		return EWOULDBLOCK;
+	own(mu);
+	return 0;
+}
+
+int
+lwkt_mutex_trylock(struct lwkt_mutex *mu)
+{
+	uint64_t w;
+
+	if (!try(mu, my_state(), &w))
+		return EBUSY;
+	own(mu);
+	return 0;
+}
+
+void
+lwkt_mutex_unlock(struct lwkt_mutex *mu)
+{
+	uint64_t old;
+
+	if (unlikely(!lwkt_mutex_owned(mu)))
+		lwkt_panic("mutex \"%s\" is unlocked by another than its "
+		    "holder", mu->mu_name);
+	atomic_store_ptr(&mu->mu_owner, 0);			/* U1 */
+	old = atomic_fetchand_64(&mu->mu_word, ~SW_STATE);
+	if (unlikely((old & SW_WAITERS) != 0))
+		sync_wake_one(&mu->mu_word, old);
+}
+
+int
+lwkt_mutex_owned(struct lwkt_mutex *mu)
+{
+	return atomic_load_ptr(&mu->mu_owner) == sync_self();
+}
+
+/*
+ * Condition variables.
+ */
+void
+lwkt_cond_init(struct lwkt_cond *cv, const char *name)
+{
+	*cv = (struct lwkt_cond)LWKT_COND_INITIALIZER(name);
+}
+
+int
+lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
+    int64_t timeout_ns)
+{
+	uint64_t w = atomic_load_64(&cv->cv_word);
+	uint32_t seen = sync_state(w);
+	int error;
+
+	lwkt_mutex_unlock(mu);
+	error = sync_wait(&cv->cv_word, seen, cv->cv_name,
+	    wait_deadline(timeout_ns));
+	w = atomic_load_64(&cv->cv_word);
+	if (error == 0 && sync_state(w) == seen)
+		sync_wake_all(&cv->cv_word, w);
+	lwkt_mutex_lock(mu);
+	return error;
+}
+
+/* One signal more; the word before. */
+static uint64_t
+cond_count(struct lwkt_cond *cv)
+{
+	uint64_t w = atomic_load_64(&cv->cv_word);
+
+	while (!atomic_fcmpset_64(&cv->cv_word, &w,
+	    (w & ~SW_STATE) | ((w + 1) & SW_STATE)))
+		continue;
+	return w;
+}
+
+void
+lwkt_cond_signal(struct lwkt_cond *cv)
+{
+	uint64_t old = cond_count(cv);
+
+	if ((old & SW_WAITERS) != 0)
+		sync_wake_one(&cv->cv_word, old);
+}
+
+void
+lwkt_cond_broadcast(struct lwkt_cond *cv)
+{
+	uint64_t old = cond_count(cv);
+
+	if ((old & SW_WAITERS) != 0)
+		sync_wake_all(&cv->cv_word, old);
+}
+
+/*
+ * Readers and writers: a mtx under the names of every day.
+ */
+void
+lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name)
+{
+	lwkt_mtx_init(&rw->rw_mtx, name);
+}
+
+int
+lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns)
+{
+	return lwkt_mtx_lock_sh(&rw->rw_mtx, 0, timeout_ns);
+}
+
+int
+lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns)
+{
+	if (lwkt_mtx_owned(&rw->rw_mtx))
+		lwkt_panic("rwlock \"%s\" is locked again by thread \"%s\"",
+		    rw->rw_mtx.m_name, curthread->td_name);
+	return lwkt_mtx_lock_ex(&rw->rw_mtx, 0, timeout_ns);
+}
+
+void
+lwkt_rwlock_unlock(struct lwkt_rwlock *rw)
+{
+	lwkt_mtx_unlock(&rw->rw_mtx);
+}
+
+/*
+ * Bounded queues.
+ */
+void
+lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
+    const char *name)
+{
+	KASSERTF(n > 0, "queue \"%s\"", name);
+	*q = (struct lwkt_queue){ .q_slot = slots, .q_size = n };
+	lwkt_mutex_init(&q->q_mutex, name);
+	lwkt_cond_init(&q->q_notempty, name);
+	lwkt_cond_init(&q->q_notfull, name);
+}
+
+int
+lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	int error = 0;
+
+	lwkt_mutex_lock(&q->q_mutex);
+	while (error == 0 && !q->q_closed && q->q_count == q->q_size)
+		error = lwkt_cond_wait(&q->q_notfull, &q->q_mutex,
+		    wait_left(deadline));
+	if (q->q_closed) {
+		error = EPIPE;
+	} else if (q->q_count < q->q_size) {
+		q->q_slot[(q->q_head + q->q_count++) % q->q_size] = item;
+		lwkt_cond_signal(&q->q_notempty);
+		error = 0;
+	}
+	lwkt_mutex_unlock(&q->q_mutex);
+	return error;
+}
+
+int
+lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	int error = 0;
+
+	lwkt_mutex_lock(&q->q_mutex);
+	while (error == 0 && !q->q_closed && q->q_count == 0)
+		error = lwkt_cond_wait(&q->q_notempty, &q->q_mutex,
+		    wait_left(deadline));
+	if (q->q_count > 0) {
+		*itemp = q->q_slot[q->q_head];
+		q->q_head = (q->q_head + 1) % q->q_size;
+		q->q_count--;
+		lwkt_cond_signal(&q->q_notfull);
+		error = 0;
+	} else if (q->q_closed) {
+		error = EPIPE;
+	}
+	lwkt_mutex_unlock(&q->q_mutex);
+	return error;
+}
+
+void
+lwkt_queue_close(struct lwkt_queue *q)
+{
+	lwkt_mutex_lock(&q->q_mutex);
+	q->q_closed = 1;
+	lwkt_cond_broadcast(&q->q_notempty);
+	lwkt_cond_broadcast(&q->q_notfull);
+	lwkt_mutex_unlock(&q->q_mutex);
+}
+
+unsigned
+lwkt_queue_count(struct lwkt_queue *q)
+{
+	unsigned n;
+
+	lwkt_mutex_lock(&q->q_mutex);
+	n = q->q_count;
+	lwkt_mutex_unlock(&q->q_mutex);
+	return n;
+}

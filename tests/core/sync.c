@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The locks of every day, among threads.
+ */
+#include <lwkt/sync.h>
+
+#include "core/util.h"
+
+#define THREADS	6
+#define ROUNDS	8
+
+static struct lwkt_mutex mu;
+static struct lwkt_cond cv;
+static struct lwkt_sem sem;
+static struct lwkt_rwlock rw;
+static struct lwkt_barrier ba;
+static struct lwkt_waitgroup wg;
+static struct lwkt_once once;
+static struct lwkt_queue queue;
+static void *slots[2];
+static uint32_t inside, next_id;	/* atomic */
+static long total;			/* protected by what is tested */
+
+static void
+fresh(void)
+{
+	lwkt_mutex_init(&mu, "mu");
+	lwkt_cond_init(&cv, "cv");
+	lwkt_sem_init(&sem, 0, "sem");
+	lwkt_rwlock_init(&rw, "rw");
+	lwkt_barrier_init(&ba, THREADS, "ba");
+	lwkt_waitgroup_init(&wg, 0, "wg");
+	once = (struct lwkt_once)LWKT_ONCE_INITIALIZER;
+	lwkt_queue_init(&queue, slots, 2, "queue");
+	inside = next_id = 0;
+	total = 0;
+}
+
+static void
+run_all(void (*fn)(void *), int n)
+{
+	lwkt_thread_t td[THREADS];
+	int i;
+
+	for (i = 0; i < n; i++)
+		td[i] = spawn_on(i, fn, NULL);
+	join_all(td, n);
+}
+
+static void
+alone(void)
+{
+	check(ADD(inside, 1) == 1, "not alone");
+	total++;
+	lwkt_yield();
+	check(LOAD(inside) == 1, "not alone after a yield");
+	ADD(inside, -1);
+}
+
+static void
+locker(void *arg)
+{
+	int i, error;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		lwkt_mutex_lock(&mu);
+		check(lwkt_mutex_owned(&mu), "not owned");
+		alone();
+		lwkt_mutex_unlock(&mu);
+		check(!lwkt_mutex_owned(&mu), "still owned");
+		error = i % 2 ? lwkt_mutex_trylock(&mu) :
+		    lwkt_mutex_timedlock(&mu, 1000);
+		check(error == 0 || error == (i % 2 ? EBUSY : EWOULDBLOCK),
+		    "error %d", error);
+		if (error == 0) {
+			alone();
+			lwkt_mutex_unlock(&mu);
+		}
+	}
+}
+
+static int
+mutex_excludes(void *arg)
+{
+	(void)arg;
+	fresh();
+	run_all(locker, THREADS);
+	check(total >= THREADS * ROUNDS, "total %ld", total);
+	check(mu.mu_word == 0, "left %#lx", (long)mu.mu_word);
+	return 0;
+}
+
+/* Two threads, all schedules. */
+static void
+pass_through(void *arg)
+{
+	(void)arg;
+	lwkt_mutex_lock(&mu);
+	lwkt_mutex_unlock(&mu);
+}
+
+static int
+unlock_before_the_sleep(void *arg)
+{
+	lwkt_thread_t td;
+
+	(void)arg;
+	fresh();
+	td = spawn(pass_through, NULL, LWKT_NOSTART, other_cpu());
+	lwkt_mutex_lock(&mu);
+	focus(1);
+	lwkt_schedule(td);
+	lwkt_mutex_unlock(&mu);
+	focus(0);
+	join(td);
+	return 0;
+}
+
+/* Turns by number: each waits for its own, all are told. */
+static void
+turn_taker(void *arg)
+{
+	int me = (int)atomic_fetchadd_32(&next_id, 1), i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		lwkt_mutex_lock(&mu);
+		while (total % THREADS != me)
+			(void)lwkt_cond_wait(&cv, &mu, LWKT_FOREVER);
+		total++;
+		lwkt_cond_broadcast(&cv);
+		lwkt_mutex_unlock(&mu);
+	}
+}
+
+static int
+broadcast_reaches_all(void *arg)
+{
+	(void)arg;
+	fresh();
+	run_all(turn_taker, THREADS);
+	check(total == THREADS * ROUNDS, "total %ld", total);
+	check(cv.cv_word >> 28 == 0, "waiters are left");
+	return 0;
+}
+
+/* Each signal lets one of the waiters go, who all want the same. */
+static void
+taker(void *arg)
+{
+	(void)arg;
+	lwkt_mutex_lock(&mu);
+	while (total == 0)
+		(void)lwkt_cond_wait(&cv, &mu, LWKT_FOREVER);
+	total--;
+	lwkt_mutex_unlock(&mu);
+}
+
+static int
+signals_are_not_lost(void *arg)
+{
+	lwkt_thread_t td[THREADS];
+	int i;
+
+	(void)arg;
+	fresh();
+	for (i = 0; i < THREADS; i++)
+		td[i] = spawn_on(i, taker, NULL);
+	for (i = 0; i < THREADS; i++) {
+		lwkt_mutex_lock(&mu);
+		total++;
+		lwkt_mutex_unlock(&mu);
+		lwkt_cond_signal(&cv);
+		if (i % 2)
+			lwkt_yield();
+	}
+	join_all(td, THREADS);
+	check(total == 0, "total %ld", total);
+	lwkt_mutex_lock(&mu);
+	check(lwkt_cond_wait(&cv, &mu, 1000) == EWOULDBLOCK, "no timeout");
+	check(lwkt_mutex_owned(&mu), "not had again");
+	lwkt_mutex_unlock(&mu);
+	return 0;
+}
+
+static void
+poster(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++)
+		lwkt_sem_post(&sem, 1 + (unsigned)i % 2);
+}
+
+static void
+sem_taker(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS + ROUNDS / 2; i++) {
+		while (lwkt_sem_wait(&sem, i % 3 ? LWKT_FOREVER : 1000) != 0)
+			lwkt_yield();
+		ADD(inside, 1);
+	}
+}
+
+static void
+post_or_take(void *arg)
+{
+	if (atomic_fetchadd_32(&next_id, 1) % 2)
+		poster(arg);
+	else
+		sem_taker(arg);
+}
+
+static int
+every_unit_is_taken(void *arg)
+{
+	(void)arg;
+	fresh();
+	run_all(post_or_take, THREADS);
+	check(inside == THREADS / 2 * (ROUNDS + ROUNDS / 2), "%u taken",
+	    inside);
+	check(lwkt_sem_value(&sem) == 0, "%u left", lwkt_sem_value(&sem));
+	check(lwkt_sem_wait(&sem, 0) == EWOULDBLOCK, "one more");
+	return 0;
+}
+
+/* A semaphore that its waiter frees at once. */
+static void
+post_it(void *arg)
+{
+	lwkt_sem_post(arg, 1);
+}
+
+static int
+semaphore_on_a_stack(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 4; i++) {
+		struct lwkt_sem mine = LWKT_SEM_INITIALIZER(0, "mine");
+		lwkt_thread_t td = spawn_on(i, post_it, &mine);
+
+		check(lwkt_sem_wait(&mine, LWKT_FOREVER) == 0, "not taken");
+		memset(&mine, 0xa5, sizeof(mine));
+		join(td);
+		check(mine.se_word == 0xa5a5a5a5a5a5a5a5u, "touched");
+	}
+	return 0;
+}
+
+static uint32_t readers, writers;
+
+static void
+reader_or_writer(void *arg)
+{
+	struct rng r = { atomic_fetchadd_32(&next_id, 1) };
+	int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		if (rng_below(&r, 2)) {
+			if (lwkt_rwlock_write(&rw, rng_below(&r, 2) ?
+			    LWKT_FOREVER : 0) != 0)
+				continue;
+			check(ADD(writers, 1) == 1 && LOAD(readers) == 0,
+			    "a writer is not alone");
+			lwkt_yield();
+			check(LOAD(readers) == 0, "a reader beside a writer");
+			ADD(writers, -1);
+		} else {
+			(void)lwkt_rwlock_read(&rw, LWKT_FOREVER);
+			ADD(readers, 1);
+			lwkt_yield();
+			check(LOAD(writers) == 0, "a writer beside a reader");
+			ADD(readers, -1);
+		}
+		lwkt_rwlock_unlock(&rw);
+	}
+}
+
+static int
+rwlock(void *arg)
+{
+	(void)arg;
+	fresh();
+	readers = writers = 0;
+	run_all(reader_or_writer, THREADS);
+	return 0;
+}
+
+static void
+marcher(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (i = 1; i <= ROUNDS; i++) {
+		ADD(inside, 1);
+		if (lwkt_barrier_wait(&ba))
+			ADD(next_id, 1);
+		check(LOAD(inside) >= i * THREADS, "%u of %u came", inside,
+		    i * THREADS);
+		(void)lwkt_barrier_wait(&ba);
+		check(LOAD(inside) == i * THREADS, "one went ahead");
+		(void)lwkt_barrier_wait(&ba);
+	}
+}
+
+static int
+barrier_holds_all(void *arg)
+{
+	(void)arg;
+	fresh();
+	run_all(marcher, THREADS);
+	check(next_id == ROUNDS, "%u were the last", next_id);
+	return 0;
+}
+
+static void
+does_its_part(void *arg)
+{
+	struct lwkt_waitgroup *g = arg;
+
+	ADD(inside, 1);
+	lwkt_yield();
+	lwkt_waitgroup_done(g);
+}
+
+static int
+waitgroup_on_a_stack(void *arg)
+{
+	struct lwkt_waitgroup mine = LWKT_WAITGROUP_INITIALIZER(0, "mine");
+	lwkt_thread_t td[THREADS];
+	int i;
+
+	(void)arg;
+	fresh();
+	check(lwkt_waitgroup_wait(&mine, 0) == 0, "waits for nobody");
+	lwkt_waitgroup_add(&mine, THREADS);
+	for (i = 0; i < THREADS; i++)
+		td[i] = spawn_on(i, does_its_part, &mine);
+	check(lwkt_waitgroup_wait(&mine, 0) == EWOULDBLOCK ||
+	    LOAD(inside) == THREADS, "did not try");
+	check(lwkt_waitgroup_wait(&mine, LWKT_FOREVER) == 0, "not done");
+	memset(&mine, 0xa5, sizeof(mine));
+	check(inside == THREADS, "%u came", inside);
+	join_all(td, THREADS);
+	check(mine.wg_word == 0xa5a5a5a5a5a5a5a5u, "touched");
+	return 0;
+}
+
+static void
+only_once(void *arg)
+{
+	check(arg == &total, "another argument");
+	total++;
+	lwkt_yield();
+	STORE(inside, 1);
+}
+
+static void
+onces(void *arg)
+{
+	(void)arg;
+	lwkt_once(&once, only_once, &total);
+	check(LOAD(inside) == 1, "not finished");
+}
+
+static int
+once_and_finished(void *arg)
+{
+	(void)arg;
+	fresh();
+	run_all(onces, THREADS);
+	onces(NULL);
+	check(total == 1, "%ld times", total);
+	return 0;
+}
+
+/* What goes in comes out, once; each producer's things in their order. */
+static void
+produce(uintptr_t id)
+{
+	uintptr_t i;
+	int error;
+
+	for (i = 1; i <= ROUNDS; i++) {
+		error = lwkt_queue_put(&queue, (void *)(id << 8 | i),
+		    LWKT_FOREVER);
+		check(error == 0, "error %d", error);
+	}
+	if (ADD(inside, 1) == THREADS / 2)
+		lwkt_queue_close(&queue);
+}
+
+static void
+consume(void)
+{
+	uintptr_t last[THREADS] = { 0 };
+	void *p;
+	int error;
+
+	while ((error = lwkt_queue_get(&queue, &p, LWKT_FOREVER)) == 0) {
+		uintptr_t v = (uintptr_t)p;
+
+		check((v & 255) > last[v >> 8], "out of order");
+		last[v >> 8] = v & 255;
+		ADD(total, 1);
+	}
+	check(error == EPIPE, "error %d", error);
+}
+
+static void
+produce_or_consume(void *arg)
+{
+	uint32_t id = atomic_fetchadd_32(&next_id, 1);
+
+	(void)arg;
+	if (id % 2)
+		produce(id);
+	else
+		consume();
+}
+
+static int
+queue_keeps_all(void *arg)
+{
+	void *p;
+
+	(void)arg;
+	fresh();
+	check(lwkt_queue_get(&queue, &p, 0) == EWOULDBLOCK, "from nothing");
+	check(lwkt_queue_put(&queue, &p, 0) == 0 &&
+	    lwkt_queue_put(&queue, &p, 0) == 0, "two slots");
+	check(lwkt_queue_put(&queue, &p, 1000) == EWOULDBLOCK, "three slots");
+	check(lwkt_queue_count(&queue) == 2, "count");
+	check(lwkt_queue_get(&queue, &p, 0) == 0 && p == &p, "not mine");
+	(void)lwkt_queue_get(&queue, &p, 0);
+	run_all(produce_or_consume, THREADS);
+	check(total == THREADS / 2 * ROUNDS, "%ld came out", total);
+	check(lwkt_queue_put(&queue, &p, LWKT_FOREVER) == EPIPE, "closed");
+	return 0;
+}
+
+static int
+stranger_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_mutex_unlock(&mu);
+	return 0;
+}
+
+static int
+again_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_mutex_lock(&mu);
+	lwkt_mutex_lock(&mu);
+	return 0;
+}
+
+static int
+below_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_waitgroup_done(&wg);
+	return 0;
+}
+
+static int
+over_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_sem_post(&sem, LWKT_SEM_MAX);
+	lwkt_sem_post(&sem, 1);
+	return 0;
+}
+
+static int
+rwlock_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	(void)lwkt_rwlock_write(&rw, LWKT_FOREVER);
+	(void)lwkt_rwlock_write(&rw, LWKT_FOREVER);
+	return 0;
+}
+
+int
+main(void)
+{
+	static const struct sim_scenario all = {
+		.ss_name = "an unlock just before the sleep is not missed",
+		.ss_body = unlock_before_the_sleep, .ss_seeds = 3000,
+		.ss_ncpus = 2, .ss_dfs = 60, .ss_focus = 1,
+	};
+
+	panics("unlocking what is not one's own panics", stranger_body,
+	    "mutex \"mu\" is unlocked");
+	panics("locking it again panics", again_body,
+	    "mutex \"mu\" is locked again");
+	panics("a wait group below 0 panics", below_body, "wait group \"wg\"");
+	panics("a semaphore over its maximum panics", over_body,
+	    "semaphore \"sem\"");
+	panics("a rwlock written again panics", rwlock_body,
+	    "rwlock \"rw\" is locked again");
+	sim_explore("a mutex excludes", mutex_excludes, NULL, 200);
+	sim_explore_with(&all);
+	sim_explore("a broadcast reaches all", broadcast_reaches_all, NULL,
+	    200);
+	sim_explore("signals are not lost", signals_are_not_lost, NULL, 300);
+	sim_explore("every unit of a semaphore is taken", every_unit_is_taken,
+	    NULL, 200);
+	sim_explore("a post does not touch what its waiter frees",
+	    semaphore_on_a_stack, NULL, 200);
+	sim_explore("a rwlock shares and excludes", rwlock, NULL, 200);
+	sim_explore("a barrier holds all", barrier_holds_all, NULL, 200);
+	sim_explore("a wait group's last does not touch it",
+	    waitgroup_on_a_stack, NULL, 200);
+	sim_explore("once, and finished for everybody", once_and_finished,
+	    NULL, 200);
+	sim_explore("a queue keeps everything, in order", queue_keeps_all,
+	    NULL, 200);
+	return tap_done();
+}
