@@ -31,11 +31,30 @@
 void	splz(void);
 void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
 
+/*
+ * kern_check.c, invariants builds: td has entered or left; the calling
+ * function returns to pc.  Print what was noted.  A callback did not leave the
+ * count as it found it.
+ */
+void	crit_note(lwkt_thread_t td, const void *pc, int entered);
+void	crit_show(lwkt_thread_t td);
+void	crit_unbalanced(int before, const void *fn) __lwkt_noreturn;
+
+/* Around a callback: the count before it, and after it. */
+static inline void
+crit_balance(int before, const void *fn)
+{
+	if (config_invariants && curthread->td_critcount != before)
+		crit_unbalanced(before, fn);
+}
+
 static inline void
 crit_enter_td(lwkt_thread_t td)
 {
 	td->td_critcount++;
 	cc_fence();
+	if (config_invariants)
+		crit_note(td, __builtin_return_address(0), 1);
 }
 
 /* Leave without running what is pending. */
@@ -45,6 +64,8 @@ crit_exit_noyield(lwkt_thread_t td)
 	cc_fence();
 	td->td_critcount--;
 	cc_fence();
+	if (config_invariants)
+		crit_note(td, __builtin_return_address(0), 0);
 	if (unlikely(td->td_critcount < 0))
 		crit_underflow(td);
 }

@@ -130,6 +130,7 @@ gd_init(struct globaldata *gd, int cpu)
 	td->td_critcount = 1;
 	td->td_refs = 1;
 	td->td_cold = &gd->gd_idlecold;
+	td->td_cold->tc_magic = THREAD_MAGIC;
 	td->td_pri = LWKT_PRI_IDLE;
 	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU + (uint64_t)cpu;
 	strncpy(td->td_name, "idle", LWKT_NAMELEN - 1);

@@ -62,6 +62,12 @@ panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp, void *ucontext)
 	lwkt_thread_t td = NULL;
 	void *pcs[BT_MAX];
 
+	if (mc == NULL) {
+		lwkt_printf("lwkt: call from a pthread that is not a cpu:");
+		machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX,
+		    NULL, ucontext));
+		return;
+	}
 	if (lwkt__kern_ops.ko_fault_thread != NULL)
 		td = lwkt__kern_ops.ko_fault_thread(addr);
 	if (td != NULL) {

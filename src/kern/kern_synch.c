@@ -236,6 +236,23 @@ synch_leave_queue(lwkt_thread_t td)
 	td->td_wchan = NULL;
 }
 
+/* Y1, of one thread. */
+void
+sleepq_check(lwkt_thread_t td)
+{
+	lwkt_thread_t at;
+
+	if ((td->td_flags & TDF_TSLEEPQ) == 0)
+		return;
+	TAILQ_FOREACH(at, &td->td_gd->gd_tslpque[tslp_slot(td->td_wchan)].
+	    tq_queue, td_sleepq)
+		if (at == td)
+			return;
+	lwkt_panic("thread \"%s\" is not on the sleep queue of %p, cpu %d",
+	    td->td_name, (void *)(uintptr_t)td->td_wchan,
+	    td->td_gd->gd_m.mc_cpuid);
+}
+
 static void
 interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 {

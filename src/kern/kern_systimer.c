@@ -131,6 +131,30 @@ systimer_remove(struct lwkt_systimer *st)
 	}
 }
 
+/* M1 to M3, outside systimer_intr(). */
+void
+systimer_check(struct globaldata *gd)
+{
+	struct lwkt_systimer *st, *prev = NULL;
+
+	RB_FOREACH(st, systimer_tree, &gd->gd_systimerq) {
+		KASSERTF((st->st_flags & LWKT_ST_ONQUEUE) &&
+		    st->st_cpu == gd->gd_m.mc_cpuid,
+		    "timer %p of cpu %d on cpu %d, flags %#x", (void *)st,
+		    st->st_cpu, gd->gd_m.mc_cpuid, (unsigned)st->st_flags);
+		KASSERTF(prev == NULL || systimer_cmp(prev, st) < 0,
+		    "timer %p is out of order on cpu %d", (void *)st,
+		    gd->gd_m.mc_cpuid);
+		KASSERTF(prev != NULL || gd->gd_systimer_first == st,
+		    "timer %p is not known as the first on cpu %d", (void *)st,
+		    gd->gd_m.mc_cpuid);
+		KASSERTF(st->st_time >= gd->gd_timer_armed,
+		    "timer %p is earlier than the host is told, cpu %d",
+		    (void *)st, gd->gd_m.mc_cpuid);
+		prev = st;
+	}
+}
+
 int64_t
 systimer_next(struct globaldata *gd)
 {
@@ -157,13 +181,15 @@ systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 static void
 systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 {
-	int periodic = st->st_period != 0;
+	int periodic = st->st_period != 0, count = curthread->td_critcount;
+	const void *fn = (const void *)st->st_fn;
 
 	systimer_take(gd, st);
 	counter_inc(gd->gd_cntbias, fired);
 	ktr(gd, fire, st->st_seq, now - st->st_time);
 	gd->gd_systimer_inprog = st;
 	st->st_fn(st, st->st_arg);
+	crit_balance(count, fn);
 	if (gd->gd_systimer_inprog == st && periodic)
 		systimer_repeat(gd, st, now);
 	gd->gd_systimer_inprog = NULL;

@@ -82,6 +82,20 @@ size_t	stat_bytes(void);		/* counters and rings, per CPU */
 void	stat_place(struct globaldata *gd, void *mem);
 void	stat_shutdown(void);			/* LWKT_DEBUG=stats */
 
+/*
+ * Whole-structure checks: panic at what breaks an invariant.  Each beside what
+ * it checks; the rest and all of a CPU's at once in kern_check.c.
+ */
+void	thread_check(lwkt_thread_t td);
+void	sleepq_check(lwkt_thread_t td);
+void	token_check(lwkt_thread_t td);		/* of the current thread */
+void	port_check(struct lwkt_port *port);
+void	runq_check(struct globaldata *gd);
+void	ipiq_check(struct globaldata *gd);
+void	systimer_check(struct globaldata *gd);
+void	check_cpu(struct globaldata *gd);
+void	check_sometimes(struct globaldata *gd);
+
 /* kern_panic.c. */
 void	panic_boot(void);
 void	panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp,

@@ -63,6 +63,7 @@ splz(void)
 void
 crit_underflow(lwkt_thread_t td)
 {
+	crit_show(td);
 	lwkt_panic("critical section left more often than entered by thread "
 	    "\"%s\" (count %d)", td->td_name, td->td_critcount);
 }

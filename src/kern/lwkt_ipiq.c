@@ -132,10 +132,13 @@ ipiq_place(void *mem, int ncpus)
 static inline void
 ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 {
+	int count = curthread->td_critcount;
+
 	if (ie->ie_nargs == 1)
 		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
 	else
 		((lwkt_ipifunc2_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2);
+	crit_balance(count, ie->ie_fn);
 	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
 }
 
@@ -212,6 +215,25 @@ ipiq_empty(struct globaldata *gd, int src)
 	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 
 	return atomic_load_acq_32(&ip->ip_windex) == ip->ip_rindex;
+}
+
+/* Q1, of the rings to this CPU. */
+void
+ipiq_check(struct globaldata *gd)
+{
+	struct lwkt_ipiq *ip;
+	int32_t fill, late;
+	int src;
+
+	for (src = 0; src < lwkt__ncpus; src++) {
+		ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+		late = (int32_t)(ip->ip_rindex - ip->ip_xindex);
+		fill = (int32_t)(__atomic_load_n(&ip->ip_windex,
+		    __ATOMIC_RELAXED) - ip->ip_rindex);
+		KASSERTF(fill >= 0 && fill <= IPIQ_SIZE && late >= 0,
+		    "ring from cpu %d to %d: %d unread, %d unexecuted", src,
+		    gd->gd_m.mc_cpuid, fill, late);
+	}
 }
 
 /* Whether anything is there, signalled or not. */
@@ -393,11 +415,14 @@ static void
 call_local(struct globaldata *gd, void *fn, void *arg1, int arg2,
     uint32_t nargs)
 {
+	int count = curthread->td_critcount;
+
 	gd->gd_intr_nesting++;
 	if (nargs == 1)
 		((lwkt_ipifunc1_t)fn)(arg1);
 	else
 		((lwkt_ipifunc2_t)fn)(arg1, arg2);
+	crit_balance(count, fn);
 	gd->gd_intr_nesting--;
 }
 

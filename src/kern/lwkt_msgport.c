@@ -138,9 +138,12 @@ lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 static inline void
 msg_assert_received(lwkt_msg_t msg)
 {
-	KASSERTF((msg->ms_flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED |
-	    LWKT_MSGF_REPLY)) == 0, "message %p is not the receiver's, "
-	    "flags %#x", (void *)msg, msg->ms_flags);		/* P1 */
+	uint32_t flags = msg->ms_flags;
+
+	KASSERTF((flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED |
+	    LWKT_MSGF_REPLY)) == 0, "message %p is not the receiver's%s, "
+	    "flags %#x", (void *)msg, flags & LWKT_MSGF_REPLY ?
+	    ": replied before" : "", flags);			/* P1 */
 }
 
 int

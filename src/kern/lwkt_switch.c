@@ -160,6 +160,8 @@ switch_away(void)
 	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount |
 	    gd->gd_spinlocks) != 0))				/* W1 */
 		switch_refused(gd, td);
+	if (config_invariants && config_host_sim)
+		check_sometimes(gd);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
 	if (unlikely((td->td_ntoks | td->td_preempting) != 0)) {
 		tokens_release(td);

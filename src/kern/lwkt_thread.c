@@ -83,6 +83,8 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	if (LWKT_ASAN || LWKT_TSAN)
 		fiber_init(&cold->tc_fiber, stack, stksize);
 	cold->tc_waitmsg = NULL;
+	cold->tc_ncrit = 0;
+	cold->tc_magic = THREAD_MAGIC;
 	lwkt_initport_thread(&cold->tc_port, td);
 }
 
@@ -269,6 +271,8 @@ lwkt_exit(void)
 {
 	lwkt_thread_t td = curthread;
 
+	if (unlikely(td->td_critcount != 0))
+		crit_show(td);
 	KASSERTF(td->td_critcount == 0, "thread \"%s\" exits in a critical "
 	    "section (count %d)", td->td_name, td->td_critcount);
 	if (td->td_flags & TDF_GIANT)

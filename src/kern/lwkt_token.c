@@ -318,6 +318,20 @@ tokens_nudged(struct globaldata *gd)
 	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_TOKEN);
 }
 
+/* K1 and K2, of a thread that runs or is about to leave. */
+void
+token_check(lwkt_thread_t td)
+{
+	struct tokref *tr = td->td_cold->tc_tok;
+	int i, held = td->td_ntoks - td->td_tokpend;
+
+	for (i = 0; i < held; i++, tr++)
+		KASSERTF(tr->tr_td == td && (tr->tr_counted ||
+		    __atomic_load_n(&tr->tr_tok->t_ref, __ATOMIC_RELAXED) ==
+		    (uintptr_t)tr), "thread \"%s\": reference %d, to token "
+		    "\"%s\"", td->td_name, i, tr->tr_tok->t_name);
+}
+
 /*
  * Callers' side.
  */

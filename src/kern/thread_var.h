@@ -69,12 +69,26 @@ struct lwkt_systimer;
 #define TD_JOIN_EXITED		((uintptr_t)1)
 #define TD_JOIN_NEVER		((uintptr_t)2)	/* not joinable */
 
+/* Invariants builds: the last who entered or left a critical section. */
+enum { CRIT_RECS = config_invariants ? 32 : 1 };
+
+struct crit_rec {
+	const void	*cr_pc;		/* whom the function returns to */
+	int		 cr_count;	/* afterwards */
+	int		 cr_entered;	/* 0: left */
+};
+
+#define THREAD_MAGIC		0x64616572685474ULL
+
 /* At the top of the thread's stack; its own page is touched anyway. */
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
 	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
 	struct fiber	 tc_fiber;	/* checkers' state */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
+	uint32_t	 tc_ncrit;	/* (s) entries and exits noted */
+	struct crit_rec	 tc_crit[CRIT_RECS]; /* (s) the last of them */
+	uint64_t	 tc_magic;	/* (i) THREAD_MAGIC; the very top */
 };
 
 struct lwkt_thread {

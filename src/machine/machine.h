@@ -75,7 +75,8 @@ struct machine_upcalls {
 	/*
 	 * A memory fault at addr on this CPU, from the signal handler on the
 	 * alternate stack: print what is known (async-signal-safe).  sp is
-	 * the stack pointer at the fault.  Returning ends the process by the
+	 * the stack pointer at the fault.  mc NULL: the fault of another host
+	 * thread that took itself for a CPU.  Returning ends the process by the
 	 * signal's default action.
 	 */
 	void	(*mu_fault)(struct mcpu *mc, uintptr_t addr, uintptr_t sp,

@@ -2,6 +2,9 @@
 /*
  * What is reported of the threads and CPUs when one panics, faults or asks.
  */
+#include <pthread.h>
+#include <unistd.h>
+
 #include "core/child.h"
 #include "core/util.h"
 #include "kern/debug_var.h"
@@ -185,6 +188,71 @@ test_both(void)
 		child_diag(c);
 }
 
+/* A pthread that was made before there were CPUs calls as if it were one. */
+static void *
+stray(void *arg)
+{
+	while (LOAD(hogs) == 0)
+		usleep(1000);
+	lwkt_yield();
+	return arg;
+}
+
+static int
+stray_body(void *arg)
+{
+	(void)arg;
+	ADD(hogs, 1);
+	return lwkt_sleep_ns(2000 * MS);
+}
+
+static void
+boot_stray(void *arg)
+{
+	const struct lwkt_config cfg = { .lc_ncpus = 2 };
+	pthread_t pth;
+
+	if (pthread_create(&pth, NULL, stray, arg) == 0)
+		(void)lwkt_boot(&cfg, stray_body, NULL);
+}
+
+/* One that a CPU makes seems to be that CPU; invariants builds see it. */
+static void *
+stray_inherits(void *arg)
+{
+	lwkt_crit_enter();
+	return arg;
+}
+
+static int
+inherit_body(void *arg)
+{
+	pthread_t pth;
+
+	if (pthread_create(&pth, NULL, stray_inherits, arg) != 0)
+		return 1;
+	return pthread_join(pth, NULL);
+}
+
+static void
+test_stray(void)
+{
+	static struct child c;
+
+	child_run(&c, boot_stray, NULL);
+	if (!ok(child_died(&c, SIGSEGV) &&
+	    child_said(&c, "call from a pthread that is not a cpu") &&
+	    child_said(&c, "stray"),
+	    "a pthread that takes itself for a CPU is told so"))
+		child_diag(&c);
+	if (!config_invariants)
+		return;
+	if (!ok(child_died(run(inherit_body), SIGABRT) &&
+	    child_said(run(inherit_body), "a pthread that is not a cpu"),
+	    "also one that inherits the look of a CPU"))
+		child_diag(run(inherit_body));
+}
+
 static void
 serve_one(void *arg)
 {
@@ -286,6 +354,7 @@ main(void)
 	test_deaf();
 	test_both();
 	test_serve();
+	test_stray();
 	test_show();
 	return tap_done();
 }

@@ -14,7 +14,9 @@
  * checker) knows more about an address outside our memory than we do: its
  * handler is called, nothing is printed and we stay installed.  A fault inside
  * our reservations on a CPU is always reported first.  Other host threads are
- * none of our business: their faults go where they went before.
+ * none of our business: their faults go where they went before.  But one that
+ * calls the kernel as if it were a CPU reads %gs:0 with gs at 0: an instruction
+ * with that prefix faults at an address near 0, and that is said.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
  * ends the process at once instead of going round.
@@ -71,6 +73,17 @@ trap_die(const struct sigaction *sa, int sig, const siginfo_t *si)
 		(void)syscall(SYS_tgkill, getpid(), gettid(), sig);
 }
 
+/* No CPU, but it believed so. */
+static int
+trap_strayed(const struct mcpu *mc, int sig, uintptr_t addr,
+    const ucontext_t *uc)
+{
+	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+
+	return mc == NULL && sig == SIGSEGV && addr < 64 && pc >= 4096 &&
+	    *(const uint8_t *)pc == 0x65;		/* the prefix of gs */
+}
+
 static void
 trap_handler(int sig, siginfo_t *si, void *ucontext)
 {
@@ -80,6 +93,8 @@ trap_handler(int sig, siginfo_t *si, void *ucontext)
 	uintptr_t addr = (uintptr_t)si->si_addr;
 	int saved = errno, handled = trap_has_handler(sa);
 
+	if (si->si_code > 0 && trap_strayed(mc, sig, addr, uc))
+		trap_up->mu_fault(NULL, addr, 0, ucontext);
 	if (mc != NULL && (!handled ||
 	    (si->si_code > 0 && lwkt__mem_is_ours(addr)))) {
 		trap_up->mu_fault(mc, addr,

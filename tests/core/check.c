@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The whole-structure checks hold while all is well and find what is damaged;
+ * critical sections that do not match are found with who entered and left.
+ */
+#include <lwkt/msgport.h>
+#include <lwkt/systimer.h>
+#include <lwkt/token.h>
+
+#include "core/util.h"
+#include "kern/kern_var.h"
+
+static struct lwkt_systimer timers[3];
+static struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("tok");
+static uint32_t word;
+
+static void
+nothing_timer(struct lwkt_systimer *st, void *arg)
+{
+	(void)st, (void)arg;
+}
+
+static void
+check_here(void *arg)
+{
+	struct globaldata *gd;
+
+	crit_enter();
+	gd = mygd();
+	check_cpu(gd);
+	crit_exit();
+	(void)arg;
+}
+
+static void
+sleeps(void *arg)
+{
+	(void)arg;
+	await_asleep(&word, 1);
+}
+
+/* Something of everything on each CPU, and looked at there. */
+static int
+healthy(void *arg)
+{
+	lwkt_thread_t td[6];
+	int i;
+
+	STORE(word, 0);
+	memset(timers, 0, sizeof(timers));
+	for (i = 0; i < 3; i++)
+		lwkt_systimer_init_oneshot(&timers[i], nothing_timer, NULL,
+		    MS * (3 - i));
+	for (i = 0; i < 3; i++)
+		td[i] = spawn_on(i, sleeps, NULL);
+	lwkt_gettoken(&tok);
+	lwkt_gettoken_shared(&tok);
+	for (i = 3; i < 6; i++)
+		td[i] = spawn_on(i, check_here, NULL);
+	check_here(arg);
+	lwkt_reltoken(&tok);
+	lwkt_reltoken(&tok);
+	ADD(word, 1);
+	lwkt_wakeup(&word);
+	join_all(td, 6);
+	for (i = 0; i < 3; i++)
+		lwkt_systimer_del(&timers[i]);
+	return 0;
+}
+
+static int
+runq_count(void *arg)
+{
+	crit_enter();
+	mygd()->gd_rqcount++;
+	check_here(arg);
+	return 0;
+}
+
+static int
+runq_pri(void *arg)
+{
+	crit_enter();
+	curthread->td_pri--;
+	check_here(arg);
+	return 0;
+}
+
+static int
+magic(void *arg)
+{
+	curthread->td_cold->tc_magic = 0;
+	crit_enter();
+	thread_check(curthread);
+	(void)arg;
+	return 0;
+}
+
+static int
+timer_order(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		lwkt_systimer_init_oneshot(&timers[i], nothing_timer, NULL,
+		    MS * (1000 + i));
+	crit_enter();
+	timers[1].st_time += 10 * MS;
+	check_here(arg);
+	return 0;
+}
+
+static int
+port_end(void *arg)
+{
+	lwkt_port_t port = lwkt_curport();
+
+	port->mp_msgq.mq_lastp = &port->mp_prioq.mq_first;
+	port_check(port);
+	(void)arg;
+	return 0;
+}
+
+static int
+sleepq(void *arg)
+{
+	crit_enter();
+	lwkt_tsleep_interlock(&word, 0);
+	curthread->td_wchan = &tok;
+	sleepq_check(curthread);
+	(void)arg;
+	return 0;
+}
+
+static int
+token_ref(void *arg)
+{
+	lwkt_gettoken(&tok);
+	tok.t_ref = 0;
+	check_here(arg);
+	return 0;
+}
+
+static int
+underflow(void *arg)
+{
+	(void)arg;
+	lwkt_crit_enter();
+	lwkt_crit_exit();
+	lwkt_crit_exit();
+	return 0;
+}
+
+static void
+keeps_section(void *arg)
+{
+	(void)arg;
+	lwkt_crit_enter();
+	cc_fence();			/* no tail call */
+}
+
+static int
+exits(void *arg)
+{
+	(void)arg;
+	join(spawn(keeps_section, NULL, 0, 0));
+	return 0;
+}
+
+static int
+callback_keeps(void *arg)
+{
+	(void)arg;
+	lwkt_send_ipiq(lwkt_cpuid(), keeps_section, NULL);
+	return 0;
+}
+
+static int
+release_none(void *arg)
+{
+	(void)arg;
+	lwkt_reltoken(&tok);
+	return 0;
+}
+
+static void
+keeps_token(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok);
+}
+
+static int
+exit_token(void *arg)
+{
+	(void)arg;
+	join(spawn(keeps_token, NULL, 0, 0));
+	return 0;
+}
+
+static void
+test_damage(void)
+{
+	panics("a wrong count of runnable threads panics", runq_count,
+	    "threads on the run queue, count");
+	panics("a thread on the wrong queue panics", runq_pri,
+	    "thread \"main\" on queue");
+	panics("a stack's top overwritten panics", magic,
+	    "thread \"main\": the top of its stack is overwritten");
+	panics("a timer out of order panics", timer_order, "is out of order");
+	panics("a port's queue without its end panics", port_end,
+	    "not the end of its queue");
+	panics("a sleeper on the wrong queue panics", sleepq,
+	    "thread \"main\" is not on the sleep queue");
+	panics("a token that forgot its holder panics", token_ref,
+	    "reference 0, to token \"tok\"");
+}
+
+static void
+test_sections(void)
+{
+	panics("releasing a token not held panics", release_none,
+	    "thread \"main\" releases token \"tok\", the last one taken is "
+	    "\"none\"");
+	panics("ending with a token panics", exit_token,
+	    "thread \"worker\" exits with token \"tok\"");
+	if (!config_invariants)
+		return;
+	panics("one section too few: who left", underflow,
+	    "lwkt: left, count -1, by\n  #0  underflow");
+	panics("one too many: who entered", exits,
+	    "lwkt: entered, count 1, by\n  #0  keeps_section");
+	panics("a callback that keeps one", callback_keeps,
+	    "left 2 critical sections, found 1, in thread \"main\"");
+}
+
+int
+main(void)
+{
+	test_damage();
+	test_sections();
+	sim_explore("the checks hold while all is well", healthy, NULL, 100);
+	return tap_done();
+}
