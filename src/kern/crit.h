@@ -41,6 +41,12 @@ void	crit_show(lwkt_thread_t td);
 void	crit_unbalanced(int before, const void *fn) __lwkt_noreturn;
 
 /* Around a callback: the count before it, and after it. */
+static inline int
+crit_count(void)
+{
+	return config_invariants ? curthread->td_critcount : 0;
+}
+
 static inline void
 crit_balance(int before, const void *fn)
 {

@@ -10,6 +10,9 @@
  * its watch (kern_watchdog.c): the last CPU to become idle finds all others at
  * rest.  It costs one wake-up, once.
  *
+ * Two that look at the same time see each other awake; then each looks again,
+ * after different times.
+ *
  * It need not be an error there: another pthread of the program may send a
  * message, or a signal end the process.  So it is a warning, printed once a
  * boot, and only if every host thread of the process is a CPU or a helper of
@@ -51,6 +54,23 @@ cpu_rests(struct globaldata *gd, int self)
 	if ((flags & RQF_WAKE) != 0 || (!self && (flags & RQF_SLEEPING) == 0))
 		return 0;
 	return atomic_peek_32(&gd->gd_quiet) != 0 && !ipiq_pending(gd);
+}
+
+/* Would they all rest if they were not awake just now? */
+static int
+all_idle(void)
+{
+	struct globaldata *gd;
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		gd = gd_find(cpu);
+		if (atomic_peek_32(&gd->gd_quiet) == 0 ||
+		    __atomic_load_n(&gd->gd_m.mc_curthread,
+		    __ATOMIC_RELAXED) != &gd->gd_idlethread)
+			return 0;
+	}
+	return 1;
 }
 
 /* How often all CPUs have become idle, or 0 if not all of them rest. */
@@ -153,10 +173,14 @@ deadlock_look(struct globaldata *gd)
 	if (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_WAKE)
 		return;			/* not idle yet; later */
 	gd->gd_look = 0;
-	if (atomic_load_32(&reported) != 0 || (sum = all_rest(gd)) == 0)
+	if (atomic_load_32(&reported) != 0)
 		return;
-	blocked = blocked_count();
-	if (blocked != 0 && wanted() && all_rest(gd) == sum &&
-	    atomic_cmpset_32(&reported, 0, 1))
+	sum = all_rest(gd);
+	blocked = sum != 0 && wanted() ? blocked_count() : 0;
+	if (sum == 0 || all_rest(gd) != sum) {
+		if (all_idle())
+			watch_later(gd);
+	} else if (blocked != 0 && atomic_cmpset_32(&reported, 0, 1)) {
 		deadlock_report(blocked);
+	}
 }

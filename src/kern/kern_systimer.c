@@ -181,7 +181,7 @@ systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 static void
 systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 {
-	int periodic = st->st_period != 0, count = curthread->td_critcount;
+	int periodic = st->st_period != 0, count = crit_count();
 	const void *fn = (const void *)st->st_fn;
 
 	systimer_take(gd, st);

@@ -60,6 +60,16 @@ watch_start(struct globaldata *gd)
 		watch_again();
 }
 
+void
+watch_later(struct globaldata *gd)
+{
+	int64_t look = (int64_t)watchdog_ms * NS_PER_MS / LOOKS;
+
+	gd->gd_watched = 1;
+	if (watchdog_ms != 0)
+		machine_watch(look + look * gd->gd_m.mc_cpuid / lwkt__ncpus);
+}
+
 static void
 watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 {

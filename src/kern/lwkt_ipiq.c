@@ -132,7 +132,7 @@ ipiq_place(void *mem, int ncpus)
 static inline void
 ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 {
-	int count = curthread->td_critcount;
+	int count = crit_count();
 
 	if (ie->ie_nargs == 1)
 		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
@@ -415,7 +415,7 @@ static void
 call_local(struct globaldata *gd, void *fn, void *arg1, int arg2,
     uint32_t nargs)
 {
-	int count = curthread->td_critcount;
+	int count = crit_count();
 
 	gd->gd_intr_nesting++;
 	if (nargs == 1)
