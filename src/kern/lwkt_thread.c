@@ -210,23 +210,13 @@ thread_finish_exit(lwkt_thread_t td)
 /*
  * Claim td_join for self, or find it EXITED.  0, or EINVAL: somebody else's,
  * or nobody's ever.
- * Only the CPU that owns a thread can end it or give it away, so on that CPU a
- * plain store does.
  */
 static inline int
 join_begin(lwkt_thread_t td, lwkt_thread_t self)
 {
-	uintptr_t join;
+	uintptr_t join = 0;
 
-	if ((uintptr_t)mygd() == atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd)) {	/* thread_finish_migrate */
-		join = td->td_join;
-		if (join == 0)
-			td->td_join = (uintptr_t)self;
-	} else {
-		join = 0;
-		(void)atomic_fcmpset_ptr(&td->td_join, &join, (uintptr_t)self);
-	}
+	(void)atomic_fcmpset_ptr(&td->td_join, &join, (uintptr_t)self);
 	return join == 0 || join == TD_JOIN_EXITED ? 0 : EINVAL;
 }
 
