@@ -18,9 +18,9 @@
  * boot, and only if every host thread of the process is a CPU or a helper of
  * ours; with LWKT_DEBUG=deadlock in any case.
  *
- * Who waits for whom is known for joins, for messages (the owner of the port)
- * and for tokens.  Everybody waits for one at most, so a cycle is found by
- * following.
+ * Who waits for whom is known for joins, for messages (the owner of the port),
+ * for tokens, and for locks with one owner.  Everybody waits for one at most,
+ * so a cycle is found by following.
  *
  * ORDER
  * A CPU is at rest if gd_quiet is set (before RQF_SLEEPING, a locked

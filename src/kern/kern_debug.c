@@ -123,6 +123,28 @@ waits_reply(const struct lwkt_msg *msg, char *buf, size_t size)
 	return owner;
 }
 
+/* The thread at an address, which may also be a pthread's of its own. */
+static lwkt_thread_t
+thread_at(uintptr_t addr)
+{
+	uintptr_t off = addr - (uintptr_t)lwkt__arena - lwkt__arena->ah_tdoff;
+
+	return off % sizeof(struct lwkt_thread) == 0 &&
+	    off / sizeof(struct lwkt_thread) < thread_count() ?
+	    (lwkt_thread_t)addr : NULL;
+}
+
+static lwkt_thread_t
+waits_owner(lwkt_thread_t td, char *buf, size_t size)
+{
+	lwkt_thread_t owner = thread_at(peek_ptr(td->td_cold->tc_waitowner));
+
+	(void)snprintf(buf, size, " for lock \"%s\"%s%s%s", td->td_wmesg,
+	    owner != NULL ? " of thread \"" : "",
+	    owner != NULL ? owner->td_name : "", owner != NULL ? "\"" : "");
+	return owner;
+}
+
 lwkt_thread_t
 thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
@@ -136,6 +158,8 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 		return waits_token(td, buf, size);
 	if (td->td_cold->tc_waitmsg != NULL)
 		return waits_reply(td->td_cold->tc_waitmsg, buf, size);
+	if (td->td_cold->tc_waitowner != NULL)
+		return waits_owner(td, buf, size);
 	if (strcmp(td->td_wmesg, "join") == 0 &&
 	    (other = joined_by(td)) != NULL)
 		(void)snprintf(buf, size, " for the end of thread \"%s\" "

@@ -113,9 +113,11 @@ sleep_on(const struct lock_req *rq, const void *ident)
 	ktr(mygd(), wait, rq->rq_td->td_id, rq->rq_flags);
 	lwkt_tsleep_interlock(ident, PDOMAIN_LOCK);
 	lwkt_spin_unlock(&lk->lk_spin);
+	wait_owner(&lk->lk_owner);
 	error = lwkt_tsleep(ident, PDOMAIN_LOCK | LWKT_PINTERLOCKED |
 	    (rq->rq_flags & LWKT_LK_PCATCH ? LWKT_PCATCH : 0),
 	    lk->lk_spin.s_name, wait_left(rq->rq_deadline));
+	wait_owner(NULL);
 	lwkt_spin_lock(&lk->lk_spin);
 	if (error == 0 && (canceled(rq) || (rq->rq_flags & LWKT_LK_SLEEPFAIL)))
 		error = ENOLCK;

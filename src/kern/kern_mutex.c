@@ -375,6 +375,7 @@ lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	    "for a link with a callback", m->m_name, curthread->td_name);
 	KASSERTF(state != ML_IDLE, "mtx \"%s\": thread \"%s\" waits for a link "
 	    "without a request", m->m_name, curthread->td_name);
+	wait_owner(&m->m_owner);
 	while (error == 0) {
 		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);
 		state = atomic_load_acq_32(&link->ml_state);	/* G1 */
@@ -384,6 +385,7 @@ lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 		    (flags & LWKT_PCATCH), m->m_name, wait_left(deadline));
 	}
 	lwkt_tsleep_remove();
+	wait_owner(NULL);
 	if (error == 0 && state == ML_ACQUIRED)
 		return 0;
 	return wait_result(m, link, error);

@@ -90,12 +90,16 @@ lock_slow(struct lwkt_mutex *mu, uint32_t me, uint64_t w, int64_t timeout_ns)
 		    mu->mu_name);
 	if (timeout_ns != 0 && spin(mu, me, &w))
 		return 0;
+	wait_owner(&mu->mu_owner);
 	while (error == 0) {
 		error = sync_wait(&mu->mu_word, sync_state(w), mu->mu_name,
 		    deadline);
-		if (try(mu, me, &w))
-			return 0;
+		if (try(mu, me, &w)) {
+			error = 0;
+			break;
+		}
 	}
+	wait_owner(NULL);
 	return error;
 }
 

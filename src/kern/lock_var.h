@@ -14,6 +14,17 @@
 #define PDOMAIN_LOCK		0x00060000
 #define PDOMAIN_SYNC		0x00070000
 
+/*
+ * For the report of deadlocks: the caller waits until *owner, a thread, lets
+ * go.  NULL: no more.
+ */
+static inline void
+wait_owner(const void *owner)
+{
+	if (machine_oncpu() != NULL)
+		curthread->td_cold->tc_waitowner = owner;
+}
+
 /* When a wait that begins now has to end; LWKT_FOREVER stays what it is. */
 static inline int64_t
 wait_deadline(int64_t timeout_ns)

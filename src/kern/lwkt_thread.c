@@ -83,6 +83,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	if (LWKT_ASAN || LWKT_TSAN)
 		fiber_init(&cold->tc_fiber, stack, stksize);
 	cold->tc_waitmsg = NULL;
+	cold->tc_waitowner = NULL;
 	cold->tc_ncrit = 0;
 	cold->tc_magic = THREAD_MAGIC;
 	lwkt_initport_thread(&cold->tc_port, td);

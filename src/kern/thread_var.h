@@ -84,6 +84,7 @@ struct crit_rec {
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
 	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
+	const uintptr_t	*tc_waitowner;	/* (s) who holds the lock it wants */
 	struct fiber	 tc_fiber;	/* checkers' state */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
 	uint32_t	 tc_ncrit;	/* (s) entries and exits noted */

@@ -198,6 +198,26 @@ exit_token(void *arg)
 	return 0;
 }
 
+/* Two join each other: the simulated host sees at once that nothing moves. */
+static lwkt_thread_t pair[2];
+
+static void
+join_other(void *arg)
+{
+	await(&word, 1);
+	lwkt_join(pair[(intptr_t)arg]);
+}
+
+static int
+pair_body(void *arg)
+{
+	(void)arg;
+	pair[0] = spawn(join_other, (void *)1, 0, 0);
+	pair[1] = spawn(join_other, (void *)0, 0, 1);
+	ADD(word, 1);
+	return lwkt_sleep("for ever", 0);
+}
+
 static void
 test_damage(void)
 {
@@ -239,6 +259,9 @@ main(void)
 {
 	test_damage();
 	test_sections();
+	if (config_host_sim)
+		panics("a deadlock panics with its cycle", pair_body,
+		    "lwkt: deadlock: a cycle of 2:\nlwkt:   thread");
 	sim_explore("the checks hold while all is well", healthy, NULL, 100);
 	return tap_done();
 }

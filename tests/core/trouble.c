@@ -3,7 +3,10 @@
  * The watchdog names threads that keep a CPU; the deadlock report says who
  * waits for whom.  And both are silent when all is well.
  */
+#include <lwkt/lock.h>
 #include <lwkt/msgport.h>
+#include <lwkt/mtx.h>
+#include <lwkt/sync.h>
 #include <lwkt/systimer.h>
 #include <lwkt/token.h>
 #include <pthread.h>
@@ -240,6 +243,62 @@ ask_body(void *arg)
 	return 0;
 }
 
+/* Three locks, each of another kind, and three threads that want two each. */
+static struct lwkt_mutex mutex = LWKT_MUTEX_INITIALIZER("mutex");
+static struct lwkt_mtx mtx = LWKT_MTX_INITIALIZER("mtx");
+static struct lwkt_lock lock;
+static uint32_t holders;
+
+static void
+take(int which)
+{
+	if (which == 0)
+		lwkt_mutex_lock(&mutex);
+	else if (which == 1)
+		lwkt_mtx_lock(&mtx);
+	else
+		lwkt_lockmgr(&lock, LWKT_LK_EXCLUSIVE);
+}
+
+static void
+take_two(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	lwkt_setname("locker %d", i);
+	take(i);
+	ADD(holders, 1);
+	await(&holders, 3);
+	take((i + 1) % 3);
+}
+
+static int
+locks_body(void *arg)
+{
+	int i;
+
+	lwkt_lockinit(&lock, "lockmgr", 0, 0);
+	for (i = 0; i < 3; i++)
+		peers[i] = spawn(take_two, (void *)(intptr_t)i, 0, i % 2);
+	alarm(2);
+	join(peers[0]);
+	(void)arg;
+	return 0;
+}
+
+static void
+test_locks(void)
+{
+	struct child *c = run(locks_body, "lwkt.watchdog_ms=200", "");
+
+	if (!ok(child_died(c, SIGALRM) && child_said(c, "a cycle of 3:") &&
+	    child_said(c, "for lock \"mutex\" of thread \"locker 0\"") &&
+	    child_said(c, "for lock \"mtx\" of thread \"locker 1\"") &&
+	    child_said(c, "for lock \"lockmgr\" of thread \"locker 2\""),
+	    "so are threads that took locks in different orders"))
+		child_diag(c);
+}
+
 static void
 test_deadlock(void)
 {
@@ -306,6 +365,7 @@ main(void)
 	test_greedy();
 	test_polite();
 	test_deadlock();
+	test_locks();
 	test_foreign();
 	return tap_done();
 }
