@@ -67,7 +67,8 @@ struct globaldata {
 	uint32_t	 gd_watched;	/* (c) the watch is set */
 	uint32_t	 gd_look;	/* (c) idle: are we deadlocked? */
 	uint32_t	 gd_checks;	/* (c) switches; check_sometimes */
-	uint32_t	 gd_quiet;	/* (c) idle: no timer, no call */
+	uint32_t	 gd_rests;	/* (c) times gd_quiet was set */
+	uint32_t	 gd_quiet;	/* (c) no timer, no call: which time */
 
 	/* IPI queues (lwkt_ipiq.c). */
 	LWKT_CACHEALIGN

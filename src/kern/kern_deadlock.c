@@ -27,7 +27,7 @@
  * instruction) and mc_reqflags has RQF_SLEEPING and nothing to wake for.  CPUs
  * are looked at one after the other; between two looks one might wake another
  * and go to rest itself.  So all are looked at twice, and the number of times
- * they became idle must not change in between.
+ * they came to rest must not change in between.
  */
 #include "kern/debug_var.h"
 
@@ -60,20 +60,15 @@ cpu_rests(struct globaldata *gd, int self)
 static int
 all_idle(void)
 {
-	struct globaldata *gd;
 	int cpu;
 
-	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
-		gd = gd_find(cpu);
-		if (atomic_peek_32(&gd->gd_quiet) == 0 ||
-		    __atomic_load_n(&gd->gd_m.mc_curthread,
-		    __ATOMIC_RELAXED) != &gd->gd_idlethread)
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		if (atomic_peek_32(&gd_find(cpu)->gd_quiet) == 0)
 			return 0;
-	}
 	return 1;
 }
 
-/* How often all CPUs have become idle, or 0 if not all of them rest. */
+/* How often all CPUs have come to rest, or 0 if not all of them do. */
 static uint64_t
 all_rest(struct globaldata *me)
 {
@@ -83,9 +78,7 @@ all_rest(struct globaldata *me)
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
 		if (!cpu_rests(gd_find(cpu), gd_find(cpu) == me))
 			return 0;
-		sum += __atomic_load_n(
-		    &gd_find(cpu)->gd_idlethread.td_switches,
-		    __ATOMIC_RELAXED);
+		sum += atomic_peek_32(&gd_find(cpu)->gd_quiet);
 	}
 	return sum;
 }

@@ -182,9 +182,12 @@ all_want_tokens(struct globaldata *gd)
 static inline void
 idle_look(struct globaldata *gd)
 {
-	__atomic_store_n(&gd->gd_quiet, gd->gd_systimer_first == NULL &&
-	    gd->gd_rqmask == 0 && machine_io_pending() == 0,
-	    __ATOMIC_RELAXED);	/* no choice point; see deadlock_look */
+	int quiet = gd->gd_systimer_first == NULL && gd->gd_rqmask == 0 &&
+	    machine_io_pending() == 0;
+
+	/* Not choice points; see kern_deadlock.c. */
+	__atomic_store_n(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0,
+	    __ATOMIC_RELAXED);
 	if (unlikely(gd->gd_look))
 		deadlock_look(gd);
 }
@@ -193,8 +196,11 @@ idle_look(struct globaldata *gd)
 static inline void
 idle_switch(struct globaldata *gd)
 {
-	if (unlikely(!gd->gd_watched) && gd->gd_rqmask != 0)
-		watch_start(gd);
+	if (gd->gd_rqmask != 0) {
+		__atomic_store_n(&gd->gd_quiet, 0, __ATOMIC_RELAXED);
+		if (unlikely(!gd->gd_watched))
+			watch_start(gd);
+	}
 	switch_away();
 }
 

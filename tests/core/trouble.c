@@ -362,6 +362,8 @@ test_foreign(void)
 int
 main(void)
 {
+	if (LWKT_TSAN)
+		skip_all("TSan keeps signals back");
 	test_greedy();
 	test_polite();
 	test_deadlock();
