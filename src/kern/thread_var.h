@@ -130,14 +130,12 @@ struct lwkt_thread {
 	uint64_t	 td_id;		/* (i) for people and traces */
 	struct globaldata *td_migrate_gd; /* (c) where a migration goes */
 	lwkt_thread_t	 td_freenext;	/* cache link */
-	int64_t		 td_start_ns;	/* (i) when it was created */
+	uint64_t	 td_reserved3;	/* for its start time */
 
 	/* Line 4: seen by tools. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
 	struct thread_cold *td_cold;	/* (i) top of stack */
-	uint64_t	 td_uticks;	/* (c) ns charged by the clocks */
-	uint64_t	 td_sticks;	/* (c) */
-	uint64_t	 td_iticks;	/* (c) */
+	uint64_t	 td_reserved4[3]; /* for accounting (features, K14) */
 	lwkt_thread_t	 td_preempted;	/* (c) see lwkt_preempt.c */
 };
 

@@ -66,8 +66,8 @@ struct mcpu {
 #define MCPU_CURTHREAD	8
 
 /*
- * What the host calls.  mu_idle_exit and friends run on the CPU, critical
- * section state unknown unless said.
+ * What the host calls, on the CPU concerned; critical section state unknown
+ * unless said.
  */
 struct machine_upcalls {
 	/* First code on each CPU; returns when the CPU shall stop. */
