@@ -6,8 +6,8 @@
  * A CPU's state is written by code that runs on that CPU in a critical
  * section, and by nobody else, so it needs no lock.  What others must tell a
  * CPU arrives as an IPI message; the only words they write are mc_reqflags
- * and gd_ipimask, each in a cache line apart from what the owner writes often,
- * and gd_foreignq, which only plain pthreads push to.
+ * and mc_ipimask, in a cache line apart from what the owner writes often, and
+ * gd_foreignq, which only plain pthreads push to.
  *
  * LEGEND  (i) fixed after boot  (c) own CPU in a critical section
  *         (o) own CPU, no critical section needed to read
@@ -72,8 +72,6 @@ struct globaldata {
 	uint32_t	 gd_quiet;	/* (c) no timer, no call: which time */
 
 	/* IPI queues (lwkt_ipiq.c). */
-	LWKT_CACHEALIGN
-	lwkt_cpumask_t	 gd_ipimask;	/* (a) sources with messages for us */
 	LWKT_CACHEALIGN
 	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
 	struct lwkt_putoff *gd_putoff;	/* (c) read, not yet executed */

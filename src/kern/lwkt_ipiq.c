@@ -6,11 +6,16 @@
  * Ring (s, t) is written by CPU s alone and read by CPU t alone, so its order
  * is exact and it needs no lock.  ip_windex counts what was written, ip_rindex
  * what was taken, ip_xindex what was executed; all run freely, their
- * differences count.  Whether t must be told is decided by two hints that t
- * owns: bit s of its gd_ipimask ("ring s may have something") and RQF_IPIQ of
- * its reqflags ("look at the mask").  A sender sets only those not yet set,
- * and rings the doorbell only if t sleeps; a target that is awake looks at
- * its next critical exit.
+ * differences count.  The reader does not need the writer's index: an entry
+ * says by its stamp, the index after it, that it was written in this turn of
+ * the ring.  So a message moves one cache line from CPU to CPU, and the index
+ * is never taken from a writer that is busy writing.
+ *
+ * Whether t must be told is decided by two hints that t owns: bit s of its
+ * mc_ipimask ("ring s may have something") and RQF_IPIQ of its reqflags ("look
+ * at the mask"), in one cache line.  A sender sets only those not yet set, and
+ * rings the doorbell only if t sleeps; a target that is awake looks at its next
+ * critical exit.
  *
  * A full ring must not deadlock.  A sender that waits publishes in ip_drain
  * how far the target must read, and meanwhile reads what *others* drain it for,
@@ -32,11 +37,11 @@
  *    time: gd_processing_ipiq is 0 or 1.
  *
  * ORDER
- * O1 sender: entry, then windex (release); reader: windex (acquire), entry.
+ * O1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
  * O2 reader: entry copied, then rindex (release); sender: rindex (acquire)
  *    before it writes the slot again.
- * O3 sender: windex, FENCE, then reads the hints; reader: clears a hint with
- *    a read-modify-write, then reads windex.  One of the two sees the other.
+ * O3 sender: stamp, FENCE, then reads the hints; reader: clears a hint with
+ *    a read-modify-write, then reads the stamp.  One of the two sees the other.
  *
  * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis, drain levels); its race of
  * 2005 (equality with a cached windex, d64a7617dd) is why Q1's differences are
@@ -68,21 +73,25 @@ enum {
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a sending callback waits above */
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	IPIQ_PASSIVE = IPIQ_SIZE / 4,	/* passive becomes active above */
+	IPIQ_PASS = IPIQ_SIZE / 8,	/* most of one ring in one pass */
 	/* Power of two, hundreds of full rings; takes memory when used. */
 	IPIQ_PUTOFF = 1 << 16
 };
 
+/* (w:s); never across two cache lines */
 struct ipiq_entry {
+	LWKT_ALIGNED(32)
 	void		*ie_fn;
 	void		*ie_arg1;
 	int		 ie_arg2;
 	uint32_t	 ie_nargs;	/* 1: lwkt_ipifunc1_t, 2: func2 */
+	uint32_t	 ie_stamp;	/* ip_windex after it was written */
 };
 
 /* (w:s) the sending CPU, (w:t) the target CPU */
 struct lwkt_ipiq {
 	LWKT_CACHEALIGN
-	uint32_t	 ip_windex;	/* (w:s) written */
+	uint32_t	 ip_windex;	/* (w:s) written; others may be late */
 	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
 	uint32_t	 ip_drain;	/* (w:s) 1 + level wanted, or 0 */
 	uint32_t	 ip_passive;	/* (w:s) 1: sent without a signal */
@@ -142,6 +151,16 @@ ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
 }
 
+/* Whether the ring has an entry that was not taken; then it may be read. */
+static inline int
+ipiq_ready(struct lwkt_ipiq *ip)
+{
+	uint32_t ri = ip->ip_rindex;
+
+	return atomic_load_acq_32(&ip->ip_entry[ri & IPIQ_MASK].ie_stamp) ==
+	    ri + 1;						/* O1 */
+}
+
 /* Take the next entry of a ring that has one. */
 static inline struct ipiq_entry
 ipiq_take(struct globaldata *gd, struct lwkt_ipiq *ip, int src)
@@ -170,18 +189,14 @@ putoff_run(struct lwkt_putoff *po)
 	}
 }
 
-/* Read one ring down to `level` entries, executing them. */
+/* Execute up to `max` entries of one ring. */
 static void
-ipiq_drain(struct globaldata *gd, int src, uint32_t level)
+ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 {
-	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 	struct lwkt_putoff *po = gd->gd_putoff;
 	struct ipiq_entry ie;
-	uint32_t wi;
 
-	wi = atomic_load_acq_32(&ip->ip_windex);		/* O1 */
-	/* A callback that waits may read past wi. */
-	while ((int32_t)(wi - ip->ip_rindex) > (int32_t)level) {
+	for (; max > 0 && ipiq_ready(ip); max--) {
 		ie = ipiq_take(gd, ip, src);
 		ipiq_call(ip, &ie);
 		if (unlikely(po->po_rindex != po->po_windex))
@@ -189,16 +204,14 @@ ipiq_drain(struct globaldata *gd, int src, uint32_t level)
 	}
 }
 
-/* Read one ring down to `level` entries, putting them off. */
+/* Put off up to `max` entries of one ring. */
 static void
-ipiq_putoff(struct globaldata *gd, int src, uint32_t level)
+ipiq_putoff(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 {
-	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 	struct lwkt_putoff *po = gd->gd_putoff;
-	uint32_t wi, i;
+	uint32_t i;
 
-	wi = atomic_load_acq_32(&ip->ip_windex);		/* O1 */
-	while ((int32_t)(wi - ip->ip_rindex) > (int32_t)level) {
+	for (; max > 0 && ipiq_ready(ip); max--) {
 		KASSERTF(po->po_windex - po->po_rindex < IPIQ_PUTOFF,
 		    "cpu %d: callbacks send more than can be under way, %d put "
 		    "off", gd->gd_m.mc_cpuid, IPIQ_PUTOFF);
@@ -209,12 +222,11 @@ ipiq_putoff(struct globaldata *gd, int src, uint32_t level)
 	}
 }
 
-static int
-ipiq_empty(struct globaldata *gd, int src)
+/* What src sends to the owner of gd. */
+static inline struct lwkt_ipiq *
+ipiq_from(struct globaldata *gd, int src)
 {
-	struct lwkt_ipiq *ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
-
-	return atomic_load_acq_32(&ip->ip_windex) == ip->ip_rindex;
+	return &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 }
 
 /* Q1, of the rings to this CPU. */
@@ -226,7 +238,7 @@ ipiq_check(struct globaldata *gd)
 	int src;
 
 	for (src = 0; src < lwkt__ncpus; src++) {
-		ip = &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+		ip = ipiq_from(gd, src);
 		late = (int32_t)(ip->ip_rindex - ip->ip_xindex);
 		fill = (int32_t)(__atomic_load_n(&ip->ip_windex,
 		    __ATOMIC_RELAXED) - ip->ip_rindex);
@@ -243,29 +255,35 @@ ipiq_pending(struct globaldata *gd)
 	unsigned w;
 
 	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++)
-		if (atomic_load_64(&gd->gd_ipimask.cm_word[w]) != 0)
+		if (atomic_load_64(&gd->gd_m.mc_ipimask.cm_word[w]) != 0)
 			return 1;
 	return 0;
 }
 
-/* Each ring of the mask once, and what was put off meanwhile. */
+/*
+ * Some of each ring in the mask, and what was put off meanwhile.  Who sends
+ * faster than we execute does not keep the CPU from its threads: the hints
+ * stay for what is left.
+ */
 static void
 ipiq_pass(struct globaldata *gd)
 {
+	struct lwkt_ipiq *ip;
 	unsigned w;
 	uint64_t bits;
 	int src;
 
 	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);	/* O3 */
 	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
-		bits = atomic_load_64(&gd->gd_ipimask.cm_word[w]);
+		bits = atomic_load_64(&gd->gd_m.mc_ipimask.cm_word[w]);
 		for (; bits != 0; bits &= bits - 1) {
 			src = (int)(w * 64) + __builtin_ctzll(bits);
-			ipiq_drain(gd, src, 0);
-			cpumask_clear_atomic(&gd->gd_ipimask, src); /* O3 */
-			if (ipiq_empty(gd, src))
+			ip = ipiq_from(gd, src);
+			ipiq_drain(gd, ip, src, IPIQ_PASS);
+			cpumask_clear_atomic(&gd->gd_m.mc_ipimask, src);
+			if (!ipiq_ready(ip))			/* O3 */
 				continue;
-			cpumask_set_atomic(&gd->gd_ipimask, src);
+			cpumask_set_atomic(&gd->gd_m.mc_ipimask, src);
 			atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 		}
 	}
@@ -275,8 +293,8 @@ ipiq_pass(struct globaldata *gd)
 }
 
 /*
- * All that is there; does not return while a rendezvous wants this CPU to
- * stand still.  The owner of gd, in a critical section.
+ * One pass, or as many as a rendezvous wants this CPU to stand still.  The
+ * owner of gd, in a critical section.
  */
 void
 ipiq_process(struct globaldata *gd)
@@ -300,19 +318,24 @@ static void
 ipiq_process_waiting(struct globaldata *gd)
 {
 	int in_callback = gd->gd_processing_ipiq, src;
+	struct lwkt_ipiq *ip;
 	uint32_t drain;
+	int32_t max;
 
 	gd->gd_processing_ipiq = 1;
 	gd->gd_intr_nesting++;
 	for (src = 0; src < lwkt__ncpus; src++) {
-		drain = atomic_load_acq_32(
-		    &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid].ip_drain);
-		if (drain == 0)
+		ip = ipiq_from(gd, src);
+		if ((drain = atomic_load_acq_32(&ip->ip_drain)) == 0)
+			continue;
+		max = (int32_t)(atomic_load_32(&ip->ip_windex) -
+		    ip->ip_rindex - (drain - 1));
+		if (max <= 0)
 			continue;
 		if (in_callback)
-			ipiq_putoff(gd, src, drain - 1);
+			ipiq_putoff(gd, ip, src, (uint32_t)max);
 		else
-			ipiq_drain(gd, src, drain - 1);
+			ipiq_drain(gd, ip, src, (uint32_t)max);
 	}
 	gd->gd_intr_nesting--;
 	gd->gd_processing_ipiq = in_callback;
@@ -326,8 +349,8 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd,
 	uint32_t old;
 
 	atomic_fence_seq_cst();					/* O3 */
-	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid)) {
-		cpumask_set_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid);
+	if (!cpumask_test_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid)) {
+		cpumask_set_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid);
 	} else if (likely(!ip->ip_passive)) {
 		counter_inc(gd->gd_cntbias, avoided);		/* Q4 */
 		return;
@@ -378,12 +401,17 @@ static inline void
 ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
     void *arg1, int arg2, uint32_t nargs)
 {
-	struct ipiq_entry *ie = &ip->ip_entry[ip->ip_windex & IPIQ_MASK];
+	uint32_t wi = ip->ip_windex;
+	struct ipiq_entry *ie = &ip->ip_entry[wi & IPIQ_MASK];
 
-	*ie = (struct ipiq_entry){ fn, arg1, arg2, nargs };
-	ktr(gd, send, cpu, ip->ip_windex);
+	ie->ie_fn = fn;
+	ie->ie_arg1 = arg1;
+	ie->ie_arg2 = arg2;
+	ie->ie_nargs = nargs;
+	ktr(gd, send, cpu, wi);
 	counter_inc(gd->gd_cntbias, sent);
-	atomic_store_rel_32(&ip->ip_windex, ip->ip_windex + 1);	/* O1 */
+	atomic_store_32(&ip->ip_windex, wi + 1);
+	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* O1 */
 }
 
 static inline struct lwkt_ipiq *
@@ -486,8 +514,8 @@ lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	counter_inc(gd->gd_cntbias, passive);
 	ip->ip_passive = 1;
 	atomic_fence_seq_cst();					/* O3 */
-	if (!cpumask_test_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid))
-		cpumask_set_atomic(&tgd->gd_ipimask, gd->gd_m.mc_cpuid);
+	if (!cpumask_test_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid))
+		cpumask_set_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid);
 	crit_exit_td(self);
 	return seq;
 }

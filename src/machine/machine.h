@@ -32,6 +32,8 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/cpumask.h"
+#include "base/kassert.h"
 
 struct lwkt_thread;
 struct machine_host;		/* private to linux/ or sim/ */
@@ -60,7 +62,12 @@ struct mcpu {
 	/* Apart, for others write it. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
+	lwkt_cpumask_t	 mc_ipimask;	/* (a) the kernel's: who sent us IPIs */
 };
+
+CTASSERT(offsetof(struct mcpu, mc_reqflags) % CACHE_LINE == 0 &&
+    sizeof(uint64_t) + sizeof(lwkt_cpumask_t) <= CACHE_LINE,
+    "one cache line for what a sender of IPIs writes");
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
 #define MCPU_CURTHREAD	8
