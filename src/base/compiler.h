@@ -17,6 +17,8 @@
 #define __lwkt_noinline		__attribute__((noinline))
 #define __lwkt_inline		static inline __attribute__((always_inline))
 #define __lwkt_unused		__attribute__((unused))
+/* For data in headers: read without a look into the global offset table. */
+#define __lwkt_hidden		__attribute__((visibility("hidden")))
 #define __lwkt_noreturn		__attribute__((noreturn))
 #define __lwkt_printflike(f, a)	__attribute__((format(printf, f, a)))
 

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "base/stat_decl.h"
 
 #define KTR_ENTRIES	2048		/* power of two; 64 KiB a CPU */
@@ -38,6 +39,6 @@ struct ktr_ring {
 #define KTR_DEFAULT	KTR_HOST
 #endif
 
-extern uint32_t lwkt__ktr_mask;
+extern uint32_t lwkt__ktr_mask __lwkt_hidden;
 
 #endif

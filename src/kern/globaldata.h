@@ -53,6 +53,7 @@ struct globaldata {
 	uint32_t	 gd_ast;	/* (c) AST_* */
 	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
 	int		 gd_spinlocks;	/* (c) >0: holds spinlocks, no switch */
+	int		 gd_cscount;	/* (c) 1: master of a rendezvous */
 	int		 gd_preempt_depth; /* (c) lenders, lwkt_preempt.c */
 	uint32_t	 gd_rqcount;	/* (c) runnable, running one too */
 	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
@@ -79,7 +80,6 @@ struct globaldata {
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */
-	int		 gd_cscount;	/* (c) 1: this CPU is a master */
 	int		 gd_csqlen;	/* (c) requests to stand still */
 	struct lwkt_cpusync *gd_csq[LWKT_MAXCPU]; /* (c) */
 	struct lwkt_retire *gd_retire_cur;	/* (c) of the round under way */
@@ -121,8 +121,8 @@ mygd(void)
 #define curthread	mycurthread()
 
 /* All CPUs: set at boot before the others start, then constant. */
-extern struct globaldata *lwkt__gd[LWKT_MAXCPU];
-extern int lwkt__ncpus;
+extern struct globaldata *lwkt__gd[LWKT_MAXCPU] __lwkt_hidden;
+extern int lwkt__ncpus __lwkt_hidden;
 
 static inline struct globaldata *
 gd_find(int cpu)

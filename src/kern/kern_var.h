@@ -30,9 +30,10 @@ void	sched_clock(struct globaldata *gd);	/* the tick */
  */
 void	switch_away(void);
 void	switch_to_thread(lwkt_thread_t ntd); /* that one, without choosing */
-void	switch_entry(void *from) __lwkt_noreturn; /* first code of a thread */
+void	switch_entry(void *from);	/* first code of a thread */
 
 /* lwkt_thread.c. */
+void	thread_exit(void);		/* last code of a thread */
 void	thread_finish_exit(lwkt_thread_t td);	/* by the successor */
 void	thread_finish_migrate(lwkt_thread_t td); /* by the successor */
 /*
@@ -114,7 +115,7 @@ struct kern_ops {
 	/* The thread in whose stack guard addr lies, or NULL.  Signals. */
 	lwkt_thread_t (*ko_fault_thread)(uintptr_t addr);
 };
-extern struct kern_ops lwkt__kern_ops;
+extern struct kern_ops lwkt__kern_ops __lwkt_hidden;
 
 /*
  * kern_init.c, in this order.  kern_boot_run returns when every CPU has

@@ -35,9 +35,20 @@ TRACEPOINT(tick, KTR_SCHED, "sched.tick", "td=%llu runnable=%llu");
 COUNTER(remote, "lwkt.schedule_remote", "schedules sent to another CPU");
 COUNTER(rotated, "lwkt.tick_rotations", "ticks that passed the CPU on");
 
-/* The ring before which td goes: behind all with at least its td_upri. */
-static lwkt_thread_t
-ring_place(lwkt_thread_t head, lwkt_thread_t td)
+static inline void
+ring_link(lwkt_thread_t td, lwkt_thread_t before)
+{
+	lwkt_thread_t prev = before->td_rqprev;
+
+	td->td_rqnext = before;
+	td->td_rqprev = prev;
+	prev->td_rqnext = td;
+	before->td_rqprev = td;
+}
+
+/* Not at the tail: behind all with at least its td_upri. */
+static __lwkt_noinline void
+ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
 {
 	lwkt_thread_t at = head;
 
@@ -46,34 +57,32 @@ ring_place(lwkt_thread_t head, lwkt_thread_t td)
 		if (at == head)
 			break;
 	}
-	return at;
+	ring_link(td, at);
+	if (at == head && head->td_upri < td->td_upri)
+		gd->gd_rq[td->td_pri] = td;
 }
 
-static void
+/* Whether there are others in the ring: they need a tick to take turns. */
+static inline int
 ring_insert(struct globaldata *gd, lwkt_thread_t td)
 {
 	unsigned pri = td->td_pri;
 	lwkt_thread_t head = gd->gd_rq[pri];
-	lwkt_thread_t at;
 
 	if (head == NULL) {
 		td->td_rqnext = td->td_rqprev = td;
 		gd->gd_rq[pri] = td;
 		gd->gd_rqmask |= 1u << pri;
-		return;
+		return 0;
 	}
-	if (unlikely(!gd->gd_tick_armed))
-		clock_need_tick(gd);
-	at = ring_place(head, td);
-	td->td_rqnext = at;
-	td->td_rqprev = at->td_rqprev;
-	at->td_rqprev->td_rqnext = td;
-	at->td_rqprev = td;
-	if (unlikely(at == head && head->td_upri < td->td_upri))
-		gd->gd_rq[pri] = td;
+	if (likely(head->td_rqprev->td_upri >= td->td_upri))
+		ring_link(td, head);
+	else
+		ring_insert_upri(gd, head, td);
+	return 1;
 }
 
-static void
+static inline void
 ring_remove(struct globaldata *gd, lwkt_thread_t td)
 {
 	unsigned pri = td->td_pri;
@@ -102,31 +111,54 @@ ring_rotate(struct globaldata *gd, lwkt_thread_t td)
 		return;
 	}
 	ring_remove(gd, td);
-	ring_insert(gd, td);
+	(void)ring_insert(gd, td);
 }
 
+/* What an enqueue rarely has to do besides. */
+static __lwkt_noinline void
+enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
+{
+	if (td->td_flags & TDF_PREEMPTS)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
+	if (td->td_rqnext != td)
+		clock_need_tick(gd);
+	ktr(gd, enqueue, td->td_id, td->td_pri);
+}
+
+/* It runs already, or will when it has arrived, or never again. */
+static __lwkt_noinline void
+enqueue_refused(lwkt_thread_t td)
+{
+	KASSERTF((td->td_flags & TDF_FREE) == 0, "schedule of a dead thread"
+	    " (was \"%s\")", td->td_name);
+}
+
+/*
+ * Every wake-up comes through here, so it is written to need no frame: what is
+ * rare goes by a jump at the end.
+ */
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 {
 	uint32_t flags = td->td_flags;
-	unsigned pri = td->td_pri;
+	int others;
 
 	INVARIANT(gd == mygd() && td->td_gd == gd);
-	if (flags & (TDF_RUNQ | TDF_MIGRATING | TDF_EXITING | TDF_FREE)) {
-		KASSERTF((flags & TDF_FREE) == 0, "schedule of a dead thread"
-		    " (was \"%s\")", td->td_name);
+	if (unlikely(flags & (TDF_RUNQ | TDF_MIGRATING | TDF_EXITING |
+	    TDF_FREE))) {
+		enqueue_refused(td);
 		return;
 	}
 	if (unlikely(gd->gd_stopping))
 		return;
-	ring_insert(gd, td);
+	others = ring_insert(gd, td);
 	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;
 	gd->gd_rqcount++;
-	if (pri > curthread->td_pri)
+	if (td->td_pri > gd->gd_m.mc_curthread->td_pri)
 		gd->gd_ast |= AST_LWKT_RESCHED;
-	if (unlikely(flags & TDF_PREEMPTS))
-		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
-	ktr(gd, enqueue, td->td_id, pri);
+	if (unlikely((others & !gd->gd_tick_armed) |
+	    (flags & TDF_PREEMPTS) | (lwkt__ktr_mask & KTR_SCHED)))
+		enqueue_rare(gd, td);
 }
 
 void
@@ -251,7 +283,8 @@ lwkt_setpri(lwkt_thread_t td, int pri)
 		if (td->td_flags & TDF_RUNQ) {
 			ring_remove(gd, td);
 			td->td_pri = (uint8_t)pri;
-			ring_insert(gd, td);
+			if (ring_insert(gd, td))
+				clock_need_tick(gd);
 		} else {
 			td->td_pri = (uint8_t)pri;
 		}

@@ -200,7 +200,6 @@ switch_entry(void *from)
 	if (unlikely(td->td_flags & TDF_GIANT))
 		lwkt_gettoken(lwkt_mp_token());
 	td->td_fn(td->td_arg);
-	lwkt_exit();
 }
 
 void

@@ -59,7 +59,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_stack = stack;
 	td->td_stksize = stksize;
 	td->td_sp = machine_stack_init(stack,
-	    (size_t)((char *)cold - (char *)stack), switch_entry);
+	    (size_t)((char *)cold - (char *)stack), switch_entry, thread_exit);
 	td->td_gd = gd_find(cpu);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
 	    (flags & LWKT_GIANT ? TDF_GIANT : 0) |
@@ -257,8 +257,9 @@ exit_wake_joiner(lwkt_thread_t td)
 		join_done(td);
 }
 
+/* Never returns, and makes no call that does not return (switch.S). */
 void
-lwkt_exit(void)
+thread_exit(void)
 {
 	lwkt_thread_t td = curthread;
 
@@ -276,7 +277,14 @@ lwkt_exit(void)
 	sched_dequeue(mygd(), td);
 	td->td_flags |= TDF_EXITING;
 	switch_away();
-	lwkt_panic("thread \"%s\" came back from its exit", td->td_name);
+}
+
+void
+lwkt_exit(void)
+{
+	thread_exit();
+	lwkt_panic("thread \"%s\" came back from its exit",
+	    curthread->td_name);
 }
 
 static void

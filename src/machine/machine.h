@@ -184,12 +184,12 @@ struct mcpu *machine_oncpu(void);
  * Stack switch (x86_64/switch.S): saves the callee-saved registers and the
  * floating point control words on the current stack, its pointer in *save,
  * continues on sp and returns there its argument `from`.  A new stack is made
- * by machine_stack_init: its first switch-in calls entry(from), which never
- * returns.  CPU, in a critical section.
+ * by machine_stack_init: its first switch-in calls entry(from), and when that
+ * returns goes to last(), which never does.  CPU, in a critical section.
  */
 void	*lwkt__machine_switch(void **save, void *sp, void *from);
 void	*machine_stack_init(void *stack, size_t size,
-	    void (*entry)(void *from));
+	    void (*entry)(void *from), void (*last)(void));
 
 /*
  * Time.  Monotonic ns; virtual on sim.  machine_timer_arm asks for RQF_TIMER

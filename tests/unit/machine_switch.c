@@ -36,11 +36,17 @@ swap(struct coro *from, struct coro *to, int dying)
 }
 
 static void
-coro_make(struct coro *c, void (*entry)(void *))
+coro_make_ending(struct coro *c, void (*entry)(void *), void (*last)(void))
 {
 	c->c_stack = aligned_alloc(4096, STACK);
 	fiber_init(&c->c_fiber, c->c_stack, STACK);
-	c->c_sp = machine_stack_init(c->c_stack, STACK, entry);
+	c->c_sp = machine_stack_init(c->c_stack, STACK, entry, last);
+}
+
+static void
+coro_make(struct coro *c, void (*entry)(void *))
+{
+	coro_make_ending(c, entry, NULL);
 }
 
 static void
@@ -220,6 +226,37 @@ test_parked(void)
 	coro_free(&coro[0]);
 }
 
+static int last_aligned, last_frames, returned;
+
+static void
+returner(void *from)
+{
+	arrived(&coro[0], from);
+	returned = 1;
+}
+
+static void
+last(void)
+{
+	void *pcs[DEPTH];
+
+	last_aligned = (uintptr_t)__builtin_frame_address(0) % 16 == 0;
+	last_frames = machine_backtrace(pcs, DEPTH, NULL, NULL);
+	swap(&coro[0], &main_coro, 1);
+}
+
+static void
+test_end(void)
+{
+	coro_make_ending(&coro[0], returner, last);
+	returned = 0;
+	swap(&main_coro, &coro[0], 0);
+	ok(returned && last_aligned, "an entry that returns goes on to last");
+	ok(last_frames > 0 && last_frames <= 3, "whose caller is nobody "
+	    "(%d frames)", last_frames);
+	coro_free(&coro[0]);
+}
+
 static __lwkt_noinline void
 test_caller(void)
 {
@@ -238,6 +275,7 @@ main(void)
 	test_registers();
 	test_float();
 	test_parked();
+	test_end();
 	test_caller();
 	return tap_done();
 }

@@ -294,7 +294,7 @@ cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 	stack = cpu_stack_get(cpu);
 	if (stack == NULL)
 		return ENOMEM;
-	h->h_sp = machine_stack_init(stack, STACK_SIZE, cpu_entry);
+	h->h_sp = machine_stack_init(stack, STACK_SIZE, cpu_entry, NULL);
 	fiber_init(&h->h_first, stack, STACK_SIZE);
 	h->h_fiber = h->h_first;
 	return 0;

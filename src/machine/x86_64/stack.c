@@ -4,10 +4,11 @@
  *
  * THEORY
  * The frame is the one switch.S pops; its return address is the trampoline
- * lwkt__machine_entry, which finds the entry function in rbx.  The frame
- * pointer is 0, so that walks along frame pointers end here too.  Like a
- * pthread's, the new thread's floating point control is its creator's
- * (rounding, traps, flush to zero), without the exceptions raised so far.
+ * lwkt__machine_entry, which finds the entry function in rbx and the one to end
+ * with in r12.  The frame pointer is 0, so that walks along frame pointers end
+ * here too.  Like a pthread's, the new thread's floating point control is its
+ * creator's (rounding, traps, flush to zero), without the exceptions raised so
+ * far.
  *
  * ABI: before a call the stack is 16-byte aligned.  The `ret` that enters the
  * trampoline leaves rsp just above the frame, so that address is aligned.
@@ -35,7 +36,8 @@ fp_control(void)
 }
 
 void *
-machine_stack_init(void *stack, size_t size, void (*entry)(void *from))
+machine_stack_init(void *stack, size_t size, void (*entry)(void *from),
+    void (*last)(void))
 {
 	uintptr_t top = ((uintptr_t)stack + size) & ~(uintptr_t)15;
 	uint64_t *sp;
@@ -43,7 +45,8 @@ machine_stack_init(void *stack, size_t size, void (*entry)(void *from))
 	KASSERTF(size >= STACK_LEAST, "size=%zu", size);
 	sp = (uint64_t *)(top - 16) - SWF_WORDS;
 	sp[SWF_FPCW] = fp_control();
-	sp[SWF_R15] = sp[SWF_R14] = sp[SWF_R13] = sp[SWF_R12] = 0;
+	sp[SWF_R15] = sp[SWF_R14] = sp[SWF_R13] = 0;
+	sp[SWF_R12] = (uintptr_t)last;
 	sp[SWF_RBX] = (uintptr_t)entry;
 	sp[SWF_RBP] = 0;
 	sp[SWF_RIP] = (uintptr_t)&lwkt__machine_entry;

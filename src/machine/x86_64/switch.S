@@ -15,7 +15,12 @@
  *		return address		 a parked thread
  *
  * A new stack (stack.c) holds the same words with the return address of
- * lwkt__machine_entry and the entry function in rbx.
+ * lwkt__machine_entry, the entry function in rbx and the last one in r12.
+ *
+ * A thread that ends does so by a jump to its last function and, if that one
+ * ends in a jump to the scheduler, makes no call that will never return.  Its
+ * successor's returns are then predicted as if the thread had not been: three
+ * of them are 20 ns of a life of 80.
  *
  * The unwind table is right at every instruction: the frame has the same
  * shape on both stacks, so the rule "CFA = rsp + n" holds across the swap.
@@ -96,8 +101,9 @@ lwkt__machine_switch:
 	.size	lwkt__machine_switch, . - lwkt__machine_switch
 
 /*
- * Where a new thread begins: entry(from), entry in rbx, from in rax.  The
- * stack is aligned as before a call.  entry never returns.
+ * Where a new thread begins: entry(from), entry in rbx, from in rax; then the
+ * function in r12, which never returns, with a return address of 0.  The stack
+ * is aligned as before a call.
  */
 	.p2align 4
 	.globl	lwkt__machine_entry
@@ -109,7 +115,8 @@ lwkt__machine_switch:
 lwkt__machine_entry:
 	movq	%rax, %rdi
 	call	*%rbx
-	ud2
+	pushq	$0
+	jmp	*%r12
 	.cfi_endproc
 	.size	lwkt__machine_entry, . - lwkt__machine_entry
 
