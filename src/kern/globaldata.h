@@ -5,9 +5,9 @@
  * THEORY
  * A CPU's state is written by code that runs on that CPU in a critical
  * section, and by nobody else, so it needs no lock.  What others must tell a
- * CPU arrives as an IPI message; the only words they write are mc_reqflags
- * and mc_ipimask, in a cache line apart from what the owner writes often, and
- * gd_foreignq, which only plain pthreads push to.
+ * CPU arrives as an IPI message; the only words they write are mc_reqflags, in
+ * a cache line apart from what the owner writes often, and gd_foreignq, which
+ * only plain pthreads push to.
  *
  * LEGEND  (i) fixed after boot  (c) own CPU in a critical section
  *         (o) own CPU, no critical section needed to read

@@ -11,11 +11,12 @@
  * the ring.  So a message moves one cache line from CPU to CPU, and the index
  * is never taken from a writer that is busy writing.
  *
- * Whether t must be told is decided by two hints that t owns: bit s of its
- * mc_ipimask ("ring s may have something") and RQF_IPIQ of its reqflags ("look
- * at the mask"), in one cache line.  A sender sets only those not yet set, and
- * rings the doorbell only if t sleeps; a target that is awake looks at its next
- * critical exit.
+ * Whether t must be told is decided by two hints in its mc_reqflags: the bit of
+ * sender s ("ring s, or another of the same bit, may have something") and
+ * RQF_IPIQ ("look at those bits").  A sender that finds both set leaves them
+ * alone; else it sets them by one locked instruction, and rings the doorbell
+ * if t sleeps.  A target that is awake looks at its next critical exit.  It
+ * clears all hints at once and then looks into the rings.
  *
  * A full ring must not deadlock.  A sender that waits publishes in ip_drain
  * how far the target must read, and meanwhile reads what *others* drain it for,
@@ -30,9 +31,9 @@
  * Q1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as differences).
  * Q2 Each message is executed once, in the order of its ring.
  * Q3 What was put off is executed before anything that is read later.
- * Q4 A non-empty ring has its mask bit set or its reader inside the drain that
- *    will look again; a set mask bit has RQF_IPIQ set or the reader in
- *    ipiq_process, unless all it stands for is passive (ip_passive).
+ * Q4 A non-empty ring has its sender's bit set, or its writer or its reader is
+ *    about to set it or to look; RQF_IPIQ is set as well unless all messages
+ *    are passive.
  * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
  *    time: gd_processing_ipiq is 0 or 1.
  *
@@ -40,8 +41,9 @@
  * O1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
  * O2 reader: entry copied, then rindex (release); sender: rindex (acquire)
  *    before it writes the slot again.
- * O3 sender: stamp, FENCE, then reads the hints; reader: clears a hint with
- *    a read-modify-write, then reads the stamp.  One of the two sees the other.
+ * O3 sender: stamp, FENCE, then reads the hints, or sets them at once, which
+ *    is a fence too; reader: clears the hints with a read-modify-write, then
+ *    reads the stamp.  One of the two sees the other.
  *
  * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis, drain levels); its race of
  * 2005 (equality with a cached windex, d64a7617dd) is why Q1's differences are
@@ -94,7 +96,6 @@ struct lwkt_ipiq {
 	uint32_t	 ip_windex;	/* (w:s) written; others may be late */
 	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
 	uint32_t	 ip_drain;	/* (w:s) 1 + level wanted, or 0 */
-	uint32_t	 ip_passive;	/* (w:s) 1: sent without a signal */
 	LWKT_CACHEALIGN
 	uint32_t	 ip_rindex;	/* (w:t) taken */
 	uint32_t	 ip_xindex;	/* (w:t) executed */
@@ -252,41 +253,43 @@ ipiq_check(struct globaldata *gd)
 int
 ipiq_pending(struct globaldata *gd)
 {
-	unsigned w;
+	return (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SENDERMASK) != 0;
+}
 
-	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++)
-		if (atomic_load_64(&gd->gd_m.mc_ipimask.cm_word[w]) != 0)
-			return 1;
-	return 0;
+/* Some of each ring with this sender's bit; the bit, if that was not all. */
+static inline uint32_t
+ipiq_drain_some(struct globaldata *gd, int sender)
+{
+	struct lwkt_ipiq *ip;
+	uint32_t left = 0;
+	int src;
+
+	for (src = sender; src < lwkt__ncpus; src += RQF_SENDERS) {
+		ip = ipiq_from(gd, src);
+		ipiq_drain(gd, ip, src, IPIQ_PASS);
+		if (ipiq_ready(ip))
+			left = RQF_SENDER(src);
+	}
+	return left;
 }
 
 /*
- * Some of each ring in the mask, and what was put off meanwhile.  Who sends
- * faster than we execute does not keep the CPU from its threads: the hints
- * stay for what is left.
+ * Some of each ring that has a hint, and what was put off meanwhile.  Who sends
+ * faster than we execute does not keep the CPU from its threads: the hints are
+ * set again for what is left.
  */
 static void
 ipiq_pass(struct globaldata *gd)
 {
-	struct lwkt_ipiq *ip;
-	unsigned w;
-	uint64_t bits;
-	int src;
+	uint32_t bits, left = 0;
 
-	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);	/* O3 */
-	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
-		bits = atomic_load_64(&gd->gd_m.mc_ipimask.cm_word[w]);
-		for (; bits != 0; bits &= bits - 1) {
-			src = (int)(w * 64) + __builtin_ctzll(bits);
-			ip = ipiq_from(gd, src);
-			ipiq_drain(gd, ip, src, IPIQ_PASS);
-			cpumask_clear_atomic(&gd->gd_m.mc_ipimask, src);
-			if (!ipiq_ready(ip))			/* O3 */
-				continue;
-			cpumask_set_atomic(&gd->gd_m.mc_ipimask, src);
-			atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
-		}
-	}
+	bits = atomic_fetchand_32(&gd->gd_m.mc_reqflags,
+	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* O3 */
+	for (; bits != 0; bits &= bits - 1)
+		left |= ipiq_drain_some(gd, __builtin_ctz(bits) -
+		    __builtin_ctz(RQF_SENDER(0)));
+	if (unlikely(left != 0))
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ | left);
 	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
 		foreign_drain(gd);
 	putoff_run(gd->gd_putoff);				/* Q3 */
@@ -341,26 +344,27 @@ ipiq_process_waiting(struct globaldata *gd)
 	gd->gd_processing_ipiq = in_callback;
 }
 
+/* Both hints are set, and were after what was written before this call. */
+static inline int
+ipiq_hinted(struct globaldata *tgd, uint32_t hints)
+{
+	if ((atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) != hints)
+		return 0;
+	atomic_fence_seq_cst();					/* O3 */
+	return (atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) == hints;
+}
+
 /* Make sure that the target will look at ring (gd, tgd). */
 static inline void
-ipiq_signal(struct globaldata *gd, struct globaldata *tgd,
-    struct lwkt_ipiq *ip)
+ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 {
-	uint32_t old;
+	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid), old;
 
-	atomic_fence_seq_cst();					/* O3 */
-	if (!cpumask_test_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid)) {
-		cpumask_set_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid);
-	} else if (likely(!ip->ip_passive)) {
+	if (ipiq_hinted(tgd, hints)) {
 		counter_inc(gd->gd_cntbias, avoided);		/* Q4 */
 		return;
 	}
-	ip->ip_passive = 0;
-	if (atomic_load_32(&tgd->gd_m.mc_reqflags) & RQF_IPIQ) {
-		counter_inc(gd->gd_cntbias, avoided);
-		return;
-	}
-	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_IPIQ);
+	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hints);	/* O3 */
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
 		counter_inc(gd->gd_cntbias, doorbells);
 		machine_doorbell(&tgd->gd_m);
@@ -390,7 +394,7 @@ ipiq_wait_room(struct globaldata *gd, struct globaldata *tgd,
 		if (ipiq_fill(ip) <= low)
 			break;
 		/* It may hold passive messages only: 1b1e83e245. */
-		ipiq_signal(gd, tgd, ip);
+		ipiq_signal(gd, tgd);
 		ipiq_process_waiting(gd);
 		machine_pause(turn++);
 	}
@@ -471,7 +475,7 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 		ipiq_room(gd, cpu, ip);
 		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
 		seq = ip->ip_windex;
-		ipiq_signal(gd, gd_find(cpu), ip);
+		ipiq_signal(gd, gd_find(cpu));
 	}
 	crit_exit_td(self);
 	return seq;
@@ -495,6 +499,7 @@ lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	lwkt_thread_t self = curthread;
 	struct globaldata *gd, *tgd;
 	struct lwkt_ipiq *ip;
+	uint32_t hint;
 	unsigned seq;
 
 	crit_enter_td(self);
@@ -512,10 +517,9 @@ lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	ipiq_put(gd, cpu, ip, (void *)fn, arg1, arg2, 2);
 	seq = ip->ip_windex;
 	counter_inc(gd->gd_cntbias, passive);
-	ip->ip_passive = 1;
-	atomic_fence_seq_cst();					/* O3 */
-	if (!cpumask_test_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid))
-		cpumask_set_atomic(&tgd->gd_m.mc_ipimask, gd->gd_m.mc_cpuid);
+	hint = RQF_SENDER(gd->gd_m.mc_cpuid);
+	if (!ipiq_hinted(tgd, hint))
+		atomic_set_32(&tgd->gd_m.mc_reqflags, hint);	/* O3 */
 	crit_exit_td(self);
 	return seq;
 }
@@ -585,7 +589,7 @@ lwkt_wait_ipiq(int cpu, unsigned seq)
 	    cpu);
 	while (cpu != gd->gd_m.mc_cpuid &&
 	    (int32_t)(seq - atomic_load_acq_32(&ip->ip_xindex)) > 0) {
-		ipiq_signal(gd, gd_find(cpu), ip);
+		ipiq_signal(gd, gd_find(cpu));
 		ipiq_process(gd);
 		machine_pause(turn++);
 	}

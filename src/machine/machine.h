@@ -32,8 +32,6 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "base/cpumask.h"
-#include "base/kassert.h"
 
 struct lwkt_thread;
 struct machine_host;		/* private to linux/ or sim/ */
@@ -46,6 +44,9 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
 #define RQF_SHUTDOWN	0x2000u	/* leave the idle loop */
+#define RQF_SENDERS	16		/* who sent them, modulo this */
+#define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
+#define RQF_SENDERMASK	0xffff0000u
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_TIMER)
 #define RQF_WAKE	(RQF_SPLZ | RQF_TOKEN | RQF_SHUTDOWN)
 
@@ -62,12 +63,7 @@ struct mcpu {
 	/* Apart, for others write it. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
-	lwkt_cpumask_t	 mc_ipimask;	/* (a) the kernel's: who sent us IPIs */
 };
-
-CTASSERT(offsetof(struct mcpu, mc_reqflags) % CACHE_LINE == 0 &&
-    sizeof(uint64_t) + sizeof(lwkt_cpumask_t) <= CACHE_LINE,
-    "one cache line for what a sender of IPIs writes");
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
 #define MCPU_CURTHREAD	8

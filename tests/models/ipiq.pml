@@ -3,24 +3,27 @@
  * The IPI ring with its hints and the doorbell (src/kern/lwkt_ipiq.c, O3, Q4;
  * src/machine/linux/idle.c).
  *
- * One sender, one target, a ring of two.  An invalid end state is a message
- * that nobody will execute, or a sender that waits for room for ever.
+ * One sender, one target, a ring of two of which a pass executes one.  An
+ * invalid end state is a message that nobody will execute, or a sender that
+ * waits for room for ever.
  *
  * Stores of the sender pass through a store buffer, as on x86: `wbuf` is what
- * was written to the ring's index and not seen by others yet.
- * BUG_FENCE leaves out the fence, BUG_ORDER clears the hint after the look,
- * BUG_BELL looks at RQF_SLEEPING before it sets RQF_IPIQ.
+ * was stamped in the ring and is not seen by others yet.  `hints` stands for
+ * the sender's bit and RQF_IPIQ, which are set and cleared together.
+ * BUG_FENCE leaves out the fence, BUG_ORDER clears the hints after the look,
+ * BUG_LEFT does not set them again for what a pass left, BUG_BELL looks at
+ * RQF_SLEEPING before it sets the hints.
  */
 #define MESSAGES	3
 #define SIZE		2
 
-byte windex, wbuf;	/* written; of these, still in the store buffer */
+byte stamped, wbuf;	/* written; of these, still in the store buffer */
 byte rindex, executed;
-bit mask, ipiq, sleeping, bell;
+bit hints, sleeping, bell;
 
 inline drain()
 {
-	d_step { windex = windex + wbuf; wbuf = 0 }
+	d_step { stamped = stamped + wbuf; wbuf = 0 }
 }
 
 active proctype store_buffer()
@@ -33,27 +36,30 @@ end:	do
 active proctype sender()
 {
 	byte i;
-	bit ring, slept;
+	bit seen, ring, slept;
 
 	do
 	:: i < MESSAGES ->
-		(windex + wbuf - rindex < SIZE);	/* room */
+		(stamped + wbuf - rindex < SIZE);	/* room */
 		wbuf++;					/* publish */
-#ifndef BUG_FENCE
-		atomic { drain() }			/* O3 */
-#endif
+		/* ipiq_hinted */
+		seen = hints;
 		if
-		:: mask == 0 -> atomic { drain(); mask = 1 }
+		:: seen ->
+#ifndef BUG_FENCE
+			atomic { drain() }		/* O3 */
+#endif
+			seen = hints
 		:: else
 		fi;
 		if
-		:: ipiq == 1
+		:: seen
 		:: else ->
 #ifdef BUG_BELL
 			slept = sleeping;
-			atomic { drain(); ring = slept && !ipiq; ipiq = 1 }
+			atomic { drain(); ring = slept && !hints; hints = 1 }
 #else
-			atomic { drain(); ring = sleeping && !ipiq; ipiq = 1 }
+			atomic { drain(); ring = sleeping && !hints; hints = 1 }
 #endif
 			if
 			:: ring -> bell = 1
@@ -67,39 +73,39 @@ active proctype sender()
 
 active proctype target()
 {
-	byte seen;
 	bit wanted;
 
 	do
 	:: executed == MESSAGES -> break
 	:: else ->
 		/* splz, ipiq_pass */
-#ifndef BUG_ORDER
-		ipiq = 0;
-#endif
 		if
-		:: mask == 1 ->
-			seen = windex;
-			do
-			:: rindex != seen -> rindex++; executed++
-			:: else -> break
-			od;
-			mask = 0;
+		:: hints ->
+#ifndef BUG_ORDER
+			hints = 0;
+#endif
 			if
-			:: windex != rindex -> mask = 1; ipiq = 1
+			:: stamped != rindex -> rindex++; executed++
 			:: else
+			fi;
+#ifndef BUG_LEFT
+			if
+			:: stamped != rindex -> hints = 1
+#ifdef BUG_ORDER
+			:: else -> hints = 0
+#else
+			:: else
+#endif
 			fi
+#endif
 		:: else
 		fi;
-#ifdef BUG_ORDER
-		ipiq = 0;
-#endif
 		/* machine_idle */
 		if
 		:: executed == MESSAGES -> break
 		:: else
 		fi;
-		atomic { wanted = ipiq; sleeping = 1 }
+		atomic { wanted = hints; sleeping = 1 }
 		if
 		:: wanted
 		:: else -> (bell == 1); bell = 0
