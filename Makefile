@@ -118,7 +118,7 @@ clean:
 
 distclean:
 	rm -rf $(BUILD) build-asan build-tsan build-ubsan build-hard \
-	    build-clang
+	    build-clang build-bench
 
 help:
 	@echo 'make              build into build/'
