@@ -73,12 +73,27 @@ bench_arg(int argc, char **argv, int i, long dflt)
 	return (v);
 }
 
-/* Pin the calling host thread. */
+/* The CPUs that the program was given, found before main(). */
+static cpu_set_t bench_cpus;
+
+__attribute__((constructor))
 static inline void
-bench_pin(int cpu)
+bench_find_cpus(void)
+{
+	bench_check(sched_getaffinity(0, sizeof(bench_cpus),
+	    &bench_cpus) == 0, "no affinity");
+}
+
+/* Pin the calling host thread to the nth of them, from 0. */
+static inline void
+bench_pin(int nth)
 {
 	cpu_set_t set;
+	int cpu;
 
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &bench_cpus) && nth-- == 0)
+			break;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	bench_check(pthread_setaffinity_np(pthread_self(), sizeof(set),

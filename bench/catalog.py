@@ -8,8 +8,16 @@ from collections import namedtuple
 Figure = namedtuple("Figure", "name unit better budget budget_is what")
 
 # One program of every implementation named: its arguments, the number of CPUs
-# it may use, the figures it prints, and the seconds it may take.
-Program = namedtuple("Program", "file args cpus impls gives limit")
+# it may use, the figures it prints, the seconds it may take, and what the
+# figures are called more than the program says.
+Program = namedtuple("Program", "file args cpus impls gives limit prefix",
+                     defaults=("",))
+
+# A figure for every number of CPUs, 1, 2, 4, ..., that the machine has, from
+# `least` on and as long as `share` times as many are there; args: of the
+# program, {n} is the number.
+Scale = namedtuple("Scale", "name unit better file args impls what least "
+                   "share", defaults=(1, 1))
 
 # The implementations, in the order of the columns.  "floor" is what the
 # machine itself takes: a column, never a peer to beat.
@@ -20,6 +28,7 @@ IMPLS = {
     "st": "libst-dev",
     "pth": "libpth-dev",
     "pthread": None,
+    "ck": "libck-dev",
     "redis": "redis-server and redis-tools",
     "floor": None,
 }
@@ -43,12 +52,40 @@ FIGURES = [
         "condition variable), a switch"),
     low("block-schedule", "ns", 15, "the same by the thread's handle, or "
         "semaphore"),
+    low("block-cond", "ns", None, "the same by mutex and condition variable"),
+    low("block-sem", "ns", None, "the same by semaphore"),
     low("lock", "ns", 1, "critical section (inline), or uncontended mutex"),
     low("lock-call", "ns", None, "critical section by function calls"),
-    low("spin", "ns", 5, "spinlock, one CPU"),
-    low("spin-contended", "ns", None, "the same, wanted by two CPUs"),
-    low("spin-shared", "ns", None, "shared spinlock, one CPU"),
-    low("spin-shared-contended", "ns", None, "the same, two CPUs"),
+    low("spin-1", "ns", 5, "spinlock, one CPU"),
+    low("spin-2", "ns", None, "the same, wanted by two CPUs"),
+    low("spin-shared-1", "ns", None, "spinlock shared, one CPU"),
+    low("spin-shared-2", "ns", None, "the same, two CPUs"),
+    low("token-1", "ns", 8, "token, one CPU"),
+    low("token-2", "ns", None, "the same, wanted by two CPUs"),
+    low("token-shared-1", "ns", None, "token shared, one CPU"),
+    low("token-shared-2", "ns", None, "the same, two CPUs"),
+    low("mutex-1", "ns", None, "mutex, one CPU"),
+    low("mutex-2", "ns", None, "the same, wanted by two CPUs"),
+    high("mutex-2x4", "M/s", 50, "takings of a mutex wanted by 4 threads on "
+         "each of 2 CPUs"),
+    low("mtx-1", "ns", None, "mtx (hands itself on), one CPU"),
+    low("mtx-2", "ns", None, "the same, wanted by two CPUs"),
+    high("mtx-2x4", "M/s", None, "the same, by 4 threads on each"),
+    low("rwlock-1", "ns", None, "rwlock taken to read, one CPU"),
+    low("rwlock-2", "ns", None, "the same, two CPUs"),
+    low("serializer-1", "ns", None, "serializer, one CPU"),
+    low("serializer-2", "ns", None, "the same, wanted by two CPUs"),
+    low("cpusync-2", "ns", None, "stop two CPUs, run a function on each, go "
+        "on"),
+    low("cpusync-quick-2", "ns", None, "run a function on two CPUs, stopping "
+        "none"),
+    low("migrate-2", "ns", None, "a thread moves to the other CPU"),
+    low("wakeup-bcast-1", "ns", None, "one wakeup of 10,000 threads until all "
+        "have run, each"),
+    low("wakeup-bcast-2", "ns", None, "the same, half of them on each of two "
+        "CPUs"),
+    high("queue-1", "M/s", None, "items through a bounded queue, one CPU"),
+    high("queue-2", "M/s", None, "the same between two CPUs"),
     low("msg-local", "ns", 35, "message there and back on one CPU"),
     low("msg-cross", "ns", 300, "the same between two CPUs"),
     high("stream-single", "M/s", 30, "one-way messages to another CPU"),
@@ -88,6 +125,18 @@ FIGURES = [
 
 ALL = "lwkt go boost st pth pthread"
 
+
+def lock_group(kind, impls, many=None):
+    """A lock by one CPU, by two, and by many threads on each."""
+    group = [Program("locks", f"{kind} {n}", n, impls, f"{kind}-{n}", 60)
+             for n in (1, 2)]
+    if many:
+        cpus, threads = many.split()
+        group.append(Program("locks", f"{kind} {many}", int(cpus), impls,
+                             f"{kind}-{cpus}x{threads}", 60))
+    return group
+
+
 # State Threads and GNU Pth use one core, so no "cross"; GNU Pth looks at every
 # waiting thread at each switch, Boost.Fiber's tree needs more than 40 s and
 # pthreads end at 32,768 threads, so they are not asked for the great numbers.
@@ -101,15 +150,31 @@ GROUPS = [
              60),
      Program("yield", "10000 100000", 1, "pth pthread", "yield-10000", 60)],
     [Program("create", "", 1, ALL, "create-join", 30)],
-    [Program("wakeup", "", 1, "lwkt pthread", "block-wakeup block-schedule",
-             30),
+    [Program("wakeup", "", 1, "lwkt", "block-wakeup block-schedule "
+             "block-cond block-sem", 30),
+     Program("wakeup", "", 1, "pthread", "block-wakeup block-schedule", 30),
      Program("wakeup", "", 1, "go boost st pth", "block-wakeup", 30)],
     [Program("lock", "", 1, "lwkt", "lock lock-call", 30),
      Program("lock", "", 1, "go boost st pth pthread", "lock", 30),
-     Program("spin", "", 2, "lwkt", "spin spin-contended spin-shared "
-             "spin-shared-contended", 30),
      Program("floor", "1", 1, "floor", "lock timer-p50 timer-p99", 30),
      Program("timer", "", 1, ALL, "timer-p50 timer-p99", 30)],
+    lock_group("spin", "lwkt pthread ck"),
+    lock_group("spin-shared", "lwkt ck"),
+    lock_group("token", "lwkt"),
+    lock_group("token-shared", "lwkt"),
+    lock_group("mutex", "lwkt go pthread ck", "2 4"),
+    lock_group("mtx", "lwkt", "2 4"),
+    lock_group("rwlock", "lwkt go pthread ck"),
+    lock_group("serializer", "lwkt"),
+    [Program("cpusync", "cpusync 2", 2, "lwkt go pthread", "cpusync-2", 30),
+     Program("cpusync", "cpusync-quick 2", 2, "lwkt", "cpusync-quick-2", 30),
+     Program("floor", "3", 2, "floor", "cpusync-quick-2", 30)],
+    [Program("migrate", "2", 2, "lwkt pthread", "migrate-2", 30)],
+    [Program("bcast", "1", 1, "lwkt go boost st pthread", "wakeup-bcast-1",
+             60),
+     Program("bcast", "2", 2, "lwkt go pthread", "wakeup-bcast-2", 60)],
+    [Program("queue", "1", 1, "lwkt go boost pthread", "queue-1", 30),
+     Program("queue", "2", 2, "lwkt go boost pthread", "queue-2", 30)],
     [Program("msg", "1", 1, ALL, "msg-local", 30)],
     [Program("msg", "2", 2, "lwkt", "msg-cross", 30),
      Program("floor", "2", 2, "floor",
@@ -137,3 +202,51 @@ GROUPS = [
     [Program("kv", "flush", 2, "lwkt redis", "kv-flush-max", 90)],
     [Program("kv", "big", 2, "lwkt redis", "kv-big-p99 kv-big-rate", 90)],
 ]
+
+# With --scaling alone.  The store's clients need as many CPUs as its server.
+SCALES = [
+    Scale("yield", "M/s", "high", "scale", "yield {n}", "lwkt go pthread",
+          "switches by yield, two threads on each of N CPUs"),
+    Scale("wakeup", "M/s", "high", "scale", "wakeup {n}", "lwkt go pthread",
+          "switches by sleep and wakeup, two threads on each of N CPUs"),
+    Scale("msg", "M/s", "high", "scale", "msg {n}", "lwkt go pthread",
+          "messages there and back between N/2 pairs of CPUs", least=2),
+    Scale("ipi", "M/s", "high", "scale", "ipi {n}", "lwkt",
+          "functions sent from each of N CPUs to all others", least=2),
+    Scale("skynet", "ms", "low", "skynet", "{n}", "lwkt go",
+          "tree of threads, a million leaves, N CPUs"),
+    Scale("spin", "ns", "low", "locks", "spin {n}", "lwkt pthread ck",
+          "a taking of a spinlock wanted by N CPUs"),
+    Scale("spin-shared", "ns", "low", "locks", "spin-shared {n}", "lwkt ck",
+          "the same, shared"),
+    Scale("token", "ns", "low", "locks", "token {n}", "lwkt",
+          "a taking of a token wanted by N CPUs"),
+    Scale("token-shared", "ns", "low", "locks", "token-shared {n}", "lwkt",
+          "the same, shared"),
+    Scale("mutex", "ns", "low", "locks", "mutex {n}", "lwkt go pthread ck",
+          "a taking of a mutex wanted by N CPUs"),
+    Scale("rwlock", "ns", "low", "locks", "rwlock {n}", "lwkt go pthread ck",
+          "a taking of an rwlock, to read, by N CPUs"),
+    Scale("cpusync", "ns", "low", "cpusync", "cpusync {n}",
+          "lwkt go pthread", "stop N CPUs, run a function on each, go on",
+          least=2),
+    Scale("cpusync-quick", "ns", "low", "cpusync", "cpusync-quick {n}",
+          "lwkt", "run a function on N CPUs, stopping none", least=2),
+    Scale("migrate", "ns", "low", "migrate", "{n}", "lwkt pthread",
+          "a thread moves to the next of N CPUs", least=2),
+    Scale("wakeup-bcast", "ns", "low", "bcast", "{n}", "lwkt go pthread",
+          "one wakeup of 10,000 threads on N CPUs until all have run, each"),
+    Scale("kv", "kreq/s", "high", "kv", "scale {n}", "lwkt",
+          "the store on N CPUs: GET, 16 under way, clients on the others",
+          share=2),
+]
+
+
+def scaling(ncpus):
+    """(n, Scale) of all that are to be measured, in order."""
+    for scale in SCALES:
+        n = 1
+        while n * scale.share <= ncpus:
+            if n >= scale.least:
+                yield n, scale
+            n *= 2

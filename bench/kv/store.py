@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""store.py IMPL SERVER KVLOAD LOAD: measure one key-value store.
+"""store.py IMPL SERVER KVLOAD LOAD [N]: measure one key-value store.
 
 Starts the server on the first CPU and its clients on the second, and prints
 lines of `name impl value unit`.  LOAD is bench (redis-benchmark), light
 (kvload in a closed loop), or what goes on while kvload sends GETs at a fixed
-rate: rest, keys, flush, big.
+rate: rest, keys, flush, big.  `scale N` has the server on the first N CPUs and
+a kvload on each of the others.
 """
 
 import contextlib
@@ -21,21 +22,19 @@ CLIENTS = 50
 PROBE_CONNS, PROBE_RATE, PROBE_SECONDS = 10, 1000, 4
 MILLION = 1000000
 
-OPTIONS = {
-    "redis": ["--save", "", "--appendonly", "no", "--loglevel", "warning"],
-    "lwkt": ["--cpus", "1"],
-}
+REDIS = ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
 
 
 def cpus():
-    """The server's CPU and the clients'."""
+    """The server's N CPUs and the clients'."""
     have = sorted(os.sched_getaffinity(0))
-    return have[0], have[-1]
+    n = int(sys.argv[5]) if len(sys.argv) > 5 else 1
+    return have[:n], have[n:] or have
 
 
-def command(cpu, argv, **options):
+def command(on, argv, **options):
     return subprocess.Popen(argv, **options, preexec_fn=lambda:
-                            os.sched_setaffinity(0, {cpu}))
+                            os.sched_setaffinity(0, on))
 
 
 def free_port():
@@ -60,7 +59,8 @@ def wait_until_up(port, server):
 @contextlib.contextmanager
 def serving(impl, path):
     port = free_port()
-    argv = [path, "--port", str(port), "--bind", "127.0.0.1"] + OPTIONS[impl]
+    argv = [path, "--port", str(port), "--bind", "127.0.0.1"] + (
+        REDIS if impl == "redis" else ["--cpus", str(len(cpus()[0]))])
     server = command(cpus()[0], argv, stdout=subprocess.DEVNULL, cwd="/tmp")
     try:
         wait_until_up(port, server)
@@ -74,18 +74,29 @@ def serving(impl, path):
             sys.exit("store: the server did not end on SIGTERM")
 
 
+def clients(on, argv):
+    """Run the same on each of these CPUs at once; what each printed."""
+    processes = [command([cpu], argv, stdout=subprocess.PIPE, text=True)
+                 for cpu in on]
+    outputs = [process.communicate()[0] for process in processes]
+    for process in processes:
+        if process.returncode != 0:
+            sys.exit(f"store: {argv[0]} ended with {process.returncode}")
+    return outputs
+
+
 def client(argv):
-    process = command(cpus()[1], argv, stdout=subprocess.PIPE, text=True)
-    output = process.communicate()[0]
-    if process.returncode != 0:
-        sys.exit(f"store: {argv[0]} ended with {process.returncode}")
-    return output
+    return clients(cpus()[1][-1:], argv)[0]
+
+
+def numbers(output):
+    """What kvload printed, `key value key value`, as a dictionary."""
+    words = output.split()
+    return dict(zip(words[::2], map(float, words[1::2])))
 
 
 def kvload(path, port, *args):
-    """Run it; its output, `key value key value`, as a dictionary."""
-    words = client([path, port] + [str(a) for a in args]).split()
-    return dict(zip(words[::2], map(float, words[1::2])))
+    return numbers(client([path, port] + [str(a) for a in args]))
 
 
 def load_bench(report, port, _):
@@ -107,6 +118,16 @@ def load_light(report, port, path):
         report(f"kv-light-{op}", result["rate"] / 1e3, "kreq/s")
 
 
+def load_scale(report, port, path):
+    kvload(path, port, "fill", 100000)
+    server, others = cpus()
+    outputs = clients(others, [path, port, "load", "get", "100000",
+                               str(CLIENTS), "16", "2"])
+    report(f"kv-{len(server)}",
+           sum(numbers(output)["rate"] for output in outputs) / 1e3,
+           "kreq/s")
+
+
 def load_probe(heavy, report, port, path):
     kvload(path, port, "fill", MILLION)
     result = kvload(path, port, "probe", MILLION, PROBE_CONNS, PROBE_RATE,
@@ -122,9 +143,9 @@ def load_probe(heavy, report, port, path):
 
 
 def main():
-    if len(sys.argv) != 5:
+    if len(sys.argv) not in (5, 6):
         sys.exit(__doc__)
-    impl, server, generator, load = sys.argv[1:]
+    impl, server, generator, load = sys.argv[1:5]
 
     def report(name, value, unit):
         print(name, impl, f"{value:.6g}", unit, flush=True)
@@ -134,6 +155,8 @@ def main():
             load_bench(report, port, generator)
         elif load == "light":
             load_light(report, port, generator)
+        elif load == "scale":
+            load_scale(report, port, generator)
         else:
             load_probe(load, report, port, generator)
 

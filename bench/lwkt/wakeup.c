@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The cost of waking another thread and blocking, a switch: two threads of one
- * CPU take turns, first by tsleep and wakeup, then by sleep and schedule.
+ * CPU take turns: by tsleep and wakeup, by sleep and schedule, by mutex and
+ * condition variables, by semaphores.
  */
 #include <lwkt/lwkt.h>
+#include <lwkt/sync.h>
 #include "bench.h"
 
 static long n;
 static long turn;		/* counts up; even: player 0 */
 static lwkt_thread_t player[2];
+static struct lwkt_mutex lock = LWKT_MUTEX_INITIALIZER("turn");
+static struct lwkt_cond mine[2] = {
+	LWKT_COND_INITIALIZER("turn0"), LWKT_COND_INITIALIZER("turn1")
+};
+static struct lwkt_sem go[2] = {
+	LWKT_SEM_INITIALIZER(1, "go0"), LWKT_SEM_INITIALIZER(0, "go1")
+};
 
 static void
 by_address(void *arg)
@@ -38,6 +47,33 @@ by_thread(void *arg)
 }
 
 static void
+by_cond(void *arg)
+{
+	int self = (int)(intptr_t)arg;
+
+	lwkt_mutex_lock(&lock);
+	for (long i = 0; i < n; i++) {
+		while (turn % 2 != self)
+			lwkt_cond_wait(&mine[self], &lock, LWKT_FOREVER);
+		turn++;
+		lwkt_cond_signal(&mine[!self]);
+	}
+	lwkt_mutex_unlock(&lock);
+}
+
+static void
+by_sem(void *arg)
+{
+	int self = (int)(intptr_t)arg;
+
+	for (long i = 0; i < n; i++) {
+		lwkt_sem_wait(&go[self], LWKT_FOREVER);
+		turn++;
+		lwkt_sem_post(&go[!self], 1);
+	}
+}
+
+static void
 play(const char *name, void (*fn)(void *))
 {
 	int64_t begin = bench_now();
@@ -63,6 +99,8 @@ bench(void *arg)
 	(void)arg;
 	play("block-wakeup", by_address);
 	play("block-schedule", by_thread);
+	play("block-cond", by_cond);
+	play("block-sem", by_sem);
 	return (0);
 }
 

@@ -14,7 +14,7 @@ test="$build python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
 clang="$test clang libclang-rt-14-dev"
 full="$clang spin"
 bench="$build python3 redis-tools redis-server golang-go g++
-libboost-fiber-dev libst-dev libpth-dev"
+libboost-fiber-dev libst-dev libpth-dev libck-dev"
 
 want=
 for purpose in "${@:-build}"; do

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the machine itself takes: a cache line there and back, a ring of words
- * between two cores, a locked add, a sleep with the timer slack at 1 ns.
+ * between two cores, a locked add, a sleep with the timer slack at 1 ns, an
+ * interrupt of the other core and its answer (membarrier).
  */
+#include <linux/membarrier.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include "bench.h"
 
 #define DEPTH	1024
@@ -111,6 +114,43 @@ cross(void)
 	}
 }
 
+static void *
+compute(void *arg)
+{
+	bench_pin(1);
+	while (load(&line) == 0)
+		store(&head, 1);
+	return (arg);
+}
+
+static int64_t
+interrupt_all(void)
+{
+	int64_t begin;
+
+	while (load(&head) == 0)
+		continue;
+	begin = bench_now();
+	for (uint64_t i = 0; i < n; i++)
+		bench_check(syscall(SYS_membarrier,
+		    MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0,
+		    "membarrier");
+	begin = bench_now() - begin;
+	store(&line, 1);
+	return (begin);
+}
+
+static void
+interrupts(void)
+{
+	n = 100000;
+	bench_check(syscall(SYS_membarrier,
+	    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0,
+	    "membarrier");
+	bench_report("cpusync-quick-2", "floor",
+	    two_cores(compute, interrupt_all) / (double)n, "ns");
+}
+
 static void
 local(void)
 {
@@ -137,9 +177,15 @@ local(void)
 int
 main(int argc, char **argv)
 {
-	if (bench_arg(argc, argv, 1, 1) == 1)
+	switch (bench_arg(argc, argv, 1, 1)) {
+	case 1:
 		local();
-	else
+		break;
+	case 2:
 		cross();
+		break;
+	default:
+		interrupts();
+	}
 	return (0);
 }

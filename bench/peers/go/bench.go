@@ -40,13 +40,33 @@ func nsEach(begin time.Time, n int) float64 {
 	return float64(time.Since(begin).Nanoseconds()) / float64(n)
 }
 
-// pin binds the goroutine to a host thread and that to a CPU.
-func pin(cpu uint) {
-	mask := [16]uint64{1 << cpu}
+// pin binds the goroutine to a host thread and that to the nth CPU, from 0,
+// of those that the program was given.
+func pin(nth int) {
+	mask := [16]uint64{}
 	runtime.LockOSThread()
-	_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETAFFINITY, 0,
-		unsafe.Sizeof(mask), uintptr(unsafe.Pointer(&mask)))
-	check(errno == 0, "cannot use CPU %d", cpu)
+	for cpu, left := 0, nth; left >= 0 && cpu < 1024; cpu++ {
+		if cpus[cpu/64]&(1<<(cpu%64)) == 0 {
+			continue
+		}
+		if left == 0 {
+			mask[cpu/64] = 1 << (cpu % 64)
+		}
+		left--
+	}
+	check(affinity(syscall.SYS_SCHED_SETAFFINITY, &mask),
+		"cannot use CPU %d", nth)
+}
+
+var cpus = func() (mask [16]uint64) {
+	check(affinity(syscall.SYS_SCHED_GETAFFINITY, &mask), "no affinity")
+	return
+}()
+
+func affinity(call uintptr, mask *[16]uint64) bool {
+	_, _, errno := syscall.RawSyscall(call, 0, unsafe.Sizeof(*mask),
+		uintptr(unsafe.Pointer(mask)))
+	return errno == 0
 }
 
 func percentile(sample []int64, p float64) float64 {
