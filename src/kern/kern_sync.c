@@ -44,10 +44,8 @@ struct foreign_wake {
 static __thread char pthread_id;
 
 uintptr_t
-sync_self(void)
+sync_pthread(void)
 {
-	if (machine_oncpu() != NULL)
-		return (uintptr_t)curthread;
 	return (uintptr_t)&pthread_id;
 }
 

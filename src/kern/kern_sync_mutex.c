@@ -3,11 +3,18 @@
  * Everyday mutex, condition variable, rwlock and bounded queue.
  *
  * THEORY
- * The state of a mutex is 0, or 1 + the CPU of its holder (PTHREAD for a
- * pthread).  Unlock makes it 0 and wakes one waiter, who competes with whoever
- * comes by: a mutex that is used all the time does not wait for threads to be
- * switched in.  Who finds it held by another CPU looks a few times more, for
- * the holder may be about to let go; a holder on the same CPU cannot.
+ * The state of a mutex is its holder: 0, or 1 + the CPU it is on (PTHREAD for
+ * a pthread).  Unlock makes it 0 and wakes one waiter, who competes with
+ * whoever comes by: a mutex that is used all the time does not wait for threads
+ * to be switched in.  Who finds it held by another CPU looks a few times more,
+ * for the holder may be about to let go; a holder on the same CPU cannot.
+ *
+ * Until the waiter that was woken has run, other unlocks only count in MU_WOKEN
+ * and wake nobody: on a busy mutex these were many wakeups for each sleep.
+ * Every 64th wakes another all the same, for the first may belong to a CPU
+ * that has better to do.  The count belongs to the state: a waiter that is in
+ * the word and not yet asleep finds the state changed and does not sleep, so it
+ * is as good as woken.
  *
  * The state of a condition variable counts signals.  A waiter reads it under
  * the mutex and sleeps only if it has not changed.  A thread that is woken
@@ -17,9 +24,12 @@
  * INVARIANTS
  * U1 mu_owner is the holder's, stored just after taking and cleared just
  *    before releasing.
+ * U2 MU_WOKEN != 0 => a waiter was in the word when it became so, and tries to
+ *    take the mutex after it has set it to 0: every way out of sync_wait() does
+ *    both.  So an unlock that wakes nobody is followed by such a try.
  *
- * Source: Go's sync.Mutex for the choice of throughput before order; BSD's
- * adaptive mutexes for the looks.
+ * Source: Go's sync.Mutex for the choice of throughput before order and for
+ * knowing of the woken one; BSD's adaptive mutexes for the looks.
  */
 #include <lwkt/sync.h>
 
@@ -30,7 +40,10 @@
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
     "looks at a mutex held by another CPU before the thread sleeps");
 
-#define PTHREAD		(LWKT_MAXCPU + 1u)	/* state: held by a pthread */
+#define PTHREAD		(LWKT_MAXCPU + 1u)	/* held by a pthread */
+#define MU_HOLDER	((uint64_t)0xffff)	/* the state: by whom */
+#define MU_WOKEN	((uint64_t)0x3f0000)	/* 0: no waiter is woken */
+#define MU_WOKEN_ONE	((uint64_t)0x010000)	/* or unlocks since, modulo */
 
 void
 lwkt_mutex_init(struct lwkt_mutex *mu, const char *name)
@@ -43,18 +56,16 @@ my_state(void)
 {
 	struct mcpu *mc = machine_oncpu();
 
-	return mc != NULL ? 1 + (uint32_t)mc->mc_cpuid : PTHREAD;
+	return likely(mc != NULL) ? 1 + (uint32_t)mc->mc_cpuid : PTHREAD;
 }
 
-/* One try; *w is the word that refused. */
+/* Take it if nobody has it; *w is the word then, or the one that refused. */
 static inline int
 try(struct lwkt_mutex *mu, uint32_t me, uint64_t *w)
 {
-	*w = 0;
-	do {
+	while (likely((*w & MU_HOLDER) == 0))
 		if (likely(atomic_fcmpset_64(&mu->mu_word, w, *w | me)))
 			return 1;
-	} while (sync_state(*w) == 0);
 	return 0;
 }
 
@@ -70,13 +81,26 @@ spin(struct lwkt_mutex *mu, uint32_t me, uint64_t *w)
 {
 	int i;
 
-	for (i = 0; i < mutex_spin && sync_state(*w) != me; i++) {
+	for (i = 0; i < mutex_spin && (*w & MU_HOLDER) != me; i++) {
 		machine_pause(0);
 		*w = atomic_load_64(&mu->mu_word);
-		if (sync_state(*w) == 0 && try(mu, me, w))
+		if (try(mu, me, w))
 			return 1;
 	}
 	return 0;
+}
+
+/* Wait for a change of the word *w, which refused; *w is the new one. */
+static int
+wait_change(struct lwkt_mutex *mu, uint64_t *w, int64_t deadline)
+{
+	int error = sync_wait(&mu->mu_word, sync_state(*w), mu->mu_name,
+	    deadline);
+
+	*w = atomic_load_64(&mu->mu_word);
+	if (*w & MU_WOKEN)
+		*w = atomic_fetchand_64(&mu->mu_word, ~MU_WOKEN) & ~MU_WOKEN;
+	return error;						/* U2 */
 }
 
 static __lwkt_noinline int
@@ -92,8 +116,7 @@ lock_slow(struct lwkt_mutex *mu, uint32_t me, uint64_t w, int64_t timeout_ns)
 		return 0;
 	wait_owner(&mu->mu_owner);
 	while (error == 0) {
-		error = sync_wait(&mu->mu_word, sync_state(w), mu->mu_name,
-		    deadline);
+		error = wait_change(mu, &w, deadline);
 		if (try(mu, me, &w)) {
 			error = 0;
 			break;
@@ -107,7 +130,7 @@ void
 lwkt_mutex_lock(struct lwkt_mutex *mu)
 {
 	uint32_t me = my_state();
-	uint64_t w;
+	uint64_t w = 0;
 
 	if (unlikely(!try(mu, me, &w)))
 		(void)lock_slow(mu, me, w, LWKT_FOREVER);
@@ -118,7 +141,7 @@ int
 lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 {
 	uint32_t me = my_state();
-	uint64_t w;
+	uint64_t w = 0;
 
 	if (!try(mu, me, &w) && lock_slow(mu, me, w, timeout_ns) != 0)
 		return EWOULDBLOCK;
@@ -129,7 +152,7 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 int
 lwkt_mutex_trylock(struct lwkt_mutex *mu)
 {
-	uint64_t w;
+	uint64_t w = 0;
 
 	if (!try(mu, my_state(), &w))
 		return EBUSY;
@@ -140,15 +163,21 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
 void
 lwkt_mutex_unlock(struct lwkt_mutex *mu)
 {
-	uint64_t old;
+	uint64_t w, next;
 
 	if (unlikely(!lwkt_mutex_owned(mu)))
 		lwkt_panic("mutex \"%s\" is unlocked by another than its "
 		    "holder", mu->mu_name);
 	atomic_store_ptr(&mu->mu_owner, 0);			/* U1 */
-	old = atomic_fetchand_64(&mu->mu_word, ~SW_STATE);
-	if (unlikely((old & SW_WAITERS) != 0))
-		sync_wake_one(&mu->mu_word, old);
+	w = atomic_load_64(&mu->mu_word);
+	do {
+		next = w & ~MU_HOLDER;
+		if (unlikely((w & SW_WAITERS) != 0))
+			next = (next & ~MU_WOKEN) |
+			    ((w + MU_WOKEN_ONE) & MU_WOKEN);
+	} while (unlikely(!atomic_fcmpset_64(&mu->mu_word, &w, next)));
+	if (unlikely((w & SW_WAITERS) != 0) && (w & MU_WOKEN) == 0)
+		sync_wake_one(&mu->mu_word, w);			/* U2 */
 }
 
 int

@@ -34,7 +34,17 @@ int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 /* `old`: the word before the change.  One thread (and all pthreads), or all. */
 void	sync_wake_one(uint64_t *word, uint64_t old);
 void	sync_wake_all(uint64_t *word, uint64_t old);
-/* Who calls: the thread, or an address that is the pthread's own. */
-uintptr_t sync_self(void);
+/* An address that is the calling pthread's own. */
+uintptr_t sync_pthread(void);
+
+/* Who calls. */
+static inline uintptr_t
+sync_self(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return likely(mc != NULL) ? (uintptr_t)mc->mc_curthread :
+	    sync_pthread();
+}
 
 #endif

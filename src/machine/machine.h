@@ -130,6 +130,12 @@ mycpu_m(void)
 	return *(struct mcpu *volatile *)&lwkt__sim_mcpu;
 }
 
+static inline struct mcpu *
+machine_oncpu(void)
+{
+	return mycpu_m();
+}
+
 static inline struct lwkt_thread *
 mycurthread(void)
 {
@@ -158,8 +164,18 @@ mycurthread(void)
 	    "i" (MCPU_CURTHREAD));
 	return td;
 }
+
+/* A thread-local variable, read so that not even its address is kept. */
+static inline struct mcpu *
+machine_oncpu(void)
+{
+	struct mcpu *mc;
+
+	__asm__ __volatile__("movq lwkt__tls_mcpu@gottpoff(%%rip),%0\n\t"
+	    "movq %%fs:(%0),%0" : "=&r" (mc));
+	return mc;
+}
 #else
-extern __thread struct mcpu *lwkt__tls_mcpu;
 struct mcpu *lwkt__tls_mycpu(void);	/* out of line: never cached */
 
 static inline struct mcpu *
@@ -173,8 +189,13 @@ mycurthread(void)
 {
 	return mycpu_m()->mc_curthread;
 }
+
+static inline struct mcpu *
+machine_oncpu(void)
+{
+	return mycpu_m();
+}
 #endif
-struct mcpu *machine_oncpu(void);
 
 /*
  * Stack switch (x86_64/switch.S): saves the callee-saved registers and the

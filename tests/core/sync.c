@@ -117,6 +117,73 @@ unlock_before_the_sleep(void *arg)
 	return 0;
 }
 
+/*
+ * A waiter is woken whose CPU has better to do: with three CPUs, another gets
+ * the mutex all the same (fails if MU_WOKEN is one bit).
+ */
+static uint32_t hogging, passed;	/* atomic */
+
+static void
+waiter(void *arg)
+{
+	lwkt_mutex_lock(&mu);
+	lwkt_mutex_unlock(&mu);
+	if (arg != NULL)
+		STORE(passed, 1);
+}
+
+static void
+hog(void *arg)
+{
+	(void)arg;
+	lwkt_setpri_self(LWKT_PRI_SOFT_NORM);
+	lwkt_yield();
+	STORE(hogging, 1);
+	while (!LOAD(passed)) {
+		lwkt_yield();	/* of best priority: serves messages only */
+		machine_pause(0);
+	}
+}
+
+static void
+wait_for_waiters(unsigned n)
+{
+	while (LOAD(mu.mu_word) >> 40 != n) {
+		lwkt_yield();
+		machine_pause(0);
+	}
+}
+
+static int
+woken_cannot_run(void *arg)
+{
+	lwkt_thread_t td[3];
+	int i;
+
+	(void)arg;
+	if (lwkt_ncpus() < 3)
+		return 0;
+	fresh();
+	hogging = passed = 0;
+	lwkt_mutex_lock(&mu);
+	td[0] = spawn(waiter, NULL, 0, 1);
+	wait_for_waiters(1);
+	td[1] = spawn(waiter, &passed, 0, 2);
+	wait_for_waiters(2);
+	td[2] = spawn(hog, NULL, 0, 1);
+	while (!LOAD(hogging))
+		machine_pause(0);
+	lwkt_mutex_unlock(&mu);
+	for (i = 0; !LOAD(passed); i++) {
+		lwkt_mutex_lock(&mu);
+		lwkt_mutex_unlock(&mu);
+		check(i < 1000000, "nobody else was woken");
+		machine_pause(0);
+	}
+	join_all(td, 3);
+	return 0;
+}
+
 /* Turns by number: each waits for its own, all are told. */
 static void
 turn_taker(void *arg)
@@ -504,6 +571,10 @@ main(void)
 		.ss_body = unlock_before_the_sleep, .ss_seeds = 3000,
 		.ss_ncpus = 2, .ss_dfs = 60, .ss_focus = 1,
 	};
+	static const struct sim_scenario hogged = {
+		.ss_name = "a waiter that cannot run keeps no other asleep",
+		.ss_body = woken_cannot_run, .ss_seeds = 100, .ss_ncpus = 3,
+	};
 
 	panics("unlocking what is not one's own panics", stranger_body,
 	    "mutex \"mu\" is unlocked");
@@ -516,6 +587,7 @@ main(void)
 	    "rwlock \"rw\" is locked again");
 	sim_explore("a mutex excludes", mutex_excludes, NULL, 200);
 	sim_explore_with(&all);
+	sim_explore_with(&hogged);
 	sim_explore("a broadcast reaches all", broadcast_reaches_all, NULL,
 	    200);
 	sim_explore("signals are not lost", signals_are_not_lost, NULL, 300);

@@ -49,7 +49,9 @@
 
 struct machine_host lwkt__hosts[LWKT_MAXCPU];
 
-static __thread struct mcpu *tls_mcpu
+/* (i) of its host thread while that carries a CPU; machine_oncpu(). */
+extern __thread struct mcpu *lwkt__tls_mcpu;
+__thread struct mcpu *lwkt__tls_mcpu
     __attribute__((tls_model("initial-exec")));
 
 static const struct machine_upcalls *vcpu_up;	/* (i) */
@@ -73,12 +75,6 @@ struct before {
 	int		b_slack;
 	unsigned long	b_gs;
 };
-
-struct mcpu *
-machine_oncpu(void)
-{
-	return tls_mcpu;
-}
 
 static unsigned long
 gs_get(void)
@@ -185,7 +181,7 @@ vcpu_enter(struct machine_host *h, struct before *b)
 	b->b_gs = gs_get();
 	gs_set((unsigned long)h->h_mc);
 	h->h_mc->mc_errnop = &errno;
-	tls_mcpu = h->h_mc;
+	lwkt__tls_mcpu = h->h_mc;
 	lwkt__trap_mask(&take, lwkt__timer_signal());
 	(void)pthread_sigmask(SIG_UNBLOCK, &take, &b->b_mask);
 	return 0;
@@ -204,7 +200,7 @@ vcpu_leave(struct machine_host *h, const struct before *b)
 	__atomic_store_n(&h->h_tid, 0, __ATOMIC_RELAXED);
 	lwkt__timer_stop(h);
 	(void)pthread_sigmask(SIG_SETMASK, &b->b_mask, NULL);
-	tls_mcpu = NULL;
+	lwkt__tls_mcpu = NULL;
 	gs_set(b->b_gs);
 	(void)prctl(PR_SET_TIMERSLACK, b->b_slack, 0, 0, 0);
 	unpin(b);

@@ -199,12 +199,6 @@ machine_foreign_threads(void)
 	return 0;
 }
 
-struct mcpu *
-machine_oncpu(void)
-{
-	return lwkt__sim_mcpu;
-}
-
 void
 machine_foreign_wait(uint32_t *word, uint32_t val)
 {
