@@ -11,10 +11,11 @@
  *
  * A structure and its stack are made together once and never parted.  A dead
  * thread goes to the cache of the CPU that drops its last reference, LIFO, so
- * that the next one finds a warm stack.  What exceeds lwkt.cache_threads goes
- * on in batches to the depot that all CPUs share, its memory given back to the
- * host (the guard stays).  Allocation takes from the cache, then a batch from
- * the depot, then makes a batch of new ones.
+ * that the next one finds a warm stack.  Half a cache that has become full is
+ * set aside as the cold list; what exceeds lwkt.cache_threads then goes from
+ * there, in batches, to the depot that all CPUs share, its memory given back to
+ * the host (the guard stays).  Allocation takes from the cache, then the cold
+ * list, then a batch from the depot, then makes a batch of new ones.
  *
  * INVARIANTS
  * V1 A thread in a cache or the depot has TDF_FREE and nobody refers to it.
@@ -38,7 +39,8 @@ COUNTER(depot_in, "vm.depot_put", "threads given to the depot");
 COUNTER(depot_out, "vm.depot_get", "threads taken from the depot");
 COUNTER(nomem, "vm.threads_refused", "creations refused: no memory");
 
-TUNABLE_INT(cache_threads, "lwkt.cache_threads", 256, 1, 1 << 24,
+/* A tree of 10 children each has some 500 ended ones at once (skynet). */
+TUNABLE_INT(cache_threads, "lwkt.cache_threads", 1024, 1, 1 << 24,
     "dead threads with their stacks that each CPU keeps");
 
 #define SLOT_MIN_SHIFT	14		/* 16 KiB */
@@ -61,10 +63,16 @@ struct stack_class {
 	struct stack_chunk *cl_chunk;	/* where new slots come from */
 };
 
-/* (c) owning CPU in a critical section */
+/* (c) owning CPU in a critical section; lists by td_freenext */
+struct thread_cache {
+	lwkt_thread_t	 tc_warm;	/* (c) LIFO */
+	lwkt_thread_t	 tc_cold;	/* (c) older than those */
+	uint32_t	 tc_nwarm;	/* (c) */
+	uint32_t	 tc_ncold;	/* (c) */
+};
+
 struct vm_pcpu {
-	lwkt_thread_t	 vp_free[NCLASSES];	/* (c) LIFO by td_freenext */
-	uint32_t	 vp_nfree[NCLASSES];	/* (c) */
+	struct thread_cache vp_cache[NCLASSES];
 };
 
 static struct stack_class classes[NCLASSES];
@@ -209,22 +217,43 @@ thread_make(lwkt_thread_t td, unsigned cls, char *slot)
 	}
 }
 
-/* The cache of this CPU is empty: fill it.  0, or ENOMEM. */
+static inline void
+cache_push(struct thread_cache *tc, lwkt_thread_t td)
+{
+	td->td_freenext = tc->tc_warm;
+	tc->tc_warm = td;
+	tc->tc_nwarm++;
+}
+
+static inline lwkt_thread_t
+cache_pop(struct thread_cache *tc)
+{
+	lwkt_thread_t td = tc->tc_warm;
+
+	tc->tc_warm = td->td_freenext;
+	tc->tc_nwarm--;
+	return td;
+}
+
+/* The cache has no warm thread: get some.  0, or ENOMEM. */
 static __lwkt_noinline int
-cache_fill(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
+cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
 	lwkt_thread_t td;
 	char *slot = NULL;
 	unsigned i, n;
 
+	if (tc->tc_cold != NULL) {
+		*tc = (struct thread_cache){ .tc_warm = tc->tc_cold,
+		    .tc_nwarm = tc->tc_ncold };
+		return 0;
+	}
 	depot_enter();
 	for (n = 0; n < BATCH && (td = classes[cls].cl_depot) != NULL; n++) {
 		classes[cls].cl_depot = td->td_freenext;
-		td->td_freenext = vp->vp_free[cls];
-		vp->vp_free[cls] = td;
+		cache_push(tc, td);
 	}
 	depot_exit();
-	vp->vp_nfree[cls] += n;
 	if (n > 0) {
 		counter_add(gd->gd_cntbias, depot_out, n);
 		return 0;
@@ -232,38 +261,51 @@ cache_fill(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
 	n = slots_take(cls, &slot, &td);
 	for (i = n; i-- > 0; ) {	/* so that the lowest is on top */
 		thread_make(td + i, cls, slot + i * class_slot(cls));
-		td[i].td_freenext = vp->vp_free[cls];
-		vp->vp_free[cls] = td + i;
+		cache_push(tc, td + i);
 	}
-	vp->vp_nfree[cls] += n;
 	counter_add(gd->gd_cntbias, made, n);
 	return n > 0 ? 0 : ENOMEM;
 }
 
-/* Half of an overfull cache goes to the depot, its memory to the host. */
-static __lwkt_noinline void
-cache_trim(struct globaldata *gd, struct vm_pcpu *vp, unsigned cls)
+/* Some of the cold threads go to the depot, their memory to the host. */
+static void
+cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
-	lwkt_thread_t td, first = vp->vp_free[cls], last = NULL;
-	unsigned i, n = vp->vp_nfree[cls] / 2;
+	lwkt_thread_t td, first = tc->tc_cold, last = NULL;
+	unsigned n;
 
-	n = n < BATCH ? n : BATCH;
-	for (i = 0, td = first; i < n; i++, td = td->td_freenext) {
+	for (n = 0, td = first; n < BATCH && td != NULL; n++) {
 		machine_mem_decommit(td->td_stack,
 		    roundup2(td->td_stksize, machine_page_size()));
 		if (td->td_flags & TDF_CANARY)
 			*(uint64_t *)td->td_stack = STACK_CANARY;
 		last = td;
+		td = td->td_freenext;
 	}
-	if (last == NULL)
-		return;
-	vp->vp_free[cls] = last->td_freenext;
-	vp->vp_nfree[cls] -= n;
+	tc->tc_cold = td;
+	tc->tc_ncold -= n;
 	counter_add(gd->gd_cntbias, depot_in, n);
 	depot_enter();
 	last->td_freenext = classes[cls].cl_depot;
 	classes[cls].cl_depot = first;
 	depot_exit();
+}
+
+/* Half the cache is warm: those get cold, or the cold ones leave. */
+static __lwkt_noinline void
+cache_trim(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
+{
+	if (tc->tc_cold == NULL)
+		*tc = (struct thread_cache){ .tc_cold = tc->tc_warm,
+		    .tc_ncold = tc->tc_nwarm };
+	else if (tc->tc_nwarm + tc->tc_ncold > (uint32_t)cache_threads)
+		cache_drain(gd, tc, cls);
+}
+
+static inline struct thread_cache *
+cache_of(struct globaldata *gd, unsigned cls)
+{
+	return &((struct vm_pcpu *)gd->gd_vmglue)->vp_cache[cls];
 }
 
 /* ko_thread_free: the last reference is gone, whichever CPU dropped it. */
@@ -272,17 +314,14 @@ thread_free(lwkt_thread_t td)
 {
 	lwkt_thread_t self = curthread;
 	unsigned cls = td->td_slot;
-	struct globaldata *gd;
-	struct vm_pcpu *vp;
+	struct thread_cache *tc;
 
 	crit_enter_td(self);
-	gd = mygd();
-	vp = gd->gd_vmglue;
+	tc = cache_of(mygd(), cls);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) | TDF_FREE;
-	td->td_freenext = vp->vp_free[cls];
-	vp->vp_free[cls] = td;
-	if (unlikely(++vp->vp_nfree[cls] > (uint32_t)cache_threads))
-		cache_trim(gd, vp, cls);
+	cache_push(tc, td);
+	if (unlikely(tc->tc_nwarm > (uint32_t)cache_threads / 2))
+		cache_trim(mygd(), tc, cls);
 	crit_exit_td(self);
 }
 
@@ -299,26 +338,21 @@ static inline lwkt_thread_t
 thread_alloc(unsigned cls, int cpu, int flags)
 {
 	lwkt_thread_t self = curthread;
+	struct thread_cache *tc;
 	struct globaldata *gd;
-	struct vm_pcpu *vp;
 	lwkt_thread_t td;
 
 	crit_enter_td(self);
 	gd = mygd();
-	vp = gd->gd_vmglue;
-	td = vp->vp_free[cls];
-	if (unlikely(td == NULL)) {
-		if (cache_fill(gd, vp, cls) != 0) {
-			counter_inc(gd->gd_cntbias, nomem);
-			crit_exit_td(self);
-			return NULL;
-		}
-		td = vp->vp_free[cls];
-	} else {
+	tc = cache_of(gd, cls);
+	if (likely(tc->tc_warm != NULL)) {
 		counter_inc(gd->gd_cntbias, hit);
+	} else if (cache_fill(gd, tc, cls) != 0) {
+		counter_inc(gd->gd_cntbias, nomem);
+		crit_exit_td(self);
+		return NULL;
 	}
-	vp->vp_free[cls] = td->td_freenext;
-	vp->vp_nfree[cls]--;
+	td = cache_pop(tc);
 	thread_init(td, td->td_stack, td->td_stksize, flags,
 	    pick_cpu(gd, cpu));
 	crit_exit_td(self);
