@@ -11,11 +11,15 @@
 #define LWKT_BSD_H
 
 #include <lwkt/lwkt.h>
+#include <lwkt/cpusync.h>
 #include <lwkt/ipiq.h>
 #include <lwkt/lock.h>
+#include <lwkt/locksleep.h>
 #include <lwkt/mtx.h>
+#include <lwkt/serialize.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/systimer.h>
+#include <lwkt/token.h>
 
 #define thread_t		lwkt_thread_t
 #define cpumask_t		lwkt_cpumask_t
@@ -42,9 +46,25 @@
 
 #define crit_enter		lwkt_crit_enter
 #define crit_exit		lwkt_crit_exit
+#define crit_exit_noyield(td)	lwkt_crit_exit_noyield()
+#define crit_test		lwkt_crit_test
+#define crit_enter_hard		lwkt_crit_enter_hard
+#define crit_exit_hard		lwkt_crit_exit_hard
+#define splz			lwkt_splz
+#define splz_check		lwkt_splz
+#define lwkt_maybe_splz(td)	lwkt_splz()
+
+#define lwkt_setcpu_self	lwkt_migratecpu
+#define lwkt_send_ipiq2_passive	lwkt_send_ipiq_passive
+#define lwkt_send_ipiq2_nowait	lwkt_send_ipiq_nowait
+#define lwkt_send_ipiq2_mask	lwkt_send_ipiq_mask
+#define ipifunc1_t		lwkt_ipifunc1_t
+#define ipifunc2_t		lwkt_ipifunc2_t
+#define ipifunc3_t		lwkt_ipifunc3_t
 
 #define PCATCH			LWKT_PCATCH
 #define PINTERLOCKED		LWKT_PINTERLOCKED
+#define PNORESCHED		LWKT_PNORESCHED
 #define PDOMAIN_MASK		LWKT_PDOMAIN_MASK
 #define PDOMAIN_UMTX		LWKT_PDOMAIN_UMTX
 #define PDOMAIN_XLOCK		LWKT_PDOMAIN_XLOCK
@@ -58,6 +78,24 @@
 #define wakeup_domain_one	lwkt_wakeup_domain_one
 #define wakeup_mycpu		lwkt_wakeup_mycpu
 #define wakeup_mycpu_one	lwkt_wakeup_mycpu_one
+#define wakeup_oncpu		lwkt_wakeup_oncpu
+#define wakeup_oncpu_one	lwkt_wakeup_oncpu_one
+#define wakeup_start_delayed	lwkt_wakeup_start_delayed
+#define wakeup_end_delayed	lwkt_wakeup_end_delayed
+#define ssleep			lwkt_ssleep
+#define mtxsleep		lwkt_mtxsleep
+#define lksleep			lwkt_lksleep
+#define zsleep			lwkt_zsleep
+#define xwait			lwkt_xwait
+#define xwait_init		lwkt_xwait_init
+#define xsleep			lwkt_xsleep
+#define xwakeup			lwkt_xwakeup
+#define xupdate			lwkt_xupdate
+
+#define ASSERT_LWKT_TOKEN_HELD	LWKT_ASSERT_TOKEN_HELD
+#define ASSERT_LWKT_TOKEN_HELD_EXCL LWKT_ASSERT_TOKEN_HELD_EXCL
+#define ASSERT_SERIALIZED	LWKT_ASSERT_SERIALIZED
+#define ASSERT_NOT_SERIALIZED	LWKT_ASSERT_NOT_SERIALIZED
 
 #define EASYNC			LWKT_EASYNC
 #define MSGF_DONE		LWKT_MSGF_DONE
@@ -94,7 +132,7 @@
 #define spin_access_end_only	lwkt_spin_access_end_only
 #define spin_lock_update_only	lwkt_spin_lock_update_only
 #define spin_unlock_update_only lwkt_spin_unlock_update_only
-#define spin_lock_upgrade_try	lwkt_spin_upgrade_try
+#define spin_lock_upgrade_try	lwkt_spin_lock_upgrade_try
 
 #define mtx_init		lwkt_mtx_init
 #define mtx_uninit		lwkt_mtx_uninit
@@ -107,6 +145,12 @@
 #define mtx_unlock		lwkt_mtx_unlock
 #define mtx_unlock_ex		lwkt_mtx_unlock_ex
 #define mtx_unlock_sh		lwkt_mtx_unlock_sh
+#define mtx_lock_ex_quick	lwkt_mtx_lock_ex_quick
+#define mtx_lock_sh_quick	lwkt_mtx_lock_sh_quick
+#define mtx_lockrefs		lwkt_mtx_lockrefs
+#define mtx_spinlock		lwkt_mtx_spinlock
+#define mtx_spinlock_try	lwkt_mtx_spinlock_try
+#define mtx_spinunlock		lwkt_mtx_spinunlock
 #define mtx_upgrade_try		lwkt_mtx_upgrade_try
 #define mtx_downgrade		lwkt_mtx_downgrade
 #define mtx_owned		lwkt_mtx_owned

@@ -15,6 +15,11 @@ LWKT_BEGIN_DECLS
 
 typedef void (*lwkt_ipifunc1_t)(void *arg);
 typedef void (*lwkt_ipifunc2_t)(void *arg1, int arg2);
+/*
+ * frame: the registers of what the message interrupted; NULL when the CPU came
+ * by itself to look for messages, as it always does today.
+ */
+typedef void (*lwkt_ipifunc3_t)(void *arg1, int arg2, void *frame);
 
 /*
  * Queue and, if the target sleeps, wake it.  When the queue to that CPU is
@@ -25,6 +30,8 @@ typedef void (*lwkt_ipifunc2_t)(void *arg1, int arg2);
 LWKT_API unsigned lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg);
 LWKT_API unsigned lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1,
     int arg2);
+LWKT_API unsigned lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1,
+    int arg2);
 
 /*
  * Queue without waking: served at the target's next message, tick or idle
@@ -33,12 +40,17 @@ LWKT_API unsigned lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1,
 LWKT_API unsigned lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn,
     void *arg1, int arg2);
 
-/* Queue only if there is room; ENOENT never: 0, or EAGAIN when full. */
+LWKT_API unsigned lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn,
+    void *arg1, int arg2);
+
+/* Queue only if there is room: 0, or EAGAIN when full. */
 LWKT_API int lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1,
     int arg2);
 
 /* One message to each CPU of the mask, the caller's own included; the count. */
 LWKT_API int lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn,
+    void *arg1, int arg2);
+LWKT_API int lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn,
     void *arg1, int arg2);
 LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
 
@@ -47,6 +59,13 @@ LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
  * Context: thread; not from a callback.
  */
 LWKT_API void lwkt_wait_ipiq(int cpu, unsigned seq);
+
+/*
+ * Serve the messages that are there.  Whoever spins in a critical section until
+ * another CPU has done something calls it in his loop, or that CPU may be
+ * waiting for him.  Context: thread, critical section.
+ */
+LWKT_API void lwkt_process_ipiq(void);
 
 /*
  * Sleep until every CPU has executed all messages the caller's CPU sent

@@ -66,6 +66,29 @@ LWKT_API void lwkt_mtx_unlock(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_unlock_ex(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_unlock_sh(lwkt_mtx_t m);
 
+/* The forms without a result. */
+static inline void
+lwkt_mtx_lock_ex_quick(lwkt_mtx_t m)
+{
+	lwkt_mtx_lock(m);
+}
+
+static inline void
+lwkt_mtx_lock_sh_quick(lwkt_mtx_t m)
+{
+	(void)lwkt_mtx_lock_sh(m, 0, LWKT_FOREVER);
+}
+
+/*
+ * Exclusively, as a spinlock: all that lwkt/spinlock.h says of holding and
+ * waiting for one.  Recursive.  A mtx that is taken in this way is never taken
+ * in another one beside it (panic).  The _try form: 0 or EAGAIN.
+ * Context: thread, IPI or timer callback.
+ */
+LWKT_API void lwkt_mtx_spinlock(lwkt_mtx_t m);
+LWKT_API int lwkt_mtx_spinlock_try(lwkt_mtx_t m);
+LWKT_API void lwkt_mtx_spinunlock(lwkt_mtx_t m);
+
 /* The only shared holder becomes the exclusive one: 0, or EDEADLK. */
 LWKT_API int lwkt_mtx_upgrade_try(lwkt_mtx_t m);
 /* All takings of the exclusive holder become shared ones. */

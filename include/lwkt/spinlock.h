@@ -54,7 +54,7 @@ LWKT_API void lwkt_spin_unlock_shared_quick(lwkt_spin_t s);
 /* Without waiting: 1 if it could be had, else 0. */
 LWKT_API int lwkt_spin_trylock(lwkt_spin_t s);
 /* The only shared holder becomes the exclusive one: 1, else 0. */
-LWKT_API int lwkt_spin_upgrade_try(lwkt_spin_t s);
+LWKT_API int lwkt_spin_lock_upgrade_try(lwkt_spin_t s);
 
 /* Does the calling CPU hold it? */
 LWKT_API int lwkt_spin_held(lwkt_spin_t s);

@@ -16,6 +16,8 @@ LWKT_BEGIN_DECLS
 
 /* lwkt_interrupt() ends the sleep: EINTR */
 #define LWKT_PCATCH		0x00000100
+/* when woken it can wait: lwkt_schedule_noresched() */
+#define LWKT_PNORESCHED		0x00000200
 /* lwkt_tsleep_interlock was called */
 #define LWKT_PINTERLOCKED	0x00000400
 /* sleep and wakeup match in one domain */
@@ -53,12 +55,50 @@ LWKT_API void lwkt_wakeup_domain_one(const volatile void *ident, int domain);
 /* The same for sleepers of the calling CPU only: never a message to another. */
 LWKT_API void lwkt_wakeup_mycpu(const volatile void *ident);
 LWKT_API void lwkt_wakeup_mycpu_one(const volatile void *ident);
+/* And for those of one CPU. */
+LWKT_API void lwkt_wakeup_oncpu(int cpu, const volatile void *ident);
+LWKT_API void lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident);
+
+/*
+ * In between, lwkt_wakeup by the calling thread is put off, and several on one
+ * ident become one; until the end, the third different ident, or until the
+ * thread sleeps.  Not nested.
+ */
+LWKT_API void lwkt_wakeup_start_delayed(void);
+LWKT_API void lwkt_wakeup_end_delayed(void);
 
 /*
  * Sleep without an address: only lwkt_schedule(td) ends it (or lwkt_interrupt
  * with LWKT_PCATCH: EINTR).  The cheapest sleep there is; loop on a condition.
  */
 LWKT_API int lwkt_sleep(const char *wmesg, int flags);
+
+/*
+ * Sleeping by number: every change of a condition counts, and nobody sleeps
+ * whose number is old.
+ *
+ *	gen = lwkt_xgen(xw);
+ *	while (!condition)
+ *		lwkt_xsleep(xw, 0, "why", LWKT_FOREVER, &gen);
+ *
+ * and whoever changes the condition calls lwkt_xwakeup, or lwkt_xupdate to
+ * wake nobody, only those about to sleep.
+ */
+struct lwkt_xwait {
+	uint32_t	xw_gen;		/* atomic */
+};
+#define LWKT_XWAIT_INITIALIZER	{ 0 }
+
+LWKT_API void lwkt_xwait_init(struct lwkt_xwait *xw);
+LWKT_API unsigned lwkt_xgen(struct lwkt_xwait *xw);
+/*
+ * Sleep unless the number is no longer *gen; then *gen is the number of now.
+ * Returns: as lwkt_tsleep; 0 if it did not sleep.
+ */
+LWKT_API int lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
+    int64_t timeout_ns, unsigned *gen);
+LWKT_API void lwkt_xwakeup(struct lwkt_xwait *xw);
+LWKT_API void lwkt_xupdate(struct lwkt_xwait *xw);
 
 /* End an interruptible sleep of td, now or the next one it begins. */
 LWKT_API void lwkt_interrupt(lwkt_thread_t td);

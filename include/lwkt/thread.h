@@ -94,12 +94,24 @@ LWKT_API int lwkt_join(lwkt_thread_t td);
 LWKT_API void lwkt_hold(lwkt_thread_t td);
 LWKT_API void lwkt_rele(lwkt_thread_t td);
 
+/*
+ * The next up to n threads after *posp (0: from the beginning) into tds, each
+ * held: lwkt_rele() them.  Those that begin or end meanwhile may be missed; all
+ * others come once.  Not seen: idle threads, those in storage of their
+ * creator's.  All CPUs stand still for a moment, longer for a larger n.
+ * Context: thread, no spinlock.  Blocks: no.  Returns: how many; 0 at the end.
+ */
+LWKT_API int lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n);
+
 /* The calling thread; NULL on a pthread that is not a CPU. */
 LWKT_API lwkt_thread_t lwkt_self(void);
 LWKT_API int lwkt_cpuid(void);		/* -1 on a pthread that is not a CPU */
 LWKT_API int lwkt_ncpus(void);		/* 0 while not booted */
 
 LWKT_API void lwkt_setname(const char *fmt, ...) LWKT_PRINTFLIKE(1, 2);
+/* The name of another thread, which has not been started. */
+LWKT_API void lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
+    LWKT_PRINTFLIKE(2, 3);
 LWKT_API const char *lwkt_name(lwkt_thread_t td);
 LWKT_API int lwkt_getpri(lwkt_thread_t td);
 LWKT_API int lwkt_getcpu(lwkt_thread_t td);
@@ -112,6 +124,11 @@ LWKT_API int lwkt_getcpu(lwkt_thread_t td);
  */
 LWKT_API void lwkt_schedule(lwkt_thread_t td);
 LWKT_API void lwkt_schedule_self(void);
+/*
+ * The same, but a thread of lesser priority that runs is not asked to give way:
+ * it does at its next switch, or after the next tick.
+ */
+LWKT_API void lwkt_schedule_noresched(lwkt_thread_t td);
 LWKT_API void lwkt_deschedule(lwkt_thread_t td);
 LWKT_API void lwkt_deschedule_self(void);
 
@@ -177,6 +194,20 @@ LWKT_API int lwkt_migratecpu(int cpu);
  */
 LWKT_API void lwkt_crit_enter(void);
 LWKT_API void lwkt_crit_exit(void);
+/* Leave without running what came: the next exit, yield or call does. */
+LWKT_API void lwkt_crit_exit_noyield(void);
+/* Is td in one? */
+LWKT_API int lwkt_crit_test(lwkt_thread_t td);
+
+/*
+ * A hard section is a critical section in which the thread must not give up
+ * the CPU: to block, switch, sleep or wait for a token panics.
+ */
+LWKT_API void lwkt_crit_enter_hard(void);
+LWKT_API void lwkt_crit_exit_hard(void);
+
+/* Run what is pending on this CPU, unless in a critical section. */
+LWKT_API void lwkt_splz(void);
 
 LWKT_END_DECLS
 

@@ -17,6 +17,7 @@
 #ifndef LWKT_TOKEN_H
 #define LWKT_TOKEN_H
 
+#include <lwkt/panic.h>
 #include <lwkt/types.h>
 
 LWKT_BEGIN_DECLS
@@ -57,6 +58,19 @@ LWKT_API void lwkt_token_swap(void);
 LWKT_API int lwkt_token_held_any(lwkt_token_t tok);
 LWKT_API int lwkt_token_held_excl(lwkt_token_t tok);
 LWKT_API int lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td);
+
+#define LWKT_TOKEN_HELD_ANY(tok)	lwkt_token_held_any(tok)
+#define LWKT_TOKEN_HELD_EXCL(tok)	lwkt_token_held_excl(tok)
+#define LWKT_ASSERT_TOKEN_HELD(tok) do {				\
+	if (!lwkt_token_held_any(tok))					\
+		lwkt_panic("%s: token \"%s\" is not held", __func__,	\
+		    (tok)->t_name);					\
+} while (0)
+#define LWKT_ASSERT_TOKEN_HELD_EXCL(tok) do {				\
+	if (!lwkt_token_held_excl(tok))					\
+		lwkt_panic("%s: token \"%s\" is not held exclusively",	\
+		    __func__, (tok)->t_name);				\
+} while (0)
 
 /*
  * Has anybody else held it exclusively since the caller took it, or last

@@ -52,6 +52,7 @@ struct globaldata {
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
 	uint32_t	 gd_ast;	/* (c) AST_* */
 	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
+	int		 gd_hard;	/* (c) hard sections, counted there */
 	int		 gd_spinlocks;	/* (c) >0: holds spinlocks, no switch */
 	int		 gd_cscount;	/* (c) 1: master of a rendezvous */
 	int		 gd_preempt_depth; /* (c) lenders, lwkt_preempt.c */
@@ -77,6 +78,7 @@ struct globaldata {
 	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
 	struct lwkt_putoff *gd_putoff;	/* (c) read, not yet executed */
 	int		 gd_processing_ipiq; /* (c) 1: callbacks are run */
+	uint32_t	 gd_polls;	/* (c) looks in vain by who spins */
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */

@@ -263,6 +263,19 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	return 0;
 }
 
+/* Take it, waiting as long as that takes, whatever it was made for. */
+void
+lock_again(lwkt_lock_t lk, unsigned type)
+{
+	struct lock_req rq = { lk, curthread, type, LWKT_FOREVER };
+
+	lwkt_spin_lock(&lk->lk_spin);
+	if (type == LWKT_LK_SHARED)
+		(void)lock_shared(&rq);
+	else
+		(void)lock_exclusive(&rq);
+}
+
 int
 lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)
 {

@@ -34,13 +34,11 @@
  * waiters before the first wakes (124e15f96b); its LINKSPIN bit is a spinlock
  * here.
  */
-#include <lwkt/mtx.h>
-
 #include <errno.h>
 #include <lwkt/synch.h>
 #include <string.h>
 
-#include "kern/lock_var.h"
+#include "kern/mtx_var.h"
 #include "kern/synch_var.h"
 
 TRACEPOINT(wait, KTR_SLEEP, "mtx.wait", "td=%llu word=%#llx");
@@ -48,12 +46,6 @@ TRACEPOINT(give, KTR_SLEEP, "mtx.give", "from=%llu word=%#llx");
 
 COUNTER(contended, "lwkt.mtx_contended", "requests for a mtx that had to wait");
 COUNTER(handoffs, "lwkt.mtx_handoffs", "mtxs given to waiters");
-
-#define EXCLUSIVE	0x80000000u
-#define SHWANTED	0x40000000u
-#define EXWANTED	0x20000000u
-#define WANTED		(SHWANTED | EXWANTED)
-#define COUNT		0x0fffffffu
 
 enum mtx_link_state {
 	ML_IDLE,		/* no request yet */
@@ -85,18 +77,6 @@ lwkt_mtx_uninit(lwkt_mtx_t m)
 {
 	KASSERTF(atomic_load_32(&m->m_lock) == 0, "mtx \"%s\" is held, word "
 	    "%#x", m->m_name, m->m_lock);
-}
-
-static inline int
-owned(lwkt_mtx_t m, lwkt_thread_t td)
-{
-	return atomic_load_ptr(&m->m_owner) == (uintptr_t)td;
-}
-
-static inline void
-own(lwkt_mtx_t m, lwkt_thread_t td)
-{
-	atomic_store_ptr(&m->m_owner, (uintptr_t)td);		/* M3 */
 }
 
 /*
@@ -151,25 +131,25 @@ try_ex(lwkt_mtx_t m, lwkt_thread_t td)
 {
 	uint32_t c = 0;
 
-	if (likely(atomic_fcmpset_32(&m->m_lock, &c, EXCLUSIVE | 1))) {
-		own(m, td);
+	if (likely(atomic_fcmpset_32(&m->m_lock, &c, MTX_EXCLUSIVE | 1))) {
+		mtx_own(m, td);
 		return 1;
 	}
-	if ((c & EXCLUSIVE) == 0 || !owned(m, td))
+	if ((c & MTX_EXCLUSIVE) == 0 || !mtx_owned(m, td))
 		return 0;
 	(void)atomic_fetchadd_32(&m->m_lock, 1);
 	return 1;
 }
 
-/* What of the word keeps a shared one away: EXWANTED, or 0. */
+/* What of the word keeps a shared one away: MTX_EXWANTED, or 0. */
 static inline int
 try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
 {
 	uint32_t c = atomic_load_32(&m->m_lock);
 
 	do {
-		if (c & EXCLUSIVE) {
-			if (!owned(m, td))
+		if (c & MTX_EXCLUSIVE) {
+			if (!mtx_owned(m, td))
 				return 0;
 		} else if (c & mind) {
 			return 0;
@@ -190,7 +170,7 @@ grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 
 	ring_del(ex ? &m->m_exlink : &m->m_shlink, link);
 	if (ex)
-		own(m, link->ml_td);
+		mtx_own(m, link->ml_td);
 	if (link->ml_callback != NULL) {
 		atomic_store_32(&link->ml_state, ML_CALLEDBACK);
 		link->ml_next = g->g_async;
@@ -235,8 +215,8 @@ next_word(lwkt_mtx_t m)
 
 	if (ex == NULL)
 		return ring_len(m->m_shlink);
-	return EXCLUSIVE | 1 | (ex->ml_next != ex ? EXWANTED : 0) |
-	    (m->m_shlink != NULL ? SHWANTED : 0);		/* M1 */
+	return MTX_EXCLUSIVE | 1 | (ex->ml_next != ex ? MTX_EXWANTED : 0) |
+	    (m->m_shlink != NULL ? MTX_SHWANTED : 0);		/* M1 */
 }
 
 /* The caller, maybe the last holder, goes, and somebody waits. */
@@ -250,13 +230,13 @@ hand_off(lwkt_mtx_t m)
 	lwkt_spin_lock(&m->m_spin);
 	c = atomic_load_32(&m->m_lock);
 	do {
-		last = (c & COUNT) == 1;
+		last = (c & MTX_COUNT) == 1;
 		to = last ? next_word(m) : c - 1;
 	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
 	ktr(mygd(), give, curthread->td_id, to);
 	if (last && to != 0) {
 		counter_inc(mygd()->gd_cntbias, handoffs);
-		if (to & EXCLUSIVE)
+		if (to & MTX_EXCLUSIVE)
 			grant(m, m->m_exlink, &g);
 		else
 			grant_shared(m, &g);
@@ -277,9 +257,9 @@ clear_and_admit(lwkt_mtx_t m, uint32_t bits, struct grants *g)
 
 	do {
 		to = c & ~bits;
-		admit = (to & (EXCLUSIVE | EXWANTED)) == 0;	/* M4 */
+		admit = (to & (MTX_EXCLUSIVE | MTX_EXWANTED)) == 0;	/* M4 */
 		if (admit)
-			to = (to & ~SHWANTED) + ring_len(m->m_shlink);
+			to = (to & ~MTX_SHWANTED) + ring_len(m->m_shlink);
 	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
 	if (admit)
 		grant_shared(m, g);
@@ -294,7 +274,8 @@ withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 
 	ring_del(ring, link);
 	if (*ring == NULL)
-		clear_and_admit(m, ex ? EXWANTED : SHWANTED, g); /* M1 */
+		clear_and_admit(m, ex ? MTX_EXWANTED : MTX_SHWANTED,
+		    g);						/* M1 */
 }
 
 /*
@@ -311,17 +292,17 @@ request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 	lwkt_spin_lock(&m->m_spin);
 	c = atomic_load_32(&m->m_lock);
 	do {
-		got = ex ? c == 0 : (c & (EXCLUSIVE | EXWANTED)) == 0;
+		got = ex ? c == 0 : (c & (MTX_EXCLUSIVE | MTX_EXWANTED)) == 0;
 		if (link->ml_state == ML_ABORTED) {
 			error = ENOLCK;
 			break;
 		}
-		to = got ? (ex ? EXCLUSIVE | 1 : c + 1) :
-		    c | (ex ? EXWANTED : SHWANTED);
+		to = got ? (ex ? MTX_EXCLUSIVE | 1 : c + 1) :
+		    c | (ex ? MTX_EXWANTED : MTX_SHWANTED);
 	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
 	if (error == 0 && got) {
 		if (ex)
-			own(m, curthread);
+			mtx_own(m, curthread);
 		atomic_store_32(&link->ml_state, ML_ACQUIRED);
 	} else if (error == 0) {
 		counter_inc(mygd()->gd_cntbias, contended);
@@ -398,7 +379,7 @@ lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	lwkt_thread_t td = curthread;
 	int error;
 
-	if (kind == ML_EX ? try_ex(m, td) : try_sh(m, td, EXWANTED)) {
+	if (kind == ML_EX ? try_ex(m, td) : try_sh(m, td, MTX_EXWANTED)) {
 		if (atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ACQUIRED))
 			return 0;
 		lwkt_mtx_unlock(m);
@@ -441,7 +422,7 @@ lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 int
 lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (likely(try_sh(m, curthread, EXWANTED)))
+	if (likely(try_sh(m, curthread, MTX_EXWANTED)))
 		return 0;
 	return lock_slow(m, ML_SH, flags, timeout_ns);
 }
@@ -461,7 +442,7 @@ lwkt_mtx_lock_sh_try(lwkt_mtx_t m)
 void
 lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 {
-	if ((atomic_load_32(&m->m_lock) & COUNT) == 0 ||
+	if ((atomic_load_32(&m->m_lock) & MTX_COUNT) == 0 ||
 	    !try_sh(m, curthread, 0))
 		lwkt_panic("mtx \"%s\" is not thread \"%s\"'s to take again",
 		    m->m_name, curthread->td_name);
@@ -472,19 +453,19 @@ unlock(lwkt_mtx_t m, uint32_t c)
 {
 	lwkt_thread_t td = curthread;
 
-	if (unlikely((c & COUNT) == 0 ||
-	    ((c & EXCLUSIVE) != 0 && !owned(m, td))))
+	if (unlikely((c & MTX_COUNT) == 0 ||
+	    ((c & MTX_EXCLUSIVE) != 0 && !mtx_owned(m, td))))
 		lwkt_panic("mtx \"%s\" is unlocked by thread \"%s\", which "
 		    "does not hold it, word %#x", m->m_name, td->td_name, c);
 	do {
-		if ((c & COUNT) == 1 && (c & EXCLUSIVE) != 0)
-			own(m, NULL);				/* M3 */
-		if ((c & COUNT) == 1 && (c & WANTED) != 0) {
+		if ((c & MTX_COUNT) == 1 && (c & MTX_EXCLUSIVE) != 0)
+			mtx_own(m, NULL);				/* M3 */
+		if ((c & MTX_COUNT) == 1 && (c & MTX_WANTED) != 0) {
 			hand_off(m);
 			return;
 		}
 	} while (!atomic_fcmpset_32(&m->m_lock, &c,
-	    (c & COUNT) == 1 ? 0 : c - 1));
+	    (c & MTX_COUNT) == 1 ? 0 : c - 1));
 }
 
 void
@@ -498,7 +479,7 @@ lwkt_mtx_unlock_ex(lwkt_mtx_t m)
 {
 	uint32_t c = atomic_load_32(&m->m_lock);
 
-	KASSERTF(c & EXCLUSIVE, "mtx \"%s\", word %#x", m->m_name, c);
+	KASSERTF(c & MTX_EXCLUSIVE, "mtx \"%s\", word %#x", m->m_name, c);
 	unlock(m, c);
 }
 
@@ -516,12 +497,12 @@ lwkt_mtx_upgrade_try(lwkt_mtx_t m)
 	uint32_t c = atomic_load_32(&m->m_lock);
 
 	do {
-		if (c & EXCLUSIVE)
-			return owned(m, td) ? 0 : EDEADLK;
-		if ((c & COUNT) != 1)
+		if (c & MTX_EXCLUSIVE)
+			return mtx_owned(m, td) ? 0 : EDEADLK;
+		if ((c & MTX_COUNT) != 1)
 			return EDEADLK;
-	} while (!atomic_fcmpset_32(&m->m_lock, &c, c | EXCLUSIVE));
-	own(m, td);
+	} while (!atomic_fcmpset_32(&m->m_lock, &c, c | MTX_EXCLUSIVE));
+	mtx_own(m, td);
 	return 0;
 }
 
@@ -530,12 +511,12 @@ lwkt_mtx_downgrade(lwkt_mtx_t m)
 {
 	struct grants g = { 0 };
 
-	if (!owned(m, curthread))
+	if (!mtx_owned(m, curthread))
 		lwkt_panic("mtx \"%s\" is downgraded by thread \"%s\", which "
 		    "does not own it", m->m_name, curthread->td_name);
-	own(m, NULL);						/* M3 */
+	mtx_own(m, NULL);						/* M3 */
 	lwkt_spin_lock(&m->m_spin);
-	clear_and_admit(m, EXCLUSIVE, &g);
+	clear_and_admit(m, MTX_EXCLUSIVE, &g);
 	lwkt_spin_unlock(&m->m_spin);
 	carry_out(m, &g);
 }
@@ -544,15 +525,15 @@ unsigned
 lwkt_mtx_lock_temp_release(lwkt_mtx_t m)
 {
 	uint32_t c = atomic_load_32(&m->m_lock);
-	unsigned n = c & COUNT;
+	unsigned n = c & MTX_COUNT;
 
-	if ((c & EXCLUSIVE) == 0) {
+	if ((c & MTX_EXCLUSIVE) == 0) {
 		unlock(m, c);
 		return 1;
 	}
 	for (; n > 0; n--)
 		lwkt_mtx_unlock(m);
-	return EXCLUSIVE | (c & COUNT);
+	return MTX_EXCLUSIVE | (c & MTX_COUNT);
 }
 
 void
@@ -560,17 +541,17 @@ lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state)
 {
 	unsigned n;
 
-	if ((state & EXCLUSIVE) == 0)
+	if ((state & MTX_EXCLUSIVE) == 0)
 		(void)lwkt_mtx_lock_sh(m, 0, LWKT_FOREVER);
 	else
-		for (n = state & COUNT; n > 0; n--)
+		for (n = state & MTX_COUNT; n > 0; n--)
 			lwkt_mtx_lock(m);
 }
 
 int
 lwkt_mtx_owned(lwkt_mtx_t m)
 {
-	return owned(m, curthread);
+	return mtx_owned(m, curthread);
 }
 
 int
@@ -582,13 +563,13 @@ lwkt_mtx_islocked(lwkt_mtx_t m)
 int
 lwkt_mtx_islocked_ex(lwkt_mtx_t m)
 {
-	return (atomic_load_32(&m->m_lock) & EXCLUSIVE) != 0;
+	return (atomic_load_32(&m->m_lock) & MTX_EXCLUSIVE) != 0;
 }
 
 unsigned
 lwkt_mtx_lockrefs(lwkt_mtx_t m)
 {
-	return atomic_load_32(&m->m_lock) & COUNT;
+	return atomic_load_32(&m->m_lock) & MTX_COUNT;
 }
 
 void

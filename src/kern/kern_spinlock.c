@@ -53,13 +53,14 @@ COUNTER(pauses, "lwkt.spin_pauses", "pause instructions while waiting");
 
 TUNABLE_INT(backoff_max, "lwkt.spin_backoff_max", 64, 1, 4096,
     "longest pause between two looks at a spinlock, in pause instructions");
+TUNABLE_INT(window_shift, "lwkt.spin_window_shift", 6, 0, 20,
+    "log2 of the looks of a shared waiter between good manners and bad ones");
 TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,
     "seconds that a CPU waits for a spinlock before it panics");
 
 #define EXCL		1u
 #define SHARED		0x80000000u
 
-#define WINDOW		64	/* looks between good manners and bad ones */
 #define CLOCK_LOOKS	4096	/* looks between two at the clock */
 
 void
@@ -268,7 +269,8 @@ lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 		    s->s_name, gd->gd_m.mc_cpuid);
 	wait_begin(&sw, gd, s, was);
 	curthread->td_wmesg = s->s_name;
-	while (!try_shared(s, &was, again || (sw.sw_turn / WINDOW) % 2 != 0))
+	while (!try_shared(s, &was, again ||
+	    (sw.sw_turn >> window_shift) % 2 != 0))
 		wait_turn(&sw, gd);
 	curthread->td_wmesg = wmesg;
 }
@@ -398,7 +400,7 @@ lwkt_spin_trylock(lwkt_spin_t s)
 }
 
 int
-lwkt_spin_upgrade_try(lwkt_spin_t s)
+lwkt_spin_lock_upgrade_try(lwkt_spin_t s)
 {
 	if (!lwkt_spin_held(s) || atomic_peek_32(&s->s_lock) == EXCL)
 		lwkt_panic("spinlock \"%s\" is not held shared", s->s_name);

@@ -331,7 +331,8 @@ tsleep_block(lwkt_thread_t td, int flags, const char *wmesg,
 	ktr(gd, sleep, td->td_id, timeout_ns >= 0);
 	td->td_flags &= ~(TDF_TIMEOUT | TDF_SINTR);
 	td->td_flags |= TDF_TSLEEP_DESCHEDULED |
-	    (flags & LWKT_PCATCH ? TDF_SINTR : 0);		/* Y3 */
+	    (flags & LWKT_PCATCH ? TDF_SINTR : 0) |
+	    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);	/* Y3 */
 	if (timeout_ns >= 0)
 		sleep_timer(&st, td, timeout_ns);
 	td->td_wmesg = wmesg;
@@ -339,7 +340,7 @@ tsleep_block(lwkt_thread_t td, int flags, const char *wmesg,
 	switch_away();
 	INVARIANT(mygd() == gd);	/* sleepers do not migrate */
 	td->td_wmesg = NULL;
-	td->td_flags &= ~(TDF_TSLEEP_DESCHEDULED | TDF_SINTR);
+	td->td_flags &= ~(TDF_TSLEEP_DESCHEDULED | TDF_SINTR | TDF_NORESCHED);
 	if (timeout_ns >= 0)
 		systimer_remove(&st);
 }
@@ -350,6 +351,7 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 {
 	uint32_t domain = (uint32_t)flags & LWKT_PDOMAIN_MASK;
 
+	delayed_flush_if(td);	/* may wake us from the interlock */
 	if ((flags & LWKT_PINTERLOCKED) == 0)
 		interlock(td, ident, domain);
 	else if ((td->td_flags & TDF_TSLEEPQ) == 0 || td->td_wchan != ident ||
@@ -543,6 +545,11 @@ wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 void
 lwkt_wakeup(const volatile void *ident)
 {
+	lwkt_thread_t self = curthread;
+
+	if (unlikely(self->td_flags & TDF_DELAYED_WAKEUP) &&
+	    delay_wakeup(self, ident))
+		return;
 	wake(ident, 0, WAKE_ALL, 1);
 }
 
@@ -583,24 +590,42 @@ lwkt_wakeup_mycpu_one(const volatile void *ident)
 	wake(ident, 0, 1, 0);
 }
 
+static void
+wakeup_oncpu_remote(void *ident, int max)
+{
+	wake(ident, 0, max, 0);
+}
+
+void
+lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
+{
+	lwkt_send_ipiq2(cpu, wakeup_oncpu_remote, (void *)(uintptr_t)ident,
+	    WAKE_ALL);
+}
+
+void
+lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident)
+{
+	lwkt_send_ipiq2(cpu, wakeup_oncpu_remote, (void *)(uintptr_t)ident, 1);
+}
+
 int
 lwkt_sleep(const char *wmesg, int flags)
 {
 	lwkt_thread_t td = curthread;
-	int error = 0;
+	int catch = flags & LWKT_PCATCH, error = 0;
+	uint32_t how = (catch ? TDF_SINTR : 0) |
+	    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);
 
 	crit_enter_td(td);
-	if (flags & LWKT_PCATCH) {
-		if (!intr_take(td)) {
-			td->td_flags |= TDF_SINTR;
-			block_self(td, wmesg);
-			td->td_flags &= ~TDF_SINTR;
-			error = intr_take(td) ? EINTR : 0;
-		} else {
-			error = EINTR;
-		}
+	if (catch && intr_take(td)) {
+		error = EINTR;
 	} else {
+		td->td_flags |= how;
 		block_self(td, wmesg);
+		td->td_flags &= ~how;
+		if (catch && intr_take(td))
+			error = EINTR;
 	}
 	crit_exit_td(td);
 	return error;

@@ -22,6 +22,7 @@
 void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_dequeue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_clock(struct globaldata *gd);	/* the tick */
+void	sched_setupri(lwkt_thread_t td, int upri); /* order among equals */
 
 /*
  * lwkt_switch.c.  switch_away: the current thread, already descheduled or

@@ -13,6 +13,11 @@
 #define PDOMAIN_MTX		0x00050000
 #define PDOMAIN_LOCK		0x00060000
 #define PDOMAIN_SYNC		0x00070000
+#define PDOMAIN_XWAIT		0x00080000
+
+/* kern_lock.c: LWKT_LK_SHARED or _EXCLUSIVE, and nothing else. */
+struct lwkt_lock;
+void	lock_again(struct lwkt_lock *lk, unsigned type);
 
 /*
  * For the report of deadlocks: the caller waits until *owner, a thread, lets

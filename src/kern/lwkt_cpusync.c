@@ -170,6 +170,8 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 	    gd->gd_m.mc_cpuid);
 	KASSERTF(gd->gd_intr_nesting == 0, "in a callback on cpu %d",
 	    gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
+	    "others may wait and not answer", gd->gd_m.mc_cpuid);
 	gd->gd_cscount++;
 	counter_inc(gd->gd_cntbias, syncs);
 	ktr(gd, begin, gd->gd_m.mc_cpuid, cs->cs_mask.cm_word[0]);
@@ -226,6 +228,8 @@ lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 	lwkt_cpusync_init(&cs, mask, fn, arg);
 	crit_enter();
 	gd = mygd();
+	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
+	    "others may wait and not answer", gd->gd_m.mc_cpuid);
 	gd->gd_cscount++;
 	counter_inc(gd->gd_cntbias, syncs);
 	send_others(&cs, quick_remote);

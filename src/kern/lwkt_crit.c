@@ -12,6 +12,9 @@
  * with gd_intr_nesting raised: callbacks cannot block, and their own critical
  * exits never come back here, so splz does not recurse.
  *
+ * A hard section is marked as a callback is, by gd_intr_nesting: whatever must
+ * not happen in a callback must not happen there.  gd_hard tells them apart.
+ *
  * Source: DragonFly's splz; the order of sources is its order.
  */
 #include "kern/kern_var.h"
@@ -88,5 +91,52 @@ lwkt_crit_replay(void)
 	if (td->td_critcount < 0)
 		crit_underflow(td);
 	if (td->td_critcount == 0)
+		splz();
+}
+
+void
+lwkt_crit_exit_noyield(void)
+{
+	crit_exit_noyield(curthread);
+}
+
+int
+lwkt_crit_test(lwkt_thread_t td)
+{
+	return crit_test(td);
+}
+
+void
+lwkt_crit_enter_hard(void)
+{
+	struct globaldata *gd;
+
+	crit_enter();
+	gd = mygd();
+	gd->gd_intr_nesting++;
+	gd->gd_hard++;
+}
+
+void
+lwkt_crit_exit_hard(void)
+{
+	struct globaldata *gd = mygd();
+
+	if (unlikely(gd->gd_hard == 0))
+		lwkt_panic("hard section left by thread \"%s\" on cpu %d, "
+		    "which is in none", curthread->td_name, gd->gd_m.mc_cpuid);
+	gd->gd_hard--;
+	gd->gd_intr_nesting--;
+	crit_exit();
+}
+
+void
+lwkt_splz(void)
+{
+	lwkt_thread_t td = curthread;
+
+	lwkt__choice(CHOICE_SWITCH);
+	if ((atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) != 0 &&
+	    td->td_critcount == 0)
 		splz();
 }

@@ -50,7 +50,7 @@
  * compared by sign.  Putting off is ours: DragonFly executes there as well, and
  * answers to answers in full queues recurse as deep as the queues are long.
  */
-#include "kern/kern_var.h"
+#include "kern/synch_var.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
@@ -86,7 +86,7 @@ struct ipiq_entry {
 	void		*ie_fn;
 	void		*ie_arg1;
 	int		 ie_arg2;
-	uint32_t	 ie_nargs;	/* 1: lwkt_ipifunc1_t, 2: func2 */
+	uint32_t	 ie_nargs;	/* of lwkt_ipifunc1_t, 2_t, 3_t */
 	uint32_t	 ie_stamp;	/* ip_windex after it was written */
 };
 
@@ -139,16 +139,25 @@ ipiq_place(void *mem, int ncpus)
 	}
 }
 
+/* The callback.  Nothing was interrupted for it, so there is no frame. */
 static inline void
-ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
+entry_call(const struct ipiq_entry *ie)
 {
 	int count = crit_count();
 
 	if (ie->ie_nargs == 1)
 		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
-	else
+	else if (ie->ie_nargs == 2)
 		((lwkt_ipifunc2_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2);
+	else
+		((lwkt_ipifunc3_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2, NULL);
 	crit_balance(count, ie->ie_fn);
+}
+
+static inline void
+ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
+{
+	entry_call(ie);
 	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
 }
 
@@ -443,21 +452,6 @@ ipiq_room(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip)
 		ipiq_wait_room(gd, gd_find(cpu), ip, low);
 }
 
-static void
-call_local(struct globaldata *gd, void *fn, void *arg1, int arg2,
-    uint32_t nargs)
-{
-	int count = crit_count();
-
-	gd->gd_intr_nesting++;
-	if (nargs == 1)
-		((lwkt_ipifunc1_t)fn)(arg1);
-	else
-		((lwkt_ipifunc2_t)fn)(arg1, arg2);
-	crit_balance(count, fn);
-	gd->gd_intr_nesting--;
-}
-
 static inline unsigned
 ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
@@ -470,7 +464,9 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	gd = mygd();
 	ip = ipiq_find(gd, cpu);
 	if (unlikely(cpu == gd->gd_m.mc_cpuid)) {
-		call_local(gd, fn, arg1, arg2, nargs);
+		gd->gd_intr_nesting++;
+		entry_call(&(struct ipiq_entry){ fn, arg1, arg2, nargs, 0 });
+		gd->gd_intr_nesting--;
 	} else {
 		ipiq_room(gd, cpu, ip);
 		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
@@ -494,7 +490,13 @@ lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 }
 
 unsigned
-lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
+{
+	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
+}
+
+static unsigned
+send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
 	lwkt_thread_t self = curthread;
 	struct globaldata *gd, *tgd;
@@ -512,9 +514,9 @@ lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
 	if (ipiq_fill(ip) >= IPIQ_PASSIVE) {
 		crit_exit_noyield(self);
-		return lwkt_send_ipiq2(cpu, fn, arg1, arg2);
+		return ipiq_send(cpu, fn, arg1, arg2, nargs);
 	}
-	ipiq_put(gd, cpu, ip, (void *)fn, arg1, arg2, 2);
+	ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
 	seq = ip->ip_windex;
 	counter_inc(gd->gd_cntbias, passive);
 	hint = RQF_SENDER(gd->gd_m.mc_cpuid);
@@ -522,6 +524,18 @@ lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 		atomic_set_32(&tgd->gd_m.mc_reqflags, hint);	/* O3 */
 	crit_exit_td(self);
 	return seq;
+}
+
+unsigned
+lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	return send_passive(cpu, (void *)fn, arg1, arg2, 2);
+}
+
+unsigned
+lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
+{
+	return send_passive(cpu, (void *)fn, arg1, arg2, 3);
 }
 
 int
@@ -545,9 +559,9 @@ lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 }
 
 /* From our own number upward, so that CPU 0 is not favoured. */
-int
-lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
-    int arg2)
+static int
+send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
+    uint32_t nargs)
 {
 	lwkt_thread_t self = curthread;
 	int cpu, i, me, count = 0;
@@ -556,13 +570,27 @@ lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
 	me = mycpuid;
 	for (i = 0; i < lwkt__ncpus; i++) {
 		cpu = (me + i) % lwkt__ncpus;
-		if (cpumask_test(&mask, cpu)) {
-			lwkt_send_ipiq2(cpu, fn, arg1, arg2);
+		if (cpumask_test(mask, cpu)) {
+			(void)ipiq_send(cpu, fn, arg1, arg2, nargs);
 			count++;
 		}
 	}
 	crit_exit_td(self);
 	return count;
+}
+
+int
+lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
+    int arg2)
+{
+	return send_mask(&mask, (void *)fn, arg1, arg2, 2);
+}
+
+int
+lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn, void *arg1,
+    int arg2)
+{
+	return send_mask(&mask, (void *)fn, arg1, arg2, 3);
 }
 
 int
@@ -572,6 +600,20 @@ lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 
 	memset(&mask, 0xff, sizeof(mask));
 	return lwkt_send_ipiq_mask(mask, fn, arg1, arg2);
+}
+
+void
+lwkt_process_ipiq(void)
+{
+	struct globaldata *gd = mygd();
+
+	KASSERTF(crit_test(curthread), "thread \"%s\" is in no critical "
+	    "section", curthread->td_name);
+	KASSERTF(gd->gd_processing_ipiq == 0, "in a callback on cpu %d",
+	    gd->gd_m.mc_cpuid);
+	gd->gd_polls = ipiq_pending(gd) ? 0 : gd->gd_polls + 1;
+	machine_pause(gd->gd_polls);
+	ipiq_process(gd);
 }
 
 void
@@ -632,6 +674,7 @@ lwkt_synchronize_ipiqs(const char *wmesg)
 	if (lwkt__ncpus == 1)
 		return;
 	crit_enter_td(self);
+	delayed_flush_if(self);
 	is.is_td = self;
 	is.is_home = mycpuid;
 	is.is_done = 0;

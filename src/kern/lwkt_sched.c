@@ -12,6 +12,10 @@
  * Within a ring threads with a higher td_upri stand first.  Kernel threads all
  * have 0, so that insertion is at the tail; only the user schedulers use it.
  *
+ * A thread that is made runnable and better than the running one asks it to
+ * give way (AST_LWKT_RESCHED).  With TDF_NORESCHED it does not: it waits for
+ * the next switch, or for the tick, which asks on behalf of whoever is better.
+ *
  * Threads belong to CPUs: another CPU that wants one scheduled sends a message
  * to its owner, and the handler there looks again, for the thread may have
  * moved.  A thread between two CPUs (TDF_MIGRATING) is not put on a queue: it
@@ -118,11 +122,11 @@ ring_rotate(struct globaldata *gd, lwkt_thread_t td)
 static __lwkt_noinline void
 enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 {
-	if (td->td_flags & TDF_PREEMPTS)
-		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
-	if (td->td_rqnext != td)
-		clock_need_tick(gd);
 	ktr(gd, enqueue, td->td_id, td->td_pri);
+	if (td->td_rqnext != td || (td->td_flags & TDF_NORESCHED))
+		clock_need_tick(gd);
+	if ((td->td_flags & (TDF_PREEMPTS | TDF_NORESCHED)) == TDF_PREEMPTS)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 }
 
 /* It runs already, or will when it has arrived, or never again. */
@@ -154,10 +158,12 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	others = ring_insert(gd, td);
 	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;
 	gd->gd_rqcount++;
-	if (td->td_pri > gd->gd_m.mc_curthread->td_pri)
+	if (td->td_pri > gd->gd_m.mc_curthread->td_pri &&
+	    (flags & TDF_NORESCHED) == 0)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 	if (unlikely((others & !gd->gd_tick_armed) |
-	    (flags & TDF_PREEMPTS) | (lwkt__ktr_mask & KTR_SCHED)))
+	    (flags & (TDF_PREEMPTS | TDF_NORESCHED)) |
+	    (lwkt__ktr_mask & KTR_SCHED)))
 		enqueue_rare(gd, td);
 }
 
@@ -183,7 +189,11 @@ sched_clock(struct globaldata *gd)
 	lwkt_thread_t td = curthread;
 
 	ktr(gd, tick, td->td_id, gd->gd_rqcount);
-	if ((td->td_flags & TDF_RUNQ) == 0 || td->td_rqnext == td)
+	if ((td->td_flags & TDF_RUNQ) == 0)
+		return;
+	if (gd->gd_rqmask >> td->td_pri > 1)
+		gd->gd_ast |= AST_LWKT_RESCHED;
+	if (td->td_rqnext == td)
 		return;
 	if (gd->gd_rq[td->td_pri] == td) {
 		/* Ignoring td_upri, so that the worse ones are not starved. */
@@ -220,6 +230,35 @@ lwkt_schedule(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
+static void
+schedule_noresched_remote(void *arg)
+{
+	lwkt_schedule_noresched(arg);
+	lwkt_rele(arg);
+}
+
+void
+lwkt_schedule_noresched(lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+	struct globaldata *gd, *tgd;
+
+	crit_enter_td(self);
+	gd = mygd();
+	tgd = (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
+	if (tgd == gd) {
+		td->td_flags |= TDF_NORESCHED;
+		sched_enqueue(gd, td);
+		td->td_flags &= ~TDF_NORESCHED;
+	} else {
+		lwkt_hold(td);
+		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, schedule_noresched_remote,
+		    td);
+	}
+	crit_exit_td(self);
+}
+
 void
 lwkt_schedule_self(void)
 {
@@ -244,6 +283,7 @@ static void
 deschedule_remote(void *arg)
 {
 	lwkt_deschedule(arg);
+	lwkt_rele(arg);
 }
 
 void
@@ -260,11 +300,28 @@ lwkt_deschedule(lwkt_thread_t td)
 	gd = mygd();
 	tgd = (struct globaldata *)atomic_load_acq_ptr(
 	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
-	if (tgd == gd)
+	if (tgd == gd) {
 		sched_dequeue(gd, td);
-	else
+	} else {
+		lwkt_hold(td);	/* as in lwkt_schedule */
 		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, deschedule_remote, td);
+	}
 	crit_exit_td(self);
+}
+
+void
+sched_setupri(lwkt_thread_t td, int upri)
+{
+	struct globaldata *gd = mygd();
+
+	INVARIANT(td->td_gd == gd);
+	if (td->td_flags & TDF_RUNQ) {
+		ring_remove(gd, td);
+		td->td_upri = upri;
+		(void)ring_insert(gd, td);
+	} else {
+		td->td_upri = upri;
+	}
 }
 
 void

@@ -145,7 +145,8 @@ switch_refused(struct globaldata *gd, lwkt_thread_t td)
 		    gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
 		    gd->gd_m.mc_cpuid);
 	lwkt_panic("thread \"%s\" blocks in a %s on cpu %d", td->td_name,
-	    gd->gd_cscount != 0 ? "rendezvous" : "callback",
+	    gd->gd_cscount != 0 ? "rendezvous" :
+	    gd->gd_hard != 0 ? "hard section" : "callback",
 	    gd->gd_m.mc_cpuid);
 }
 

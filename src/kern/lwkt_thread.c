@@ -30,7 +30,7 @@
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
  */
-#include "kern/kern_var.h"
+#include "kern/synch_var.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
@@ -82,6 +82,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	    (uint64_t)gd->gd_m.mc_cpuid;
 	if (LWKT_ASAN || LWKT_TSAN)
 		fiber_init(&cold->tc_fiber, stack, stksize);
+	cold->tc_delayed[0] = cold->tc_delayed[1] = NULL;
 	cold->tc_waitmsg = NULL;
 	cold->tc_waitowner = NULL;
 	cold->tc_ncrit = 0;
@@ -151,10 +152,12 @@ lwkt_rele(lwkt_thread_t td)
 	/*
 	 * The last reference cannot be joined by another, so it needs no
 	 * locked instruction; acquire: pairs with the others' release below.
+	 * Except in a callback, which runs beside lwkt_scan_threads() (N1 of
+	 * kern_scan.c).
 	 */
 	refs = atomic_load_32(&td->td_refs);
 	atomic_fence_acq();
-	if (refs != 1)
+	if (refs != 1 || mygd()->gd_intr_nesting != 0)
 		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
 	KASSERTF(refs > 0, "thread \"%s\" released too often", td->td_name);
 	if (refs != 1)
@@ -230,6 +233,7 @@ lwkt_join(lwkt_thread_t td)
 	if (td == self)
 		return EDEADLK;
 	crit_enter_td(self);
+	delayed_flush_if(self);
 	if ((error = join_begin(td, self)) == 0) {
 		self->td_wmesg = "join";
 		while (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
@@ -272,6 +276,7 @@ thread_exit(void)
 	KASSERTF(td->td_ntoks == 0, "thread \"%s\" exits with token \"%s\"",
 	    td->td_name, td->td_cold->tc_tok[0].tr_tok->t_name);
 	crit_enter_td(td);
+	delayed_flush_if(td);
 	synch_leave_queue(td);
 	exit_wake_joiner(td);
 	sched_dequeue(mygd(), td);
@@ -407,5 +412,17 @@ lwkt_setname(const char *fmt, ...)
 
 	va_start(ap, fmt);
 	thread_vname(curthread, fmt, ap);
+	va_end(ap);
+}
+
+void
+lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
+{
+	va_list ap;
+
+	KASSERTF(td == curthread || (td->td_flags & TDF_STARTED) == 0,
+	    "thread \"%s\" has started", td->td_name);
+	va_start(ap, fmt);
+	thread_vname(td, fmt, ap);
 	va_end(ap);
 }

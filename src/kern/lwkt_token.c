@@ -59,6 +59,7 @@ TRACEPOINT(wait, KTR_SCHED, "token.wait", "td=%llu depth=%llu");
 TRACEPOINT(nudge, KTR_SCHED, "token.nudge", "cpu=%llu count=%#llx");
 
 COUNTER(collisions, "lwkt.token_collisions", "tokens waited for");
+COUNTER(mp_collisions, "lwkt.mp_collisions", "of these, the mp token");
 COUNTER(spins, "lwkt.token_spins", "tokens had after a short spin");
 COUNTER(sorted, "lwkt.token_sorted", "takings in order of addresses");
 COUNTER(nudges, "lwkt.token_nudges", "CPUs woken because a token is free");
@@ -70,14 +71,19 @@ TUNABLE_INT(token_backoff_max, "lwkt.token_backoff_max", 64, 1, 4096,
 TUNABLE_INT(spin_loops, "lwkt.spin_loops", 10, 0, 10000,
     "failures of the scheduler before it takes tokens by address");
 
+TUNABLE_INT(debug_output, "lwkt.tokens_debug_output", 0, 0, 1000000,
+    "waits for tokens to print, with their backtraces");
+
 #define T_EXCLUSIVE	((uint64_t)1)		/* t_count */
 #define T_UNIT		((uint64_t)2)
 #define T_EXCLREQ	1u			/* t_want */
 #define T_NUDGE		2u
 
-#define POOL_TOKENS	(config_hard ? 4 : 4096)	/* power of two */
+#define POOL_MAX	16384
+#define POOL_TOKENS	(config_hard ? 4 : POOL_MAX)	/* power of two */
+#define OUTPUT_FRAMES	8
 
-static struct lwkt_token pool[4096];
+static struct lwkt_token pool[POOL_MAX];
 static struct lwkt_token mp_token = LWKT_TOKEN_INITIALIZER("mp");
 static lwkt_cpumask_t tokwait;		/* (a) CPUs that sleep for a token */
 
@@ -380,14 +386,33 @@ spin_for(struct tokref *tr)
 	return 0;
 }
 
+/* lwkt.tokens_debug_output: the first waits of all. */
+static __lwkt_noinline void
+show_wait(lwkt_thread_t td, lwkt_token_t tok)
+{
+	void *pcs[OUTPUT_FRAMES];
+
+	if (__atomic_sub_fetch(&debug_output, 1, __ATOMIC_RELAXED) < 0) {
+		__atomic_store_n(&debug_output, 0, __ATOMIC_RELAXED);
+		return;
+	}
+	lwkt_printf("lwkt: thread \"%s\" waits for token \"%s\", %llu holders "
+	    "or takings", td->td_name, tok->t_name, (unsigned long long)
+	    (__atomic_load_n(&tok->t_count, __ATOMIC_RELAXED) / T_UNIT +
+	    (__atomic_load_n(&tok->t_count, __ATOMIC_RELAXED) & T_EXCLUSIVE)));
+	machine_backtrace_print(pcs, machine_backtrace(pcs, OUTPUT_FRAMES,
+	    NULL, NULL));
+}
+
 static __lwkt_noinline void
 get_slow(lwkt_thread_t td, struct tokref *tr)
 {
 	struct globaldata *gd = mygd();
 
 	if (gd->gd_intr_nesting != 0)
-		lwkt_panic("token \"%s\" waited for in a callback on cpu %d",
-		    tr->tr_tok->t_name, gd->gd_m.mc_cpuid);
+		lwkt_panic("token \"%s\" waited for in a %s on cpu %d",
+		    tr->tr_tok->t_name, gd->gd_hard != 0 ? "hard section" :
+		    "callback", gd->gd_m.mc_cpuid);
 	assert_no_upgrade(td, tr);
 	/* No use if the holder lent us this CPU. */
 	if (!td->td_preempting && spin_for(tr)) {
@@ -399,6 +424,10 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 	crit_enter_td(td);
 	gd = mygd();
 	counter_inc(gd->gd_cntbias, collisions);
+	if (tr->tr_tok == &mp_token)
+		counter_inc(gd->gd_cntbias, mp_collisions);
+	if (unlikely(debug_output > 0))
+		show_wait(td, tr->tr_tok);
 	(void)atomic_fetchadd_64(&tr->tr_tok->t_collisions, 1);
 	ktr(gd, wait, td->td_id, td->td_ntoks);
 	td->td_wmesg = tr->tr_tok->t_name;

@@ -13,12 +13,27 @@
 #include "kern/kern_var.h"
 
 /*
+ * kern_delayed.c.  Put a wakeup off: 1, or 0 if it must be done.  Before td
+ * blocks, do those that were put off (nobody else would).
+ */
+int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
+void	delayed_flush(lwkt_thread_t td);
+
+static inline void
+delayed_flush_if(lwkt_thread_t td)
+{
+	if (unlikely(td->td_flags & TDF_DELAYED_WAKEUP))
+		delayed_flush(td);
+}
+
+/*
  * Give up the CPU until somebody schedules the thread; spurious returns are
  * possible.  TDF_BLOCKED and wmesg say meanwhile why it does not run.
  */
 static inline void
 block_self(lwkt_thread_t td, const char *wmesg)
 {
+	delayed_flush_if(td);
 	td->td_wmesg = wmesg;
 	td->td_flags |= TDF_BLOCKED;
 	sched_dequeue(mygd(), td);

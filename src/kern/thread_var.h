@@ -48,6 +48,7 @@ struct lwkt_systimer;
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
 #define TDF_MIGRATING		0x0080u	/* between CPUs: not to be scheduled */
 #define TDF_EXITING		0x0100u	/* on its last switch */
+#define TDF_NORESCHED		0x0200u	/* made runnable, it can wait */
 #define TDF_ARENA		0x0400u	/* (i) storage is ours to free */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */
@@ -58,6 +59,7 @@ struct lwkt_systimer;
 #define TDF_PREEMPTS		0x10000u /* an interrupt thread */
 #define TDF_PREEMPT_LOCK	0x20000u /* lends the CPU to one */
 #define TDF_PREEMPT_DONE	0x40000u /* has it back */
+#define TDF_DELAYED_WAKEUP	0x80000u /* (s) its wakeups are put off */
 
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
 #define STACK_CANARY		0x6e6f206775617264ULL
@@ -85,6 +87,7 @@ struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
 	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
 	const uintptr_t	*tc_waitowner;	/* (s) who holds the lock it wants */
+	const volatile void *tc_delayed[2]; /* (s) wakeups put off, in order */
 	struct fiber	 tc_fiber;	/* checkers' state */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
 	uint32_t	 tc_ncrit;	/* (s) entries and exits noted */

@@ -29,6 +29,83 @@ tick(struct systimer *st, void *arg)
 	}
 }
 
+static struct lwkt_spin spin = LWKT_SPIN_INITIALIZER("spin");
+static struct lwkt_mtx mtx = LWKT_MTX_INITIALIZER("mtx");
+static struct lwkt_lock lock = LWKT_LOCK_INITIALIZER("lock", 0, 0);
+static struct lwkt_serialize slz = LWKT_SERIALIZE_INITIALIZER;
+
+static void
+locks_and_sleeps(void)
+{
+	unsigned gen;
+	struct xwait xw;
+
+	spin_lock(&spin);
+	is_int(ssleep(&box, &spin, 0, "box", 1000), EWOULDBLOCK, "ssleep");
+	ok(spin_held(&spin), "which takes the spinlock again");
+	spin_unlock(&spin);
+	mtx_lock_ex_quick(&mtx);
+	is_int(mtxsleep(&box, &mtx, 0, "box", 1000), EWOULDBLOCK, "mtxsleep");
+	mtx_unlock(&mtx);
+	mtx_lock_sh_quick(&mtx);
+	is_int(mtx_lockrefs(&mtx), 1, "a mtx is shared");
+	mtx_unlock_sh(&mtx);
+	mtx_spinlock(&mtx);
+	is_int(mtx_spinlock_try(&mtx), 0, "a mtx as a spinlock");
+	ok(crit_test(curthread), "in a critical section");
+	mtx_spinunlock(&mtx);
+	mtx_spinunlock(&mtx);
+	lockmgr(&lock, LK_EXCLUSIVE);
+	is_int(lksleep(&box, &lock, 0, "box", 1000), EWOULDBLOCK, "lksleep");
+	lockmgr(&lock, LK_RELEASE);
+	lwkt_serialize_enter(&slz);
+	is_int(zsleep(&box, &slz, 0, "box", 1000), EWOULDBLOCK, "zsleep");
+	ASSERT_SERIALIZED(&slz);
+	lwkt_serialize_exit(&slz);
+	ASSERT_NOT_SERIALIZED(&slz);
+	xwait_init(&xw);
+	gen = lwkt_xgen(&xw);
+	xupdate(&xw);
+	xwakeup(&xw);
+	is_int(xsleep(&xw, PNORESCHED, "xw", LWKT_FOREVER, &gen), 0, "xsleep");
+	is_int(gen, 2, "counts");
+}
+
+static void
+count_box(void *arg1, int arg2, void *frame)
+{
+	ok(arg1 == &box && frame == NULL, "three arguments");
+	box += arg2;
+}
+
+static void
+sections_and_cpus(void)
+{
+	struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("tok");
+	ipifunc3_t fn = count_box;
+
+	crit_enter_hard();
+	ok(lwkt_trytoken(&tok), "a token in a hard section");
+	ASSERT_LWKT_TOKEN_HELD_EXCL(&tok);
+	lwkt_reltoken(&tok);
+	crit_exit_hard();
+	crit_enter();
+	crit_exit_noyield(curthread);
+	splz();
+	splz_check();
+	lwkt_maybe_splz(curthread);
+	ok(!crit_test(curthread), "out of critical sections");
+	box = 0;
+	lwkt_send_ipiq3(mycpuid, fn, &box, 3);
+	is_int(box, 3, "lwkt_send_ipiq3");
+	is_int(lwkt_setcpu_self(0), 0, "lwkt_setcpu_self");
+	wakeup_start_delayed();
+	wakeup(&box);
+	wakeup_end_delayed();
+	wakeup_oncpu(0, &box);
+	wakeup_oncpu_one(0, &box);
+}
+
 static int
 body(void *arg)
 {
@@ -72,6 +149,8 @@ body(void *arg)
 	lwkt_initmsg(&msg, lwkt_curport(), MSGF_PRIORITY);
 	ok((msg.ms_flags & (MSGF_DONE | MSGF_PRIORITY)) ==
 	    (MSGF_DONE | MSGF_PRIORITY), "flags of messages");
+	locks_and_sleeps();
+	sections_and_cpus();
 	kprintf("# a line by kprintf");
 	return 0;
 }

@@ -49,7 +49,8 @@ holding(void)
 	lwkt_spin_unlock(&s);
 	ok(!lwkt_spin_held(&s), "and given back");
 	lwkt_spin_lock_shared(&s);
-	is_int(lwkt_spin_upgrade_try(&s), 1, "the only sharer may upgrade");
+	is_int(lwkt_spin_lock_upgrade_try(&s), 1,
+	    "the only sharer may upgrade");
 	lwkt_spin_unlock_any(&s);
 	lwkt_spin_lock_shared(&s);
 	lwkt_spin_unlock_shared(&s);

@@ -2,7 +2,9 @@
 /*
  * Critical sections: what comes meanwhile waits, and then comes in order.
  */
+#include <lwkt/spinlock.h>
 #include <lwkt/systimer.h>
+#include <lwkt/token.h>
 
 #include "core/util.h"
 
@@ -189,9 +191,126 @@ timers_wait(void *arg)
 	return 0;
 }
 
+/* What came is served by the next exit, or by lwkt_splz. */
+static int
+noyield_replays_nothing(void *arg)
+{
+	struct sender sn;
+	lwkt_thread_t td;
+
+	if (lwkt_ncpus() == 1)
+		return 0;
+	lwkt_crit_enter();
+	check(lwkt_crit_test(lwkt_self()), "it is in no section");
+	td = send_from_other(&sn, "ab");
+	await_deaf(&sent, 1);
+	lwkt_crit_exit_noyield();
+	check(!lwkt_crit_test(lwkt_self()), "it is in a section still");
+	check(trail.l_len == 0, "a callback ran");
+	if (arg != NULL) {
+		lwkt_crit_enter();
+		lwkt_splz();
+		check(trail.l_len == 0, "splz served in a section");
+		lwkt_crit_exit();
+	} else {
+		lwkt_splz();
+	}
+	check(strcmp(trail.l_text, "ab") == 0, "then %s", trail.l_text);
+	join(td);
+	return 0;
+}
+
+static struct lwkt_spin spin;
+
+/* Spinlocks, messages and schedules are fine in there. */
+static int
+hard_section(void *arg)
+{
+	struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("hard");
+	struct sender sn;
+	lwkt_thread_t td, other = NULL;
+
+	(void)arg;
+	lwkt_spin_init(&spin, "hard");
+	td = spawn(util_nothing, NULL, LWKT_NOSTART, lwkt_cpuid());
+	lwkt_crit_enter_hard();
+	lwkt_crit_enter_hard();
+	if (lwkt_ncpus() > 1) {
+		other = send_from_other(&sn, "abc");
+		await_deaf(&sent, 1);
+	}
+	lwkt_spin_lock(&spin);
+	lwkt_spin_unlock(&spin);
+	check(lwkt_trytoken(&tok), "a free token");
+	lwkt_gettoken(&tok);
+	lwkt_reltoken(&tok);
+	lwkt_reltoken(&tok);
+	lwkt_schedule(td);
+	lwkt_crit_exit_hard();
+	lwkt_splz();
+	check(other == NULL || trail.l_len == 0, "a callback ran inside");
+	lwkt_crit_exit_hard();
+	check(other == NULL || strcmp(trail.l_text, "abc") == 0,
+	    "replayed %s", trail.l_text);
+	if (other != NULL)
+		join(other);
+	join(td);
+	return 0;
+}
+
+static int
+hard_blocks(void *arg)
+{
+	(void)arg;
+	lwkt_crit_enter_hard();
+	lwkt_sleep_ns(MS);
+	return 0;
+}
+
+static struct lwkt_token wanted = LWKT_TOKEN_INITIALIZER("wanted");
+
+static void
+keeps_token(void *arg)
+{
+	lwkt_gettoken(&wanted);
+	atomic_store_rel_32(arg, 1);
+	for (;;)
+		machine_pause(1000);
+}
+
+static int
+hard_waits_for_token(void *arg)
+{
+	static uint32_t has;
+
+	(void)arg;
+	spawn_on(1, keeps_token, &has);
+	await_deaf(&has, 1);
+	lwkt_crit_enter_hard();
+	lwkt_gettoken(&wanted);
+	return 0;
+}
+
+static int
+hard_underflow(void *arg)
+{
+	(void)arg;
+	lwkt_crit_enter();
+	lwkt_crit_exit_hard();
+	return 0;
+}
+
 int
 main(void)
 {
+	static int again;
+
+	panics("blocking in a hard section panics", hard_blocks,
+	    "blocks in a hard section");
+	panics("waiting for a token in a hard section panics",
+	    hard_waits_for_token, "waited for in a hard section");
+	panics("leaving a hard section too often panics", hard_underflow,
+	    "hard section left by thread \"main\"");
 	sim_explore("messages wait for the end of the section, in order",
 	    messages_wait, NULL, 200);
 	sim_explore("only the outermost exit replays",
@@ -201,5 +320,11 @@ main(void)
 	sim_explore("a section inside a callback replays nothing",
 	    callbacks_do_not_nest, NULL, 200);
 	sim_explore("timers wait as well", timers_wait, NULL, 50);
+	sim_explore("lwkt_splz serves what an exit left",
+	    noyield_replays_nothing, NULL, 200);
+	sim_explore("not in a section, whose exit does",
+	    noyield_replays_nothing, &again, 200);
+	sim_explore("hard sections nest and wait like others", hard_section,
+	    NULL, 100);
 	return tap_done();
 }

@@ -2,6 +2,8 @@
 /*
  * Messages between CPUs: order, delivery, the kinds of sending.
  */
+#include <lwkt/cpusync.h>
+
 #include "core/util.h"
 
 #define MAXCPUS		8
@@ -297,9 +299,101 @@ callback_answers(void *arg)
 	return 0;
 }
 
+static uint32_t framed;
+
+static void
+with_frame(void *arg1, int arg2, void *frame)
+{
+	check(arg1 == &framed && frame == NULL && lwkt_cpuid() == arg2 % 1000,
+	    "arguments");
+	ADD(framed, 1);
+}
+
+static int
+third_argument(void *arg)
+{
+	int cpu, n = lwkt_ncpus();
+
+	(void)arg;
+	STORE(framed, 0);
+	for (cpu = 0; cpu < n; cpu++) {
+		lwkt_wait_ipiq(cpu, lwkt_send_ipiq3(cpu, with_frame, &framed,
+		    1000 + cpu));
+		check(LOAD(framed) == (uint32_t)cpu + 1, "%u", framed);
+		check(lwkt_send_ipiq3_mask(lwkt_cpumask_one(cpu), with_frame,
+		    &framed, cpu) == 1, "one");
+		lwkt_synchronize_ipiqs("test");
+		ADD(framed, -1);
+		if (cpu != lwkt_cpuid())
+			lwkt_wait_ipiq(cpu, lwkt_send_ipiq3_passive(cpu,
+			    with_frame, &framed, cpu));
+		else
+			ADD(framed, 1);
+		ADD(framed, -1);
+	}
+	return 0;
+}
+
+struct spinner {
+	uint32_t	sp_asked;
+	uint32_t	sp_done;
+};
+
+static void
+spinner_answer(void *arg)
+{
+	struct spinner *sp = arg;
+
+	STORE(sp->sp_asked, 1);
+}
+
+static void
+asks_spinner(void *arg)
+{
+	struct spinner *sp = arg;
+
+	lwkt_wait_ipiq(0, lwkt_send_ipiq(0, spinner_answer, sp));
+	STORE(sp->sp_done, 1);
+}
+
+/* Who spins in a critical section serves those it waits for. */
+static int
+spins_and_serves(void *arg)
+{
+	struct spinner sp = { 0, 0 };
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	td = spawn(asks_spinner, &sp, 0, 1);
+	lwkt_migratecpu(0);
+	lwkt_crit_enter();
+	while (LOAD(sp.sp_done) == 0)
+		lwkt_process_ipiq();
+	check(LOAD(sp.sp_asked) == 1, "not asked");
+	lwkt_crit_exit();
+	join(td);
+	return 0;
+}
+
+static int
+process_outside_body(void *arg)
+{
+	(void)arg;
+	lwkt_process_ipiq();
+	return 0;
+}
+
 int
 main(void)
 {
+	panics("serving messages outside a critical section panics",
+	    process_outside_body, "is in no critical section");
+	sim_explore("a third argument is the frame", third_argument, NULL,
+	    50);
+	sim_explore("who spins may serve messages", spins_and_serves, NULL,
+	    200);
 	sim_explore("each message runs once, in the order of its pair",
 	    each_once_in_order, NULL, 200);
 	sim_explore("a message to oneself runs at once", self_send_is_inline,

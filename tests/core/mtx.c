@@ -470,6 +470,87 @@ uninit_body(void *arg)
 	return 0;
 }
 
+static long spun;
+
+static void
+spins(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 20; i++) {
+		if (i % 4 == 3) {
+			while (lwkt_mtx_spinlock_try(&mtx) != 0)
+				lwkt_yield();
+		} else {
+			lwkt_mtx_spinlock(&mtx);
+		}
+		lwkt_mtx_spinlock(&mtx);
+		check(lwkt_mtx_owned(&mtx) && lwkt_mtx_islocked_ex(&mtx) &&
+		    lwkt_mtx_lockrefs(&mtx) == 2, "it is not ours twice");
+		check(lwkt_crit_test(lwkt_self()), "in no critical section");
+		spun++;
+		lwkt_mtx_spinunlock(&mtx);
+		lwkt_mtx_spinunlock(&mtx);
+		check(!lwkt_mtx_owned(&mtx), "it is still ours");
+	}
+}
+
+static int
+as_a_spinlock(void *arg)
+{
+	lwkt_thread_t td[4];
+	int i;
+
+	(void)arg;
+	fresh();
+	spun = 0;
+	for (i = 0; i < 4; i++)
+		td[i] = spawn_on(i, spins, NULL);
+	join_all(td, 4);
+	check(spun == 80, "%ld", spun);
+	check(!lwkt_mtx_islocked(&mtx), "it is not free");
+	return 0;
+}
+
+static int
+spin_blocks_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_mtx_spinlock(&mtx);
+	return lwkt_sleep_ns(1000);
+}
+
+static int
+spin_mixed_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	join(spawn_on(1, lock_and_end, NULL));
+	lwkt_mtx_spinlock(&mtx);
+	return 0;
+}
+
+static int
+spin_own_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_mtx_lock(&mtx);
+	return lwkt_mtx_spinlock_try(&mtx);
+}
+
+static int
+spin_stranger_body(void *arg)
+{
+	(void)arg;
+	fresh();
+	lwkt_mtx_lock(&mtx);
+	lwkt_mtx_spinunlock(&mtx);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -485,12 +566,21 @@ main(void)
 	    "mtx \"m\" is unlocked by");
 	panics("downgrading what is not owned panics", downgrade_body,
 	    "does not own it");
+	panics("blocking with one as a spinlock panics", spin_blocks_body,
+	    "blocks with spinlock \"m\"");
+	panics("taking one as a spinlock that is held otherwise panics",
+	    spin_mixed_body, "while it is held otherwise");
+	panics("the same by its holder", spin_own_body,
+	    "which holds it otherwise");
+	panics("unlocking one as a spinlock that is not held so panics",
+	    spin_stranger_body, "is not thread \"main\"'s as a spinlock");
 	panics("uninit of a held mtx panics", uninit_body, "is held");
 	sim_explore("an exclusive mtx excludes, also when taken again",
 	    exclusive_excludes, NULL, 200);
 	sim_explore("shared holders share, through all changes of mind",
 	    shared_shares, NULL, 500);
 	sim_explore_with(&all);
+	sim_explore("as a spinlock it excludes", as_a_spinlock, NULL, 200);
 	sim_explore("waiters have their turns, nobody overtakes",
 	    waiters_have_turns, NULL, 200);
 	sim_explore("a writer that gives up lets readers in",

@@ -3,6 +3,7 @@
  * The run queue on one CPU: who runs next.
  */
 #include "core/util.h"
+#include "kern/kern_var.h"
 
 static struct log trail;
 
@@ -374,6 +375,77 @@ remote_deschedule(void *arg)
 	return 0;
 }
 
+/* What the user schedulers do: order among equals, queued or not. */
+static int
+upri_orders_equals(void *arg)
+{
+	static const struct letter lt[] = {
+		{ 'a', 1, NULL }, { 'b', 1, NULL }, { 'c', 1, NULL },
+		{ 'd', 1, NULL }, { 'e', 1, NULL },
+	};
+	static const int upri[nitems(lt)] = { 0, 2, -1, 2, 0 };
+	lwkt_thread_t td[nitems(lt)];
+	unsigned i;
+
+	(void)arg;
+	trail = (struct log){ 0 };
+	for (i = 0; i < nitems(lt); i++) {
+		td[i] = spawn_pri(writer, (void *)(uintptr_t)&lt[i],
+		    LWKT_PRI_KERN_USER, LWKT_NOSTART, lwkt_cpuid());
+		lwkt_crit_enter();
+		if (i % 2 == 0)
+			lwkt_schedule(td[i]);
+		sched_setupri(td[i], upri[i]);
+		if (i % 2 != 0)
+			lwkt_schedule(td[i]);
+		lwkt_crit_exit();
+	}
+	join_all(td, nitems(lt));
+	check(strcmp(trail.l_text, "bdaec") == 0, "ran %s", trail.l_text);
+	return 0;
+}
+
+static void
+schedule_noresched(void *arg)
+{
+	lwkt_schedule_noresched(arg);
+}
+
+/* It runs at the next switch; the quick yields do not switch for it. */
+static int
+noresched_waits(void *arg)
+{
+	static const struct letter lt = { 'x', 1, NULL };
+	int cpu = lwkt_cpuid();
+	int64_t ticks;
+	lwkt_thread_t td, by = NULL;
+
+	(void)arg;
+	trail = (struct log){ 0 };
+	td = spawn_pri(writer, (void *)(uintptr_t)&lt, LWKT_PRI_SOFT_NORM,
+	    LWKT_NOSTART, cpu);
+	ticks = counter("lwkt.ticks");
+	if (lwkt_ncpus() == 1) {
+		lwkt_schedule_noresched(td);
+	} else {
+		lwkt_crit_enter();
+		by = spawn(schedule_noresched, td, 0, other_cpu());
+		while ((td->td_flags & TDF_RUNQ) == 0)
+			lwkt_process_ipiq();
+		lwkt_crit_exit();
+	}
+	lwkt_yield_quick();
+	lwkt_user_yield();
+	check(trail.l_len == 0 || counter("lwkt.ticks") != ticks,
+	    "it ran although nobody asked");
+	lwkt_switch();
+	check(trail.l_len == 1, "a switch did not let it run");
+	join(td);
+	if (by != NULL)
+		join(by);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -417,5 +489,9 @@ main(void)
 	    setpri_self_gives_way, NULL, 50);
 	sim_explore("lwkt_setpri of a sleeper counts when it wakes",
 	    setpri_of_sleeper, NULL, 50);
+	sim_explore("equals run in the order of their upri",
+	    upri_orders_equals, NULL, 50);
+	sim_explore("lwkt_schedule_noresched waits for a switch",
+	    noresched_waits, NULL, 100);
 	return tap_done();
 }

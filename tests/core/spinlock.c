@@ -109,7 +109,7 @@ mixer(void *arg)
 			break;
 		case 2:
 			lwkt_spin_lock_shared(&spin[0]);
-			if (lwkt_spin_upgrade_try(&spin[0]))
+			if (lwkt_spin_lock_upgrade_try(&spin[0]))
 				write_inside();
 			else
 				read_inside();
@@ -176,10 +176,10 @@ shared_bit_stays(void *arg)
 	lwkt_spin_lock_shared(&s);
 	lwkt_spin_lock_shared(&s);
 	check(s.s_lock == (SHARED | 2), "word %#x", s.s_lock);
-	check(!lwkt_spin_upgrade_try(&s), "upgraded one of two");
+	check(!lwkt_spin_lock_upgrade_try(&s), "upgraded one of two");
 	check(!lwkt_spin_trylock(&s), "alone beside two");
 	lwkt_spin_unlock_shared(&s);
-	check(lwkt_spin_upgrade_try(&s), "not upgraded");
+	check(lwkt_spin_lock_upgrade_try(&s), "not upgraded");
 	lwkt_spin_unlock_any(&s);
 	check(s.s_lock == 0, "word %#x", s.s_lock);
 	lwkt_spin_lock_shared(&s);

@@ -315,9 +315,117 @@ exit_leaves_sleep_queue(void *arg)
 	return 0;
 }
 
+/*
+ * Race 5 of the history: threads are looked through while others begin, move
+ * and end.  Those that stay come once each.
+ */
+#define STAYERS	5
+
+static uint32_t scan_stop;
+
+static void
+comes_and_goes(void *arg)
+{
+	(void)arg;
+	while (!LOAD(scan_stop)) {
+		join(spawn(util_nothing, NULL, 0, other_cpu()));
+		lwkt_create(util_nothing, NULL, NULL, NULL, 0, other_cpu(),
+		    "worker");
+		lwkt_migratecpu(other_cpu());
+	}
+}
+
+static void
+scan(lwkt_thread_t *stays, int batch)
+{
+	lwkt_thread_t got[8];
+	int seen[STAYERS] = { 0 }, i, k, n;
+	uint64_t pos = 0;
+
+	while ((n = lwkt_scan_threads(&pos, got, batch)) > 0) {
+		check(n <= batch, "%d of %d", n, batch);
+		for (i = 0; i < n; i++) {
+			check((got[i]->td_flags & TDF_FREE) == 0 &&
+			    got[i]->td_refs > 0, "a thread that is none");
+			for (k = 0; k < STAYERS; k++)
+				seen[k] += got[i] == stays[k];
+			if (i % 2 != 0)
+				lwkt_yield();
+			check((got[i]->td_flags & TDF_FREE) == 0,
+			    "a held thread is gone");
+			lwkt_rele(got[i]);
+		}
+	}
+	for (k = 0; k < STAYERS; k++)
+		check(seen[k] == 1, "thread %d came %d times", k, seen[k]);
+}
+
+static int
+scans(void *arg)
+{
+	lwkt_thread_t stays[STAYERS], busy[2];
+	int i;
+
+	(void)arg;
+	STORE(scan_stop, 0);
+	for (i = 0; i < STAYERS; i++)
+		stays[i] = spawn(util_nothing, NULL, LWKT_NOSTART,
+		    i % lwkt_ncpus());
+	for (i = 0; i < 2; i++)
+		busy[i] = spawn_on(i, comes_and_goes, NULL);
+	for (i = 1; i <= 8; i *= 2) {
+		scan(stays, i);
+		lwkt_yield();
+	}
+	STORE(scan_stop, 1);
+	join_all(busy, 2);
+	for (i = 0; i < STAYERS; i++) {
+		lwkt_schedule(stays[i]);
+		join(stays[i]);
+	}
+	return 0;
+}
+
+static int
+named_before_start(void *arg)
+{
+	lwkt_thread_t td = spawn(util_nothing, NULL, LWKT_NOSTART, 0);
+
+	(void)arg;
+	lwkt_set_comm(td, "%s %d", "worker", 7);
+	check(strcmp(lwkt_name(td), "worker 7") == 0, "%s", lwkt_name(td));
+	lwkt_schedule(td);
+	join(td);
+	return 0;
+}
+
+static int
+named_too_late(void *arg)
+{
+	(void)arg;
+	lwkt_set_comm(spawn(util_nothing, NULL, 0, 0), "late");
+	return 0;
+}
+
+static int
+sync_with_spinlock(void *arg)
+{
+	static struct lwkt_spin spin = LWKT_SPIN_INITIALIZER("held");
+	lwkt_thread_t td;
+	uint64_t pos = 0;
+
+	(void)arg;
+	lwkt_spin_lock(&spin);
+	return lwkt_scan_threads(&pos, &td, 1);
+}
+
 int
 main(void)
 {
+	panics("naming a thread that runs panics", named_too_late,
+	    "thread \"worker\" has started");
+	panics("a scan with a spinlock held panics", sync_with_spinlock,
+	    "holds a spinlock");
 	check_failures = 0;
 	check(lwkt_self() == NULL && lwkt_cpuid() == -1 && lwkt_ncpus() == 0,
 	    "outside there is no thread");
@@ -345,5 +453,9 @@ main(void)
 	sim_explore("lwkt_exit ends the thread", exit_ends, NULL, 50);
 	sim_explore("a dying thread leaves its sleep queue",
 	    exit_leaves_sleep_queue, NULL, 100);
+	sim_explore("threads are looked through while others come and go",
+	    scans, NULL, 100);
+	sim_explore("a thread gets another name before it starts",
+	    named_before_start, NULL, 20);
 	return tap_done();
 }

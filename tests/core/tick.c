@@ -155,6 +155,29 @@ no_tick_alone(void *arg)
 	return 0;
 }
 
+static void
+ran(void *arg)
+{
+	STORE(*(uint32_t *)arg, 1);
+}
+
+/* Nobody asked the caller to give way to a better thread; the tick does. */
+static int
+tick_asks_for_better(void *arg)
+{
+	uint32_t word = 0;
+	lwkt_thread_t td;
+
+	(void)arg;
+	td = spawn_pri(ran, &word, LWKT_PRI_SOFT_NORM, LWKT_NOSTART,
+	    lwkt_cpuid());
+	lwkt_schedule_noresched(td);
+	while (LOAD(word) == 0)
+		lwkt_yield_quick();
+	join(td);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -168,6 +191,8 @@ main(void)
 	    equal_by_setpri_of_other, NULL, 100);
 	sim_explore("better threads in between do not end the turns",
 	    turns_survive_better, NULL, 50);
+	sim_explore("it asks for a better one that nobody asked for",
+	    tick_asks_for_better, NULL, 50);
 	sim_explore("no tick when nothing needs one", no_tick_alone, NULL, 50);
 	return tap_done();
 }

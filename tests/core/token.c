@@ -2,6 +2,7 @@
 /*
  * Tokens: exclusion while running, nothing else.
  */
+#include <lwkt/systimer.h>
 #include <lwkt/token.h>
 
 #include "core/util.h"
@@ -339,9 +340,152 @@ pool_tokens_exclude(void *arg)
 	return 0;
 }
 
+static int
+pool_is_large(void *arg)
+{
+	lwkt_token_t at[64];
+	int i, k, same = 0;
+	char *p = NULL;
+
+	(void)arg;
+	for (i = 0; i < 64; i++) {
+		at[i] = lwkt_token_pool_lookup(p + 64 * (i + 1));
+		check(at[i] == lwkt_token_pool_lookup(p + 64 * (i + 1)),
+		    "another token for the same address");
+		for (k = 0; k < i; k++)
+			same += at[k] == at[i];
+	}
+	check(config_hard || same < 8, "%d of 64 share theirs", same);
+	return 0;
+}
+
+static void
+holds_long(void *arg)
+{
+	uint32_t *word = arg;
+
+	lwkt_gettoken(&tok[1]);
+	STORE(word[0], 1);
+	await_deaf(&word[1], 1);
+	lwkt_reltoken(&tok[1]);
+}
+
+static void
+lets_go(struct lwkt_systimer *st, void *arg)
+{
+	(void)st;
+	STORE(*(uint32_t *)arg, 1);
+}
+
+/* A token counts who had to wait for it. */
+static int
+collisions_are_counted(void *arg)
+{
+	static struct lwkt_systimer timer;
+	uint32_t word[2] = { 0, 0 };
+	uint64_t before;
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	lwkt_token_init(&tok[1], "b");
+	before = LOAD(tok[1].t_collisions);
+	td = spawn(holds_long, word, 0, other_cpu());
+	await(&word[0], 1);
+	check(!LWKT_TOKEN_HELD_ANY(&tok[1]), "held");
+	lwkt_systimer_init_oneshot(&timer, lets_go, &word[1], MS);
+	lwkt_gettoken(&tok[1]);
+	LWKT_ASSERT_TOKEN_HELD(&tok[1]);
+	LWKT_ASSERT_TOKEN_HELD_EXCL(&tok[1]);
+	check(LOAD(tok[1].t_collisions) == before + 1, "%llu",
+	    (unsigned long long)tok[1].t_collisions);
+	check(tok[0].t_collisions == before || before != 0, "another token");
+	lwkt_reltoken(&tok[1]);
+	join(td);
+	return 0;
+}
+
+static int
+many_body(void *arg)
+{
+	static struct lwkt_token many[LWKT_MAXTOKENS + 1];
+	int i;
+
+	(void)arg;
+	for (i = 0; i <= LWKT_MAXTOKENS; i++) {
+		lwkt_token_init(&many[i], "many");
+		lwkt_gettoken(&many[i]);
+	}
+	return 0;
+}
+
+static int
+assert_body(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken_shared(&tok[0]);
+	LWKT_ASSERT_TOKEN_HELD(&tok[0]);
+	LWKT_ASSERT_TOKEN_HELD_EXCL(&tok[0]);
+	return 0;
+}
+
+static int
+order_body(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	lwkt_gettoken(&tok[1]);
+	lwkt_reltoken(&tok[0]);
+	return 0;
+}
+
+static int
+upgrade_body(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken_shared(&tok[0]);
+	lwkt_gettoken(&tok[0]);
+	return 0;
+}
+
+static int
+uninit_body(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken(&tok[0]);
+	lwkt_token_uninit(&tok[0]);
+	return 0;
+}
+
+static int
+output_body(void *arg)
+{
+	int64_t ns = MS;
+
+	collisions_are_counted(arg);
+	lwkt_sleep_ns(ns);
+	lwkt_panic("after that");
+}
+
 int
 main(void)
 {
+	panics("a 33rd token panics", many_body, "as its 33th");
+	panics("the assertion of an exclusive token panics", assert_body,
+	    "token \"a\" is not held exclusively");
+	panics("releasing out of order panics", order_body,
+	    "releases token \"a\", the last one taken is \"b\"");
+	panics("taking alone what one shares panics", upgrade_body,
+	    "holds token \"a\" shared and wants it exclusive");
+	panics("uninit of a held token panics", uninit_body, "is held");
+	setenv("LWKT_TUNE", "lwkt.tokens_debug_output=1", 1);
+	panics("lwkt.tokens_debug_output shows waits", output_body,
+	    "thread \"main\" waits for token \"b\"");
+	unsetenv("LWKT_TUNE");
+	sim_explore("pool tokens are many", pool_is_large, NULL, 10);
+	sim_explore("a token counts its waits", collisions_are_counted, NULL,
+	    100);
 	sim_explore("an exclusive token excludes", exclusive_excludes, NULL,
 	    200);
 	sim_explore("a holder that blocks lets go and has it again",

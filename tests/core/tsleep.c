@@ -442,6 +442,83 @@ sleep_ns_spurious_body(void *arg)
 	return 0;
 }
 
+static uint32_t oncpu_woken[8];
+
+static void
+oncpu_sleeper(void *arg)
+{
+	int cpu = lwkt_cpuid();
+
+	(void)arg;
+	(void)sleep_forever(&cond, 0);
+	ADD(oncpu_woken[cpu], 1);
+}
+
+/* Only the sleepers of that CPU: one of them, then all. */
+static int
+oncpu_body(void *arg)
+{
+	int n = lwkt_ncpus() < 8 ? lwkt_ncpus() : 8, i;
+	lwkt_thread_t td[16];
+
+	(void)arg;
+	memset(oncpu_woken, 0, sizeof(oncpu_woken));
+	for (i = 0; i < 2 * n; i++)
+		td[i] = spawn_pri(oncpu_sleeper, NULL, LWKT_PRI_KERN_USER, 0,
+		    i % n);
+	for (i = 0; i < n; i++)
+		settle(i, LWKT_PRI_USER_NORM);
+	lwkt_wakeup_oncpu_one(n - 1, &cond);
+	settle(n - 1, LWKT_PRI_USER_NORM);
+	for (i = 0; i < n; i++)
+		check(LOAD(oncpu_woken[i]) == (i == n - 1), "cpu %d: %u", i,
+		    oncpu_woken[i]);
+	for (i = 0; i < n; i++) {
+		lwkt_wakeup_oncpu(i, &cond);
+		settle(i, LWKT_PRI_USER_NORM);
+		check(LOAD(oncpu_woken[i]) == 2, "cpu %d: %u", i,
+		    oncpu_woken[i]);
+		check(i + 1 >= n - 1 || LOAD(oncpu_woken[i + 1]) == 0,
+		    "cpu %d too", i + 1);
+	}
+	join_all(td, 2 * n);
+	return 0;
+}
+
+static void
+sleeps_noresched(void *arg)
+{
+	if (arg != NULL)
+		(void)sleep_forever(&cond, LWKT_PNORESCHED);
+	else
+		(void)lwkt_sleep("test", LWKT_PNORESCHED);
+	ADD(woken, 1);
+}
+
+/* A better thread that sleeps so does not ask the waker to give way. */
+static int
+noresched_body(void *arg)
+{
+	int64_t ticks;
+	lwkt_thread_t td;
+
+	STORE(woken, 0);
+	td = spawn_pri(sleeps_noresched, arg, LWKT_PRI_SOFT_NORM, 0,
+	    lwkt_cpuid());
+	lwkt_yield();
+	ticks = counter("lwkt.ticks");
+	if (arg != NULL)
+		lwkt_wakeup(&cond);
+	else
+		lwkt_schedule(td);
+	lwkt_yield_quick();
+	check(woken == 0 || counter("lwkt.ticks") != ticks, "it asked");
+	lwkt_switch();
+	check(woken == 1, "it does not run at a switch");
+	join(td);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -462,6 +539,10 @@ main(void)
 	sim_explore("a wakeup in another domain wakes nobody",
 	    domain_body, NULL, 100);
 	sim_explore("wakeup_mycpu stays on its CPU", mycpu_body, NULL, 100);
+	sim_explore("wakeup_oncpu wakes there", oncpu_body, NULL, 100);
+	sim_explore("a sleeper that can wait does not ask for the CPU",
+	    noresched_body, &cond, 50);
+	sim_explore("nor does one of lwkt_sleep", noresched_body, NULL, 50);
 	sim_explore("an interrupt ends only an interruptible sleep",
 	    pcatch_body, NULL, 100);
 	sim_explore("an interrupt waits for the next interruptible sleep",

@@ -136,7 +136,7 @@ use(enum kind k, struct rng *r)
 			enter(SPIN, r);
 		} else {
 			lwkt_spin_lock_shared(&spin);
-			if (lwkt_spin_upgrade_try(&spin))
+			if (lwkt_spin_lock_upgrade_try(&spin))
 				enter(SPIN, r);
 		}
 		lwkt_spin_unlock_any(&spin);
