@@ -31,6 +31,7 @@
 
 #include "kern/arena.h"
 #include "kern/debug_var.h"
+#include "kern/lockorder.h"
 #include "kern/sysinit.h"
 #include "machine/machine_io.h"
 
@@ -335,6 +336,8 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	lwkt__boot_config = cfg != NULL ? *cfg : (struct lwkt_config){ 0 };
 	panic_boot();
 	deadlock_boot();
+	if (config_invariants)
+		lockorder_boot();
 	if ((error = stat_boot()) != 0 ||
 	    (error = machine_boot(&mcf, &upcalls, &lwkt__ncpus)) != 0) {
 		atomic_store_rel_32(&booted, 0);

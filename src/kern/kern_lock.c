@@ -33,6 +33,7 @@
 #include <string.h>
 
 #include "kern/lock_var.h"
+#include "kern/lockorder.h"
 
 TRACEPOINT(wait, KTR_SLEEP, "lock.wait", "td=%llu flags=%#llx");
 
@@ -263,17 +264,54 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	return 0;
 }
 
+static int
+request(struct lock_req *rq)
+{
+	lwkt_lock_t lk = rq->rq_lock;
+
+	lwkt_spin_lock(&lk->lk_spin);
+	switch (rq->rq_flags & LWKT_LK_TYPE) {
+	case LWKT_LK_SHARED:
+		return lock_shared(rq);
+	case LWKT_LK_EXCLUSIVE:
+		return lock_exclusive(rq);
+	case LWKT_LK_UPGRADE:
+	case LWKT_LK_EXCLUPGRADE:
+		return lock_upgrade(rq);
+	case LWKT_LK_DOWNGRADE:
+		return lock_downgrade(rq);
+	case LWKT_LK_RELEASE:
+		return lock_release(rq);
+	case LWKT_LK_CANCEL_BEG:
+		return lock_cancel(rq, 1);
+	case LWKT_LK_CANCEL_END:
+		return lock_cancel(rq, 0);
+	}
+	lwkt_panic("lock \"%s\": flags %#x", lk->lk_spin.s_name,
+	    rq->rq_flags);
+}
+
+/* For kern_lockorder.c: what a request that is over changed. */
+static inline void
+note(lwkt_lock_t lk, unsigned type, int error)
+{
+	if (error == 0 &&
+	    (type == LWKT_LK_SHARED || type == LWKT_LK_EXCLUSIVE))
+		order_took(LK_LOCKMGR, lk, lk->lk_spin.s_name);
+	else if (type == LWKT_LK_RELEASE || (error != 0 &&
+	    (type == LWKT_LK_UPGRADE || type == LWKT_LK_EXCLUPGRADE)))
+		order_drop(lk);
+}
+
 /* Take it, waiting as long as that takes, whatever it was made for. */
 void
 lock_again(lwkt_lock_t lk, unsigned type)
 {
 	struct lock_req rq = { lk, curthread, type, LWKT_FOREVER };
 
-	lwkt_spin_lock(&lk->lk_spin);
-	if (type == LWKT_LK_SHARED)
-		(void)lock_shared(&rq);
-	else
-		(void)lock_exclusive(&rq);
+	order_want(LK_LOCKMGR, lk, lk->lk_spin.s_name);
+	(void)request(&rq);
+	note(lk, type, 0);
 }
 
 int
@@ -281,28 +319,17 @@ lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)
 {
 	struct lock_req rq = { lk, curthread, flags | lk->lk_flags,
 	    LWKT_FOREVER };
+	unsigned type = flags & LWKT_LK_TYPE;
+	int error;
 
 	if ((rq.rq_flags & LWKT_LK_TIMELOCK) && lk->lk_timo > 0)
 		rq.rq_deadline = wait_deadline(lk->lk_timo);
-	lwkt_spin_lock(&lk->lk_spin);
-	switch (flags & LWKT_LK_TYPE) {
-	case LWKT_LK_SHARED:
-		return lock_shared(&rq);
-	case LWKT_LK_EXCLUSIVE:
-		return lock_exclusive(&rq);
-	case LWKT_LK_UPGRADE:
-	case LWKT_LK_EXCLUPGRADE:
-		return lock_upgrade(&rq);
-	case LWKT_LK_DOWNGRADE:
-		return lock_downgrade(&rq);
-	case LWKT_LK_RELEASE:
-		return lock_release(&rq);
-	case LWKT_LK_CANCEL_BEG:
-		return lock_cancel(&rq, 1);
-	case LWKT_LK_CANCEL_END:
-		return lock_cancel(&rq, 0);
-	}
-	lwkt_panic("lock \"%s\": flags %#x", lk->lk_spin.s_name, flags);
+	if ((rq.rq_flags & LWKT_LK_NOWAIT) == 0 &&
+	    (type == LWKT_LK_SHARED || type == LWKT_LK_EXCLUSIVE))
+		order_want(LK_LOCKMGR, lk, lk->lk_spin.s_name);
+	error = request(&rq);
+	note(lk, type, error);
+	return error;
 }
 
 int

@@ -38,6 +38,7 @@
 #include <lwkt/synch.h>
 #include <string.h>
 
+#include "kern/lockorder.h"
 #include "kern/mtx_var.h"
 #include "kern/synch_var.h"
 
@@ -343,9 +344,8 @@ wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
 	return error;
 }
 
-int
-lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
-    int64_t timeout_ns)
+static int
+wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 {
 	uint32_t state = atomic_load_acq_32(&link->ml_state);	/* G1 */
 	int64_t deadline = wait_deadline(timeout_ns);
@@ -367,9 +367,9 @@ lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	}
 	lwkt_tsleep_remove();
 	wait_owner(NULL);
-	if (error == 0 && state == ML_ACQUIRED)
-		return 0;
-	return wait_result(m, link, error);
+	if (error != 0 || state != ML_ACQUIRED)
+		error = wait_result(m, link, error);
+	return error;
 }
 
 static int
@@ -388,7 +388,7 @@ lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	error = request(m, link, kind);
 	if (error != EINPROGRESS || link->ml_async)
 		return error;
-	return lwkt_mtx_wait_link(m, link, flags, timeout_ns);
+	return wait_link(m, link, flags, timeout_ns);
 }
 
 static __lwkt_noinline int
@@ -404,39 +404,53 @@ lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
 /*
  * Callers' side.
  */
+
+/* The end of an attempt, for kern_lockorder.c. */
+static inline int
+tried(lwkt_mtx_t m, int error)
+{
+	if (error == 0)
+		order_took(LK_MTX, m, m->m_name);
+	return error;
+}
+
 void
 lwkt_mtx_lock(lwkt_mtx_t m)
 {
+	order_want(LK_MTX, m, m->m_name);
 	if (unlikely(!try_ex(m, curthread)))
 		(void)lock_slow(m, ML_EX, 0, LWKT_FOREVER);
+	order_took(LK_MTX, m, m->m_name);
 }
 
 int
 lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (likely(try_ex(m, curthread)))
-		return 0;
-	return lock_slow(m, ML_EX, flags, timeout_ns);
+	if (timeout_ns != 0)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, likely(try_ex(m, curthread)) ? 0 :
+	    lock_slow(m, ML_EX, flags, timeout_ns));
 }
 
 int
 lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (likely(try_sh(m, curthread, MTX_EXWANTED)))
-		return 0;
-	return lock_slow(m, ML_SH, flags, timeout_ns);
+	if (timeout_ns != 0)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, likely(try_sh(m, curthread, MTX_EXWANTED)) ? 0 :
+	    lock_slow(m, ML_SH, flags, timeout_ns));
 }
 
 int
 lwkt_mtx_lock_ex_try(lwkt_mtx_t m)
 {
-	return try_ex(m, curthread) ? 0 : EAGAIN;
+	return tried(m, try_ex(m, curthread) ? 0 : EAGAIN);
 }
 
 int
 lwkt_mtx_lock_sh_try(lwkt_mtx_t m)
 {
-	return try_sh(m, curthread, 0) ? 0 : EAGAIN;
+	return tried(m, try_sh(m, curthread, 0) ? 0 : EAGAIN);
 }
 
 void
@@ -446,6 +460,7 @@ lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 	    !try_sh(m, curthread, 0))
 		lwkt_panic("mtx \"%s\" is not thread \"%s\"'s to take again",
 		    m->m_name, curthread->td_name);
+	order_took(LK_MTX, m, m->m_name);
 }
 
 static void
@@ -457,6 +472,7 @@ unlock(lwkt_mtx_t m, uint32_t c)
 	    ((c & MTX_EXCLUSIVE) != 0 && !mtx_owned(m, td))))
 		lwkt_panic("mtx \"%s\" is unlocked by thread \"%s\", which "
 		    "does not hold it, word %#x", m->m_name, td->td_name, c);
+	order_drop(m);
 	do {
 		if ((c & MTX_COUNT) == 1 && (c & MTX_EXCLUSIVE) != 0)
 			mtx_own(m, NULL);				/* M3 */
@@ -592,14 +608,26 @@ int
 lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
 {
-	return lock_link(m, link, ML_EX, flags, timeout_ns);
+	if (!link->ml_async)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, lock_link(m, link, ML_EX, flags, timeout_ns));
 }
 
 int
 lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
 {
-	return lock_link(m, link, ML_SH, flags, timeout_ns);
+	if (!link->ml_async)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, lock_link(m, link, ML_SH, flags, timeout_ns));
+}
+
+int
+lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
+    int64_t timeout_ns)
+{
+	order_want(LK_MTX, m, m->m_name);
+	return tried(m, wait_link(m, link, flags, timeout_ns));
 }
 
 void

@@ -43,6 +43,7 @@
 #include <lwkt/spinlock.h>
 
 #include "kern/kern_var.h"
+#include "kern/lockorder.h"
 
 #include <string.h>
 
@@ -283,15 +284,18 @@ lock(lwkt_spin_t s)
 
 	if (config_invariants)
 		check_rank(gd, s);
+	order_want(LK_SPIN, s, s->s_name);
 	if (unlikely(!try_exclusive(s, &was)))
 		lock_slow(gd, s, was);
 	push(gd, s);
+	order_took(LK_SPIN, s, s->s_name);
 }
 
 static inline void
 unlock(lwkt_spin_t s)
 {
 	pop(mygd(), s);
+	order_drop(s);
 	if (unlikely(atomic_peek_32(&s->s_lock) != EXCL))
 		lwkt_panic("spinlock \"%s\" is not held exclusively, word %#x",
 		    s->s_name, s->s_lock);
@@ -306,15 +310,18 @@ lock_shared(lwkt_spin_t s)
 
 	if (config_invariants)
 		check_rank(gd, s);
+	order_want(LK_SPIN, s, s->s_name);
 	if (unlikely(!try_shared(s, &was, 0)))
 		lock_shared_slow(gd, s, was);
 	push(gd, s);
+	order_took(LK_SPIN, s, s->s_name);
 }
 
 static inline void
 unlock_shared(lwkt_spin_t s)
 {
 	pop(mygd(), s);
+	order_drop(s);
 	if (unlikely(atomic_peek_32(&s->s_lock) == EXCL))
 		lwkt_panic("spinlock \"%s\" is not held shared", s->s_name);
 	(void)atomic_fetchadd_32(&s->s_lock, (uint32_t)-1);	/* S1 */
@@ -396,6 +403,7 @@ lwkt_spin_trylock(lwkt_spin_t s)
 		return 0;
 	}
 	push(mygd(), s);
+	order_took(LK_SPIN, s, s->s_name);
 	return 1;
 }
 

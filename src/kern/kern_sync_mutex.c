@@ -35,6 +35,7 @@
 
 #include <errno.h>
 
+#include "kern/lockorder.h"
 #include "kern/sync_var.h"
 
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
@@ -73,6 +74,7 @@ static inline void
 own(struct lwkt_mutex *mu)
 {
 	atomic_store_ptr(&mu->mu_owner, sync_self());		/* U1 */
+	order_took(LK_MUTEX, mu, mu->mu_name);
 }
 
 /* The holder runs elsewhere: it may be quick. */
@@ -132,6 +134,7 @@ lwkt_mutex_lock(struct lwkt_mutex *mu)
 	uint32_t me = my_state();
 	uint64_t w = 0;
 
+	order_want(LK_MUTEX, mu, mu->mu_name);
 	if (unlikely(!try(mu, me, &w)))
 		(void)lock_slow(mu, me, w, LWKT_FOREVER);
 	own(mu);
@@ -143,6 +146,8 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 	uint32_t me = my_state();
 	uint64_t w = 0;
 
+	if (timeout_ns != 0)
+		order_want(LK_MUTEX, mu, mu->mu_name);
 	if (!try(mu, me, &w) && lock_slow(mu, me, w, timeout_ns) != 0)
 		return EWOULDBLOCK;
 	own(mu);
@@ -168,6 +173,7 @@ lwkt_mutex_unlock(struct lwkt_mutex *mu)
 	if (unlikely(!lwkt_mutex_owned(mu)))
 		lwkt_panic("mutex \"%s\" is unlocked by another than its "
 		    "holder", mu->mu_name);
+	order_drop(mu);
 	atomic_store_ptr(&mu->mu_owner, 0);			/* U1 */
 	w = atomic_load_64(&mu->mu_word);
 	do {

@@ -28,6 +28,7 @@
 #include <lwkt/synch.h>
 
 #include "kern/lock_var.h"
+#include "kern/lockorder.h"
 
 TRACEPOINT(wait, KTR_SLEEP, "serialize.wait", "td=%llu word=%#llx");
 
@@ -62,6 +63,7 @@ static inline void
 own(lwkt_serialize_t sz, lwkt_thread_t td)
 {
 	atomic_store_ptr(&sz->sz_last, (uintptr_t)td);		/* Z2 */
+	order_took(LK_SERIALIZER, sz, NULL);
 }
 
 static inline int
@@ -96,6 +98,7 @@ lwkt_serialize_enter(lwkt_serialize_t sz)
 {
 	lwkt_thread_t td = curthread;
 
+	order_want(LK_SERIALIZER, sz, NULL);
 	if (unlikely(!try(sz, 0)))
 		enter_slow(sz, td);
 	own(sz, td);
@@ -108,6 +111,7 @@ lwkt_serialize_adaptive_enter(lwkt_serialize_t sz)
 	int looks = lwkt__ncpus > 1 ? spin : 0;
 	int i;
 
+	order_want(LK_SERIALIZER, sz, NULL);
 	for (i = 0; !try(sz, 0); i++) {
 		if (i == looks) {
 			enter_slow(sz, td);
@@ -135,6 +139,7 @@ lwkt_serialize_exit(lwkt_serialize_t sz)
 	if (unlikely(!owned(sz, curthread)))
 		lwkt_panic("serializer %p is left by thread \"%s\", which does "
 		    "not hold it", (void *)sz, curthread->td_name);
+	order_drop(sz);
 	atomic_store_ptr(&sz->sz_last, LWKT_SERIALIZE_RELEASED); /* Z2 */
 	old = atomic_fetchand_32(&sz->sz_lock, ~HELD);
 	if (unlikely((old & ~(HELD | DISABLED)) != 0))

@@ -30,6 +30,7 @@
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
  */
+#include "kern/lockorder.h"
 #include "kern/synch_var.h"
 
 #include <errno.h>
@@ -86,6 +87,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	cold->tc_waitmsg = NULL;
 	cold->tc_waitowner = NULL;
 	cold->tc_ncrit = 0;
+	cold->tc_nheld = 0;
 	cold->tc_magic = THREAD_MAGIC;
 	lwkt_initport_thread(&cold->tc_port, td);
 }
@@ -275,6 +277,8 @@ thread_exit(void)
 		lwkt_reltoken(lwkt_mp_token());
 	KASSERTF(td->td_ntoks == 0, "thread \"%s\" exits with token \"%s\"",
 	    td->td_name, td->td_cold->tc_tok[0].tr_tok->t_name);
+	if (config_invariants)
+		lockorder_exit(td);
 	crit_enter_td(td);
 	delayed_flush_if(td);
 	synch_leave_queue(td);

@@ -80,6 +80,15 @@ struct crit_rec {
 	int		 cr_entered;	/* 0: left */
 };
 
+/* Invariants builds: the locks it has (kern_lockorder.c). */
+enum { HELD_RECS = config_invariants ? 32 : 1 };
+
+struct order_held {
+	const void	*oh_lock;
+	const void	*oh_pc;		/* where it was taken */
+	uint16_t	 oh_class;
+};
+
 #define THREAD_MAGIC		0x64616572685474ULL
 
 /* At the top of the thread's stack; its own page is touched anyway. */
@@ -92,6 +101,8 @@ struct thread_cold {
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
 	uint32_t	 tc_ncrit;	/* (s) entries and exits noted */
 	struct crit_rec	 tc_crit[CRIT_RECS]; /* (s) the last of them */
+	uint32_t	 tc_nheld;	/* (s) locks noted */
+	struct order_held tc_held[HELD_RECS]; /* (s) in order of taking */
 	uint64_t	 tc_magic;	/* (i) THREAD_MAGIC; the very top */
 };
 

@@ -433,11 +433,15 @@ stranger_body(void *arg)
 	return 0;
 }
 
+static uint32_t locked;
+
 static void
-lock_and_end(void *arg)
+lock_and_keep(void *arg)
 {
 	(void)arg;
 	lwkt_mtx_lock(&mtx);
+	STORE(locked, 1);
+	(void)lwkt_sleep("test", 0);
 }
 
 static int
@@ -445,7 +449,8 @@ not_owner_body(void *arg)
 {
 	(void)arg;
 	fresh();
-	join(spawn_on(1, lock_and_end, NULL));
+	spawn_on(1, lock_and_keep, NULL);
+	await(&locked, 1);
 	lwkt_mtx_unlock(&mtx);
 	return 0;
 }
@@ -527,7 +532,8 @@ spin_mixed_body(void *arg)
 {
 	(void)arg;
 	fresh();
-	join(spawn_on(1, lock_and_end, NULL));
+	spawn_on(1, lock_and_keep, NULL);
+	await(&locked, 1);
 	lwkt_mtx_spinlock(&mtx);
 	return 0;
 }
