@@ -121,6 +121,8 @@ check_cpu(struct globaldata *gd)
 	lwkt_thread_t td = gd->gd_m.mc_curthread;
 
 	runq_check(gd);
+	spin_check(gd);
+	preempt_check(gd);
 	ipiq_check(gd);
 	systimer_check(gd);
 	thread_check(td);

@@ -71,12 +71,26 @@ misuse(lwkt_lock_t lk, const char *what)
 	    curthread->td_name);
 }
 
+/* L1 and L2, in invariants builds; spinlock held. */
+static void
+lock_check(lwkt_lock_t lk)
+{
+	if (!config_invariants)
+		return;
+	KASSERTF((lk->lk_excl == 0 || lk->lk_shared == 0) &&
+	    (lk->lk_excl != 0) == (lk->lk_owner != NULL) &&
+	    lk->lk_upgrade <= 1 && (!lk->lk_upgrade || lk->lk_shared != 0),
+	    "lock \"%s\": %u exclusive, %u shared takings, %u upgrades",
+	    lk->lk_spin.s_name, lk->lk_excl, lk->lk_shared, lk->lk_upgrade);
+}
+
 /* Give back the spinlock, then wake who can go on. */
 static void
 next(lwkt_lock_t lk)
 {
 	const void *one = NULL, *all = NULL;
 
+	lock_check(lk);
 	if (lk->lk_upgrade) {
 		if (lk->lk_shared == 1)
 			one = &lk->lk_upgrade;

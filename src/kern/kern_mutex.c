@@ -126,6 +126,26 @@ ring_len(lwkt_mtx_link_t first)
 	return n;
 }
 
+/* In invariants builds; spinlock held. */
+static void
+mtx_check(lwkt_mtx_t m)
+{
+	uint32_t c = atomic_peek_32(&m->m_lock);
+	uint32_t wait = (m->m_exlink != NULL ? MTX_EXWANTED : 0) |
+	    (m->m_shlink != NULL ? MTX_SHWANTED : 0);
+
+	if (!config_invariants)
+		return;
+	KASSERTF((c & MTX_WANTED) == wait, "mtx \"%s\", word %#x: %u wait to "
+	    "be exclusive, %u to share", m->m_name, c, ring_len(m->m_exlink),
+	    ring_len(m->m_shlink));				/* M1 */
+	KASSERTF(wait == 0 || (c & MTX_COUNT) != 0, "mtx \"%s\", word %#x",
+	    m->m_name, c);					/* M2 */
+	KASSERTF(m->m_shlink == NULL ||
+	    (c & (MTX_EXCLUSIVE | MTX_EXWANTED)) != 0, "mtx \"%s\", word %#x",
+	    m->m_name, c);					/* M4 */
+}
+
 /* One try. */
 static inline int
 try_ex(lwkt_mtx_t m, lwkt_thread_t td)
@@ -242,6 +262,7 @@ hand_off(lwkt_mtx_t m)
 		else
 			grant_shared(m, &g);
 	}
+	mtx_check(m);
 	lwkt_spin_unlock(&m->m_spin);
 	carry_out(m, &g);
 }
@@ -313,6 +334,7 @@ request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 		ring_add(ex ? &m->m_exlink : &m->m_shlink, link); /* M1 */
 		error = EINPROGRESS;
 	}
+	mtx_check(m);
 	lwkt_spin_unlock(&m->m_spin);
 	return error;
 }
@@ -337,6 +359,7 @@ wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
 		atomic_store_32(&link->ml_state, ML_IDLE);
 		break;
 	}
+	mtx_check(m);
 	lwkt_spin_unlock(&m->m_spin);
 	carry_out(m, &g);
 	if (interrupted && error != EINTR)
@@ -533,6 +556,7 @@ lwkt_mtx_downgrade(lwkt_mtx_t m)
 	mtx_own(m, NULL);						/* M3 */
 	lwkt_spin_lock(&m->m_spin);
 	clear_and_admit(m, MTX_EXCLUSIVE, &g);
+	mtx_check(m);
 	lwkt_spin_unlock(&m->m_spin);
 	carry_out(m, &g);
 }
@@ -653,6 +677,7 @@ lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
 	} else {
 		(void)atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ABORTED);
 	}
+	mtx_check(m);
 	lwkt_spin_unlock(&m->m_spin);
 	carry_out(m, &g);
 	carry_out(m, &aborted);

@@ -152,6 +152,23 @@ pop(struct globaldata *gd, lwkt_spin_t s)
 		pop_slow(gd, s);
 }
 
+/* S1 and S2, of the locks that the CPU holds. */
+void
+spin_check(struct globaldata *gd)
+{
+	uint32_t word;
+	int i;
+
+	KASSERTF(gd->gd_spinlocks >= 0 && gd->gd_spinlocks <= LWKT_MAXSPINS,
+	    "cpu %d holds %d spinlocks", gd->gd_m.mc_cpuid, gd->gd_spinlocks);
+	for (i = 0; i < gd->gd_spinlocks; i++) {
+		word = atomic_peek_32(&gd->gd_spinheld[i]->s_lock);
+		KASSERTF(word == EXCL || word > SHARED, "spinlock \"%s\" is "
+		    "held by cpu %d, word %#x", gd->gd_spinheld[i]->s_name,
+		    gd->gd_m.mc_cpuid, word);
+	}
+}
+
 /* One try; *was is the word that refused. */
 static inline int
 try_exclusive(lwkt_spin_t s, uint32_t *was)

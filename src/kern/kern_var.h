@@ -93,6 +93,8 @@ void	sleepq_check(lwkt_thread_t td);
 void	token_check(lwkt_thread_t td);		/* of the current thread */
 void	port_check(struct lwkt_port *port);
 void	runq_check(struct globaldata *gd);
+void	spin_check(struct globaldata *gd);
+void	preempt_check(struct globaldata *gd);
 void	ipiq_check(struct globaldata *gd);
 void	systimer_check(struct globaldata *gd);
 void	check_cpu(struct globaldata *gd);

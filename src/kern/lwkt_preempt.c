@@ -123,6 +123,25 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 	return lender;
 }
 
+/* P1 and P2, of the chain that ends with the running thread. */
+void
+preempt_check(struct globaldata *gd)
+{
+	lwkt_thread_t td = gd->gd_m.mc_curthread, lender;
+	int depth = 0;
+
+	for (; td->td_preempting; td = lender) {
+		lender = td->td_preempted;
+		KASSERTF(++depth <= gd->gd_preempt_depth &&
+		    lender->td_gd == gd &&
+		    (lender->td_flags & TDF_PREEMPT_LOCK),
+		    "thread \"%s\" preempts \"%s\", flags %#x, depth %d",
+		    td->td_name, lender->td_name, lender->td_flags, depth);
+	}
+	KASSERTF(depth == gd->gd_preempt_depth, "cpu %d: %d lenders, depth %d",
+	    gd->gd_m.mc_cpuid, depth, gd->gd_preempt_depth);
+}
+
 void
 lwkt_set_interrupt_support_thread(void)
 {

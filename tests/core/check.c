@@ -3,7 +3,9 @@
  * The whole-structure checks hold while all is well and find what is damaged;
  * critical sections that do not match are found with who entered and left.
  */
+#include <lwkt/lock.h>
 #include <lwkt/msgport.h>
+#include <lwkt/mtx.h>
 #include <lwkt/systimer.h>
 #include <lwkt/token.h>
 
@@ -141,6 +143,60 @@ token_ref(void *arg)
 	return 0;
 }
 
+static struct lwkt_spin spin = LWKT_SPIN_INITIALIZER("spin");
+static struct lwkt_mtx mtx = LWKT_MTX_INITIALIZER("mtx");
+static struct lwkt_lock lock = LWKT_LOCK_INITIALIZER("lock", 0, 0);
+
+static int
+spin_word(void *arg)
+{
+	lwkt_spin_lock(&spin);
+	spin.s_lock = 0;
+	check_here(arg);
+	return 0;
+}
+
+static int
+preempt_depth(void *arg)
+{
+	crit_enter();
+	mygd()->gd_preempt_depth++;
+	check_here(arg);
+	return 0;
+}
+
+static void
+keeps_mtx(void *arg)
+{
+	lwkt_mtx_lock(&mtx);
+	STORE(*(uint32_t *)arg, 1);
+	(void)lwkt_sleep("test", 0);
+}
+
+static int
+mtx_word(void *arg)
+{
+	static uint32_t kept;
+
+	(void)arg;
+	spawn_on(1, keeps_mtx, &kept);
+	await(&kept, 1);
+	mtx.m_lock |= 0x20000000;	/* somebody waits, but there is none */
+	(void)lwkt_mtx_lock_ex(&mtx, 0, MS);
+	mtx.m_lock |= 0x20000000;
+	return lwkt_mtx_lock_sh(&mtx, 0, MS);
+}
+
+static int
+lock_fields(void *arg)
+{
+	(void)arg;
+	(void)lwkt_lockmgr(&lock, LWKT_LK_SHARED);
+	lock.lk_excl = 1;
+	(void)lwkt_lockmgr(&lock, LWKT_LK_RELEASE);
+	return 0;
+}
+
 static int
 underflow(void *arg)
 {
@@ -232,6 +288,10 @@ test_damage(void)
 	    "not the end of its queue");
 	panics("a sleeper on the wrong queue panics", sleepq,
 	    "thread \"main\" is not on the sleep queue");
+	panics("a spinlock on the list that is free panics", spin_word,
+	    "spinlock \"spin\" is held by cpu 0, word 0");
+	panics("a lender that is not there panics", preempt_depth,
+	    "cpu 0: 0 lenders, depth 1");
 	panics("a token that forgot its holder panics", token_ref,
 	    "reference 0, to token \"tok\"");
 }
@@ -246,6 +306,10 @@ test_sections(void)
 	    "thread \"worker\" exits with token \"tok\"");
 	if (!config_invariants)
 		return;
+	panics("a mtx that forgot its waiters panics", mtx_word,
+	    "mtx \"mtx\", word");
+	panics("a lock both shared and exclusive panics", lock_fields,
+	    "lock \"lock\": 1 exclusive");
 	panics("one section too few: who left", underflow,
 	    "lwkt: left, count -1, by\n  #0  underflow");
 	panics("one too many: who entered", exits,
