@@ -172,6 +172,39 @@ preemption_nests(void *arg)
 	return 0;
 }
 
+/* Two lenders are the limit: the third one waits until one has it back. */
+static lwkt_thread_t deep[3];
+
+static void
+goes_deeper(void *arg)
+{
+	int i = (int)(intptr_t)arg;
+
+	log_add(&trail, '0' + i);
+	if (i + 1 < 3)
+		lwkt_schedule(deep[i + 1]);
+	log_add(&trail, 'a' + i);
+}
+
+static int
+nesting_has_a_limit(void *arg)
+{
+	static const int pri[3] = { LWKT_PRI_INT_LOW, LWKT_PRI_INT_MED,
+	    LWKT_PRI_INT_HIGH };
+	int64_t refused = counter("lwkt.preempt_miss");
+	int i;
+
+	(void)arg;
+	trail = (struct log){ 0 };
+	for (i = 0; i < 3; i++)
+		deep[i] = spawn_intr(goes_deeper, i, pri[i]);
+	lwkt_schedule(deep[0]);
+	check(strcmp(trail.l_text, "01b2ca") == 0, "order %s", trail.l_text);
+	check(counter("lwkt.preempt_miss") == refused + 1, "not refused");
+	join_all(deep, 3);
+	return 0;
+}
+
 /* From timers and other CPUs, under load; nothing may be lost. */
 static uint32_t served, asked;
 
@@ -263,6 +296,7 @@ main(void)
 	sim_explore("one that needs a token of the lender waits for it",
 	    token_of_the_lender, NULL, 100);
 	sim_explore("preemption nests", preemption_nests, NULL, 100);
+	sim_explore("not deeper than two", nesting_has_a_limit, NULL, 100);
 	sim_explore("interrupt threads scheduled from every CPU all run",
 	    schedules_from_everywhere, NULL, 200);
 	sim_explore("a thread is given away and taken", given_away_and_taken,

@@ -463,6 +463,40 @@ misuse(void)
 		    "\"b\" of rank 1 taken while \"a\"");
 }
 
+static struct lwkt_spin stuck = LWKT_SPIN_INITIALIZER("stuck");
+
+static void
+never_gives_back(void *arg)
+{
+	lwkt_spin_lock(&stuck);
+	STORE(*(uint32_t *)arg, 1);
+	for (;;)
+		machine_pause(1000);
+}
+
+static int
+indefinite_body(void *arg)
+{
+	static uint32_t has;
+
+	(void)arg;
+	spawn_on(1, never_gives_back, &has);
+	await(&has, 1);
+	lwkt_spin_lock(&stuck);
+	return 0;
+}
+
+static void
+indefinite_wait(void)
+{
+	(void)setenv("LWKT_TUNE", "lwkt.spin_panic_s=2", 1);
+	panics("an indefinite wait is complained of", indefinite_body,
+	    "cpu 0 waits for spinlock \"stuck\": 1 s");
+	panics("and ends with a panic", indefinite_body,
+	    "spinlock \"stuck\" waited for 2 s by cpu 0");
+	(void)unsetenv("LWKT_TUNE");
+}
+
 int
 main(void)
 {
@@ -473,6 +507,8 @@ main(void)
 	};
 
 	misuse();
+	if (!config_host_sim)
+		indefinite_wait();
 	sim_explore("an exclusive spinlock excludes", exclusive_excludes, NULL,
 	    200);
 	sim_explore("a spinlock is never shared and exclusive at once",

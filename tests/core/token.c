@@ -406,6 +406,38 @@ collisions_are_counted(void *arg)
 	return 0;
 }
 
+static void
+holds_for_ever(void *arg)
+{
+	lwkt_gettoken(&tok[1]);
+	STORE(*(uint32_t *)arg, 1);
+	for (;;)
+		machine_pause(1);
+}
+
+static void
+wants(void *arg)
+{
+	STORE(*(uint32_t *)arg, 2);
+	lwkt_gettoken(&tok[1]);
+}
+
+/* Whom a thread waits for can be read. */
+static int
+shown_body(void *arg)
+{
+	static uint32_t step;
+
+	(void)arg;
+	lwkt_token_init(&tok[1], "b");
+	spawn_on(1, holds_for_ever, &step);
+	await(&step, 1);
+	spawn_on(0, wants, &step);
+	await(&step, 2);
+	lwkt_yield();
+	lwkt_panic("who waits for whom");
+}
+
 static int
 many_body(void *arg)
 {
@@ -471,6 +503,8 @@ output_body(void *arg)
 int
 main(void)
 {
+	panics("whom a thread waits for is shown", shown_body,
+	    "waiting for token \"b\" of thread \"worker\"");
 	panics("a 33rd token panics", many_body, "as its 33th");
 	panics("the assertion of an exclusive token panics", assert_body,
 	    "token \"a\" is not held exclusively");
