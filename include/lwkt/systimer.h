@@ -16,21 +16,21 @@ LWKT_BEGIN_DECLS
 struct lwkt_systimer;
 typedef void (*lwkt_systimer_fn_t)(struct lwkt_systimer *st, void *arg);
 
+/* The library's own; no field is of use to a program. */
 struct lwkt_systimer {
-	struct {
-		struct lwkt_systimer *rbe_left, *rbe_right, *rbe_parent;
-		int		 rbe_color;
-	}			 st_link;	/* the CPU's tree, by time */
+	struct lwkt_systimer	*st_next;	/* the CPU's queue of timers */
+	struct lwkt_systimer	*st_prev;
 	int64_t			 st_time;	/* absolute, ns */
-	int64_t			 st_period;	/* ns; 0: one-shot */
 	uint64_t		 st_seq;	/* FIFO among equal times */
+	uint64_t		 st_running;	/* a number that says so */
+	uint32_t		 st_where;	/* in the queue */
+	int			 st_flags;
 	lwkt_systimer_fn_t	 st_fn;
 	void			*st_arg;
+	int64_t			 st_period;	/* ns; 0: one-shot */
 	int			 st_cpu;	/* owner */
-	int			 st_flags;
 };
 
-#define LWKT_ST_ONQUEUE	0x0001
 /*
  * Periodic: one call for each missed period, else missed periods are skipped,
  * phase kept.

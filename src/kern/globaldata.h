@@ -19,7 +19,6 @@
 #define LWKT_KERN_GLOBALDATA_H
 
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/systimer.h>
 #include <lwkt/types.h>
@@ -37,7 +36,7 @@ struct lwkt_ipiq;
 struct lwkt_putoff;
 struct lwkt_retire;
 struct tslpque;
-RB_HEAD(systimer_tree, lwkt_systimer);
+struct wheel;
 
 /* Own-CPU wishes, plain because only this CPU sets and reads them. */
 #define AST_LWKT_RESCHED	0x1u	/* a better thread is runnable */
@@ -93,8 +92,7 @@ struct globaldata {
 	struct tslpque	*gd_tslpque;	/* (c) hash; idents read by others */
 
 	/* Timers and clocks (kern_systimer.c, kern_clock.c). */
-	struct systimer_tree gd_systimerq; /* (c) */
-	struct lwkt_systimer *gd_systimer_first; /* (c) least of gd_systimerq */
+	struct wheel	*gd_wheel;	/* (i) timers, (c) what is in it */
 	struct lwkt_systimer *gd_systimer_inprog; /* (c) being called */
 	uint64_t	 gd_systimer_seq; /* (c) */
 	int64_t		 gd_timer_armed; /* (c) deadline given to the host */

@@ -94,7 +94,8 @@ arena_bytes(int ncpus)
 
 	size += (size_t)ncpus * roundup2(sizeof(struct globaldata), 4096);
 	size += (size_t)ncpus * (stat_bytes() + 4096);
-	size += ipiq_bytes(ncpus) + synch_bytes(ncpus) + 2 * 4096;
+	size += ipiq_bytes(ncpus) + synch_bytes(ncpus) +
+	    systimer_bytes(ncpus) + 3 * 4096;
 	size += (size_t)maxthreads * sizeof(struct lwkt_thread);
 	return roundup2(size, (size_t)1 << 20);
 }
@@ -137,7 +138,6 @@ gd_init(struct globaldata *gd, int cpu)
 	strncpy(td->td_name, "idle", LWKT_NAMELEN - 1);
 	lwkt__gd[cpu] = gd;
 	stat_place(gd, arena_alloc(stat_bytes()));
-	systimer_init(gd);
 }
 
 static void
@@ -154,6 +154,7 @@ place_all(void)
 		    (size_t)cpu * ah->ah_gdstride), cpu);
 	ipiq_place(arena_alloc(ipiq_bytes(lwkt__ncpus)), lwkt__ncpus);
 	synch_place(arena_alloc(synch_bytes(lwkt__ncpus)), lwkt__ncpus);
+	systimer_place(arena_alloc(systimer_bytes(lwkt__ncpus)), lwkt__ncpus);
 }
 
 /*
@@ -183,7 +184,7 @@ all_want_tokens(struct globaldata *gd)
 static inline void
 idle_look(struct globaldata *gd)
 {
-	int quiet = gd->gd_systimer_first == NULL && gd->gd_rqmask == 0 &&
+	int quiet = systimer_none(gd) && gd->gd_rqmask == 0 &&
 	    machine_io_pending() == 0;
 
 	/* Not choice points; see kern_deadlock.c. */

@@ -3,13 +3,13 @@
  * Timers of a CPU: many deadlines behind the one that the host can hold.
  *
  * THEORY
- * Each CPU keeps its timers in a tree ordered by (time, sequence) and remembers
- * the first.  The host is asked for one deadline, gd_timer_armed, which is
- * never later than the first timer.  A timer that becomes the first re-arms the
- * host only if it is earlier than that; deleting the first re-arms nothing, and
- * the RQF_TIMER that then comes too early finds nothing to do and arms anew.
- * So a timeout that is cancelled, the common case, costs an insertion and a
- * removal and mostly no system call.
+ * Each CPU keeps its timers in a wheel (kern_wheel.c), which knows the time of
+ * the next.  The host is asked for one deadline, gd_timer_armed, which is never
+ * later than the first timer.  A timer that is added re-arms the host only if
+ * it is earlier than that; deleting the first re-arms nothing, and the
+ * RQF_TIMER that then comes too early finds nothing to do and arms anew.  So a
+ * timeout that is cancelled, the common case, costs an insertion and a removal
+ * and mostly no system call.
  *
  * The interrupt takes timers off one by one and calls them in the critical
  * section of its caller with gd_intr_nesting raised.  gd_systimer_inprog says
@@ -17,84 +17,93 @@
  * timer still found there afterwards is touched again, for a one-shot's storage
  * may be gone or in other use by then (the pointer is compared, not followed).
  *
+ * A program starts a timer in storage that may hold anything before.  So what
+ * says that a timer is running is a number made of its address and of this
+ * boot, which memory that no running timer lies in will hardly contain.
+ *
  * INVARIANTS
- * M1 LWKT_ST_ONQUEUE <=> in the tree of CPU st_cpu; only that CPU, in a
- *    critical section, touches tree and timer.
- * M2 gd_systimer_first is the least element; NULL <=> the tree is empty.
- * M3 first != NULL => gd_timer_armed <= first->st_time, except inside
+ * M1 st_running == running_mark(st) <=> in the wheel of CPU st_cpu; only that
+ *    CPU, in a critical section, touches wheel and timer.
+ * M2 gd_timer_armed <= st_time of each timer in the wheel, except inside
  *    systimer_intr().
- * M4 A periodic timer keeps its phase: its times differ by whole periods.
+ * M3 A periodic timer keeps its phase: its times differ by whole periods.
  *
  * Source: DragonFly kern_systimer.c (owner CPU, in-progress pointer: its
- * commit bdfb4a945a, non-queued periodic timers); the tree is ours.
+ * commit bdfb4a945a, non-queued periodic timers); the wheel is ours.
  */
 #include "kern/kern_var.h"
+#include "kern/wheel_var.h"
 
 #include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
 
 TRACEPOINT(fire, KTR_TIMER, "timer.fire", "seq=%llu late=%llu");
-TRACEPOINT(arm, KTR_TIMER, "timer.arm", "deadline=%llu now=%llu");
+TRACEPOINT(arm, KTR_TIMER, "timer.arm", "deadline=%llu seq=%llu");
 
 COUNTER(fired, "lwkt.systimer_fired", "timer functions called");
 COUNTER(skipped, "lwkt.systimer_skipped", "missed periods skipped");
 COUNTER(armed, "lwkt.systimer_armed", "deadlines given to the host");
 
-static inline int
-systimer_cmp(const struct lwkt_systimer *a, const struct lwkt_systimer *b)
+static uint64_t timer_mark;		/* (i) another one each boot */
+
+size_t
+systimer_bytes(int ncpus)
 {
-	if (a->st_time != b->st_time)
-		return a->st_time < b->st_time ? -1 : 1;
-	return a->st_seq < b->st_seq ? -1 : a->st_seq > b->st_seq;
+	return (size_t)ncpus * sizeof(struct wheel);
 }
 
-RB_GENERATE_INTERNAL(systimer_tree, lwkt_systimer, st_link, systimer_cmp,
-    static __lwkt_unused)
-
+/* mem is zero and aligned to a cache line. */
 void
-systimer_init(struct globaldata *gd)
+systimer_place(void *mem, int ncpus)
 {
-	RB_INIT(&gd->gd_systimerq);
-	gd->gd_systimer_first = NULL;
-	gd->gd_systimer_inprog = NULL;
-	gd->gd_systimer_seq = 0;
-	gd->gd_timer_armed = INT64_MAX;
-	gd->gd_tick_armed = 0;
+	int64_t now = machine_time_ns();
+	struct wheel *wh = mem;
+	int cpu;
+
+	timer_mark += UINT64_C(0x9e3779b97f4a7c15);
+	for (cpu = 0; cpu < ncpus; cpu++) {
+		wheel_init(&wh[cpu], now);
+		gd_find(cpu)->gd_wheel = &wh[cpu];
+		gd_find(cpu)->gd_timer_armed = INT64_MAX;
+	}
 }
 
-/* Make M3 true again. */
-static inline void
-systimer_arm(struct globaldata *gd)
+static inline uint64_t
+running_mark(const struct lwkt_systimer *st)
 {
-	struct lwkt_systimer *st = gd->gd_systimer_first;
+	return (uint64_t)(uintptr_t)st ^ timer_mark;
+}
 
-	if (st == NULL || st->st_time >= gd->gd_timer_armed)
+static inline int
+systimer_runs(const struct lwkt_systimer *st)
+{
+	return st->st_running == running_mark(st);
+}
+
+/* Make M2 true again, with a timer at that time. */
+static inline void
+systimer_arm(struct globaldata *gd, int64_t when_ns)
+{
+	if (when_ns >= gd->gd_timer_armed)
 		return;
-	gd->gd_timer_armed = st->st_time;
+	gd->gd_timer_armed = when_ns;
 	counter_inc(gd->gd_cntbias, armed);
-	ktr(gd, arm, st->st_time, st->st_seq);
-	machine_timer_arm(st->st_time);
+	ktr(gd, arm, when_ns, gd->gd_systimer_seq);
+	machine_timer_arm(when_ns);
 }
 
 static inline void
 systimer_insert(struct globaldata *gd, struct lwkt_systimer *st)
 {
-	struct lwkt_systimer *first = gd->gd_systimer_first;
-
-	st->st_flags |= LWKT_ST_ONQUEUE;
-	(void)RB_INSERT(systimer_tree, &gd->gd_systimerq, st);
-	if (first == NULL || systimer_cmp(st, first) < 0)
-		gd->gd_systimer_first = st;			/* M2 */
+	st->st_running = running_mark(st);			/* M1 */
+	wheel_insert(gd->gd_wheel, st);
 }
 
 static inline void
 systimer_take(struct globaldata *gd, struct lwkt_systimer *st)
 {
-	if (gd->gd_systimer_first == st)
-		gd->gd_systimer_first =
-		    RB_NEXT(systimer_tree, &gd->gd_systimerq, st); /* M2 */
-	(void)RB_REMOVE(systimer_tree, &gd->gd_systimerq, st);
-	st->st_flags &= ~LWKT_ST_ONQUEUE;
+	wheel_remove(gd->gd_wheel, st);
+	st->st_running = 0;					/* M1 */
 }
 
 void
@@ -103,16 +112,13 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 	struct globaldata *gd = mygd();
 
 	INVARIANT(curthread->td_critcount > 0);			/* M1 */
-	KASSERTF((st->st_flags & LWKT_ST_ONQUEUE) == 0,
-	    "timer %p is already running on cpu %d", (void *)st, st->st_cpu);
 	if (gd->gd_systimer_inprog == st)
 		gd->gd_systimer_inprog = NULL;
 	st->st_time = when_ns;
 	st->st_seq = gd->gd_systimer_seq++;
 	st->st_cpu = gd->gd_m.mc_cpuid;
 	systimer_insert(gd, st);
-	if (gd->gd_systimer_first == st)
-		systimer_arm(gd);
+	systimer_arm(gd, when_ns);
 }
 
 void
@@ -123,7 +129,7 @@ systimer_remove(struct lwkt_systimer *st)
 	INVARIANT(curthread->td_critcount > 0);			/* M1 */
 	if (gd->gd_systimer_inprog == st)
 		gd->gd_systimer_inprog = NULL;
-	if (st->st_flags & LWKT_ST_ONQUEUE) {
+	if (systimer_runs(st)) {
 		KASSERTF(st->st_cpu == gd->gd_m.mc_cpuid,
 		    "timer %p of cpu %d deleted on cpu %d", (void *)st,
 		    st->st_cpu, gd->gd_m.mc_cpuid);
@@ -131,39 +137,33 @@ systimer_remove(struct lwkt_systimer *st)
 	}
 }
 
-/* M1 to M3, outside systimer_intr(). */
+int
+systimer_none(struct globaldata *gd)
+{
+	return wheel_empty(gd->gd_wheel);
+}
+
+/* M1 and M2 of one, outside systimer_intr(). */
+static void
+timer_check(const struct lwkt_systimer *st)
+{
+	struct globaldata *gd = gd_find(st->st_cpu);
+
+	KASSERTF(systimer_runs(st) && gd == mygd(),
+	    "timer %p of cpu %d on cpu %d, mark %#llx", (const void *)st,
+	    st->st_cpu, mycpuid, (unsigned long long)st->st_running);
+	KASSERTF(st->st_time >= gd->gd_timer_armed,
+	    "timer %p is earlier than the host is told, cpu %d",
+	    (const void *)st, st->st_cpu);
+}
+
 void
 systimer_check(struct globaldata *gd)
 {
-	struct lwkt_systimer *st, *prev = NULL;
-
-	RB_FOREACH(st, systimer_tree, &gd->gd_systimerq) {
-		KASSERTF((st->st_flags & LWKT_ST_ONQUEUE) &&
-		    st->st_cpu == gd->gd_m.mc_cpuid,
-		    "timer %p of cpu %d on cpu %d, flags %#x", (void *)st,
-		    st->st_cpu, gd->gd_m.mc_cpuid, (unsigned)st->st_flags);
-		KASSERTF(prev == NULL || systimer_cmp(prev, st) < 0,
-		    "timer %p is out of order on cpu %d", (void *)st,
-		    gd->gd_m.mc_cpuid);
-		KASSERTF(prev != NULL || gd->gd_systimer_first == st,
-		    "timer %p is not known as the first on cpu %d", (void *)st,
-		    gd->gd_m.mc_cpuid);
-		KASSERTF(st->st_time >= gd->gd_timer_armed,
-		    "timer %p is earlier than the host is told, cpu %d",
-		    (void *)st, gd->gd_m.mc_cpuid);
-		prev = st;
-	}
+	wheel_check(gd->gd_wheel, timer_check);
 }
 
-int64_t
-systimer_next(struct globaldata *gd)
-{
-	struct lwkt_systimer *st = gd->gd_systimer_first;
-
-	return st != NULL ? st->st_time : INT64_MAX;
-}
-
-/* The next time of a periodic timer whose function has just run (M4). */
+/* The next time of a periodic timer whose function has just run (M3). */
 static void
 systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 {
@@ -212,11 +212,11 @@ systimer_intr(struct globaldata *gd)
 	    gd->gd_m.mc_cpuid);
 	gd->gd_intr_nesting++;
 	gd->gd_timer_armed = INT64_MIN;		/* functions need not arm */
-	while ((st = gd->gd_systimer_first) != NULL && st->st_time <= now)
+	while ((st = wheel_due(gd->gd_wheel, now)) != NULL)
 		systimer_fire(gd, st, now);
 	gd->gd_intr_nesting--;
 	gd->gd_timer_armed = INT64_MAX;
-	systimer_arm(gd);
+	systimer_arm(gd, wheel_next(gd->gd_wheel));
 }
 
 /* Less than 1 ns counts as 1: a timer that re-adds itself cannot hang. */
@@ -237,6 +237,8 @@ systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
 	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
 	    "period %lld ns, flags %#x", (long long)period_ns,
 	    (unsigned)flags);
+	KASSERTF(!systimer_runs(st), "timer %p is already running on cpu %d",
+	    (void *)st, st->st_cpu);
 	st->st_fn = fn;
 	st->st_arg = arg;
 	st->st_period = period_ns;
@@ -273,6 +275,8 @@ systimer_add_remote(void *arg)
 {
 	struct lwkt_systimer *st = arg;
 
+	KASSERTF(!systimer_runs(st), "timer %p is already running on cpu %d",
+	    (void *)st, st->st_cpu);
 	systimer_add(st, st->st_time);
 }
 

@@ -68,9 +68,10 @@ void	synch_place(void *mem, int ncpus);
 void	synch_leave_queue(lwkt_thread_t td);	/* off any sleep queue */
 
 /* kern_systimer.c and kern_clock.c. */
-void	systimer_init(struct globaldata *gd);
+size_t	systimer_bytes(int ncpus);		/* wheels, boot storage */
+void	systimer_place(void *mem, int ncpus);
 void	systimer_intr(struct globaldata *gd);	/* RQF_TIMER */
-int64_t	systimer_next(struct globaldata *gd);	/* deadline or INT64_MAX */
+int	systimer_none(struct globaldata *gd);	/* no timer runs here */
 /*
  * Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set.
  */

@@ -107,7 +107,7 @@ timer_order(void *arg)
 		lwkt_systimer_init_oneshot(&timers[i], nothing_timer, NULL,
 		    MS * (1000 + i));
 	crit_enter();
-	timers[1].st_time += 10 * MS;
+	timers[1].st_time += 100 * MS;
 	check_here(arg);
 	return 0;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Timers: order, lateness of none, periods, and functions that change timers.
+ * unit/wheel tests their queue alone.
  */
 #include <lwkt/systimer.h>
 
 #include "core/util.h"
+#include "kern/kern_var.h"
 
 #define NTIMERS		40
 #define SHORT		(MS / 20)
@@ -21,6 +23,7 @@ struct probe {
 
 static struct probe probe[NTIMERS];
 static uint32_t fired;
+static struct lwkt_systimer forgotten[3];
 
 static void
 note(struct lwkt_systimer *st, void *arg)
@@ -54,6 +57,7 @@ static int
 order_body(void *arg)
 {
 	static const int64_t delay[] = { 5, 1, 3, 1, 4, 2, 1, 5 };
+	int64_t when[8];
 	int i, j, n = 8;
 
 	(void)arg;
@@ -63,14 +67,15 @@ order_body(void *arg)
 		probe[i].p_due = lwkt_time_ns() + delay[i] * MS / 2;
 		lwkt_systimer_init_oneshot(&probe[i].p_st, note, &probe[i],
 		    delay[i] * MS / 2);
+		when[i] = probe[i].p_st.st_time;
 	}
 	lwkt_crit_exit();
 	wait_fired((uint32_t)n);
 	for (i = 0; i < n; i++) {
 		check(probe[i].p_fired_at >= probe[i].p_due, "%d early", i);
 		for (j = 0; j < n; j++)
-			if (delay[i] < delay[j] ||
-			    (delay[i] == delay[j] && i < j))
+			if (when[i] < when[j] ||
+			    (when[i] == when[j] && i < j))
 				check(probe[i].p_order < probe[j].p_order,
 				    "%d after %d", i, j);
 	}
@@ -264,6 +269,149 @@ oncpu_body(void *arg)
 	return 0;
 }
 
+/*
+ * Beside a model: the timers that run, in no order.  Whoever is called must be
+ * the first of them; times of all sizes, as far as there is time to wait.
+ */
+#define FAR		TIMES(24, 42)	/* log2 ns: 17 ms, 73 minutes */
+
+static struct {
+	int		m_runs[NTIMERS];
+	int64_t		m_time[NTIMERS];	/* as the timer has it */
+	uint64_t	m_seq[NTIMERS];
+	uint64_t	m_started, m_called, m_deleted;
+	int		m_left;
+	struct rng	m_rng;
+} model;
+
+static void	model_call(struct lwkt_systimer *st, void *arg);
+
+static void
+model_start(int i)
+{
+	int64_t delay = (int64_t)(rng_next(&model.m_rng) >>
+	    (64 - 1 - rng_below(&model.m_rng, FAR)));
+	struct lwkt_systimer *st = &probe[i].p_st;
+
+	if (rng_below(&model.m_rng, 50) == 0)
+		delay = INT64_MAX;		/* never, but deleted */
+	probe[i].p_due = lwkt_time_ns() + (delay == INT64_MAX ? 0 : delay);
+	if (rng_below(&model.m_rng, 2))
+		memset(st, 0xa5, sizeof(*st));	/* may hold anything */
+	lwkt_systimer_init_oneshot(st, model_call, &probe[i], delay);
+	model.m_runs[i] = 1;
+	model.m_time[i] = st->st_time;
+	model.m_seq[i] = model.m_started++;
+}
+
+static void
+model_change(void)
+{
+	int i = (int)rng_below(&model.m_rng, NTIMERS);
+
+	if (model.m_runs[i]) {
+		lwkt_systimer_del(&probe[i].p_st);
+		model.m_runs[i] = 0;
+		model.m_deleted++;
+	} else if (model.m_left > 0) {
+		model.m_left--;
+		model_start(i);
+	}
+}
+
+static void
+model_call(struct lwkt_systimer *st, void *arg)
+{
+	struct probe *p = arg;
+	int me = (int)(p - probe), i;
+
+	check(model.m_runs[me] && st->st_time == model.m_time[me],
+	    "%d is called and does not run", me);
+	check(lwkt_time_ns() >= p->p_due, "%d early", me);
+	for (i = 0; i < NTIMERS; i++)
+		check(!model.m_runs[i] || i == me ||
+		    model.m_time[me] < model.m_time[i] ||
+		    (model.m_time[me] == model.m_time[i] &&
+		    model.m_seq[me] < model.m_seq[i]), "%d before %d", me, i);
+	model.m_runs[me] = 0;
+	model.m_called++;
+	for (i = (int)rng_below(&model.m_rng, 4); i > 0; i--)
+		model_change();
+}
+
+static int
+model_body(void *arg)
+{
+	int64_t wait;
+	int i;
+
+	reset();
+	memset(&model, 0, sizeof(model));
+	model.m_rng.r_state = (uint64_t)(uintptr_t)arg;
+	model.m_left = 400;
+	while (model.m_left > 0) {
+		lwkt_crit_enter();
+		for (i = 0; i < 8; i++)
+			model_change();
+		systimer_check(mygd());
+		lwkt_crit_exit();
+		wait = (int64_t)(rng_next(&model.m_rng) >> (64 - 1 -
+		    rng_below(&model.m_rng, FAR - 2)));
+		lwkt_sleep_ns(wait);
+	}
+	lwkt_crit_enter();
+	for (i = 0; i < NTIMERS; i++) {
+		lwkt_systimer_del(&probe[i].p_st);
+		model.m_deleted += (uint64_t)model.m_runs[i];
+	}
+	check(model.m_started == model.m_called + model.m_deleted,
+	    "%llu started, %llu called, %llu deleted",
+	    (unsigned long long)model.m_started,
+	    (unsigned long long)model.m_called,
+	    (unsigned long long)model.m_deleted);
+	check(model.m_called > 20 && model.m_deleted > 20, "%llu called, "
+	    "%llu deleted", (unsigned long long)model.m_called,
+	    (unsigned long long)model.m_deleted);
+	lwkt_crit_exit();
+	return 0;
+}
+
+/* Ends with its timers running; the next boot finds the same storage. */
+static int
+left_running_body(void *arg)
+{
+	struct lwkt_systimer *st = arg;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		lwkt_systimer_init_oneshot(&st[i], note, NULL,
+		    i * 3600 * 1000 * MS + MS);
+	return 0;
+}
+
+static int
+start_twice_body(void *arg)
+{
+	(void)arg;
+	lwkt_systimer_init_oneshot(&probe[0].p_st, note, &probe[0], 900 * MS);
+	lwkt_systimer_init_periodic(&probe[0].p_st, note, &probe[0], MS, 0);
+	return 0;
+}
+
+/* The second message arrives when the first has started it. */
+static int
+send_twice_body(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 2; i++)
+		lwkt_systimer_init_oncpu(&probe[0].p_st, 1, note, &probe[0],
+		    900 * MS, 0);
+	lwkt_synchronize_ipiqs("test");
+	return 0;
+}
+
 static int
 foreign_delete_body(void *arg)
 {
@@ -281,6 +429,10 @@ main(void)
 {
 	panics("a timer deleted on another CPU panics", foreign_delete_body,
 	    "deleted on cpu 0");
+	panics("a running timer started again panics", start_twice_body,
+	    "is already running on cpu 0");
+	panics("a running timer sent to a CPU again panics", send_twice_body,
+	    "is already running on cpu 1");
 	sim_explore("one-shots fire in order, not early", order_body, NULL,
 	    100);
 	sim_explore("added and deleted at random", random_body, (void *)7,
@@ -296,5 +448,9 @@ main(void)
 	    NULL, 50);
 	sim_explore("a timer fires on the CPU it was given", oncpu_body, NULL,
 	    100);
+	sim_explore("called in the order of a model", model_body, (void *)5,
+	    100);
+	sim_explore("left running at the end, and started again",
+	    left_running_body, forgotten, 20);
 	return tap_done();
 }
