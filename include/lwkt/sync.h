@@ -38,18 +38,23 @@ LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_owned(struct lwkt_mutex *mu);
 
 struct lwkt_cond {
-	uint64_t	 cv_word;
+	uint32_t	 cv_lock;
+	uint32_t	 cv_waiters;
+	struct lwkt_cond_waiter *cv_first;	/* has waited longest */
+	struct lwkt_cond_waiter *cv_last;
 	const char	*cv_name;
 };
-#define LWKT_COND_INITIALIZER(name)	{ 0, (name) }
+#define LWKT_COND_INITIALIZER(name)	{ 0, 0, 0, 0, (name) }
 
 LWKT_API void lwkt_cond_init(struct lwkt_cond *cv, const char *name);
 /*
  * Release the mutex, wait for a signal or a broadcast, take the mutex again.
- * May return without a signal: loop.  0 or EWOULDBLOCK.
+ * Others may have been here between the signal and that: loop.  0 or
+ * EWOULDBLOCK.
  */
 LWKT_API int lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
     int64_t timeout_ns);
+/* The one that has waited longest; all. */
 LWKT_API void lwkt_cond_signal(struct lwkt_cond *cv);
 LWKT_API void lwkt_cond_broadcast(struct lwkt_cond *cv);
 

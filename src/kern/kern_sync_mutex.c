@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everyday mutex, condition variable, rwlock and bounded queue.
+ * Everyday mutex, rwlock and bounded queue.
  *
  * THEORY
  * The state of a mutex is its holder: 0, or 1 + the CPU it is on (PTHREAD for
@@ -15,11 +15,6 @@
  * that has better to do.  The count belongs to the state: a waiter that is in
  * the word and not yet asleep finds the state changed and does not sleep, so it
  * is as good as woken.
- *
- * The state of a condition variable counts signals.  A waiter reads it under
- * the mutex and sleeps only if it has not changed.  A thread that is woken
- * though the count is what it was has got a wakeup sent before it came, which
- * belongs to one who waited longer: it passes it on to all and returns.
  *
  * INVARIANTS
  * U1 mu_owner is the holder's, stored just after taking and cleared just
@@ -190,63 +185,6 @@ int
 lwkt_mutex_owned(struct lwkt_mutex *mu)
 {
 	return atomic_load_ptr(&mu->mu_owner) == sync_self();
-}
-
-/*
- * Condition variables.
- */
-void
-lwkt_cond_init(struct lwkt_cond *cv, const char *name)
-{
-	*cv = (struct lwkt_cond)LWKT_COND_INITIALIZER(name);
-}
-
-int
-lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
-    int64_t timeout_ns)
-{
-	uint64_t w = atomic_load_64(&cv->cv_word);
-	uint32_t seen = sync_state(w);
-	int error;
-
-	lwkt_mutex_unlock(mu);
-	error = sync_wait(&cv->cv_word, seen, cv->cv_name,
-	    wait_deadline(timeout_ns));
-	w = atomic_load_64(&cv->cv_word);
-	if (error == 0 && sync_state(w) == seen)
-		sync_wake_all(&cv->cv_word, w);
-	lwkt_mutex_lock(mu);
-	return error;
-}
-
-/* One signal more; the word before. */
-static uint64_t
-cond_count(struct lwkt_cond *cv)
-{
-	uint64_t w = atomic_load_64(&cv->cv_word);
-
-	while (!atomic_fcmpset_64(&cv->cv_word, &w,
-	    (w & ~SW_STATE) | ((w + 1) & SW_STATE)))
-		continue;
-	return w;
-}
-
-void
-lwkt_cond_signal(struct lwkt_cond *cv)
-{
-	uint64_t old = cond_count(cv);
-
-	if ((old & SW_WAITERS) != 0)
-		sync_wake_one(&cv->cv_word, old);
-}
-
-void
-lwkt_cond_broadcast(struct lwkt_cond *cv)
-{
-	uint64_t old = cond_count(cv);
-
-	if ((old & SW_WAITERS) != 0)
-		sync_wake_all(&cv->cv_word, old);
 }
 
 /*

@@ -18,7 +18,7 @@ static struct lwkt_waitgroup wg;
 static struct lwkt_once once;
 static struct lwkt_queue queue;
 static void *slots[2];
-static uint32_t inside, next_id;	/* atomic */
+static uint32_t inside, next_id, stop;	/* atomic */
 static long total;			/* protected by what is tested */
 
 static void
@@ -32,7 +32,7 @@ fresh(void)
 	lwkt_waitgroup_init(&wg, 0, "wg");
 	once = (struct lwkt_once)LWKT_ONCE_INITIALIZER;
 	lwkt_queue_init(&queue, slots, 2, "queue");
-	inside = next_id = 0;
+	inside = next_id = stop = 0;
 	total = 0;
 }
 
@@ -208,7 +208,7 @@ broadcast_reaches_all(void *arg)
 	fresh();
 	run_all(turn_taker, THREADS);
 	check(total == THREADS * ROUNDS, "total %ld", total);
-	check(cv.cv_word >> 28 == 0, "waiters are left");
+	check(cv.cv_waiters == 0 && cv.cv_first == NULL, "waiters are left");
 	return 0;
 }
 
@@ -248,6 +248,85 @@ signals_are_not_lost(void *arg)
 	check(lwkt_cond_wait(&cv, &mu, 1000) == EWOULDBLOCK, "no timeout");
 	check(lwkt_mutex_owned(&mu), "not had again");
 	lwkt_mutex_unlock(&mu);
+	return 0;
+}
+
+/* A signal lets one go, however signals and waits meet: no storm of them. */
+static void
+goer(void *arg)
+{
+	(void)arg;
+	lwkt_mutex_lock(&mu);
+	while (!LOAD(stop)) {
+		(void)lwkt_cond_wait(&cv, &mu, LWKT_FOREVER);
+		ADD(inside, 1);
+	}
+	lwkt_mutex_unlock(&mu);
+}
+
+static int
+one_signal_one_waiter(void *arg)
+{
+	lwkt_thread_t td[THREADS];
+	uint32_t i;
+
+	(void)arg;
+	fresh();
+	for (i = 0; i < THREADS; i++)
+		td[i] = spawn_on((int)i, goer, NULL);
+	for (i = 1; i <= 2 * ROUNDS; i++) {
+		lwkt_cond_signal(&cv);
+		if (i % 3 == 0)
+			lwkt_yield();
+		check(LOAD(inside) <= i, "%u returns, %u signals", inside, i);
+	}
+	lwkt_sleep_ns(MS);
+	check(LOAD(inside) < i, "%u returns, %u signals", inside, i - 1);
+	lwkt_mutex_lock(&mu);
+	STORE(stop, 1);
+	lwkt_mutex_unlock(&mu);
+	lwkt_cond_broadcast(&cv);
+	join_all(td, THREADS);
+	return 0;
+}
+
+/* Told and too late at once: it counts as told, or another is told. */
+static void
+impatient(void *arg)
+{
+	(void)arg;
+	lwkt_mutex_lock(&mu);
+	while (total == 0) {
+		if (lwkt_cond_wait(&cv, &mu, 1000) == 0)
+			continue;
+		/* The mutex is not fair: let others have it. */
+		lwkt_mutex_unlock(&mu);
+		lwkt_yield();
+		lwkt_mutex_lock(&mu);
+	}
+	total--;
+	lwkt_mutex_unlock(&mu);
+}
+
+static int
+told_and_too_late(void *arg)
+{
+	lwkt_thread_t td[THREADS];
+	int i;
+
+	(void)arg;
+	fresh();
+	for (i = 0; i < THREADS; i++)
+		td[i] = spawn_on(i, i % 2 ? impatient : taker, NULL);
+	for (i = 0; i < THREADS; i++) {
+		lwkt_sleep_ns(1000);
+		lwkt_mutex_lock(&mu);
+		total++;
+		lwkt_cond_signal(&cv);
+		lwkt_mutex_unlock(&mu);
+	}
+	join_all(td, THREADS);
+	check(total == 0, "total %ld", total);
 	return 0;
 }
 
@@ -591,6 +670,8 @@ main(void)
 	sim_explore("a broadcast reaches all", broadcast_reaches_all, NULL,
 	    200);
 	sim_explore("signals are not lost", signals_are_not_lost, NULL, 300);
+	sim_explore("one signal, one waiter", one_signal_one_waiter, NULL, 400);
+	sim_explore("told and too late at once", told_and_too_late, NULL, 200);
 	sim_explore("every unit of a semaphore is taken", every_unit_is_taken,
 	    NULL, 200);
 	sim_explore("a post does not touch what its waiter frees",
