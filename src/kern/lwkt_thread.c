@@ -157,8 +157,7 @@ lwkt_rele(lwkt_thread_t td)
 	 * Except in a callback, which runs beside lwkt_scan_threads() (N1 of
 	 * kern_scan.c).
 	 */
-	refs = atomic_load_32(&td->td_refs);
-	atomic_fence_acq();
+	refs = atomic_load_acq_32(&td->td_refs);
 	if (refs != 1 || mygd()->gd_intr_nesting != 0)
 		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
 	KASSERTF(refs > 0, "thread \"%s\" released too often", td->td_name);
