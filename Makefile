@@ -24,7 +24,7 @@ port	= 6379
 
 .NOTPARALLEL:
 .PHONY: all build quick check test full bench install run asan tsan ubsan \
-	hard clang clean distclean help lint
+	hard clang mutants clean distclean help lint
 
 all:
 	$(setup) build
@@ -47,6 +47,7 @@ lint: build
 	@tools/dev/links.py
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
+	@tools/dev/mutants.py --self-test
 	@tools/dev/tally.py --self-test
 
 quick: build
@@ -113,12 +114,16 @@ clang:
 	$(setup) clang
 	@$(MAKE) --no-print-directory quick BUILD=build-clang CC=clang
 
+mutants:
+	$(setup) test
+	@tools/dev/mutants.py
+
 clean:
 	@test ! -f $(BUILD)/build.ninja || $(ninja) -t clean
 
 distclean:
 	rm -rf $(BUILD) build-asan build-tsan build-ubsan build-hard \
-	    build-clang build-bench
+	    build-clang build-mutants build-bench
 
 help:
 	@echo 'make              build into build/'
@@ -131,6 +136,7 @@ help:
 	@echo 'make asan         quick tests under a sanitizer; also tsan, ubsan'
 	@echo 'make hard         quick tests with tiny limits and every assertion'
 	@echo 'make clang        quick tests, built with clang'
+	@echo 'make mutants      known bugs put back in: do the tests notice?'
 	@echo 'make clean        remove what was built; distclean: all build directories'
 	@echo
 	@echo 'Variables: BUILD=build CC= JOBS= SLOW=1 WERROR=true'

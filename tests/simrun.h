@@ -40,6 +40,7 @@
  * twice, on other addresses, and must have the same trace hash: what differs
  * is state that outlives a run.  0: none.  More in machine/sim/sim.h.
  * Linux: LWKT_NCPU=n replaces the numbers of CPUs.
+ * Both: LWKT_ONLY=words runs the scenarios whose sentence contains them.
  */
 #ifndef LWKT_TESTS_SIMRUN_H
 #define LWKT_TESTS_SIMRUN_H
@@ -47,6 +48,7 @@
 #include <lwkt/boot.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tap.h"
 
@@ -71,6 +73,15 @@ static unsigned check_failures;		/* atomic; of the run */
 		    __ATOMIC_SEQ_CST);					\
 	}								\
 } while (0)
+
+/* LWKT_ONLY=words: only the scenarios whose sentence contains them. */
+static inline int
+simrun_skips(const struct sim_scenario *ss)
+{
+	const char *only = getenv("LWKT_ONLY");
+
+	return only != NULL && strstr(ss->ss_name, only) == NULL;
+}
 
 static inline uint64_t
 simrun_number(const char *name, uint64_t dflt)
@@ -213,6 +224,8 @@ sim_explore_with(const struct sim_scenario *ss)
 	    simrun_number("LWKT_SIM_SEEDS", ss->ss_seeds);
 	struct simrun r = { .r_schedules = { .s_size = 2 * n + 1 } };
 
+	if (simrun_skips(ss))
+		return 1;
 	sim_configure(&so);
 	sim_dfs_begin();
 	r.r_schedules.s_key = calloc(2 * n + 1, sizeof(uint64_t));
@@ -242,6 +255,8 @@ sim_explore_with(const struct sim_scenario *ss)
 	unsigned runs = kinds * SIMRUN_REPEATS, i;
 	int good = 1, n = 0;
 
+	if (simrun_skips(ss))
+		return 1;
 	for (i = 0; i < runs && good; i++) {
 		n = fixed ? fixed : ncpus[i % kinds];
 		good = simrun_once(ss, 0, n);

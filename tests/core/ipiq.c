@@ -394,7 +394,7 @@ main(void)
 	    50);
 	sim_explore("who spins may serve messages", spins_and_serves, NULL,
 	    200);
-	sim_explore("each message runs once, in the order of its pair",
+	sim_explore("race 16: each message runs once, in the order of its pair",
 	    each_once_in_order, NULL, 200);
 	sim_explore("a message to oneself runs at once", self_send_is_inline,
 	    NULL, 20);

@@ -171,10 +171,10 @@ main(void)
 	sim_explore("CPUs that flood each other all progress", storm, &none,
 	    100);
 	sim_explore("so if each message is answered", storm, &one, 100);
-	sim_explore("so if answers are answered", storm, &chain, 50);
+	sim_explore("race 18: so if answers are answered", storm, &chain, 50);
 	sim_explore("so if there are more answers than messages", storm,
 	    &many, 50);
-	sim_explore("callbacks that fill the queue of a waiting sender",
+	sim_explore("race 15: callbacks that fill a waiting sender's queue",
 	    full_to_the_brim, NULL, 100);
 	return tap_done();
 }

@@ -228,7 +228,8 @@ int
 main(void)
 {
 	static const struct sim_scenario all = {
-		.ss_name = "an exit just before the sleep is not missed",
+		.ss_name = "race 23, serializers: an exit just before the "
+		    "sleep is not missed",
 		.ss_body = exit_before_the_sleep, .ss_seeds = 3000,
 		.ss_ncpus = 2, .ss_dfs = 60, .ss_focus = 1,
 	};

@@ -501,7 +501,8 @@ int
 main(void)
 {
 	static const struct sim_scenario all = {
-		.ss_name = "setting and clearing SHARED checks the whole word",
+		.ss_name = "race 30: setting and clearing SHARED checks the "
+		    "whole word",
 		.ss_body = cached_bit_enumerated, .ss_seeds = 3000,
 		.ss_ncpus = 2, .ss_dfs = 40, .ss_focus = 1,
 	};

@@ -646,9 +646,10 @@ int
 main(void)
 {
 	static const struct sim_scenario all = {
-		.ss_name = "an unlock just before the sleep is not missed",
-		.ss_body = unlock_before_the_sleep, .ss_seeds = 3000,
-		.ss_ncpus = 2, .ss_dfs = 60, .ss_focus = 1,
+		.ss_name = "race 23, mutexes: an unlock just before the "
+		    "sleep is not missed",
+		.ss_body = unlock_before_the_sleep, .ss_seeds = 30000,
+		.ss_ncpus = 2, .ss_dfs = 1000, .ss_focus = 1,
 	};
 	static const struct sim_scenario hogged = {
 		.ss_name = "a waiter that cannot run keeps no other asleep",
@@ -665,7 +666,9 @@ main(void)
 	panics("a rwlock written again panics", rwlock_body,
 	    "rwlock \"rw\" is locked again");
 	sim_explore("a mutex excludes", mutex_excludes, NULL, 200);
+	setenv("LWKT_TUNE", "lwkt.mutex_spin=0", 1);
 	sim_explore_with(&all);
+	unsetenv("LWKT_TUNE");
 	sim_explore_with(&hogged);
 	sim_explore("a broadcast reaches all", broadcast_reaches_all, NULL,
 	    200);

@@ -183,8 +183,8 @@ main(void)
 {
 	if (!TICKS_COME)
 		skip_all("no dependable ticks under TSan");
-	sim_explore("equals take turns by the tick", equals_take_turns, NULL,
-	    100);
+	sim_explore("race 34: equals take turns by the tick",
+	    equals_take_turns, NULL, 100);
 	sim_explore("a caller of lwkt_setpri_self takes turns with its new "
 	    "equals", equal_by_setpri, NULL, 100);
 	sim_explore("one made equal by lwkt_setpri takes turns",

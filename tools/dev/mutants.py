@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""mutants.py [BUILD] [WORDS]: put known bugs back in and see the tests fail.
+
+tests/mutants.txt lists bugs that the code is proof against, each as a change
+of the source and the scenario that must fail with it.  A test that passes
+with its bug proves nothing.  The tree is copied to BUILD/tree and built in
+BUILD/build (BUILD: build-mutants), one bug at a time; WORDS picks the bugs
+whose names contain them.  Speaks TAP.  A test that a checker makes fail has
+its build named: "build tsan".
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+LIMIT_S = 120		# a mutant that hangs has failed
+SETUP = {
+    'build': [],
+    'tsan': ['-Db_lundef=false', '-Db_sanitize=thread'],
+}
+
+
+class Mutant:
+    """A bug: its name, the test program, (file, old, new) of each change."""
+
+    def __init__(self, name):
+        self.name, self.test, self.changes = name, None, []
+        self.build, self.env = 'build', {}
+
+    def line(self, line):
+        """One line of its block."""
+        if line.startswith('test '):
+            self.test = line[5:]
+        elif line.startswith('build '):
+            self.build = line[6:]
+        elif line.startswith('env '):
+            self.env.update([line[4:].split('=')])
+        elif line.startswith('file '):
+            self.changes.append([line[5:], [], []])
+        else:
+            path, old, new = self.changes[-1]
+            if line[0] == '-' and new:	# another place of the file
+                self.changes.append([path, [], []])
+            self.changes[-1][1 if line[0] == '-' else 2].append(line[1:])
+
+
+def parse(text):
+    """The mutants of a list."""
+    mutants = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line or line.startswith('#'):
+            continue
+        if line.startswith('= '):
+            mutants.append(Mutant(line[2:]))
+        elif mutants and re.match(r'(test|build|env|file) |[-+]', line):
+            mutants[-1].line(line)
+        else:
+            raise ValueError(f'line {number}: {line}')
+    return mutants
+
+
+def change(text, old, new):
+    """The text with its only occurrence of the old lines replaced."""
+    old, new = ('\n'.join(part) + '\n' if part else '' for part in (old, new))
+    places = text.count(old) if old else 0
+    if places != 1:
+        raise ValueError(f'{places} places for:\n{old}')
+    return text.replace(old, new)
+
+
+def copy_tree(tree):
+    """The files of the tree that git knows or would, where they changed."""
+    if not (TREE / '.git').exists():
+        print('1..0 # SKIP the tree is no checkout')
+        sys.exit(0)
+    names = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'],
+                           cwd=TREE, check=True, text=True,
+                           stdout=subprocess.PIPE).stdout.splitlines()
+    for name in names:
+        src, dst = TREE / name, tree / name
+        if src.is_file() and not (dst.is_file() and
+                                  dst.read_bytes() == src.read_bytes()):
+            dst.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(src, dst)
+
+
+def run(mutant, build):
+    """How its scenario ends, in words; None: it passes."""
+    target = 'tests/' + mutant.test
+    made = subprocess.run(['ninja', '-C', build, target], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False)
+    if made.returncode != 0:
+        raise ValueError('does not build:\n' + made.stdout)
+    env = {**os.environ, 'LWKT_ONLY': mutant.name, **mutant.env}
+    try:
+        done = subprocess.run([build / target], env=env, timeout=LIMIT_S,
+                              stdout=subprocess.PIPE, check=False,
+                              stderr=subprocess.STDOUT, errors='replace',
+                              text=True)
+    except subprocess.TimeoutExpired:
+        return 'hangs'
+    if done.returncode == 0:
+        return None
+    seeds = re.findall(r'LWKT_SEED=\d+', done.stdout)
+    how = 'dies' if done.returncode < 0 else 'fails'
+    return f'{how}, {seeds[-1]}' if seeds else how
+
+
+def try_mutant(mutant, tree, build):
+    """The same, with the change made and unmade."""
+    originals = {path: (tree / path).read_text(encoding='ascii')
+                 for path, _, _ in mutant.changes}
+    texts = dict(originals)
+    try:
+        for path, old, new in mutant.changes:
+            texts[path] = change(texts[path], old, new)
+            (tree / path).write_text(texts[path], encoding='ascii')
+        return run(mutant, build)
+    finally:
+        for path, text in originals.items():
+            (tree / path).write_text(text, encoding='ascii')
+
+
+def self_test():
+    """Of the list, against the sources as they are."""
+    for mutant in parse((TREE / 'tests/mutants.txt').read_text('ascii')):
+        texts = {}
+        for path, old, new in mutant.changes:
+            text = texts.get(path, (TREE / path).read_text('ascii'))
+            try:
+                texts[path] = change(text, old, new)
+            except ValueError as e:
+                sys.exit(f'mutants: {mutant.name} {path}: {e}')
+        if not mutant.test or not mutant.changes:
+            sys.exit(f'mutants: {mutant.name} is incomplete')
+
+
+def main():
+    if sys.argv[1:] == ['--self-test']:
+        self_test()
+        return 0
+    args = sys.argv[1:] + [None, None]
+    work = pathlib.Path(args[0] or 'build-mutants').resolve()
+    tree = work / 'tree'
+    copy_tree(tree)
+    mutants = [m for m in
+               parse((TREE / 'tests/mutants.txt').read_text('ascii'))
+               if not args[1] or args[1] in m.name]
+    survivors = 0
+    for number, mutant in enumerate(mutants, 1):
+        build = work / mutant.build
+        if not build.exists():
+            subprocess.run(['meson', 'setup', '-Dwerror=false', build, tree]
+                           + SETUP[mutant.build], check=True,
+                           stdout=subprocess.DEVNULL)
+        if run(mutant, build) is not None:
+            raise ValueError(mutant.name + ' fails without its bug')
+        how = try_mutant(mutant, tree, build)
+        survivors += how is None
+        print(f'{"ok" if how else "not ok"} {number} - {mutant.name} '
+              f'{mutant.test} {how or "passes with its bug"}', flush=True)
+    print(f'1..{len(mutants)}')
+    return 1 if survivors else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
