@@ -226,9 +226,9 @@ lwkt_dropmsg(lwkt_msg_t msg)
 {
 	lwkt_port_t port = msg->ms_target;
 
-	KASSERTF((msg->ms_flags & LWKT_MSGF_DROPABLE) != 0,
+	KASSERTF((msg_lookflags(msg) & LWKT_MSGF_DROPABLE) != 0,
 	    "message %p must not be dropped, flags %#x", (void *)msg,
-	    msg->ms_flags);
+	    msg_lookflags(msg));
 	return port->mp_ops->dropmsg(port, msg);
 }
 

@@ -321,7 +321,8 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	int error = ENOENT;
 
 	port_lock(port, td);
-	if ((msg->ms_flags & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
+	/* A receiver may have it, and change its flags without the lock. */
+	if ((msg_lookflags(msg) & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
 	    LWKT_MSGF_QUEUED) {
 		port_remove(port, msg);
 		take(msg, td);
