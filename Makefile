@@ -20,11 +20,16 @@ suites	= meson test -C $(BUILD) --no-rebuild --print-errorlogs \
 	    $(if $(JOBS),--num-processes $(JOBS))
 tally	= ; status=$$?; tools/dev/tally.py $(BUILD) && exit $$status
 setup	= @tools/dev/setup.sh
+# UBSan would only print.
+strict	= UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+memcheck = valgrind -q --fair-sched=yes --error-exitcode=9 \
+	    --child-silent-after-fork=yes \
+	    --suppressions=$(CURDIR)/tools/dev/valgrind.supp
 port	= 6379
 
 .NOTPARALLEL:
 .PHONY: all build quick check test full bench install run asan tsan ubsan \
-	hard clang mutants clean distclean help lint
+	hard clang valgrind mutants clean distclean help lint
 
 all:
 	$(setup) build
@@ -92,8 +97,8 @@ install:
 
 asan:
 	$(setup) test
-	@$(MAKE) --no-print-directory quick BUILD=build-asan SLOW=5 \
-	    SETUP='-Db_lundef=false -Db_sanitize=address'
+	@$(strict) $(MAKE) --no-print-directory quick BUILD=build-asan SLOW=5 \
+	    SETUP='-Db_lundef=false -Db_sanitize=address,undefined'
 
 tsan:
 	$(setup) test
@@ -102,7 +107,7 @@ tsan:
 
 ubsan:
 	$(setup) test
-	@$(MAKE) --no-print-directory quick BUILD=build-ubsan \
+	@$(strict) $(MAKE) --no-print-directory quick BUILD=build-ubsan \
 	    SETUP='-Db_lundef=false -Db_sanitize=undefined'
 
 hard:
@@ -114,6 +119,16 @@ clang:
 	$(setup) clang
 	@$(MAKE) --no-print-directory quick BUILD=build-clang CC=clang
 
+# The core and the public functions.  Only one host thread runs at a time.
+valgrind:
+	$(setup) valgrind
+	@$(MAKE) --no-print-directory build BUILD=build-valgrind
+	@LWKT_ROUNDS=100 meson test -C build-valgrind --no-rebuild \
+	    --print-errorlogs --timeout-multiplier 30 --num-processes 1 \
+	    --suite core --suite api --no-suite full \
+	    --wrapper '$(memcheck)'; \
+	    status=$$?; tools/dev/tally.py build-valgrind && exit $$status
+
 mutants:
 	$(setup) test
 	@tools/dev/mutants.py
@@ -123,7 +138,7 @@ clean:
 
 distclean:
 	rm -rf $(BUILD) build-asan build-tsan build-ubsan build-hard \
-	    build-clang build-mutants build-bench
+	    build-clang build-valgrind build-mutants build-bench
 
 help:
 	@echo 'make              build into build/'
@@ -136,6 +151,7 @@ help:
 	@echo 'make asan         quick tests under a sanitizer; also tsan, ubsan'
 	@echo 'make hard         quick tests with tiny limits and every assertion'
 	@echo 'make clang        quick tests, built with clang'
+	@echo 'make valgrind     the core and api tests under memcheck'
 	@echo 'make mutants      known bugs put back in: do the tests notice?'
 	@echo 'make clean        remove what was built; distclean: all build directories'
 	@echo

@@ -335,6 +335,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	if (!atomic_cmpset_32(&booted, 0, 1))
 		return EBUSY;
 	lwkt__boot_config = cfg != NULL ? *cfg : (struct lwkt_config){ 0 };
+	fiber_boot();
 	panic_boot();
 	deadlock_boot();
 	if (config_invariants)

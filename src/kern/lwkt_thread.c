@@ -56,6 +56,8 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	uintptr_t top = ((uintptr_t)stack + stksize) & ~(uintptr_t)63;
 
 	cold = (struct thread_cold *)(top - roundup2(sizeof(*cold), 64));
+	if (fiber_wanted())
+		fiber_init(&cold->tc_fiber, stack, stksize);
 	td->td_cold = cold;
 	td->td_stack = stack;
 	td->td_stksize = stksize;
@@ -81,8 +83,6 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_switches = 0;
 	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU +
 	    (uint64_t)gd->gd_m.mc_cpuid;
-	if (LWKT_ASAN || LWKT_TSAN)
-		fiber_init(&cold->tc_fiber, stack, stksize);
 	cold->tc_delayed[0] = cold->tc_delayed[1] = NULL;
 	cold->tc_waitmsg = NULL;
 	cold->tc_waitowner = NULL;
@@ -165,7 +165,7 @@ lwkt_rele(lwkt_thread_t td)
 		return;
 	KASSERTF((td->td_flags & TDF_FREE) == 0,
 	    "thread \"%s\" joined or released too often", td->td_name);
-	if (LWKT_ASAN || LWKT_TSAN)
+	if (fiber_wanted())
 		fiber_fini(&td->td_cold->tc_fiber);
 	if (td->td_flags & TDF_ARENA)
 		lwkt__kern_ops.ko_thread_free(td);

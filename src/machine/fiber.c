@@ -18,8 +18,11 @@
  * change itself orders what came before it and what comes after (flag 0):
  * threads of one CPU do not race.
  *
- * valgrind: a registered stack is not mistaken for a wild stack pointer.
- * Outside valgrind a request is a few no-op instructions.
+ * valgrind: a jump of the stack pointer from one registered stack to another is
+ * a switch, not a wild pointer or a huge frame.  What the last owner of a stack
+ * popped is forbidden ground, also where the next one begins: all of it is
+ * allowed first.  Outside valgrind nobody is told, by one test at each birth
+ * and death of a thread.
  *
  * Source: the sanitizers' common_interface_defs.h and tsan_interface.h.
  */
@@ -28,13 +31,15 @@
 #include <string.h>
 
 #if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
 #endif
 #endif
 #ifndef VALGRIND_STACK_REGISTER
-#define VALGRIND_STACK_REGISTER(lo, hi)	0u
-#define VALGRIND_STACK_DEREGISTER(id)	((void)(id))
+#define RUNNING_ON_VALGRIND			0
+#define VALGRIND_STACK_REGISTER(lo, hi)		((void)(lo), (void)(hi), 0u)
+#define VALGRIND_STACK_DEREGISTER(id)		((void)(id))
+#define VALGRIND_MAKE_MEM_DEFINED(p, size)	((void)(p), (void)(size))
 #endif
 
 #if LWKT_ASAN
@@ -53,17 +58,28 @@
 #define UNINSTRUMENTED __attribute__((noinline, no_sanitize_thread))
 #endif
 
+int lwkt__fiber_wanted;
+
+void
+fiber_boot(void)
+{
+	lwkt__fiber_wanted = LWKT_ASAN || LWKT_TSAN || RUNNING_ON_VALGRIND;
+}
+
 void
 fiber_init(struct fiber *f, const void *stack, size_t size)
 {
+#if LWKT_ASAN
+	/* Who stood here may have been abandoned at a shutdown. */
+	__asan_unpoison_memory_region(stack, size);
+#endif
+	(void)VALGRIND_MAKE_MEM_DEFINED(stack, size);
 	memset(f, 0, sizeof(*f));
 	f->f_stack = stack;
 	f->f_size = size;
 	f->f_valgrind = VALGRIND_STACK_REGISTER(stack,
-	    (const char *)stack + size);
+	    (const char *)stack + size - 1);
 #if LWKT_ASAN
-	/* Who stood here may have been abandoned at a shutdown. */
-	__asan_unpoison_memory_region(stack, size);
 	__lsan_register_root_region(stack, size);
 #endif
 #if LWKT_TSAN
@@ -77,6 +93,7 @@ fiber_fini(struct fiber *f)
 	if (f->f_host)
 		return;
 	VALGRIND_STACK_DEREGISTER(f->f_valgrind);
+	(void)VALGRIND_MAKE_MEM_DEFINED(f->f_stack, f->f_size);
 #if LWKT_ASAN
 	__lsan_unregister_root_region(f->f_stack, f->f_size);
 	__asan_unpoison_memory_region(f->f_stack, f->f_size);

@@ -7,8 +7,8 @@
  * a thread that never returns passes NULL so that its fake stack is freed.
  * TSan keeps a shadow state per fiber and must change it right before the
  * switch, from code it does not instrument.  valgrind wants to know stacks.
- * All of it compiles to nothing in a plain build (the valgrind request is a
- * few no-op instructions at stack creation only).
+ * A plain build without valgrind pays one test of a word at the birth of a
+ * stack and one at its death.
  *
  * Source: QEMU's util/coroutine-ucontext.c wraps the same three calls.
  */
@@ -28,16 +28,26 @@ struct fiber {
 	int		 f_host;	/* the host thread's own stack */
 };
 
-#if LWKT_ASAN || LWKT_TSAN
+/* (i) Somebody wants to know; set by fiber_boot(), at each boot. */
+extern int lwkt__fiber_wanted;
+
+static inline int
+fiber_wanted(void)
+{
+	return unlikely(lwkt__fiber_wanted != 0);
+}
+
+void	fiber_boot(void);
+/* If fiber_wanted(); f may lie in the stack, before its first word is used. */
 void	fiber_init(struct fiber *f, const void *stack, size_t size);
+void	fiber_fini(struct fiber *f);
+
+#if LWKT_ASAN || LWKT_TSAN
 /* The host thread's own stack. */
 void	fiber_init_host(struct fiber *f);
-void	fiber_fini(struct fiber *f);
 void	fiber_switch_begin(struct fiber *from, struct fiber *to, int dying);
 void	fiber_switch_end(struct fiber *self, struct fiber *prev);
 #else
-void	fiber_init(struct fiber *f, const void *stack, size_t size);
-void	fiber_fini(struct fiber *f);
 static inline void
 fiber_init_host(struct fiber *f)
 {

@@ -23,7 +23,7 @@ sleeper(void *arg)
 	atomic_fetchadd_32(&woken, 1);
 }
 
-/* Bytes of memory the process holds now. */
+/* Bytes of memory the process holds now, a checker's included. */
 static uint64_t
 resident(void)
 {
@@ -62,7 +62,7 @@ all_at_once(void *arg)
 	await(&asleep, nthreads);
 	each = (resident() - before) / nthreads;
 	diag("%llu bytes each", (unsigned long long)each);
-	check(each < 5000 || LWKT_ASAN || LWKT_TSAN, "%llu bytes each",
+	check(each < 5000 || fiber_wanted(), "%llu bytes each",
 	    (unsigned long long)each);
 	STORE(go, 1);
 	lwkt_wakeup(&go);
@@ -70,7 +70,7 @@ all_at_once(void *arg)
 		join(td[i]);
 	check(woken == nthreads, "%u of %u woke", woken, nthreads);
 	each = (resident() - before) >> 20;
-	check(each < 256 || LWKT_ASAN || LWKT_TSAN, "%llu MiB stay",
+	check(each < 256 || fiber_wanted(), "%llu MiB stay",
 	    (unsigned long long)each);
 	(void)munmap(td, size);
 	return 0;

@@ -296,10 +296,10 @@ storms(void *arg)
 		td[cpu] = spawn(storm, (void *)(uintptr_t)(cpu + 1), 0, cpu);
 	for (cpu = 0; cpu < n; cpu++)
 		join(td[cpu]);
-	for (turn = 0; atomic_load_32(&died) < born; turn++)
+	while (atomic_load_32(&died) < LOAD(born))
 		lwkt_sleep_ns(1000);
-	check(died == born && born == (uint32_t)(n * STORM), "%u born, %u "
-	    "died", born, died);
+	check(LOAD(died) == born && born == (uint32_t)(n * STORM),
+	    "%u born, %u died", born, died);
 	for (turn = 0; counter("lwkt.threads_exited") + 1 <
 	    counter("lwkt.threads_created") && turn < 10000; turn++)
 		lwkt_sleep_ns(1000);

@@ -14,7 +14,7 @@ struct attempt {
 static __attribute__((noinline)) int
 recurse(int n)
 {
-	volatile char frame[200];
+	volatile char frame[400];	/* TSan sees 65,536 frames at most */
 
 	frame[0] = (char)n;
 	if (n == 0)

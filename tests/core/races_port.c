@@ -38,10 +38,11 @@ static void
 receive(void *arg)
 {
 	lwkt_msg_t msg;
+	unsigned turn;
 	int last;
 
 	(void)arg;
-	for (;;) {
+	for (turn = 0;; turn++) {
 		last = LOAD(stop) != 0;
 		while ((msg = lwkt_getport(&spin)) != NULL) {
 			ADD(received, 1);
@@ -50,7 +51,7 @@ receive(void *arg)
 		if (last)
 			return;
 		lwkt_yield();
-		machine_pause(0);
+		machine_pause(turn);
 	}
 }
 

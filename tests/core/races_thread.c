@@ -85,11 +85,12 @@ static void
 schedule_it(void *arg)
 {
 	lwkt_thread_t td = arg;
+	unsigned turn;
 
-	while (LOAD(done) == 0) {
+	for (turn = 0; LOAD(done) == 0; turn++) {
 		lwkt_schedule(td);
 		lwkt_yield();
-		machine_pause(0);
+		machine_pause(turn);
 	}
 }
 
@@ -124,10 +125,12 @@ scan(void *arg)
 {
 	lwkt_thread_t td = arg;
 	uint64_t id = td->td_id;
+	unsigned turn;
 
-	while (LOAD(done) == 0) {
+	for (turn = 0; LOAD(done) == 0; turn++) {
 		lwkt_hold(td);
 		lwkt_yield();
+		machine_pause(turn);
 		check(td->td_id == id && strcmp(lwkt_name(td), "worker") == 0,
 		    "thread %llu is thread %llu now, \"%s\"",
 		    (unsigned long long)id, (unsigned long long)td->td_id,
@@ -180,15 +183,17 @@ static int
 race_6(void *arg)
 {
 	lwkt_thread_t td[4];
+	unsigned turn;
 	int i;
 
 	(void)arg;
 	STORE(done, 0);
 	for (i = 0; i < 4; i++)
 		td[i] = spawn_on(i, hop, (void *)(intptr_t)i);
-	while (LOAD(done) < 4) {
+	for (turn = 0; LOAD(done) < 4; turn++) {
 		lwkt_cpusync_simple(lwkt_cpumask_all(), NULL, NULL);
 		lwkt_yield();
+		machine_pause(turn);
 	}
 	join_all(td, 4);
 	return 0;
@@ -216,16 +221,17 @@ static int
 race_8(void *arg)
 {
 	lwkt_thread_t td[3];
+	unsigned turn;
 	int i;
 
 	(void)arg;
 	STORE(done, 0);
 	for (i = 0; i < 3; i++)
 		td[i] = spawn_on(i, queue_and_move, NULL);
-	while (LOAD(done) < 3) {
+	for (turn = 0; LOAD(done) < 3; turn++) {
 		lwkt_wakeup(&done);
 		lwkt_yield();
-		machine_pause(0);
+		machine_pause(turn);
 	}
 	join_all(td, 3);
 	return 0;

@@ -89,14 +89,16 @@ wants_it(void *arg)
 static void
 tries(void *arg)
 {
+	unsigned turn;
+
 	(void)arg;
-	while (LOAD(stage) < 2) {
+	for (turn = 0; LOAD(stage) < 2; turn++) {
 		if (LOAD(stage) == 1 && lwkt_trytoken(&tok)) {
 			check(LOAD(stage) == 2, "had the lender's token");
 			lwkt_reltoken(&tok);
 		}
 		lwkt_yield();
-		machine_pause(0);
+		machine_pause(turn);
 	}
 }
 

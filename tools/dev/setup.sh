@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# setup.sh [build|install|run|test|clang|full|bench]...: see that the Debian
-# packages for these purposes are installed, and install the missing ones: as
-# root, or through sudo if that asks no password.  Otherwise print the one
-# command to type and exit 1.  When nothing is missing it only asks dpkg once.
+# setup.sh [build|install|run|test|clang|valgrind|full|bench]...: see that the
+# Debian packages for these purposes are installed, and install the missing
+# ones: as root, or through sudo if that asks no password.  Otherwise print the
+# one command to type and exit 1.  When nothing is missing it only asks dpkg
+# once.
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
@@ -12,6 +13,7 @@ libbsd-dev systemtap-sdt-dev"
 run=$build
 test="$build python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
 clang="$test clang libclang-rt-14-dev"
+valgrind="$test valgrind"
 full="$clang spin"
 bench="$build python3 redis-tools redis-server golang-go g++
 libboost-fiber-dev libst-dev libpth-dev libck-dev"
@@ -24,10 +26,12 @@ for purpose in "${@:-build}"; do
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
 	clang) want="$want $clang" ;;
+	valgrind) want="$want $valgrind" ;;
 	full) want="$want $full" ;;
 	bench) want="$want $bench" ;;
 	*)
-		echo "usage: setup.sh [build|install|run|test|clang|full|bench]..." >&2
+		echo "usage: setup.sh" \
+		    "[build|install|run|test|clang|valgrind|full|bench]..." >&2
 		exit 2
 		;;
 	esac
