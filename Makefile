@@ -48,6 +48,8 @@ lint: build
 	@tools/dev/api.py --complete $(BUILD)
 	@tools/dev/manual.py --self-test
 	@tools/dev/manual.py
+	@tools/dev/calls.py --self-test
+	@tools/dev/calls.py
 	@tools/dev/links.py --self-test
 	@tools/dev/links.py
 	@tools/dev/limits.py --self-test
