@@ -661,7 +661,7 @@ lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
 	uint32_t state;
 
 	lwkt_spin_lock(&m->m_spin);
-	state = atomic_load_32(&link->ml_state);
+	state = atomic_load_32(&link->ml_state);	/* see lock_link */
 	if (state == ML_EX || state == ML_SH) {
 		withdraw(m, link, &g);
 		if (link->ml_callback != NULL) {

@@ -16,7 +16,7 @@
  *
  * INVARIANTS
  * N1 While the CPUs stand still td_refs changes by locked instructions alone,
- *    and at 0 the thread is being freed.
+ *    and is 0 of a thread that is being freed, or has been.
  *
  * Source: the need is DragonFly's (scans of its lists raced with exits,
  * eb2adbf513); the batches are ours.
@@ -31,8 +31,6 @@ hold_living(lwkt_thread_t td)
 {
 	uint32_t refs = atomic_load_32(&td->td_refs);
 
-	if ((td->td_flags & TDF_FREE) || td->td_cold == NULL)
-		return 0;
 	while (refs != 0)					/* N1 */
 		if (atomic_fcmpset_32(&td->td_refs, &refs, refs + 1))
 			return 1;

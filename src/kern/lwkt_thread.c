@@ -160,11 +160,10 @@ lwkt_rele(lwkt_thread_t td)
 	refs = atomic_load_acq_32(&td->td_refs);
 	if (refs != 1 || mygd()->gd_intr_nesting != 0)
 		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
-	KASSERTF(refs > 0, "thread \"%s\" released too often", td->td_name);
+	KASSERTF(refs > 0, "thread \"%s\" joined or released too often",
+	    td->td_name);
 	if (refs != 1)
 		return;
-	KASSERTF((td->td_flags & TDF_FREE) == 0,
-	    "thread \"%s\" joined or released too often", td->td_name);
 	if (fiber_wanted())
 		fiber_fini(&td->td_cold->tc_fiber);
 	if (td->td_flags & TDF_ARENA)

@@ -298,7 +298,7 @@ storms(void *arg)
 		join(td[cpu]);
 	while (atomic_load_32(&died) < LOAD(born))
 		lwkt_sleep_ns(1000);
-	check(LOAD(died) == born && born == (uint32_t)(n * STORM),
+	check(LOAD(died) == LOAD(born) && LOAD(born) == (uint32_t)(n * STORM),
 	    "%u born, %u died", born, died);
 	for (turn = 0; counter("lwkt.threads_exited") + 1 <
 	    counter("lwkt.threads_created") && turn < 10000; turn++)

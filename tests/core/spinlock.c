@@ -249,7 +249,7 @@ try_does_not_wait(void *arg)
 	await_deaf(&got, 0);
 	while (atomic_load_acq_32(&got) == 2)
 		machine_pause(0);
-	check(got == 0, "got a held lock");
+	check(LOAD(got) == 0, "got a held lock");
 	lwkt_spin_unlock(&spin[0]);
 	join(td);
 	return 0;

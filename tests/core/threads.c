@@ -340,19 +340,18 @@ scan(lwkt_thread_t *stays, int batch)
 {
 	lwkt_thread_t got[8];
 	int seen[STAYERS] = { 0 }, i, k, n;
-	uint64_t pos = 0;
+	uint64_t pos = 0, id;
 
 	while ((n = lwkt_scan_threads(&pos, got, batch)) > 0) {
 		check(n <= batch, "%d of %d", n, batch);
 		for (i = 0; i < n; i++) {
-			check((got[i]->td_flags & TDF_FREE) == 0 &&
-			    got[i]->td_refs > 0, "a thread that is none");
+			id = got[i]->td_id;
+			check(LOAD(got[i]->td_refs) > 0, "it is not held");
 			for (k = 0; k < STAYERS; k++)
 				seen[k] += got[i] == stays[k];
 			if (i % 2 != 0)
 				lwkt_yield();
-			check((got[i]->td_flags & TDF_FREE) == 0,
-			    "a held thread is gone");
+			check(got[i]->td_id == id, "a held thread is gone");
 			lwkt_rele(got[i]);
 		}
 	}

@@ -255,7 +255,7 @@ try_does_not_wait(void *arg)
 	lwkt_schedule(td);
 	while (atomic_load_acq_32(&got) == 2)
 		machine_pause(0);
-	check(got == 0, "got a held token");
+	check(LOAD(got) == 0, "got a held token");
 	lwkt_reltoken(&tok[0]);
 	lwkt_join(td);
 	return 0;
