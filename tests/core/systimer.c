@@ -385,7 +385,7 @@ left_running_body(void *arg)
 
 	for (i = 0; i < 3; i++)
 		lwkt_systimer_init_oneshot(&st[i], note, NULL,
-		    i * 3600 * 1000 * MS + MS);
+		    (i * 3600 + 60) * 1000 * MS);	/* none comes */
 	return 0;
 }
 
