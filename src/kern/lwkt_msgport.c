@@ -152,7 +152,8 @@ lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 	int error;
 
 	msg_assert_received(msg);
-	msg->ms_target = port;
+	/* Another receiver of the old port may be about to drop it. */
+	atomic_store_ptr((uintptr_t *)&msg->ms_target, (uintptr_t)port);
 	error = port->mp_ops->putport(port, msg);
 	if (error != LWKT_EASYNC)
 		lwkt_replymsg(msg, error);
@@ -224,11 +225,11 @@ lwkt_abortmsg(lwkt_msg_t msg)
 int
 lwkt_dropmsg(lwkt_msg_t msg)
 {
-	lwkt_port_t port = msg->ms_target;
+	uint32_t flags = msg_lookflags(msg);
+	lwkt_port_t port = msg_looktarget(msg);
 
-	KASSERTF((msg_lookflags(msg) & LWKT_MSGF_DROPABLE) != 0,
-	    "message %p must not be dropped, flags %#x", (void *)msg,
-	    msg_lookflags(msg));
+	KASSERTF((flags & LWKT_MSGF_DROPABLE) != 0,
+	    "message %p must not be dropped, flags %#x", (void *)msg, flags);
 	return port->mp_ops->dropmsg(port, msg);
 }
 

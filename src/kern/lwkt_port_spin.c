@@ -322,8 +322,7 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 
 	port_lock(port, td);
 	/* A receiver may have it, and change its flags without the lock. */
-	if ((msg_lookflags(msg) & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
-	    LWKT_MSGF_QUEUED) {
+	if (msg_is_at(msg, port)) {
 		port_remove(port, msg);
 		take(msg, td);
 		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE);

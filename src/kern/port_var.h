@@ -34,6 +34,26 @@ msg_lookflags(lwkt_msg_t msg)
 	return atomic_load_32(&msg->ms_flags);
 }
 
+static inline lwkt_port_t
+msg_looktarget(lwkt_msg_t msg)
+{
+	return (lwkt_port_t)atomic_load_ptr((const uintptr_t *)
+	    &msg->ms_target);
+}
+
+/*
+ * Under the protection of port, for who may not have the message: is it queued
+ * there, and no reply?  One that was passed on may be queued elsewhere.
+ * Acquire: pairs with the release in port_enqueue(), after the new target.
+ */
+static inline int
+msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
+{
+	return (atomic_load_acq_32(&msg->ms_flags) & (LWKT_MSGF_QUEUED |
+	    LWKT_MSGF_REPLY)) == LWKT_MSGF_QUEUED &&
+	    msg_looktarget(msg) == port;
+}
+
 /* lwkt_port_thread.c: who receives from a thread port; NULL: another kind. */
 lwkt_thread_t port_owner(const struct lwkt_port *port);
 
@@ -68,7 +88,8 @@ port_enqueue(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	msg->ms_prevp = mq->mq_lastp;
 	*mq->mq_lastp = msg;
 	mq->mq_lastp = &msg->ms_next;
-	msg_setflags(msg, flags | LWKT_MSGF_QUEUED);
+	/* Release: a reply is seen by lwkt_checkmsg(). */
+	atomic_store_rel_32(&msg->ms_flags, flags | LWKT_MSGF_QUEUED);
 }
 
 static inline void
