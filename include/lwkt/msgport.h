@@ -77,6 +77,8 @@ struct lwkt_port_ops {
 	void	*(*waitport)(lwkt_port_t, int flags);
 	void	 (*replyport)(lwkt_port_t, lwkt_msg_t);
 	int	 (*dropmsg)(lwkt_port_t, lwkt_msg_t);
+	void	*(*waitport_timed)(lwkt_port_t, int flags, int64_t timeout_ns);
+	int	 (*waitmsg_timed)(lwkt_msg_t, int flags, int64_t timeout_ns);
 };
 
 struct lwkt_port {
@@ -87,9 +89,10 @@ struct lwkt_port {
 		lwkt_thread_t mp_td;	/* thread port: its owner */
 		void	(*mp_replyfn)(lwkt_port_t, lwkt_msg_t);
 		int	(*mp_putfn)(lwkt_port_t, lwkt_msg_t);
+		struct port_watch *mp_watch; /* spin port: who selects */
 	};
 	uint32_t	  mp_flags;	/* who waits */
-	uint32_t	  mp_lock;	/* spin port; so all below: */
+	uint32_t	  mp_lock;	/* spin port; so what follows: */
 	uint32_t	  mp_waiters;	/* threads in lwkt_waitport */
 	uint32_t	  mp_inflight;	/* pthreads' messages, left to mp_cpu */
 	int		  mp_cpu;	/* where pthreads' messages go */
@@ -140,6 +143,18 @@ LWKT_API void lwkt_replymsg(lwkt_msg_t msg, int error);
  */
 LWKT_API void *lwkt_getport(lwkt_port_t port);
 LWKT_API void *lwkt_waitport(lwkt_port_t port, int flags);
+/* The same for timeout_ns at most (0 polls): NULL also when it is over. */
+LWKT_API void *lwkt_waitport_timed(lwkt_port_t port, int flags,
+    int64_t timeout_ns);
+/*
+ * The next message of the first of n ports that has one; wait for it.  Ports of
+ * the calling thread and spin ports; a pthread: spin ports, timeout_ns 0 or
+ * LWKT_FOREVER.  *whichp, if whichp is not NULL: its index, or without a
+ * message -EWOULDBLOCK or -EINTR.
+ */
+#define LWKT_SELECT_MAX		16
+LWKT_API void *lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp,
+    int flags, int64_t timeout_ns);
 /*
  * Wait for the reply of one message, take it, return its ms_error.  The reply
  * port is the caller's own, or a spin port.  With LWKT_PCATCH an interrupt
@@ -147,6 +162,12 @@ LWKT_API void *lwkt_waitport(lwkt_port_t port, int flags);
  * that did not end it with EINTR stays pending.
  */
 LWKT_API int lwkt_waitmsg(lwkt_msg_t msg, int flags);
+/*
+ * The same for timeout_ns at most.  0: the reply was taken, its ms_error is the
+ * result.  EWOULDBLOCK: it has not come, and the message is still out.
+ */
+LWKT_API int lwkt_waitmsg_timed(lwkt_msg_t msg, int flags,
+    int64_t timeout_ns);
 LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);	/* 1: done */
 /*
  * The sender: ask the receiver to end an abortable message early, by its

@@ -192,6 +192,28 @@ lwkt_waitmsg(lwkt_msg_t msg, int flags)
 	return msg->ms_reply->mp_ops->waitmsg(msg, flags);
 }
 
+void *
+lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
+{
+	if (timeout_ns < 0)
+		return port->mp_ops->waitport(port, flags);
+	port_assert_timeout(port, timeout_ns);
+	return port->mp_ops->waitport_timed(port, flags, timeout_ns);
+}
+
+int
+lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
+{
+	if (timeout_ns < 0) {
+		(void)lwkt_waitmsg(msg, flags);
+		return 0;
+	}
+	KASSERTF((msg_lookflags(msg) & LWKT_MSGF_DROPABLE) == 0,
+	    "message %p may be dropped: nobody can wait for it", (void *)msg);
+	port_assert_timeout(msg->ms_reply, timeout_ns);
+	return msg->ms_reply->mp_ops->waitmsg_timed(msg, flags, timeout_ns);
+}
+
 int
 lwkt_checkmsg(lwkt_msg_t msg)
 {
@@ -278,6 +300,20 @@ panic_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	    (void *)msg, (void *)port);
 }
 
+static void *
+panic_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
+{
+	(void)timeout_ns;
+	return panic_waitport(port, flags);
+}
+
+static int
+panic_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
+{
+	(void)timeout_ns;
+	return panic_waitmsg(msg, flags);
+}
+
 /* A function takes the reply; it is the message's destructor, for example. */
 static void
 replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
@@ -292,14 +328,19 @@ putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return port->mp_putfn(port, msg);
 }
 
+/* A vector of which a kind replaces what it can do. */
+#define PANIC_OPS							\
+	.getport = panic_getport, .waitmsg = panic_waitmsg,		\
+	.waitport = panic_waitport, .dropmsg = panic_dropmsg,		\
+	.waitport_timed = panic_waitport_timed,				\
+	.waitmsg_timed = panic_waitmsg_timed
+
 void
 lwkt_initport_replyonly(lwkt_port_t port,
     void (*replyfn)(lwkt_port_t, lwkt_msg_t))
 {
-	static const struct lwkt_port_ops ops = {
-		panic_getport, panic_putport, panic_waitmsg, panic_waitport,
-		replyonly_replyport, panic_dropmsg
-	};
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = panic_putport, .replyport = replyonly_replyport };
 
 	port_init(port, &ops);
 	port->mp_replyfn = replyfn;
@@ -309,10 +350,8 @@ void
 lwkt_initport_putonly(lwkt_port_t port,
     int (*putfn)(lwkt_port_t, lwkt_msg_t))
 {
-	static const struct lwkt_port_ops ops = {
-		panic_getport, putonly_putport, panic_waitmsg, panic_waitport,
-		panic_replyport, panic_dropmsg
-	};
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = putonly_putport, .replyport = panic_replyport };
 
 	port_init(port, &ops);
 	port->mp_putfn = putfn;
@@ -321,10 +360,8 @@ lwkt_initport_putonly(lwkt_port_t port,
 void
 lwkt_initport_panic(lwkt_port_t port)
 {
-	static const struct lwkt_port_ops ops = {
-		panic_getport, panic_putport, panic_waitmsg, panic_waitport,
-		panic_replyport, panic_dropmsg
-	};
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = panic_putport, .replyport = panic_replyport };
 
 	port_init(port, &ops);
 }

@@ -14,13 +14,20 @@
  * cannot be saved: wakeups on their way to several CPUs may each wake another
  * thread than the one they were counted for.
  *
+ * A thread that waits on several ports (lwkt_port_wait.c) is on the list
+ * mp_watch of each, by a structure on its stack.  A message takes one off the
+ * list and wakes it by its ident, beside the one of mp_waiters: which of them
+ * is still asleep cannot be known.  If it then leaves with a message of another
+ * port, and there is still one here, it wakes the next receiver in its place.
+ *
  * A pthread cannot wake a thread.  When it would have to, it leaves the message
  * to a CPU (foreign_push), the one where a receiver slept last, which then does
  * the whole operation.  Until that has happened, messages of pthreads that
  * come later take the same way, or they would overtake it.
  *
  * INVARIANTS
- * P6 All fields of the port below mp_lock, its queues and mp_flags: lock held.
+ * P6 All fields of the port below mp_lock, its queues, mp_flags and mp_watch:
+ *    lock held.
  * P7 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
  *    only while it is 0.
  *
@@ -29,6 +36,7 @@
  *
  * Source: DragonFly lwkt_msgport.c, spin backend; the pthreads are ours.
  */
+#include "kern/lock_var.h"
 #include "kern/port_var.h"
 #include "kern/synch_var.h"
 
@@ -106,16 +114,41 @@ needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
 	if (atomic_load_32(&msg->ms_mpflags) & LWKT_MSGF_MP_WAITTD)
 		return 1;
-	return !is_sync_reply(flags) &&
-	    (port->mp_inflight != 0 || port->mp_waiters != 0);
+	return !is_sync_reply(flags) && (port->mp_inflight != 0 ||
+	    port->mp_waiters != 0 || port->mp_watch != NULL);
 }
 
 /* Those to wake when the lock has been released. */
 struct spin_wake {
 	int		 sw_port_td;	/* a thread that sleeps on the port */
 	int		 sw_port_pth;	/* pthreads that wait on it */
+	int		 sw_select;	/* pthreads that select */
 	uint32_t	 sw_msg;	/* who waits for the message */
+	const void	*sw_watch;	/* ident of a thread that selects */
 };
+
+static void
+watch_remove(struct port_watch *pw)
+{
+	if (pw->pw_next != NULL)
+		pw->pw_next->pw_prevp = pw->pw_prevp;
+	*pw->pw_prevp = pw->pw_next;
+	pw->pw_prevp = NULL;
+}
+
+/* Under the lock: a thread of each kind of waiters is to look here. */
+static void
+choose_receiver(lwkt_port_t port, struct spin_wake *sw)
+{
+	struct port_watch *pw = port->mp_watch;
+
+	sw->sw_port_td = port->mp_waiters != 0;
+	if (pw != NULL) {
+		watch_remove(pw);
+		pw->pw_woken = 1;
+		sw->sw_watch = pw->pw_ident;
+	}
+}
 
 /* Under the lock: msg is here. */
 static void
@@ -138,11 +171,12 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 		}
 	}
 	port_enqueue(port, msg, flags);
-	sw->sw_port_td = port->mp_waiters != 0;
-	if (port->mp_flags & MPF_WAITPTH) {
+	choose_receiver(port, sw);
+	if (port->mp_flags & (MPF_WAITPTH | MPF_SELECT)) {
+		sw->sw_port_pth = (port->mp_flags & MPF_WAITPTH) != 0;
+		sw->sw_select = (port->mp_flags & MPF_SELECT) != 0;
 		atomic_store_32(&port->mp_flags,
-		    port->mp_flags & ~MPF_WAITPTH);
-		sw->sw_port_pth = 1;
+		    port->mp_flags & ~(MPF_WAITPTH | MPF_SELECT));
 	}
 }
 
@@ -155,8 +189,12 @@ arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
 		machine_foreign_wake(&msg->ms_mpflags);
 	if (sw->sw_port_td)
 		lwkt_wakeup_domain_one(port, PDOMAIN_PORT);
+	if (sw->sw_watch != NULL)
+		lwkt_wakeup_domain_one(sw->sw_watch, PDOMAIN_PORT);
 	if (sw->sw_port_pth)
 		machine_foreign_wake(&port->mp_flags);
+	if (sw->sw_select)
+		select_wake_foreign();
 }
 
 /* A message or a reply comes to the port. */
@@ -211,7 +249,7 @@ spin_getport(lwkt_port_t port)
 /* Sleep on ident without the lock, which is held before and after. */
 static int
 sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
-    const char *wmesg)
+    const char *wmesg, int64_t deadline)
 {
 	int error;
 
@@ -220,36 +258,41 @@ sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
 	lwkt_tsleep_interlock(ident, PDOMAIN_PORT);
 	unlock(port);
 	error = lwkt_tsleep(ident, PDOMAIN_PORT | LWKT_PINTERLOCKED | intr,
-	    wmesg, LWKT_FOREVER);
+	    wmesg, wait_left(deadline));
 	lock(port);
 	return error;
 }
 
 static int
-wait_td(lwkt_port_t port, int intr)
+wait_td(lwkt_port_t port, int intr, int64_t deadline)
 {
 	int error;
 
 	port->mp_waiters++;
-	error = sleep_unlocked(port, port, intr, "port");
+	error = sleep_unlocked(port, port, intr, "port", deadline);
 	port->mp_waiters--;
 	return error;
 }
 
 /* *word says by `bit` that a pthread waits; the lock is dropped meanwhile. */
-static void
-wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit)
+static int
+wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit, int64_t deadline)
 {
-	uint32_t val = atomic_fetchor_32(word, bit) | bit;
+	uint32_t val;
 
+	if (deadline == 0)
+		return EWOULDBLOCK;
+	val = atomic_fetchor_32(word, bit) | bit;
 	unlock(port);
 	machine_foreign_wait(word, val);
 	lock(port);
+	return 0;
 }
 
 static void *
-spin_waitport(lwkt_port_t port, int flags)
+spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
+	int64_t deadline = wait_deadline(timeout_ns);
 	lwkt_thread_t td = caller();
 	lwkt_msg_t msg;
 	int error = 0;
@@ -257,37 +300,50 @@ spin_waitport(lwkt_port_t port, int flags)
 	port_lock(port, td);
 	while ((msg = port_dequeue(port)) == NULL && error == 0) {
 		if (td != NULL)
-			error = wait_td(port, flags & LWKT_PCATCH);
+			error = wait_td(port, flags & LWKT_PCATCH, deadline);
 		else
-			wait_pthread(port, &port->mp_flags, MPF_WAITPTH);
+			error = wait_pthread(port, &port->mp_flags,
+			    MPF_WAITPTH, deadline);
 	}
 	if (msg != NULL) {
 		take(msg, td);
-		if (error != 0)
+		if (error == EINTR)
 			intr_repost(td);
 	}
 	port_unlock(port, td);
 	return msg;
 }
 
-/* The sender waits for its own message; the lock is held. */
-static int
-wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr)
+static void *
+spin_waitport(lwkt_port_t port, int flags)
 {
-	int interrupted = 0;
+	return spin_waitport_timed(port, flags, LWKT_FOREVER);
+}
 
-	while ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0) {
+/*
+ * The sender waits for its own message; the lock is held.  Returns EINTR if it
+ * was interrupted.
+ */
+static int
+wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr,
+    int64_t deadline)
+{
+	int interrupted = 0, error = 0;
+
+	while ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0 &&
+	    error != EWOULDBLOCK) {
 		if (td == NULL) {
-			wait_pthread(port, &msg->ms_mpflags,
-			    LWKT_MSGF_MP_WAITPTH);
+			error = wait_pthread(port, &msg->ms_mpflags,
+			    LWKT_MSGF_MP_WAITPTH, deadline);
 			continue;
 		}
 		atomic_set_32(&msg->ms_mpflags, LWKT_MSGF_MP_WAITTD);
-		if (sleep_unlocked(port, msg, intr, "waitmsg") != 0) {
+		error = sleep_unlocked(port, msg, intr, "waitmsg", deadline);
+		if (error == EINTR) {
 			unlock(port);
 			lwkt_abortmsg(msg);
 			lock(port);
-			interrupted = 1;
+			interrupted = EINTR;
 			intr = 0;
 		}
 	}
@@ -295,23 +351,76 @@ wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr)
 }
 
 static int
-spin_waitmsg(lwkt_msg_t msg, int flags)
+spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
+	int64_t deadline = wait_deadline(timeout_ns);
 	lwkt_port_t port = msg->ms_reply;
 	lwkt_thread_t td = caller();
-	int intr = 0, interrupted;
+	int intr = 0, interrupted, done;
 
 	port_lock(port, td);
 	if (msg_lookflags(msg) & LWKT_MSGF_ABORTABLE)
 		intr = flags & LWKT_PCATCH;
-	interrupted = wait_done(port, msg, td, intr);
-	if (msg->ms_flags & LWKT_MSGF_QUEUED)
-		port_remove(port, msg);
-	take(msg, td);
+	interrupted = wait_done(port, msg, td, intr, deadline);
+	done = (msg_lookflags(msg) & LWKT_MSGF_DONE) != 0;
+	if (done) {
+		if (msg->ms_flags & LWKT_MSGF_QUEUED)
+			port_remove(port, msg);
+		take(msg, td);
+	}
 	port_unlock(port, td);
-	if (interrupted && msg->ms_error != EINTR)
+	if (interrupted && !(done && msg->ms_error == EINTR))
 		intr_repost(td);
+	return done ? 0 : EWOULDBLOCK;
+}
+
+static int
+spin_waitmsg(lwkt_msg_t msg, int flags)
+{
+	(void)spin_waitmsg_timed(msg, flags, LWKT_FOREVER);
 	return msg->ms_error;
+}
+
+lwkt_msg_t
+spin_watch(lwkt_port_t port, struct port_watch *pw)
+{
+	lwkt_thread_t td = caller();
+	lwkt_msg_t msg;
+
+	port_lock(port, td);
+	if ((msg = port_dequeue(port)) != NULL) {
+		take(msg, td);
+		if (pw != NULL)
+			pw->pw_woken = 0;
+	} else if (pw == NULL) {
+		atomic_store_32(&port->mp_flags, port->mp_flags | MPF_SELECT);
+	} else if (pw->pw_prevp == NULL) {
+		if (port->mp_inflight == 0)
+			port->mp_cpu = mycpuid;			/* P7 */
+		pw->pw_woken = 0;
+		pw->pw_next = port->mp_watch;
+		pw->pw_prevp = &port->mp_watch;
+		if (pw->pw_next != NULL)
+			pw->pw_next->pw_prevp = &pw->pw_next;
+		port->mp_watch = pw;
+	}
+	port_unlock(port, td);
+	return msg;
+}
+
+void
+spin_unwatch(lwkt_port_t port, struct port_watch *pw)
+{
+	lwkt_thread_t td = caller();
+	struct spin_wake sw = { 0 };
+
+	port_lock(port, td);
+	if (pw->pw_prevp != NULL)
+		watch_remove(pw);
+	else if (pw->pw_woken && !port_is_empty(port))
+		choose_receiver(port, &sw);
+	port_unlock(port, td);
+	arrive_wake(port, NULL, &sw);
 }
 
 static int
@@ -332,13 +441,23 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
+int
+port_is_spin(const struct lwkt_port *port)
+{
+	return port->mp_ops->waitport == spin_waitport;
+}
+
+#define SPIN_OPS							\
+	.getport = spin_getport, .waitmsg = spin_waitmsg,		\
+	.waitport = spin_waitport, .replyport = spin_replyport,		\
+	.dropmsg = spin_dropmsg, .waitport_timed = spin_waitport_timed,	\
+	.waitmsg_timed = spin_waitmsg_timed
+
 void
 lwkt_initport_spin(lwkt_port_t port)
 {
-	static const struct lwkt_port_ops ops = {
-		spin_getport, spin_putport, spin_waitmsg,
-		spin_waitport, spin_replyport, spin_dropmsg
-	};
+	static const struct lwkt_port_ops ops = { SPIN_OPS,
+		.putport = spin_putport };
 
 	port_init(port, &ops);
 }

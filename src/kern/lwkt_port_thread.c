@@ -290,13 +290,18 @@ port_owner(const struct lwkt_port *port)
 	return port->mp_ops->waitport == thread_waitport ? port->mp_td : NULL;
 }
 
+#define THREAD_OPS							\
+	.getport = thread_getport, .waitmsg = thread_waitmsg,		\
+	.waitport = thread_waitport, .replyport = thread_replyport,	\
+	.dropmsg = thread_dropmsg,					\
+	.waitport_timed = thread_waitport_timed,			\
+	.waitmsg_timed = thread_waitmsg_timed
+
 void
 lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
 {
-	static const struct lwkt_port_ops ops = {
-		thread_getport, thread_putport, thread_waitmsg,
-		thread_waitport, thread_replyport, thread_dropmsg
-	};
+	static const struct lwkt_port_ops ops = { THREAD_OPS,
+		.putport = thread_putport };
 
 	port_init(port, &ops);
 	port->mp_td = td;

@@ -17,6 +17,7 @@
 #define MPF_WAITPORT	0x0001u	/* thread port: wake for anything queued */
 #define MPF_WAITSYNC	0x0002u	/* thread port: wake for a SYNC reply */
 #define MPF_WAITPTH	0x0004u	/* spin port: pthreads wait on mp_flags */
+#define MPF_SELECT	0x0008u	/* spin port: pthreads select */
 
 /* The sleepers of ports are nobody else's. */
 #define PDOMAIN_PORT	0x00030000
@@ -26,6 +27,26 @@
  * The message is not the caller's any more.  Any context.
  */
 void	foreign_push(int cpu, lwkt_msg_t msg);
+
+/*
+ * A thread that selects, and sleeps on pw_ident, on the list of a spin port.
+ * All of it: mp_lock.
+ */
+struct port_watch {
+	struct port_watch *pw_next;
+	struct port_watch **pw_prevp;	/* NULL: not on the list */
+	const void	*pw_ident;
+	int		 pw_woken;	/* a message took it off the list */
+};
+
+/* The host has no wait with a limit for a pthread that is no CPU. */
+static inline void
+port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
+{
+	if (unlikely(timeout_ns > 0 && machine_oncpu() == NULL))
+		lwkt_panic("a pthread waits on port %p with a timeout",
+		    (void *)port);
+}
 
 /* For the side that may not have the message. */
 static inline uint32_t
@@ -56,6 +77,28 @@ msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
 
 /* lwkt_port_thread.c: who receives from a thread port; NULL: another kind. */
 lwkt_thread_t port_owner(const struct lwkt_port *port);
+
+/* lwkt_port_wait.c: thread ports; pthreads that select. */
+void   *thread_waitport_timed(lwkt_port_t port, int flags,
+	    int64_t timeout_ns);
+int	thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns);
+void	select_wake_foreign(void);
+
+/*
+ * lwkt_port_spin.c.  spin_watch: the next message, or NULL; then pw is on the
+ * port's list, or, pw being NULL, MPF_SELECT is set.  spin_unwatch: off it; if
+ * a message woke the caller, who leaves without it, another receiver is woken.
+ */
+int	port_is_spin(const struct lwkt_port *port);
+lwkt_msg_t spin_watch(lwkt_port_t port, struct port_watch *pw);
+void	spin_unwatch(lwkt_port_t port, struct port_watch *pw);
+
+static inline int
+port_is_empty(const struct lwkt_port *port)
+{
+	return port->mp_msgq.mq_first == NULL &&
+	    port->mp_prioq.mq_first == NULL;
+}
 
 static inline void
 msg_setflags(lwkt_msg_t msg, uint32_t flags)

@@ -17,7 +17,7 @@ struct job {
 	int		 j_from;
 };
 
-static struct lwkt_port work, replies[PTHREADS];
+static struct lwkt_port work, second, replies[PTHREADS];
 static lwkt_port_t target;
 static uint32_t finished, received;
 static int last_seq[PTHREADS];
@@ -270,6 +270,122 @@ forward_body(void *arg)
 	return 0;
 }
 
+/* Serve two ports until -1 came to each; on an lwkt thread or a pthread. */
+static void
+serve_both(lwkt_port_t one, lwkt_port_t other)
+{
+	const lwkt_port_t ports[2] = { one, other };
+	int which, stops = 0, seq;
+	struct job *j;
+
+	while (stops < 2) {
+		j = lwkt_port_select(ports, 2, &which, 0, LWKT_FOREVER);
+		check(j != NULL && j->j_msg.ms_target == ports[which],
+		    "port %d", which);
+		seq = j->j_seq;
+		stops += seq < 0;
+		if (seq >= 0)
+			ADD(received, 1);
+		lwkt_replymsg(&j->j_msg, seq & 0xff);
+	}
+	check(lwkt_port_select(ports, 2, &which, 0, 0) == NULL &&
+	    which == -EWOULDBLOCK, "one is left");
+}
+
+static void *
+pthread_selects(void *arg)
+{
+	(void)arg;
+	serve_both(&work, &second);
+	check(lwkt_waitport_timed(&work, 0, 0) == NULL, "poll");
+	ADD(finished, 1);
+	return NULL;
+}
+
+static void
+thread_selects(void *arg)
+{
+	(void)arg;
+	serve_both(lwkt_curport(), &work);
+}
+
+static void
+thread_client_both(void *arg)
+{
+	struct job j = { .j_from = (int)(uintptr_t)arg };
+	int i;
+
+	lwkt_initmsg(&j.j_msg, lwkt_curport(), 0);
+	for (i = 0; i < MESSAGES; i++) {
+		j.j_seq = i;
+		check(lwkt_domsg(i % 2 ? &work : &second, &j.j_msg, 0) ==
+		    (i & 0xff), "%d", i);
+	}
+}
+
+/* A pthread waits on two ports; threads send to both. */
+static int
+pthread_selects_body(void *arg)
+{
+	lwkt_thread_t td[PTHREADS];
+	pthread_t pt;
+	int i;
+
+	(void)arg;
+	reset();
+	lwkt_initport_spin(&second);
+	pthreads_start(&pt, 1, pthread_selects);
+	for (i = 0; i < PTHREADS; i++)
+		td[i] = spawn_on(i, thread_client_both, (void *)(uintptr_t)i);
+	join_all(td, PTHREADS);
+	stop_server(&work);
+	stop_server(&second);
+	pthreads_join(&pt, 1);
+	check(received == PTHREADS * MESSAGES, "received %u", received);
+	return 0;
+}
+
+/* A thread that waits on several ports is woken for pthreads. */
+static int
+thread_selects_body(void *arg)
+{
+	pthread_t pt[PTHREADS];
+	lwkt_thread_t td;
+
+	(void)arg;
+	reset();
+	td = spawn_on(1, thread_selects, NULL);
+	pthreads_start(pt, PTHREADS, pthread_sync_client);
+	pthreads_join(pt, PTHREADS);
+	check(received == PTHREADS * MESSAGES, "received %u", received);
+	stop_server(&work);
+	stop_server(lwkt_threadport(td));
+	join(td);
+	check(work.mp_inflight == 0 && work.mp_watch == NULL,
+	    "%u in flight", work.mp_inflight);
+	return 0;
+}
+
+static void *
+pthread_timed(void *arg)
+{
+	(void)arg;
+	lwkt_waitport_timed(&work, 0, MS);
+	return NULL;
+}
+
+static int
+timed_body(void *arg)
+{
+	pthread_t pt;
+
+	(void)arg;
+	reset();
+	pthreads_start(&pt, 1, pthread_timed);
+	lwkt_sleep_ns(1000 * MS);
+	return 0;
+}
+
 /* Two pthreads among themselves, with no kernel at all. */
 static void
 without_kernel(void)
@@ -294,6 +410,8 @@ without_kernel(void)
 int
 main(void)
 {
+	panics("a pthread that waits with a timeout panics", timed_body,
+	    "with a timeout");
 	without_kernel();
 	sim_explore("pthreads call a thread through a spin port",
 	    sync_spin_body, NULL, 0);
@@ -305,5 +423,9 @@ main(void)
 	    async_thread_body, NULL, 0);
 	sim_explore("a pthread serves threads", pthread_serves_body, NULL, 0);
 	sim_explore("a pthread forwards", forward_body, NULL, 0);
+	sim_explore("a pthread waits on several ports", pthread_selects_body,
+	    NULL, 0);
+	sim_explore("pthreads call a thread that waits on several ports",
+	    thread_selects_body, NULL, 0);
 	return tap_done();
 }
