@@ -8,10 +8,11 @@
  *
  * A port is a vector of functions over two queues.  Thread port: one owner
  * thread receives, anybody sends, no lock (other CPUs by IPI).  Spin port: any
- * number of threads send, receive and wait, plain pthreads included.  Messages
- * of one sender to one port arrive in order, those with LWKT_MSGF_PRIORITY
- * before the others (a thread port keeps the order while neither its owner nor
- * the sender changes its CPU).
+ * number of threads send, receive and wait, plain pthreads included.  Serialize
+ * port: who uses it holds its serializer.  A program may bring kinds of its
+ * own.  Messages of one sender to one port arrive in order, those with
+ * LWKT_MSGF_PRIORITY before the others (a thread port keeps the order while
+ * neither its owner nor the sender changes its CPU).
  *
  * A plain pthread may send, forward and reply to ports of every kind, but it
  * receives from spin ports only, and its messages name a spin port (or a
@@ -66,9 +67,23 @@ struct lwkt_msgq {
 };
 
 /*
- * The functions of a port; a program may bring its own.  putport returns
- * LWKT_EASYNC if a reply will come, any other value if that is the result
- * already.
+ * The functions of a port: a contract, for programs that bring their own or
+ * replace one of an existing port's (lwkt_initport(3) says all of it).
+ *
+ * getport	the next message, off the queue, or NULL.
+ * putport	a message comes, in the sender's context.  LWKT_EASYNC: it was
+ *		taken, a reply will come; any other value is the result.
+ * waitport	getport, waiting; NULL only if LWKT_PCATCH and interrupted.
+ * replyport	a reply comes, in the receiver's context.  The message is its
+ *		sender's as soon as it has LWKT_MSGF_DONE; it is queued unless
+ *		LWKT_MSGF_SYNC.
+ * waitmsg	the sender waits until it is done; off the queue; ms_error.
+ * dropmsg	take a queued message that is no reply off, done: 0 or ENOENT.
+ * waitport_timed, waitmsg_timed	with a limit: NULL, EWOULDBLOCK.
+ *
+ * putport and replyport find LWKT_MSGF_FOREIGN set if a plain pthread calls.
+ * With LWKT_MSGF_INTRANSIT it is a CPU that carries on what the same function
+ * began in a pthread.
  */
 struct lwkt_port_ops {
 	void	*(*getport)(lwkt_port_t);
@@ -89,6 +104,7 @@ struct lwkt_port {
 		lwkt_thread_t mp_td;	/* thread port: its owner */
 		void	(*mp_replyfn)(lwkt_port_t, lwkt_msg_t);
 		int	(*mp_putfn)(lwkt_port_t, lwkt_msg_t);
+		struct lwkt_serialize *mp_serialize;
 		struct port_watch *mp_watch; /* spin port: who selects */
 	};
 	uint32_t	  mp_flags;	/* who waits */
@@ -104,13 +120,36 @@ LWKT_API void lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td);
 LWKT_API void lwkt_initport_spin(lwkt_port_t port);
 LWKT_API void lwkt_initport_replyonly(lwkt_port_t port,
     void (*replyfn)(lwkt_port_t, lwkt_msg_t));
+/* Replies are marked done and otherwise ignored: look by lwkt_checkmsg. */
+LWKT_API void lwkt_initport_replyonly_null(lwkt_port_t port);
 LWKT_API void lwkt_initport_putonly(lwkt_port_t port,
     int (*putfn)(lwkt_port_t, lwkt_msg_t));
 LWKT_API void lwkt_initport_panic(lwkt_port_t port);
+/*
+ * Whoever sends, replies, receives or waits there holds the serializer; waiting
+ * lets go of it meanwhile.  Threads only.
+ */
+LWKT_API void lwkt_initport_serialize(lwkt_port_t port,
+    struct lwkt_serialize *sz);
 /* Every thread has one of its own, a thread port: its default reply port. */
 LWKT_API lwkt_port_t lwkt_curport(void);
 /* The same of another thread, which must be held or known to be alive. */
 LWKT_API lwkt_port_t lwkt_threadport(lwkt_thread_t td);
+
+/*
+ * A port with functions of the program; none is NULL (those of a port of
+ * lwkt_initport_panic panic).  What they are made of, for a caller who keeps
+ * all others from the port: queue a request, with its receipt; take the first
+ * message, or this one, off the queue; what dropmsg does; what replyport does,
+ * after which the message is not the caller's any more.
+ */
+LWKT_API void lwkt_initport(lwkt_port_t port,
+    const struct lwkt_port_ops *ops);
+LWKT_API void lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg);
+LWKT_API lwkt_msg_t lwkt_port_dequeue(lwkt_port_t port);
+LWKT_API void lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg);
+LWKT_API int lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg);
+LWKT_API void lwkt_port_done(lwkt_port_t port, lwkt_msg_t msg);
 
 LWKT_API void lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags);
 LWKT_API void lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply,

@@ -322,6 +322,15 @@ replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
 	port->mp_replyfn(port, msg);
 }
 
+static void
+null_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	(void)port;
+	/* Release: pairs with lwkt_checkmsg(); it is the sender's now. */
+	atomic_store_rel_32(&msg->ms_flags, msg->ms_flags | LWKT_MSGF_DONE |
+	    LWKT_MSGF_REPLY);
+}
+
 static int
 putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -344,6 +353,15 @@ lwkt_initport_replyonly(lwkt_port_t port,
 
 	port_init(port, &ops);
 	port->mp_replyfn = replyfn;
+}
+
+void
+lwkt_initport_replyonly_null(lwkt_port_t port)
+{
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = panic_putport, .replyport = null_replyport };
+
+	port_init(port, &ops);
 }
 
 void

@@ -42,6 +42,19 @@ foreign_push(int cpu, lwkt_msg_t msg)
 		machine_doorbell(&gd->gd_m);
 }
 
+/* A put function of a program's own may answer as late as here. */
+static void
+foreign_put(lwkt_msg_t msg)
+{
+	int error = msg->ms_target->mp_ops->putport(msg->ms_target, msg);
+
+	if (error != LWKT_EASYNC) {
+		msg_setflags(msg,
+		    msg->ms_flags & ~(uint32_t)LWKT_MSGF_INTRANSIT);
+		lwkt_replymsg(msg, error);
+	}
+}
+
 void
 foreign_drain(struct globaldata *gd)
 {
@@ -61,7 +74,6 @@ foreign_drain(struct globaldata *gd)
 		if (msg->ms_flags & LWKT_MSGF_REPLY)
 			msg->ms_reply->mp_ops->replyport(msg->ms_reply, msg);
 		else
-			(void)msg->ms_target->mp_ops->putport(msg->ms_target,
-			    msg);
+			foreign_put(msg);
 	}
 }
