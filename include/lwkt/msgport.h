@@ -36,6 +36,7 @@ LWKT_BEGIN_DECLS
 #define LWKT_MSGF_PRIORITY	0x0100	/* the port's first queue */
 #define LWKT_MSGF_RECEIPT	0x0200	/* call ms_receiptfn when queued */
 #define LWKT_MSGF_FOREIGN	0x0400	/* a pthread that is no CPU has it */
+#define LWKT_MSGF_NORESCHED	0x0800	/* its receiver is not in a hurry */
 #define LWKT_MSGF_USER0		0x00010000	/* 16 bits for the receiver */
 
 /* ms_mpflags: written by anybody, atomically. */
@@ -112,6 +113,7 @@ struct lwkt_port {
 	uint32_t	  mp_waiters;	/* threads in lwkt_waitport */
 	uint32_t	  mp_inflight;	/* pthreads' messages, left to mp_cpu */
 	int		  mp_cpu;	/* where pthreads' messages go */
+	int		(*mp_directfn)(lwkt_port_t, lwkt_msg_t);
 	void		 *mp_data;	/* for the owner of a special port */
 };
 
@@ -135,6 +137,17 @@ LWKT_API void lwkt_initport_serialize(lwkt_port_t port,
 LWKT_API lwkt_port_t lwkt_curport(void);
 /* The same of another thread, which must be held or known to be alive. */
 LWKT_API lwkt_port_t lwkt_threadport(lwkt_thread_t td);
+
+/*
+ * Before anybody sends to a thread or spin port: fn may carry out a message in
+ * the sender's context.  It returns the result, or LWKT_EASYNC to have it
+ * queued, untouched.  Thread port: called while the owner waits for messages on
+ * the sender's CPU, in a critical section, and must not block; or by the owner
+ * for a lwkt_domsg to itself.  Spin port: for lwkt_domsg by a thread; may
+ * block.  Only when nothing is queued.
+ */
+LWKT_API void lwkt_port_setdirect(lwkt_port_t port,
+    int (*fn)(lwkt_port_t, lwkt_msg_t));
 
 /*
  * A port with functions of the program; none is NULL (those of a port of
@@ -166,6 +179,14 @@ LWKT_API void lwkt_setmsg_receipt(lwkt_msg_t msg,
  * Context: any lwkt context, or a pthread.  Blocks: no.
  */
 LWKT_API void lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg);
+/*
+ * In two steps: with the first the message is on its way for whoever looks,
+ * and that may be under a spinlock; with the second, outside, the port gets it.
+ */
+LWKT_API void lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg);
+LWKT_API void lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg);
+/* The owner of the thread port is on this CPU: never an IPI. */
+LWKT_API void lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg);
 /*
  * Send, wait for the reply, return ms_error (see lwkt_waitmsg).  flags: 0 or
  * LWKT_PCATCH.

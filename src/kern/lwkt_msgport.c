@@ -35,7 +35,7 @@ TRACEPOINT(abort, KTR_MSG, "msg.abort", "td=%llu flags=%#llx");
 COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 
 #define MSGF_INIT	(LWKT_MSGF_DROPABLE | LWKT_MSGF_PRIORITY |	\
-			 0xffffu * LWKT_MSGF_USER0)
+			 LWKT_MSGF_NORESCHED | 0xffffu * LWKT_MSGF_USER0)
 #define MSGF_RUN	(uint32_t)(LWKT_MSGF_DONE | LWKT_MSGF_REPLY |	\
 			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
 
@@ -117,6 +117,38 @@ lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 	error = port->mp_ops->putport(port, msg);
 	if (error != LWKT_EASYNC)
 		lwkt_replymsg(msg, error);
+}
+
+void
+lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg)
+{
+	msg_start(port, msg, 0);
+}
+
+void
+lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
+{
+	int error;
+
+	KASSERTF((msg->ms_flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED)) == 0 &&
+	    msg->ms_target == port, "message %p is not prepared for port %p, "
+	    "flags %#x", (void *)msg, (void *)port, msg->ms_flags);
+	error = port->mp_ops->putport(port, msg);
+	if (error != LWKT_EASYNC)
+		lwkt_replymsg(msg, error);
+}
+
+void
+lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t owner = port_owner(port);
+
+	if (owner != NULL && (machine_oncpu() == NULL ||
+	    owner->td_gd != mygd()))
+		lwkt_panic("message %p to thread \"%s\" of cpu %d, from cpu %d",
+		    (void *)msg, owner->td_name, owner->td_gd->gd_m.mc_cpuid,
+		    lwkt_cpuid());
+	lwkt_sendmsg(port, msg);
 }
 
 int
@@ -253,6 +285,20 @@ lwkt_dropmsg(lwkt_msg_t msg)
 	KASSERTF((flags & LWKT_MSGF_DROPABLE) != 0,
 	    "message %p must not be dropped, flags %#x", (void *)msg, flags);
 	return port->mp_ops->dropmsg(port, msg);
+}
+
+/*
+ * Replies that nobody took are the ending thread's own, and complete.  Requests
+ * get an answer.
+ */
+void
+port_flush(lwkt_port_t port)
+{
+	lwkt_msg_t msg;
+
+	while ((msg = lwkt_getport(port)) != NULL)
+		if ((msg->ms_flags & LWKT_MSGF_REPLY) == 0)
+			lwkt_replymsg(msg, ESRCH);
 }
 
 /*

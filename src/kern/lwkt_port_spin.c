@@ -219,7 +219,7 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	arrive_wake(port, msg, &sw);
 }
 
-static int
+int
 spin_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	deliver(port, msg, msg_receipt(port, msg, msg->ms_flags));
@@ -423,6 +423,18 @@ spin_unwatch(lwkt_port_t port, struct port_watch *pw)
 	arrive_wake(port, NULL, &sw);
 }
 
+int
+spin_idle(lwkt_port_t port)
+{
+	lwkt_thread_t td = caller();
+	int idle;
+
+	port_lock(port, td);
+	idle = port_is_empty(port) && port->mp_inflight == 0;
+	port_unlock(port, td);
+	return idle;
+}
+
 static int
 spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -453,11 +465,13 @@ port_is_spin(const struct lwkt_port *port)
 	.dropmsg = spin_dropmsg, .waitport_timed = spin_waitport_timed,	\
 	.waitmsg_timed = spin_waitmsg_timed
 
+const struct lwkt_port_ops lwkt__spin_ops = { SPIN_OPS,
+	.putport = spin_putport };
+const struct lwkt_port_ops lwkt__spin_direct_ops = { SPIN_OPS,
+	.putport = spin_putport_direct };
+
 void
 lwkt_initport_spin(lwkt_port_t port)
 {
-	static const struct lwkt_port_ops ops = { SPIN_OPS,
-		.putport = spin_putport };
-
-	port_init(port, &ops);
+	port_init(port, &lwkt__spin_ops);
 }

@@ -96,6 +96,21 @@ send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
 	foreign_push(owner_gd(td)->gd_m.mc_cpuid, msg);
 }
 
+/* The same for what is rare: a receipt, a message without a hurry. */
+static __lwkt_noinline void
+queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
+    uint32_t flags)
+{
+	flags = msg_receipt(port, msg, flags);
+	if (flags & LWKT_MSGF_NORESCHED) {
+		port_enqueue(port, msg, flags);			/* P3 */
+		if (port->mp_flags & MPF_WAITPORT)
+			lwkt_schedule_noresched(port->mp_td);
+	} else {
+		queue_here(gd, port, msg, flags);
+	}
+}
+
 static inline void
 thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -109,7 +124,10 @@ thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 	assert_alive(port, td);
 	counter_inc(gd->gd_cntbias, put_local);
 	flags = msg->ms_flags & ~(uint32_t)LWKT_MSGF_INTRANSIT;
-	queue_here(gd, port, msg, msg_receipt(port, msg, flags));
+	if (unlikely(flags & (LWKT_MSGF_RECEIPT | LWKT_MSGF_NORESCHED)))
+		queue_special(gd, port, msg, flags);
+	else
+		queue_here(gd, port, msg, flags);
 }
 
 static void
@@ -120,7 +138,7 @@ thread_put_remote(void *arg)
 	thread_put(mygd(), msg->ms_target, msg);
 }
 
-static int
+int
 thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	lwkt_thread_t self;
@@ -297,12 +315,14 @@ port_owner(const struct lwkt_port *port)
 	.waitport_timed = thread_waitport_timed,			\
 	.waitmsg_timed = thread_waitmsg_timed
 
+const struct lwkt_port_ops lwkt__thread_ops = { THREAD_OPS,
+	.putport = thread_putport };
+const struct lwkt_port_ops lwkt__thread_direct_ops = { THREAD_OPS,
+	.putport = thread_putport_direct };
+
 void
 lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
 {
-	static const struct lwkt_port_ops ops = { THREAD_OPS,
-		.putport = thread_putport };
-
-	port_init(port, &ops);
+	port_init(port, &lwkt__thread_ops);
 	port->mp_td = td;
 }

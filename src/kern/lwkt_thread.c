@@ -31,6 +31,7 @@
  * polling for td_refs at exit is ours.
  */
 #include "kern/lockorder.h"
+#include "kern/port_var.h"
 #include "kern/synch_var.h"
 
 #include <errno.h>
@@ -261,6 +262,15 @@ exit_wake_joiner(lwkt_thread_t td)
 		join_done(td);
 }
 
+/* Answers may call functions of the program: not in our critical section. */
+static __lwkt_noinline void
+exit_flush(lwkt_thread_t td)
+{
+	crit_exit_td(td);
+	port_flush(&td->td_cold->tc_port);
+	crit_enter_td(td);
+}
+
 /* Never returns, and makes no call that does not return (switch.S). */
 void
 thread_exit(void)
@@ -278,6 +288,8 @@ thread_exit(void)
 	if (config_invariants)
 		lockorder_exit(td);
 	crit_enter_td(td);
+	while (unlikely(!port_is_empty(&td->td_cold->tc_port)))
+		exit_flush(td);
 	delayed_flush_if(td);
 	synch_leave_queue(td);
 	exit_wake_joiner(td);

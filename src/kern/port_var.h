@@ -18,6 +18,7 @@
 #define MPF_WAITSYNC	0x0002u	/* thread port: wake for a SYNC reply */
 #define MPF_WAITPTH	0x0004u	/* spin port: pthreads wait on mp_flags */
 #define MPF_SELECT	0x0008u	/* spin port: pthreads select */
+#define MPF_DIRECT	0x0010u	/* thread port: mp_directfn is running */
 
 /* The sleepers of ports are nobody else's. */
 #define PDOMAIN_PORT	0x00030000
@@ -77,6 +78,7 @@ msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
 
 /* lwkt_port_thread.c: who receives from a thread port; NULL: another kind. */
 lwkt_thread_t port_owner(const struct lwkt_port *port);
+int	thread_putport(lwkt_port_t port, lwkt_msg_t msg);
 
 /* lwkt_port_wait.c: thread ports; pthreads that select. */
 void   *thread_waitport_timed(lwkt_port_t port, int flags,
@@ -90,8 +92,19 @@ void	select_wake_foreign(void);
  * a message woke the caller, who leaves without it, another receiver is woken.
  */
 int	port_is_spin(const struct lwkt_port *port);
+int	spin_putport(lwkt_port_t port, lwkt_msg_t msg);
+int	spin_idle(lwkt_port_t port);	/* nothing queued or coming */
 lwkt_msg_t spin_watch(lwkt_port_t port, struct port_watch *pw);
 void	spin_unwatch(lwkt_port_t port, struct port_watch *pw);
+
+/* lwkt_port_direct.c: the put functions of ports with mp_directfn. */
+int	thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
+int	spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
+extern const struct lwkt_port_ops lwkt__thread_ops, lwkt__thread_direct_ops;
+extern const struct lwkt_port_ops lwkt__spin_ops, lwkt__spin_direct_ops;
+
+/* lwkt_msgport.c: its owner ends; what is queued on the port is answered. */
+void	port_flush(lwkt_port_t port);
 
 static inline int
 port_is_empty(const struct lwkt_port *port)
