@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <lwkt/lwkt.h>
+#include <lwkt/serialize.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -181,6 +182,145 @@ special_ports(void)
 	is_int(lwkt_waitmsg(&j.j_msg, 0), EINTR, "and is replied as always");
 }
 
+static int
+run_here(lwkt_port_t port, lwkt_msg_t msg)
+{
+	struct job *j = (struct job *)msg;
+
+	(void)port;
+	if (j->j_value < 0)
+		return LWKT_EASYNC;	/* the owner shall see the end */
+	j->j_msg.ms_u.i64 = 3 * (int64_t)j->j_value;
+	return 0;
+}
+
+static void
+tripler(void *arg)
+{
+	struct job *j = lwkt_waitport(lwkt_curport(), 0);
+
+	*(int *)arg = j->j_value;
+	lwkt_replymsg(&j->j_msg, EDOM);
+}
+
+static void
+ways_to_send(void)
+{
+	struct lwkt_port port, nowhere;
+	int first = 0;
+	lwkt_thread_t td = start(tripler, &first, 0);
+	struct job j;
+
+	lwkt_port_setdirect(lwkt_threadport(td), run_here);
+	lwkt_yield();			/* it waits now */
+	is_int(ask(lwkt_threadport(td), &j, 5), 0, "a message runs here");
+	is_int(j.j_msg.ms_u.i64, 15, "with its result");
+	is_int(ask(lwkt_threadport(td), &j, -1), EDOM, "or is queued");
+	lwkt_join(td);
+	is_int(first, -1, "the owner saw the second alone");
+
+	lwkt_initport_thread(&port, lwkt_self());
+	lwkt_initmsg(&j.j_msg, lwkt_curport(), LWKT_MSGF_NORESCHED);
+	lwkt_sendmsg_prepare(&port, &j.j_msg);
+	ok(lwkt_getport(&port) == NULL, "a prepared message is not there");
+	lwkt_sendmsg_start(&port, &j.j_msg);
+	ok(lwkt_getport(&port) == &j, "a started one is");
+	lwkt_initport_replyonly_null(&nowhere);
+	lwkt_replymsg(&j.j_msg, 0);
+	lwkt_waitmsg(&j.j_msg, 0);
+	lwkt_initmsg(&j.j_msg, &nowhere, 0);
+	lwkt_sendmsg_oncpu(&port, &j.j_msg);
+	ok(lwkt_waitport_timed(&port, 0, 1000000) == &j, "one to this CPU");
+	lwkt_replymsg(&j.j_msg, ESRCH);
+	is_int(lwkt_checkmsg(&j.j_msg), 1, "a null port completes it");
+	is_int(j.j_msg.ms_error, ESRCH, "with its error");
+}
+
+static void
+several_ports(void)
+{
+	struct lwkt_port spin, own;
+	lwkt_port_t ports[2];
+	struct job j[2];
+	int which;
+
+	lwkt_initport_spin(&spin);
+	lwkt_initport_thread(&own, lwkt_self());
+	ports[0] = &own;
+	ports[1] = &spin;
+	for (int i = 0; i < 2; i++) {
+		lwkt_initmsg(&j[i].j_msg, lwkt_curport(), 0);
+		lwkt_sendmsg(ports[1 - i], &j[i].j_msg);
+	}
+	ok(lwkt_port_select(ports, 2, &which, 0, LWKT_FOREVER) == &j[1],
+	    "the first port comes first");
+	is_int(which, 0, "and says so");
+	ok(lwkt_port_select(ports, 2, &which, 0, 0) == &j[0], "then another");
+	is_int(which, 1, "with its index");
+	ok(lwkt_port_select(ports, 2, &which, 0, 1000000) == NULL,
+	    "nothing comes in time");
+	is_int(which, -EWOULDBLOCK, "which is said");
+	is_int(lwkt_waitmsg_timed(&j[0].j_msg, 0, 1000000), EWOULDBLOCK,
+	    "nor does a reply");
+	lwkt_replymsg(&j[0].j_msg, 4);
+	is_int(lwkt_waitmsg_timed(&j[0].j_msg, 0, 1000000), 0, "now it does");
+	is_int(j[0].j_msg.ms_error, 4, "with its error");
+}
+
+static struct lwkt_serialize device;
+static struct lwkt_port device_port;
+
+static void
+device_thread(void *arg)
+{
+	struct job *j;
+
+	(void)arg;
+	lwkt_serialize_enter(&device);
+	j = lwkt_waitport(&device_port, 0);
+	ok(lwkt_serialize_held(&device), "a wait gives the serializer back");
+	lwkt_replymsg(&j->j_msg, 11);
+	lwkt_serialize_exit(&device);
+}
+
+static void
+serialized(void)
+{
+	struct lwkt_port answers;
+	lwkt_thread_t td;
+	struct job j;
+
+	lwkt_serialize_init(&device);
+	lwkt_initport_serialize(&device_port, &device);
+	lwkt_initport_serialize(&answers, &device);
+	td = start(device_thread, NULL, 1);
+	lwkt_serialize_enter(&device);
+	lwkt_initmsg(&j.j_msg, &answers, 0);
+	is_int(lwkt_domsg(&device_port, &j.j_msg, 0), 11,
+	    "a call from under the serializer");
+	lwkt_serialize_exit(&device);
+	lwkt_join(td);
+}
+
+static void
+deserter(void *arg)
+{
+	(void)arg;
+	lwkt_sleep_ns(1000000);
+}
+
+static void
+ended(void)
+{
+	lwkt_thread_t td = start(deserter, NULL, 0);
+	struct job j;
+
+	lwkt_yield();
+	is_int(ask(lwkt_threadport(td), &j, 1), ESRCH,
+	    "the end of a thread answers what it did not");
+	lwkt_join(td);
+}
+
 static void
 interrupted(void)
 {
@@ -237,6 +377,10 @@ body(void *arg)
 	synchronous();
 	queues();
 	special_ports();
+	ways_to_send();
+	several_ports();
+	serialized();
+	ended();
 	interrupted();
 	foreign();
 	return 0;

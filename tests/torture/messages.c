@@ -24,15 +24,19 @@ struct request {
 };
 
 static struct lwkt_port shared;		/* spin: servers 2 and 3 */
+static uint64_t last0[CLIENTS];		/* server 0's */
 static struct lwkt_port spin_reply[CLIENTS];
 static lwkt_thread_t server_td[SERVERS], client_td[CLIENTS];
-static uint64_t sent, received, replied, forwarded;
+static uint64_t sent, received, replied, forwarded, direct, late;
 static uint32_t noise_stop;
+
+/* One of five: the servers' own ports, and the one that 2 and 3 share. */
+#define PORTS		5
 
 static lwkt_port_t
 server_port(uint32_t n)
 {
-	return n < 2 ? lwkt_threadport(server_td[n]) : &shared;
+	return n < SERVERS ? lwkt_threadport(server_td[n]) : &shared;
 }
 
 static void
@@ -47,34 +51,74 @@ check_order(const struct request *q, uint64_t last[CLIENTS])
 	last[q->r_client] = q->r_seq;
 }
 
-/* Servers 0 and 1 have their own port, 1 moves about; 2 and 3 share one. */
+static int
+result_of(const struct request *q)
+{
+	return (int)(q->r_seq & 0x3f);	/* never LWKT_EASYNC */
+}
+
+/* Server 0's work, done by a sender while the server waits. */
+static int
+serve_direct(lwkt_port_t port, lwkt_msg_t msg)
+{
+	struct request *q = (struct request *)msg;
+
+	(void)port;
+	if (q->r_stop || q->r_hops > 1)
+		return LWKT_EASYNC;
+	check_order(q, last0);
+	ADD(received, 1);
+	ADD(direct, 1);
+	return result_of(q);
+}
+
+/* Servers 2 and 3 share a port; sometimes in a hurry. */
+static struct request *
+receive(uint32_t me, struct rng *r)
+{
+	const lwkt_port_t ports[2] = { lwkt_curport(), &shared };
+	struct request *q;
+
+	if (rng_below(r, 2) && (q = lwkt_getport(ports[0])) != NULL)
+		return q;
+	do {
+		if (me >= 2)
+			q = lwkt_port_select(ports, 2, NULL, 0,
+			    rng_below(r, 2) ? LWKT_FOREVER :
+			    rng_below(r, 50000));
+		else if (rng_below(r, 2))
+			q = lwkt_waitport_timed(ports[0], 0,
+			    rng_below(r, 50000));
+		else
+			q = lwkt_waitport(ports[0], 0);
+	} while (q == NULL);
+	return q;
+}
+
+/* Server 0 lets others do its work, 1 moves about. */
 static void
 server(void *arg)
 {
 	uint32_t me = (uint32_t)(uintptr_t)arg;
 	struct rng r = { torture_seed + 1000 + me };
-	lwkt_port_t port = me < 2 ? lwkt_curport() : &shared;
-	uint64_t last[CLIENTS] = { 0 };
 	struct request *q;
 
 	for (;;) {
-		q = rng_below(&r, 2) ? lwkt_getport(port) : NULL;
-		if (q == NULL)
-			q = lwkt_waitport(port, 0);
+		q = receive(me, &r);
 		if (q->r_stop) {
 			lwkt_replymsg(&q->r_msg, 0);
 			return;
 		}
 		if (me == 0)
-			check_order(q, last);
+			check_order(q, last0);
 		if (q->r_hops > 1) {
 			q->r_hops--;
 			ADD(forwarded, 1);
-			lwkt_forwardmsg(server_port(1 + rng_below(&r, 3)),
+			lwkt_forwardmsg(server_port(1 + rng_below(&r, 4)),
 			    &q->r_msg);
 		} else {
 			ADD(received, 1);
-			lwkt_replymsg(&q->r_msg, (int)(q->r_seq & 0x7f));
+			lwkt_replymsg(&q->r_msg, result_of(q));
 		}
 		if (me == 1 && rng_below(&r, 32) == 0)
 			lwkt_migratecpu((int)rng_below(&r,
@@ -86,7 +130,8 @@ static void
 request_init(struct request *q, uint32_t me, struct rng *r, uint64_t seq,
     int sync)
 {
-	static const int flags[] = { 0, 0, 0, LWKT_MSGF_PRIORITY };
+	static const int flags[] = { 0, 0, LWKT_MSGF_NORESCHED,
+	    LWKT_MSGF_PRIORITY };
 	lwkt_port_t reply = rng_below(r, 2) ? lwkt_curport() : &spin_reply[me];
 
 	lwkt_initmsg(&q->r_msg, sync ? reply : lwkt_curport(),
@@ -100,9 +145,18 @@ request_init(struct request *q, uint32_t me, struct rng *r, uint64_t seq,
 static void
 check_reply(const struct request *q)
 {
-	check(q->r_msg.ms_error == (int)(q->r_seq & 0x7f), "error %d of %llu",
+	check(q->r_msg.ms_error == result_of(q), "error %d of %llu",
 	    q->r_msg.ms_error, (unsigned long long)q->r_seq);
 	ADD(replied, 1);
+}
+
+/* One of several, with its reply awaited by name, for a time. */
+static void
+await_one(struct request *q, struct rng *r)
+{
+	while (lwkt_waitmsg_timed(&q->r_msg, 0, rng_below(r, 20000)) != 0)
+		ADD(late, 1);
+	check_reply(q);
 }
 
 static void
@@ -116,20 +170,21 @@ client(void *arg)
 	while (!torture_over()) {
 		request_init(&q[0], me, &r, ++seq, 1);
 		ADD(sent, 1);
-		(void)lwkt_domsg(server_port(rng_below(&r, 4)), &q[0].r_msg,
+		(void)lwkt_domsg(server_port(rng_below(&r, PORTS)), &q[0].r_msg,
 		    rng_below(&r, 2) ? LWKT_PCATCH : 0);
 		check_reply(&q[0]);
 		n = 1 + rng_below(&r, WINDOW);
 		for (i = 0; i < n; i++) {
 			request_init(&q[i], me, &r, ++seq, 0);
 			ADD(sent, 1);
-			lwkt_sendmsg(server_port(rng_below(&r, 4)),
+			lwkt_sendmsg(server_port(rng_below(&r, PORTS)),
 			    &q[i].r_msg);
 			if (me == NOMAD && rng_below(&r, 16) == 0)
 				lwkt_migratecpu((int)rng_below(&r,
 				    (uint32_t)lwkt_ncpus()));
 		}
-		for (i = 0; i < n; i++)
+		await_one(&q[rng_below(&r, n)], &r);
+		for (i = 1; i < n; i++)
 			check_reply(lwkt_waitport(lwkt_curport(), 0));
 		check(lwkt_getport(lwkt_curport()) == NULL, "one too many");
 	}
@@ -171,6 +226,8 @@ body(void *arg)
 	for (i = 0; i < SERVERS; i++)
 		server_td[i] = spawn(server, (void *)(uintptr_t)i,
 		    LWKT_NOSTART, (int)i % lwkt_ncpus());
+	memset(last0, 0, sizeof(last0));
+	lwkt_port_setdirect(server_port(0), serve_direct);
 	for (i = 0; i < SERVERS; i++)
 		lwkt_schedule(server_td[i]);
 	for (i = 0; i < CLIENTS; i++)
@@ -189,8 +246,9 @@ body(void *arg)
 	check(sent == received && sent == replied,
 	    "sent %llu, received %llu, replied %llu", (unsigned long long)sent,
 	    (unsigned long long)received, (unsigned long long)replied);
-	diag("%llu messages, %llu forwards", (unsigned long long)sent,
-	    (unsigned long long)forwarded);
+	diag("%llu messages, %llu forwards, %llu direct, %llu waits too short",
+	    (unsigned long long)sent, (unsigned long long)forwarded,
+	    (unsigned long long)direct, (unsigned long long)late);
 	return 0;
 }
 
