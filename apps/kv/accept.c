@@ -10,13 +10,12 @@
  */
 #include "server.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,9 +25,34 @@
 
 static int spare = -1;
 
+/* An address as text; the port. */
+static uint64_t
+format_addr(const struct sockaddr_storage *ss, socklen_t len,
+    char text[KV_ADDRLEN])
+{
+	char host[KV_ADDRLEN - 10] = "?", port[8] = "0";
+
+	getnameinfo((const struct sockaddr *)ss, len, host, sizeof(host),
+	    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(text, KV_ADDRLEN, ss->ss_family == AF_INET6 ? "[%s]:%s" :
+	    "%s:%s", host, port);
+	return strtoul(port, NULL, 10);
+}
+
+/* The same of a socket's own end. */
+static uint64_t
+local_addr(int fd, char text[KV_ADDRLEN])
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	getsockname(fd, (struct sockaddr *)&ss, &len);
+	return format_addr(&ss, len, text);
+}
+
 /*
- * A listening socket, or -errno.  Options set here are those of the accepted
- * sockets too.
+ * A listening socket, or -errno; s_port is what it is in the end.  Options set
+ * here are those of the accepted sockets too.
  */
 int
 kv_listen(const char *addr, int port)
@@ -38,11 +62,11 @@ kv_listen(const char *addr, int port)
 		.ai_socktype = SOCK_STREAM,
 	}, *ai;
 	const int on = 1;
-	char service[16];
+	char text[KV_ADDRLEN];
 	int fd, error = 0;
 
-	snprintf(service, sizeof(service), "%d", port);
-	if (getaddrinfo(addr, service, &hints, &ai) != 0)
+	snprintf(text, sizeof(text), "%d", port);
+	if (getaddrinfo(addr, text, &hints, &ai) != 0)
 		return -EINVAL;
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 ||
@@ -53,25 +77,13 @@ kv_listen(const char *addr, int port)
 	    listen(fd, BACKLOG) != 0)
 		error = errno;
 	freeaddrinfo(ai);
-	if (error != 0 && fd >= 0)
-		close(fd);
-	return error != 0 ? -error : fd;
-}
-
-static void
-format_addr(const struct sockaddr_storage *ss, char *buf, size_t size)
-{
-	const struct sockaddr_in *in = (const void *)ss;
-	const struct sockaddr_in6 *in6 = (const void *)ss;
-	char host[INET6_ADDRSTRLEN] = "?";
-
-	if (ss->ss_family == AF_INET6) {
-		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
-		snprintf(buf, size, "[%s]:%d", host, ntohs(in6->sin6_port));
-	} else {
-		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
-		snprintf(buf, size, "%s:%d", host, ntohs(in->sin_port));
+	if (error != 0) {
+		if (fd >= 0)
+			close(fd);
+		return -error;
 	}
+	kv_server.s_port = local_addr(fd, text);
+	return fd;
 }
 
 static void
@@ -93,7 +105,7 @@ turn_away(int lfd)
 		kv_log("out of descriptors: a client is turned away");
 		logged = now;
 	}
-	atomic_fetch_add(&kv_server.s_rejected, 1);
+	kv_server.s_rejected++;
 	if (spare < 0) {
 		lwkt_sleep_ns(RETRY_NS);
 		open_spare();
@@ -108,33 +120,23 @@ turn_away(int lfd)
 }
 
 static void
-refuse(int fd)
+welcome(int fd, const struct sockaddr_storage *peer, socklen_t len)
 {
-	static const char text[] = "-ERR max number of clients reached\r\n";
-
-	atomic_fetch_add(&kv_server.s_rejected, 1);
-	lwkt_send_timo(fd, text, sizeof(text) - 1,
-	    MSG_NOSIGNAL | MSG_DONTWAIT, 0);
-	lwkt_close(fd);
-}
-
-static void
-welcome(int fd, const struct sockaddr_storage *peer)
-{
+	static const char full[] = "-ERR max number of clients reached\r\n";
 	static unsigned int next;
-	char addr[KV_ADDRLEN], laddr[KV_ADDRLEN];
-	struct sockaddr_storage local = { 0 };
-	socklen_t len = sizeof(local);
+	struct kv_conn *c;
 
-	if (atomic_load(&kv_server.s_conns) >=
-	    atomic_load(&kv_server.s_maxclients)) {
-		refuse(fd);
+	if (kv_server.s_conns >= kv_server.s_maxclients) {
+		kv_server.s_rejected++;
+		lwkt_send_timo(fd, full, sizeof(full) - 1,
+		    MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+		lwkt_close(fd);
 		return;
 	}
-	getsockname(fd, (struct sockaddr *)&local, &len);
-	format_addr(peer, addr, sizeof(addr));
-	format_addr(&local, laddr, sizeof(laddr));
-	kv_conn_start(fd, next++ % kv_server.s_ncpus, addr, laddr);
+	c = kv_conn_new(fd, next++ % kv_server.s_ncpus);
+	format_addr(peer, len, c->c_addr);
+	local_addr(fd, c->c_laddr);
+	kv_conn_start(c);
 }
 
 /* arg: the listening descriptor; who closes it ends this thread. */
@@ -144,13 +146,13 @@ kv_acceptor(void *arg)
 	int lfd = *(int *)arg;
 
 	open_spare();
-	while (!atomic_load(&kv_server.s_stopping)) {
+	while (!kv_server.s_stopping) {
 		struct sockaddr_storage peer = { 0 };
 		socklen_t len = sizeof(peer);
 		int fd = lwkt_accept(lfd, (struct sockaddr *)&peer, &len);
 
 		if (fd >= 0) {
-			welcome(fd, &peer);
+			welcome(fd, &peer, len);
 			lwkt_yield();
 		} else if (fd == -EMFILE || fd == -ENFILE) {
 			turn_away(lfd);

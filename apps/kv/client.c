@@ -13,38 +13,72 @@
 
 #define LIST_SLICE	128	/* connections described in one turn */
 
-/* Which connections CLIENT KILL means; NULL or 0: does not matter. */
-struct filter {
-	const struct kv_arg	*f_addr, *f_laddr;
-	int64_t			 f_id;
-	const struct kv_conn	*f_not;
-	const struct kv_conn	*f_self;	/* who asks: gets an answer */
-};
-
+/* This CPU's connections get no more input, so they end when all is said. */
 void
-kv_hang_up(struct kv_conn *c)
-{
-	shutdown(c->c_fd, SHUT_RDWR);
-}
-
-/* Every connection of this CPU: no more input, so it ends when all is said. */
-int
-kv_op_hang_up_all(struct kv_db *db, struct kv_op *op)
+kv_hang_up_all(void *arg)
 {
 	struct kv_conn *c;
 
-	(void)db;
-	(void)op;
+	(void)arg;
 	TAILQ_FOREACH(c, &kv_mycpu()->p_conns, c_link)
 		shutdown(c->c_fd, SHUT_RD);
-	return KV_DONE;
+}
+
+/* A client's name has no spaces and nothing that cannot be printed. */
+bool
+kv_name_ok(struct kv_op *op, const struct kv_arg *name)
+{
+	for (size_t i = 0; i < name->a_len; i++) {
+		if (name->a_p[i] < '!' || name->a_p[i] > '~') {
+			kv_op_fail(op, "ERR Client names cannot contain "
+			    "spaces, newlines or special characters.");
+			return false;
+		}
+	}
+	if (name->a_len > KV_NAMELEN) {
+		kv_say_error(op->op_out, "ERR Client names have at most %d "
+		    "characters.", KV_NAMELEN);
+		return false;
+	}
+	return true;
+}
+
+void
+kv_name_set(struct kv_conn *c, const struct kv_arg *name)
+{
+	memcpy(c->c_name, name->a_p, name->a_len);
+	c->c_name[name->a_len] = '\0';
+}
+
+static void
+setname(struct kv_op *op)
+{
+	if (kv_name_ok(op, &op->op_argv[2])) {
+		kv_name_set(op->op_conn, &op->op_argv[2]);
+		kv_say_ok(op->op_out);
+	}
+}
+
+static void
+getname(struct kv_op *op)
+{
+	if (op->op_conn->c_name[0] != '\0')
+		kv_say_str(op->op_out, op->op_conn->c_name);
+	else
+		kv_say_nil(op->op_out);
+}
+
+static void
+id(struct kv_op *op)
+{
+	kv_say_int(op->op_out, (int64_t)op->op_conn->c_id);
 }
 
 static void
 describe(struct kv_reply *t, const struct kv_conn *c, int64_t now)
 {
-	kv_text(t, "id=%lu addr=%s laddr=%s fd=%d name=%s age=%ld idle=%ld "
-	    "flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu "
+	kv_say_text(t, "id=%lu addr=%s laddr=%s fd=%d name=%s age=%ld "
+	    "idle=%ld flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu "
 	    "qbuf-free=%zu omem=%zu cpu=%u cmd=%s user=default redir=-1 "
 	    "resp=%d\n", (unsigned long)c->c_id, c->c_addr, c->c_laddr,
 	    c->c_fd, c->c_name, (long)((now - c->c_since) / 1000),
@@ -54,160 +88,136 @@ describe(struct kv_reply *t, const struct kv_conn *c, int64_t now)
 	    c->c_out.r_resp3 ? 3 : 2);
 }
 
-/* Describe the connections of this CPU; op_pos: the last one's id. */
-static int
-op_list(struct kv_db *db, struct kv_op *op)
+/* Describe some connections behind op_pos, an id; a turn is one such step. */
+static void
+list_each(struct kv_op *op)
 {
 	struct kv_conn *c;
 	int n = 0;
 
+	op->op_cost = KV_SLICE;
 	TAILQ_FOREACH(c, &kv_mycpu()->p_conns, c_link) {
 		if (c->c_id <= op->op_pos)
 			continue;
 		if (n++ == LIST_SLICE)
-			return KV_MORE;
-		describe(op->op_out, c, db->db_now);
+			return;
+		describe(op->op_out, c, op->op_db->db_now);
 		op->op_pos = c->c_id;
 	}
-	return KV_DONE;
+	op->op_left = 0;
 }
+
+/* The reply's length must be known first: it is made apart. */
+static void
+list(struct kv_op *op)
+{
+	static const struct kv_cmd part = { .c_each = list_each };
+	struct kv_conn *c = op->op_conn;
+	struct kv_reply reply, text = { 0 };
+
+	if (op->op_argc > 2) {
+		kv_op_fail(op, KV_E_SYNTAX);
+		return;
+	}
+	reply = c->c_out;
+	c->c_out = text;
+	op->op_left = 1;
+	kv_collect(op, kv_everywhere(op, &part));
+	text = c->c_out;
+	c->c_out = reply;
+	kv_say_verbatim(op->op_out, text.r_buf, text.r_len);
+	kv_reply_free(&text);
+}
+
+/* Which connections CLIENT KILL means; NULL or 0: does not matter. */
+struct filter {
+	const struct kv_arg	*f_addr, *f_laddr;
+	int64_t			 f_id;
+	const struct kv_conn	*f_not;
+};
 
 static bool
-arg_equals(const struct kv_arg *a, const char *s)
+differs(const struct kv_arg *a, const char *s)
 {
-	return a->a_len == strlen(s) && memcmp(a->a_p, s, a->a_len) == 0;
+	return a != NULL &&
+	    (a->a_len != strlen(s) || memcmp(a->a_p, s, a->a_len) != 0);
 }
 
-/* Kill those that op_at means; op_result: how many. */
-static int
-op_kill(struct kv_db *db, struct kv_op *op)
+/*
+ * Kill those of this CPU that op_at means, who asks after the answer;
+ * op_result: how many.
+ */
+static void
+kill_here(struct kv_op *op)
 {
 	const struct filter *f = op->op_at;
 	struct kv_conn *c;
 
-	(void)db;
 	TAILQ_FOREACH(c, &kv_mycpu()->p_conns, c_link) {
-		if (c == f->f_not ||
-		    (f->f_id != 0 && (uint64_t)f->f_id != c->c_id) ||
-		    (f->f_addr != NULL && !arg_equals(f->f_addr, c->c_addr)) ||
-		    (f->f_laddr != NULL && !arg_equals(f->f_laddr,
-		    c->c_laddr)))
+		if (c == f->f_not || differs(f->f_addr, c->c_addr) ||
+		    differs(f->f_laddr, c->c_laddr) ||
+		    (f->f_id != 0 && (uint64_t)f->f_id != c->c_id))
 			continue;
 		c->c_close = true;
-		if (c != f->f_self)
-			kv_hang_up(c);
+		if (c != op->op_conn)
+			shutdown(c->c_fd, SHUT_RDWR);
 		op->op_result++;
 	}
-	return KV_DONE;
+}
+
+/* The options of CLIENT KILL; NULL or what is wrong with them. */
+static const char *
+kill_options(struct kv_op *op, struct filter *f)
+{
+	static const struct kv_word words[] = {
+		{ "id", 1, 0 }, { "addr", 1, 0 }, { "laddr", 1, 0 },
+		{ "skipme", 1, 0 },
+	};
+	const struct kv_arg *argv = op->op_argv;
+	int at[KV_COUNT(words)];
+	int end = kv_op_words(op, 2, words, KV_COUNT(words), at);
+
+	if (at[0] != 0 && (!kv_arg_i64(&argv[at[0]], &f->f_id) ||
+	    f->f_id < 1))
+		return "ERR client-id should be greater than 0";
+	f->f_addr = at[1] != 0 ? &argv[at[1]] : NULL;
+	f->f_laddr = at[2] != 0 ? &argv[at[2]] : NULL;
+	if (at[3] != 0 && kv_arg_is(&argv[at[3]], "no"))
+		f->f_not = NULL;
+	else if (at[3] != 0 && !kv_arg_is(&argv[at[3]], "yes"))
+		end = 0;
+	return end < op->op_argc ? KV_E_SYNTAX : NULL;
 }
 
 static void
-client_list(struct kv_conn *c)
+kill(struct kv_op *op)
 {
-	struct kv_op *ops = kv_alloc(kv_server.s_ncpus * sizeof(*ops));
-	struct kv_reply reply = c->c_out, text = { 0 };
+	static const struct kv_cmd part = { .c_fn = kill_here };
+	struct filter f = { .f_not = op->op_conn };
+	const char *wrong = NULL;
 
-	kv_everywhere(c, ops, op_list, NULL);
-	/* Gather into an empty buffer, whose length is known then. */
-	c->c_out = text;
-	kv_gather(c, ops, kv_server.s_ncpus);
-	text = c->c_out;
-	c->c_out = reply;
-	kv_reply_verbatim(&c->c_out, text.r_buf, text.r_len);
-	kv_reply_free(&text);
-	kv_free(ops);
-}
-
-static int64_t
-kill_all(struct kv_conn *c, struct filter *f)
-{
-	struct kv_op *ops = kv_alloc(kv_server.s_ncpus * sizeof(*ops));
-	int64_t n = kv_everywhere(c, ops, op_kill, f);
-
-	kv_free(ops);
-	return n;
-}
-
-/* The options of CLIENT KILL; false: an error was replied. */
-static bool
-kill_options(struct kv_conn *c, struct kv_arg *argv, int argc,
-    struct filter *f)
-{
-	for (int i = 2; i < argc; i += 2) {
-		const struct kv_arg *val = &argv[i + 1];
-
-		if (i + 1 == argc) {
-			kv_reply_error(&c->c_out, "ERR syntax error");
-			return false;
-		}
-		if (kv_arg_is(&argv[i], "id")) {
-			if (!kv_parse_i64(val->a_p, val->a_len, &f->f_id) ||
-			    f->f_id < 1) {
-				kv_reply_error(&c->c_out,
-				    "ERR client-id should be greater than 0");
-				return false;
-			}
-		} else if (kv_arg_is(&argv[i], "addr")) {
-			f->f_addr = val;
-		} else if (kv_arg_is(&argv[i], "laddr")) {
-			f->f_laddr = val;
-		} else if (kv_arg_is(&argv[i], "skipme") &&
-		    kv_arg_is(val, "yes")) {
-			f->f_not = c;
-		} else if (kv_arg_is(&argv[i], "skipme") &&
-		    kv_arg_is(val, "no")) {
-			f->f_not = NULL;
-		} else {
-			kv_reply_error(&c->c_out, "ERR syntax error");
-			return false;
-		}
+	if (op->op_argc == 3)
+		f = (struct filter){ .f_addr = &op->op_argv[2] };
+	else
+		wrong = kill_options(op, &f);
+	if (wrong != NULL) {
+		kv_op_fail(op, wrong);
+		return;
 	}
-	return true;
+	op->op_at = &f;
+	kv_collect(op, kv_everywhere(op, &part));
+	if (op->op_argc > 3)
+		kv_say_int(op->op_out, op->op_result);
+	else if (op->op_result > 0)
+		kv_say_ok(op->op_out);
+	else
+		kv_op_fail(op, "ERR No such client");
 }
 
-static void
-client_kill(struct kv_conn *c, struct kv_arg *argv, int argc)
-{
-	struct filter f = { .f_not = c, .f_self = c };
+static struct kv_cmd subs[] = {
+	KV_SUB("setname", 3, setname), KV_SUB("getname", 2, getname),
+	KV_SUB("id", 2, id), KV_SUB("list", -2, list),
+	KV_SUB("kill", -3, kill),
+};
 
-	if (argc == 3) {
-		f.f_addr = &argv[2];
-		f.f_not = NULL;
-		if (kill_all(c, &f) > 0)
-			kv_reply_status(&c->c_out, "OK");
-		else
-			kv_reply_error(&c->c_out, "ERR No such client");
-	} else if (kill_options(c, argv, argc, &f)) {
-		kv_reply_int(&c->c_out, kill_all(c, &f));
-	}
-}
-
-void
-kv_cmd_client(struct kv_conn *c, struct kv_arg *argv, int argc)
-{
-	const struct kv_arg *sub = &argv[1];
-
-	if (kv_arg_is(sub, "setname") && argc == 3) {
-		if (kv_name_ok(c, &argv[2])) {
-			kv_name_set(c, &argv[2]);
-			kv_reply_status(&c->c_out, "OK");
-		}
-	} else if (kv_arg_is(sub, "getname") && argc == 2) {
-		if (c->c_name[0] != '\0')
-			kv_reply_str(&c->c_out, c->c_name);
-		else
-			kv_reply_null(&c->c_out);
-	} else if (kv_arg_is(sub, "id") && argc == 2) {
-		kv_reply_int(&c->c_out, (int64_t)c->c_id);
-	} else if (kv_arg_is(sub, "list") && argc == 2) {
-		client_list(c);
-	} else if (kv_arg_is(sub, "kill") && argc >= 3) {
-		client_kill(c, argv, argc);
-	} else if (kv_arg_is(sub, "list")) {
-		kv_reply_error(&c->c_out, "ERR syntax error");
-	} else {
-		kv_sub_error(c, argv, "client", kv_arg_is(sub, "setname") ||
-		    kv_arg_is(sub, "getname") || kv_arg_is(sub, "id") ||
-		    kv_arg_is(sub, "kill"));
-	}
-}
+const struct kv_family kv_client_subs = KV_FAMILY("CLIENT", KV_ANY, subs);

@@ -1,29 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Find commands by name, and COMMAND, which shows the table to clients.
+ * The table of commands: made of the rows of the other files, found by name;
+ * and COMMAND, which shows it to clients.
  */
 #include "server.h"
 
-#include <assert.h>
-#include <ctype.h>
 #include <string.h>
 
 #define NSLOTS		512u	/* of the name table; 4 a command */
+#define HASH_BITS	9
 #define NAME_MAX_LEN	16u
 
-static const struct kv_cmd *slots[NSLOTS];
-
-static const struct {
-	unsigned int	 bit;
-	const char	*name;
-} flag_names[] = {
-	{ KV_C_WRITE, "write" }, { KV_C_READ, "readonly" },
-	{ KV_C_DENYOOM, "denyoom" }, { KV_C_ADMIN, "admin" },
-	{ KV_C_STALE, "loading" }, { KV_C_STALE, "stale" },
-	{ KV_C_FAST, "fast" },
+static const struct kv_family *const families[] = {
+	&kv_connection_family, &kv_server_family, &kv_keyspace_family,
+	&kv_generic_family, &kv_string_family, &kv_list_family,
+	&kv_hash_family, &kv_set_family, &kv_zset_family,
 };
 
-#define NFLAGS	(sizeof(flag_names) / sizeof(flag_names[0]))
+static const struct kv_cmd *slots[NSLOTS];
+static const struct kv_cmd *all[KV_NCOUNTERS - KV_N_CALLS];
+static unsigned int ncommands;
 
 /* The same for small and capital letters. */
 static unsigned int
@@ -33,143 +29,191 @@ name_hash(const char *name, size_t len)
 
 	for (size_t i = 0; i < len; i++)
 		h = (h + ((unsigned char)name[i] | 0x20)) * 0x9e3779b1;
-	return h >> 23;
+	return h >> (32 - HASH_BITS);
 }
 
 void
 kv_command_init(void)
 {
-	_Static_assert(NSLOTS == 1 << (32 - 23), "the hash has 9 bits");
-	for (unsigned int i = 0; i < kv_ncommands; i++) {
-		const char *name = kv_commands[i].c_name;
-		unsigned int h = name_hash(name, strlen(name));
+	for (size_t f = 0; f < KV_COUNT(families); f++) {
+		for (size_t i = 0; i < families[f]->f_nrows; i++) {
+			struct kv_cmd *cmd = &families[f]->f_rows[i];
+			unsigned int h = name_hash(cmd->c_name,
+			    strlen(cmd->c_name));
 
-		assert(strlen(name) <= NAME_MAX_LEN);
-		while (slots[h] != NULL)
-			h = (h + 1) % NSLOTS;
-		slots[h] = &kv_commands[i];
+			if (ncommands == KV_COUNT(all))
+				kv_die("too many commands");
+			for (const char *p = cmd->c_letters; *p != '\0'; p++)
+				cmd->c_flags |= 1u << (strchr(KV_FLAG_LETTERS,
+				    *p) - KV_FLAG_LETTERS);
+			if (cmd->c_type != KV_ANY && (cmd->c_flags & KV_R))
+				cmd->c_flags |= KV_LOOK;
+			cmd->c_family = families[f];
+			cmd->c_type = families[f]->f_type;
+			cmd->c_id = ncommands;
+			all[ncommands++] = cmd;
+			while (slots[h] != NULL)
+				h = (h + 1) % NSLOTS;
+			slots[h] = cmd;
+		}
 	}
+}
+
+/* Command number id, NULL behind the last. */
+const struct kv_cmd *
+kv_command(unsigned int id)
+{
+	return id < ncommands ? all[id] : NULL;
 }
 
 const struct kv_cmd *
-kv_command_find(const char *name, size_t len)
+kv_command_find(const struct kv_arg *name)
 {
 	unsigned int h;
 
-	if (len > NAME_MAX_LEN)
+	if (name->a_len > NAME_MAX_LEN)
 		return NULL;
-	for (h = name_hash(name, len); slots[h] != NULL;
-	    h = (h + 1) % NSLOTS) {
-		if (kv_ieq(name, len, slots[h]->c_name))
-			return slots[h];
-	}
-	return NULL;
+	h = name_hash(name->a_p, name->a_len);
+	while (slots[h] != NULL && !kv_arg_is(name, slots[h]->c_name))
+		h = (h + 1) % NSLOTS;
+	return slots[h];
 }
 
 bool
-kv_command_arity(const struct kv_cmd *cmd, int argc)
+kv_arity_ok(const struct kv_cmd *cmd, int argc)
 {
 	return cmd->c_arity < 0 ? argc >= -cmd->c_arity :
 	    argc == cmd->c_arity;
 }
 
-static void
-reply_flags(struct kv_reply *r, unsigned int flags)
+/* A command with subcommands: argument 1 says which. */
+void
+kv_subcommand(struct kv_op *op)
 {
-	unsigned int n = 0;
+	const struct kv_family *subs = op->op_cmd->c_subs;
+	const struct kv_arg *a = &op->op_argv[1];
 
-	for (size_t i = 0; i < NFLAGS; i++)
-		n += (flags & flag_names[i].bit) != 0;
-	kv_reply_set(r, n);
-	for (size_t i = 0; i < NFLAGS; i++) {
-		if ((flags & flag_names[i].bit) != 0)
-			kv_reply_status(r, flag_names[i].name);
+	for (size_t i = 0; i < subs->f_nrows; i++) {
+		const struct kv_cmd *sub = &subs->f_rows[i];
+
+		if (!kv_arg_is(a, sub->c_name))
+			continue;
+		if (kv_arity_ok(sub, op->op_argc))
+			sub->c_fn(op);
+		else
+			kv_say_error(op->op_out, "ERR wrong number of "
+			    "arguments for '%s|%s' command",
+			    op->op_cmd->c_name, sub->c_name);
+		return;
+	}
+	kv_say_error(op->op_out, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+	    kv_arg_show(a), a->a_p, subs->f_group);
+}
+
+static void
+say_flags(struct kv_reply *r, unsigned int flags)
+{
+	static const struct {
+		unsigned int	 bit;
+		const char	*name;
+	} names[] = {
+		{ KV_W, "write" }, { KV_R, "readonly" },
+		{ KV_OOM, "denyoom" }, { KV_ADMIN, "admin" },
+		{ KV_STALE, "loading" }, { KV_STALE, "stale" },
+		{ KV_FAST, "fast" },
+	};
+	int n = 0;
+
+	for (size_t i = 0; i < KV_COUNT(names); i++)
+		n += (flags & names[i].bit) != 0;
+	kv_say_many(r, '~', n);
+	for (size_t i = 0; i < KV_COUNT(names); i++) {
+		if ((flags & names[i].bit) != 0)
+			kv_say_status(r, names[i].name);
 	}
 }
 
 /* The ten items that COMMAND says about one; the last four are empty. */
 static void
-reply_command(struct kv_reply *r, const struct kv_cmd *cmd)
+say_command(struct kv_reply *r, const struct kv_cmd *cmd)
 {
 	if (cmd == NULL) {
-		kv_reply_null_array(r);
+		kv_say_many(r, '*', -1);
 		return;
 	}
-	kv_reply_array(r, 10);
-	kv_reply_str(r, cmd->c_name);
-	kv_reply_int(r, cmd->c_arity);
-	reply_flags(r, cmd->c_flags);
-	kv_reply_int(r, cmd->c_first);
-	kv_reply_int(r, cmd->c_last);
-	kv_reply_int(r, cmd->c_step);
-	kv_reply_set(r, 0);		/* access categories */
-	kv_reply_array(r, 0);		/* tips */
-	kv_reply_array(r, 0);		/* key specifications */
-	kv_reply_array(r, 0);		/* subcommands */
+	kv_say_many(r, '*', 10);
+	kv_say_str(r, cmd->c_name);
+	kv_say_int(r, cmd->c_arity);
+	say_flags(r, cmd->c_flags);
+	kv_say_int(r, cmd->c_keys != 0);
+	kv_say_int(r, cmd->c_keys);
+	kv_say_int(r, cmd->c_step);
+	kv_say_many(r, '~', 0);		/* access categories */
+	kv_say_many(r, '*', 0);		/* tips */
+	kv_say_many(r, '*', 0);		/* key specifications */
+	kv_say_many(r, '*', 0);		/* subcommands */
 }
 
 static void
-reply_docs(struct kv_reply *r, const struct kv_cmd *cmd)
+say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
 {
-	kv_reply_str(r, cmd->c_name);
-	kv_reply_map(r, 3);
-	kv_reply_str(r, "summary");
-	kv_reply_str(r, cmd->c_summary);
-	kv_reply_str(r, "since");
-	kv_reply_str(r, cmd->c_since);
-	kv_reply_str(r, "group");
-	kv_reply_str(r, cmd->c_group);
+	kv_say_str(r, cmd->c_name);
+	kv_say_many(r, '%', 3);
+	kv_say_str(r, "summary");
+	kv_say_str(r, cmd->c_summary);
+	kv_say_str(r, "since");
+	kv_say_str(r, cmd->c_since);
+	kv_say_str(r, "group");
+	kv_say_str(r, cmd->c_family->f_group);
+}
+
+/* COMMAND, COMMAND INFO: those named, or all. */
+static void
+command_info(struct kv_op *op)
+{
+	int n = op->op_argc > 2 ? op->op_argc - 2 : (int)ncommands;
+
+	kv_say_many(op->op_out, '*', n);
+	for (int i = 0; i < n; i++)
+		say_command(op->op_out, op->op_argc <= 2 ? all[i] :
+		    kv_command_find(&op->op_argv[2 + i]));
 }
 
 static void
-command_docs(struct kv_reply *r, struct kv_arg *argv, int argc)
+command_docs(struct kv_op *op)
 {
-	unsigned int known = 0;
+	const struct kv_cmd *cmd;
+	int n = op->op_argc > 2 ? op->op_argc - 2 : (int)ncommands, known = n;
 
-	if (argc == 2) {
-		kv_reply_map(r, kv_ncommands);
-		for (unsigned int i = 0; i < kv_ncommands; i++)
-			reply_docs(r, &kv_commands[i]);
-		return;
-	}
-	for (int i = 2; i < argc; i++)
-		known += kv_command_find(argv[i].a_p, argv[i].a_len) != NULL;
-	kv_reply_map(r, known);
-	for (int i = 2; i < argc; i++) {
-		const struct kv_cmd *cmd = kv_command_find(argv[i].a_p,
-		    argv[i].a_len);
-
+	for (int i = 2; i < op->op_argc; i++)
+		known -= kv_command_find(&op->op_argv[i]) == NULL;
+	kv_say_many(op->op_out, '%', known);
+	for (int i = 0; i < n; i++) {
+		cmd = op->op_argc <= 2 ? all[i] :
+		    kv_command_find(&op->op_argv[2 + i]);
 		if (cmd != NULL)
-			reply_docs(r, cmd);
+			say_docs(op->op_out, cmd);
 	}
 }
 
 static void
-command_all(struct kv_reply *r)
+command_count(struct kv_op *op)
 {
-	kv_reply_array(r, kv_ncommands);
-	for (unsigned int i = 0; i < kv_ncommands; i++)
-		reply_command(r, &kv_commands[i]);
+	kv_say_int(op->op_out, ncommands);
 }
+
+static struct kv_cmd subs[] = {
+	KV_SUB("info", -2, command_info), KV_SUB("docs", -2, command_docs),
+	KV_SUB("count", 2, command_count),
+};
+
+const struct kv_family kv_command_subs = KV_FAMILY("COMMAND", KV_ANY, subs);
 
 void
-kv_cmd_command(struct kv_conn *c, struct kv_arg *argv, int argc)
+kv_cmd_command(struct kv_op *op)
 {
-	struct kv_reply *r = &c->c_out;
-
-	if (argc == 1 || (argc == 2 && kv_arg_is(&argv[1], "info"))) {
-		command_all(r);
-	} else if (kv_arg_is(&argv[1], "docs")) {
-		command_docs(r, argv, argc);
-	} else if (kv_arg_is(&argv[1], "count") && argc == 2) {
-		kv_reply_int(r, kv_ncommands);
-	} else if (kv_arg_is(&argv[1], "info")) {
-		kv_reply_array(r, (uint64_t)argc - 2);
-		for (int i = 2; i < argc; i++)
-			reply_command(r, kv_command_find(argv[i].a_p,
-			    argv[i].a_len));
-	} else {
-		kv_sub_error(c, argv, "command",
-		    kv_arg_is(&argv[1], "count"));
-	}
+	if (op->op_argc == 1)
+		command_info(op);
+	else
+		kv_subcommand(op);
 }

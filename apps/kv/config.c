@@ -1,108 +1,79 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CONFIG: one row a parameter.  Some can be changed while the server runs;
- * some are constants that clients like to ask for.
+ * The settings, one row each: the options of the command line, and CONFIG.
+ * Some can be changed while the server runs; some are constants that clients
+ * like to ask for.
  */
 #include "server.h"
 
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+struct kv_server kv_server = {
+	.s_port = 6379,
+	.s_bind = "127.0.0.1",
+	.s_maxclients = 10000,
+	.s_outlimit = 64 << 20,
+	.s_outtime = 10,
+};
+
+static _Atomic uint64_t want_cpus;
 
 struct param {
 	const char	*m_name;
-	_Atomic uint64_t *m_value;	/* NULL: constant */
-	const char	*m_text;	/* the constant */
-	bool		 m_size;	/* in bytes, units allowed */
+	_Atomic uint64_t *m_value;	/* NULL: m_text */
 	uint64_t	 m_min, m_max;
+	bool		 m_size;	/* in bytes, units allowed */
+	bool		 m_fixed;	/* while the server runs */
+	const char	*m_text;	/* NULL: s_bind */
 };
 
 static const struct param params[] = {
-	{ .m_name = "maxmemory", .m_value = &kv_server.s_maxmemory,
-	    .m_size = true, .m_max = INT64_MAX },
-	{ .m_name = "maxclients", .m_value = &kv_server.s_maxclients,
-	    .m_min = 1, .m_max = 1000000 },
-	{ .m_name = "client-output-limit", .m_value = &kv_server.s_outlimit,
-	    .m_size = true, .m_min = 1024, .m_max = INT64_MAX },
-	{ .m_name = "client-output-timeout", .m_value = &kv_server.s_outtime,
-	    .m_min = 1, .m_max = 86400 },
-	{ .m_name = "port" },
-	{ .m_name = "bind" },
-	{ .m_name = "databases", .m_text = "1" },
-	{ .m_name = "maxmemory-policy", .m_text = "noeviction" },
-	{ .m_name = "proto-max-bulk-len", .m_text = "536870912" },
-	{ .m_name = "save", .m_text = "" },
-	{ .m_name = "appendonly", .m_text = "no" },
-	{ .m_name = "timeout", .m_text = "0" },
+	{ "maxmemory", &kv_server.s_maxmemory, 0, INT64_MAX, .m_size = true },
+	{ "maxclients", &kv_server.s_maxclients, 1, .m_max = 1000000 },
+	{ "client-output-limit", &kv_server.s_outlimit, 1024, INT64_MAX,
+	    .m_size = true },
+	{ "client-output-timeout", &kv_server.s_outtime, 1, .m_max = 86400 },
+	{ "port", &kv_server.s_port, 0, 65535, .m_fixed = true },
+	{ "bind", .m_fixed = true },
+	{ "databases", .m_fixed = true, .m_text = "1" },
+	{ "maxmemory-policy", .m_fixed = true, .m_text = "noeviction" },
+	{ "proto-max-bulk-len", .m_fixed = true, .m_text = "536870912" },
+	{ "save", .m_fixed = true, .m_text = "" },
+	{ "appendonly", .m_fixed = true, .m_text = "no" },
+	{ "timeout", .m_fixed = true, .m_text = "0" },
+	/* Of the command line alone. */
+	{ "cpus", &want_cpus, 1, .m_max = KV_MAXCPU },
 };
 
-#define NPARAMS	(sizeof(params) / sizeof(params[0]))
+#define NPARAMS	(KV_COUNT(params) - 1)	/* that CONFIG knows */
+#define CPUS	NPARAMS
+#define PORT	4
 
-static void
-reply_value(struct kv_reply *r, const struct param *m)
-{
-	if (m->m_value != NULL)
-		kv_reply_bulk_int(r, (int64_t)atomic_load(m->m_value));
-	else if (m->m_text != NULL)
-		kv_reply_str(r, m->m_text);
-	else if (strcmp(m->m_name, "port") == 0)
-		kv_reply_bulk_int(r, kv_server.s_port);
-	else
-		kv_reply_str(r, kv_server.s_bind);
-}
+static const char usage_text[] =
+"usage: lwkt-kv [options]\n"
+"  --port N         listen on this TCP port (6379; 0: any free one)\n"
+"  --port-auto N    the same, or the next port that is free\n"
+"  --bind ADDR      address to listen on (127.0.0.1)\n"
+"  --cpus N         CPUs to use (all that the process may)\n"
+"  --maxmemory N    bytes, or with a unit (100mb); 0: no limit (0)\n"
+"  --maxclients N   connections at a time (10000)\n"
+"  --version        say which version this is\n"
+"  --help           say this\n";
 
-static bool
-wanted(const struct param *m, struct kv_arg *argv, int argc)
-{
-	for (int i = 2; i < argc; i++) {
-		if (kv_glob(argv[i].a_p, argv[i].a_len, m->m_name,
-		    strlen(m->m_name)))
-			return true;
-	}
-	return false;
-}
-
-static void
-config_get(struct kv_conn *c, struct kv_arg *argv, int argc)
-{
-	unsigned int n = 0;
-
-	for (size_t i = 0; i < NPARAMS; i++)
-		n += wanted(&params[i], argv, argc);
-	kv_reply_map(&c->c_out, n);
-	for (size_t i = 0; i < NPARAMS; i++) {
-		if (wanted(&params[i], argv, argc)) {
-			kv_reply_str(&c->c_out, params[i].m_name);
-			reply_value(&c->c_out, &params[i]);
-		}
-	}
-}
-
-static const struct param *
-find(const struct kv_arg *name)
-{
-	for (size_t i = 0; i < NPARAMS; i++) {
-		if (kv_arg_is(name, params[i].m_name))
-			return &params[i];
-	}
-	return NULL;
-}
-
-/* The value of an argument in *valp; NULL or what is wrong with it. */
+/* The value of a text in *valp; NULL or what is wrong with it. */
 static const char *
-parse(const struct param *m, const struct kv_arg *a, uint64_t *valp)
+parse(const struct param *m, const char *text, uint64_t *valp)
 {
-	char buf[KV_NUMLEN];
 	int64_t num;
 
-	if (m->m_value == NULL)
-		return "can't set immutable config";
-	if (a->a_len >= sizeof(buf))
-		return "argument too long";
-	memcpy(buf, a->a_p, a->a_len);
-	buf[a->a_len] = '\0';
 	if (m->m_size) {
-		if (!kv_parse_size(buf, valp))
+		if (!kv_parse_size(text, valp))
 			return "argument must be a memory value";
-	} else if (kv_parse_i64(buf, a->a_len, &num) && num >= 0) {
+	} else if (kv_parse_i64(text, strlen(text), &num) && num >= 0) {
 		*valp = (uint64_t)num;
 	} else {
 		return "argument couldn't be parsed into an integer";
@@ -112,66 +83,183 @@ parse(const struct param *m, const struct kv_arg *a, uint64_t *valp)
 	return NULL;
 }
 
-/* All or none: the values are parsed first. */
 static void
-config_set(struct kv_conn *c, struct kv_arg *argv, int argc)
+set_option(const struct param *m, const char *text)
 {
-	uint64_t val[NPARAMS];
-	int n = (argc - 2) / 2;
+	uint64_t val;
 
-	if (argc % 2 != 0 || n > (int)NPARAMS) {
-		kv_reply_error(&c->c_out, "ERR syntax error");
+	if (parse(m, text, &val) == NULL) {
+		*m->m_value = val;
 		return;
 	}
-	for (int i = 0; i < n; i++) {
-		const struct kv_arg *name = &argv[2 + 2 * i];
-		const struct param *m = find(name);
-		const char *wrong;
+	fprintf(stderr, "lwkt-kv: --%s %s: ", m->m_name, text);
+	if (m->m_size)
+		fprintf(stderr, "not a size");
+	else
+		fprintf(stderr, "not a number from %lu to %lu", m->m_min,
+		    m->m_max);
+	fprintf(stderr, "\nTry lwkt-kv --help.\n");
+	exit(2);
+}
 
-		if (m == NULL) {
-			kv_reply_error(&c->c_out, "ERR Unknown option or "
-			    "number of arguments for CONFIG SET - '%.*s'",
-			    name->a_len < 128 ? (int)name->a_len : 128,
-			    name->a_p);
-			return;
-		}
-		wrong = parse(m, &name[1], &val[i]);
-		if (wrong != NULL) {
-			kv_reply_error(&c->c_out, "ERR CONFIG SET failed "
-			    "(possibly related to argument '%s') - %s",
-			    m->m_name, wrong);
-			return;
+/* The options of the command line; how many CPUs, 0: as many as there are. */
+unsigned int
+kv_options(int argc, char **argv, bool *auto_portp)
+{
+	static const struct option options[] = {
+		{ "port", required_argument, NULL, 'p' },
+		{ "port-auto", required_argument, NULL, 'a' },
+		{ "bind", required_argument, NULL, 'b' },
+		{ "cpus", required_argument, NULL, CPUS },
+		{ "maxmemory", required_argument, NULL, 0 },
+		{ "maxclients", required_argument, NULL, 1 },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 }
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case 'b':
+			kv_server.s_bind = optarg;
+			break;
+		case 'v':
+			printf("lwkt-kv %s\n", lwkt_version());
+			exit(0);
+		case 'h':
+			fputs(usage_text, stdout);
+			exit(0);
+		case '?':
+			fprintf(stderr, "Try lwkt-kv --help.\n");
+			exit(2);
+		case 'p':
+		case 'a':
+			*auto_portp = opt == 'a';
+			set_option(&params[PORT], optarg);
+			break;
+		default:
+			set_option(&params[opt], optarg);
+			break;
 		}
 	}
-	for (int i = 0; i < n; i++)
-		atomic_store(find(&argv[2 + 2 * i])->m_value, val[i]);
-	kv_reply_status(&c->c_out, "OK");
+	if (optind < argc) {
+		fprintf(stderr, "lwkt-kv: what is '%s'?\n"
+		    "Try lwkt-kv --help.\n", argv[optind]);
+		exit(2);
+	}
+	return (unsigned int)want_cpus;
+}
+
+static bool
+wanted(struct kv_op *op, const char *name)
+{
+	for (int i = 2; i < op->op_argc; i++) {
+		if (kv_glob(op->op_argv[i].a_p, op->op_argv[i].a_len, name,
+		    strlen(name)))
+			return true;
+	}
+	return false;
 }
 
 static void
-config_resetstat(struct kv_conn *c)
+config_get(struct kv_op *op)
 {
-	struct kv_op *ops = kv_alloc(kv_server.s_ncpus * sizeof(*ops));
+	struct kv_reply *r = op->op_out;
+	int n = 0;
 
-	kv_everywhere(c, ops, kv_op_stats_reset, NULL);
-	kv_free(ops);
-	atomic_store(&kv_server.s_rejected, 0);
-	kv_reply_status(&c->c_out, "OK");
+	for (size_t i = 0; i < NPARAMS; i++)
+		n += wanted(op, params[i].m_name);
+	kv_say_many(r, '%', n);
+	for (size_t i = 0; i < NPARAMS; i++) {
+		const struct param *m = &params[i];
+
+		if (!wanted(op, m->m_name))
+			continue;
+		kv_say_str(r, m->m_name);
+		if (m->m_value != NULL)
+			kv_say_number(r, (int64_t)*m->m_value);
+		else
+			kv_say_str(r, m->m_text != NULL ? m->m_text :
+			    kv_server.s_bind);
+	}
 }
 
-void
-kv_cmd_config(struct kv_conn *c, struct kv_arg *argv, int argc)
+/* The parameter an argument names, the value behind it; false: an error. */
+static bool
+read_setting(struct kv_op *op, const struct kv_arg *name,
+    const struct param **mp, uint64_t *valp)
 {
-	bool get = kv_arg_is(&argv[1], "get");
-	bool set = kv_arg_is(&argv[1], "set");
-	bool resetstat = kv_arg_is(&argv[1], "resetstat");
+	const struct kv_arg *val = &name[1];
+	const struct param *m = params;
+	const char *wrong;
+	char buf[KV_NUMLEN];
 
-	if (get && argc >= 3)
-		config_get(c, argv, argc);
-	else if (set && argc >= 4)
-		config_set(c, argv, argc);
-	else if (resetstat && argc == 2)
-		config_resetstat(c);
-	else
-		kv_sub_error(c, argv, "config", get || set || resetstat);
+	while (m < params + NPARAMS && !kv_arg_is(name, m->m_name))
+		m++;
+	*mp = m;
+	if (m == params + NPARAMS) {
+		kv_say_error(op->op_out, "ERR Unknown option or number of "
+		    "arguments for CONFIG SET - '%.*s'", kv_arg_show(name),
+		    name->a_p);
+		return false;
+	}
+	if (m->m_fixed) {
+		wrong = "can't set immutable config";
+	} else if (val->a_len >= sizeof(buf)) {
+		wrong = "argument too long";
+	} else {
+		memcpy(buf, val->a_p, val->a_len);
+		buf[val->a_len] = '\0';
+		wrong = parse(m, buf, valp);
+	}
+	if (wrong != NULL)
+		kv_say_error(op->op_out, "ERR CONFIG SET failed (possibly "
+		    "related to argument '%s') - %s", m->m_name, wrong);
+	return wrong == NULL;
 }
+
+/* All or none: the values are read first. */
+static void
+config_set(struct kv_op *op)
+{
+	const struct param *m[NPARAMS];
+	uint64_t val[NPARAMS];
+	size_t n = ((size_t)op->op_argc - 2) / 2;
+
+	if (op->op_argc % 2 != 0 || n > NPARAMS) {
+		kv_op_fail(op, KV_E_SYNTAX);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!read_setting(op, &op->op_argv[2 + 2 * i], &m[i],
+		    &val[i]))
+			return;
+	}
+	for (size_t i = 0; i < n; i++)
+		*m[i]->m_value = val[i];
+	kv_say_ok(op->op_out);
+}
+
+static void
+reset_here(struct kv_op *op)
+{
+	memset(op->op_db->db_count, 0, sizeof(op->op_db->db_count));
+}
+
+static void
+config_resetstat(struct kv_op *op)
+{
+	static const struct kv_cmd part = { .c_fn = reset_here };
+
+	kv_collect(op, kv_everywhere(op, &part));
+	kv_server.s_rejected = 0;
+	kv_say_ok(op->op_out);
+}
+
+static struct kv_cmd subs[] = {
+	KV_SUB("get", -3, config_get), KV_SUB("set", -4, config_set),
+	KV_SUB("resetstat", 2, config_resetstat),
+};
+
+const struct kv_family kv_config_subs = KV_FAMILY("CONFIG", KV_ANY, subs);

@@ -17,10 +17,9 @@
  */
 #include "server.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
+#include <errno.h>
 #include <sys/socket.h>
 
 #define INPUT_MAX	((size_t)1 << 30)	/* bytes of one request */
@@ -33,7 +32,6 @@
 static bool
 send_some(struct kv_conn *c)
 {
-	struct kv_stats *st = &kv_mycpu()->p_stats;
 	const char *p;
 	size_t len;
 	ssize_t n;
@@ -47,7 +45,7 @@ send_some(struct kv_conn *c)
 		if (n < 0)
 			return false;
 		kv_reply_sent(&c->c_out, (size_t)n);
-		st->st_bytes_out += (uint64_t)n;
+		kv_mycpu()->p_db.db_count[KV_N_OUT] += (uint64_t)n;
 		if (len > SEND_MAX)
 			lwkt_yield();
 	}
@@ -58,39 +56,21 @@ send_some(struct kv_conn *c)
 static bool
 send_down_to(struct kv_conn *c, size_t limit, int64_t timeout_ns)
 {
-	int events;
-
 	for (;;) {
+		int events;
+
 		if (!send_some(c))
 			return false;
 		if (kv_reply_pending(&c->c_out) <= limit)
 			return true;
 		events = lwkt_poll(c->c_fd, POLLOUT, timeout_ns);
-		if (events == 0 || events == -ETIMEDOUT) {
+		if (events == 0 || events == -ETIMEDOUT)
 			kv_log("client %s closed: %zu bytes of replies "
 			    "not read", c->c_addr,
 			    kv_reply_pending(&c->c_out));
-			return false;
-		}
-		if (events < 0)
+		if (events <= 0)
 			return false;
 	}
-}
-
-/* Replies are not to fill the memory while a batch runs. */
-static void
-limit_output(struct kv_conn *c)
-{
-	size_t limit = atomic_load(&kv_server.s_outlimit);
-
-	if (!send_some(c))
-		c->c_close = true;
-	else if (kv_reply_pending(&c->c_out) > limit &&
-	    !send_down_to(c, limit,
-	    (int64_t)atomic_load(&kv_server.s_outtime) * 1000000000))
-		c->c_close = true;
-	if (c->c_close)
-		kv_hang_up(c);
 }
 
 /*
@@ -100,50 +80,43 @@ limit_output(struct kv_conn *c)
 static bool
 receive(struct kv_conn *c)
 {
+	int events = 0;
 	size_t len;
 	ssize_t n;
 	char *p;
 
-	if (!send_some(c))
-		return false;
-	while (kv_reply_pending(&c->c_out) > 0) {
-		int events = lwkt_poll(c->c_fd, POLLIN | POLLOUT,
-		    LWKT_FOREVER);
-
+	while ((events & ~POLLOUT) == 0) {
 		if (events < 0 || !send_some(c))
 			return false;
-		if ((events & ~POLLOUT) != 0)
+		if (kv_reply_pending(&c->c_out) == 0)
 			break;
+		events = lwkt_poll(c->c_fd, POLLIN | POLLOUT, LWKT_FOREVER);
 	}
 	p = kv_resp_room(&c->c_in, &len);
 	n = lwkt_recv(c->c_fd, p, len, 0);
 	if (n <= 0)
 		return false;
 	kv_resp_filled(&c->c_in, (size_t)n);
-	kv_mycpu()->p_stats.st_bytes_in += (uint64_t)n;
-	if (kv_resp_pending(&c->c_in) > INPUT_MAX) {
-		kv_log("client %s closed: a request of more than %zu bytes",
-		    c->c_addr, INPUT_MAX);
-		return false;
-	}
-	return true;
+	kv_mycpu()->p_db.db_count[KV_N_IN] += (uint64_t)n;
+	if (kv_resp_pending(&c->c_in) <= INPUT_MAX)
+		return true;
+	kv_log("client %s closed: a request of more than %zu bytes",
+	    c->c_addr, INPUT_MAX);
+	return false;
 }
 
 static void
 unknown_command(struct kv_conn *c, const struct kv_arg *argv, int argc)
 {
-	char args[160];
-	size_t n = 0;
+	char args[160] = "";
+	int n = 0;
 
-	args[0] = '\0';
 	for (int i = 1; i < argc && n < 128; i++)
-		n += (size_t)snprintf(args + n, sizeof(args) - n, "'%.*s' ",
-		    argv[i].a_len < 128 - n ? (int)argv[i].a_len :
-		    (int)(128 - n), argv[i].a_p);
-	kv_reply_error(&c->c_out, "ERR unknown command '%.*s', with args "
-	    "beginning with: %s",
-	    argv[0].a_len < 128 ? (int)argv[0].a_len : 128, argv[0].a_p,
-	    args);
+		n += snprintf(args + n, sizeof(args) - (size_t)n, "'%.*s' ",
+		    argv[i].a_len < 128 - (size_t)n ? (int)argv[i].a_len :
+		    128 - n, argv[i].a_p);
+	kv_say_error(&c->c_out, "ERR unknown command '%.*s', with args "
+	    "beginning with: %s", kv_arg_show(argv), argv->a_p, args);
 }
 
 /* May this command run?  If not, that is replied. */
@@ -151,29 +124,21 @@ static bool
 admit(struct kv_conn *c, const struct kv_cmd *cmd, const struct kv_arg *argv,
     int argc)
 {
-	uint64_t max;
-
-	if (cmd == NULL) {
-		kv_exec(c);
-		unknown_command(c, argv, argc);
-		return false;
-	}
-	if (!kv_command_arity(cmd, argc)) {
-		kv_exec(c);
-		kv_reply_error(&c->c_out, "ERR wrong number of arguments for "
-		    "'%s' command", cmd->c_name);
-		return false;
-	}
-	max = atomic_load_explicit(&kv_server.s_maxmemory,
+	uint64_t max = atomic_load_explicit(&kv_server.s_maxmemory,
 	    memory_order_relaxed);
-	if (max != 0 && (cmd->c_flags & KV_C_DENYOOM) != 0 &&
-	    kv_mem_used() > max) {
-		kv_exec(c);
-		kv_reply_error(&c->c_out, "OOM command not allowed when used "
+
+	if (cmd != NULL && kv_arity_ok(cmd, argc) && (max == 0 ||
+	    (cmd->c_flags & KV_OOM) == 0 || kv_mem_used() <= max))
+		return true;
+	kv_exec(c);						/* I1 */
+	if (cmd == NULL)
+		unknown_command(c, argv, argc);
+	else if (!kv_arity_ok(cmd, argc))
+		kv_say_error(&c->c_out, KV_E_ARITY, cmd->c_name);
+	else
+		kv_say_error(&c->c_out, "OOM command not allowed when used "
 		    "memory > 'maxmemory'.");
-		return false;
-	}
-	return true;
+	return false;
 }
 
 /* A command on one key: run it, or let it wait for its batch. */
@@ -183,8 +148,8 @@ key_command(struct kv_conn *c, const struct kv_cmd *cmd, struct kv_arg *argv,
 {
 	struct kv_op *op = &c->c_ops[c->c_nops];
 
-	kv_op_prepare(op, cmd, cmd->c_key, argv, argc);
-	kv_op_locate(op, &argv[1]);
+	kv_op_init(op, cmd, argv, argc);
+	kv_op_locate(op);
 	if (c->c_nops == 0 && op->op_shard == c->c_cpu) {
 		kv_run_op(c, op);
 		return;
@@ -200,23 +165,27 @@ command(struct kv_conn *c)
 	struct kv_arg *argv = c->c_in.r_args + c->c_in.r_first;
 	int argc = (int)(c->c_in.r_nargs - c->c_in.r_first);
 	const struct kv_cmd *cmd = c->c_cmd;
-	struct kv_stats *st = &kv_mycpu()->p_stats;
+	uint64_t *counts = kv_mycpu()->p_db.db_count;
+	struct kv_op op;
 
 	if (argc == 0)
 		return;
 	if (cmd == NULL || !kv_arg_is(&argv[0], cmd->c_name))
-		cmd = kv_command_find(argv[0].a_p, argv[0].a_len);
+		cmd = kv_command_find(&argv[0]);
 	if (!admit(c, cmd, argv, argc))
 		return;
 	c->c_cmd = cmd;
-	st->st_commands++;
-	st->st_calls[cmd - kv_commands]++;
-	if (cmd->c_key != NULL) {
+	counts[KV_N_COMMANDS]++;
+	counts[KV_N_CALLS + cmd->c_id]++;
+	if (cmd->c_keys == 1) {
 		key_command(c, cmd, argv, argc);
-	} else {
-		kv_exec(c);					/* I1 */
-		cmd->c_conn(c, argv, argc);
+		return;
 	}
+	kv_exec(c);						/* I1 */
+	kv_op_init(&op, cmd, argv, argc);
+	op.op_out = &c->c_out;
+	op.op_conn = c;
+	kv_exec_conn(&op);
 }
 
 /* Run every command that has come. */
@@ -231,8 +200,13 @@ serve(struct kv_conn *c)
 	for (unsigned int n = 1; !c->c_close &&
 	    (what = kv_resp_next(&c->c_in)) == KV_RESP_CMD; n++) {
 		command(c);
-		if (kv_reply_pending(&c->c_out) > SEND_SOON)
-			limit_output(c);
+		/* Replies are not to fill the memory meanwhile. */
+		if (kv_reply_pending(&c->c_out) > SEND_SOON &&
+		    !send_down_to(c, kv_server.s_outlimit,
+		    (int64_t)kv_server.s_outtime * 1000000000)) {
+			c->c_close = true;
+			shutdown(c->c_fd, SHUT_RDWR);
+		}
 		if (n % TURN_COMMANDS == 0) {
 			lwkt_yield();
 			kv_turn(cpu);
@@ -240,7 +214,7 @@ serve(struct kv_conn *c)
 	}
 	kv_exec(c);
 	if (what == KV_RESP_BAD) {
-		kv_reply_error(&c->c_out, "ERR %s", c->c_in.r_error);
+		kv_say_error(&c->c_out, "ERR %s", c->c_in.r_error);
 		c->c_close = true;
 	}
 	kv_resp_done(&c->c_in);
@@ -250,12 +224,14 @@ serve(struct kv_conn *c)
 static void
 conn_free(struct kv_conn *c)
 {
+	lwkt_close(c->c_fd);
 	kv_resp_free(&c->c_in);
 	kv_reply_free(&c->c_out);
 	for (unsigned int i = 0; i < kv_server.s_ncpus; i++)
 		kv_reply_free(&c->c_calls[i].k_out);
 	kv_free(c->c_calls);
 	kv_free(c);
+	kv_server.s_conns--;
 }
 
 static void
@@ -265,7 +241,7 @@ conn_main(void *arg)
 	struct kv_cpu *cpu = kv_mycpu();
 
 	TAILQ_INSERT_TAIL(&cpu->p_conns, c, c_link);
-	cpu->p_stats.st_accepted++;
+	cpu->p_db.db_count[KV_N_ACCEPTED]++;
 	while (!c->c_close && receive(c)) {
 		serve(c);
 		lwkt_yield();
@@ -273,33 +249,35 @@ conn_main(void *arg)
 	if (kv_reply_pending(&c->c_out) > 0)
 		send_down_to(c, 0, LAST_SEND_NS);
 	TAILQ_REMOVE(&cpu->p_conns, c, c_link);
-	lwkt_close(c->c_fd);
 	conn_free(c);
-	atomic_fetch_sub(&kv_server.s_conns, 1);
 }
 
-/* A thread for a new connection, on this CPU; the descriptor is its own. */
-void
-kv_conn_start(int fd, unsigned int cpu, const char *addr, const char *laddr)
+/* A new connection of this CPU; the descriptor is its own. */
+struct kv_conn *
+kv_conn_new(int fd, unsigned int cpu)
 {
 	struct kv_conn *c = kv_zalloc(sizeof(*c));
-	int error;
 
 	c->c_calls = kv_zalloc(kv_server.s_ncpus * sizeof(*c->c_calls));
 	c->c_fd = fd;
 	c->c_cpu = cpu;
-	c->c_id = atomic_fetch_add(&kv_server.s_nextid, 1) + 1;
+	c->c_id = ++kv_server.s_nextid;
 	c->c_since = c->c_active = kv_clock_ms();
-	snprintf(c->c_addr, sizeof(c->c_addr), "%s", addr);
-	snprintf(c->c_laddr, sizeof(c->c_laddr), "%s", laddr);
 	kv_resp_init(&c->c_in);
-	atomic_fetch_add(&kv_server.s_conns, 1);
-	error = lwkt_create(conn_main, c, NULL, NULL, 0, (int)cpu, "conn/%lu",
-	    (unsigned long)c->c_id);
+	kv_server.s_conns++;
+	return c;
+}
+
+/* Its thread. */
+void
+kv_conn_start(struct kv_conn *c)
+{
+	int error = lwkt_create(conn_main, c, NULL, NULL, 0, (int)c->c_cpu,
+	    "conn/%lu", (unsigned long)c->c_id);
+
 	if (error != 0) {
-		kv_log("client %s closed: no thread, error %d", addr, error);
-		atomic_fetch_sub(&kv_server.s_conns, 1);
-		lwkt_close(fd);
+		kv_log("client %s closed: no thread, error %d", c->c_addr,
+		    error);
 		conn_free(c);
 	}
 }

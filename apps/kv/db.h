@@ -1,42 +1,59 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The data of one shard, and what the commands on keys are made of.
+ * The data of one shard, and what the commands on it are made of.
  *
- * A command is a function on a shard and an operation (struct kv_op).  It runs
- * on the shard's CPU, does not block or switch, and takes about 100 us at
- * most: one that has more to do returns KV_MORE and is called again, after
- * others had their turn.
+ * A command is a row (struct kv_cmd), a use of it an operation (struct kv_op).
+ * An operation on keys runs on the shard's CPU in turns, which do not block or
+ * switch and take about 100 us at most (op.c).
  */
 #ifndef KV_DB_H
 #define KV_DB_H
 
 #include "dict.h"
-#include "reply.h"
+#include "proto.h"
 
-#define KV_SLICE	512	/* elements handled in one turn */
+#define KV_SLICE	512	/* steps of one turn */
+#define KV_NEVER	INT64_MAX	/* ms: when keys without an end end */
+
+#define KV_E_INTEGER	"ERR value is not an integer or out of range"
+#define KV_E_FLOAT	"ERR value is not a valid float"
+#define KV_E_WHEN	"ERR invalid expire time in '%s' command"
+#define KV_E_SYNTAX	"ERR syntax error"
+#define KV_E_NOKEY	"ERR no such key"
+#define KV_E_ARITY	"ERR wrong number of arguments for '%s' command"
+#define KV_E_TYPE	"WRONGTYPE Operation against a key holding the " \
+			"wrong kind of value"
 
 enum kv_type {
-	KV_INT, KV_BLOB,		/* strings: the value itself */
-	KV_LIST, KV_HASH, KV_SET, KV_ZSET,	/* struct kv_obj */
-	KV_SPACE			/* a keyspace on its way out */
+	KV_INT, KV_STRING,		/* both strings; the value itself */
+	KV_LIST, KV_HASH, KV_SET, KV_ZSET, /* struct kv_obj */
+	KV_SPACE,			/* a keyspace on its way out */
+	KV_ANY				/* of a command: does not matter */
 };
 
-/* The common head of everything with elements. */
+/*
+ * Everything with elements.  The tables of a keyspace and of a hash have
+ * struct kv_ent, that of a set just nodes, that of a sorted set members that
+ * are in a tree as well.
+ */
 struct kv_obj {
 	struct kv_obj	*o_next;	/* in the shard's trash */
 	uint32_t	 o_pins;	/* operations under way on it */
 	uint8_t		 o_type;
 	bool		 o_excl;	/* one of them changes it */
 	bool		 o_dead;	/* no key has it any more */
+	union {
+		struct kv_dict	 o_dict;
+		struct kv_list {
+			struct kv_blob	***l_chunks;
+			uint64_t	 l_count;
+			uint32_t	 l_first, l_cap;
+		} o_list;
+	};
+	struct kv_member *o_root;	/* only a sorted set has it */
 };
 
-/* A hash, a set or a keyspace: nodes in a table. */
-struct kv_table {
-	struct kv_obj	 t_obj;
-	struct kv_dict	 t_dict;
-};
-
-/* A key and its value. */
+/* A key and its value, or a field and its. */
 struct kv_ent {
 	struct kv_node	 e_node;
 	union {
@@ -49,96 +66,185 @@ struct kv_ent {
 	char		 e_key[];
 };
 
-struct kv_timer {
-	int64_t		 t_when;	/* ms since 1970 */
-	struct kv_ent	*t_ent;
+/* What a shard's CPU counts; from KV_N_CALLS on, the calls of each command. */
+enum kv_counter {
+	KV_N_COMMANDS, KV_N_ACCEPTED, KV_N_IN, KV_N_OUT, KV_N_EXPIRED,
+	KV_N_HITS, KV_N_MISSES, KV_N_KEYS, KV_N_ENDS,
+	KV_N_CALLS, KV_NCOUNTERS = KV_N_CALLS + 128
 };
 
 struct kv_db {
-	struct kv_dict	 db_keys;
+	struct kv_obj	*db_keys;
 	struct kv_timer	*db_heap;	/* from 1; the next to expire first */
 	uint32_t	 db_timers;
 	uint32_t	 db_captimers;
 	struct kv_obj	*db_trash;	/* freed bit by bit */
+	struct kv_obj	 db_none;	/* the value of keys without one */
 	int64_t		 db_now;	/* ms since 1970, of this turn */
 	uint64_t	 db_rng;
-	uint64_t	 db_hits, db_misses, db_expired;
+	uint64_t	 db_count[KV_NCOUNTERS];
 };
-
-struct kv_cmd;
 
 /* One command on one key (or one shard), from parsing to its reply. */
 struct kv_op {
-	int		(*op_fn)(struct kv_db *, struct kv_op *);
 	const struct kv_cmd *op_cmd;
 	struct kv_arg	*op_argv;
 	int		 op_argc;
 	unsigned int	 op_shard;
-	uint64_t	 op_hash;	/* of the key */
+	uint64_t	 op_hash;	/* of the key, op_argv[1] */
 	struct kv_reply	*op_out;
+	struct kv_conn	*op_conn;	/* of commands of its thread */
 	struct kv_op	*op_next;	/* of the same shard */
-	size_t		 op_from, op_to;	/* its part of the reply */
-	size_t		 op_arg0;	/* argv, while that still may move */
-	/* Kept from turn to turn, and zero before the first. */
-	struct kv_obj	*op_pin;
+	size_t		 op_to;		/* where its part of the reply ends */
+	size_t		 op_arg0;	/* op_argv, while that may move */
+	struct kv_db	*op_db;
+	struct kv_ent	*op_ent;	/* in the first turn */
+	/* From here on zero in the beginning, and kept from turn to turn. */
+	struct kv_obj	*op_obj;	/* the key's value, if of elements */
 	void		*op_at;
 	uint64_t	 op_pos;
-	int64_t		 op_left;
-	int64_t		 op_result;	/* for who gathers */
+	int64_t		 op_left;	/* steps to come */
+	int64_t		 op_result;
+	int64_t		 op_int[2];	/* those of c_ints */
+	uint32_t	 op_words;	/* options given, and c_how */
+	uint16_t	 op_cost;	/* of this turn, in steps */
+	bool		 op_begun, op_pinned;
+	bool		 op_part;	/* of a command of many keys */
 };
 
-/* What a command returns. */
-enum { KV_DONE, KV_MORE, KV_GO };
+/* What comes of an attempt: all is done, more turns, go on in this one. */
+enum kv_go { KV_DONE, KV_MORE, KV_GO };
+
+/*
+ * What a row says of its command: a letter each.  The first six are those that
+ * COMMAND shows, the others are for op.c.
+ */
+enum kv_flag {
+	KV_W = 0x001,		/* w: writes */
+	KV_R = 0x002,		/* r: reads */
+	KV_OOM = 0x004,		/* m: needs memory */
+	KV_ADMIN = 0x008,	/* a: for administrators */
+	KV_FAST = 0x010,	/* F: fast */
+	KV_STALE = 0x020,	/* t: "loading stale", as Redis calls it */
+	KV_LOOK = 0x040,	/* l: a hit or a miss; so is r of a type */
+	KV_MAKE = 0x080,	/* c: creates the value if there is none */
+	KV_ARGS = 0x100,	/* n: its steps are the arguments from 2 on */
+	KV_SUM = 0x200,		/* s: op_result is the reply, over all keys */
+	KV_ANYTYPE = 0x400,	/* y: of any type, unlike the family */
+	KV_EVERY = 0x800,	/* e: runs on every shard */
+	KV_PARTS = 0x1000,	/* p: and the reply has op_result parts */
+};
+
+#define KV_FLAG_LETTERS	"wrmaFtlcnsyep"
+
+struct kv_cmd {
+	const char	*c_name;
+	int		 c_arity;	/* with the name; -n: at least n */
+	const char	*c_letters;
+	int		 c_keys;	/* the last; -1: to the end; 0: none */
+	int		 c_step;	/* arguments from one key to the next */
+	void		(*c_fn)(struct kv_op *);
+	const char	*c_since, *c_summary;
+	const char	*c_ints;	/* "23": arguments that are integers */
+	enum kv_go	(*c_parse)(struct kv_op *);
+	void		(*c_each)(struct kv_op *);
+	uint32_t	 c_how;		/* op_words in the beginning */
+	const struct kv_family *c_subs;	/* subcommands */
+	const struct kv_family *c_family;	/* set at the start, like: */
+	enum kv_type	 c_type;
+	unsigned int	 c_flags;
+	unsigned int	 c_id;
+};
+
+/* The rows of one file. */
+struct kv_family {
+	const char	*f_group;	/* as COMMAND DOCS calls it */
+	enum kv_type	 f_type;
+	struct kv_cmd	*f_rows;
+	size_t		 f_nrows;
+};
+
+#define KV_FAMILY(group, type, rows) \
+	{ group, type, rows, sizeof(rows) / sizeof((rows)[0]) }
+
+/* Rows: on the key that is argument 1; on each from there on; on none. */
+#define KV_ROW(name, arity, letters, last, step, fn, since, text, ...) { \
+	.c_name = name, .c_arity = arity, .c_letters = letters, \
+	.c_keys = last, .c_step = step, .c_fn = fn, .c_since = since, \
+	.c_summary = text, __VA_ARGS__ }
+#define KV_KEY(name, arity, letters, ...) \
+	KV_ROW(name, arity, letters, 1, 1, __VA_ARGS__)
+#define KV_KEYS(name, arity, letters, step, ...) \
+	KV_ROW(name, arity, letters, -1, step, __VA_ARGS__)
+#define KV_CONN(name, arity, letters, ...) \
+	KV_ROW(name, arity, letters, 0, 0, __VA_ARGS__)
+#define KV_SUB(name, arity, fn) \
+	{ .c_name = name, .c_arity = arity, .c_fn = fn }
+
+/* op.c */
+enum kv_go kv_op_turn(struct kv_db *db, struct kv_op *op);
+struct kv_arg *kv_op_next(struct kv_op *op);
+enum kv_go kv_op_fail(struct kv_op *op, const char *text);
+enum kv_go kv_op_arity(struct kv_op *op);
+bool	 kv_op_int(struct kv_op *op, int arg, int64_t *valp);
+enum kv_go kv_op_upto3(struct kv_op *op);
+bool	 kv_clip_range(int64_t len, int64_t *startp, int64_t *endp);
+
+/* A word that is an option; its place in the list is its bit in op_words. */
+struct kv_word {
+	const char	*w_name;
+	int		 w_args;	/* arguments behind it */
+	uint32_t	 w_not;		/* words it cannot stand behind */
+};
+
+int	 kv_op_words(struct kv_op *op, int first, const struct kv_word *words,
+	    int n, int *at);
 
 /* db.c */
 void	 kv_db_init(struct kv_db *db);
-struct kv_ent *kv_db_find(struct kv_db *db, uint64_t hash, const void *key,
-	    size_t klen);
-struct kv_ent *kv_db_add(struct kv_db *db, uint64_t hash, const void *key,
-	    size_t klen);
+struct kv_ent *kv_db_find(struct kv_db *db, uint64_t hash,
+	    const struct kv_arg *key);
+struct kv_ent *kv_db_add(struct kv_db *db, uint64_t hash,
+	    const struct kv_arg *key);
 void	 kv_db_del(struct kv_db *db, struct kv_ent *e);
 void	 kv_db_take(struct kv_db *db, struct kv_ent *e);
-void	 kv_db_put(struct kv_db *db, struct kv_ent *e, uint64_t hash);
 void	 kv_db_flush(struct kv_db *db);
 size_t	 kv_db_sweep(struct kv_db *db, size_t max);
 void	 kv_ent_clear(struct kv_db *db, struct kv_ent *e);
+struct kv_obj *kv_obj_new(enum kv_type type);
+void	 kv_obj_free(struct kv_db *db, struct kv_obj *obj);
 
-struct kv_ent *kv_op_ent(struct kv_db *db, struct kv_op *op);
-struct kv_ent *kv_op_read(struct kv_db *db, struct kv_op *op);
-int	 kv_op_open(struct kv_db *db, struct kv_op *op, enum kv_type type,
-	    bool change, struct kv_obj **objp);
-struct kv_obj *kv_op_create(struct kv_db *db, struct kv_op *op,
-	    struct kv_obj *obj);
-int	 kv_op_pause(struct kv_op *op, struct kv_obj *obj, bool change);
-int	 kv_op_close(struct kv_db *db, struct kv_op *op, struct kv_obj *obj);
-bool	 kv_op_i64(struct kv_op *op, int arg, int64_t *valp);
-bool	 kv_op_count(struct kv_op *op, int arg, int64_t *valp);
-bool	 kv_clip_range(uint64_t len, int64_t *startp, int64_t *endp);
-int	 kv_op_arity(struct kv_op *op);
-int	 kv_op_syntax(struct kv_op *op);
-int	 kv_op_wrongtype(struct kv_op *op);
-
-/* The count of elements, and freeing them: max at a time; 0: all gone. */
-uint64_t kv_obj_count(const struct kv_obj *obj);
-size_t	 kv_list_drain(struct kv_obj *obj, size_t max);
-uint64_t kv_list_count(const struct kv_obj *obj);
-struct kv_obj *kv_table_new(enum kv_type type, size_t keyoff, size_t size);
-void	 kv_member_free(struct kv_node *n, void *arg);
-void	 kv_field_free(struct kv_node *n, void *arg);
+static inline uint64_t
+kv_obj_count(const struct kv_obj *obj)
+{
+	return obj->o_type == KV_LIST ? obj->o_list.l_count :
+	    obj->o_dict.d_count;
+}
 
 /* expire.c */
-#define KV_NEVER	INT64_MAX
 void	 kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when);
 int64_t	 kv_expire_get(const struct kv_db *db, const struct kv_ent *e);
 int64_t	 kv_expire_next(const struct kv_db *db);
-size_t	 kv_expire_some(struct kv_db *db, size_t max);
-bool	 kv_expire_parse(struct kv_db *db, struct kv_op *op, int arg,
-	    bool seconds, bool absolute, int64_t *whenp);
+void	 kv_expire_some(struct kv_db *db, size_t max);
+enum kv_go kv_expire_parse(struct kv_op *op, int arg, bool seconds,
+	    bool absolute, int64_t *whenp);
 
-static inline const struct kv_arg *
-kv_op_key(const struct kv_op *op)
-{
-	return &op->op_argv[1];
-}
+/* The values of each type: string.c, list.c, ztree.c. */
+void	 kv_say_value(struct kv_reply *r, const struct kv_ent *e);
+void	 kv_ent_store(struct kv_db *db, struct kv_ent *e,
+	    const struct kv_arg *val);
+void	 kv_ent_add(struct kv_op *op, struct kv_ent *e, int64_t delta,
+	    const char *no_number);
+size_t	 kv_list_drain(struct kv_obj *obj, size_t max);
+size_t	 kv_member_keyoff(void);
+void	 kv_zset_remove(struct kv_obj *z, struct kv_member *m);
+
+/* table.c: commands that types share */
+struct kv_node *kv_elem_find(struct kv_obj *obj, const struct kv_arg *name);
+void	 kv_remove_each(struct kv_op *op);
+void	 kv_card(struct kv_op *op);
+
+extern const struct kv_family kv_string_family, kv_list_family;
+extern const struct kv_family kv_hash_family, kv_set_family, kv_zset_family;
 
 #endif

@@ -19,7 +19,8 @@
  * nodes are met twice, but none is missed.
  *
  * Neither libbsd nor glibc has a table that grows in small steps (hsearch is
- * of fixed size), so this is the store's own.
+ * of fixed size), so this is the store's own.  All zero but d_keyoff is an
+ * empty table that owns no memory.
  *
  * INVARIANTS
  * I1 each node is in the bucket of its hash.
@@ -63,13 +64,6 @@ bucket_of(const struct kv_dict *d, uint32_t hash)
 	uint32_t b = hash & (low * 2 - 1);
 
 	return b < d->d_nbuckets ? b : b & (low - 1);
-}
-
-void
-kv_dict_init(struct kv_dict *d, size_t keyoff)
-{
-	memset(d, 0, sizeof(*d));
-	d->d_keyoff = (uint32_t)keyoff;
 }
 
 struct kv_node *
@@ -138,38 +132,30 @@ join(struct kv_dict *d)
 		kv_free(d->d_seg[log2_floor(b) - 1]);
 }
 
-static void
-release(struct kv_dict *d)
+/* A new node for a key that is not there yet; the user's part is zero. */
+struct kv_node *
+kv_dict_add(struct kv_dict *d, uint64_t hash, const void *key, size_t klen)
 {
-	while (d->d_nbuckets > NB_MIN)
-		join(d);
-	if (d->d_nbuckets != 0)
-		kv_free(d->d_seg[0]);
-	kv_free(d->d_seg);
-	d->d_seg = NULL;
-	d->d_nbuckets = 0;
-}
+	struct kv_node *n = kv_alloc(d->d_keyoff + klen), **head;
 
-/* Add a node whose key is not there yet. */
-void
-kv_dict_insert(struct kv_dict *d, struct kv_node *n, uint64_t hash)
-{
-	struct kv_node **head;
-
+	memset(n, 0, d->d_keyoff);
+	n->n_hash = (uint32_t)hash;
+	n->n_klen = (uint32_t)klen;
+	memcpy(kv_node_key(d, n), key, klen);
 	if (d->d_nbuckets == 0) {
 		add_segment(d, 0);
 		d->d_nbuckets = NB_MIN;
 	} else if (d->d_count >= d->d_nbuckets && d->d_nbuckets < 1u << 31) {
 		split(d);
 	}
-	n->n_hash = (uint32_t)hash;
 	head = slot(d, bucket_of(d, n->n_hash));
 	n->n_next = *head;
 	*head = n;
 	d->d_count++;
+	return n;
 }
 
-/* Take a node out; it stays the caller's. */
+/* Take a node out; it is the caller's, to be freed. */
 void
 kv_dict_remove(struct kv_dict *d, struct kv_node *n)
 {
@@ -231,9 +217,7 @@ kv_dict_random(const struct kv_dict *d, uint64_t *rng)
 {
 	struct kv_node *n = NULL;
 
-	if (d->d_count == 0)
-		return NULL;
-	while (n == NULL) {
+	while (n == NULL && d->d_count > 0) {
 		uint64_t r = kv_random_below(rng,
 		    (uint64_t)d->d_nbuckets * CHAIN_MAX);
 
@@ -246,38 +230,37 @@ kv_dict_random(const struct kv_dict *d, uint64_t *rng)
 
 /*
  * Take up to about max nodes out, from the end, and hand each to fn, which
- * frees it.  How much was done, buckets and nodes; 0: the table is empty and
- * owns no memory any more.
+ * frees it (NULL: kv_free does).  How much was done, buckets and nodes; 0: the
+ * table is empty and owns no memory any more.
  */
 size_t
 kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)
 {
 	size_t done = 0;
 
-	while (done < max && d->d_count > 0) {
-		struct kv_node **head = slot(d, d->d_nbuckets - 1), *n;
+	while (done++ < max && d->d_nbuckets > 0) {
+		/* The last bucket; of the smallest table, all. */
+		uint32_t b = d->d_nbuckets - 1;
+		struct kv_node **head = slot(d, b), *n;
 
 		while ((n = *head) != NULL) {
 			*head = n->n_next;
 			d->d_count--;
-			fn(n, arg);
+			if (fn != NULL)
+				fn(n, arg);
+			else
+				kv_free(n);
 			done++;
 		}
-		if (d->d_nbuckets > NB_MIN) {
+		if (b >= NB_MIN) {
 			join(d);
-		} else {
-			for (uint32_t b = 0; b + 1 < NB_MIN; b++) {
-				*head = *slot(d, b);
-				*slot(d, b) = NULL;
-				if (*head != NULL)
-					break;
-			}
+		} else if ((d->d_nbuckets = b) == 0) {
+			kv_free(d->d_seg[0]);
+			kv_free(d->d_seg);
+			d->d_seg = NULL;
 		}
-		done++;
 	}
-	if (done == 0)
-		release(d);
-	return done;
+	return done - 1;
 }
 
 /* Panic unless the table is in order; for tests. */

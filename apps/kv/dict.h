@@ -2,8 +2,8 @@
 /*
  * A table of byte-string keys that grows and shrinks one bucket at a time.
  *
- * The user embeds struct kv_node at the start of his own structure, which
- * also holds the key's bytes, d_keyoff bytes from its start.
+ * A node is allocated by the table, d_keyoff bytes and the key behind them;
+ * between struct kv_node and the key there is room for the user's own.
  */
 #ifndef KV_DICT_H
 #define KV_DICT_H
@@ -25,11 +25,10 @@ struct kv_dict {
 
 typedef void (*kv_visit_t)(struct kv_node *n, void *arg);
 
-void		 kv_dict_init(struct kv_dict *d, size_t keyoff);
 struct kv_node	*kv_dict_find(const struct kv_dict *d, uint64_t hash,
 		    const void *key, size_t klen);
-void		 kv_dict_insert(struct kv_dict *d, struct kv_node *n,
-		    uint64_t hash);
+struct kv_node	*kv_dict_add(struct kv_dict *d, uint64_t hash,
+		    const void *key, size_t klen);
 void		 kv_dict_remove(struct kv_dict *d, struct kv_node *n);
 uint64_t	 kv_dict_scan(const struct kv_dict *d, uint64_t cursor,
 		    kv_visit_t fn, void *arg);
@@ -38,10 +37,10 @@ size_t		 kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn,
 		    void *arg);
 void		 kv_dict_check(const struct kv_dict *d);
 
-static inline const char *
+static inline char *
 kv_node_key(const struct kv_dict *d, const struct kv_node *n)
 {
-	return (const char *)n + d->d_keyoff;
+	return (char *)(uintptr_t)n + d->d_keyoff;
 }
 
 #endif

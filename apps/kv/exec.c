@@ -22,25 +22,20 @@
 #include <assert.h>
 
 void
-kv_op_prepare(struct kv_op *op, const struct kv_cmd *cmd,
-    int (*fn)(struct kv_db *, struct kv_op *), struct kv_arg *argv, int argc)
+kv_op_init(struct kv_op *op, const struct kv_cmd *cmd, struct kv_arg *argv,
+    int argc)
 {
-	op->op_fn = fn;
-	op->op_cmd = cmd;
-	op->op_argv = argv;
-	op->op_argc = argc;
-	op->op_pin = NULL;
-	op->op_at = NULL;
-	op->op_pos = 0;
-	op->op_left = 0;
-	op->op_result = 0;
+	*op = (struct kv_op){
+		.op_cmd = cmd, .op_argv = argv, .op_argc = argc,
+		.op_words = cmd->c_how,
+	};
 }
 
-/* The operation goes where the key lives: by the high half of its hash. */
+/* The operation goes where its key lives: by the high half of its hash. */
 void
-kv_op_locate(struct kv_op *op, const struct kv_arg *key)
+kv_op_locate(struct kv_op *op)
 {
-	op->op_hash = kv_hash(key->a_p, key->a_len);
+	op->op_hash = kv_hash(op->op_argv[1].a_p, op->op_argv[1].a_len);
 	op->op_shard = (unsigned int)((op->op_hash >> 32) *
 	    kv_server.s_ncpus >> 32);
 }
@@ -55,28 +50,12 @@ kv_call_run(struct kv_db *db, struct kv_call *call)
 	struct kv_op *op;
 
 	while ((op = call->k_first) != NULL) {
-		if (!call->k_begun)
-			op->op_from = call->k_out.r_len;
-		call->k_begun = true;
-		if (op->op_fn(db, op) == KV_MORE)
+		if (kv_op_turn(db, op) == KV_MORE)
 			return false;
-		call->k_begun = false;
 		op->op_to = call->k_out.r_len;
 		call->k_first = op->op_next;
 	}
 	return true;
-}
-
-/* Run an operation of the caller's own shard to its end. */
-static void
-run_here(struct kv_op *op)
-{
-	struct kv_cpu *cpu = kv_mycpu();
-
-	while (op->op_fn(&cpu->p_db, op) == KV_MORE) {
-		lwkt_yield();
-		kv_turn(cpu);
-	}
 }
 
 /*
@@ -86,24 +65,25 @@ run_here(struct kv_op *op)
 void
 kv_run_op(struct kv_conn *c, struct kv_op *op)
 {
-	if (op->op_shard == c->c_cpu) {
-		op->op_out = &c->c_out;
-		run_here(op);
-	} else {
+	struct kv_cpu *cpu = kv_mycpu();
+
+	if (op->op_shard != c->c_cpu) {
 		kv_scatter(c, op, 1);
 		kv_gather(c, op, 1);
+		return;
+	}
+	op->op_out = &c->c_out;
+	while (kv_op_turn(&cpu->p_db, op) == KV_MORE) {
+		lwkt_yield();
+		kv_turn(cpu);
 	}
 }
 
 static void
-add_to_call(struct kv_conn *c, struct kv_op *op)
+add_to_call(struct kv_call *call, struct kv_op *op)
 {
-	struct kv_call *call = &c->c_calls[op->op_shard];
-
-	if (call->k_first == NULL) {
+	if (call->k_first == NULL)
 		call->k_last = &call->k_first;
-		call->k_out.r_resp3 = c->c_out.r_resp3;
-	}
 	op->op_out = &call->k_out;
 	op->op_next = NULL;
 	*call->k_last = op;
@@ -114,34 +94,33 @@ add_to_call(struct kv_conn *c, struct kv_op *op)
 void
 kv_scatter(struct kv_conn *c, struct kv_op *ops, unsigned int n)
 {
-	struct kv_call *mine = &c->c_calls[c->c_cpu];
-	lwkt_port_t reply = lwkt_curport();
-	uint64_t away[KV_MAXCPU / 64] = { 0 };
+	struct kv_call *call, *mine = &c->c_calls[c->c_cpu];
 
-	for (unsigned int i = 0; i < n; i++)
-		add_to_call(c, &ops[i]);
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int s = ops[i].op_shard;
-
-		if (s == c->c_cpu || (away[s / 64] >> s % 64 & 1) != 0)
+		call = &c->c_calls[ops[i].op_shard];
+		call->k_out.r_resp3 = c->c_out.r_resp3;
+		add_to_call(call, &ops[i]);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		call = &c->c_calls[ops[i].op_shard];
+		if (call == mine || call->k_away)
 			continue;
-		away[s / 64] |= (uint64_t)1 << s % 64;
-		lwkt_initmsg(&c->c_calls[s].k_msg, reply, 0);
-		lwkt_sendmsg(kv_server.s_cpus[s]->p_port,
-		    &c->c_calls[s].k_msg);
+		call->k_away = true;
+		lwkt_initmsg(&call->k_msg, lwkt_curport(), 0);
+		lwkt_sendmsg(kv_server.s_cpus[ops[i].op_shard]->p_port,
+		    &call->k_msg);
 	}
 	while (!kv_call_run(&kv_mycpu()->p_db, mine)) {
 		lwkt_yield();
 		kv_turn(kv_mycpu());
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int s = ops[i].op_shard;
-
-		if ((away[s / 64] >> s % 64 & 1) == 0)
+		call = &c->c_calls[ops[i].op_shard];
+		if (!call->k_away)
 			continue;
-		away[s / 64] &= ~((uint64_t)1 << s % 64);
-		lwkt_waitmsg(&c->c_calls[s].k_msg, 0);
-		assert(c->c_calls[s].k_first == NULL);		/* I1 */
+		lwkt_waitmsg(&call->k_msg, 0);
+		call->k_away = false;
+		assert(call->k_first == NULL);			/* I1 */
 	}
 	kv_turn(kv_mycpu());
 }
@@ -150,29 +129,15 @@ kv_scatter(struct kv_conn *c, struct kv_op *ops, unsigned int n)
 void
 kv_gather(struct kv_conn *c, struct kv_op *ops, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++)
-		kv_reply_move(&c->c_out, ops[i].op_out, ops[i].op_from,
-		    ops[i].op_to);
+	for (unsigned int i = 0; i < n; i++) {
+		struct kv_reply *out = ops[i].op_out;
+
+		/* What was moved before is what stands in front. */
+		kv_reply_move(&c->c_out, out, out->r_pos, ops[i].op_to);
+		out->r_pos = ops[i].op_to;
+	}
 	for (unsigned int i = 0; i < n; i++)
 		kv_reply_reset(ops[i].op_out);
-}
-
-/* One operation on every shard; ops has room for them. The sum of results. */
-int64_t
-kv_everywhere(struct kv_conn *c, struct kv_op *ops,
-    int (*fn)(struct kv_db *, struct kv_op *), void *at)
-{
-	int64_t sum = 0;
-
-	for (unsigned int i = 0; i < kv_server.s_ncpus; i++) {
-		kv_op_prepare(&ops[i], c->c_cmd, fn, NULL, 0);
-		ops[i].op_shard = i;
-		ops[i].op_at = at;
-	}
-	kv_scatter(c, ops, kv_server.s_ncpus);
-	for (unsigned int i = 0; i < kv_server.s_ncpus; i++)
-		sum += ops[i].op_result;
-	return sum;
 }
 
 /* Run the commands that wait in c_ops. */
@@ -188,4 +153,81 @@ kv_exec(struct kv_conn *c)
 	c->c_nops = 0;
 	kv_scatter(c, c->c_ops, n);
 	kv_gather(c, c->c_ops, n);
+}
+
+/* A command on several keys: one operation for each. */
+static void
+exec_keys(struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+	struct kv_conn *c = op->op_conn;
+	unsigned int n = 0;
+
+	for (int i = 1; i < op->op_argc; i += cmd->c_step) {
+		kv_op_init(&c->c_ops[n], cmd, &op->op_argv[i - 1],
+		    cmd->c_step + 1);
+		kv_op_locate(&c->c_ops[n]);
+		c->c_ops[n].op_part = true;
+		if (++n < KV_BATCH && i + cmd->c_step < op->op_argc)
+			continue;
+		kv_scatter(c, c->c_ops, n);
+		kv_gather(c, c->c_ops, n);
+		while (n > 0)
+			op->op_result += c->c_ops[--n].op_result;
+		if (i + cmd->c_step < op->op_argc)
+			lwkt_yield();
+	}
+}
+
+/*
+ * A command, or a part of one, on every shard.  Each result is in the array of
+ * operations that comes, for kv_collect; their sum is in op_result.
+ */
+struct kv_op *
+kv_everywhere(struct kv_op *op, const struct kv_cmd *cmd)
+{
+	unsigned int n = kv_server.s_ncpus;
+	struct kv_op *ops = kv_alloc(n * sizeof(*ops));
+
+	for (unsigned int i = 0; i < n; i++) {
+		ops[i] = *op;
+		ops[i].op_cmd = cmd;
+		ops[i].op_shard = i;
+		ops[i].op_part = true;
+	}
+	kv_scatter(op->op_conn, ops, n);
+	for (unsigned int i = 0; i < n; i++)
+		op->op_result += ops[i].op_result;
+	return ops;
+}
+
+/* The replies of all shards, and the end of their operations. */
+void
+kv_collect(struct kv_op *op, struct kv_op *ops)
+{
+	kv_gather(op->op_conn, ops, kv_server.s_ncpus);
+	kv_free(ops);
+}
+
+/* A command that is not on one key: in the connection's thread. */
+void
+kv_exec_conn(struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+	struct kv_op *ops = NULL;
+
+	if (cmd->c_parse != NULL && cmd->c_parse(op) != KV_GO)
+		return;
+	if (cmd->c_keys < 0)
+		exec_keys(op);
+	else if ((cmd->c_flags & KV_EVERY) != 0)
+		ops = kv_everywhere(op, cmd);
+	else
+		cmd->c_fn(op);
+	if ((cmd->c_flags & KV_SUM) != 0)
+		kv_say_int(op->op_out, op->op_result);
+	if ((cmd->c_flags & KV_PARTS) != 0)
+		kv_say_many(op->op_out, '*', op->op_result);
+	if (ops != NULL)
+		kv_collect(op, ops);
 }

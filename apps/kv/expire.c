@@ -13,9 +13,13 @@
  * I2 heap[i].t_ent->e_timer == i.
  */
 #include "db.h"
-#include "command.h"
 
 #include <assert.h>
+
+struct kv_timer {
+	int64_t		 t_when;	/* ms since 1970 */
+	struct kv_ent	*t_ent;
+};
 
 static void
 place(struct kv_db *db, uint32_t i, struct kv_timer t)
@@ -29,21 +33,17 @@ static void
 sift(struct kv_db *db, uint32_t i, struct kv_timer t)
 {
 	struct kv_timer *heap = db->db_heap;
+	uint32_t child;
 
 	for (; i > 1 && heap[i / 2].t_when > t.t_when; i /= 2)
 		place(db, i, heap[i / 2]);
-	for (;;) {
-		uint32_t child = 2 * i;
-
-		if (child > db->db_timers)
-			break;
+	for (; (child = 2 * i) <= db->db_timers; i = child) {
 		if (child < db->db_timers &&
 		    heap[child + 1].t_when < heap[child].t_when)
 			child++;
 		if (heap[child].t_when >= t.t_when)
 			break;
 		place(db, i, heap[child]);
-		i = child;
 	}
 	place(db, i, t);
 }
@@ -74,13 +74,10 @@ kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when)
 		e->e_timer = 0;
 		return;
 	}
-	if (i == 0) {
-		i = ++db->db_timers;
-		if (i >= db->db_captimers) {
-			db->db_captimers = i < 8 ? 16 : i * 2;
-			db->db_heap = kv_realloc(db->db_heap,
-			    db->db_captimers * sizeof(db->db_heap[0]));
-		}
+	if (i == 0 && (i = ++db->db_timers) >= db->db_captimers) {
+		db->db_captimers = i < 8 ? 16 : i * 2;
+		db->db_heap = kv_realloc(db->db_heap,
+		    db->db_captimers * sizeof(db->db_heap[0]));
 	}
 	sift(db, i, (struct kv_timer){ when, e });
 }
@@ -101,37 +98,33 @@ kv_expire_next(const struct kv_db *db)
 	return db->db_timers > 0 ? db->db_heap[1].t_when : KV_NEVER;
 }
 
-/* Delete up to max keys whose time is over; how many there were. */
-size_t
+/* Delete up to max keys whose time is over. */
+void
 kv_expire_some(struct kv_db *db, size_t max)
 {
-	size_t n;
-
-	for (n = 0; n < max && kv_expire_next(db) <= db->db_now; n++) {
+	while (max-- > 0 && kv_expire_next(db) <= db->db_now) {
 		kv_db_del(db, db->db_heap[1].t_ent);
-		db->db_expired++;
+		db->db_count[KV_N_EXPIRED]++;
 	}
-	return n;
 }
 
 /*
  * The time that an argument gives, in ms since 1970.  A reply says what is
  * wrong with it, if anything.
  */
-bool
-kv_expire_parse(struct kv_db *db, struct kv_op *op, int arg, bool seconds,
-    bool absolute, int64_t *whenp)
+enum kv_go
+kv_expire_parse(struct kv_op *op, int arg, bool seconds, bool absolute,
+    int64_t *whenp)
 {
 	int64_t t;
 
-	if (!kv_op_i64(op, arg, &t))
-		return false;
+	if (!kv_op_int(op, arg, &t))
+		return KV_DONE;
 	if ((seconds && __builtin_mul_overflow(t, 1000, &t)) ||
-	    (!absolute && __builtin_add_overflow(t, db->db_now, &t))) {
-		kv_reply_error(op->op_out, "ERR invalid expire time in '%s' "
-		    "command", op->op_cmd->c_name);
-		return false;
+	    (!absolute && __builtin_add_overflow(t, op->op_db->db_now, &t))) {
+		kv_say_error(op->op_out, KV_E_WHEN, op->op_cmd->c_name);
+		return KV_DONE;
 	}
 	*whenp = t < KV_NEVER ? t : KV_NEVER - 1;
-	return true;
+	return KV_GO;
 }

@@ -71,9 +71,12 @@ kv_hash(const void *data, size_t len)
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* xorshift64*; the state is never 0. */
+/*
+ * One of n numbers, each as likely: xorshift64*, whose state is never 0, and
+ * the high bits of a 128-bit product.
+ */
 uint64_t
-kv_random(uint64_t *state)
+kv_random_below(uint64_t *state, uint64_t n)
 {
 	uint64_t x = *state;
 
@@ -81,12 +84,6 @@ kv_random(uint64_t *state)
 	x ^= x << 25;
 	x ^= x >> 27;
 	*state = x;
-	return x * 0x2545f4914f6cdd1d;
-}
-
-/* One of n numbers, each as likely: the high bits of a 128-bit product. */
-uint64_t
-kv_random_below(uint64_t *state, uint64_t n)
-{
-	return (uint64_t)((unsigned __int128)kv_random(state) * n >> 64);
+	return (uint64_t)((unsigned __int128)(x * 0x2545f4914f6cdd1d) * n >>
+	    64);
 }

@@ -1,316 +1,390 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Operations on keys, whatever their values are: the part of each that runs on
- * one shard.
+ * Commands on keys of any type, on several keys, and on all.
+ *
+ * THEORY: a command on several keys or on all becomes operations on single
+ * keys or single shards, which run on all shards at once (exec.c); the
+ * connection's thread makes one reply of theirs.  Such a command is atomic on
+ * each key and not on all of them together: another client may see MSET half
+ * done, or a key of RENAME, for an instant, under neither name.  KEYS and SCAN
+ * see a key that is there all the time, once; of keys that come or go
+ * meanwhile they may see either.
  */
-#include "keys.h"
-#include "command.h"
+#include "server.h"
 
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const type_names[] = {
-	[KV_INT] = "string", [KV_BLOB] = "string", [KV_LIST] = "list",
+	[KV_INT] = "string", [KV_STRING] = "string", [KV_LIST] = "list",
 	[KV_HASH] = "hash", [KV_SET] = "set", [KV_ZSET] = "zset",
 };
 
-int
-kv_cmd_type(struct kv_db *db, struct kv_op *op)
+static void
+type(struct kv_op *op)
 {
-	struct kv_ent *e = kv_op_ent(db, op);
-
-	kv_reply_status(op->op_out, e != NULL ? type_names[e->e_type] :
-	    "none");
-	return KV_DONE;
+	kv_say_status(op->op_out, op->op_ent != NULL ?
+	    type_names[op->op_ent->e_type] : "none");
 }
 
-static int
-ttl(struct kv_db *db, struct kv_op *op, bool seconds)
-{
-	struct kv_ent *e = kv_op_ent(db, op);
-	int64_t left;
+/* Options of EXPIRE, in the order of words[]; then units, for c_how. */
+enum { NX = 1, XX = 2, GT = 4, LT = 8, SECONDS = 16, ABSOLUTE = 32 };
 
-	if (e == NULL) {
-		left = -2;
-	} else if (kv_expire_get(db, e) == KV_NEVER) {
-		left = -1;
-	} else {
-		left = kv_expire_get(db, e) - db->db_now;
-		if (seconds)
+static const struct kv_word words[] = {
+	{ "nx", 0, 0 }, { "xx", 0, 0 }, { "gt", 0, 0 }, { "lt", 0, 0 },
+};
+
+static void
+ttl(struct kv_op *op)
+{
+	int64_t left = -2, end;
+
+	if (op->op_ent != NULL) {
+		end = kv_expire_get(op->op_db, op->op_ent);
+		left = end == KV_NEVER ? -1 : end - op->op_db->db_now;
+		if (left >= 0 && (op->op_words & SECONDS) != 0)
 			left = (left + 500) / 1000;
 	}
-	kv_reply_int(op->op_out, left);
-	return KV_DONE;
+	kv_say_int(op->op_out, left);
 }
 
-int
-kv_cmd_ttl(struct kv_db *db, struct kv_op *op)
+static void
+persist(struct kv_op *op)
 {
-	return ttl(db, op, true);
-}
-
-int
-kv_cmd_pttl(struct kv_db *db, struct kv_op *op)
-{
-	return ttl(db, op, false);
-}
-
-int
-kv_cmd_persist(struct kv_db *db, struct kv_op *op)
-{
-	struct kv_ent *e = kv_op_ent(db, op);
-	bool had = e != NULL && e->e_timer != 0;
+	bool had = op->op_ent != NULL && op->op_ent->e_timer != 0;
 
 	if (had)
-		kv_expire_set(db, e, KV_NEVER);
-	kv_reply_int(op->op_out, had);
-	return KV_DONE;
+		kv_expire_set(op->op_db, op->op_ent, KV_NEVER);
+	kv_say_int(op->op_out, had);
 }
 
-struct expire_opts {
-	bool	o_nx, o_xx, o_gt, o_lt;
-};
-
-/* The options from argument 3 on; false: an error was replied. */
-static bool
-expire_options(struct kv_op *op, struct expire_opts *o)
+static enum kv_go
+expire_parse(struct kv_op *op)
 {
-	for (int i = 3; i < op->op_argc; i++) {
-		const struct kv_arg *a = &op->op_argv[i];
+	int at[KV_COUNT(words)];
+	int i = kv_op_words(op, 3, words, KV_COUNT(words), at);
+	const struct kv_arg *a = &op->op_argv[i];
+	uint32_t o = op->op_words;
 
-		if (kv_arg_is(a, "nx")) {
-			o->o_nx = true;
-		} else if (kv_arg_is(a, "xx")) {
-			o->o_xx = true;
-		} else if (kv_arg_is(a, "gt")) {
-			o->o_gt = true;
-		} else if (kv_arg_is(a, "lt")) {
-			o->o_lt = true;
-		} else {
-			kv_reply_error(op->op_out,
-			    "ERR Unsupported option %.*s",
-			    a->a_len < 128 ? (int)a->a_len : 128, a->a_p);
-			return false;
-		}
+	if (i < op->op_argc) {
+		kv_say_error(op->op_out, "ERR Unsupported option %.*s",
+		    kv_arg_show(a), a->a_p);
+		return KV_DONE;
 	}
-	if (o->o_nx && (o->o_xx || o->o_gt || o->o_lt)) {
-		kv_reply_error(op->op_out, "ERR NX and XX, GT or LT options "
-		    "at the same time are not compatible");
-		return false;
-	}
-	if (o->o_gt && o->o_lt) {
-		kv_reply_error(op->op_out, "ERR GT and LT options at the "
+	if ((o & NX) != 0 && (o & (XX | GT | LT)) != 0)
+		return kv_op_fail(op, "ERR NX and XX, GT or LT options at the "
 		    "same time are not compatible");
-		return false;
-	}
-	return true;
+	if ((o & GT) != 0 && (o & LT) != 0)
+		return kv_op_fail(op, "ERR GT and LT options at the same time "
+		    "are not compatible");
+	return kv_expire_parse(op, 2, (o & SECONDS) != 0,
+	    (o & ABSOLUTE) != 0, &op->op_int[0]);
 }
 
-static int
-expire(struct kv_db *db, struct kv_op *op, bool seconds, bool absolute)
-{
-	struct expire_opts o = { 0 };
-	int64_t when, old;
-	struct kv_ent *e;
-	bool has;
-
-	if (!expire_options(op, &o) ||
-	    !kv_expire_parse(db, op, 2, seconds, absolute, &when))
-		return KV_DONE;
-	e = kv_op_ent(db, op);
-	if (e == NULL) {
-		kv_reply_int(op->op_out, 0);
-		return KV_DONE;
-	}
-	old = kv_expire_get(db, e);
-	has = old != KV_NEVER;
-	if ((o.o_nx && has) || (o.o_xx && !has) ||
-	    (o.o_gt && (!has || when <= old)) || (o.o_lt && when >= old)) {
-		kv_reply_int(op->op_out, 0);
-		return KV_DONE;
-	}
-	if (when <= db->db_now)
-		kv_db_del(db, e);
-	else
-		kv_expire_set(db, e, when);
-	kv_reply_int(op->op_out, 1);
-	return KV_DONE;
-}
-
-int
-kv_cmd_expire(struct kv_db *db, struct kv_op *op)
-{
-	return expire(db, op, true, false);
-}
-
-int
-kv_cmd_pexpire(struct kv_db *db, struct kv_op *op)
-{
-	return expire(db, op, false, false);
-}
-
-int
-kv_cmd_expireat(struct kv_db *db, struct kv_op *op)
-{
-	return expire(db, op, true, true);
-}
-
-int
-kv_cmd_pexpireat(struct kv_db *db, struct kv_op *op)
-{
-	return expire(db, op, false, true);
-}
-
-/* One key of DEL. */
-int
-kv_op_del(struct kv_db *db, struct kv_op *op)
-{
-	struct kv_ent *e = kv_op_ent(db, op);
-
-	if (e != NULL) {
-		kv_db_del(db, e);
-		op->op_result = 1;
-	}
-	return KV_DONE;
-}
-
-/* One key of EXISTS. */
-int
-kv_op_exists(struct kv_db *db, struct kv_op *op)
-{
-	op->op_result = kv_op_read(db, op) != NULL;
-	return KV_DONE;
-}
-
-int
-kv_op_dbsize(struct kv_db *db, struct kv_op *op)
-{
-	op->op_result = (int64_t)db->db_keys.d_count;
-	return KV_DONE;
-}
-
-int
-kv_op_flush(struct kv_db *db, struct kv_op *op)
-{
-	(void)op;
-	kv_db_flush(db);
-	return KV_DONE;
-}
-
-struct visit {
-	struct kv_db	*v_db;
-	struct kv_op	*v_op;
-};
-
-/* Reply a key if it is alive and wanted. */
 static void
-visit_key(struct kv_node *n, void *arg)
+expire(struct kv_op *op)
 {
-	struct visit *v = arg;
-	struct kv_op *op = v->v_op;
-	const struct kv_scan *s = op->op_at;
+	struct kv_ent *e = op->op_ent;
+	int64_t when = op->op_int[0], old;
+	uint32_t o = op->op_words;
+
+	old = e != NULL ? kv_expire_get(op->op_db, e) : 0;
+	if (e == NULL || ((o & NX) != 0 && old != KV_NEVER) ||
+	    ((o & XX) != 0 && old == KV_NEVER) ||
+	    ((o & GT) != 0 && (old == KV_NEVER || when <= old)) ||
+	    ((o & LT) != 0 && when >= old)) {
+		kv_say_int(op->op_out, 0);
+		return;
+	}
+	if (when <= op->op_db->db_now)
+		kv_db_del(op->op_db, e);
+	else
+		kv_expire_set(op->op_db, e, when);
+	kv_say_int(op->op_out, 1);
+}
+
+static void
+del(struct kv_op *op)
+{
+	op->op_result = op->op_ent != NULL;
+	if (op->op_ent != NULL)
+		kv_db_del(op->op_db, op->op_ent);
+}
+
+static void
+exists(struct kv_op *op)
+{
+	op->op_result = op->op_ent != NULL;
+}
+
+/* The first half of RENAME: op_at gets the entry, op_int[0] its end. */
+static enum kv_go
+rename_take(struct kv_op *op)
+{
+	struct kv_ent *e = kv_db_find(op->op_db, op->op_hash,
+	    &op->op_argv[1]);
+
+	if (e != NULL && e->e_type > KV_STRING && e->e_obj->o_pins > 0)
+		return KV_MORE;
+	if (e != NULL) {
+		op->op_int[0] = kv_expire_get(op->op_db, e);
+		kv_db_take(op->op_db, e);
+		op->op_at = e;
+	}
+	return KV_DONE;
+}
+
+/* The second, perhaps on another shard; op_at is the operation of the first. */
+static void
+rename_put(struct kv_op *op)
+{
+	struct kv_op *take = op->op_at;
+	struct kv_ent *from = take->op_at, *e;
+
+	if (from == NULL)
+		return;
+	e = kv_db_find(op->op_db, op->op_hash, &op->op_argv[1]);
+	if (e != NULL)
+		kv_db_del(op->op_db, e);
+	e = kv_db_add(op->op_db, op->op_hash, &op->op_argv[1]);
+	e->e_type = from->e_type;
+	e->e_int = from->e_int;		/* or whatever it is */
+	kv_expire_set(op->op_db, e, take->op_int[0]);
+	kv_free(from);
+}
+
+/* On one shard, both halves run in one turn. */
+static void
+rename_key(struct kv_op *op)
+{
+	static const struct kv_cmd take_part = { .c_parse = rename_take };
+	static const struct kv_cmd put_part = { .c_fn = rename_put };
+	struct kv_conn *c = op->op_conn;
+	struct kv_op *take = &c->c_ops[0], *put = &c->c_ops[1];
+
+	kv_op_init(take, &take_part, op->op_argv, 2);
+	kv_op_init(put, &put_part, op->op_argv + 1, 2);
+	put->op_at = take;
+	kv_op_locate(take);
+	kv_op_locate(put);
+	if (take->op_shard == put->op_shard) {
+		kv_scatter(c, take, 2);
+		kv_gather(c, take, 2);
+	} else {
+		kv_run_op(c, take);
+		kv_run_op(c, put);
+	}
+	if (take->op_at != NULL)
+		kv_say_ok(op->op_out);
+	else
+		kv_op_fail(op, "ERR no such key");
+}
+
+static void
+count_keys(struct kv_op *op)
+{
+	op->op_result = (int64_t)op->op_db->db_keys->o_dict.d_count;
+}
+
+static enum kv_go
+flush_parse(struct kv_op *op)
+{
+	if (op->op_argc > 2 || (op->op_argc == 2 &&
+	    !kv_arg_is(&op->op_argv[1], "sync") &&
+	    !kv_arg_is(&op->op_argv[1], "async")))
+		return kv_op_fail(op, KV_E_SYNTAX);
+	kv_say_ok(op->op_out);
+	return KV_GO;
+}
+
+static void
+flush(struct kv_op *op)
+{
+	kv_db_flush(op->op_db);
+}
+
+/*
+ * Reply a key if it is alive and wanted: if it matches argument op_int[0] and
+ * its type is argument op_int[1], 0 meaning all.
+ */
+static void
+scan_visit(struct kv_node *n, void *arg)
+{
+	struct kv_op *op = arg;
+	const struct kv_arg *pattern = &op->op_argv[op->op_int[0]];
+	const struct kv_arg *is = &op->op_argv[op->op_int[1]];
 	struct kv_ent *e = (struct kv_ent *)n;
 
 	op->op_left--;
-	if (kv_expire_get(v->v_db, e) <= v->v_db->db_now)
+	if (kv_expire_get(op->op_db, e) <= op->op_db->db_now ||
+	    (op->op_int[1] != 0 && !kv_arg_is(is, type_names[e->e_type])) ||
+	    (op->op_int[0] != 0 && !kv_glob(pattern->a_p, pattern->a_len,
+	    e->e_key, n->n_klen)))
 		return;
-	if (s->s_type != NULL && !kv_arg_is(s->s_type, type_names[e->e_type]))
-		return;
-	if (s->s_pattern != NULL && !kv_glob(s->s_pattern->a_p,
-	    s->s_pattern->a_len, e->e_key, n->n_klen))
-		return;
-	kv_reply_bulk(op->op_out, e->e_key, n->n_klen);
+	kv_say_bulk(op->op_out, e->e_key, n->n_klen);
 	op->op_result++;
 }
 
 /*
  * Keys from cursor op_pos on, until op_left were seen or the shard is at its
- * end; op_at says which ones to reply, op_result how many those are.
+ * end; op_result says how many are in the reply.
  */
-int
-kv_op_scan(struct kv_db *db, struct kv_op *op)
+static void
+scan_each(struct kv_op *op)
 {
-	struct visit v = { db, op };
+	op->op_pos = kv_dict_scan(&op->op_db->db_keys->o_dict, op->op_pos,
+	    scan_visit, op);
+	if (op->op_pos == 0)
+		op->op_left = 0;
+}
 
-	for (int i = 0; op->op_left > 0; i++) {
-		if (i == KV_SLICE)
-			return KV_MORE;
-		op->op_pos = kv_dict_scan(&db->db_keys, op->op_pos, visit_key,
-		    &v);
-		if (op->op_pos == 0)
-			break;
+static void
+keys(struct kv_op *op)
+{
+	op->op_int[0] = 1;
+	op->op_left = INT64_MAX;
+}
+
+static bool
+scan_cursor(const struct kv_arg *a, uint64_t *cursorp)
+{
+	char buf[KV_NUMLEN], *end;
+
+	if (a->a_len >= sizeof(buf) ||
+	    (a->a_len > 0 && isspace((unsigned char)a->a_p[0])))
+		return false;
+	memcpy(buf, a->a_p, a->a_len);
+	buf[a->a_len] = '\0';
+	errno = 0;
+	*cursorp = strtoull(buf, &end, 10);
+	return end == buf + a->a_len && errno == 0;
+}
+
+/* The cursor and the options of SCAN, NULL or what is wrong with them. */
+static const char *
+scan_options(struct kv_op *op)
+{
+	static const struct kv_word scan_words[] = {
+		{ "match", 1, 0 }, { "type", 1, 0 }, { "count", 1, 0 },
+	};
+	int at[KV_COUNT(scan_words)];
+	int end = kv_op_words(op, 2, scan_words, KV_COUNT(scan_words), at);
+
+	op->op_int[0] = at[0];
+	op->op_int[1] = at[1];
+	op->op_left = 10;
+	if (!scan_cursor(&op->op_argv[1], &op->op_pos))
+		return "ERR invalid cursor";
+	if (at[2] != 0 && !kv_arg_i64(&op->op_argv[at[2]], &op->op_left))
+		return KV_E_INTEGER;
+	return end < op->op_argc || op->op_left < 1 ? KV_E_SYNTAX : NULL;
+}
+
+/*
+ * A cursor is a shard and a place in it, shards being passed one after the
+ * other: place * ncpus + shard.  Each call stays in one shard.
+ */
+static void
+scan(struct kv_op *op)
+{
+	static const struct kv_cmd part = { .c_each = scan_each };
+	const char *wrong = scan_options(op);
+	uint64_t n = kv_server.s_ncpus, next;
+	struct kv_op at = *op;
+
+	if (wrong != NULL) {
+		kv_op_fail(op, wrong);
+		return;
 	}
-	return KV_DONE;
+	at.op_cmd = &part;
+	at.op_shard = (unsigned int)(op->op_pos % n);
+	at.op_pos = op->op_pos / n;
+	kv_scatter(op->op_conn, &at, 1);
+	next = at.op_pos != 0 ? at.op_pos * n + at.op_shard :
+	    (at.op_shard + 1) % n;
+	kv_say_many(op->op_out, '*', 2);
+	kv_say_number(op->op_out, (int64_t)next);
+	kv_say_many(op->op_out, '*', at.op_result);
+	kv_gather(op->op_conn, &at, 1);
 }
 
 /* A random key, if there is one; some tries if what it finds has expired. */
-int
-kv_op_randomkey(struct kv_db *db, struct kv_op *op)
+static void
+random_here(struct kv_op *op)
 {
-	struct kv_ent *e;
+	struct kv_db *db = op->op_db;
 
 	for (int i = 0; i < 100; i++) {
-		e = (struct kv_ent *)kv_dict_random(&db->db_keys,
-		    &db->db_rng);
-		if (e == NULL)
-			break;
-		if (kv_expire_get(db, e) > db->db_now) {
-			kv_reply_bulk(op->op_out, e->e_key,
-			    e->e_node.n_klen);
-			op->op_result = 1;
-			break;
+		struct kv_ent *e = (struct kv_ent *)kv_dict_random(
+		    &db->db_keys->o_dict, &db->db_rng);
+
+		if (e != NULL && kv_expire_get(db, e) > db->db_now) {
+			kv_say_bulk(op->op_out, e->e_key, e->e_node.n_klen);
+			return;
 		}
 	}
-	return KV_DONE;
+	kv_say_nil(op->op_out);
 }
 
-/* The first half of RENAME: op_at gets the entry, op_left its end. */
-int
-kv_op_take(struct kv_db *db, struct kv_op *op)
+/* A shard by the number of its keys, then one of those: each as likely. */
+static void
+randomkey(struct kv_op *op)
 {
-	struct kv_ent *e = kv_op_ent(db, op);
+	static const struct kv_cmd count_part = { .c_fn = count_keys };
+	static const struct kv_cmd part = { .c_fn = random_here };
+	struct kv_op *ops = kv_everywhere(op, &count_part), at = *op;
+	int64_t pick;
 
-	if (e == NULL)
-		return KV_DONE;
-	if (e->e_type >= KV_LIST && e->e_obj->o_pins > 0)
-		return KV_MORE;
-	op->op_left = kv_expire_get(db, e);
-	kv_db_take(db, e);
-	op->op_at = e;
-	return KV_DONE;
+	pick = (int64_t)kv_random_below(&kv_mycpu()->p_db.db_rng,
+	    (uint64_t)op->op_result);
+	while (op->op_result > 0 && pick >= ops[at.op_shard].op_result)
+		pick -= ops[at.op_shard++].op_result;
+	kv_collect(op, ops);
+	at.op_cmd = &part;
+	kv_run_op(op->op_conn, &at);
 }
 
-/* The second half: under its new name, perhaps on another shard. */
-int
-kv_op_put(struct kv_db *db, struct kv_op *op)
-{
-	struct kv_ent *from = op->op_at, *old = kv_op_ent(db, op), *e;
-	const struct kv_arg *key = kv_op_key(op);
+static struct kv_cmd all_rows[] = {
+	KV_CONN("dbsize", 1, "rFes", count_keys, "1.0.0", "The number of keys"),
+	KV_CONN("flushdb", -1, "we", flush, "1.0.0",
+	    "Remove all keys from the database", .c_parse = flush_parse),
+	KV_CONN("flushall", -1, "we", flush, "1.0.0", "Remove all keys",
+	    .c_parse = flush_parse),
+};
 
-	if (old != NULL)
-		kv_db_del(db, old);
-	e = kv_db_add(db, op->op_hash, key->a_p, key->a_len);
-	e->e_type = from->e_type;
-	memcpy(&e->e_int, &from->e_int, sizeof(e->e_int));
-	kv_expire_set(db, e, op->op_left);
-	kv_free(from);
-	return KV_DONE;
-}
+static struct kv_cmd rows[] = {
+	KV_CONN("keys", 2, "rep", keys, "1.0.0",
+	    "All keys that match a pattern", .c_each = scan_each),
+	KV_CONN("scan", -2, "r", scan, "2.8.0", "Iterate over the keys"),
+	KV_CONN("randomkey", 1, "r", randomkey, "1.0.0", "A random key"),
+	KV_KEYS("exists", -2, "rFls", 1, exists, "1.0.0",
+	    "How many of the keys exist"),
+	KV_KEYS("del", -2, "ws", 1, del, "1.0.0", "Delete keys"),
+	KV_KEYS("unlink", -2, "wFs", 1, del, "4.0.0",
+	    "Delete keys; their memory is freed later"),
+	KV_ROW("rename", 3, "w", 2, 1, rename_key, "1.0.0", "Rename a key"),
+	KV_KEY("type", 2, "rF", type, "1.0.0", "The type of a key's value"),
+	KV_KEY("expire", -3, "wF", expire, "1.0.0",
+	    "Set a key's time to live in seconds", .c_parse = expire_parse,
+	    .c_how = SECONDS),
+	KV_KEY("pexpire", -3, "wF", expire, "2.6.0",
+	    "Set a key's time to live in milliseconds",
+	    .c_parse = expire_parse),
+	KV_KEY("expireat", -3, "wF", expire, "1.2.0",
+	    "Set the second at which a key ends", .c_parse = expire_parse,
+	    .c_how = SECONDS | ABSOLUTE),
+	KV_KEY("pexpireat", -3, "wF", expire, "2.6.0",
+	    "Set the millisecond at which a key ends", .c_parse = expire_parse,
+	    .c_how = ABSOLUTE),
+	KV_KEY("ttl", 2, "rF", ttl, "1.0.0", "A key's time to live in seconds",
+	    .c_how = SECONDS),
+	KV_KEY("pttl", 2, "rF", ttl, "2.6.0",
+	    "A key's time to live in milliseconds"),
+	KV_KEY("persist", 2, "wF", persist, "2.2.0", "Let a key live forever"),
+};
 
-/* Both halves on one shard, in one turn; op_result: there was such a key. */
-int
-kv_op_rename(struct kv_db *db, struct kv_op *op)
-{
-	const struct kv_arg *to = &op->op_argv[2];
-	struct kv_op put = *op;
-
-	if (kv_op_take(db, op) == KV_MORE)
-		return KV_MORE;
-	if (op->op_at == NULL)
-		return KV_DONE;
-	put.op_at = op->op_at;
-	put.op_left = op->op_left;
-	put.op_argv = &op->op_argv[1];
-	put.op_hash = kv_hash(to->a_p, to->a_len);
-	op->op_result = 1;
-	return kv_op_put(db, &put);
-}
+const struct kv_family kv_keyspace_family =
+    KV_FAMILY("server", KV_ANY, all_rows);
+const struct kv_family kv_generic_family = KV_FAMILY("generic", KV_ANY, rows);

@@ -5,32 +5,26 @@
  */
 #include "kv.h"
 
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 static void
 line(const char *fmt, va_list ap)
 {
-	char buf[512];
+	char date[32], text[440], buf[512];
 	struct timespec ts;
 	struct tm tm;
-	size_t n;
-	int len;
+	int n;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	localtime_r(&ts.tv_sec, &tm);
-	n = strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S", &tm);
-	n += (size_t)snprintf(buf + n, sizeof(buf) - n, ".%03ld ",
-	    ts.tv_nsec / 1000000);
-	len = vsnprintf(buf + n, sizeof(buf) - n - 1, fmt, ap);
-	if (len > 0)
-		n += (size_t)len;
-	if (n > sizeof(buf) - 2)
-		n = sizeof(buf) - 2;
-	buf[n++] = '\n';
-	if (write(STDERR_FILENO, buf, n) < 0)
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	n = snprintf(buf, sizeof(buf), "%s.%03ld %s\n", date,
+	    ts.tv_nsec / 1000000, text);
+	if (write(STDERR_FILENO, buf, (size_t)n) < 0)
 		return;			/* nobody reads: nothing to do */
 }
 

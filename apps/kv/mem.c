@@ -15,16 +15,13 @@
  */
 #include "kv.h"
 
-#include <assert.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct kv_memcount {
-	_Alignas(64) _Atomic int64_t	mc_used;
-};
-
-static struct kv_memcount counts[KV_MAXCPU];
+static struct {
+	_Alignas(64) _Atomic int64_t	used;
+} counts[KV_MAXCPU];
 static _Atomic unsigned int nslots = 1;	/* in use, from the first on */
 static _Thread_local unsigned int slot;
 
@@ -34,7 +31,6 @@ kv_mem_slot(unsigned int cpu)
 {
 	unsigned int n = atomic_load(&nslots);
 
-	assert(cpu < KV_MAXCPU);
 	slot = cpu;
 	while (n <= cpu && !atomic_compare_exchange_weak(&nslots, &n, cpu + 1))
 		continue;
@@ -43,11 +39,11 @@ kv_mem_slot(unsigned int cpu)
 static void
 count(int64_t delta)
 {
-	_Atomic int64_t *used = &counts[slot].mc_used;
+	_Atomic int64_t *used = &counts[slot].used;
 
 	atomic_store_explicit(used,
 	    atomic_load_explicit(used, memory_order_relaxed) + delta,
-	    memory_order_relaxed);			/* I1 */
+	    memory_order_relaxed);				/* I1 */
 }
 
 size_t
@@ -57,74 +53,58 @@ kv_mem_used(void)
 	int64_t sum = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		sum += atomic_load_explicit(&counts[i].mc_used,
+		sum += atomic_load_explicit(&counts[i].used,
 		    memory_order_relaxed);
 	return sum > 0 ? (size_t)sum : 0;
+}
+
+/* What malloc and its family gave, in place of old bytes. */
+static inline void *
+counted(void *p, size_t size, size_t old)
+{
+	if (p == NULL)
+		kv_die("out of memory: %zu bytes", size);
+	count((int64_t)(malloc_usable_size(p) - old));
+	return p;
 }
 
 void *
 kv_alloc(size_t size)
 {
-	void *p = malloc(size);
-
-	if (p == NULL)
-		kv_die("out of memory: %zu bytes", size);
-	count((int64_t)malloc_usable_size(p));
-	return p;
+	return counted(malloc(size), size, 0);
 }
 
 void *
 kv_zalloc(size_t size)
 {
-	void *p = calloc(1, size);
-
-	if (p == NULL)
-		kv_die("out of memory: %zu bytes", size);
-	count((int64_t)malloc_usable_size(p));
-	return p;
+	return counted(calloc(1, size), size, 0);
 }
 
 void *
 kv_realloc(void *p, size_t size)
 {
-	int64_t old = p != NULL ? (int64_t)malloc_usable_size(p) : 0;
+	size_t old = malloc_usable_size(p);
 
-	p = realloc(p, size);
-	if (p == NULL)
-		kv_die("out of memory: %zu bytes", size);
-	count((int64_t)malloc_usable_size(p) - old);
-	return p;
+	return counted(realloc(p, size), size, old);
 }
 
 void
 kv_free(void *p)
 {
-	if (p == NULL)
-		return;
 	count(-(int64_t)malloc_usable_size(p));
 	free(p);
 }
 
-static struct kv_blob *
-blob_alloc(size_t cap)
+/* A string with room for cap bytes, of which these are the first. */
+struct kv_blob *
+kv_blob_new(const void *p, size_t len, size_t cap)
 {
 	struct kv_blob *b = kv_alloc(sizeof(*b) + cap);
 
 	atomic_init(&b->b_refs, 1);
-	b->b_len = 0;
-	b->b_cap = (uint32_t)cap;
-	return b;
-}
-
-/* A string of len bytes; p NULL leaves them for the caller to write. */
-struct kv_blob *
-kv_blob_new(const void *p, size_t len)
-{
-	struct kv_blob *b = blob_alloc(len);
-
-	if (p != NULL)
-		memcpy(b->b_data, p, len);
 	b->b_len = (uint32_t)len;
+	b->b_cap = (uint32_t)cap;
+	memcpy(b->b_data, p, len);
 	return b;
 }
 
@@ -135,22 +115,19 @@ kv_blob_ref(struct kv_blob *b)
 	return b;
 }
 
-void
-kv_blob_unref(struct kv_blob *b)
-{
-	if (b == NULL)
-		return;
-	/* The last holder needs no locked instruction to know that it is. */
-	if (atomic_load_explicit(&b->b_refs, memory_order_acquire) == 1 ||
-	    atomic_fetch_sub_explicit(&b->b_refs, 1,
-	    memory_order_acq_rel) == 1)
-		kv_free(b);
-}
-
-static bool
+/* The last holder needs no locked instruction to know that it is. */
+static inline bool
 blob_mine(struct kv_blob *b)
 {
 	return atomic_load_explicit(&b->b_refs, memory_order_acquire) == 1;
+}
+
+void
+kv_blob_unref(struct kv_blob *b)
+{
+	if (b != NULL && (blob_mine(b) || atomic_fetch_sub_explicit(
+	    &b->b_refs, 1, memory_order_acq_rel) == 1))
+		kv_free(b);
 }
 
 /* The same string with room for cap bytes, and safe to change (I2). */
@@ -166,32 +143,29 @@ kv_blob_room(struct kv_blob *b, size_t cap)
 		}
 		return b;
 	}
-	copy = blob_alloc(cap > b->b_len ? cap : b->b_len);
-	memcpy(copy->b_data, b->b_data, b->b_len);
-	copy->b_len = b->b_len;
+	copy = kv_blob_new(b->b_data, b->b_len,
+	    cap > b->b_len ? cap : b->b_len);
 	kv_blob_unref(b);
 	return copy;
 }
 
-/* Replace the bytes of b (NULL: none yet), in place if that wastes little. */
+/* Replace the bytes of b, in place if that wastes little. */
 struct kv_blob *
 kv_blob_set(struct kv_blob *b, const void *p, size_t len)
 {
-	if (b != NULL && len <= b->b_cap && len >= b->b_cap / 4 &&
-	    blob_mine(b)) {
+	if (len <= b->b_cap && len >= b->b_cap / 4 && blob_mine(b)) {
 		memcpy(b->b_data, p, len);
 		b->b_len = (uint32_t)len;
 		return b;
 	}
 	kv_blob_unref(b);
-	return kv_blob_new(p, len);
+	return kv_blob_new(p, len, len);
 }
 
 /* A reference to the argument's own blob, or a copy of its bytes. */
 struct kv_blob *
 kv_blob_arg(const struct kv_arg *a)
 {
-	if (a->a_blob != NULL)
-		return kv_blob_ref(a->a_blob);
-	return kv_blob_new(a->a_p, a->a_len);
+	return a->a_blob != NULL ? kv_blob_ref(a->a_blob) :
+	    kv_blob_new(a->a_p, a->a_len, a->a_len);
 }

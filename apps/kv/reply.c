@@ -13,51 +13,38 @@
  * I1 r_pos <= r_len; r_next <= r_count; externs in the order of x_at.
  * I2 r_extlen is the sum of b_len over externs not done with, less r_extpos.
  */
-#include "reply.h"
+#include "proto.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #define BUF_MIN		1024u
 #define BUF_KEEP	(64u << 10)	/* more is given back when empty */
-
-static void
-drop_externs(struct kv_reply *r)
-{
-	while (r->r_next < r->r_count)
-		kv_blob_unref(r->r_ext[r->r_next++].x_blob);
-	r->r_next = r->r_count = 0;
-	r->r_extlen = r->r_extpos = 0;
-}
+#define TEXT_MAX	640		/* of one kv_say_text */
 
 void
 kv_reply_free(struct kv_reply *r)
 {
-	drop_externs(r);
+	while (r->r_next < r->r_count)
+		kv_blob_unref(r->r_ext[r->r_next++].x_blob);
 	kv_free(r->r_ext);
 	kv_free(r->r_buf);
-	memset(r, 0, sizeof(*r));
+	*r = (struct kv_reply){ .r_resp3 = r->r_resp3 };
 }
 
 /* Forget everything; large memory is given back. */
 void
 kv_reply_reset(struct kv_reply *r)
 {
-	bool resp3 = r->r_resp3;
-
-	if (r->r_cap > BUF_KEEP || r->r_capext > 16) {
+	if (r->r_cap > BUF_KEEP || r->r_count > 0)
 		kv_reply_free(r);
-		r->r_resp3 = resp3;
-		return;
-	}
-	if (r->r_count > 0)
-		drop_externs(r);
 	r->r_len = r->r_pos = 0;
 }
 
-char *
-kv_reply_grow(struct kv_reply *r, size_t n)
+static char *
+grow(struct kv_reply *r, size_t n)
 {
 	size_t cap = r->r_cap < BUF_MIN / 2 ? BUF_MIN : r->r_cap * 2;
 
@@ -66,6 +53,21 @@ kv_reply_grow(struct kv_reply *r, size_t n)
 	r->r_buf = kv_realloc(r->r_buf, cap);
 	r->r_cap = cap;
 	return r->r_buf + r->r_len;
+}
+
+/* Room for n more bytes of text; who writes them moves r_len. */
+static inline char *
+room(struct kv_reply *r, size_t n)
+{
+	return r->r_cap - r->r_len < n ? grow(r, n) : r->r_buf + r->r_len;
+}
+
+static void
+raw(struct kv_reply *r, const void *p, size_t len)
+{
+	if (len > 0)
+		memcpy(room(r, len), p, len);
+	r->r_len += len;
 }
 
 /* Take over a reference to b, to be sent behind the text so far. */
@@ -93,19 +95,12 @@ kv_reply_move(struct kv_reply *to, struct kv_reply *from, size_t start,
 	    from->r_ext[from->r_next].x_at < end) {
 		struct kv_extern *x = &from->r_ext[from->r_next++];
 
-		kv_reply_raw(to, from->r_buf + start, x->x_at - start);
+		raw(to, from->r_buf + start, x->x_at - start);
 		start = x->x_at;
 		from->r_extlen -= x->x_blob->b_len;
 		add_extern(to, x->x_blob);
 	}
-	kv_reply_raw(to, from->r_buf + start, end - start);
-}
-
-/* Bytes that are still to be sent. */
-size_t
-kv_reply_pending(const struct kv_reply *r)
-{
-	return r->r_len - r->r_pos + r->r_extlen;
+	raw(to, from->r_buf + start, end - start);
 }
 
 /* The next bytes to send; NULL: none. */
@@ -166,20 +161,25 @@ kv_reply_sent(struct kv_reply *r, size_t n)
 		forget_sent(r);
 }
 
+/* Text without a form: for a buffer that becomes a string later. */
 void
-kv_reply_raw(struct kv_reply *r, const void *p, size_t len)
+kv_say_text(struct kv_reply *r, const char *fmt, ...)
 {
-	if (len == 0)
-		return;
-	memcpy(kv_reply_room(r, len), p, len);
-	r->r_len += len;
+	char *p = room(r, TEXT_MAX);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(p, TEXT_MAX, fmt, ap);
+	va_end(ap);
+	r->r_len += n < TEXT_MAX ? (size_t)n : TEXT_MAX - 1;
 }
 
 /* A line of one type character and a number. */
 static void
 number_line(struct kv_reply *r, char type, int64_t val)
 {
-	char *p = kv_reply_room(r, KV_NUMLEN + 3);
+	char *p = room(r, KV_NUMLEN + 3);
 	size_t n = 1;
 
 	p[0] = type;
@@ -192,147 +192,118 @@ number_line(struct kv_reply *r, char type, int64_t val)
 	r->r_len += n;
 }
 
-void
-kv_reply_status(struct kv_reply *r, const char *text)
+/* Bytes between something in front and a line end. */
+static inline void
+framed(struct kv_reply *r, const char *front, const void *data, size_t len)
 {
-	size_t len = strlen(text);
-	char *p = kv_reply_room(r, len + 3);
+	size_t n = strlen(front);
+	char *p = room(r, n + len + 2);
 
-	p[0] = '+';
-	memcpy(p + 1, text, len);
-	memcpy(p + 1 + len, "\r\n", 2);
-	r->r_len += len + 3;
+	memcpy(p, front, n);
+	memcpy(p + n, data, len);
+	memcpy(p + n + len, "\r\n", 2);
+	r->r_len += n + len + 2;
+}
+
+void
+kv_say_status(struct kv_reply *r, const char *text)
+{
+	framed(r, "+", text, strlen(text));
 }
 
 /* An error; what would end its line becomes a space. */
 void
-kv_reply_error(struct kv_reply *r, const char *fmt, ...)
+kv_say_error(struct kv_reply *r, const char *fmt, ...)
 {
 	char buf[512];
 	va_list ap;
-	size_t n;
 
 	va_start(ap, fmt);
 	vsnprintf(buf, sizeof(buf), fmt, ap);
 	va_end(ap);
-	n = strlen(buf);
-	for (size_t i = 0; i < n; i++) {
-		if (buf[i] == '\r' || buf[i] == '\n')
-			buf[i] = ' ';
-	}
-	kv_reply_raw(r, "-", 1);
-	kv_reply_raw(r, buf, n);
-	kv_reply_raw(r, "\r\n", 2);
+	for (char *p = buf; (p = strpbrk(p, "\r\n")) != NULL;)
+		*p = ' ';
+	framed(r, "-", buf, strlen(buf));
 }
 
 void
-kv_reply_int(struct kv_reply *r, int64_t val)
+kv_say_int(struct kv_reply *r, int64_t val)
 {
 	number_line(r, ':', val);
 }
 
 void
-kv_reply_bulk(struct kv_reply *r, const void *data, size_t len)
+kv_say_bulk(struct kv_reply *r, const void *data, size_t len)
 {
-	char *p;
-
 	number_line(r, '$', (int64_t)len);
-	p = kv_reply_room(r, len + 2);
-	memcpy(p, data, len);
-	memcpy(p + len, "\r\n", 2);
-	r->r_len += len + 2;
+	framed(r, "", data, len);
 }
 
 void
-kv_reply_str(struct kv_reply *r, const char *s)
+kv_say_str(struct kv_reply *r, const char *s)
 {
-	kv_reply_bulk(r, s, strlen(s));
+	kv_say_bulk(r, s, strlen(s));
 }
 
+/* A number as a string. */
 void
-kv_reply_bulk_int(struct kv_reply *r, int64_t val)
+kv_say_number(struct kv_reply *r, int64_t val)
 {
 	char buf[KV_NUMLEN];
 
-	kv_reply_bulk(r, buf, kv_fmt_i64(buf, val));
+	kv_say_bulk(r, buf, kv_fmt_i64(buf, val));
 }
 
 void
-kv_reply_blob(struct kv_reply *r, struct kv_blob *b)
+kv_say_blob(struct kv_reply *r, struct kv_blob *b)
 {
 	if (b->b_len < KV_BIG) {
-		kv_reply_bulk(r, b->b_data, b->b_len);
+		kv_say_bulk(r, b->b_data, b->b_len);
 		return;
 	}
 	number_line(r, '$', b->b_len);
 	add_extern(r, kv_blob_ref(b));
-	kv_reply_raw(r, "\r\n", 2);
+	raw(r, "\r\n", 2);
 }
 
 void
-kv_reply_double(struct kv_reply *r, double val)
+kv_say_double(struct kv_reply *r, double val)
 {
 	char buf[KV_NUMLEN];
 	size_t n = kv_fmt_double(buf, val);
 
-	if (!r->r_resp3) {
-		kv_reply_bulk(r, buf, n);
-		return;
-	}
-	kv_reply_raw(r, ",", 1);
-	kv_reply_raw(r, buf, n);
-	kv_reply_raw(r, "\r\n", 2);
+	if (r->r_resp3)
+		framed(r, ",", buf, n);
+	else
+		kv_say_bulk(r, buf, n);
 }
 
 /* Text for people. */
 void
-kv_reply_verbatim(struct kv_reply *r, const char *p, size_t len)
+kv_say_verbatim(struct kv_reply *r, const char *p, size_t len)
 {
 	if (!r->r_resp3) {
-		kv_reply_bulk(r, p, len);
+		kv_say_bulk(r, p, len);
 		return;
 	}
 	number_line(r, '=', (int64_t)len + 4);
-	kv_reply_raw(r, "txt:", 4);
-	kv_reply_raw(r, p, len);
-	kv_reply_raw(r, "\r\n", 2);
+	framed(r, "txt:", p, len);
 }
 
 void
-kv_reply_null(struct kv_reply *r)
+kv_say_nil(struct kv_reply *r)
 {
-	if (r->r_resp3)
-		kv_reply_raw(r, "_\r\n", 3);
+	framed(r, r->r_resp3 ? "_" : "$-1", "", 0);
+}
+
+/* n parts follow: an array *, a map % of pairs, a set ~; -1: nil instead. */
+void
+kv_say_many(struct kv_reply *r, char type, int64_t n)
+{
+	if (n < 0 && r->r_resp3)
+		kv_say_nil(r);
+	else if (r->r_resp3)
+		number_line(r, type, n);
 	else
-		kv_reply_raw(r, "$-1\r\n", 5);
-}
-
-void
-kv_reply_null_array(struct kv_reply *r)
-{
-	if (r->r_resp3)
-		kv_reply_raw(r, "_\r\n", 3);
-	else
-		kv_reply_raw(r, "*-1\r\n", 5);
-}
-
-void
-kv_reply_array(struct kv_reply *r, uint64_t n)
-{
-	number_line(r, '*', (int64_t)n);
-}
-
-void
-kv_reply_map(struct kv_reply *r, uint64_t pairs)
-{
-	if (r->r_resp3)
-		number_line(r, '%', (int64_t)pairs);
-	else
-		number_line(r, '*', (int64_t)pairs * 2);
-}
-
-void
-kv_reply_set(struct kv_reply *r, uint64_t n)
-{
-	number_line(r, r->r_resp3 ? '~' : '*', (int64_t)n);
+		number_line(r, '*', type == '%' ? n * 2 : n);
 }

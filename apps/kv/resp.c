@@ -2,14 +2,14 @@
 /*
  * The parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * THEORY: the parser is a machine that keeps its place (r_multi, r_step,
- * r_bulk, r_seen), so a byte is looked at once however the stream is cut.
- * Arguments stay where they were received: r_args points into r_buf, which
- * moves only in kv_resp_room, when the only arguments alive are those of one
- * unfinished command.  An argument of KV_BIG bytes or more gets a blob of its
- * own, into which the rest is received directly, so that a value of 100 MB is
- * neither moved nor copied; its memory grows with what really comes, not with
- * what was announced.
+ * THEORY: the parser is a machine that keeps its place (r_multi, r_bulk,
+ * r_seen), so a byte is looked at once however the stream is cut.  Arguments
+ * stay where they were received: r_args points into r_buf, which moves only in
+ * kv_resp_room, when the only arguments alive are those of one unfinished
+ * command.  An argument of KV_BIG bytes or more gets a blob of its own, into
+ * which the rest and its line end are received directly, so that a value of
+ * 100 MB is neither moved nor copied; its memory grows with what really comes,
+ * not with what was announced.
  *
  * Limits are those of Redis: a line of 64 KB, 2^20 arguments, 512 MB a string.
  *
@@ -18,11 +18,11 @@
  * I2 r_pos <= r_seen <= r_len or r_seen is before r_pos and means r_pos.
  * I3 r_blob != NULL: r_pos == r_len, all that comes is the blob's.
  */
-#include "resp.h"
+#include "proto.h"
 
-#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BUF_MIN		(16u << 10)
@@ -31,19 +31,19 @@
 #define ARGS_KEEP	1024u		/* arguments' room kept when idle */
 #define BLOB_STEP	(1u << 20)	/* first memory of a large argument */
 #define RECV_MAX	(1u << 20)	/* bytes received at a time */
+#define END_LEN		2		/* \r\n; can be any, as in Redis */
 
 void
 kv_resp_init(struct kv_resp *r)
 {
 	memset(r, 0, sizeof(*r));
+	r->r_bulk = -1;
 }
 
 static void
-drop_args(struct kv_resp *r, size_t from, size_t to)
+drop_args(struct kv_resp *r, size_t to)
 {
-	if (r->r_held == 0)
-		return;
-	for (size_t i = from; i < to; i++) {
+	for (size_t i = 0; r->r_held > 0 && i < to; i++) {
 		if (r->r_args[i].a_blob != NULL) {
 			r->r_held -= r->r_args[i].a_len;
 			kv_blob_unref(r->r_args[i].a_blob);
@@ -54,7 +54,7 @@ drop_args(struct kv_resp *r, size_t from, size_t to)
 void
 kv_resp_free(struct kv_resp *r)
 {
-	drop_args(r, 0, r->r_nargs);
+	drop_args(r, r->r_nargs);
 	kv_blob_unref(r->r_blob);
 	kv_free(r->r_args);
 	kv_free(r->r_buf);
@@ -72,28 +72,19 @@ rebase(struct kv_resp *r, uintptr_t from, char *to)
 	}
 }
 
-/* Where the bytes that must be kept begin: the unfinished command's. */
-static size_t
-keep_from(const struct kv_resp *r)
-{
-	for (size_t i = r->r_first; i < r->r_nargs; i++) {
-		if (r->r_args[i].a_blob == NULL)
-			return (size_t)(r->r_args[i].a_p - r->r_buf);
-	}
-	return r->r_pos;
-}
-
 /* Move what must be kept to the front, when that is at most half of it all. */
 static void
 compact(struct kv_resp *r)
 {
-	size_t from = keep_from(r), keep = r->r_len - from;
+	size_t from = r->r_multi > 0 ? r->r_start : r->r_pos;
+	size_t keep = r->r_len - from;
 
 	if (from == 0 || keep > from)
 		return;
 	memmove(r->r_buf, r->r_buf + from, keep);
 	rebase(r, (uintptr_t)r->r_buf + from, r->r_buf);
 	r->r_len = keep;
+	r->r_start = 0;
 	r->r_pos -= from;
 	r->r_seen = r->r_seen > from ? r->r_seen - from : 0;
 }
@@ -105,11 +96,12 @@ compact(struct kv_resp *r)
 char *
 kv_resp_room(struct kv_resp *r, size_t *lenp)
 {
+	struct kv_blob *b = r->r_blob;
+	uintptr_t old;
 	size_t room;
 
-	if (r->r_blob != NULL) {
-		struct kv_blob *b = r->r_blob;
-		size_t want = (size_t)r->r_bulk, cap = b->b_cap;
+	if (b != NULL) {
+		size_t want = (size_t)r->r_bulk + END_LEN, cap = b->b_cap;
 
 		if (b->b_len == cap)
 			b = r->r_blob = kv_blob_room(b,
@@ -120,11 +112,9 @@ kv_resp_room(struct kv_resp *r, size_t *lenp)
 	}
 	compact(r);
 	if (r->r_cap - r->r_len < BUF_MIN / 2) {
-		size_t cap = r->r_cap == 0 ? BUF_MIN : r->r_cap * 2;
-		uintptr_t old = (uintptr_t)r->r_buf;
-
-		r->r_buf = kv_realloc(r->r_buf, cap);
-		r->r_cap = cap;
+		old = (uintptr_t)r->r_buf;
+		r->r_cap = r->r_cap == 0 ? BUF_MIN : r->r_cap * 2;
+		r->r_buf = kv_realloc(r->r_buf, r->r_cap);
 		rebase(r, old, r->r_buf);
 	}
 	room = r->r_cap - r->r_len;
@@ -153,13 +143,13 @@ kv_resp_done(struct kv_resp *r)
 	if (r->r_whole)
 		r->r_first = r->r_nargs;
 	n = r->r_nargs - r->r_first;
-	drop_args(r, 0, r->r_first);
+	drop_args(r, r->r_first);
 	if (n > 0 && r->r_first > 0)
 		memmove(r->r_args, r->r_args + r->r_first,
 		    n * sizeof(r->r_args[0]));
 	r->r_first = 0;
 	r->r_nargs = n;
-	if (n != 0 || r->r_pos != r->r_len)
+	if (n != 0 || r->r_multi != 0 || r->r_pos != r->r_len)
 		return;
 	r->r_pos = r->r_len = r->r_seen = 0;
 	if (r->r_cap > BUF_MIN) {
@@ -202,63 +192,43 @@ find_line(struct kv_resp *r, char end)
 	size_t from = r->r_seen > r->r_pos ? r->r_seen : r->r_pos;
 	char *p = memchr(r->r_buf + from, end, r->r_len - from);
 
-	if (p == NULL) {
-		r->r_seen = r->r_len;
-		return -1;
-	}
-	r->r_seen = (size_t)(p - r->r_buf);
-	return p - r->r_buf - (ssize_t)r->r_pos;
+	r->r_seen = p != NULL ? (size_t)(p - r->r_buf) : r->r_len;
+	return p != NULL ? p - r->r_buf - (ssize_t)r->r_pos : -1;
 }
 
-/*
- * A line of the form Xnumber\r\n, eaten up.  -1: incomplete.  *valp is
- * INT64_MIN if it is no number.
- */
-static int
-number_line(struct kv_resp *r, int64_t *valp)
+/* A line of the form Xnumber\r\n, eaten up; INT64_MIN if it is no number. */
+static enum kv_resp_what
+number_line(struct kv_resp *r, int64_t *valp, const char *too_big)
 {
 	ssize_t n = find_line(r, '\r');
 	const char *p = r->r_buf + r->r_pos;
 
-	if (n < 0 || r->r_pos + (size_t)n + 2 > r->r_len)
-		return -1;
+	if (n < 0 || r->r_pos + (size_t)n + END_LEN > r->r_len)
+		return r->r_len - r->r_pos > LINE_MAX_LEN ?
+		    bad(r, too_big) : KV_RESP_MORE;
 	if (!kv_parse_i64(p + 1, (size_t)n - 1, valp))
 		*valp = INT64_MIN;
-	r->r_pos += (size_t)n + 2;
-	return 0;
-}
-
-static int
-hex_digit(int c)
-{
-	if (isdigit(c))
-		return c - '0';
-	c = tolower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	r->r_pos += (size_t)n + END_LEN;
+	return KV_RESP_CMD;
 }
 
 /* One character of a double-quoted word: *pp behind it. */
 static char
 unescape(const char **pp, const char *end)
 {
-	static const char names[] = "n\nr\rt\tb\ba\a";
-	const char *p = *pp;
+	static const char names[] = "nrtba", codes[] = "\n\r\t\b\a";
+	const char *p = *pp, *name;
 	char c = *p++;
 
-	if (c == '\\' && p < end) {
-		if (end - p >= 3 && *p == 'x' &&
-		    hex_digit(p[1]) >= 0 && hex_digit(p[2]) >= 0) {
-			c = (char)(hex_digit(p[1]) * 16 + hex_digit(p[2]));
-			p += 3;
-		} else {
-			c = *p++;
-			for (size_t i = 0; names[i] != '\0'; i += 2) {
-				if (names[i] == c) {
-					c = names[i + 1];
-					break;
-				}
-			}
-		}
+	if (c == '\\' && end - p >= 3 && *p == 'x' &&
+	    isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2])) {
+		c = (char)strtol((char[]){ p[1], p[2], '\0' }, NULL, 16);
+		p += 3;
+	} else if (c == '\\' && p < end) {
+		c = *p++;
+		name = c != '\0' ? strchr(names, c) : NULL;
+		if (name != NULL)
+			c = codes[name - names];
 	}
 	*pp = p;
 	return c;
@@ -285,19 +255,16 @@ inline_word(struct kv_resp *r, const char **pp, const char *end)
 			quote = '\0';
 		} else if (quote == '"') {
 			*out++ = unescape(&p, end);
-		} else if (quote == '\'' && *p == '\\' && end - p >= 2 &&
-		    p[1] == '\'') {
-			*out++ = '\'';
-			p += 2;
 		} else {
+			if (quote == '\'' && *p == '\\' && end - p >= 2 &&
+			    p[1] == '\'')
+				p++;
 			*out++ = *p++;
 		}
 	}
-	if (quote != '\0')
-		return false;
 	push_arg(r, start, (size_t)(out - start), NULL);
 	*pp = p;
-	return true;
+	return quote == '\0';
 }
 
 static enum kv_resp_what
@@ -306,11 +273,9 @@ next_inline(struct kv_resp *r)
 	ssize_t n = find_line(r, '\n');
 	const char *p, *end;
 
-	if (n < 0) {
-		if (r->r_len - r->r_pos > LINE_MAX_LEN)
-			return bad(r, "too big inline request");
-		return KV_RESP_MORE;
-	}
+	if (n < 0)
+		return r->r_len - r->r_pos > LINE_MAX_LEN ?
+		    bad(r, "too big inline request") : KV_RESP_MORE;
 	p = r->r_buf + r->r_pos;
 	end = p + n;
 	r->r_pos += (size_t)n + 1;
@@ -319,30 +284,28 @@ next_inline(struct kv_resp *r)
 	for (;;) {
 		while (p < end && isspace((unsigned char)*p))
 			p++;
-		if (p == end) {
-			r->r_whole = true;
-			return KV_RESP_CMD;
-		}
+		if (p == end)
+			break;
 		if (!inline_word(r, &p, end))
 			return bad(r, "unbalanced quotes in request");
 	}
+	r->r_whole = true;
+	return KV_RESP_CMD;
 }
 
 /* The header of one argument, $len. */
 static enum kv_resp_what
 bulk_header(struct kv_resp *r)
 {
-	char text[32];
-	int c;
+	enum kv_resp_what what;
+	char c, text[32];
 
 	if (r->r_pos == r->r_len)
 		return KV_RESP_MORE;
-	c = (unsigned char)r->r_buf[r->r_pos];
-	if (number_line(r, &r->r_bulk) != 0) {
-		if (r->r_len - r->r_pos > LINE_MAX_LEN)
-			return bad(r, "too big bulk count string");
-		return KV_RESP_MORE;
-	}
+	c = r->r_buf[r->r_pos];
+	what = number_line(r, &r->r_bulk, "too big bulk count string");
+	if (what != KV_RESP_CMD)
+		return what;
 	if (c != '$') {
 		snprintf(text, sizeof(text), "expected '$', got '%c'", c);
 		return bad(r, text);
@@ -352,24 +315,22 @@ bulk_header(struct kv_resp *r)
 	return KV_RESP_CMD;
 }
 
-/* A large argument that is not all here yet gets memory of its own. */
+/* A large argument gets memory of its own; what is here of it goes there. */
 static void
 begin_blob(struct kv_resp *r)
 {
-	size_t have = r->r_len - r->r_pos, want = (size_t)r->r_bulk;
-	struct kv_blob *b;
+	size_t have = r->r_len - r->r_pos, want = (size_t)r->r_bulk + END_LEN;
+	size_t cap;
 
 	if (have > want)
 		have = want;
-	b = kv_blob_new(NULL, have);
-	b = kv_blob_room(b, want < BLOB_STEP ? want :
-	    have < BLOB_STEP ? BLOB_STEP : have);
-	memcpy(b->b_data, r->r_buf + r->r_pos, have);
+	cap = have > BLOB_STEP ? have : BLOB_STEP;
+	r->r_blob = kv_blob_new(r->r_buf + r->r_pos, have,
+	    cap < want ? cap : want);
 	r->r_pos += have;
-	r->r_blob = b;
 }
 
-/* The bytes of one argument: in r_buf, or the rest of its blob. */
+/* The bytes of one argument and its end: in r_buf, or the rest of its blob. */
 static enum kv_resp_what
 bulk_body(struct kv_resp *r)
 {
@@ -380,50 +341,20 @@ bulk_body(struct kv_resp *r)
 		begin_blob(r);
 	b = r->r_blob;
 	if (b != NULL) {
-		if (b->b_len < len)
+		if (b->b_len < len + END_LEN)
 			return KV_RESP_MORE;
+		b->b_len = (uint32_t)len;
 		push_arg(r, b->b_data, len, b);
 		r->r_held += len;
 		r->r_blob = NULL;
 	} else {
-		if (r->r_len - r->r_pos < len)
+		if (r->r_len - r->r_pos < len + END_LEN)
 			return KV_RESP_MORE;
 		push_arg(r, r->r_buf + r->r_pos, len, NULL);
-		r->r_pos += len;
+		r->r_pos += len + END_LEN;
 	}
-	return KV_RESP_CMD;
-}
-
-/* The line end behind an argument; its two bytes can be any, as in Redis. */
-static enum kv_resp_what
-bulk_end(struct kv_resp *r)
-{
-	if (r->r_len - r->r_pos < 2)
-		return KV_RESP_MORE;
-	r->r_pos += 2;
-	return KV_RESP_CMD;
-}
-
-static enum kv_resp_what
-next_args(struct kv_resp *r)
-{
-	static enum kv_resp_what (*const steps[])(struct kv_resp *) = {
-		[KV_RESP_HEADER] = bulk_header,
-		[KV_RESP_BODY] = bulk_body,
-		[KV_RESP_END] = bulk_end,
-	};
-	enum kv_resp_what what;
-
-	while (r->r_multi > 0) {
-		what = steps[r->r_step](r);
-		if (what != KV_RESP_CMD)
-			return what;
-		if (r->r_step++ == KV_RESP_END) {
-			r->r_step = KV_RESP_HEADER;
-			r->r_multi--;
-		}
-	}
-	r->r_whole = true;
+	r->r_bulk = -1;
+	r->r_multi--;
 	return KV_RESP_CMD;
 }
 
@@ -434,23 +365,30 @@ next_args(struct kv_resp *r)
 enum kv_resp_what
 kv_resp_next(struct kv_resp *r)
 {
+	enum kv_resp_what what = KV_RESP_CMD;
+
 	if (r->r_multi == 0) {
 		r->r_first = r->r_nargs;
 		r->r_whole = false;
+		r->r_start = r->r_pos;
 		if (r->r_pos == r->r_len)
 			return KV_RESP_MORE;
 		if (r->r_buf[r->r_pos] != '*')
 			return next_inline(r);
-		if (number_line(r, &r->r_multi) != 0) {
-			r->r_multi = 0;
-			if (r->r_len - r->r_pos > LINE_MAX_LEN)
-				return bad(r, "too big mbulk count string");
-			return KV_RESP_MORE;
-		}
+		what = number_line(r, &r->r_multi,
+		    "too big mbulk count string");
+		if (what != KV_RESP_CMD)
+			return what;
 		if (r->r_multi == INT64_MIN || r->r_multi > ARGS_MAX)
 			return bad(r, "invalid multibulk length");
 		if (r->r_multi < 0)
 			r->r_multi = 0;
 	}
-	return next_args(r);
+	while (r->r_multi > 0 && what == KV_RESP_CMD) {
+		what = r->r_bulk < 0 ? bulk_header(r) : KV_RESP_CMD;
+		if (what == KV_RESP_CMD)
+			what = bulk_body(r);
+	}
+	r->r_whole = what == KV_RESP_CMD;
+	return what;
 }

@@ -1,169 +1,282 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands about the connection itself.
+ * Commands about the connection and the server: PING and the like, HELLO, and
+ * INFO, what the server is and what it has done, summed over the CPUs.
  */
 #include "server.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-void
-kv_cmd_ping(struct kv_conn *c, struct kv_arg *argv, int argc)
+static void
+ping(struct kv_op *op)
 {
-	if (argc > 2)
-		kv_reply_error(&c->c_out, "ERR wrong number of arguments for "
-		    "'ping' command");
-	else if (argc == 2)
-		kv_reply_bulk(&c->c_out, argv[1].a_p, argv[1].a_len);
+	if (op->op_argc > 2)
+		kv_op_arity(op);
+	else if (op->op_argc == 2)
+		kv_say_bulk(op->op_out, op->op_argv[1].a_p,
+		    op->op_argv[1].a_len);
 	else
-		kv_reply_status(&c->c_out, "PONG");
-}
-
-void
-kv_cmd_echo(struct kv_conn *c, struct kv_arg *argv, int argc)
-{
-	(void)argc;
-	kv_reply_bulk(&c->c_out, argv[1].a_p, argv[1].a_len);
-}
-
-void
-kv_cmd_quit(struct kv_conn *c, struct kv_arg *argv, int argc)
-{
-	(void)argv;
-	(void)argc;
-	kv_reply_status(&c->c_out, "OK");
-	c->c_close = true;
-}
-
-void
-kv_cmd_select(struct kv_conn *c, struct kv_arg *argv, int argc)
-{
-	int64_t db;
-
-	(void)argc;
-	if (!kv_parse_i64(argv[1].a_p, argv[1].a_len, &db))
-		kv_reply_error(&c->c_out,
-		    "ERR value is not an integer or out of range");
-	else if (db != 0)
-		kv_reply_error(&c->c_out, "ERR DB index is out of range");
-	else
-		kv_reply_status(&c->c_out, "OK");
-}
-
-/* A client's name has no spaces and nothing that cannot be printed. */
-bool
-kv_name_ok(struct kv_conn *c, const struct kv_arg *name)
-{
-	for (size_t i = 0; i < name->a_len; i++) {
-		if (name->a_p[i] < '!' || name->a_p[i] > '~') {
-			kv_reply_error(&c->c_out, "ERR Client names cannot "
-			    "contain spaces, newlines or special "
-			    "characters.");
-			return false;
-		}
-	}
-	if (name->a_len > KV_NAMELEN) {
-		kv_reply_error(&c->c_out, "ERR Client names have at most %d "
-		    "characters.", KV_NAMELEN);
-		return false;
-	}
-	return true;
-}
-
-void
-kv_name_set(struct kv_conn *c, const struct kv_arg *name)
-{
-	memcpy(c->c_name, name->a_p, name->a_len);
-	c->c_name[name->a_len] = '\0';
+		kv_say_status(op->op_out, "PONG");
 }
 
 static void
-hello_reply(struct kv_conn *c)
+echo(struct kv_op *op)
 {
-	struct kv_reply *r = &c->c_out;
-
-	kv_reply_map(r, 7);
-	kv_reply_str(r, "server");
-	kv_reply_str(r, "redis");
-	kv_reply_str(r, "version");
-	kv_reply_str(r, KV_REDIS_VERSION);
-	kv_reply_str(r, "proto");
-	kv_reply_int(r, r->r_resp3 ? 3 : 2);
-	kv_reply_str(r, "id");
-	kv_reply_int(r, (int64_t)c->c_id);
-	kv_reply_str(r, "mode");
-	kv_reply_str(r, "standalone");
-	kv_reply_str(r, "role");
-	kv_reply_str(r, "master");
-	kv_reply_str(r, "modules");
-	kv_reply_array(r, 0);
+	kv_say_bulk(op->op_out, op->op_argv[1].a_p, op->op_argv[1].a_len);
 }
 
-/* HELLO [version [AUTH default password] [SETNAME name]] */
-void
-kv_cmd_hello(struct kv_conn *c, struct kv_arg *argv, int argc)
+static void
+quit(struct kv_op *op)
 {
-	const struct kv_arg *name = NULL;
-	int64_t version = c->c_out.r_resp3 ? 3 : 2;
-	int i;
-
-	if (argc > 1) {
-		if (!kv_parse_i64(argv[1].a_p, argv[1].a_len, &version)) {
-			kv_reply_error(&c->c_out, "ERR Protocol version is "
-			    "not an integer or out of range");
-			return;
-		}
-		if (version != 2 && version != 3) {
-			kv_reply_error(&c->c_out,
-			    "NOPROTO unsupported protocol version");
-			return;
-		}
-	}
-	for (i = 2; i < argc; i++) {
-		if (kv_arg_is(&argv[i], "setname") && i + 1 < argc) {
-			name = &argv[++i];
-			if (!kv_name_ok(c, name))
-				return;
-		} else if (kv_arg_is(&argv[i], "auth") && i + 2 < argc &&
-		    kv_arg_is(&argv[i + 1], "default")) {
-			i += 2;		/* there is no password */
-		} else {
-			kv_reply_error(&c->c_out,
-			    "ERR Syntax error in HELLO option '%.*s'",
-			    argv[i].a_len < 64 ? (int)argv[i].a_len : 64,
-			    argv[i].a_p);
-			return;
-		}
-	}
-	if (name != NULL)
-		kv_name_set(c, name);
-	c->c_out.r_resp3 = version == 3;
-	hello_reply(c);
+	kv_say_ok(op->op_out);
+	op->op_conn->c_close = true;
 }
 
-/* A subcommand that is not there, or (known) with the wrong arguments. */
-void
-kv_sub_error(struct kv_conn *c, struct kv_arg *argv, const char *command,
-    bool known)
+static void
+select_db(struct kv_op *op)
 {
-	char sub[129];
-	size_t len = argv[1].a_len < 128 ? argv[1].a_len : 128;
+	int64_t db;
 
-	memcpy(sub, argv[1].a_p, len);
-	sub[len] = '\0';
-	if (known) {
-		for (char *p = sub; *p != '\0'; p++) {
-			if (*p >= 'A' && *p <= 'Z')
-				*p |= 0x20;
-		}
-		kv_reply_error(&c->c_out, "ERR wrong number of arguments for "
-		    "'%s|%s' command", command, sub);
-	} else {
-		char upper[16];
-
-		for (size_t i = 0; i <= strlen(command); i++)
-			upper[i] = command[i] >= 'a' ?
-			    (char)(command[i] - 0x20) : command[i];
-		kv_reply_error(&c->c_out, "ERR unknown subcommand '%s'. "
-		    "Try %s HELP.", sub, upper);
-	}
+	if (!kv_op_int(op, 1, &db))
+		return;
+	if (db != 0)
+		kv_op_fail(op, "ERR DB index is out of range");
+	else
+		kv_say_ok(op->op_out);
 }
+
+static void
+say_hello(struct kv_reply *r, uint64_t id)
+{
+	static const char *const texts[][2] = {
+		{ "server", "redis" }, { "version", KV_REDIS_VERSION },
+		{ "mode", "standalone" }, { "role", "master" },
+	};
+
+	kv_say_many(r, '%', 7);
+	for (size_t i = 0; i < KV_COUNT(texts); i++) {
+		kv_say_str(r, texts[i][0]);
+		kv_say_str(r, texts[i][1]);
+		if (i == 1) {
+			kv_say_str(r, "proto");
+			kv_say_int(r, r->r_resp3 ? 3 : 2);
+			kv_say_str(r, "id");
+			kv_say_int(r, (int64_t)id);
+		}
+	}
+	kv_say_str(r, "modules");
+	kv_say_many(r, '*', 0);
+}
+
+/* HELLO [version [AUTH default password] [SETNAME name]]; no password is. */
+static void
+hello(struct kv_op *op)
+{
+	static const struct kv_word words[] = {
+		{ "setname", 1, 0 }, { "auth", 2, 0 },
+	};
+	struct kv_arg *argv = op->op_argv;
+	int64_t version = op->op_out->r_resp3 ? 3 : 2;
+	int at[KV_COUNT(words)], end;
+
+	if (op->op_argc > 1 && !kv_arg_i64(&argv[1], &version)) {
+		kv_op_fail(op, "ERR Protocol version is not an integer or "
+		    "out of range");
+		return;
+	}
+	if (version != 2 && version != 3) {
+		kv_op_fail(op, "NOPROTO unsupported protocol version");
+		return;
+	}
+	end = kv_op_words(op, 2, words, KV_COUNT(words), at);
+	if (at[0] != 0 && !kv_name_ok(op, &argv[at[0]]))
+		return;
+	if (at[1] != 0 && !kv_arg_is(&argv[at[1]], "default"))
+		end = at[1] - 1;
+	if (end < op->op_argc) {
+		kv_say_error(op->op_out, "ERR Syntax error in HELLO option "
+		    "'%.*s'", kv_arg_show(&argv[end]), argv[end].a_p);
+		return;
+	}
+	if (at[0] != 0)
+		kv_name_set(op->op_conn, &argv[at[0]]);
+	op->op_out->r_resp3 = version == 3;
+	say_hello(op->op_out, op->op_conn->c_id);
+}
+
+/* The counters of this shard, into those of all. */
+static void
+stats_here(struct kv_op *op)
+{
+	struct kv_db *db = op->op_db;
+	uint64_t *to = (uint64_t *)op->op_at + op->op_shard * KV_NCOUNTERS;
+
+	db->db_count[KV_N_KEYS] = db->db_keys->o_dict.d_count;
+	db->db_count[KV_N_ENDS] = db->db_timers;
+	memcpy(to, db->db_count, sizeof(db->db_count));
+}
+
+/* The counters of all CPUs, summed; to be freed. */
+static uint64_t *
+sum_stats(struct kv_op *op)
+{
+	static const struct kv_cmd part = { .c_fn = stats_here };
+	unsigned int n = kv_server.s_ncpus;
+	uint64_t *all = kv_zalloc(n * KV_NCOUNTERS * sizeof(*all));
+
+	op->op_at = all;
+	kv_collect(op, kv_everywhere(op, &part));
+	for (unsigned int i = KV_NCOUNTERS; i < n * KV_NCOUNTERS; i++)
+		all[i % KV_NCOUNTERS] += all[i];
+	return all;
+}
+
+static unsigned long
+resident(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%*u %lu", &pages) != 1)
+			pages = 0;
+		fclose(f);
+	}
+	return pages * (unsigned long)sysconf(_SC_PAGESIZE);
+}
+
+static void
+info_server(struct kv_reply *t)
+{
+	int64_t up = (kv_clock_ms() - kv_server.s_since) / 1000;
+
+	kv_say_text(t, "redis_version:" KV_REDIS_VERSION "\r\n"
+	    "redis_mode:standalone\r\nlwkt_version:%s\r\narch_bits:64\r\n"
+	    "process_id:%d\r\ntcp_port:%lu\r\ncpus:%u\r\n"
+	    "uptime_in_seconds:%ld\r\nuptime_in_days:%ld\r\n",
+	    lwkt_version(), (int)getpid(), kv_server.s_port,
+	    kv_server.s_ncpus, (long)up, (long)(up / 86400));
+}
+
+static void
+info_memory(struct kv_reply *t)
+{
+	size_t used = kv_mem_used();
+
+	kv_say_text(t, "used_memory:%zu\r\nused_memory_human:%.2fM\r\n"
+	    "used_memory_rss:%lu\r\nmaxmemory:%lu\r\n"
+	    "maxmemory_policy:noeviction\r\n", used,
+	    (double)used / (1 << 20), resident(), kv_server.s_maxmemory);
+}
+
+static void
+info_stats(struct kv_reply *t, const uint64_t *n)
+{
+	kv_say_text(t, "total_connections_received:%lu\r\n"
+	    "total_commands_processed:%lu\r\ntotal_net_input_bytes:%lu\r\n"
+	    "total_net_output_bytes:%lu\r\nrejected_connections:%lu\r\n"
+	    "expired_keys:%lu\r\nevicted_keys:0\r\nkeyspace_hits:%lu\r\n"
+	    "keyspace_misses:%lu\r\n", n[KV_N_ACCEPTED], n[KV_N_COMMANDS],
+	    n[KV_N_IN], n[KV_N_OUT], kv_server.s_rejected, n[KV_N_EXPIRED],
+	    n[KV_N_HITS], n[KV_N_MISSES]);
+}
+
+static void
+info_cpu(struct kv_reply *t)
+{
+	struct rusage ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+	kv_say_text(t, "used_cpu_sys:%ld.%06ld\r\n"
+	    "used_cpu_user:%ld.%06ld\r\n", (long)ru.ru_stime.tv_sec,
+	    (long)ru.ru_stime.tv_usec, (long)ru.ru_utime.tv_sec,
+	    (long)ru.ru_utime.tv_usec);
+}
+
+/* Is this section wanted?  Then its title is there already. */
+static bool
+section(struct kv_op *op, struct kv_reply *t, const char *title, bool usual)
+{
+	bool want = op->op_argc == 1 && usual;
+
+	for (int i = 1; i < op->op_argc; i++) {
+		const struct kv_arg *a = &op->op_argv[i];
+
+		want |= (a->a_len == strlen(title) &&
+		    strncasecmp(a->a_p, title, a->a_len) == 0) ||
+		    kv_arg_is(a, "all") || kv_arg_is(a, "everything") ||
+		    (usual && kv_arg_is(a, "default"));
+	}
+	if (want)
+		kv_say_text(t, "%s# %s\r\n", t->r_len > 0 ? "\r\n" : "",
+		    title);
+	return want;
+}
+
+static void
+info(struct kv_op *op)
+{
+	uint64_t *n = sum_stats(op);
+	const struct kv_cmd *cmd;
+	struct kv_reply t = { 0 };
+
+	kv_say_text(&t, "%s", "");		/* be it nothing */
+	if (section(op, &t, "Server", true))
+		info_server(&t);
+	if (section(op, &t, "Clients", true))
+		kv_say_text(&t, "connected_clients:%lu\r\nmaxclients:%lu\r\n"
+		    "blocked_clients:0\r\n", kv_server.s_conns,
+		    kv_server.s_maxclients);
+	if (section(op, &t, "Memory", true))
+		info_memory(&t);
+	if (section(op, &t, "Stats", true))
+		info_stats(&t, n);
+	if (section(op, &t, "Replication", true))
+		kv_say_text(&t, "role:master\r\nconnected_slaves:0\r\n");
+	if (section(op, &t, "CPU", true))
+		info_cpu(&t);
+	if (section(op, &t, "Commandstats", false)) {
+		for (unsigned int i = 0; (cmd = kv_command(i)) != NULL; i++) {
+			if (n[KV_N_CALLS + i] != 0)
+				kv_say_text(&t, "cmdstat_%s:calls=%lu\r\n",
+				    cmd->c_name, n[KV_N_CALLS + i]);
+		}
+	}
+	if (section(op, &t, "Keyspace", true) && n[KV_N_KEYS] != 0)
+		kv_say_text(&t, "db0:keys=%lu,expires=%lu,avg_ttl=0\r\n",
+		    n[KV_N_KEYS], n[KV_N_ENDS]);
+	kv_say_verbatim(op->op_out, t.r_buf, t.r_len);
+	kv_reply_free(&t);
+	kv_free(n);
+}
+
+static struct kv_cmd connection_rows[] = {
+	KV_CONN("ping", -1, "Ft", ping, "1.0.0", "Ping the server"),
+	KV_CONN("echo", 2, "Ft", echo, "1.0.0", "Echo the given string"),
+	KV_CONN("quit", -1, "Ft", quit, "1.0.0", "Close the connection"),
+	KV_CONN("hello", -1, "Ft", hello, "6.0.0",
+	    "Handshake, and choice of the protocol"),
+	KV_CONN("select", 2, "Ft", select_db, "1.0.0",
+	    "Change the selected database"),
+	KV_CONN("client", -2, "t", kv_subcommand, "2.4.0",
+	    "Connections: SETNAME, GETNAME, ID, LIST, KILL",
+	    .c_subs = &kv_client_subs),
+};
+
+static struct kv_cmd server_rows[] = {
+	KV_CONN("command", -1, "t", kv_cmd_command, "2.8.13",
+	    "Details of the commands", .c_subs = &kv_command_subs),
+	KV_CONN("info", -1, "t", info, "1.0.0",
+	    "Information and statistics about the server"),
+	KV_CONN("config", -2, "at", kv_subcommand, "2.0.0",
+	    "Parameters: GET, SET, RESETSTAT", .c_subs = &kv_config_subs),
+};
+
+const struct kv_family kv_connection_family =
+    KV_FAMILY("connection", KV_ANY, connection_rows);
+const struct kv_family kv_server_family =
+    KV_FAMILY("server", KV_ANY, server_rows);

@@ -9,9 +9,7 @@
 #ifndef KV_SERVER_H
 #define KV_SERVER_H
 
-#include "command.h"
-#include "reply.h"
-#include "resp.h"
+#include "db.h"
 
 #include <lwkt/lwkt.h>
 
@@ -27,8 +25,8 @@ struct kv_call {
 	struct lwkt_msg	 k_msg;
 	struct kv_op	*k_first;	/* (m) the next to run */
 	struct kv_op	**k_last;	/* (m) */
-	bool		 k_begun;	/* (m) the next one had a turn */
 	struct kv_reply	 k_out;		/* (m) */
+	bool		 k_away;	/* (s) sent, and not back yet */
 };
 
 struct kv_conn {
@@ -50,20 +48,10 @@ struct kv_conn {
 	struct kv_op	 c_ops[KV_BATCH]; /* (s) */
 };
 
-TAILQ_HEAD(kv_conns, kv_conn);
-
-/* What a CPU has counted. */
-struct kv_stats {
-	uint64_t	 st_commands, st_accepted, st_bytes_in, st_bytes_out;
-	uint64_t	 st_keys, st_expires, st_expired, st_hits, st_misses;
-	uint64_t	 st_calls[KV_MAXCMDS];
-};
-
-/* One CPU: its shard, its connections, its counters. */
+/* One CPU: its shard and its connections. */
 struct kv_cpu {
 	struct kv_db	 p_db;		/* (c) */
-	struct kv_conns	 p_conns;	/* (c) in the order of c_id */
-	struct kv_stats	 p_stats;	/* (c) */
+	TAILQ_HEAD(, kv_conn) p_conns;	/* (c) in the order of c_id */
 	int64_t		 p_keeper_wake;	/* (c) ms; when it looks next */
 	int64_t		 p_keeper_ran;	/* (c) ms */
 	lwkt_thread_t	 p_keeper;	/* (i) */
@@ -73,11 +61,10 @@ struct kv_cpu {
 
 struct kv_server {
 	unsigned int	 s_ncpus;	/* (i) */
-	int		 s_port;	/* (i) */
 	const char	*s_bind;	/* (i) */
-	const char	*s_program;	/* (i) */
 	int64_t		 s_since;	/* (i) ms since 1970 */
 	struct kv_cpu	*s_cpus[KV_MAXCPU];	/* (i) */
+	_Atomic uint64_t s_port;	/* (i) */
 	_Atomic uint64_t s_maxmemory;	/* (a) bytes; 0: no limit */
 	_Atomic uint64_t s_maxclients;	/* (a) */
 	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
@@ -103,38 +90,39 @@ void	 kv_turn(struct kv_cpu *cpu);
 void	 kv_turn_end(struct kv_cpu *cpu);
 
 /* exec.c */
-void	 kv_op_prepare(struct kv_op *op, const struct kv_cmd *cmd,
-	    int (*fn)(struct kv_db *, struct kv_op *), struct kv_arg *argv,
-	    int argc);
-void	 kv_op_locate(struct kv_op *op, const struct kv_arg *key);
+void	 kv_op_init(struct kv_op *op, const struct kv_cmd *cmd,
+	    struct kv_arg *argv, int argc);
+void	 kv_op_locate(struct kv_op *op);
 bool	 kv_call_run(struct kv_db *db, struct kv_call *call);
 void	 kv_run_op(struct kv_conn *c, struct kv_op *op);
 void	 kv_scatter(struct kv_conn *c, struct kv_op *ops, unsigned int n);
 void	 kv_gather(struct kv_conn *c, struct kv_op *ops, unsigned int n);
-int64_t	 kv_everywhere(struct kv_conn *c, struct kv_op *ops,
-	    int (*fn)(struct kv_db *, struct kv_op *), void *at);
 void	 kv_exec(struct kv_conn *c);
+void	 kv_exec_conn(struct kv_op *op);
+struct kv_op *kv_everywhere(struct kv_op *op, const struct kv_cmd *cmd);
+void	 kv_collect(struct kv_op *op, struct kv_op *ops);
 
-/* conn.c */
-void	 kv_conn_start(int fd, unsigned int cpu, const char *addr,
-	    const char *laddr);
+/* command.c */
+void	 kv_command_init(void);
+const struct kv_cmd *kv_command(unsigned int id);
+const struct kv_cmd *kv_command_find(const struct kv_arg *name);
+bool	 kv_arity_ok(const struct kv_cmd *cmd, int argc);
+void	 kv_subcommand(struct kv_op *op);
+void	 kv_cmd_command(struct kv_op *op);
 
-/* accept.c */
+/* conn.c, accept.c, client.c, config.c */
+struct kv_conn *kv_conn_new(int fd, unsigned int cpu);
+void	 kv_conn_start(struct kv_conn *c);
 int	 kv_listen(const char *addr, int port);
 void	 kv_acceptor(void *arg);
-
-/* server.c */
-void	 kv_sub_error(struct kv_conn *c, struct kv_arg *argv,
-	    const char *command, bool known);
-bool	 kv_name_ok(struct kv_conn *c, const struct kv_arg *name);
+bool	 kv_name_ok(struct kv_op *op, const struct kv_arg *name);
 void	 kv_name_set(struct kv_conn *c, const struct kv_arg *name);
+void	 kv_hang_up_all(void *arg);
+unsigned int kv_options(int argc, char **argv, bool *auto_portp);
 
-/* info.c */
-void	 kv_text(struct kv_reply *t, const char *fmt, ...) KV_PRINTFLIKE(2, 3);
-KV_KEY_FN(kv_op_stats_reset);
-
-/* client.c */
-void	 kv_hang_up(struct kv_conn *c);
-KV_KEY_FN(kv_op_hang_up_all);
+extern const struct kv_family kv_generic_family, kv_keyspace_family;
+extern const struct kv_family kv_connection_family, kv_server_family;
+extern const struct kv_family kv_client_subs, kv_command_subs;
+extern const struct kv_family kv_config_subs;
 
 #endif

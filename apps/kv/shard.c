@@ -27,8 +27,6 @@
 #define PRI_SHARD	LWKT_PRI_SOFT_NORM
 #define PRI_KEEPER	LWKT_PRI_USER_IDLE
 
-static _Atomic unsigned int started;
-
 int64_t
 kv_clock_ms(void)
 {
@@ -71,65 +69,40 @@ kv_turn_end(struct kv_cpu *cpu)
 	}
 }
 
-static struct kv_call *
-wait_call(lwkt_port_t port)
-{
-	struct lwkt_msg *msg = lwkt_waitport(port, 0);
-
-	return (struct kv_call *)((char *)msg -
-	    offsetof(struct kv_call, k_msg));
-}
-
+/*
+ * A turn of each call in rotation: one may be waiting for another behind it,
+ * which has pinned the value it wants.
+ */
 static void
-report_start(void)
+serve(struct kv_cpu *cpu, lwkt_port_t port)
 {
-	atomic_fetch_add(&started, 1);
-	lwkt_wakeup(&started);
+	for (;;) {
+		struct lwkt_msg *msg = lwkt_waitport(port, 0);
+		struct kv_call *call = (struct kv_call *)((char *)msg -
+		    offsetof(struct kv_call, k_msg));
+
+		kv_turn(cpu);
+		if (kv_call_run(&cpu->p_db, call))
+			lwkt_replymsg(msg, 0);
+		else
+			lwkt_forwardmsg(cpu->p_slow, msg);
+		kv_turn_end(cpu);
+		if (port == cpu->p_slow)
+			lwkt_yield();
+	}
 }
 
 static void
 shard_main(void *arg)
 {
-	struct kv_cpu *cpu = arg;
-
-	kv_mem_slot((unsigned int)lwkt_cpuid());
 	lwkt_setpri_self(PRI_SHARD);
-	cpu->p_port = lwkt_curport();
-	report_start();
-	for (;;) {
-		struct kv_call *call = wait_call(cpu->p_port);
-
-		kv_turn(cpu);
-		if (kv_call_run(&cpu->p_db, call))
-			lwkt_replymsg(&call->k_msg, 0);
-		else
-			lwkt_forwardmsg(cpu->p_slow, &call->k_msg);
-		kv_turn_end(cpu);
-	}
+	serve(arg, lwkt_curport());
 }
 
-/*
- * Long work of other CPUs, a turn of each in rotation: a call may be waiting
- * for one behind it, which has pinned the value it wants.
- */
 static void
 slow_main(void *arg)
 {
-	struct kv_cpu *cpu = arg;
-
-	cpu->p_slow = lwkt_curport();
-	report_start();
-	for (;;) {
-		struct kv_call *call = wait_call(cpu->p_slow);
-
-		kv_turn(cpu);
-		if (kv_call_run(&cpu->p_db, call))
-			lwkt_replymsg(&call->k_msg, 0);
-		else
-			lwkt_forwardmsg(cpu->p_slow, &call->k_msg);
-		kv_turn_end(cpu);
-		lwkt_yield();
-	}
+	serve(arg, lwkt_curport());
 }
 
 /*
@@ -157,8 +130,6 @@ keeper_main(void *arg)
 {
 	struct kv_cpu *cpu = arg;
 
-	cpu->p_keeper = lwkt_self();
-	report_start();
 	for (;;) {
 		lwkt_setpri_self(PRI_KEEPER);
 		lwkt_yield();
@@ -169,41 +140,41 @@ keeper_main(void *arg)
 	}
 }
 
+static lwkt_thread_t
+start(void (*fn)(void *), const char *name, void *arg, int flags, int id)
+{
+	lwkt_thread_t td;
+	int error = lwkt_create(fn, arg, &td, NULL, flags, id, "%s/%d", name,
+	    id);
+
+	if (error != 0)
+		kv_die("no thread for a shard: error %d", error);
+	return td;
+}
+
+/* This CPU's shard and its threads. */
+static void
+cpu_main(void *arg)
+{
+	struct kv_cpu *cpu = arg;
+	int id = lwkt_cpuid();
+
+	kv_mem_slot((unsigned int)id);
+	kv_db_init(&cpu->p_db);
+	TAILQ_INIT(&cpu->p_conns);
+	cpu->p_keeper_wake = KV_NEVER;
+	cpu->p_port = lwkt_threadport(start(shard_main, "shard", cpu, 0, id));
+	cpu->p_slow = lwkt_threadport(start(slow_main, "slow", cpu, 0, id));
+	cpu->p_keeper = start(keeper_main, "keeper", cpu, 0, id);
+}
+
 /* Every CPU's shard and its threads; they are ready when this returns. */
 void
 kv_shards_start(void)
 {
-	static const struct {
-		void		(*fn)(void *);
-		const char	*name;
-	} threads[] = {
-		{ shard_main, "shard" }, { slow_main, "slow" },
-		{ keeper_main, "keeper" },
-	};
-	const unsigned int n = sizeof(threads) / sizeof(threads[0]);
-
 	for (unsigned int i = 0; i < kv_server.s_ncpus; i++) {
-		struct kv_cpu *cpu = kv_zalloc(sizeof(*cpu));
-
-		kv_db_init(&cpu->p_db);
-		TAILQ_INIT(&cpu->p_conns);
-		cpu->p_keeper_wake = KV_NEVER;
-		kv_server.s_cpus[i] = cpu;
-		for (unsigned int t = 0; t < n; t++) {
-			int error = lwkt_create(threads[t].fn, cpu, NULL, NULL,
-			    0, (int)i, "%s/%u", threads[t].name, i);
-
-			if (error != 0)
-				kv_die("no thread for a shard: error %d",
-				    error);
-		}
-	}
-	while (atomic_load(&started) < n * kv_server.s_ncpus) {
-		lwkt_tsleep_interlock(&started, 0);
-		if (atomic_load(&started) < n * kv_server.s_ncpus)
-			lwkt_tsleep(&started, LWKT_PINTERLOCKED, "start",
-			    LWKT_FOREVER);
-		else
-			lwkt_tsleep_remove();
+		kv_server.s_cpus[i] = kv_zalloc(sizeof(struct kv_cpu));
+		lwkt_join(start(cpu_main, "start", kv_server.s_cpus[i],
+		    LWKT_JOINABLE, (int)i));
 	}
 }

@@ -1,252 +1,371 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sorted sets: each member is in a table, by name, and in a tree, by score and
- * then name.
+ * The commands on sorted sets.
  *
- * THEORY: the tree is libbsd's red-black tree, in which each node also knows
- * the size of its subtree; that gives a member's rank, and the member of a
- * rank, on the way up or down: O(log n).  The tree's macros recompute sizes
- * where they rotate; what they leave stale is only ever on the way from the
- * place of the change up to the root, and is recomputed on that way.
- *
- * Every range of the commands, by score, by name or by index, becomes a range
- * of ranks (kv_zset_before), so they all read alike.
- *
- * INVARIANTS
- * I1 a member is in both, or in neither.
- * I2 m_size == 1 + the sizes of the two children.
+ * THEORY: whatever a range is given by, it is turned into a first and a last
+ * rank; then one loop reads it, forwards or backwards.  An end by score or by
+ * name is a place between members: before those that equal it, or behind them.
  */
-#include "zset.h"
+#include "ztree.h"
 
-#include <assert.h>
+#include <math.h>
 #include <string.h>
 
-#define RB_AUGMENT(m)	size_update(m)
-#include <bsd/sys/tree.h>
+/* Options of ZADD, in the order of add_words[]. */
+enum { NX = 1, XX = 2, GT = 4, LT = 8, CH = 16, INCR = 32 };
 
-struct kv_member {
-	struct kv_node		 m_node;
-	RB_ENTRY(kv_member)	 m_link;
-	double			 m_score;
-	uint64_t		 m_size;
-	char			 m_name[];
+static const struct kv_word add_words[] = {
+	{ "nx", 0, 0 }, { "xx", 0, 0 }, { "gt", 0, 0 }, { "lt", 0, 0 },
+	{ "ch", 0, 0 }, { "incr", 0, 0 },
 };
 
-struct kv_zset {
-	struct kv_table			 z_table;
-	RB_HEAD(ztree, kv_member)	 z_tree;
+/*
+ * Options of ZRANGE, in the order of range_words[]; and what else a command
+ * wants of a range: no other options, members in pairs with their scores, and
+ * gone.
+ */
+enum {
+	BYSCORE = 1, BYLEX = 2, REV = 4, SCORES = 8, LIMIT = 16,
+	FIXED = 32, PAIRS = 64, POP = 128
 };
 
-static uint64_t
-size_of(const struct kv_member *m)
+static const struct kv_word range_words[] = {
+	{ "byscore", 0, BYSCORE | BYLEX | FIXED },
+	{ "bylex", 0, BYSCORE | BYLEX | FIXED }, { "rev", 0, FIXED },
+	{ "withscores", 0, 0 }, { "limit", 2, 0 },
+};
+
+/* One end of a range by score or by name. */
+struct bound {
+	double		 b_score;
+	const char	*b_name;	/* NULL: by score */
+	size_t		 b_len;
+	int		 b_inf;		/* by name: -1 before all, 1 behind */
+	bool		 b_behind;	/* those that equal it */
+};
+
+struct range {
+	int64_t		 r_start, r_end;	/* by rank */
+	struct bound	 r_lo, r_hi;		/* by score or by name */
+	int64_t		 r_skip, r_max;
+};
+
+/* The options of ZADD; NULL or what is wrong with them. */
+static const char *
+add_options(struct kv_op *op)
 {
-	return m != NULL ? m->m_size : 0;
+	int at[KV_COUNT(add_words)], n;
+	uint32_t o;
+
+	op->op_pos = (uint64_t)kv_op_words(op, 2, add_words,
+	    KV_COUNT(add_words), at);
+	n = op->op_argc - (int)op->op_pos;
+	o = op->op_words;
+	if (n == 0 || n % 2 != 0)
+		return KV_E_SYNTAX;
+	if ((o & NX) != 0 && (o & XX) != 0)
+		return "ERR XX and NX options at the same time are not "
+		    "compatible";
+	if (((o & NX) != 0) + ((o & GT) != 0) + ((o & LT) != 0) > 1)
+		return "ERR GT, LT, and/or NX options at the same time are "
+		    "not compatible";
+	if ((o & INCR) != 0 && n > 2)
+		return "ERR INCR option supports a single increment-element "
+		    "pair";
+	return NULL;
 }
 
-static void
-size_update(struct kv_member *m)
+/*
+ * All scores, which begin at argument op_pos, are read before anything is
+ * changed; op_left says how many were.
+ */
+static enum kv_go
+add_parse(struct kv_op *op)
 {
-	m->m_size = 1 + size_of(RB_LEFT(m, m_link)) +
-	    size_of(RB_RIGHT(m, m_link));
-}
+	const char *wrong = NULL;
+	double score;
 
-static int
-compare(const struct kv_member *a, const struct kv_member *b)
-{
-	uint32_t alen = a->m_node.n_klen, blen = b->m_node.n_klen;
-	int c;
-
-	if (a->m_score != b->m_score)
-		return a->m_score < b->m_score ? -1 : 1;
-	c = memcmp(a->m_name, b->m_name, alen < blen ? alen : blen);
-	return c != 0 ? c : (alen > blen) - (alen < blen);
-}
-
-RB_GENERATE_INTERNAL(ztree, kv_member, m_link, compare,
-    static __attribute__((unused)))
-
-struct kv_zset *
-kv_zset_new(void)
-{
-	struct kv_zset *z = (struct kv_zset *)kv_table_new(KV_ZSET,
-	    offsetof(struct kv_member, m_name), sizeof(*z));
-
-	RB_INIT(&z->z_tree);
-	return z;
-}
-
-struct kv_zset *
-kv_zset(struct kv_obj *obj)
-{
-	return (struct kv_zset *)obj;
-}
-
-static void
-sizes_up(struct kv_member *m)
-{
-	for (; m != NULL; m = RB_PARENT(m, m_link))
-		size_update(m);
-}
-
-static void
-tree_insert(struct kv_zset *z, struct kv_member *m)
-{
-	struct kv_member *other;
-
-	m->m_size = 1;
-	other = RB_INSERT(ztree, &z->z_tree, m);
-	assert(other == NULL);
-	sizes_up(m);
-}
-
-static void
-tree_remove(struct kv_zset *z, struct kv_member *m)
-{
-	struct kv_member *from = RB_PARENT(m, m_link), *next;
-
-	/* The place that becomes vacant: m's, or that of its successor. */
-	if (RB_LEFT(m, m_link) != NULL && RB_RIGHT(m, m_link) != NULL) {
-		next = RB_NEXT(ztree, &z->z_tree, m);
-		from = RB_PARENT(next, m_link);
-		if (from == m)
-			from = next;
+	if (op->op_cmd->c_how == INCR)		/* ZINCRBY has no options */
+		op->op_pos = 2;
+	else
+		wrong = add_options(op);
+	for (int n = 0, i; wrong == NULL; n++, op->op_left++) {
+		i = (int)op->op_pos + 2 * (int)op->op_left;
+		if (i >= op->op_argc)
+			return KV_GO;
+		if (n == KV_SLICE)
+			return KV_MORE;
+		if (!kv_parse_double(op->op_argv[i].a_p, op->op_argv[i].a_len,
+		    &score))
+			wrong = KV_E_FLOAT;
 	}
-	RB_REMOVE(ztree, &z->z_tree, m);
-	sizes_up(from);
+	return kv_op_fail(op, wrong);
 }
 
-struct kv_member *
-kv_zset_find(struct kv_zset *z, const void *name, size_t len)
+static void
+add(struct kv_op *op)
 {
-	return (struct kv_member *)kv_dict_find(&z->z_table.t_dict,
-	    kv_hash(name, len), name, len);
+	op->op_left = op->op_argc - (int64_t)op->op_pos;
 }
 
-/* A new member. */
-void
-kv_zset_add(struct kv_zset *z, const void *name, size_t len, double score)
+static void
+add_each(struct kv_op *op)
 {
-	struct kv_member *m = kv_alloc(sizeof(*m) + len);
+	const struct kv_arg *a = kv_op_next(op), *name = kv_op_next(op);
+	struct kv_member *m = kv_zset_find(op->op_obj, name);
+	bool done = m == NULL && (op->op_words & XX) == 0;
+	uint32_t o = op->op_words;
+	double score, old;
 
-	m->m_node.n_klen = (uint32_t)len;
-	m->m_score = score;
-	memcpy(m->m_name, name, len);
-	kv_dict_insert(&z->z_table.t_dict, &m->m_node, kv_hash(name, len));
-	tree_insert(z, m);
-}
-
-void
-kv_zset_rescore(struct kv_zset *z, struct kv_member *m, double score)
-{
-	struct kv_member *prev = RB_PREV(ztree, &z->z_tree, m);
-	struct kv_member *next = RB_NEXT(ztree, &z->z_tree, m);
-
-	if ((prev == NULL || prev->m_score < score) &&
-	    (next == NULL || next->m_score > score)) {
-		m->m_score = score;	/* its place stays */
+	kv_parse_double(a->a_p, a->a_len, &score);
+	if (done) {
+		kv_zset_add(op->op_obj, name, score);
+		op->op_result++;
+	} else if (m != NULL && (o & NX) == 0) {
+		old = m->m_score;
+		score += (o & INCR) != 0 ? old : 0;
+		if (isnan(score)) {
+			kv_op_fail(op,
+			    "ERR resulting score is not a number (NaN)");
+			return;
+		}
+		done = ((o & LT) == 0 || score < old) &&
+		    ((o & GT) == 0 || score > old);
+		if (done && score != old) {
+			kv_zset_rescore(op->op_obj, m, score);
+			op->op_result += (o & CH) != 0;
+		}
+	}
+	if (op->op_left > 0)
 		return;
+	if ((o & INCR) == 0)
+		kv_say_int(op->op_out, op->op_result);
+	else if (done)
+		kv_say_double(op->op_out, score);
+	else
+		kv_say_nil(op->op_out);
+}
+
+static void
+zscore(struct kv_op *op)
+{
+	struct kv_member *m = kv_zset_find(op->op_obj, &op->op_argv[2]);
+
+	if (m != NULL)
+		kv_say_double(op->op_out, m->m_score);
+	else
+		kv_say_nil(op->op_out);
+}
+
+static void
+zrank(struct kv_op *op)
+{
+	struct kv_member *m = kv_zset_find(op->op_obj, &op->op_argv[2]);
+
+	if (m != NULL)
+		kv_say_int(op->op_out, (int64_t)kv_zset_rank(m));
+	else
+		kv_say_nil(op->op_out);
+}
+
+static bool
+read_bound(const struct kv_arg *a, bool by_name, struct bound *b)
+{
+	char c = a->a_len > 0 ? a->a_p[0] : '\0';
+
+	b->b_behind = c == '(';
+	if (!by_name)
+		return kv_parse_bound(a->a_p + b->b_behind,
+		    a->a_len - b->b_behind, &b->b_score);
+	b->b_name = a->a_p + 1;
+	b->b_len = a->a_len - 1;
+	if (a->a_len == 1)
+		b->b_inf = (c == '+') - (c == '-');
+	return b->b_inf != 0 || c == '(' || c == '[';
+}
+
+/* Is the member before this place? */
+static bool
+before(const struct kv_member *m, const void *arg)
+{
+	const struct bound *b = arg;
+	size_t len = m->m_node.n_klen;
+	int c = -b->b_inf;
+
+	if (b->b_name == NULL) {
+		c = (m->m_score > b->b_score) - (m->m_score < b->b_score);
+	} else if (c == 0) {
+		c = memcmp(m->m_name, b->b_name,
+		    len < b->b_len ? len : b->b_len);
+		if (c == 0)
+			c = (len > b->b_len) - (len < b->b_len);
 	}
-	tree_remove(z, m);
-	m->m_score = score;
-	tree_insert(z, m);
+	return c < 0 || (c == 0 && b->b_behind);
 }
 
-void
-kv_zset_remove(struct kv_zset *z, struct kv_member *m)
+/* The two ends; backwards, the upper one comes first. */
+static const char *
+read_ends(struct kv_op *op, struct range *r)
 {
-	tree_remove(z, m);
-	kv_dict_remove(&z->z_table.t_dict, &m->m_node);
-	kv_free(m);
+	bool by_name = (op->op_words & BYLEX) != 0;
+	bool by_rank = (op->op_words & (BYLEX | BYSCORE)) == 0;
+	bool swap = (op->op_words & REV) != 0 && !by_rank;
+	const struct kv_arg *lo = &op->op_argv[swap ? 3 : 2];
+	const struct kv_arg *hi = &op->op_argv[swap ? 2 : 3];
+
+	if (by_rank)
+		return kv_arg_i64(lo, &r->r_start) &&
+		    kv_arg_i64(hi, &r->r_end) ? NULL : KV_E_INTEGER;
+	if (!read_bound(lo, by_name, &r->r_lo) ||
+	    !read_bound(hi, by_name, &r->r_hi))
+		return by_name ? "ERR min or max not valid string range item" :
+		    "ERR min or max is not a float";
+	r->r_hi.b_behind = !r->r_hi.b_behind;
+	return NULL;
 }
 
-/* How many members are before this one. */
-uint64_t
-kv_zset_rank(struct kv_zset *z, struct kv_member *m)
+/* What the arguments say; NULL or what is wrong with them. */
+static const char *
+read_range(struct kv_op *op, struct range *r)
 {
-	uint64_t rank = size_of(RB_LEFT(m, m_link));
+	int at[KV_COUNT(range_words)];
+	int end = kv_op_words(op, 4, range_words, KV_COUNT(range_words), at);
+	uint32_t o = op->op_words;
 
-	(void)z;
-	for (struct kv_member *up; (up = RB_PARENT(m, m_link)) != NULL;
-	    m = up) {
-		if (m == RB_RIGHT(up, m_link))
-			rank += 1 + size_of(RB_LEFT(up, m_link));
-	}
-	return rank;
+	*r = (struct range){ .r_max = -1 };
+	if ((o & LIMIT) != 0 &&
+	    (!kv_arg_i64(&op->op_argv[at[4]], &r->r_skip) ||
+	    !kv_arg_i64(&op->op_argv[at[4] + 1], &r->r_max)))
+		return KV_E_INTEGER;
+	if (end < op->op_argc)
+		return KV_E_SYNTAX;
+	if (r->r_max != -1 && (o & (BYSCORE | BYLEX)) == 0)
+		return "ERR syntax error, LIMIT is only supported in "
+		    "combination with either BYSCORE or BYLEX";
+	if ((o & SCORES) != 0 && (o & BYLEX) != 0)
+		return "ERR syntax error, WITHSCORES not supported in "
+		    "combination with BYLEX";
+	return read_ends(op, r);
 }
 
-/* The member of a rank; NULL behind the last. */
-struct kv_member *
-kv_zset_at(struct kv_zset *z, uint64_t rank)
+static enum kv_go
+range_parse(struct kv_op *op)
 {
-	struct kv_member *m = RB_ROOT(&z->z_tree);
+	struct range r;
+	const char *wrong = read_range(op, &r);
 
-	while (m != NULL) {
-		uint64_t left = size_of(RB_LEFT(m, m_link));
+	return wrong != NULL ? kv_op_fail(op, wrong) : KV_GO;
+}
 
-		if (rank == left)
-			break;
-		if (rank < left) {
-			m = RB_LEFT(m, m_link);
-		} else {
-			rank -= left + 1;
-			m = RB_RIGHT(m, m_link);
+/* The first rank of a range, counted from its own side, and how many. */
+static uint64_t
+ranks(struct kv_op *op, const struct range *r, int64_t *countp)
+{
+	int64_t n = (int64_t)kv_obj_count(op->op_obj), first = r->r_start;
+	int64_t last = r->r_end, skip = 0;
+	bool back = (op->op_words & REV) != 0;
+
+	if ((op->op_words & (BYSCORE | BYLEX)) == 0) {
+		kv_clip_range(n, &first, &last);
+	} else {
+		first = (int64_t)kv_zset_before(op->op_obj, before, &r->r_lo);
+		last = (int64_t)kv_zset_before(op->op_obj, before, &r->r_hi) -
+		    1;
+		skip = r->r_skip;
+		if (back) {
+			int64_t t = first;
+
+			first = n - 1 - last;
+			last = n - 1 - t;
 		}
 	}
-	return m;
+	*countp = last - first + 1;
+	if (skip < 0 || skip >= *countp)
+		*countp = skip = 0;
+	*countp -= skip;
+	if (r->r_max >= 0 && r->r_max < *countp)
+		*countp = r->r_max;
+	first += skip;
+	return (uint64_t)(back ? n - 1 - first : first);
 }
 
-struct kv_member *
-kv_zset_step(struct kv_member *m, bool back)
+/* op_left members from this rank on. */
+static void
+begin_range(struct kv_op *op, uint64_t first, bool pairs)
 {
-	return back ? ztree_RB_PREV(m) : ztree_RB_NEXT(m);
+	bool flat = (op->op_words & SCORES) != 0 && !pairs;
+
+	if ((op->op_words & SCORES) != 0 && pairs)
+		op->op_words |= PAIRS;
+	op->op_at = kv_zset_at(op->op_obj, first);
+	kv_say_many(op->op_out, '*', flat ? op->op_left * 2 : op->op_left);
 }
 
-/* How many members, from the first on, are before something. */
-uint64_t
-kv_zset_before(struct kv_zset *z,
-    bool (*before)(struct kv_member *, const void *), const void *arg)
+static void
+range(struct kv_op *op)
 {
-	struct kv_member *m = RB_ROOT(&z->z_tree);
-	uint64_t n = 0;
+	struct range r;
+	uint64_t first;
 
-	while (m != NULL) {
-		if (before(m, arg)) {
-			n += 1 + size_of(RB_LEFT(m, m_link));
-			m = RB_RIGHT(m, m_link);
-		} else {
-			m = RB_LEFT(m, m_link);
-		}
-	}
-	return n;
+	read_range(op, &r);
+	first = ranks(op, &r, &op->op_left);
+	begin_range(op, first, op->op_out->r_resp3);
 }
 
-double
-kv_member_score(const struct kv_member *m)
+static void
+pop(struct kv_op *op)
 {
-	return m->m_score;
+	int64_t n = (int64_t)kv_obj_count(op->op_obj);
+
+	op->op_left = op->op_int[0] < n ? op->op_int[0] : n;
+	begin_range(op, (op->op_words & REV) != 0 ? (uint64_t)n - 1 : 0,
+	    op->op_out->r_resp3 && op->op_argc == 3);
 }
 
-const char *
-kv_member_name(const struct kv_member *m, size_t *lenp)
+static void
+range_each(struct kv_op *op)
 {
-	*lenp = m->m_node.n_klen;
-	return m->m_name;
+	struct kv_member *m = op->op_at;
+	uint32_t o = op->op_words;
+
+	if ((o & PAIRS) != 0)
+		kv_say_many(op->op_out, '*', 2);
+	kv_say_bulk(op->op_out, m->m_name, m->m_node.n_klen);
+	if ((o & SCORES) != 0)
+		kv_say_double(op->op_out, m->m_score);
+	op->op_at = kv_zset_step(m, (o & REV) != 0);
+	op->op_left--;
+	if ((o & POP) != 0)
+		kv_zset_remove(op->op_obj, m);
 }
 
-/* Panic unless the tree is in order; for tests. */
-void
-kv_zset_check(struct kv_zset *z)
-{
-	struct kv_member *m, *prev = NULL;
-	uint64_t n = 0;
+static struct kv_cmd rows[] = {
+	KV_KEY("zadd", -4, "wmFc", add, "1.2.0",
+	    "Add members, or change their scores", .c_parse = add_parse,
+	    .c_each = add_each),
+	KV_KEY("zrem", -3, "wFns", NULL, "1.2.0", "Remove members",
+	    .c_each = kv_remove_each),
+	KV_KEY("zscore", 3, "rF", zscore, "1.2.0", "The score of a member"),
+	KV_KEY("zincrby", 4, "wmFc", add, "1.2.0",
+	    "Add to the score of a member", .c_parse = add_parse,
+	    .c_each = add_each, .c_how = INCR),
+	KV_KEY("zcard", 2, "rF", kv_card, "1.2.0", "The number of members"),
+	KV_KEY("zrank", 3, "rF", zrank, "2.0.0", "The index of a member"),
+	KV_KEY("zrange", -4, "r", range, "1.2.0",
+	    "A range by index, score or name", .c_parse = range_parse,
+	    .c_each = range_each),
+	KV_KEY("zrangebyscore", -4, "r", range, "1.0.5", "A range by score",
+	    .c_parse = range_parse, .c_each = range_each,
+	    .c_how = BYSCORE | FIXED),
+	KV_KEY("zpopmin", -2, "wF", pop, "5.0.0",
+	    "Remove and return the members of lowest score",
+	    .c_parse = kv_op_upto3, .c_each = range_each,
+	    .c_how = POP | SCORES),
+	KV_KEY("zpopmax", -2, "wF", pop, "5.0.0",
+	    "Remove and return the members of highest score",
+	    .c_parse = kv_op_upto3, .c_each = range_each,
+	    .c_how = POP | SCORES | REV),
+};
 
-	kv_dict_check(&z->z_table.t_dict);
-	RB_FOREACH(m, ztree, &z->z_tree) {
-		assert(prev == NULL || compare(prev, m) < 0);
-		assert(m->m_size == 1 + size_of(RB_LEFT(m, m_link)) +
-		    size_of(RB_RIGHT(m, m_link)));		/* I2 */
-		prev = m;
-		n++;
-	}
-	assert(n == z->z_table.t_dict.d_count);			/* I1 */
-}
+const struct kv_family kv_zset_family =
+    KV_FAMILY("sorted-set", KV_ZSET, rows);

@@ -8,43 +8,37 @@
 
 #define NKEYS	20000
 
-struct item {
-	struct kv_node	i_node;
-	uint32_t	i_num;		/* the key's bytes */
-};
-
-static struct item items[NKEYS];
 static bool present[NKEYS];
 static unsigned int seen[NKEYS];
 
 static void
 start(struct kv_dict *d)
 {
-	kv_dict_init(d, offsetof(struct item, i_num));
+	*d = (struct kv_dict){ .d_keyoff = sizeof(struct kv_node) };
 	memset(present, 0, sizeof(present));
 	memset(seen, 0, sizeof(seen));
 }
 
-static struct item *
+static struct kv_node *
 find(struct kv_dict *d, uint32_t num)
 {
-	return (struct item *)kv_dict_find(d, kv_hash(&num, sizeof(num)),
-	    &num, sizeof(num));
+	return kv_dict_find(d, kv_hash(&num, sizeof(num)), &num, sizeof(num));
 }
 
 static void
 insert(struct kv_dict *d, uint32_t num)
 {
-	items[num].i_num = num;
-	items[num].i_node.n_klen = sizeof(num);
-	kv_dict_insert(d, &items[num].i_node, kv_hash(&num, sizeof(num)));
+	kv_dict_add(d, kv_hash(&num, sizeof(num)), &num, sizeof(num));
 	present[num] = true;
 }
 
 static void
 take_out(struct kv_dict *d, uint32_t num)
 {
-	kv_dict_remove(d, &items[num].i_node);
+	struct kv_node *n = find(d, num);
+
+	kv_dict_remove(d, n);
+	kv_free(n);
 	present[num] = false;
 }
 
@@ -60,8 +54,18 @@ empty(struct kv_dict *d)
 static void
 visit(struct kv_node *n, void *arg)
 {
+	uint32_t num;
+
 	(void)arg;
-	seen[((struct item *)n)->i_num]++;
+	memcpy(&num, n + 1, sizeof(num));
+	seen[num]++;
+}
+
+static void
+visit_and_free(struct kv_node *n, void *arg)
+{
+	visit(n, arg);
+	kv_free(n);
 }
 
 static void
@@ -88,7 +92,7 @@ finds_what_is_there_and_nothing_else(uint64_t *seed)
 	is_int(wrong, 0, "400000 insertions, removals and searches");
 	empty(&d);
 	is_int((long long)d.d_count, 0, "an empty table counts 0");
-	kv_dict_drain(&d, 1, visit, NULL);
+	kv_dict_drain(&d, 1, NULL, NULL);
 }
 
 /* Keys below NKEYS/2 stay; others come or go between the steps of a scan. */
@@ -124,7 +128,7 @@ scan_while(uint64_t *seed, bool grow, const char *what)
 	if (grow)
 		is_int(twice, 0, "and meets nothing twice");
 	empty(&d);
-	kv_dict_drain(&d, 1, visit, NULL);
+	kv_dict_drain(&d, 1, NULL, NULL);
 }
 
 static void
@@ -147,7 +151,7 @@ picks_are_fair(uint64_t *seed)
 	/* 1299 degrees of freedom: mean 1299, deviation 51; 8 of those. */
 	ok(chi2 < 1299 + 8 * 51, "random picks are fair (chi2 %.0f)", chi2);
 	empty(&d);
-	kv_dict_drain(&d, 1, visit, NULL);
+	kv_dict_drain(&d, 1, NULL, NULL);
 }
 
 static void
@@ -161,7 +165,7 @@ drain_gives_everything_back(void)
 	for (uint32_t i = 0; i < NKEYS; i++)
 		insert(&d, i);
 	ok(kv_mem_used() > before, "buckets take memory");
-	while (kv_dict_drain(&d, 100, visit, NULL) > 0)
+	while (kv_dict_drain(&d, 100, visit_and_free, NULL) > 0)
 		continue;
 	for (uint32_t i = 0; i < NKEYS; i++)
 		bad += seen[i] != 1;

@@ -3,7 +3,7 @@
  * Fuzz target: the parser of requests.  The first byte says how the rest is
  * cut; whatever the cut, the parser must hand out the same commands.
  */
-#include "resp.h"
+#include "proto.h"
 
 #include <stdlib.h>
 #include <string.h>

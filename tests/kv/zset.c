@@ -3,7 +3,7 @@
  * Sorted sets against a sorted array.
  */
 #include "client.h"
-#include "zset.h"
+#include "ztree.h"
 
 #define NAMES	300
 
@@ -53,31 +53,28 @@ want_put(const char *name, double score)
 }
 
 static bool
-below(struct kv_member *m, const void *arg)
+below(const struct kv_member *m, const void *arg)
 {
-	return kv_member_score(m) < *(const double *)arg;
+	return m->m_score < *(const double *)arg;
 }
 
 /* How much of the set is not as wanted. */
 static int
-differences(struct kv_zset *z)
+differences(struct kv_obj *z)
 {
 	int wrong = 0;
 
 	kv_zset_check(z);
 	for (int i = 0; i < nwant; i++) {
 		struct kv_member *m = kv_zset_at(z, (uint64_t)i);
-		const char *name;
 		int before = 0;
-		size_t len;
 
 		if (m == NULL)
 			return nwant;
-		name = kv_member_name(m, &len);
-		wrong += len != strlen(want[i].name) ||
-		    memcmp(name, want[i].name, len) != 0;
-		wrong += kv_member_score(m) != want[i].score;
-		wrong += kv_zset_rank(z, m) != (uint64_t)i;
+		wrong += m->m_node.n_klen != strlen(want[i].name) ||
+		    memcmp(m->m_name, want[i].name, m->m_node.n_klen) != 0;
+		wrong += m->m_score != want[i].score;
+		wrong += kv_zset_rank(m) != (uint64_t)i;
 		while (before < nwant && want[before].score < want[i].score)
 			before++;
 		wrong += kv_zset_before(z, below, &want[i].score) !=
@@ -90,7 +87,7 @@ differences(struct kv_zset *z)
 int
 main(void)
 {
-	struct kv_zset *z = kv_zset_new();
+	struct kv_obj *z = kv_obj_new(KV_ZSET);
 	uint64_t seed = test_seed();
 	int wrong = 0;
 
@@ -100,10 +97,12 @@ main(void)
 		double score = (double)(test_random(&seed) % 40);
 		struct kv_member *m;
 		char name[8] = "";
+		struct kv_arg arg = { .a_p = name };
 
 		snprintf(name, sizeof(name), "m%d",
 		    (int)(test_random(&seed) % NAMES));
-		m = kv_zset_find(z, name, strlen(name));
+		arg.a_len = strlen(name);
+		m = kv_zset_find(z, &arg);
 		if (test_random(&seed) % 100 < (i / 4000 % 2 ? 80 : 20)) {
 			if (m != NULL)
 				kv_zset_remove(z, m);
@@ -112,7 +111,7 @@ main(void)
 			if (m != NULL)
 				kv_zset_rescore(z, m, score);
 			else
-				kv_zset_add(z, name, strlen(name), score);
+				kv_zset_add(z, &arg, score);
 			want_put(name, score);
 		}
 		if (i % 100 == 0)
@@ -126,8 +125,7 @@ main(void)
 		kv_zset_remove(z, m);
 	}
 	is_int(differences(z), 0, "emptied from the middle");
-	kv_dict_drain(&((struct kv_table *)z)->t_dict, 1, kv_member_free,
-	    NULL);
+	kv_dict_drain(&z->o_dict, 1, NULL, NULL);
 	kv_free(z);
 	return tap_done();
 }

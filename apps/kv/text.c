@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Numbers as clients write and read them.
+ * What clients write: numbers, sizes, words and patterns.
  *
  * THEORY: an integer has exactly one spelling (no sign +, no leading zero, no
  * space), so that a string stored as a number reads back as the same bytes.
  * Floating point goes through libc, with the formats that clients of Redis
  * 7.0 see: 17 significant digits for a double, 17 decimals without trailing
  * zeros for a long double.
+ *
+ * Patterns (KEYS, SCAN, CONFIG GET) know * ? [a-z] [^x] and \ to quote.  On a
+ * mismatch only the last star needs to be tried again with one byte more,
+ * because an earlier star could not do better: the cost is pattern times
+ * string, never exponential, and there is no recursion.
  */
 #include "kv.h"
 
@@ -87,13 +92,41 @@ kv_parse_ldouble(const char *p, size_t len, long double *valp)
 	    !(errno == ERANGE && (isinf(*valp) || *valp == 0));
 }
 
+/* Bytes with a unit: 100, 64k, 10kb, 1gb (k = 1000, kb = 1024). */
+bool
+kv_parse_size(const char *s, uint64_t *valp)
+{
+	static const struct {
+		const char	*name;
+		uint64_t	 factor;
+	} units[] = {
+		{ "", 1 }, { "b", 1 },
+		{ "k", 1000 }, { "kb", 1024 },
+		{ "m", 1000000 }, { "mb", 1 << 20 },
+		{ "g", 1000000000 }, { "gb", 1 << 30 },
+	};
+	char *end;
+	uint64_t v;
+
+	errno = 0;
+	v = strtoull(s, &end, 10);
+	if (!isdigit((unsigned char)s[0]) || errno != 0)
+		return false;
+	for (size_t i = 0; i < KV_COUNT(units); i++) {
+		if (kv_ieq(end, strlen(end), units[i].name))
+			return !__builtin_mul_overflow(v, units[i].factor,
+			    valp);
+	}
+	return false;
+}
+
 /* Decimal digits into buf (KV_NUMLEN bytes); how many. */
 size_t
 kv_fmt_i64(char *buf, int64_t val)
 {
 	uint64_t v = val < 0 ? -(uint64_t)val : (uint64_t)val;
 	char tmp[KV_NUMLEN];
-	size_t n = sizeof(tmp), len;
+	size_t n = sizeof(tmp);
 
 	do {
 		tmp[--n] = (char)('0' + v % 10);
@@ -101,9 +134,8 @@ kv_fmt_i64(char *buf, int64_t val)
 	} while (v != 0);
 	if (val < 0)
 		tmp[--n] = '-';
-	len = sizeof(tmp) - n;
-	memcpy(buf, tmp + n, len);
-	return len;
+	memcpy(buf, tmp + n, sizeof(tmp) - n);
+	return sizeof(tmp) - n;
 }
 
 /* buf has KV_NUMLEN bytes: 17 digits, sign, point and exponent are 24. */
@@ -123,45 +155,89 @@ kv_fmt_ldouble(char *buf, long double val)
 {
 	size_t n = (size_t)snprintf(buf, KV_FLOATLEN, "%.17Lf", val);
 
-	if (memchr(buf, '.', n) != NULL) {
-		while (buf[n - 1] == '0')
-			n--;
-		if (buf[n - 1] == '.')
-			n--;
-	}
-	if (n == 2 && memcmp(buf, "-0", 2) == 0) {
-		buf[0] = '0';
-		n = 1;
-	}
+	while (buf[n - 1] == '0')
+		n--;
+	if (buf[n - 1] == '.')
+		n--;
+	if (n == 2 && memcmp(buf, "-0", 2) == 0)
+		buf[--n - 1] = '0';
 	return n;
 }
 
-/* Bytes with a unit: 100, 64k, 10kb, 1gb (k = 1000, kb = 1024). */
+/* Does the text say word, whatever the case? */
 bool
-kv_parse_size(const char *s, uint64_t *valp)
+kv_ieq(const char *p, size_t len, const char *word)
 {
-	static const struct {
-		const char	*name;
-		uint64_t	 factor;
-	} units[] = {
-		{ "", 1 }, { "b", 1 },
-		{ "k", 1000 }, { "kb", 1024 },
-		{ "m", 1000000 }, { "mb", 1 << 20 },
-		{ "g", 1000000000 }, { "gb", 1 << 30 },
-	};
-	char *end;
-	uint64_t v;
-
-	if (!isdigit((unsigned char)s[0]))
-		return false;
-	errno = 0;
-	v = strtoull(s, &end, 10);
-	if (errno != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (kv_ieq(end, strlen(end), units[i].name))
-			return !__builtin_mul_overflow(v, units[i].factor,
-			    valp);
+	for (size_t i = 0; i < len; i++) {
+		if (word[i] == '\0' || tolower((unsigned char)p[i]) != word[i])
+			return false;
 	}
-	return false;
+	return word[len] == '\0';
+}
+
+/*
+ * Match c against the set that begins behind '['; the pattern's position
+ * behind the set in *pp.  A set that is not closed ends with the pattern.
+ */
+static bool
+in_set(const char **pp, const char *pend, unsigned char c)
+{
+	const char *p = *pp;
+	bool not = p < pend && *p == '^', hit = false;
+
+	for (p += not; p < pend && *p != ']'; p++) {
+		unsigned char lo = (unsigned char)*p, hi = lo;
+
+		if (lo == '\\' && pend - p >= 2) {
+			lo = hi = (unsigned char)*++p;
+		} else if (pend - p >= 3 && p[1] == '-') {
+			p += 2;
+			hi = (unsigned char)*p;
+		}
+		hit |= lo <= hi ? lo <= c && c <= hi : hi <= c && c <= lo;
+	}
+	*pp = p < pend ? p + 1 : p;
+	return hit != not;
+}
+
+/* Match one byte against the pattern's next item, which is not a star. */
+static bool
+match_one(const char **pp, const char *pend, char c)
+{
+	char item = *(*pp)++;
+
+	if (item == '?')
+		return true;
+	if (item == '[')
+		return in_set(pp, pend, (unsigned char)c);
+	if (item == '\\' && *pp < pend)
+		item = *(*pp)++;
+	return item == c;
+}
+
+bool
+kv_glob(const char *p, size_t plen, const char *s, size_t slen)
+{
+	const char *pend = p + plen, *send = s + slen;
+	const char *star = NULL, *from = NULL;
+
+	while (s < send) {
+		const char *next = p;
+
+		if (p < pend && *p == '*') {
+			star = ++p;
+			from = s;
+		} else if (p < pend && match_one(&next, pend, *s)) {
+			p = next;
+			s++;
+		} else if (star != NULL) {
+			p = star;
+			s = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (p < pend && *p == '*')
+		p++;
+	return p == pend;
 }

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A turn of a command: what all of them do, so that each only does its own.
+ *
+ * THEORY: a command of any length runs in turns of KV_SLICE steps; between two
+ * turns others have theirs.  The first turn reads the arguments (c_ints,
+ * c_parse), finds the value, checks its type and calls c_fn, which replies, or
+ * says in op_left how many steps there are.  Each step (c_each) does one
+ * element or a few and takes them off op_left.  A key without a value has an
+ * empty one for those who only look: all commands on elements are right on
+ * that, so none asks whether there is a value.
+ *
+ * A command that needs several turns pins its value.  Others may read a pinned
+ * value; whoever would change it, or would look at it while the pinner changes
+ * it, comes again in a later turn.  So each command is atomic on its key,
+ * however long it takes.  Deleting never waits: the key is gone at once, and
+ * the value when its last pin is.
+ *
+ * INVARIANTS
+ * I1 no key has a value without elements between two commands.
+ */
+#include "db.h"
+
+#include <string.h>
+
+/* Reply an error; the command is done. */
+enum kv_go
+kv_op_fail(struct kv_op *op, const char *text)
+{
+	kv_say_error(op->op_out, "%s", text);
+	return KV_DONE;
+}
+
+enum kv_go
+kv_op_arity(struct kv_op *op)
+{
+	kv_say_error(op->op_out, KV_E_ARITY, op->op_cmd->c_name);
+	return KV_DONE;
+}
+
+bool
+kv_op_int(struct kv_op *op, int arg, int64_t *valp)
+{
+	if (kv_arg_i64(&op->op_argv[arg], valp))
+		return true;
+	kv_op_fail(op, KV_E_INTEGER);
+	return false;
+}
+
+/* Arguments: a key and perhaps a count of elements, op_int[0], or 1. */
+enum kv_go
+kv_op_upto3(struct kv_op *op)
+{
+	op->op_int[0] = 1;
+	if (op->op_argc > 3)
+		return kv_op_fail(op, KV_E_SYNTAX);
+	if (op->op_argc == 3 && (!kv_arg_i64(&op->op_argv[2],
+	    &op->op_int[0]) || op->op_int[0] < 0))
+		return kv_op_fail(op,
+		    "ERR value is out of range, must be positive");
+	return KV_GO;
+}
+
+/*
+ * Indexes from start to end of len elements, negative from the end: clipped
+ * to those that exist; false if there are none.
+ */
+bool
+kv_clip_range(int64_t len, int64_t *startp, int64_t *endp)
+{
+	if (*startp < 0)
+		*startp = *startp < -len ? 0 : *startp + len;
+	if (*endp < 0)
+		*endp = *endp < -len ? -1 : *endp + len;
+	if (*endp >= len)
+		*endp = len - 1;
+	return *startp <= *endp;
+}
+
+/*
+ * Which of the n words are there, from argument first on; at[i]: where the
+ * arguments of word i are, 0: it is not there.  The first argument that is none
+ * of them.
+ */
+int
+kv_op_words(struct kv_op *op, int first, const struct kv_word *words, int n,
+    int *at)
+{
+	int i, w;
+
+	memset(at, 0, (size_t)n * sizeof(*at));
+	op->op_words = op->op_cmd->c_how;
+	for (i = first; i < op->op_argc; i += 1 + words[w].w_args) {
+		for (w = 0; w < n && !kv_arg_is(&op->op_argv[i],
+		    words[w].w_name); w++)
+			continue;
+		if (w == n || (op->op_words & words[w].w_not) != 0 ||
+		    i + words[w].w_args >= op->op_argc)
+			break;
+		op->op_words |= 1u << w;
+		at[w] = i + 1;
+	}
+	return i;
+}
+
+/* The next argument of a command that takes a step for each. */
+struct kv_arg *
+kv_op_next(struct kv_op *op)
+{
+	op->op_left--;
+	return &op->op_argv[op->op_argc - 1 - op->op_left];
+}
+
+/* Find the key's value, or make it. */
+static enum kv_go
+find_value(struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+	struct kv_db *db = op->op_db;
+	struct kv_ent *e = kv_db_find(db, op->op_hash, &op->op_argv[1]);
+
+	op->op_ent = e;
+	if ((cmd->c_flags & KV_LOOK) != 0)
+		db->db_count[e != NULL ? KV_N_HITS : KV_N_MISSES]++;
+	if ((cmd->c_flags & KV_ANYTYPE) != 0 || cmd->c_type == KV_ANY)
+		return KV_GO;
+	if (e != NULL && e->e_type != cmd->c_type &&
+	    !(e->e_type == KV_INT && cmd->c_type == KV_STRING))
+		return kv_op_fail(op, KV_E_TYPE);
+	if (cmd->c_type == KV_STRING)
+		return KV_GO;
+	if (e != NULL && (e->e_obj->o_excl || (e->e_obj->o_pins > 0 &&
+	    (cmd->c_flags & KV_W) != 0)))
+		return KV_MORE;
+	if (e == NULL && (cmd->c_flags & KV_MAKE) != 0) {
+		e = kv_db_add(db, op->op_hash, &op->op_argv[1]);
+		e->e_type = (uint8_t)cmd->c_type;
+		e->e_obj = kv_obj_new(cmd->c_type);
+	}
+	op->op_obj = e != NULL ? e->e_obj : &db->db_none;
+	return KV_GO;
+}
+
+static enum kv_go
+begin(struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+	enum kv_go go = KV_GO;
+
+	for (int i = 0; cmd->c_ints != NULL && cmd->c_ints[i] != '\0'; i++) {
+		if (!kv_op_int(op, cmd->c_ints[i] - '0', &op->op_int[i]))
+			return KV_DONE;
+	}
+	if (cmd->c_parse != NULL && !op->op_part)
+		go = cmd->c_parse(op);
+	if (go == KV_GO && (cmd->c_keys == 1 || cmd->c_keys == -1))
+		go = find_value(op);
+	if (go != KV_GO)
+		return go;
+	op->op_begun = true;
+	if ((cmd->c_flags & KV_ARGS) != 0)
+		op->op_left = op->op_argc - 2;
+	if (cmd->c_fn != NULL)
+		cmd->c_fn(op);
+	return KV_GO;
+}
+
+/*
+ * The command is done with its value: a pin goes, and so does a key whose last
+ * element went (I1).
+ */
+static void
+end(struct kv_op *op)
+{
+	struct kv_obj *obj = op->op_obj;
+	struct kv_db *db = op->op_db;
+	struct kv_ent *e;
+
+	if (op->op_pinned) {
+		obj->o_pins--;
+		obj->o_excl = false;
+		if (obj->o_dead && obj->o_pins == 0) {
+			kv_obj_free(db, obj);
+			return;
+		}
+	}
+	if (kv_obj_count(obj) > 0 || obj->o_dead || obj == &db->db_none)
+		return;
+	e = kv_db_find(db, op->op_hash, &op->op_argv[1]);
+	if (e != NULL && e->e_type == obj->o_type && e->e_obj == obj)
+		kv_db_del(db, e);
+}
+
+/* Begin an operation or go on with it.  Cpu: the shard's. */
+enum kv_go
+kv_op_turn(struct kv_db *db, struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+
+	op->op_db = db;
+	if (!op->op_begun) {
+		enum kv_go go = begin(op);
+
+		if (go != KV_GO)
+			return go;
+	}
+	for (op->op_cost = 0; op->op_left > 0; op->op_cost++) {
+		if (op->op_cost >= KV_SLICE) {
+			if (op->op_obj != NULL && !op->op_pinned) {
+				op->op_pinned = true;
+				op->op_obj->o_pins++;
+				op->op_obj->o_excl =
+				    (cmd->c_flags & KV_W) != 0;
+			}
+			return KV_MORE;
+		}
+		cmd->c_each(op);
+	}
+	if ((cmd->c_flags & KV_SUM) != 0 && !op->op_part)
+		kv_say_int(op->op_out, op->op_result);
+	if (op->op_obj != NULL)
+		end(op);
+	return KV_DONE;
+}

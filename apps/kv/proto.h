@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The protocol: requests out of a stream of bytes (resp.c), and replies, RESP2
+ * or RESP3 text with large strings in between by reference (reply.c).
+ *
+ *	for (;;) {
+ *		n = recv(fd, kv_resp_room(r, &len), len);
+ *		kv_resp_filled(r, n);
+ *		while ((what = kv_resp_next(r)) == KV_RESP_CMD)
+ *			... r->r_args[r->r_first .. r->r_nargs) ...
+ *		kv_resp_done(r);
+ *	}
+ */
+#ifndef KV_PROTO_H
+#define KV_PROTO_H
+
+#include "kv.h"
+
+enum kv_resp_what { KV_RESP_MORE, KV_RESP_CMD, KV_RESP_BAD };
+
+struct kv_resp {
+	char		*r_buf;
+	size_t		 r_len;		/* bytes in r_buf */
+	size_t		 r_cap;
+	size_t		 r_start;	/* where this command begins */
+	size_t		 r_pos;		/* first byte not parsed */
+	size_t		 r_seen;	/* no line end before this byte */
+	int64_t		 r_multi;	/* arguments to come; 0: none yet */
+	int64_t		 r_bulk;	/* the next one's length; -1: unknown */
+	struct kv_blob	*r_blob;	/* a large one, partly here */
+	struct kv_arg	*r_args;
+	size_t		 r_first;	/* the current command's */
+	size_t		 r_nargs;
+	size_t		 r_capargs;
+	size_t		 r_held;	/* bytes of finished large arguments */
+	bool		 r_whole;	/* r_first.. is a finished command */
+	char		 r_error[64];	/* with KV_RESP_BAD */
+};
+
+void	 kv_resp_init(struct kv_resp *r);
+void	 kv_resp_free(struct kv_resp *r);
+char	*kv_resp_room(struct kv_resp *r, size_t *lenp);
+void	 kv_resp_filled(struct kv_resp *r, size_t n);
+enum kv_resp_what kv_resp_next(struct kv_resp *r);
+void	 kv_resp_done(struct kv_resp *r);
+
+/* Bytes that wait in memory for the rest of their command. */
+static inline size_t
+kv_resp_pending(const struct kv_resp *r)
+{
+	return r->r_len - r->r_pos + r->r_held +
+	    (r->r_blob != NULL ? r->r_blob->b_len : 0);
+}
+
+/* A large string that is sent in front of byte x_at of the text. */
+struct kv_extern {
+	size_t		 x_at;
+	struct kv_blob	*x_blob;
+};
+
+struct kv_reply {
+	char		*r_buf;
+	size_t		 r_len;
+	size_t		 r_cap;
+	struct kv_extern *r_ext;	/* in the order of x_at */
+	size_t		 r_next;	/* externs that are done with */
+	size_t		 r_count;
+	size_t		 r_capext;
+	size_t		 r_extlen;	/* bytes of externs not done with */
+	size_t		 r_pos;		/* text that is done with */
+	size_t		 r_extpos;	/* bytes of extern r_next done with */
+	bool		 r_resp3;
+};
+
+void	 kv_reply_free(struct kv_reply *r);
+void	 kv_reply_reset(struct kv_reply *r);
+void	 kv_reply_move(struct kv_reply *to, struct kv_reply *from,
+	    size_t start, size_t end);
+const char *kv_reply_peek(const struct kv_reply *r, size_t *lenp);
+void	 kv_reply_sent(struct kv_reply *r, size_t n);
+
+/* Bytes that are still to be sent. */
+static inline size_t
+kv_reply_pending(const struct kv_reply *r)
+{
+	return r->r_len - r->r_pos + r->r_extlen;
+}
+
+/* What can be said. */
+void	 kv_say_text(struct kv_reply *r, const char *fmt, ...)
+    KV_PRINTFLIKE(2, 3);
+void	 kv_say_status(struct kv_reply *r, const char *text);
+void	 kv_say_error(struct kv_reply *r, const char *fmt, ...)
+    KV_PRINTFLIKE(2, 3);
+void	 kv_say_int(struct kv_reply *r, int64_t val);
+void	 kv_say_bulk(struct kv_reply *r, const void *p, size_t len);
+void	 kv_say_str(struct kv_reply *r, const char *s);
+void	 kv_say_number(struct kv_reply *r, int64_t val);
+void	 kv_say_blob(struct kv_reply *r, struct kv_blob *b);
+void	 kv_say_double(struct kv_reply *r, double val);
+void	 kv_say_verbatim(struct kv_reply *r, const char *p, size_t len);
+void	 kv_say_nil(struct kv_reply *r);
+void	 kv_say_many(struct kv_reply *r, char type, int64_t n);
+
+static inline void
+kv_say_ok(struct kv_reply *r)
+{
+	kv_say_status(r, "OK");
+}
+
+#endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Hashes and sets, and what sorted sets share with them: a table of names.
+ * The value of a hash's field is a string as a key's is.
+ *
+ * THEORY: picks are fair.  One member comes from kv_dict_random.  Several
+ * different ones come from one pass in which each of the n members left is
+ * taken with chance need/n (selection sampling: every subset is as likely),
+ * or, when few of many are wanted, from random picks of which those that were
+ * there before do not count.
+ *
+ * Source: Knuth, "The Art of Computer Programming" vol. 2, 3.4.2 algorithm S.
+ */
+#include "db.h"
+
+#include <string.h>
+
+#define REPEAT_MAX	INT32_MAX	/* members asked for with repetition */
+#define FEW		(KV_SLICE / 4)	/* different ones, from random picks */
+#define PICK_COST	3		/* of a random pick, in further steps */
+
+/* The element of this name, or NULL. */
+struct kv_node *
+kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
+{
+	return kv_dict_find(&obj->o_dict, kv_hash(name->a_p, name->a_len),
+	    name->a_p, name->a_len);
+}
+
+/* The same, made if there is none; its own part is zero then. */
+static struct kv_node *
+need_elem(struct kv_obj *obj, const struct kv_arg *name, bool *newp)
+{
+	uint64_t hash = kv_hash(name->a_p, name->a_len);
+	struct kv_node *n = kv_dict_find(&obj->o_dict, hash, name->a_p,
+	    name->a_len);
+
+	*newp = n == NULL;
+	return n != NULL ? n : kv_dict_add(&obj->o_dict, hash, name->a_p,
+	    name->a_len);
+}
+
+static void
+remove_elem(struct kv_op *op, struct kv_node *n)
+{
+	struct kv_obj *obj = op->op_obj;
+
+	if (obj->o_type == KV_ZSET) {
+		kv_zset_remove(obj, (struct kv_member *)n);
+		return;
+	}
+	kv_dict_remove(&obj->o_dict, n);
+	if (obj->o_type == KV_HASH)
+		kv_ent_clear(op->op_db, (struct kv_ent *)n);
+	kv_free(n);
+}
+
+/* HDEL, SREM, ZREM */
+void
+kv_remove_each(struct kv_op *op)
+{
+	struct kv_node *n = kv_elem_find(op->op_obj, kv_op_next(op));
+
+	if (n != NULL) {
+		remove_elem(op, n);
+		op->op_result++;
+	}
+}
+
+/* LLEN, HLEN, SCARD, ZCARD */
+void
+kv_card(struct kv_op *op)
+{
+	kv_say_int(op->op_out, (int64_t)kv_obj_count(op->op_obj));
+}
+
+/* HEXISTS, SISMEMBER */
+static void
+exists_each(struct kv_op *op)
+{
+	op->op_result = kv_elem_find(op->op_obj, kv_op_next(op)) != NULL;
+}
+
+static void
+say_name(struct kv_op *op, const struct kv_node *n)
+{
+	kv_say_bulk(op->op_out, kv_node_key(&op->op_obj->o_dict, n),
+	    n->n_klen);
+}
+
+/* All of it: HGETALL, HKEYS, HVALS, SMEMBERS; c_how says what. */
+enum { NAMES = 1, VALUES = 2, AS_SET = 4 };
+
+static void
+walk(struct kv_op *op)
+{
+	op->op_left = (int64_t)kv_obj_count(op->op_obj);
+	if (op->op_words == (NAMES | VALUES))
+		kv_say_many(op->op_out, '%', op->op_left);
+	else if ((op->op_words & AS_SET) != 0)
+		kv_say_many(op->op_out, '~', op->op_left);
+	else
+		kv_say_many(op->op_out, '*', op->op_left);
+}
+
+static void
+walk_visit(struct kv_node *n, void *arg)
+{
+	struct kv_op *op = arg;
+
+	if ((op->op_words & NAMES) != 0)
+		say_name(op, n);
+	if ((op->op_words & VALUES) != 0)
+		kv_say_value(op->op_out, (struct kv_ent *)n);
+	op->op_left--;
+}
+
+static void
+walk_each(struct kv_op *op)
+{
+	op->op_pos = kv_dict_scan(&op->op_obj->o_dict, op->op_pos, walk_visit,
+	    op);
+}
+
+static enum kv_go
+hset_parse(struct kv_op *op)
+{
+	return op->op_argc % 2 != 0 ? kv_op_arity(op) : KV_GO;
+}
+
+static void
+hset_each(struct kv_op *op)
+{
+	bool is_new;
+	struct kv_node *n = need_elem(op->op_obj, kv_op_next(op), &is_new);
+
+	kv_ent_store(op->op_db, (struct kv_ent *)n, kv_op_next(op));
+	op->op_result += is_new;
+}
+
+static void
+hmget(struct kv_op *op)
+{
+	kv_say_many(op->op_out, '*', op->op_left);
+}
+
+static void
+hget_each(struct kv_op *op)
+{
+	kv_say_value(op->op_out, (struct kv_ent *)kv_elem_find(op->op_obj,
+	    kv_op_next(op)));
+}
+
+static void
+hincrby(struct kv_op *op)
+{
+	bool is_new;
+	struct kv_node *n = need_elem(op->op_obj, &op->op_argv[2], &is_new);
+
+	kv_ent_add(op, (struct kv_ent *)n, op->op_int[0],
+	    "ERR hash value is not an integer");
+}
+
+static void
+sadd_each(struct kv_op *op)
+{
+	bool is_new;
+
+	need_elem(op->op_obj, kv_op_next(op), &is_new);
+	op->op_result += is_new;
+}
+
+/* A random member, of a set that is not empty. */
+static struct kv_node *
+pick(struct kv_op *op)
+{
+	return kv_dict_random(&op->op_obj->o_dict, &op->op_db->db_rng);
+}
+
+static void
+spop(struct kv_op *op)
+{
+	int64_t n = (int64_t)kv_obj_count(op->op_obj);
+
+	op->op_left = op->op_int[0] < n ? op->op_int[0] : n;
+	if (op->op_argc == 3)
+		kv_say_many(op->op_out, '~', op->op_left);
+	else if (n == 0)
+		kv_say_nil(op->op_out);
+}
+
+static void
+spop_each(struct kv_op *op)
+{
+	struct kv_node *n = pick(op);
+
+	say_name(op, n);
+	remove_elem(op, n);
+	op->op_left--;
+	op->op_cost += PICK_COST;
+}
+
+static enum kv_go
+sample_parse(struct kv_op *op)
+{
+	if (op->op_argc > 3)
+		return kv_op_fail(op, KV_E_SYNTAX);
+	if (op->op_argc == 3 && !kv_op_int(op, 2, &op->op_int[0]))
+		return KV_DONE;
+	if (op->op_int[0] < -REPEAT_MAX)
+		return kv_op_fail(op, "ERR value is out of range");
+	return KV_GO;
+}
+
+/* Few different members beside what there is. */
+static void
+sample_few(struct kv_op *op)
+{
+	const struct kv_node *taken[FEW];
+	int64_t n = 0, i;
+
+	while (n < op->op_left) {
+		taken[n] = pick(op);
+		for (i = 0; taken[i] != taken[n]; i++)
+			continue;
+		if (i == n)
+			say_name(op, taken[n++]);
+	}
+	op->op_left = 0;
+}
+
+/* SRANDMEMBER: one, several different ones, or (a negative count) any. */
+static void
+sample(struct kv_op *op)
+{
+	int64_t n = (int64_t)kv_obj_count(op->op_obj), want = op->op_int[0];
+
+	if (op->op_argc == 2) {
+		if (n > 0)
+			say_name(op, pick(op));
+		else
+			kv_say_nil(op->op_out);
+		return;
+	}
+	op->op_result = n;
+	if (n > 0)
+		op->op_left = want < 0 ? -want : want < n ? want : n;
+	kv_say_many(op->op_out, '*', op->op_left);
+	if (want > 0 && op->op_left < FEW && op->op_left < n / 3)
+		sample_few(op);
+}
+
+/* One step of algorithm S: op_left still needed, op_result still to come. */
+static void
+sample_visit(struct kv_node *n, void *arg)
+{
+	struct kv_op *op = arg;
+
+	if (kv_random_below(&op->op_db->db_rng, (uint64_t)op->op_result--) <
+	    (uint64_t)op->op_left) {
+		say_name(op, n);
+		op->op_left--;
+	}
+}
+
+static void
+sample_each(struct kv_op *op)
+{
+	if (op->op_int[0] < 0) {
+		say_name(op, pick(op));
+		op->op_left--;
+		op->op_cost += PICK_COST;
+	} else {
+		op->op_pos = kv_dict_scan(&op->op_obj->o_dict, op->op_pos,
+		    sample_visit, op);
+	}
+}
+
+static struct kv_cmd hash_rows[] = {
+	KV_KEY("hset", -4, "wmFcns", NULL, "2.0.0", "Set fields",
+	    .c_parse = hset_parse, .c_each = hset_each),
+	KV_KEY("hget", 3, "rFn", NULL, "2.0.0", "The value of a field",
+	    .c_each = hget_each),
+	KV_KEY("hmget", -3, "rFn", hmget, "2.0.0", "The values of fields",
+	    .c_each = hget_each),
+	KV_KEY("hdel", -3, "wFns", NULL, "2.0.0", "Delete fields",
+	    .c_each = kv_remove_each),
+	KV_KEY("hgetall", 2, "r", walk, "2.0.0", "All fields and values",
+	    .c_each = walk_each, .c_how = NAMES | VALUES),
+	KV_KEY("hkeys", 2, "r", walk, "2.0.0", "All fields",
+	    .c_each = walk_each, .c_how = NAMES),
+	KV_KEY("hvals", 2, "r", walk, "2.0.0", "All values",
+	    .c_each = walk_each, .c_how = VALUES),
+	KV_KEY("hlen", 2, "rF", kv_card, "2.0.0", "The number of fields"),
+	KV_KEY("hexists", 3, "rFns", NULL, "2.0.0", "Does the field exist?",
+	    .c_each = exists_each),
+	KV_KEY("hincrby", 4, "wmFc", hincrby, "2.0.0",
+	    "Add to a number in a field", .c_ints = "3"),
+};
+
+static struct kv_cmd set_rows[] = {
+	KV_KEY("sadd", -3, "wmFcns", NULL, "1.0.0", "Add members",
+	    .c_each = sadd_each),
+	KV_KEY("srem", -3, "wFns", NULL, "1.0.0", "Remove members",
+	    .c_each = kv_remove_each),
+	KV_KEY("sismember", 3, "rFns", NULL, "1.0.0", "Is it a member?",
+	    .c_each = exists_each),
+	KV_KEY("smembers", 2, "r", walk, "1.0.0", "All members",
+	    .c_each = walk_each, .c_how = NAMES | AS_SET),
+	KV_KEY("scard", 2, "rF", kv_card, "1.0.0", "The number of members"),
+	KV_KEY("spop", -2, "wF", spop, "1.0.0",
+	    "Remove and return random members", .c_parse = kv_op_upto3,
+	    .c_each = spop_each),
+	KV_KEY("srandmember", -2, "r", sample, "1.0.0", "Random members",
+	    .c_parse = sample_parse, .c_each = sample_each),
+};
+
+const struct kv_family kv_hash_family =
+    KV_FAMILY("hash", KV_HASH, hash_rows);
+const struct kv_family kv_set_family = KV_FAMILY("set", KV_SET, set_rows);
