@@ -16,10 +16,12 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BACKLOG		511
+#define PORT_TRIES	1000
 #define LOG_EVERY_MS	1000
 #define RETRY_NS	10000000
 
@@ -50,12 +52,9 @@ local_addr(int fd, char text[KV_ADDRLEN])
 	return format_addr(&ss, len, text);
 }
 
-/*
- * A listening socket, or -errno; s_port is what it is in the end.  Options set
- * here are those of the accepted sockets too.
- */
-int
-kv_listen(const char *addr, int port)
+/* A listening socket, or -errno; its options are the accepted ones' too. */
+static int
+listen_on(const char *addr, int port)
 {
 	struct addrinfo hints = {
 		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
@@ -77,10 +76,26 @@ kv_listen(const char *addr, int port)
 	    listen(fd, BACKLOG) != 0)
 		error = errno;
 	freeaddrinfo(ai);
-	if (error != 0) {
-		if (fd >= 0)
-			close(fd);
-		return -error;
+	if (error != 0 && fd >= 0)
+		close(fd);
+	return error != 0 ? -error : fd;
+}
+
+/* Listen on s_port, or some port behind it that is free; s_port is it then. */
+int
+kv_listen(bool any_behind)
+{
+	char text[KV_ADDRLEN];
+	int fd, tries = any_behind ? PORT_TRIES : 1;
+
+	do {
+		fd = listen_on(kv_server.s_bind, (int)kv_server.s_port);
+	} while (fd == -EADDRINUSE && --tries > 0 &&
+	    ++kv_server.s_port < 65536);
+	if (fd < 0) {
+		fprintf(stderr, "lwkt-kv: %s port %d: %s\n",
+		    kv_server.s_bind, (int)kv_server.s_port, strerror(-fd));
+		exit(1);
 	}
 	kv_server.s_port = local_addr(fd, text);
 	return fd;

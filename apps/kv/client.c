@@ -169,24 +169,19 @@ kill_here(struct kv_op *op)
 static const char *
 kill_options(struct kv_op *op, struct filter *f)
 {
-	static const struct kv_word words[] = {
-		{ "id", 1, 0 }, { "addr", 1, 0 }, { "laddr", 1, 0 },
-		{ "skipme", 1, 0 },
-	};
 	const struct kv_arg *argv = op->op_argv;
-	int at[KV_COUNT(words)];
-	int end = kv_op_words(op, 2, words, KV_COUNT(words), at);
+	const int *val = op->op_val;
 
-	if (at[0] != 0 && (!kv_arg_i64(&argv[at[0]], &f->f_id) ||
+	if (val[0] != 0 && (!kv_arg_i64(&argv[val[0]], &f->f_id) ||
 	    f->f_id < 1))
 		return "ERR client-id should be greater than 0";
-	f->f_addr = at[1] != 0 ? &argv[at[1]] : NULL;
-	f->f_laddr = at[2] != 0 ? &argv[at[2]] : NULL;
-	if (at[3] != 0 && kv_arg_is(&argv[at[3]], "no"))
+	f->f_addr = val[1] != 0 ? &argv[val[1]] : NULL;
+	f->f_laddr = val[2] != 0 ? &argv[val[2]] : NULL;
+	if (val[3] != 0 && kv_arg_is(&argv[val[3]], "no"))
 		f->f_not = NULL;
-	else if (at[3] != 0 && !kv_arg_is(&argv[at[3]], "yes"))
-		end = 0;
-	return end < op->op_argc ? KV_E_SYNTAX : NULL;
+	else if (val[3] != 0 && !kv_arg_is(&argv[val[3]], "yes"))
+		return KV_E_SYNTAX;
+	return op->op_end < op->op_argc ? KV_E_SYNTAX : NULL;
 }
 
 static void
@@ -215,9 +210,10 @@ kill(struct kv_op *op)
 }
 
 static struct kv_cmd subs[] = {
-	KV_SUB("setname", 3, setname), KV_SUB("getname", 2, getname),
-	KV_SUB("id", 2, id), KV_SUB("list", -2, list),
-	KV_SUB("kill", -3, kill),
+	KV_SUB("setname", 3, "", setname), KV_SUB("getname", 2, "", getname),
+	KV_SUB("id", 2, "", id), KV_SUB("list", -2, "", list),
+	KV_SUB("kill", -3, "", kill, .c_from = 2,
+	    .c_words = KV_ID | KV_ADDR | KV_LADDR | KV_SKIPME),
 };
 
 const struct kv_family kv_client_subs = KV_FAMILY("CLIENT", KV_ANY, subs);

@@ -32,29 +32,42 @@ name_hash(const char *name, size_t len)
 	return h >> (32 - HASH_BITS);
 }
 
+static void
+read_row(struct kv_cmd *cmd, const struct kv_family *f)
+{
+	for (const char *p = cmd->c_letters; *p != '\0'; p++)
+		cmd->c_flags |= 1u << (strchr(KV_FLAG_LETTERS, *p) -
+		    KV_FLAG_LETTERS);
+	if (f->f_type != KV_ANY && (cmd->c_flags & KV_R) != 0)
+		cmd->c_flags |= KV_LOOK;
+	cmd->c_family = f;
+	cmd->c_type = f->f_type;
+	for (size_t i = 0; cmd->c_subs != NULL && i < cmd->c_subs->f_nrows;
+	    i++)
+		read_row(&cmd->c_subs->f_rows[i], cmd->c_subs);
+}
+
+static void
+add_command(struct kv_cmd *cmd)
+{
+	unsigned int h = name_hash(cmd->c_name, strlen(cmd->c_name));
+
+	if (ncommands == KV_COUNT(all))
+		kv_die("too many commands");
+	cmd->c_id = ncommands;
+	all[ncommands++] = cmd;
+	while (slots[h] != NULL)
+		h = (h + 1) % NSLOTS;
+	slots[h] = cmd;
+}
+
 void
 kv_command_init(void)
 {
 	for (size_t f = 0; f < KV_COUNT(families); f++) {
 		for (size_t i = 0; i < families[f]->f_nrows; i++) {
-			struct kv_cmd *cmd = &families[f]->f_rows[i];
-			unsigned int h = name_hash(cmd->c_name,
-			    strlen(cmd->c_name));
-
-			if (ncommands == KV_COUNT(all))
-				kv_die("too many commands");
-			for (const char *p = cmd->c_letters; *p != '\0'; p++)
-				cmd->c_flags |= 1u << (strchr(KV_FLAG_LETTERS,
-				    *p) - KV_FLAG_LETTERS);
-			if (cmd->c_type != KV_ANY && (cmd->c_flags & KV_R))
-				cmd->c_flags |= KV_LOOK;
-			cmd->c_family = families[f];
-			cmd->c_type = families[f]->f_type;
-			cmd->c_id = ncommands;
-			all[ncommands++] = cmd;
-			while (slots[h] != NULL)
-				h = (h + 1) % NSLOTS;
-			slots[h] = cmd;
+			read_row(&families[f]->f_rows[i], families[f]);
+			add_command(&families[f]->f_rows[i]);
 		}
 	}
 }
@@ -98,12 +111,14 @@ kv_subcommand(struct kv_op *op)
 
 		if (!kv_arg_is(a, sub->c_name))
 			continue;
-		if (kv_arity_ok(sub, op->op_argc))
-			sub->c_fn(op);
-		else
+		if (!kv_arity_ok(sub, op->op_argc)) {
 			kv_say_error(op->op_out, "ERR wrong number of "
 			    "arguments for '%s|%s' command",
 			    op->op_cmd->c_name, sub->c_name);
+			return;
+		}
+		op->op_cmd = sub;
+		kv_exec_conn(op);
 		return;
 	}
 	kv_say_error(op->op_out, "ERR unknown subcommand '%.*s'. Try %s HELP.",
@@ -167,7 +182,13 @@ say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
 	kv_say_str(r, cmd->c_family->f_group);
 }
 
-/* COMMAND, COMMAND INFO: those named, or all. */
+/* Command i of those named, or of all; NULL: there is no such command. */
+static const struct kv_cmd *
+named(struct kv_op *op, int i)
+{
+	return op->op_argc > 2 ? kv_command_find(&op->op_argv[2 + i]) : all[i];
+}
+
 static void
 command_info(struct kv_op *op)
 {
@@ -175,24 +196,20 @@ command_info(struct kv_op *op)
 
 	kv_say_many(op->op_out, '*', n);
 	for (int i = 0; i < n; i++)
-		say_command(op->op_out, op->op_argc <= 2 ? all[i] :
-		    kv_command_find(&op->op_argv[2 + i]));
+		say_command(op->op_out, named(op, i));
 }
 
 static void
 command_docs(struct kv_op *op)
 {
-	const struct kv_cmd *cmd;
-	int n = op->op_argc > 2 ? op->op_argc - 2 : (int)ncommands, known = n;
+	int n = op->op_argc > 2 ? op->op_argc - 2 : (int)ncommands, known = 0;
 
-	for (int i = 2; i < op->op_argc; i++)
-		known -= kv_command_find(&op->op_argv[i]) == NULL;
+	for (int i = 0; i < n; i++)
+		known += named(op, i) != NULL;
 	kv_say_many(op->op_out, '%', known);
 	for (int i = 0; i < n; i++) {
-		cmd = op->op_argc <= 2 ? all[i] :
-		    kv_command_find(&op->op_argv[2 + i]);
-		if (cmd != NULL)
-			say_docs(op->op_out, cmd);
+		if (named(op, i) != NULL)
+			say_docs(op->op_out, named(op, i));
 	}
 }
 
@@ -203,8 +220,9 @@ command_count(struct kv_op *op)
 }
 
 static struct kv_cmd subs[] = {
-	KV_SUB("info", -2, command_info), KV_SUB("docs", -2, command_docs),
-	KV_SUB("count", 2, command_count),
+	KV_SUB("info", -2, "", command_info),
+	KV_SUB("docs", -2, "", command_docs),
+	KV_SUB("count", 2, "", command_count),
 };
 
 const struct kv_family kv_command_subs = KV_FAMILY("COMMAND", KV_ANY, subs);

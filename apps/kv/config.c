@@ -242,24 +242,15 @@ config_set(struct kv_op *op)
 }
 
 static void
-reset_here(struct kv_op *op)
+resetstat(struct kv_op *op)
 {
+	kv_server.s_rejected = 0;
 	memset(op->op_db->db_count, 0, sizeof(op->op_db->db_count));
 }
 
-static void
-config_resetstat(struct kv_op *op)
-{
-	static const struct kv_cmd part = { .c_fn = reset_here };
-
-	kv_collect(op, kv_everywhere(op, &part));
-	kv_server.s_rejected = 0;
-	kv_say_ok(op->op_out);
-}
-
 static struct kv_cmd subs[] = {
-	KV_SUB("get", -3, config_get), KV_SUB("set", -4, config_set),
-	KV_SUB("resetstat", 2, config_resetstat),
+	KV_SUB("get", -3, "", config_get), KV_SUB("set", -4, "", config_set),
+	KV_SUB("resetstat", 2, "ek", resetstat),
 };
 
 const struct kv_family kv_config_subs = KV_FAMILY("CONFIG", KV_ANY, subs);

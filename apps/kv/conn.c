@@ -17,9 +17,9 @@
  */
 #include "server.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <errno.h>
 #include <sys/socket.h>
 
 #define INPUT_MAX	((size_t)1 << 30)	/* bytes of one request */
@@ -52,24 +52,29 @@ send_some(struct kv_conn *c)
 	return true;
 }
 
-/* Send until no more than limit bytes wait.  False: broken, or too slow. */
+/*
+ * Send until no more than limit bytes wait, or there is input, if that is one
+ * of the events.  False: broken, or too slow.
+ */
 static bool
-send_down_to(struct kv_conn *c, size_t limit, int64_t timeout_ns)
+send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
 {
 	for (;;) {
-		int events;
+		int got;
 
 		if (!send_some(c))
 			return false;
 		if (kv_reply_pending(&c->c_out) <= limit)
 			return true;
-		events = lwkt_poll(c->c_fd, POLLOUT, timeout_ns);
-		if (events == 0 || events == -ETIMEDOUT)
+		got = lwkt_poll(c->c_fd, events, timeout_ns);
+		if (got == 0 || got == -ETIMEDOUT)
 			kv_log("client %s closed: %zu bytes of replies "
 			    "not read", c->c_addr,
 			    kv_reply_pending(&c->c_out));
-		if (events <= 0)
+		if (got <= 0)
 			return false;
+		if ((got & ~POLLOUT) != 0 && (events & POLLIN) != 0)
+			return send_some(c);
 	}
 }
 
@@ -80,18 +85,12 @@ send_down_to(struct kv_conn *c, size_t limit, int64_t timeout_ns)
 static bool
 receive(struct kv_conn *c)
 {
-	int events = 0;
 	size_t len;
 	ssize_t n;
 	char *p;
 
-	while ((events & ~POLLOUT) == 0) {
-		if (events < 0 || !send_some(c))
-			return false;
-		if (kv_reply_pending(&c->c_out) == 0)
-			break;
-		events = lwkt_poll(c->c_fd, POLLIN | POLLOUT, LWKT_FOREVER);
-	}
+	if (!send_down_to(c, 0, POLLIN | POLLOUT, LWKT_FOREVER))
+		return false;
 	p = kv_resp_room(&c->c_in, &len);
 	n = lwkt_recv(c->c_fd, p, len, 0);
 	if (n <= 0)
@@ -202,7 +201,7 @@ serve(struct kv_conn *c)
 		command(c);
 		/* Replies are not to fill the memory meanwhile. */
 		if (kv_reply_pending(&c->c_out) > SEND_SOON &&
-		    !send_down_to(c, kv_server.s_outlimit,
+		    !send_down_to(c, kv_server.s_outlimit, POLLOUT,
 		    (int64_t)kv_server.s_outtime * 1000000000)) {
 			c->c_close = true;
 			shutdown(c->c_fd, SHUT_RDWR);
@@ -247,7 +246,7 @@ conn_main(void *arg)
 		lwkt_yield();
 	}
 	if (kv_reply_pending(&c->c_out) > 0)
-		send_down_to(c, 0, LAST_SEND_NS);
+		send_down_to(c, 0, POLLOUT, LAST_SEND_NS);
 	TAILQ_REMOVE(&cpu->p_conns, c, c_link);
 	conn_free(c);
 }

@@ -107,6 +107,8 @@ struct kv_op {
 	int64_t		 op_result;
 	int64_t		 op_int[2];	/* those of c_ints */
 	uint32_t	 op_words;	/* options given, and c_how */
+	int		 op_end;	/* the first argument that is none */
+	int		 op_val[4];	/* where the options' arguments are */
 	uint16_t	 op_cost;	/* of this turn, in steps */
 	bool		 op_begun, op_pinned;
 	bool		 op_part;	/* of a command of many keys */
@@ -133,9 +135,26 @@ enum kv_flag {
 	KV_ANYTYPE = 0x400,	/* y: of any type, unlike the family */
 	KV_EVERY = 0x800,	/* e: runs on every shard */
 	KV_PARTS = 0x1000,	/* p: and the reply has op_result parts */
+	KV_OK = 0x2000,		/* k: the reply is OK */
+	KV_PAIRS = 0x4000,	/* d: the arguments behind the key are pairs */
+	KV_ARRAY = 0x8000,	/* h: the reply is an array, a part a step */
 };
 
-#define KV_FLAG_LETTERS	"wrmaFtlcnsyep"
+#define KV_FLAG_LETTERS	"wrmaFtlcnsyepkdh"
+
+/* Words that are options, in the order of words[] of op.c; c_how's own. */
+enum kv_word {
+	KV_NX = 1, KV_XX = 2, KV_GT = 4, KV_LT = 8, KV_CH = 0x10,
+	KV_INCR = 0x20, KV_GET = 0x40, KV_KEEPTTL = 0x80, KV_PERSIST = 0x100,
+	KV_EX = 0x200, KV_PX = 0x400, KV_EXAT = 0x800, KV_PXAT = 0x1000,
+	KV_BYSCORE = 0x2000, KV_BYLEX = 0x4000, KV_REV = 0x8000,
+	KV_WITHSCORES = 0x10000, KV_LIMIT = 0x20000, KV_MATCH = 0x40000,
+	KV_OFTYPE = 0x80000, KV_COUNT_OF = 0x100000, KV_ID = 0x200000,
+	KV_ADDR = 0x400000, KV_LADDR = 0x800000, KV_SKIPME = 0x1000000,
+	KV_SETNAME = 0x2000000, KV_AUTH = 0x4000000,
+	KV_HOW1 = 0x10000000, KV_HOW2 = 0x20000000, KV_HOW3 = 0x40000000,
+	KV_TTL = KV_EX | KV_PX | KV_EXAT | KV_PXAT,
+};
 
 struct kv_cmd {
 	const char	*c_name;
@@ -146,8 +165,11 @@ struct kv_cmd {
 	void		(*c_fn)(struct kv_op *);
 	const char	*c_since, *c_summary;
 	const char	*c_ints;	/* "23": arguments that are integers */
+	uint32_t	 c_words;	/* options, from argument c_from on */
+	int		 c_from;
 	enum kv_go	(*c_parse)(struct kv_op *);
 	void		(*c_each)(struct kv_op *);
+	kv_visit_t	 c_visit;	/* instead: of nodes of the table */
 	uint32_t	 c_how;		/* op_words in the beginning */
 	const struct kv_family *c_subs;	/* subcommands */
 	const struct kv_family *c_family;	/* set at the start, like: */
@@ -178,27 +200,19 @@ struct kv_family {
 	KV_ROW(name, arity, letters, -1, step, __VA_ARGS__)
 #define KV_CONN(name, arity, letters, ...) \
 	KV_ROW(name, arity, letters, 0, 0, __VA_ARGS__)
-#define KV_SUB(name, arity, fn) \
-	{ .c_name = name, .c_arity = arity, .c_fn = fn }
+#define KV_SUB(name, arity, letters, fn, ...) \
+	KV_ROW(name, arity, letters, 0, 0, fn, "", "", __VA_ARGS__)
 
 /* op.c */
 enum kv_go kv_op_turn(struct kv_db *db, struct kv_op *op);
 struct kv_arg *kv_op_next(struct kv_op *op);
+void	 kv_op_scan(struct kv_op *op, kv_visit_t visit);
 enum kv_go kv_op_fail(struct kv_op *op, const char *text);
 enum kv_go kv_op_arity(struct kv_op *op);
 bool	 kv_op_int(struct kv_op *op, int arg, int64_t *valp);
 enum kv_go kv_op_upto3(struct kv_op *op);
 bool	 kv_clip_range(int64_t len, int64_t *startp, int64_t *endp);
-
-/* A word that is an option; its place in the list is its bit in op_words. */
-struct kv_word {
-	const char	*w_name;
-	int		 w_args;	/* arguments behind it */
-	uint32_t	 w_not;		/* words it cannot stand behind */
-};
-
-int	 kv_op_words(struct kv_op *op, int first, const struct kv_word *words,
-	    int n, int *at);
+enum kv_go kv_op_read(struct kv_op *op);
 
 /* db.c */
 void	 kv_db_init(struct kv_db *db);
@@ -226,8 +240,7 @@ void	 kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when);
 int64_t	 kv_expire_get(const struct kv_db *db, const struct kv_ent *e);
 int64_t	 kv_expire_next(const struct kv_db *db);
 void	 kv_expire_some(struct kv_db *db, size_t max);
-enum kv_go kv_expire_parse(struct kv_op *op, int arg, bool seconds,
-	    bool absolute, int64_t *whenp);
+enum kv_go kv_expire_parse(struct kv_op *op, int arg, int64_t *whenp);
 
 /* The values of each type: string.c, list.c, ztree.c. */
 void	 kv_say_value(struct kv_reply *r, const struct kv_ent *e);

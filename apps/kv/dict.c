@@ -236,9 +236,10 @@ kv_dict_random(const struct kv_dict *d, uint64_t *rng)
 size_t
 kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)
 {
+	bool empty = d->d_count == 0;
 	size_t done = 0;
 
-	while (done++ < max && d->d_nbuckets > 0) {
+	while (d->d_nbuckets > 0 && (done < max || d->d_count == 0)) {
 		/* The last bucket; of the smallest table, all. */
 		uint32_t b = d->d_nbuckets - 1;
 		struct kv_node **head = slot(d, b), *n;
@@ -252,6 +253,7 @@ kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)
 				kv_free(n);
 			done++;
 		}
+		done++;
 		if (b >= NB_MIN) {
 			join(d);
 		} else if ((d->d_nbuckets = b) == 0) {
@@ -260,7 +262,7 @@ kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)
 			d->d_seg = NULL;
 		}
 	}
-	return done - 1;
+	return empty ? 0 : done;
 }
 
 /* Panic unless the table is in order; for tests. */

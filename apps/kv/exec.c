@@ -216,8 +216,10 @@ kv_exec_conn(struct kv_op *op)
 	const struct kv_cmd *cmd = op->op_cmd;
 	struct kv_op *ops = NULL;
 
-	if (cmd->c_parse != NULL && cmd->c_parse(op) != KV_GO)
+	if (kv_op_read(op) != KV_GO)
 		return;
+	if ((cmd->c_flags & KV_ARRAY) != 0)
+		kv_say_many(op->op_out, '*', op->op_argc - 1);
 	if (cmd->c_keys < 0)
 		exec_keys(op);
 	else if ((cmd->c_flags & KV_EVERY) != 0)
@@ -226,6 +228,8 @@ kv_exec_conn(struct kv_op *op)
 		cmd->c_fn(op);
 	if ((cmd->c_flags & KV_SUM) != 0)
 		kv_say_int(op->op_out, op->op_result);
+	if ((cmd->c_flags & KV_OK) != 0)
+		kv_say_ok(op->op_out);
 	if ((cmd->c_flags & KV_PARTS) != 0)
 		kv_say_many(op->op_out, '*', op->op_result);
 	if (ops != NULL)

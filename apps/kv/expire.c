@@ -109,13 +109,14 @@ kv_expire_some(struct kv_db *db, size_t max)
 }
 
 /*
- * The time that an argument gives, in ms since 1970.  A reply says what is
- * wrong with it, if anything.
+ * The time that an argument gives, as op_words say, in ms since 1970.  A reply
+ * says what is wrong with it, if anything.
  */
 enum kv_go
-kv_expire_parse(struct kv_op *op, int arg, bool seconds, bool absolute,
-    int64_t *whenp)
+kv_expire_parse(struct kv_op *op, int arg, int64_t *whenp)
 {
+	bool seconds = (op->op_words & (KV_EX | KV_EXAT)) != 0;
+	bool absolute = (op->op_words & (KV_EXAT | KV_PXAT)) != 0;
 	int64_t t;
 
 	if (!kv_op_int(op, arg, &t))

@@ -29,13 +29,6 @@ type(struct kv_op *op)
 	    type_names[op->op_ent->e_type] : "none");
 }
 
-/* Options of EXPIRE, in the order of words[]; then units, for c_how. */
-enum { NX = 1, XX = 2, GT = 4, LT = 8, SECONDS = 16, ABSOLUTE = 32 };
-
-static const struct kv_word words[] = {
-	{ "nx", 0, 0 }, { "xx", 0, 0 }, { "gt", 0, 0 }, { "lt", 0, 0 },
-};
-
 static void
 ttl(struct kv_op *op)
 {
@@ -44,7 +37,7 @@ ttl(struct kv_op *op)
 	if (op->op_ent != NULL) {
 		end = kv_expire_get(op->op_db, op->op_ent);
 		left = end == KV_NEVER ? -1 : end - op->op_db->db_now;
-		if (left >= 0 && (op->op_words & SECONDS) != 0)
+		if (left >= 0 && (op->op_words & KV_EX) != 0)
 			left = (left + 500) / 1000;
 	}
 	kv_say_int(op->op_out, left);
@@ -63,24 +56,21 @@ persist(struct kv_op *op)
 static enum kv_go
 expire_parse(struct kv_op *op)
 {
-	int at[KV_COUNT(words)];
-	int i = kv_op_words(op, 3, words, KV_COUNT(words), at);
-	const struct kv_arg *a = &op->op_argv[i];
+	const struct kv_arg *a = &op->op_argv[op->op_end];
 	uint32_t o = op->op_words;
 
-	if (i < op->op_argc) {
+	if (op->op_end < op->op_argc) {
 		kv_say_error(op->op_out, "ERR Unsupported option %.*s",
 		    kv_arg_show(a), a->a_p);
 		return KV_DONE;
 	}
-	if ((o & NX) != 0 && (o & (XX | GT | LT)) != 0)
+	if ((o & KV_NX) != 0 && (o & (KV_XX | KV_GT | KV_LT)) != 0)
 		return kv_op_fail(op, "ERR NX and XX, GT or LT options at the "
 		    "same time are not compatible");
-	if ((o & GT) != 0 && (o & LT) != 0)
+	if ((o & KV_GT) != 0 && (o & KV_LT) != 0)
 		return kv_op_fail(op, "ERR GT and LT options at the same time "
 		    "are not compatible");
-	return kv_expire_parse(op, 2, (o & SECONDS) != 0,
-	    (o & ABSOLUTE) != 0, &op->op_int[0]);
+	return kv_expire_parse(op, 2, &op->op_int[0]);
 }
 
 static void
@@ -91,10 +81,10 @@ expire(struct kv_op *op)
 	uint32_t o = op->op_words;
 
 	old = e != NULL ? kv_expire_get(op->op_db, e) : 0;
-	if (e == NULL || ((o & NX) != 0 && old != KV_NEVER) ||
-	    ((o & XX) != 0 && old == KV_NEVER) ||
-	    ((o & GT) != 0 && (old == KV_NEVER || when <= old)) ||
-	    ((o & LT) != 0 && when >= old)) {
+	if (e == NULL || ((o & KV_NX) != 0 && old != KV_NEVER) ||
+	    ((o & KV_XX) != 0 && old == KV_NEVER) ||
+	    ((o & KV_GT) != 0 && (old == KV_NEVER || when <= old)) ||
+	    ((o & KV_LT) != 0 && when >= old)) {
 		kv_say_int(op->op_out, 0);
 		return;
 	}
@@ -195,7 +185,6 @@ flush_parse(struct kv_op *op)
 	    !kv_arg_is(&op->op_argv[1], "sync") &&
 	    !kv_arg_is(&op->op_argv[1], "async")))
 		return kv_op_fail(op, KV_E_SYNTAX);
-	kv_say_ok(op->op_out);
 	return KV_GO;
 }
 
@@ -206,44 +195,31 @@ flush(struct kv_op *op)
 }
 
 /*
- * Reply a key if it is alive and wanted: if it matches argument op_int[0] and
- * its type is argument op_int[1], 0 meaning all.
+ * Reply a key if it is alive and wanted: if it matches argument op_val[0] and
+ * its type is argument op_val[1], 0 meaning all; op_result counts.
  */
 static void
 scan_visit(struct kv_node *n, void *arg)
 {
 	struct kv_op *op = arg;
-	const struct kv_arg *pattern = &op->op_argv[op->op_int[0]];
-	const struct kv_arg *is = &op->op_argv[op->op_int[1]];
+	const struct kv_arg *pattern = &op->op_argv[op->op_val[0]];
+	const struct kv_arg *is = &op->op_argv[op->op_val[1]];
 	struct kv_ent *e = (struct kv_ent *)n;
 
 	op->op_left--;
 	if (kv_expire_get(op->op_db, e) <= op->op_db->db_now ||
-	    (op->op_int[1] != 0 && !kv_arg_is(is, type_names[e->e_type])) ||
-	    (op->op_int[0] != 0 && !kv_glob(pattern->a_p, pattern->a_len,
+	    (op->op_val[1] != 0 && !kv_arg_is(is, type_names[e->e_type])) ||
+	    (op->op_val[0] != 0 && !kv_glob(pattern->a_p, pattern->a_len,
 	    e->e_key, n->n_klen)))
 		return;
 	kv_say_bulk(op->op_out, e->e_key, n->n_klen);
 	op->op_result++;
 }
 
-/*
- * Keys from cursor op_pos on, until op_left were seen or the shard is at its
- * end; op_result says how many are in the reply.
- */
-static void
-scan_each(struct kv_op *op)
-{
-	op->op_pos = kv_dict_scan(&op->op_db->db_keys->o_dict, op->op_pos,
-	    scan_visit, op);
-	if (op->op_pos == 0)
-		op->op_left = 0;
-}
-
 static void
 keys(struct kv_op *op)
 {
-	op->op_int[0] = 1;
+	op->op_val[0] = 1;
 	op->op_left = INT64_MAX;
 }
 
@@ -262,24 +238,20 @@ scan_cursor(const struct kv_arg *a, uint64_t *cursorp)
 	return end == buf + a->a_len && errno == 0;
 }
 
-/* The cursor and the options of SCAN, NULL or what is wrong with them. */
-static const char *
-scan_options(struct kv_op *op)
+/* The cursor is op_pos; of how many keys, op_left. */
+static enum kv_go
+scan_parse(struct kv_op *op)
 {
-	static const struct kv_word scan_words[] = {
-		{ "match", 1, 0 }, { "type", 1, 0 }, { "count", 1, 0 },
-	};
-	int at[KV_COUNT(scan_words)];
-	int end = kv_op_words(op, 2, scan_words, KV_COUNT(scan_words), at);
+	int count = op->op_val[2];
 
-	op->op_int[0] = at[0];
-	op->op_int[1] = at[1];
 	op->op_left = 10;
 	if (!scan_cursor(&op->op_argv[1], &op->op_pos))
-		return "ERR invalid cursor";
-	if (at[2] != 0 && !kv_arg_i64(&op->op_argv[at[2]], &op->op_left))
-		return KV_E_INTEGER;
-	return end < op->op_argc || op->op_left < 1 ? KV_E_SYNTAX : NULL;
+		return kv_op_fail(op, "ERR invalid cursor");
+	if (count != 0 && !kv_op_int(op, count, &op->op_left))
+		return KV_DONE;
+	if (op->op_end < op->op_argc || op->op_left < 1)
+		return kv_op_fail(op, KV_E_SYNTAX);
+	return KV_GO;
 }
 
 /*
@@ -289,16 +261,12 @@ scan_options(struct kv_op *op)
 static void
 scan(struct kv_op *op)
 {
-	static const struct kv_cmd part = { .c_each = scan_each };
-	const char *wrong = scan_options(op);
+	static const struct kv_cmd part = { .c_visit = scan_visit };
 	uint64_t n = kv_server.s_ncpus, next;
 	struct kv_op at = *op;
 
-	if (wrong != NULL) {
-		kv_op_fail(op, wrong);
-		return;
-	}
 	at.op_cmd = &part;
+	at.op_part = true;
 	at.op_shard = (unsigned int)(op->op_pos % n);
 	at.op_pos = op->op_pos / n;
 	kv_scatter(op->op_conn, &at, 1);
@@ -343,21 +311,29 @@ randomkey(struct kv_op *op)
 		pick -= ops[at.op_shard++].op_result;
 	kv_collect(op, ops);
 	at.op_cmd = &part;
+	at.op_part = true;
 	kv_run_op(op->op_conn, &at);
 }
 
 static struct kv_cmd all_rows[] = {
 	KV_CONN("dbsize", 1, "rFes", count_keys, "1.0.0", "The number of keys"),
-	KV_CONN("flushdb", -1, "we", flush, "1.0.0",
+	KV_CONN("flushdb", -1, "wek", flush, "1.0.0",
 	    "Remove all keys from the database", .c_parse = flush_parse),
-	KV_CONN("flushall", -1, "we", flush, "1.0.0", "Remove all keys",
+	KV_CONN("flushall", -1, "wek", flush, "1.0.0", "Remove all keys",
 	    .c_parse = flush_parse),
 };
 
+#define EXPIRE(name, since, how, text) \
+	KV_KEY(name, -3, "wF", expire, since, text, .c_how = how, \
+	    .c_words = KV_NX | KV_XX | KV_GT | KV_LT, .c_from = 3, \
+	    .c_parse = expire_parse)
+
 static struct kv_cmd rows[] = {
 	KV_CONN("keys", 2, "rep", keys, "1.0.0",
-	    "All keys that match a pattern", .c_each = scan_each),
-	KV_CONN("scan", -2, "r", scan, "2.8.0", "Iterate over the keys"),
+	    "All keys that match a pattern", .c_visit = scan_visit),
+	KV_CONN("scan", -2, "r", scan, "2.8.0", "Iterate over the keys",
+	    .c_words = KV_MATCH | KV_OFTYPE | KV_COUNT_OF, .c_from = 2,
+	    .c_parse = scan_parse),
 	KV_CONN("randomkey", 1, "r", randomkey, "1.0.0", "A random key"),
 	KV_KEYS("exists", -2, "rFls", 1, exists, "1.0.0",
 	    "How many of the keys exist"),
@@ -366,20 +342,15 @@ static struct kv_cmd rows[] = {
 	    "Delete keys; their memory is freed later"),
 	KV_ROW("rename", 3, "w", 2, 1, rename_key, "1.0.0", "Rename a key"),
 	KV_KEY("type", 2, "rF", type, "1.0.0", "The type of a key's value"),
-	KV_KEY("expire", -3, "wF", expire, "1.0.0",
-	    "Set a key's time to live in seconds", .c_parse = expire_parse,
-	    .c_how = SECONDS),
-	KV_KEY("pexpire", -3, "wF", expire, "2.6.0",
-	    "Set a key's time to live in milliseconds",
-	    .c_parse = expire_parse),
-	KV_KEY("expireat", -3, "wF", expire, "1.2.0",
-	    "Set the second at which a key ends", .c_parse = expire_parse,
-	    .c_how = SECONDS | ABSOLUTE),
-	KV_KEY("pexpireat", -3, "wF", expire, "2.6.0",
-	    "Set the millisecond at which a key ends", .c_parse = expire_parse,
-	    .c_how = ABSOLUTE),
+	EXPIRE("expire", "1.0.0", KV_EX, "Set a key's time to live in seconds"),
+	EXPIRE("pexpire", "2.6.0", KV_PX,
+	    "Set a key's time to live in milliseconds"),
+	EXPIRE("expireat", "1.2.0", KV_EXAT,
+	    "Set the second at which a key ends"),
+	EXPIRE("pexpireat", "2.6.0", KV_PXAT,
+	    "Set the millisecond at which a key ends"),
 	KV_KEY("ttl", 2, "rF", ttl, "1.0.0", "A key's time to live in seconds",
-	    .c_how = SECONDS),
+	    .c_how = KV_EX),
 	KV_KEY("pttl", 2, "rF", ttl, "2.6.0",
 	    "A key's time to live in milliseconds"),
 	KV_KEY("persist", 2, "wF", persist, "2.2.0", "Let a key live forever"),

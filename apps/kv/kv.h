@@ -16,7 +16,7 @@
  *	what the commands are: each file has their functions and, at its end,
  *	their rows, of which command.c makes the table
  *	    keys.c	keys of any type, and commands on several or on all
- *	    string.c list.c table.c (hashes and sets) zset.c
+ *	    string.c list.c table.c (hashes and sets) zset.c (with ztree.c)
  *	    server.c	about the server and the connection; client.c, CLIENT
  *	what they stand on
  *	    mem.c text.c hash.c log.c

@@ -16,7 +16,7 @@
 
 #define CHUNK	128u		/* elements; with it a chunk is 1 KB */
 
-enum { RIGHT, LEFT };		/* c_how: the side of the list */
+#define LEFT	KV_HOW1		/* c_how: the side of the list */
 
 static inline struct kv_blob ***
 chunk(struct kv_list *l, uint64_t i)
@@ -140,7 +140,6 @@ lrange(struct kv_op *op)
 	if (kv_clip_range((int64_t)op->op_obj->o_list.l_count, &first, &last))
 		op->op_left = last - first + 1;
 	op->op_pos = (uint64_t)first;
-	kv_say_many(op->op_out, '*', op->op_left);
 }
 
 static void
@@ -266,15 +265,15 @@ static struct kv_cmd rows[] = {
 	KV_KEY("lpush", -3, "wmFcns", NULL, "1.0.0",
 	    "Push elements on the left", .c_each = push_each, .c_how = LEFT),
 	KV_KEY("rpush", -3, "wmFcns", NULL, "1.0.0",
-	    "Push elements on the right", .c_each = push_each, .c_how = RIGHT),
+	    "Push elements on the right", .c_each = push_each),
 	KV_KEY("lpop", -2, "wF", pop_some, "1.0.0",
 	    "Pop elements from the left", .c_parse = pop_parse,
 	    .c_each = pop_each, .c_how = LEFT),
 	KV_KEY("rpop", -2, "wF", pop_some, "1.0.0",
 	    "Pop elements from the right", .c_parse = pop_parse,
-	    .c_each = pop_each, .c_how = RIGHT),
+	    .c_each = pop_each),
 	KV_KEY("llen", 2, "rF", kv_card, "1.0.0", "The length of a list"),
-	KV_KEY("lrange", 4, "r", lrange, "1.0.0", "A range of elements",
+	KV_KEY("lrange", 4, "rh", lrange, "1.0.0", "A range of elements",
 	    .c_ints = "23", .c_each = lrange_each),
 	KV_KEY("lindex", 3, "r", lindex, "1.0.0", "One element by its index"),
 	KV_KEY("lset", 4, "wm", lset, "1.0.0", "Set one element by its index"),

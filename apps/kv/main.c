@@ -14,7 +14,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -22,7 +21,6 @@
 
 #define STOP_MS		5000
 #define RESERVED_FDS	64	/* not for clients */
-#define PORT_TRIES	1000
 
 static int listen_fd, signal_fd;
 
@@ -42,24 +40,6 @@ raise_fd_limit(void)
 		    rl.rlim_cur - RESERVED_FDS : rl.rlim_cur / 2;
 		kv_log("only %lu descriptors: maxclients is %lu",
 		    (unsigned long)rl.rlim_cur, kv_server.s_maxclients);
-	}
-}
-
-static void
-open_port(bool auto_port)
-{
-	int tries = auto_port ? PORT_TRIES : 1;
-
-	do {
-		listen_fd = kv_listen(kv_server.s_bind,
-		    (int)kv_server.s_port);
-	} while (listen_fd == -EADDRINUSE && --tries > 0 &&
-	    ++kv_server.s_port < 65536);
-	if (listen_fd < 0) {
-		fprintf(stderr, "lwkt-kv: %s port %d: %s\n",
-		    kv_server.s_bind, (int)kv_server.s_port,
-		    strerror(-listen_fd));
-		exit(1);
 	}
 }
 
@@ -134,7 +114,7 @@ main(int argc, char **argv)
 	kv_command_init();
 	kv_server.s_since = kv_clock_ms();
 	raise_fd_limit();
-	open_port(auto_port);
+	listen_fd = kv_listen(auto_port);
 	block_signals();
 	return lwkt_boot(&cfg, server_main, NULL) == 0 ? 0 : 1;
 }

@@ -4,11 +4,11 @@
  *
  * THEORY: a command of any length runs in turns of KV_SLICE steps; between two
  * turns others have theirs.  The first turn reads the arguments (c_ints,
- * c_parse), finds the value, checks its type and calls c_fn, which replies, or
- * says in op_left how many steps there are.  Each step (c_each) does one
- * element or a few and takes them off op_left.  A key without a value has an
- * empty one for those who only look: all commands on elements are right on
- * that, so none asks whether there is a value.
+ * c_words, c_parse), finds the value, checks its type and calls c_fn, which
+ * replies, or says in op_left how many steps there are.  Each step (c_each,
+ * c_visit) does one element or a few and takes them off op_left.  A key without
+ * a value has an empty one for those who only look: all commands on elements
+ * are right on that, so none asks whether there is a value.
  *
  * A command that needs several turns pins its value.  Others may read a pinned
  * value; whoever would change it, or would look at it while the pinner changes
@@ -78,29 +78,70 @@ kv_clip_range(int64_t len, int64_t *startp, int64_t *endp)
 }
 
 /*
- * Which of the n words are there, from argument first on; at[i]: where the
- * arguments of word i are, 0: it is not there.  The first argument that is none
- * of them.
+ * Words that are options: how many arguments are behind it, which of op_val
+ * says where, and the words it cannot stand behind.
  */
-int
-kv_op_words(struct kv_op *op, int first, const struct kv_word *words, int n,
-    int *at)
-{
-	int i, w;
+static const struct {
+	const char	*name;
+	int		 args, val;
+	uint32_t	 not;
+} words[] = {
+	{ "nx", 0, 0, 0 }, { "xx", 0, 0, 0 }, { "gt", 0, 0, 0 },
+	{ "lt", 0, 0, 0 }, { "ch", 0, 0, 0 }, { "incr", 0, 0, 0 },
+	{ "get", 0, 0, 0 }, { "keepttl", 0, 0, KV_TTL },
+	{ "persist", 0, 0, KV_TTL },
+	{ "ex", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
+	{ "px", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
+	{ "exat", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
+	{ "pxat", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
+	{ "byscore", 0, 0, KV_BYSCORE | KV_BYLEX },
+	{ "bylex", 0, 0, KV_BYSCORE | KV_BYLEX }, { "rev", 0, 0, 0 },
+	{ "withscores", 0, 0, 0 }, { "limit", 2, 0, 0 },
+	{ "match", 1, 0, 0 }, { "type", 1, 1, 0 }, { "count", 1, 2, 0 },
+	{ "id", 1, 0, 0 }, { "addr", 1, 1, 0 }, { "laddr", 1, 2, 0 },
+	{ "skipme", 1, 3, 0 }, { "setname", 1, 0, 0 }, { "auth", 2, 1, 0 },
+};
 
-	memset(at, 0, (size_t)n * sizeof(*at));
+/* Which options are there?  op_end is the first argument that is none. */
+static void
+read_words(struct kv_op *op)
+{
+	uint32_t allowed = op->op_cmd->c_words;
+	size_t w;
+	int i;
+
 	op->op_words = op->op_cmd->c_how;
-	for (i = first; i < op->op_argc; i += 1 + words[w].w_args) {
-		for (w = 0; w < n && !kv_arg_is(&op->op_argv[i],
-		    words[w].w_name); w++)
-			continue;
-		if (w == n || (op->op_words & words[w].w_not) != 0 ||
-		    i + words[w].w_args >= op->op_argc)
+	for (i = op->op_cmd->c_from; i < op->op_argc; i += 1 + words[w].args) {
+		for (w = 0; w < KV_COUNT(words); w++) {
+			if ((allowed >> w & 1) != 0 &&
+			    kv_arg_is(&op->op_argv[i], words[w].name))
+				break;
+		}
+		if (w == KV_COUNT(words) || i + words[w].args >= op->op_argc ||
+		    (op->op_words & words[w].not) != 0)
 			break;
 		op->op_words |= 1u << w;
-		at[w] = i + 1;
+		op->op_val[words[w].val] = i + 1;
 	}
-	return i;
+	op->op_end = i;
+}
+
+/* What the arguments say, whatever the value is. */
+enum kv_go
+kv_op_read(struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+
+	if ((cmd->c_flags & KV_PAIRS) != 0 &&
+	    (op->op_argc + (cmd->c_keys == 1)) % 2 == 0)
+		return kv_op_arity(op);
+	for (int i = 0; cmd->c_ints != NULL && cmd->c_ints[i] != '\0'; i++) {
+		if (!kv_op_int(op, cmd->c_ints[i] - '0', &op->op_int[i]))
+			return KV_DONE;
+	}
+	if (cmd->c_words != 0)
+		read_words(op);
+	return cmd->c_parse != NULL ? cmd->c_parse(op) : KV_GO;
 }
 
 /* The next argument of a command that takes a step for each. */
@@ -109,6 +150,21 @@ kv_op_next(struct kv_op *op)
 {
 	op->op_left--;
 	return &op->op_argv[op->op_argc - 1 - op->op_left];
+}
+
+/*
+ * Visit the elements of the next bucket of a table: of the value, or the keys.
+ * At the end of the table no step is left.
+ */
+void
+kv_op_scan(struct kv_op *op, kv_visit_t visit)
+{
+	struct kv_obj *obj = op->op_obj != NULL ? op->op_obj :
+	    op->op_db->db_keys;
+
+	op->op_pos = kv_dict_scan(&obj->o_dict, op->op_pos, visit, op);
+	if (op->op_pos == 0)
+		op->op_left = 0;
 }
 
 /* Find the key's value, or make it. */
@@ -145,14 +201,8 @@ static enum kv_go
 begin(struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
-	enum kv_go go = KV_GO;
+	enum kv_go go = op->op_part ? KV_GO : kv_op_read(op);
 
-	for (int i = 0; cmd->c_ints != NULL && cmd->c_ints[i] != '\0'; i++) {
-		if (!kv_op_int(op, cmd->c_ints[i] - '0', &op->op_int[i]))
-			return KV_DONE;
-	}
-	if (cmd->c_parse != NULL && !op->op_part)
-		go = cmd->c_parse(op);
 	if (go == KV_GO && (cmd->c_keys == 1 || cmd->c_keys == -1))
 		go = find_value(op);
 	if (go != KV_GO)
@@ -162,6 +212,8 @@ begin(struct kv_op *op)
 		op->op_left = op->op_argc - 2;
 	if (cmd->c_fn != NULL)
 		cmd->c_fn(op);
+	if ((cmd->c_flags & KV_ARRAY) != 0 && !op->op_part)
+		kv_say_many(op->op_out, '*', op->op_left);
 	return KV_GO;
 }
 
@@ -214,7 +266,10 @@ kv_op_turn(struct kv_db *db, struct kv_op *op)
 			}
 			return KV_MORE;
 		}
-		cmd->c_each(op);
+		if (cmd->c_each != NULL)
+			cmd->c_each(op);
+		else
+			kv_op_scan(op, cmd->c_visit);
 	}
 	if ((cmd->c_flags & KV_SUM) != 0 && !op->op_part)
 		kv_say_int(op->op_out, op->op_result);

@@ -76,12 +76,9 @@ say_hello(struct kv_reply *r, uint64_t id)
 static void
 hello(struct kv_op *op)
 {
-	static const struct kv_word words[] = {
-		{ "setname", 1, 0 }, { "auth", 2, 0 },
-	};
-	struct kv_arg *argv = op->op_argv;
+	const struct kv_arg *argv = op->op_argv;
 	int64_t version = op->op_out->r_resp3 ? 3 : 2;
-	int at[KV_COUNT(words)], end;
+	int name = op->op_val[0], auth = op->op_val[1], end = op->op_end;
 
 	if (op->op_argc > 1 && !kv_arg_i64(&argv[1], &version)) {
 		kv_op_fail(op, "ERR Protocol version is not an integer or "
@@ -92,18 +89,17 @@ hello(struct kv_op *op)
 		kv_op_fail(op, "NOPROTO unsupported protocol version");
 		return;
 	}
-	end = kv_op_words(op, 2, words, KV_COUNT(words), at);
-	if (at[0] != 0 && !kv_name_ok(op, &argv[at[0]]))
+	if (name != 0 && !kv_name_ok(op, &argv[name]))
 		return;
-	if (at[1] != 0 && !kv_arg_is(&argv[at[1]], "default"))
-		end = at[1] - 1;
+	if (auth != 0 && !kv_arg_is(&argv[auth], "default"))
+		end = auth - 1;
 	if (end < op->op_argc) {
 		kv_say_error(op->op_out, "ERR Syntax error in HELLO option "
 		    "'%.*s'", kv_arg_show(&argv[end]), argv[end].a_p);
 		return;
 	}
-	if (at[0] != 0)
-		kv_name_set(op->op_conn, &argv[at[0]]);
+	if (name != 0)
+		kv_name_set(op->op_conn, &argv[name]);
 	op->op_out->r_resp3 = version == 3;
 	say_hello(op->op_out, op->op_conn->c_id);
 }
@@ -259,7 +255,8 @@ static struct kv_cmd connection_rows[] = {
 	KV_CONN("echo", 2, "Ft", echo, "1.0.0", "Echo the given string"),
 	KV_CONN("quit", -1, "Ft", quit, "1.0.0", "Close the connection"),
 	KV_CONN("hello", -1, "Ft", hello, "6.0.0",
-	    "Handshake, and choice of the protocol"),
+	    "Handshake, and choice of the protocol",
+	    .c_words = KV_SETNAME | KV_AUTH, .c_from = 2),
 	KV_CONN("select", 2, "Ft", select_db, "1.0.0",
 	    "Change the selected database"),
 	KV_CONN("client", -2, "t", kv_subcommand, "2.4.0",

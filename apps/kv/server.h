@@ -113,7 +113,7 @@ void	 kv_cmd_command(struct kv_op *op);
 /* conn.c, accept.c, client.c, config.c */
 struct kv_conn *kv_conn_new(int fd, unsigned int cpu);
 void	 kv_conn_start(struct kv_conn *c);
-int	 kv_listen(const char *addr, int port);
+int	 kv_listen(bool any_behind);
 void	 kv_acceptor(void *arg);
 bool	 kv_name_ok(struct kv_op *op, const struct kv_arg *name);
 void	 kv_name_set(struct kv_conn *c, const struct kv_arg *name);

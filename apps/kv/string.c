@@ -16,23 +16,10 @@
 #include <math.h>
 #include <string.h>
 
-/* Options of SET and GETEX, in the order of words[]; then those of others. */
-enum {
-	NX = 1, XX = 2, KEEPTTL = 4, EX = 8, PX = 16, EXAT = 32, PXAT = 64,
-	GET = 128, PERSIST = 256, NUMBER = 512, QUIET = 1024,
-	TTL = EX | PX | EXAT | PXAT
-};
-
-static const struct kv_word words[] = {
-	{ "nx", 0, XX }, { "xx", 0, NX }, { "keepttl", 0, TTL },
-	{ "ex", 1, TTL | KEEPTTL | PERSIST },
-	{ "px", 1, TTL | KEEPTTL | PERSIST },
-	{ "exat", 1, TTL | KEEPTTL | PERSIST },
-	{ "pxat", 1, TTL | KEEPTTL | PERSIST },
-	{ "get", 0, 0 }, { "persist", 0, TTL },
-};
-
-#define NWORDS	((int)KV_COUNT(words))
+/* c_how: SETNX replies a number, MSET nothing; DECR subtracts. */
+#define NUMBER	KV_HOW1
+#define QUIET	KV_HOW2
+#define DECR	KV_HOW1
 
 /* The bytes of a string value; s_num holds those of a number. */
 struct str {
@@ -134,43 +121,29 @@ getdel(struct kv_op *op)
 		kv_db_del(op->op_db, op->op_ent);
 }
 
-/* The time of argument op_pos, if an option says so, into op_int[0]. */
+/* The time of argument op_val[0], if an option says so, into op_int[0]. */
 static enum kv_go
 ttl(struct kv_op *op)
 {
+	int arg = op->op_val[0];
+
 	op->op_int[0] = KV_NEVER;
-	if ((op->op_words & TTL) == 0)
+	if ((op->op_words & KV_TTL) == 0)
 		return KV_GO;
-	if (!kv_op_int(op, (int)op->op_pos, &op->op_int[0]))
+	if (!kv_op_int(op, arg, &op->op_int[0]))
 		return KV_DONE;
-	if (op->op_int[0] <= 0) {
-		kv_say_error(op->op_out, KV_E_WHEN, op->op_cmd->c_name);
-		return KV_DONE;
-	}
-	return kv_expire_parse(op, (int)op->op_pos,
-	    (op->op_words & (EX | EXAT)) != 0,
-	    (op->op_words & (EXAT | PXAT)) != 0, &op->op_int[0]);
-}
-
-/* The options from argument first on, all of which must be allowed. */
-static enum kv_go
-options(struct kv_op *op, int first, uint32_t allowed)
-{
-	int at[NWORDS], i = kv_op_words(op, first, words, NWORDS, at);
-
-	/* Of the times one at most is there. */
-	op->op_pos = (uint64_t)(at[3] + at[4] + at[5] + at[6]);
-	if (i == op->op_argc && (op->op_words & ~allowed) == 0)
-		return KV_GO;
-	return kv_op_fail(op, KV_E_SYNTAX);
+	if (op->op_int[0] > 0)
+		return kv_expire_parse(op, arg, &op->op_int[0]);
+	kv_say_error(op->op_out, KV_E_WHEN, op->op_cmd->c_name);
+	return KV_DONE;
 }
 
 static enum kv_go
 set_parse(struct kv_op *op)
 {
-	if (op->op_argc > 3 &&
-	    options(op, 3, NX | XX | KEEPTTL | TTL | GET) != KV_GO)
-		return KV_DONE;
+	if (op->op_end < op->op_argc ||
+	    (op->op_words & (KV_NX | KV_XX)) == (KV_NX | KV_XX))
+		return kv_op_fail(op, KV_E_SYNTAX);
 	return ttl(op);
 }
 
@@ -178,7 +151,7 @@ set_parse(struct kv_op *op)
 static enum kv_go
 setex_parse(struct kv_op *op)
 {
-	op->op_pos = 2;
+	op->op_val[0] = 2;
 	return ttl(op);
 }
 
@@ -189,35 +162,35 @@ set(struct kv_op *op)
 	struct kv_reply *r = op->op_out;
 	struct kv_ent *e = op->op_ent;
 
-	if ((o & GET) != 0) {
+	if ((o & KV_GET) != 0) {
 		if (e != NULL && e->e_type > KV_STRING) {
 			kv_op_fail(op, KV_E_TYPE);
 			return;
 		}
 		kv_say_value(r, e);
 	}
-	if ((o & (e != NULL ? NX : XX)) != 0) {
+	if ((o & (e != NULL ? KV_NX : KV_XX)) != 0) {
 		if ((o & NUMBER) != 0)
 			kv_say_int(r, 0);
-		else if ((o & GET) == 0)
+		else if ((o & KV_GET) == 0)
 			kv_say_nil(r);
 		return;
 	}
 	e = need_ent(op);
-	kv_ent_store(op->op_db, e, &op->op_argv[op->op_pos == 2 ? 3 : 2]);
-	if ((o & KEEPTTL) == 0 && (e->e_timer != 0 || (o & TTL) != 0))
-		kv_expire_set(op->op_db, e, (o & TTL) != 0 ? op->op_int[0] :
+	kv_ent_store(op->op_db, e, &op->op_argv[op->op_val[0] == 2 ? 3 : 2]);
+	if ((o & KV_KEEPTTL) == 0 && (e->e_timer != 0 || (o & KV_TTL) != 0))
+		kv_expire_set(op->op_db, e, (o & KV_TTL) != 0 ? op->op_int[0] :
 		    KV_NEVER);
 	if ((o & NUMBER) != 0)
 		kv_say_int(r, 1);
-	else if ((o & (GET | QUIET)) == 0)
+	else if ((o & (KV_GET | QUIET)) == 0)
 		kv_say_ok(r);
 }
 
 static enum kv_go
 getex_parse(struct kv_op *op)
 {
-	return options(op, 2, TTL | PERSIST);
+	return op->op_end < op->op_argc ? kv_op_fail(op, KV_E_SYNTAX) : KV_GO;
 }
 
 static void
@@ -228,24 +201,8 @@ getex(struct kv_op *op)
 	if (e != NULL && ttl(op) != KV_GO)
 		return;
 	kv_say_value(op->op_out, e);
-	if (e != NULL && (op->op_words & (TTL | PERSIST)) != 0)
+	if (e != NULL && (op->op_words & (KV_TTL | KV_PERSIST)) != 0)
 		kv_expire_set(op->op_db, e, op->op_int[0]);
-}
-
-static enum kv_go
-mget_parse(struct kv_op *op)
-{
-	kv_say_many(op->op_out, '*', op->op_argc - 1);
-	return KV_GO;
-}
-
-static enum kv_go
-mset_parse(struct kv_op *op)
-{
-	if (op->op_argc % 2 == 0)
-		return kv_op_arity(op);
-	kv_say_ok(op->op_out);
-	return KV_GO;
 }
 
 static enum kv_go
@@ -393,30 +350,32 @@ setrange(struct kv_op *op)
 static struct kv_cmd rows[] = {
 	KV_KEY("get", 2, "rF", get, "1.0.0", "The value of a key"),
 	KV_KEY("set", -3, "wmy", set, "1.0.0", "Set the value of a key",
-	    .c_parse = set_parse),
+	    .c_words = KV_NX | KV_XX | KV_GET | KV_KEEPTTL | KV_TTL,
+	    .c_from = 3, .c_parse = set_parse),
 	KV_KEY("setnx", 3, "wmFy", set, "1.0.0",
-	    "Set the value of a key that does not exist", .c_how = NX | NUMBER),
+	    "Set the value of a key that does not exist",
+	    .c_how = KV_NX | NUMBER),
 	KV_KEY("setex", 4, "wmy", set, "2.0.0",
 	    "Set the value and the time to live in seconds",
-	    .c_parse = setex_parse, .c_how = EX),
+	    .c_parse = setex_parse, .c_how = KV_EX),
 	KV_KEY("psetex", 4, "wmy", set, "2.6.0",
 	    "Set the value and the time to live in milliseconds",
-	    .c_parse = setex_parse, .c_how = PX),
+	    .c_parse = setex_parse, .c_how = KV_PX),
 	KV_KEY("getset", 3, "wmF", set, "1.0.0",
-	    "Set the value and return the old one", .c_how = GET),
+	    "Set the value and return the old one", .c_how = KV_GET),
 	KV_KEY("getdel", 2, "wFl", getdel, "6.2.0",
 	    "Return the value and delete the key"),
 	KV_KEY("getex", -2, "wFl", getex, "6.2.0",
 	    "Return the value and set when the key ends",
+	    .c_words = KV_PERSIST | KV_TTL, .c_from = 2,
 	    .c_parse = getex_parse),
-	KV_KEYS("mget", -2, "rFy", 1, get, "1.0.0",
-	    "The values of several keys", .c_parse = mget_parse),
-	KV_KEYS("mset", -3, "wmy", 2, set, "1.0.1",
-	    "Set several keys, one after the other", .c_parse = mset_parse,
-	    .c_how = QUIET),
+	KV_KEYS("mget", -2, "rFyh", 1, get, "1.0.0",
+	    "The values of several keys"),
+	KV_KEYS("mset", -3, "wmykd", 2, set, "1.0.1",
+	    "Set several keys, one after the other", .c_how = QUIET),
 	KV_KEY("incr", 2, "wmF", incr, "1.0.0", "Add one to a number"),
 	KV_KEY("decr", 2, "wmF", incr, "1.0.0", "Subtract one from a number",
-	    .c_how = 1),
+	    .c_how = DECR),
 	KV_KEY("incrby", 3, "wmF", incr, "1.0.0", "Add to a number",
 	    .c_ints = "2"),
 	KV_KEY("decrby", 3, "wmF", incr, "1.0.0", "Subtract from a number",

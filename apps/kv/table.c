@@ -89,7 +89,9 @@ say_name(struct kv_op *op, const struct kv_node *n)
 }
 
 /* All of it: HGETALL, HKEYS, HVALS, SMEMBERS; c_how says what. */
-enum { NAMES = 1, VALUES = 2, AS_SET = 4 };
+#define NAMES	KV_HOW1
+#define VALUES	KV_HOW2
+#define AS_SET	KV_HOW3
 
 static void
 walk(struct kv_op *op)
@@ -116,19 +118,6 @@ walk_visit(struct kv_node *n, void *arg)
 }
 
 static void
-walk_each(struct kv_op *op)
-{
-	op->op_pos = kv_dict_scan(&op->op_obj->o_dict, op->op_pos, walk_visit,
-	    op);
-}
-
-static enum kv_go
-hset_parse(struct kv_op *op)
-{
-	return op->op_argc % 2 != 0 ? kv_op_arity(op) : KV_GO;
-}
-
-static void
 hset_each(struct kv_op *op)
 {
 	bool is_new;
@@ -136,12 +125,6 @@ hset_each(struct kv_op *op)
 
 	kv_ent_store(op->op_db, (struct kv_ent *)n, kv_op_next(op));
 	op->op_result += is_new;
-}
-
-static void
-hmget(struct kv_op *op)
-{
-	kv_say_many(op->op_out, '*', op->op_left);
 }
 
 static void
@@ -271,26 +254,25 @@ sample_each(struct kv_op *op)
 		op->op_left--;
 		op->op_cost += PICK_COST;
 	} else {
-		op->op_pos = kv_dict_scan(&op->op_obj->o_dict, op->op_pos,
-		    sample_visit, op);
+		kv_op_scan(op, sample_visit);
 	}
 }
 
 static struct kv_cmd hash_rows[] = {
-	KV_KEY("hset", -4, "wmFcns", NULL, "2.0.0", "Set fields",
-	    .c_parse = hset_parse, .c_each = hset_each),
+	KV_KEY("hset", -4, "wmFcnsd", NULL, "2.0.0", "Set fields",
+	    .c_each = hset_each),
 	KV_KEY("hget", 3, "rFn", NULL, "2.0.0", "The value of a field",
 	    .c_each = hget_each),
-	KV_KEY("hmget", -3, "rFn", hmget, "2.0.0", "The values of fields",
+	KV_KEY("hmget", -3, "rFnh", NULL, "2.0.0", "The values of fields",
 	    .c_each = hget_each),
 	KV_KEY("hdel", -3, "wFns", NULL, "2.0.0", "Delete fields",
 	    .c_each = kv_remove_each),
 	KV_KEY("hgetall", 2, "r", walk, "2.0.0", "All fields and values",
-	    .c_each = walk_each, .c_how = NAMES | VALUES),
+	    .c_visit = walk_visit, .c_how = NAMES | VALUES),
 	KV_KEY("hkeys", 2, "r", walk, "2.0.0", "All fields",
-	    .c_each = walk_each, .c_how = NAMES),
+	    .c_visit = walk_visit, .c_how = NAMES),
 	KV_KEY("hvals", 2, "r", walk, "2.0.0", "All values",
-	    .c_each = walk_each, .c_how = VALUES),
+	    .c_visit = walk_visit, .c_how = VALUES),
 	KV_KEY("hlen", 2, "rF", kv_card, "2.0.0", "The number of fields"),
 	KV_KEY("hexists", 3, "rFns", NULL, "2.0.0", "Does the field exist?",
 	    .c_each = exists_each),
@@ -306,7 +288,7 @@ static struct kv_cmd set_rows[] = {
 	KV_KEY("sismember", 3, "rFns", NULL, "1.0.0", "Is it a member?",
 	    .c_each = exists_each),
 	KV_KEY("smembers", 2, "r", walk, "1.0.0", "All members",
-	    .c_each = walk_each, .c_how = NAMES | AS_SET),
+	    .c_visit = walk_visit, .c_how = NAMES | AS_SET),
 	KV_KEY("scard", 2, "rF", kv_card, "1.0.0", "The number of members"),
 	KV_KEY("spop", -2, "wF", spop, "1.0.0",
 	    "Remove and return random members", .c_parse = kv_op_upto3,

@@ -11,29 +11,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Options of ZADD, in the order of add_words[]. */
-enum { NX = 1, XX = 2, GT = 4, LT = 8, CH = 16, INCR = 32 };
-
-static const struct kv_word add_words[] = {
-	{ "nx", 0, 0 }, { "xx", 0, 0 }, { "gt", 0, 0 }, { "lt", 0, 0 },
-	{ "ch", 0, 0 }, { "incr", 0, 0 },
-};
-
-/*
- * Options of ZRANGE, in the order of range_words[]; and what else a command
- * wants of a range: no other options, members in pairs with their scores, and
- * gone.
- */
-enum {
-	BYSCORE = 1, BYLEX = 2, REV = 4, SCORES = 8, LIMIT = 16,
-	FIXED = 32, PAIRS = 64, POP = 128
-};
-
-static const struct kv_word range_words[] = {
-	{ "byscore", 0, BYSCORE | BYLEX | FIXED },
-	{ "bylex", 0, BYSCORE | BYLEX | FIXED }, { "rev", 0, FIXED },
-	{ "withscores", 0, 0 }, { "limit", 2, 0 },
-};
+/* What a command wants of a range: members in pairs with their scores; gone. */
+#define PAIRS	KV_HOW1
+#define POP	KV_HOW2
 
 /* One end of a range by score or by name. */
 struct bound {
@@ -54,30 +34,26 @@ struct range {
 static const char *
 add_options(struct kv_op *op)
 {
-	int at[KV_COUNT(add_words)], n;
-	uint32_t o;
+	int n = op->op_argc - op->op_end;
+	uint32_t o = op->op_words;
 
-	op->op_pos = (uint64_t)kv_op_words(op, 2, add_words,
-	    KV_COUNT(add_words), at);
-	n = op->op_argc - (int)op->op_pos;
-	o = op->op_words;
 	if (n == 0 || n % 2 != 0)
 		return KV_E_SYNTAX;
-	if ((o & NX) != 0 && (o & XX) != 0)
+	if ((o & KV_NX) != 0 && (o & KV_XX) != 0)
 		return "ERR XX and NX options at the same time are not "
 		    "compatible";
-	if (((o & NX) != 0) + ((o & GT) != 0) + ((o & LT) != 0) > 1)
+	if (((o & KV_NX) != 0) + ((o & KV_GT) != 0) + ((o & KV_LT) != 0) > 1)
 		return "ERR GT, LT, and/or NX options at the same time are "
 		    "not compatible";
-	if ((o & INCR) != 0 && n > 2)
+	if ((o & KV_INCR) != 0 && n > 2)
 		return "ERR INCR option supports a single increment-element "
 		    "pair";
 	return NULL;
 }
 
 /*
- * All scores, which begin at argument op_pos, are read before anything is
- * changed; op_left says how many were.
+ * All scores, which begin at argument op_end, are read before anything is
+ * changed; op_left says how many were, and then how many arguments there are.
  */
 static enum kv_go
 add_parse(struct kv_op *op)
@@ -85,14 +61,16 @@ add_parse(struct kv_op *op)
 	const char *wrong = NULL;
 	double score;
 
-	if (op->op_cmd->c_how == INCR)		/* ZINCRBY has no options */
-		op->op_pos = 2;
-	else
+	if (op->op_cmd->c_words != 0)
 		wrong = add_options(op);
+	else
+		op->op_end = 2;			/* ZINCRBY */
 	for (int n = 0, i; wrong == NULL; n++, op->op_left++) {
-		i = (int)op->op_pos + 2 * (int)op->op_left;
-		if (i >= op->op_argc)
+		i = op->op_end + 2 * (int)op->op_left;
+		if (i >= op->op_argc) {
+			op->op_left = op->op_argc - op->op_end;
 			return KV_GO;
+		}
 		if (n == KV_SLICE)
 			return KV_MORE;
 		if (!kv_parse_double(op->op_argv[i].a_p, op->op_argv[i].a_len,
@@ -103,17 +81,11 @@ add_parse(struct kv_op *op)
 }
 
 static void
-add(struct kv_op *op)
-{
-	op->op_left = op->op_argc - (int64_t)op->op_pos;
-}
-
-static void
 add_each(struct kv_op *op)
 {
 	const struct kv_arg *a = kv_op_next(op), *name = kv_op_next(op);
 	struct kv_member *m = kv_zset_find(op->op_obj, name);
-	bool done = m == NULL && (op->op_words & XX) == 0;
+	bool done = m == NULL && (op->op_words & KV_XX) == 0;
 	uint32_t o = op->op_words;
 	double score, old;
 
@@ -121,24 +93,24 @@ add_each(struct kv_op *op)
 	if (done) {
 		kv_zset_add(op->op_obj, name, score);
 		op->op_result++;
-	} else if (m != NULL && (o & NX) == 0) {
+	} else if (m != NULL && (o & KV_NX) == 0) {
 		old = m->m_score;
-		score += (o & INCR) != 0 ? old : 0;
+		score += (o & KV_INCR) != 0 ? old : 0;
 		if (isnan(score)) {
 			kv_op_fail(op,
 			    "ERR resulting score is not a number (NaN)");
 			return;
 		}
-		done = ((o & LT) == 0 || score < old) &&
-		    ((o & GT) == 0 || score > old);
+		done = ((o & KV_LT) == 0 || score < old) &&
+		    ((o & KV_GT) == 0 || score > old);
 		if (done && score != old) {
 			kv_zset_rescore(op->op_obj, m, score);
-			op->op_result += (o & CH) != 0;
+			op->op_result += (o & KV_CH) != 0;
 		}
 	}
 	if (op->op_left > 0)
 		return;
-	if ((o & INCR) == 0)
+	if ((o & KV_INCR) == 0)
 		kv_say_int(op->op_out, op->op_result);
 	else if (done)
 		kv_say_double(op->op_out, score);
@@ -207,9 +179,9 @@ before(const struct kv_member *m, const void *arg)
 static const char *
 read_ends(struct kv_op *op, struct range *r)
 {
-	bool by_name = (op->op_words & BYLEX) != 0;
-	bool by_rank = (op->op_words & (BYLEX | BYSCORE)) == 0;
-	bool swap = (op->op_words & REV) != 0 && !by_rank;
+	bool by_name = (op->op_words & KV_BYLEX) != 0;
+	bool by_rank = (op->op_words & (KV_BYLEX | KV_BYSCORE)) == 0;
+	bool swap = (op->op_words & KV_REV) != 0 && !by_rank;
 	const struct kv_arg *lo = &op->op_argv[swap ? 3 : 2];
 	const struct kv_arg *hi = &op->op_argv[swap ? 2 : 3];
 
@@ -228,21 +200,20 @@ read_ends(struct kv_op *op, struct range *r)
 static const char *
 read_range(struct kv_op *op, struct range *r)
 {
-	int at[KV_COUNT(range_words)];
-	int end = kv_op_words(op, 4, range_words, KV_COUNT(range_words), at);
+	const struct kv_arg *limit = &op->op_argv[op->op_val[0]];
 	uint32_t o = op->op_words;
 
 	*r = (struct range){ .r_max = -1 };
-	if ((o & LIMIT) != 0 &&
-	    (!kv_arg_i64(&op->op_argv[at[4]], &r->r_skip) ||
-	    !kv_arg_i64(&op->op_argv[at[4] + 1], &r->r_max)))
+	if ((o & KV_LIMIT) != 0 &&
+	    (!kv_arg_i64(&limit[0], &r->r_skip) ||
+	    !kv_arg_i64(&limit[1], &r->r_max)))
 		return KV_E_INTEGER;
-	if (end < op->op_argc)
+	if (op->op_end < op->op_argc)
 		return KV_E_SYNTAX;
-	if (r->r_max != -1 && (o & (BYSCORE | BYLEX)) == 0)
+	if (r->r_max != -1 && (o & (KV_BYSCORE | KV_BYLEX)) == 0)
 		return "ERR syntax error, LIMIT is only supported in "
 		    "combination with either BYSCORE or BYLEX";
-	if ((o & SCORES) != 0 && (o & BYLEX) != 0)
+	if ((o & KV_WITHSCORES) != 0 && (o & KV_BYLEX) != 0)
 		return "ERR syntax error, WITHSCORES not supported in "
 		    "combination with BYLEX";
 	return read_ends(op, r);
@@ -263,9 +234,9 @@ ranks(struct kv_op *op, const struct range *r, int64_t *countp)
 {
 	int64_t n = (int64_t)kv_obj_count(op->op_obj), first = r->r_start;
 	int64_t last = r->r_end, skip = 0;
-	bool back = (op->op_words & REV) != 0;
+	bool back = (op->op_words & KV_REV) != 0;
 
-	if ((op->op_words & (BYSCORE | BYLEX)) == 0) {
+	if ((op->op_words & (KV_BYSCORE | KV_BYLEX)) == 0) {
 		kv_clip_range(n, &first, &last);
 	} else {
 		first = (int64_t)kv_zset_before(op->op_obj, before, &r->r_lo);
@@ -293,9 +264,9 @@ ranks(struct kv_op *op, const struct range *r, int64_t *countp)
 static void
 begin_range(struct kv_op *op, uint64_t first, bool pairs)
 {
-	bool flat = (op->op_words & SCORES) != 0 && !pairs;
+	bool flat = (op->op_words & KV_WITHSCORES) != 0 && !pairs;
 
-	if ((op->op_words & SCORES) != 0 && pairs)
+	if ((op->op_words & KV_WITHSCORES) != 0 && pairs)
 		op->op_words |= PAIRS;
 	op->op_at = kv_zset_at(op->op_obj, first);
 	kv_say_many(op->op_out, '*', flat ? op->op_left * 2 : op->op_left);
@@ -318,7 +289,7 @@ pop(struct kv_op *op)
 	int64_t n = (int64_t)kv_obj_count(op->op_obj);
 
 	op->op_left = op->op_int[0] < n ? op->op_int[0] : n;
-	begin_range(op, (op->op_words & REV) != 0 ? (uint64_t)n - 1 : 0,
+	begin_range(op, (op->op_words & KV_REV) != 0 ? (uint64_t)n - 1 : 0,
 	    op->op_out->r_resp3 && op->op_argc == 3);
 }
 
@@ -331,40 +302,42 @@ range_each(struct kv_op *op)
 	if ((o & PAIRS) != 0)
 		kv_say_many(op->op_out, '*', 2);
 	kv_say_bulk(op->op_out, m->m_name, m->m_node.n_klen);
-	if ((o & SCORES) != 0)
+	if ((o & KV_WITHSCORES) != 0)
 		kv_say_double(op->op_out, m->m_score);
-	op->op_at = kv_zset_step(m, (o & REV) != 0);
+	op->op_at = kv_zset_step(m, (o & KV_REV) != 0);
 	op->op_left--;
 	if ((o & POP) != 0)
 		kv_zset_remove(op->op_obj, m);
 }
 
 static struct kv_cmd rows[] = {
-	KV_KEY("zadd", -4, "wmFc", add, "1.2.0",
-	    "Add members, or change their scores", .c_parse = add_parse,
-	    .c_each = add_each),
+	KV_KEY("zadd", -4, "wmFc", NULL, "1.2.0",
+	    "Add members, or change their scores",
+	    .c_words = KV_NX | KV_XX | KV_GT | KV_LT | KV_CH | KV_INCR,
+	    .c_from = 2, .c_parse = add_parse, .c_each = add_each),
 	KV_KEY("zrem", -3, "wFns", NULL, "1.2.0", "Remove members",
 	    .c_each = kv_remove_each),
 	KV_KEY("zscore", 3, "rF", zscore, "1.2.0", "The score of a member"),
-	KV_KEY("zincrby", 4, "wmFc", add, "1.2.0",
+	KV_KEY("zincrby", 4, "wmFc", NULL, "1.2.0",
 	    "Add to the score of a member", .c_parse = add_parse,
-	    .c_each = add_each, .c_how = INCR),
+	    .c_each = add_each, .c_how = KV_INCR),
 	KV_KEY("zcard", 2, "rF", kv_card, "1.2.0", "The number of members"),
 	KV_KEY("zrank", 3, "rF", zrank, "2.0.0", "The index of a member"),
 	KV_KEY("zrange", -4, "r", range, "1.2.0",
-	    "A range by index, score or name", .c_parse = range_parse,
-	    .c_each = range_each),
+	    "A range by index, score or name", .c_words = KV_BYSCORE |
+	    KV_BYLEX | KV_REV | KV_WITHSCORES | KV_LIMIT, .c_from = 4,
+	    .c_parse = range_parse, .c_each = range_each),
 	KV_KEY("zrangebyscore", -4, "r", range, "1.0.5", "A range by score",
-	    .c_parse = range_parse, .c_each = range_each,
-	    .c_how = BYSCORE | FIXED),
+	    .c_how = KV_BYSCORE, .c_words = KV_WITHSCORES | KV_LIMIT,
+	    .c_from = 4, .c_parse = range_parse, .c_each = range_each),
 	KV_KEY("zpopmin", -2, "wF", pop, "5.0.0",
 	    "Remove and return the members of lowest score",
 	    .c_parse = kv_op_upto3, .c_each = range_each,
-	    .c_how = POP | SCORES),
+	    .c_how = POP | KV_WITHSCORES),
 	KV_KEY("zpopmax", -2, "wF", pop, "5.0.0",
 	    "Remove and return the members of highest score",
 	    .c_parse = kv_op_upto3, .c_each = range_each,
-	    .c_how = POP | SCORES | REV),
+	    .c_how = POP | KV_WITHSCORES | KV_REV),
 };
 
 const struct kv_family kv_zset_family =
