@@ -52,6 +52,7 @@ static const struct param params[] = {
 #define NPARAMS	(KV_COUNT(params) - 1)	/* that CONFIG knows */
 #define CPUS	NPARAMS
 #define PORT	4
+#define BIND	5
 
 static const char usage_text[] =
 "usage: lwkt-kv [options]\n"
@@ -83,23 +84,33 @@ parse(const struct param *m, const char *text, uint64_t *valp)
 	return NULL;
 }
 
+static void __attribute__((noreturn)) KV_PRINTFLIKE(1, 2)
+wrong_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "Try lwkt-kv --help.\n");
+	exit(2);
+}
+
 static void
 set_option(const struct param *m, const char *text)
 {
 	uint64_t val;
 
-	if (parse(m, text, &val) == NULL) {
+	if (m->m_value == NULL)
+		kv_server.s_bind = text;
+	else if (parse(m, text, &val) == NULL)
 		*m->m_value = val;
-		return;
-	}
-	fprintf(stderr, "lwkt-kv: --%s %s: ", m->m_name, text);
-	if (m->m_size)
-		fprintf(stderr, "not a size");
+	else if (m->m_size)
+		wrong_usage("lwkt-kv: --%s %s: not a size\n", m->m_name,
+		    text);
 	else
-		fprintf(stderr, "not a number from %lu to %lu", m->m_min,
-		    m->m_max);
-	fprintf(stderr, "\nTry lwkt-kv --help.\n");
-	exit(2);
+		wrong_usage("lwkt-kv: --%s %s: not a number from %lu to %lu\n",
+		    m->m_name, text, m->m_min, m->m_max);
 }
 
 /* The options of the command line; how many CPUs, 0: as many as there are. */
@@ -107,9 +118,9 @@ unsigned int
 kv_options(int argc, char **argv, bool *auto_portp)
 {
 	static const struct option options[] = {
-		{ "port", required_argument, NULL, 'p' },
+		{ "port", required_argument, NULL, PORT },
 		{ "port-auto", required_argument, NULL, 'a' },
-		{ "bind", required_argument, NULL, 'b' },
+		{ "bind", required_argument, NULL, BIND },
 		{ "cpus", required_argument, NULL, CPUS },
 		{ "maxmemory", required_argument, NULL, 0 },
 		{ "maxclients", required_argument, NULL, 1 },
@@ -120,34 +131,21 @@ kv_options(int argc, char **argv, bool *auto_portp)
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'b':
-			kv_server.s_bind = optarg;
-			break;
-		case 'v':
-			printf("lwkt-kv %s\n", lwkt_version());
+		if (opt == 'v' || opt == 'h') {
+			if (opt == 'v')
+				printf("lwkt-kv %s\n", lwkt_version());
+			else
+				fputs(usage_text, stdout);
 			exit(0);
-		case 'h':
-			fputs(usage_text, stdout);
-			exit(0);
-		case '?':
-			fprintf(stderr, "Try lwkt-kv --help.\n");
-			exit(2);
-		case 'p':
-		case 'a':
-			*auto_portp = opt == 'a';
-			set_option(&params[PORT], optarg);
-			break;
-		default:
-			set_option(&params[opt], optarg);
-			break;
 		}
+		if (opt == '?')
+			wrong_usage("%s", "");	/* getopt said why */
+		if (opt == 'a' || opt == PORT)
+			*auto_portp = opt == 'a';
+		set_option(&params[opt == 'a' ? PORT : opt], optarg);
 	}
-	if (optind < argc) {
-		fprintf(stderr, "lwkt-kv: what is '%s'?\n"
-		    "Try lwkt-kv --help.\n", argv[optind]);
-		exit(2);
-	}
+	if (optind < argc)
+		wrong_usage("lwkt-kv: what is '%s'?\n", argv[optind]);
 	return (unsigned int)want_cpus;
 }
 

@@ -210,7 +210,7 @@ void	 kv_op_scan(struct kv_op *op, kv_visit_t visit);
 enum kv_go kv_op_fail(struct kv_op *op, const char *text);
 enum kv_go kv_op_arity(struct kv_op *op);
 bool	 kv_op_int(struct kv_op *op, int arg, int64_t *valp);
-enum kv_go kv_op_upto3(struct kv_op *op);
+enum kv_go kv_op_count(struct kv_op *op);
 bool	 kv_clip_range(int64_t len, int64_t *startp, int64_t *endp);
 enum kv_go kv_op_read(struct kv_op *op);
 

@@ -169,7 +169,7 @@ rename_key(struct kv_op *op)
 	if (take->op_at != NULL)
 		kv_say_ok(op->op_out);
 	else
-		kv_op_fail(op, "ERR no such key");
+		kv_op_fail(op, KV_E_NOKEY);
 }
 
 static void

@@ -105,7 +105,7 @@ push_each(struct kv_op *op)
 static enum kv_go
 pop_parse(struct kv_op *op)
 {
-	return op->op_argc > 3 ? kv_op_arity(op) : kv_op_upto3(op);
+	return op->op_argc > 3 ? kv_op_arity(op) : kv_op_count(op);
 }
 
 static void

@@ -49,7 +49,7 @@ kv_op_int(struct kv_op *op, int arg, int64_t *valp)
 
 /* Arguments: a key and perhaps a count of elements, op_int[0], or 1. */
 enum kv_go
-kv_op_upto3(struct kv_op *op)
+kv_op_count(struct kv_op *op)
 {
 	op->op_int[0] = 1;
 	if (op->op_argc > 3)

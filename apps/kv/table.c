@@ -291,7 +291,7 @@ static struct kv_cmd set_rows[] = {
 	    .c_visit = walk_visit, .c_how = NAMES | AS_SET),
 	KV_KEY("scard", 2, "rF", kv_card, "1.0.0", "The number of members"),
 	KV_KEY("spop", -2, "wF", spop, "1.0.0",
-	    "Remove and return random members", .c_parse = kv_op_upto3,
+	    "Remove and return random members", .c_parse = kv_op_count,
 	    .c_each = spop_each),
 	KV_KEY("srandmember", -2, "r", sample, "1.0.0", "Random members",
 	    .c_parse = sample_parse, .c_each = sample_each),

@@ -332,11 +332,11 @@ static struct kv_cmd rows[] = {
 	    .c_from = 4, .c_parse = range_parse, .c_each = range_each),
 	KV_KEY("zpopmin", -2, "wF", pop, "5.0.0",
 	    "Remove and return the members of lowest score",
-	    .c_parse = kv_op_upto3, .c_each = range_each,
+	    .c_parse = kv_op_count, .c_each = range_each,
 	    .c_how = POP | KV_WITHSCORES),
 	KV_KEY("zpopmax", -2, "wF", pop, "5.0.0",
 	    "Remove and return the members of highest score",
-	    .c_parse = kv_op_upto3, .c_each = range_each,
+	    .c_parse = kv_op_count, .c_each = range_each,
 	    .c_how = POP | KV_WITHSCORES | KV_REV),
 };
 
