@@ -293,7 +293,10 @@ kv_say_verbatim(struct kv_reply *r, const char *p, size_t len)
 void
 kv_say_nil(struct kv_reply *r)
 {
-	framed(r, r->r_resp3 ? "_" : "$-1", "", 0);
+	if (r->r_resp3)
+		raw(r, "_\r\n", 3);
+	else
+		raw(r, "$-1\r\n", 5);
 }
 
 /* n parts follow: an array *, a map % of pairs, a set ~; -1: nil instead. */
