@@ -253,7 +253,7 @@ sleepq_check(lwkt_thread_t td)
 	    td->td_gd->gd_m.mc_cpuid);
 }
 
-static void
+static inline void
 interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 {
 	struct globaldata *gd = mygd();
@@ -320,29 +320,34 @@ sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
 }
 
 /* Queued and in a critical section: sleep until something ends it. */
-static void
-tsleep_block(lwkt_thread_t td, int flags, const char *wmesg,
-    int64_t timeout_ns)
+static inline void
+tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
 {
 	struct globaldata *gd = mygd();
-	struct lwkt_systimer st;
+	uint32_t how = TDF_TSLEEP_DESCHEDULED;			/* Y3 */
 
+	if (unlikely(flags & (LWKT_PCATCH | LWKT_PNORESCHED)))
+		how |= (flags & LWKT_PCATCH ? TDF_SINTR : 0) |
+		    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);
 	counter_inc(gd->gd_cntbias, sleeps);
-	ktr(gd, sleep, td->td_id, timeout_ns >= 0);
-	td->td_flags &= ~(TDF_TIMEOUT | TDF_SINTR);
-	td->td_flags |= TDF_TSLEEP_DESCHEDULED |
-	    (flags & LWKT_PCATCH ? TDF_SINTR : 0) |
-	    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);	/* Y3 */
-	if (timeout_ns >= 0)
-		sleep_timer(&st, td, timeout_ns);
+	td->td_flags = (td->td_flags & ~(TDF_TIMEOUT | TDF_SINTR)) | how;
 	td->td_wmesg = wmesg;
 	sched_dequeue(gd, td);
 	switch_away();
 	INVARIANT(mygd() == gd);	/* sleepers do not migrate */
 	td->td_wmesg = NULL;
 	td->td_flags &= ~(TDF_TSLEEP_DESCHEDULED | TDF_SINTR | TDF_NORESCHED);
-	if (timeout_ns >= 0)
-		systimer_remove(&st);
+}
+
+static __lwkt_noinline void
+tsleep_block_timed(lwkt_thread_t td, int flags, const char *wmesg,
+    int64_t timeout_ns)
+{
+	struct lwkt_systimer st;
+
+	sleep_timer(&st, td, timeout_ns);
+	tsleep_block(td, flags, wmesg);
+	systimer_remove(&st);
 }
 
 static int
@@ -361,7 +366,11 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 		return EINTR;
 	if (timeout_ns == 0)
 		return EWOULDBLOCK;
-	tsleep_block(td, flags, wmesg, timeout_ns);
+	ktr(mygd(), sleep, td->td_id, timeout_ns >= 0);
+	if (likely(timeout_ns < 0))
+		tsleep_block(td, flags, wmesg);
+	else
+		tsleep_block_timed(td, flags, wmesg, timeout_ns);
 	if ((td->td_flags & TDF_TSLEEPQ) == 0)
 		return 0;
 	if (td->td_flags & TDF_TIMEOUT) {
@@ -391,7 +400,7 @@ lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
  * Wake up to max sleepers of this CPU, first come first served.  Returns how
  * many of the max are still wanted.
  */
-static int
+static inline int
 wake_queue(struct globaldata *gd, struct tslpque *tq,
     const volatile void *ident, uint32_t domain, int max, int origin)
 {
