@@ -127,7 +127,8 @@ check_cpu(struct globaldata *gd)
 	systimer_check(gd);
 	thread_check(td);
 	token_check(td);
-	if (config_host_sim)
+	/* To TSan even a look at whose a thread is would be a race. */
+	if (config_host_sim && !LWKT_TSAN)
 		threads_check(gd);
 }
 

@@ -46,6 +46,16 @@ deadlock_boot(void)
 	atomic_store_32(&reported, 0);
 }
 
+/*
+ * What the CPU did before it came to rest is visible then; acquire: pairs with
+ * idle_look().
+ */
+static inline uint32_t
+quiet(struct globaldata *gd)
+{
+	return __atomic_load_n(&gd->gd_quiet, __ATOMIC_ACQUIRE);
+}
+
 static int
 cpu_rests(struct globaldata *gd, int self)
 {
@@ -53,7 +63,7 @@ cpu_rests(struct globaldata *gd, int self)
 
 	if ((flags & RQF_WAKE) != 0 || (!self && (flags & RQF_SLEEPING) == 0))
 		return 0;
-	return atomic_peek_32(&gd->gd_quiet) != 0 && !ipiq_pending(gd);
+	return quiet(gd) != 0 && !ipiq_pending(gd);
 }
 
 /* Would they all rest if they were not awake just now? */
@@ -63,7 +73,7 @@ all_idle(void)
 	int cpu;
 
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
-		if (atomic_peek_32(&gd_find(cpu)->gd_quiet) == 0)
+		if (quiet(gd_find(cpu)) == 0)
 			return 0;
 	return 1;
 }
@@ -78,7 +88,7 @@ all_rest(struct globaldata *me)
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
 		if (!cpu_rests(gd_find(cpu), gd_find(cpu) == me))
 			return 0;
-		sum += atomic_peek_32(&gd_find(cpu)->gd_quiet);
+		sum += quiet(gd_find(cpu));
 	}
 	return sum;
 }

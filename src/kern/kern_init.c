@@ -187,10 +187,11 @@ idle_look(struct globaldata *gd)
 	int quiet = systimer_none(gd) && gd->gd_rqmask == 0 &&
 	    machine_io_pending() == 0;
 
-	/* Not choice points; see kern_deadlock.c. */
+	/* Not choice points.  Release: pairs with kern_deadlock.c. */
 	__atomic_store_n(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0,
-	    __ATOMIC_RELAXED);
-	if (unlikely(gd->gd_look))
+	    __ATOMIC_RELEASE);
+	/* The simulated host knows by itself. */
+	if (unlikely(gd->gd_look) && !config_host_sim)
 		deadlock_look(gd);
 }
 

@@ -13,7 +13,8 @@ void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
 /* ktr(gd, sched_switch, a, b): ktr_sched_switch was a TRACEPOINT. */
 #define ktr(gd, var, a, b)						\
 	do {								\
-		if (unlikely(lwkt__ktr_mask & ktr_##var.ke_group))	\
+		if (unlikely(atomic_peek_32(&lwkt__ktr_mask) &		\
+		    ktr_##var.ke_group))				\
 			ktr_record((gd), &ktr_##var, (uint64_t)(a),	\
 			    (uint64_t)(b));				\
 	} while (0)

@@ -277,7 +277,8 @@ tokens_get(lwkt_thread_t td)
 			continue;
 		td->td_tokwant = tr[i].tr_tok;
 		td->td_contended += td->td_contended < UINT16_MAX;
-		ktr(mygd(), fail, td->td_id, tr[i].tr_tok->t_count);
+		ktr(mygd(), fail, td->td_id, __atomic_load_n(
+		    &tr[i].tr_tok->t_count, __ATOMIC_RELAXED));
 		while (k-- > 0)
 			release_ref(&tr[order[k]]);
 		return 0;

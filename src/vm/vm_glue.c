@@ -463,12 +463,27 @@ vm_glue_cpu(struct globaldata *gd)
 	gd->gd_vmglue = &pcpus[gd->gd_m.mc_cpuid];
 }
 
+/* Threads that a shutdown found alive: the checkers forget them. */
+static void
+abandon_fibers(void)
+{
+	struct arena_head *ah = lwkt__arena;
+	lwkt_thread_t td = (lwkt_thread_t)(void *)((char *)ah + ah->ah_tdoff);
+	uint64_t i;
+
+	for (i = 0; i < ah->ah_tdcount; i++, td++)
+		if ((td->td_flags & TDF_FREE) == 0)
+			fiber_fini(&td->td_cold->tc_fiber);
+}
+
 static void
 vm_glue_fini(void)
 {
 	uint32_t i;
 
 	lwkt__kern_ops.ko_fault_thread = NULL;
+	if (fiber_wanted())
+		abandon_fibers();
 	for (i = 0; i < nchunks; i++)
 		machine_mem_release(chunks[i].sc_base,
 		    (size_t)chunks[i].sc_nslots * chunks[i].sc_slot);

@@ -19,7 +19,7 @@ block_and_end(void *arg)
 	int i, n = (int)(intptr_t)arg;
 
 	for (i = 0; i < n; i++) {
-		if (i % 2)
+		if (i % 2 || !TICKS_COME)
 			lwkt_yield();
 		else
 			lwkt_sleep_ns(1000);

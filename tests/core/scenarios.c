@@ -332,8 +332,12 @@ scenario_h(void *arg)
 		if (lwkt_create(never_ends, (void *)(intptr_t)i, NULL, NULL, 0,
 		    i % lwkt_ncpus(), "endless") != 0)
 			return 1;
-	while (LOAD(seen) < 60)
-		lwkt_sleep_ns(1000);
+	while (LOAD(seen) < 60) {
+		if (TICKS_COME)
+			lwkt_sleep_ns(1000);
+		else
+			lwkt_yield();
+	}
 	return 0;			/* the CPUs stop now */
 }
 

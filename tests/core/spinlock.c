@@ -228,7 +228,8 @@ trier(void *arg)
 	uint32_t *got = arg;
 	int n = curthread->td_critcount;
 
-	atomic_store_32(got, (uint32_t)lwkt_spin_trylock(&spin[0]));
+	/* Pairs with try_does_not_wait. */
+	atomic_store_rel_32(got, (uint32_t)lwkt_spin_trylock(&spin[0]));
 	check(curthread->td_critcount == n && mygd()->gd_spinlocks == 0,
 	    "a failed try leaves something");
 }
@@ -238,6 +239,7 @@ try_does_not_wait(void *arg)
 {
 	uint32_t got = 2;
 	lwkt_thread_t td;
+	unsigned turn;
 
 	(void)arg;
 	fresh();
@@ -247,8 +249,8 @@ try_does_not_wait(void *arg)
 	lwkt_spin_lock(&spin[0]);
 	lwkt_schedule(td);
 	await_deaf(&got, 0);
-	while (atomic_load_acq_32(&got) == 2)
-		machine_pause(0);
+	for (turn = 0; atomic_load_acq_32(&got) == 2; turn++)
+		machine_pause(turn);
 	check(LOAD(got) == 0, "got a held lock");
 	lwkt_spin_unlock(&spin[0]);
 	join(td);

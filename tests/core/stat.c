@@ -104,7 +104,7 @@ trace_grows(void *arg)
 	int i;
 
 	(void)arg;
-	lwkt__ktr_mask = KTR_ALL;
+	STORE(lwkt__ktr_mask, KTR_ALL);
 	before = kr->kr_index;
 	for (i = 0; i < 2 * KTR_ENTRIES; i++)
 		join(spawn(util_nothing, NULL, 0, 0));
@@ -113,11 +113,11 @@ trace_grows(void *arg)
 	for (i = 0; i < KTR_ENTRIES; i++)
 		check(kr->kr_rec[i].kt_event != NULL &&
 		    kr->kr_rec[i].kt_event->ke_name != NULL, "record %d", i);
-	lwkt__ktr_mask = 0;
+	STORE(lwkt__ktr_mask, 0);
 	before = kr->kr_index;
 	join(spawn(util_nothing, NULL, 0, 0));
 	check(kr->kr_index == before, "events although the mask is 0");
-	lwkt__ktr_mask = mask;
+	STORE(lwkt__ktr_mask, mask);
 	return 0;
 }
 

@@ -236,8 +236,10 @@ trier(void *arg)
 {
 	uint32_t *got = arg;
 
-	atomic_store_32(got, (uint32_t)lwkt_trytoken(&tok[0]));
-	if (atomic_load_32(got))
+	int had = lwkt_trytoken(&tok[0]);
+
+	atomic_store_rel_32(got, (uint32_t)had); /* try_does_not_wait */
+	if (had)
 		lwkt_reltoken(&tok[0]);
 }
 
@@ -246,6 +248,7 @@ try_does_not_wait(void *arg)
 {
 	uint32_t got = 2;
 	lwkt_thread_t td;
+	unsigned turn;
 
 	(void)arg;
 	if (lwkt_ncpus() == 1)
@@ -253,8 +256,8 @@ try_does_not_wait(void *arg)
 	td = spawn(trier, &got, LWKT_JOINABLE | LWKT_NOSTART, other_cpu());
 	lwkt_gettoken(&tok[0]);
 	lwkt_schedule(td);
-	while (atomic_load_acq_32(&got) == 2)
-		machine_pause(0);
+	for (turn = 0; atomic_load_acq_32(&got) == 2; turn++)
+		machine_pause(turn);
 	check(LOAD(got) == 0, "got a held token");
 	lwkt_reltoken(&tok[0]);
 	lwkt_join(td);

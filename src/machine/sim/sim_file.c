@@ -138,28 +138,48 @@ fd_pair(enum simfile_type type, int fd[2])
 int
 sim_socketpair(int fd[2])
 {
-	return fd_pair(SF_SOCKET, fd);
+	int r;
+
+	sim_enter();
+	r = fd_pair(SF_SOCKET, fd);
+	sim_leave();
+	return r;
 }
 
 int
 sim_pipe(int fd[2])
 {
-	return fd_pair(SF_PIPE, fd);
+	int r;
+
+	sim_enter();
+	r = fd_pair(SF_PIPE, fd);
+	sim_leave();
+	return r;
 }
 
 int
 sim_socket(void)
 {
-	return fd_new(file_new(SF_SOCKET));
+	int fd;
+
+	sim_enter();
+	fd = fd_new(file_new(SF_SOCKET));
+	sim_leave();
+	return fd;
 }
 
 int
 sim_listen(int port)
 {
-	struct simfile *sf = file_new(SF_LISTENER);
+	struct simfile *sf;
+	int fd;
 
+	sim_enter();
+	sf = file_new(SF_LISTENER);
 	sf->sf_port = port;
-	return fd_new(sf);
+	fd = fd_new(sf);
+	sim_leave();
+	return fd;
 }
 
 int
@@ -370,6 +390,7 @@ sim_child(int status, int64_t delay_ns)
 {
 	struct simchild *sc = children;
 
+	sim_enter();
 	while (sc->sc_state != SC_NONE)
 		sc++;
 	KASSERT(sc < children + NCHILDREN);
@@ -377,6 +398,7 @@ sim_child(int status, int64_t delay_ns)
 	sc->sc_status = status;
 	sc->sc_event.se_fn = child_ends;
 	sim_event_add(&sc->sc_event, sim_now() + delay_ns);
+	sim_leave();
 	return FIRST_PID + (pid_t)(sc - children);
 }
 

@@ -154,13 +154,11 @@ may_fail(const struct hostio *io)
 	    machine_fail("sim.io.reset");
 }
 
-int64_t
-machine_io_try(struct hostio *io)
+static int64_t
+try_once(struct hostio *io)
 {
-	struct simfile *sf;
+	struct simfile *sf = simfile_of(io->io_fd);
 
-	lwkt__choice(CHOICE_IO);
-	sf = simfile_of(io->io_fd);
 	switch ((enum hostio_op)io->io_op) {
 	case HIO_OPENAT:
 	case HIO_FSYNC:
@@ -185,12 +183,25 @@ machine_io_try(struct hostio *io)
 	return simfile_op(sf, io);
 }
 
+int64_t
+machine_io_try(struct hostio *io)
+{
+	int64_t r;
+
+	lwkt__choice(CHOICE_IO);
+	sim_io_enter(slots);
+	r = try_once(io);
+	sim_io_leave(slots);
+	return r;
+}
+
 void
 machine_io_submit(struct hostio *io)
 {
 	struct simio *si = slots;
 
 	lwkt__choice(CHOICE_IO);
+	sim_io_enter(slots);
 	while (si < slots + NSLOTS && si->si_io != NULL)
 		si++;
 	KASSERTF(si < slots + NSLOTS, "more than %d operations", NSLOTS);
@@ -202,6 +213,7 @@ machine_io_submit(struct hostio *io)
 	mine()->sc_stats.his_submits++;
 	if (sim_random(2) != 0)
 		slot_find(si);
+	sim_io_leave(slots);
 }
 
 void
@@ -211,13 +223,33 @@ machine_io_cancel(struct hostio *io)
 
 	lwkt__choice(CHOICE_IO);
 	KASSERT(io->io_mc == mycpu_m());
+	sim_io_enter(slots);
 	while (si < slots + NSLOTS && si->si_io != io)
 		si++;
-	if (si == slots + NSLOTS)
-		return;			/* complete, not yet reaped */
-	io->io_cancelled = 1;
-	slot_find(si);
-	slot_arm(si);
+	if (si < slots + NSLOTS) {	/* else complete, not yet reaped */
+		io->io_cancelled = 1;
+		slot_find(si);
+		slot_arm(si);
+	}
+	sim_io_leave(slots);
+}
+
+/* The CPU's next completion, off its list; NULL: there is none. */
+static struct hostio *
+completion(struct simio_cpu *sc)
+{
+	struct hostio *io;
+
+	sim_io_enter(slots);
+	io = sc->sc_first;
+	if (io != NULL) {
+		sc->sc_first = io->io_next;
+		if (sc->sc_first == NULL)
+			sc->sc_lastp = &sc->sc_first;
+		sc->sc_pending--;
+	}
+	sim_io_leave(slots);
+	return io;
 }
 
 int
@@ -231,15 +263,13 @@ machine_io_poll(void)
 	lwkt__choice(CHOICE_IO);
 	sc = mine();
 	sc->sc_stats.his_polls++;
+	sim_io_enter(slots);
 	for (int i = 0; i < NSLOTS; i++)
 		if (slots[i].si_io != NULL &&
 		    slots[i].si_io->io_mc == mycpu_m())
 			slot_find(&slots[i]);
-	while ((io = sc->sc_first) != NULL) {
-		sc->sc_first = io->io_next;
-		if (sc->sc_first == NULL)
-			sc->sc_lastp = &sc->sc_first;
-		sc->sc_pending--;
+	sim_io_leave(slots);
+	while ((io = completion(sc)) != NULL) {
 		n++;
 		r = io->io_result;
 		io->io_result = 0;

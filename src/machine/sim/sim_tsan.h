@@ -10,6 +10,9 @@
  * runs on one host thread.  What the simulator itself touches does not count:
  * it stands between sim_enter and sim_leave, which nest.  errno, one word here
  * but one for each host thread there, may race.
+ *
+ * The model of descriptors stands between sim_io_enter and sim_io_leave: its
+ * calls are ordered, as are those of a real host on one descriptor.
  */
 #ifndef LWKT_MACHINE_SIM_TSAN_H
 #define LWKT_MACHINE_SIM_TSAN_H
@@ -35,6 +38,20 @@ static inline void
 sim_leave(void)
 {
 	__tsan_ignore_thread_end();
+}
+
+static inline void
+sim_io_enter(void *model)
+{
+	__tsan_acquire(model);
+	sim_enter();
+}
+
+static inline void
+sim_io_leave(void *model)
+{
+	sim_leave();
+	__tsan_release(model);
 }
 
 static inline void
@@ -65,6 +82,18 @@ sim_enter(void)
 static inline void
 sim_leave(void)
 {
+}
+
+static inline void
+sim_io_enter(void *model)
+{
+	(void)model;
+}
+
+static inline void
+sim_io_leave(void *model)
+{
+	(void)model;
 }
 
 static inline void
