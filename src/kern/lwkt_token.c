@@ -480,9 +480,9 @@ void
 lwkt_reltoken(lwkt_token_t tok)
 {
 	lwkt_thread_t td = curthread;
-	struct tokref *tr = &td->td_cold->tc_tok[td->td_ntoks - 1];
+	struct tokref *tr = td->td_cold->tc_tok + td->td_ntoks;
 
-	if (unlikely(td->td_ntoks == 0 || tr->tr_tok != tok))
+	if (unlikely(td->td_ntoks == 0 || (--tr)->tr_tok != tok))
 		lwkt_panic("thread \"%s\" releases token \"%s\", the last one "
 		    "taken is \"%s\"", td->td_name, tok->t_name,
 		    td->td_ntoks != 0 ? tr->tr_tok->t_name : "none");

@@ -160,15 +160,14 @@ static void
 nomad(void *arg)
 {
 	struct request *r;
-	int cpu = 0;
+	int cpu = 0, stop = 0;
 
 	(void)arg;
-	for (;;) {
+	while (!stop) {
 		lwkt_migratecpu(cpu++ % lwkt_ncpus());
 		r = lwkt_waitport(lwkt_curport(), 0);
+		stop = r->r_what == W_STOP;	/* replied, it may be gone */
 		lwkt_replymsg(&r->r_msg, r->r_a);
-		if (r->r_what == W_STOP)
-			return;
 	}
 }
 
