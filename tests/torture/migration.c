@@ -21,14 +21,17 @@ struct traveller {
 	uint64_t	t_read;		/* its own */
 };
 
-/* Nobody schedules it but who takes it: that is the rule. */
-enum { AWAKE, ASLEEP, GIVEN, END };
+/*
+ * Nobody schedules it but who takes it: that is the rule.  Where it sleeps and
+ * who takes it is of the state: who reads the two one after the other may read
+ * the GIVEN of one journey and the CPU of the next.
+ */
+enum { AWAKE, END, ASLEEP = 0x1000, GIVEN = 0x2000 };	/* + the CPU */
 
 struct parcel {
 	lwkt_thread_t	p_td;
 	uint32_t	p_state;	/* (a) */
-	int		p_from;		/* where it sleeps; ASLEEP */
-	int		p_to;		/* who takes it; GIVEN */
+	int		p_to;		/* the giver's: who takes it */
 };
 
 static struct traveller tr[TRAVELLERS];
@@ -42,8 +45,7 @@ parcel(void *arg)
 
 	while (!torture_over()) {
 		lwkt_crit_enter();
-		p->p_from = lwkt_cpuid();
-		STORE(p->p_state, ASLEEP);
+		STORE(p->p_state, ASLEEP + (uint32_t)lwkt_cpuid());
 		while (LOAD(p->p_state) != AWAKE)
 			lwkt_sleep("given", 0);
 		if (lwkt_cpuid() != p->p_to)
@@ -57,15 +59,16 @@ parcel(void *arg)
 static void
 inspect(struct parcel *p, struct rng *r)
 {
-	int me = lwkt_cpuid();
+	uint32_t me = (uint32_t)lwkt_cpuid(), state;
 
 	lwkt_crit_enter();
-	if (LOAD(p->p_state) == ASLEEP && p->p_from == me) {
+	state = LOAD(p->p_state);
+	if (state == ASLEEP + me) {
 		lwkt_giveaway(p->p_td);
 		p->p_to = (int)rng_below(r, (uint32_t)lwkt_ncpus());
 		ADD(given, 1);
-		STORE(p->p_state, GIVEN);
-	} else if (LOAD(p->p_state) == GIVEN && p->p_to == me) {
+		STORE(p->p_state, GIVEN + (uint32_t)p->p_to);
+	} else if (state == GIVEN + me) {
 		lwkt_acquire(p->p_td);
 		ADD(taken, 1);
 		STORE(p->p_state, AWAKE);
