@@ -34,7 +34,9 @@
 #include "kern/sync_var.h"
 
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
-    "looks at a mutex held by another CPU before the thread sleeps");
+    "pauses for a mutex held by another CPU before the thread sleeps");
+
+#define SPIN_MOST	32		/* pauses between two looks */
 
 #define PTHREAD		(LWKT_MAXCPU + 1u)	/* held by a pthread */
 #define MU_HOLDER	((uint64_t)0xffff)	/* the state: by whom */
@@ -72,14 +74,20 @@ own(struct lwkt_mutex *mu)
 	order_took(LK_MUTEX, mu, mu->mu_name);
 }
 
-/* The holder runs elsewhere: it may be quick. */
+/*
+ * The holder runs elsewhere: it may be quick.  Each look takes the line from
+ * it, so they get rarer.
+ */
 static int
 spin(struct lwkt_mutex *mu, uint32_t me, uint64_t *w)
 {
-	int i;
+	int left = mutex_spin, pauses = 1, i;
 
-	for (i = 0; i < mutex_spin && (*w & MU_HOLDER) != me; i++) {
-		machine_pause(0);
+	for (; left > 0 && (*w & MU_HOLDER) != me; left -= pauses) {
+		for (i = 0; i < pauses; i++)
+			machine_pause(0);
+		if (pauses < SPIN_MOST)
+			pauses *= 2;
 		*w = atomic_load_64(&mu->mu_word);
 		if (try(mu, me, w))
 			return 1;
