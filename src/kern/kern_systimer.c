@@ -237,6 +237,8 @@ systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
 	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
 	    "period %lld ns, flags %#x", (long long)period_ns,
 	    (unsigned)flags);
+	if (fiber_wanted())	/* a mark is a mark, in any storage */
+		fiber_defined(&st->st_running, sizeof(st->st_running));
 	KASSERTF(!systimer_runs(st), "timer %p is already running on cpu %d",
 	    (void *)st, st->st_cpu);
 	st->st_fn = fn;

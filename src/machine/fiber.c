@@ -103,6 +103,12 @@ fiber_fini(struct fiber *f)
 #endif
 }
 
+void
+fiber_defined(const void *p, size_t size)
+{
+	(void)VALGRIND_MAKE_MEM_DEFINED(p, size);
+}
+
 #if LWKT_ASAN || LWKT_TSAN
 void
 fiber_init_host(struct fiber *f)

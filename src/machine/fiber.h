@@ -41,6 +41,8 @@ void	fiber_boot(void);
 /* If fiber_wanted(); f may lie in the stack, before its first word is used. */
 void	fiber_init(struct fiber *f, const void *stack, size_t size);
 void	fiber_fini(struct fiber *f);
+/* If fiber_wanted(): what lies there is looked at, written before or not. */
+void	fiber_defined(const void *p, size_t size);
 
 #if LWKT_ASAN || LWKT_TSAN
 /* The host thread's own stack. */
