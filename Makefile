@@ -127,7 +127,7 @@ valgrind:
 	@$(MAKE) --no-print-directory build BUILD=build-valgrind
 	@LWKT_ROUNDS=100 meson test -C build-valgrind --no-rebuild \
 	    --print-errorlogs --timeout-multiplier 30 --num-processes 1 \
-	    --suite core --suite api --no-suite full \
+	    --suite core --suite api --no-suite full --no-suite test \
 	    --wrapper '$(memcheck)'; \
 	    status=$$?; tools/dev/tally.py build-valgrind && exit $$status
 
