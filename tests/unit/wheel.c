@@ -146,12 +146,14 @@ some_time(void)
 	unsigned bits = 1 + rng_below(&m->m_rng, 63), border;
 	int64_t far = (int64_t)(rng_next(&m->m_rng) >> (64 - bits)), t;
 
-	t = far < INT64_MAX - m->m_now ? m->m_now + far : INT64_MAX;
+	t = m->m_now < 0 || far < INT64_MAX - m->m_now ? m->m_now + far :
+	    INT64_MAX;
 	switch (rng_below(&m->m_rng, 6)) {
 	case 0:
 		border = WHEEL_SHIFT + WHEEL_STEP * rng_below(&m->m_rng,
 		    (62 - WHEEL_SHIFT) / WHEEL_STEP);
-		t = (t >> border << border) + (int)rng_below(&m->m_rng, 3) - 1;
+		t = (t & -((int64_t)1 << border)) +
+		    (int)rng_below(&m->m_rng, 3) - 1;
 		break;
 	case 1:
 		if (m->m_n > 0)
