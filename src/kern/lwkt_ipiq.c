@@ -75,7 +75,7 @@ enum {
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a sending callback waits above */
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	IPIQ_PASSIVE = IPIQ_SIZE / 4,	/* passive becomes active above */
-	IPIQ_PASS = IPIQ_SIZE / 8,	/* most of one ring in one pass */
+	IPIQ_PASS = config_hard ? 4 : 32, /* most of one ring in one pass */
 	/* Power of two, hundreds of full rings; takes memory when used. */
 	IPIQ_PUTOFF = 1 << 16
 };
