@@ -36,7 +36,8 @@ TRACEPOINT(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
 TRACEPOINT(dequeue, KTR_SCHED, "sched.dequeue", "td=%llu pri=%llu");
 TRACEPOINT(tick, KTR_SCHED, "sched.tick", "td=%llu runnable=%llu");
 
-COUNTER(remote, "lwkt.schedule_remote", "schedules sent to another CPU");
+COUNTER(remote, "lwkt.schedule_remote",
+    "schedules and deschedules sent to another CPU");
 COUNTER(rotated, "lwkt.tick_rotations", "ticks that passed the CPU on");
 
 static inline void
@@ -203,15 +204,14 @@ sched_clock(struct globaldata *gd)
 	gd->gd_ast |= AST_LWKT_RESCHED;
 }
 
-static void
-schedule_remote(void *arg)
-{
-	lwkt_schedule(arg);	/* looks again: the thread may have moved */
-	lwkt_rele(arg);
-}
-
-void
-lwkt_schedule(lwkt_thread_t td)
+/*
+ * Do fn to td on its own CPU: here, or by a message there, which looks again,
+ * for the thread may have moved.  The message holds the thread: it may end, and
+ * be joined, meanwhile.
+ */
+static inline void
+on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
+    lwkt_ipifunc1_t again)
 {
 	lwkt_thread_t self = curthread;
 	struct globaldata *gd, *tgd;
@@ -221,13 +221,34 @@ lwkt_schedule(lwkt_thread_t td)
 	tgd = (struct globaldata *)atomic_load_acq_ptr(
 	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
 	if (likely(tgd == gd)) {
-		sched_enqueue(gd, td);
+		fn(gd, td);
 	} else {
 		counter_inc(gd->gd_cntbias, remote);
-		lwkt_hold(td);	/* it may end, and be joined, meanwhile */
-		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, schedule_remote, td);
+		lwkt_hold(td);
+		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, again, td);
 	}
 	crit_exit_td(self);
+}
+
+static void
+schedule_remote(void *arg)
+{
+	lwkt_schedule(arg);
+	lwkt_rele(arg);
+}
+
+void
+lwkt_schedule(lwkt_thread_t td)
+{
+	on_owner(td, sched_enqueue, schedule_remote);
+}
+
+static void
+enqueue_noresched(struct globaldata *gd, lwkt_thread_t td)
+{
+	td->td_flags |= TDF_NORESCHED;
+	sched_enqueue(gd, td);
+	td->td_flags &= ~TDF_NORESCHED;
 }
 
 static void
@@ -240,23 +261,7 @@ schedule_noresched_remote(void *arg)
 void
 lwkt_schedule_noresched(lwkt_thread_t td)
 {
-	lwkt_thread_t self = curthread;
-	struct globaldata *gd, *tgd;
-
-	crit_enter_td(self);
-	gd = mygd();
-	tgd = (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
-	if (tgd == gd) {
-		td->td_flags |= TDF_NORESCHED;
-		sched_enqueue(gd, td);
-		td->td_flags &= ~TDF_NORESCHED;
-	} else {
-		lwkt_hold(td);
-		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, schedule_noresched_remote,
-		    td);
-	}
-	crit_exit_td(self);
+	on_owner(td, enqueue_noresched, schedule_noresched_remote);
 }
 
 void
@@ -289,24 +294,10 @@ deschedule_remote(void *arg)
 void
 lwkt_deschedule(lwkt_thread_t td)
 {
-	lwkt_thread_t self = curthread;
-	struct globaldata *gd, *tgd;
-
-	if (td == self) {
+	if (td == curthread)
 		lwkt_deschedule_self();
-		return;
-	}
-	crit_enter_td(self);
-	gd = mygd();
-	tgd = (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
-	if (tgd == gd) {
-		sched_dequeue(gd, td);
-	} else {
-		lwkt_hold(td);	/* as in lwkt_schedule */
-		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, deschedule_remote, td);
-	}
-	crit_exit_td(self);
+	else
+		on_owner(td, sched_dequeue, deschedule_remote);
 }
 
 void
