@@ -53,7 +53,9 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         self_test()
         return 0
-    log = Path(sys.argv[1]) / "meson-logs/testlog.json"
+    # A run under a wrapper has its name in that of the log.
+    log = max((Path(sys.argv[1]) / "meson-logs").glob("testlog*.json"),
+              key=lambda path: path.stat().st_mtime)
     passed, failed, skipped = count(
         [json.loads(line) for line in log.read_text().splitlines()])
     for line in skipped:
