@@ -89,6 +89,7 @@ atomic_clear_##sfx(type *p, type v)					\
 	(void)atomic_fetchand_##sfx(p, (type)~v);			\
 }
 
+ATOMIC_DEFINE(8, uint8_t)
 ATOMIC_DEFINE(32, uint32_t)
 ATOMIC_DEFINE(64, uint64_t)
 ATOMIC_DEFINE(ptr, uintptr_t)
@@ -100,6 +101,25 @@ static inline uint32_t
 atomic_peek_32(const uint32_t *p)
 {
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline int64_t
+atomic_peek_i64(const int64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline uintptr_t
+atomic_peek_ptr(const uintptr_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/* Its opposite: the only writer of a word that others look at. */
+static inline void
+atomic_poke_i64(int64_t *p, int64_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
 }
 
 /* Orders earlier stores before later loads; the one fence x86 needs. */

@@ -52,6 +52,13 @@
 #define LWKT_ASAN		0
 #endif
 
+/* For the few functions that look at memory which nobody may touch. */
+#if LWKT_ASAN
+#define __lwkt_no_asan		__attribute__((noinline, no_sanitize_address))
+#else
+#define __lwkt_no_asan
+#endif
+
 /* Keeps the compiler, not the processor, from moving memory accesses. */
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 

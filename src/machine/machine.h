@@ -275,6 +275,8 @@ void	machine_mem_release(void *p, size_t size);
 void	machine_mem_decommit(void *p, size_t size);
 enum machine_guard machine_mem_guard(void *p, size_t size);
 size_t	machine_page_size(void);
+/* Bytes of memory that the machine has; a round number on sim.  Any. */
+size_t	machine_mem_size(void);
 
 /* Fault injection and other decisions by name: 1 means "fail now" (sim, or
  * LWKT_FAIL=name:nth on linux). */

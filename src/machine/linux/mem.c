@@ -39,7 +39,7 @@
 #define MADV_GUARD_INSTALL	102
 #endif
 
-#define RESERVATIONS		4200	/* vm's 4096 chunks of stacks, arenas */
+#define RESERVATIONS		5200	/* vm's chunks of stacks and banks */
 #define MAPS_PERCENT		80	/* of vm.max_map_count for guards */
 #define MAPS_DEFAULT		65530	/* vm.max_map_count, if unreadable */
 
@@ -74,6 +74,12 @@ size_t
 machine_page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t
+machine_mem_size(void)
+{
+	return (size_t)sysconf(_SC_PHYS_PAGES) * machine_page_size();
 }
 
 /* The reservation that holds addr, or NULL.  Async-signal-safe. */

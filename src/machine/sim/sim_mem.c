@@ -25,6 +25,12 @@ machine_page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+size_t
+machine_mem_size(void)
+{
+	return (size_t)1 << 30;
+}
+
 static void *
 reserve(const char *point, size_t size)
 {
