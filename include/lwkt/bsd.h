@@ -15,6 +15,7 @@
 #include <lwkt/ipiq.h>
 #include <lwkt/lock.h>
 #include <lwkt/locksleep.h>
+#include <lwkt/malloc.h>
 #include <lwkt/mtx.h>
 #include <lwkt/serialize.h>
 #include <lwkt/spinlock.h>
@@ -188,6 +189,30 @@
 #define LK_TIMELOCK		LWKT_LK_TIMELOCK
 #define LK_PCATCH		LWKT_LK_PCATCH
 #define LK_CANCELABLE		LWKT_LK_CANCELABLE
+
+#define malloc_type		lwkt_malloc_type
+#define MALLOC_DEFINE		LWKT_MALLOC_DEFINE
+#define MALLOC_DEFINE_OBJ	LWKT_MALLOC_DEFINE_OBJ
+#define MALLOC_DECLARE		LWKT_MALLOC_DECLARE
+#define kmalloc			lwkt_kmalloc
+#define kfree			lwkt_kfree
+#define krealloc		lwkt_krealloc
+#define kstrdup			lwkt_kstrdup
+#define kstrndup		lwkt_kstrndup
+#define kmalloc_obj		lwkt_kmalloc_obj
+#define kfree_obj		lwkt_kfree_obj
+#define kmalloc_limit		lwkt_kmalloc_limit
+#define kmalloc_raise_limit	lwkt_kmalloc_raise_limit
+#define kmalloc_set_unlimited	lwkt_kmalloc_set_unlimited
+#define M_NOWAIT		LWKT_M_NOWAIT
+#define M_WAITOK		LWKT_M_WAITOK
+#define M_INTWAIT		LWKT_M_WAITOK
+#define M_ZERO			LWKT_M_ZERO
+#define M_NULLOK		LWKT_M_NULLOK
+#define M_POWEROF2		LWKT_M_POWEROF2
+#define M_CACHEALIGN		LWKT_M_CACHEALIGN
+#define M_USE_RESERVE		0	/* there are no reserves */
+#define M_USE_INTERRUPT_RESERVE	0
 
 #define panic			lwkt_panic
 #define kprintf			lwkt_printf

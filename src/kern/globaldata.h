@@ -100,6 +100,7 @@ struct globaldata {
 
 	/* Above kern, storage only. */
 	void		*gd_vmglue;	/* (c) vm/: stack and thread cache */
+	void		*gd_slab;	/* (c) vm/: zones, NULL until used */
 	void		*gd_io;		/* (c) io/: descriptors' waiters */
 
 	struct ktr_ring	*gd_ktr;	/* (c) trace ring; tools read it */

@@ -106,6 +106,30 @@ sections_and_cpus(void)
 	wakeup_oncpu_one(0, &box);
 }
 
+static MALLOC_DEFINE(M_BOX, "box", "boxes");
+static MALLOC_DEFINE_OBJ(M_LID, 24, "lid", "lids of boxes");
+
+static void
+memory(void)
+{
+	char *p = kmalloc(10, M_BOX, M_WAITOK | M_ZERO | M_USE_RESERVE);
+	struct malloc_type *type = M_BOX;
+
+	is_int(p[9], 0, "M_ZERO");
+	p = krealloc(p, 1000, M_BOX, M_INTWAIT);
+	kfree(p, M_BOX);
+	p = kstrdup("box", type);
+	is_str(p, "box", "kstrdup");
+	kfree(p, M_BOX);
+	p = kmalloc_obj(24, M_LID, M_NOWAIT | M_NULLOK);
+	kfree_obj(p, M_LID);
+	kmalloc_raise_limit(M_BOX, 100);
+	is_int(kmalloc_limit(M_BOX), 100, "kmalloc_limit");
+	ok(kmalloc(1000, M_BOX, M_NOWAIT | M_POWEROF2 | M_CACHEALIGN) ==
+	    NULL, "a limit");
+	kmalloc_set_unlimited(M_BOX);
+}
+
 static int
 body(void *arg)
 {
@@ -151,6 +175,7 @@ body(void *arg)
 	    (MSGF_DONE | MSGF_PRIORITY), "flags of messages");
 	locks_and_sleeps();
 	sections_and_cpus();
+	memory();
 	kprintf("# a line by kprintf");
 	return 0;
 }

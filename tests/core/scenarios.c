@@ -7,11 +7,12 @@
  *	D  a wakeup races a sleep on another CPU
  *	E  a thread moves itself, under load
  *	F  a storm of messages meets a full ring
+ *	G  others free blocks of a zone that has no free one
  *	H  the CPUs stop while everything is under way
  *
- * C (a time slice) and G (memory freed by another CPU) need mechanisms that
- * are not there yet.
+ * C (a time slice) needs a mechanism that is not there yet.
  */
+#include <lwkt/malloc.h>
 #include <lwkt/msgport.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/token.h>
@@ -278,6 +279,52 @@ scenario_f(void *arg)
 }
 
 /*
+ * G
+ */
+#define BLOCK		((size_t)16384)
+#define BLOCKS		7		/* of them in a zone */
+
+static LWKT_MALLOC_DEFINE(M_BLOCK, "block", "blocks of scenario G");
+
+static void
+frees(void *arg)
+{
+	lwkt_kfree(arg, M_BLOCK);
+}
+
+static int
+scenario_g(void *arg)
+{
+	int64_t signals = counter("vm.slab_signals"), zones;
+	int i, b, n = lwkt_ncpus();
+	void *p[BLOCKS], *q[2];
+	lwkt_thread_t td[2];
+
+	(void)arg;
+	for (i = 0; i < BLOCKS; i++)
+		p[i] = lwkt_kmalloc(BLOCK, M_BLOCK, LWKT_M_WAITOK);
+	zones = counter("vm.slab_zones");
+	focus(1);
+	td[0] = spawn(frees, p[0], 0, 1 % n);
+	td[1] = spawn(frees, p[1], 0, n > 2 ? 2 : 1 % n);
+	focus(0);
+	join_all(td, 2);
+	lwkt_synchronize_ipiqs("zone");		/* what they sent is here */
+	signals = counter("vm.slab_signals") - signals;
+	check(signals == (n > 1), "%lld messages", (long long)signals);
+	for (i = 0; i < 2; i++) {
+		q[i] = lwkt_kmalloc(BLOCK, M_BLOCK, LWKT_M_WAITOK);
+		for (b = 0; b < BLOCKS && q[i] != p[b]; b++)
+			continue;
+		check(b < 2, "not of the blocks that were freed");
+	}
+	check(counter("vm.slab_zones") == zones, "the zone was forgotten");
+	for (i = 0; i < BLOCKS; i++)
+		lwkt_kfree(p[i], M_BLOCK);
+	return 0;
+}
+
+/*
  * H
  */
 static void
@@ -349,6 +396,11 @@ main(void)
 		.ss_body = scenario_d, .ss_seeds = 50000, .ss_ncpus = 2,
 		.ss_dfs = 1000, .ss_focus = 1,
 	};
+	static const struct sim_scenario every_g = {
+		.ss_name = "G, in every schedule of two preemptions",
+		.ss_body = scenario_g, .ss_seeds = 50000, .ss_ncpus = 3,
+		.ss_dfs = 200, .ss_focus = 1,
+	};
 
 	sim_explore("A: a message to another CPU costs two IPIs, to one's own "
 	    "none", scenario_a, NULL, 200);
@@ -360,6 +412,9 @@ main(void)
 	    NULL, 200);
 	sim_explore("F: a storm of messages meets full rings", scenario_f,
 	    NULL, 100);
+	sim_explore("G: a zone without a free block is told once that it has "
+	    "some again", scenario_g, NULL, 300);
+	sim_explore_with(&every_g);
 	sim_explore("H: the CPUs stop while everything is under way",
 	    scenario_h, NULL, 300);
 	return tap_done();

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the slab allocator need of each other.
+ *
+ * Default context of a function here: a CPU, in a critical section, callbacks
+ * too; never blocking.  Bottom up:
+ *
+ *	vm_kmem.c	  runs of 128 KiB slots, for all CPUs
+ *	vm_slab.c	  zones: equal chunks of one CPU
+ *	vm_malloc_type.c  who uses how much, and may
+ *	vm_malloc.c	  blocks of any size
+ *	vm_malloc_obj.c	  objects whose memory stays of their type
+ */
+#ifndef LWKT_VM_SLAB_VAR_H
+#define LWKT_VM_SLAB_VAR_H
+
+#include <lwkt/malloc.h>
+
+#include "kern/kern_var.h"
+#include "machine/memcheck.h"
+
+#define ZONE_SIZE	((size_t)128 << 10)	/* and of a slot */
+#define ZONE_MAXCHUNK	((size_t)16 << 10)	/* above: whole slots */
+#define NCLASSES	72
+#define MAXTYPES	1024			/* 32 KiB a CPU when used */
+
+/*
+ * vm_kmem.c.  One slot; of a run the first counts, the others are KS_NONE.
+ * (u) the user of the run; (l) the lock of kmem, while free
+ */
+enum kmem_kind { KS_NONE, KS_ZONE, KS_OBJ, KS_LARGE };
+struct kmem_slot {
+	struct kmem_slot *ks_next;	/* (u) (l) */
+	struct lwkt_malloc_type *ks_type; /* (u) KS_LARGE */
+	uint64_t	 ks_size;	/* (u) bytes that may be touched */
+	uint32_t	 ks_kind;	/* (u) */
+	uint32_t	 ks_run;	/* (l) class of its length */
+};
+
+/* A run of at least so many slots, all zero, or NULL. */
+struct kmem_slot *kmem_alloc(size_t nslots);
+/* Back to the host, ks_size bytes of it. */
+void	kmem_free(struct kmem_slot *ks);
+/* The slot in which p lies; NULL: memory of somebody else. */
+struct kmem_slot *kmem_find(const void *p);
+void   *kmem_addr(struct kmem_slot *ks);
+uint32_t kmem_id(struct kmem_slot *ks);	/* the same in each run of a schedule */
+void	kmem_fini(void);
+
+/*
+ * vm_slab.c: what a CPU owns.  (c) its own code in a critical section
+ * (p) the same, looked at by others
+ */
+TAILQ_HEAD(zone_list, zone);
+TAILQ_HEAD(objslab_list, objslab);
+
+struct type_use {
+	int64_t		 tu_inuse;	/* (p) blocks, less those freed here */
+	int64_t		 tu_memuse;	/* (p) bytes, likewise */
+	int64_t		 tu_calls;	/* (p) */
+	int64_t		 tu_delta;	/* (c) bytes not yet in mt_loose */
+	struct objslab	*tu_active;	/* (c) vm_malloc_obj.c */
+	struct objslab	*tu_alternate;	/* (c) */
+};
+
+struct slab {
+	struct globaldata *sl_gd;	/* (i) */
+	uint32_t	 sl_work;	/* (c) something is to be given back */
+	uint32_t	 sl_nfree;	/* (c) slots of sl_free */
+	uint32_t	 sl_nzones;	/* (c) zones */
+	uint32_t	 sl_made;	/* (c) of these, since the last look */
+	uint32_t	 sl_slide;	/* (c) where the next zone begins */
+	struct kmem_slot *sl_free;	/* (c) slots of nobody */
+	struct kmem_slot *sl_put;	/* (c) longer runs to be given back */
+	struct zone_list sl_zone[NCLASSES]; /* (c) those with free chunks */
+	struct type_use	 sl_use[MAXTYPES]; /* by mt_index */
+};
+
+/* What came with the last boot of the allocator, one a CPU; NULL: none yet. */
+struct slab *slab_of(int cpu);
+struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
+
+/* Class of a size up to ZONE_MAXCHUNK, and the size of a class. */
+unsigned slab_class(size_t size);
+size_t	slab_class_size(unsigned cls);
+/* A chunk, or NULL; *zeroed: it is. */
+void   *slab_alloc(struct slab *sl, unsigned cls, int *zeroed);
+/* Free p, which lies in a zone; the size of its chunk. */
+size_t	slab_free(struct slab *sl, void *p);
+size_t	slab_size(void *p);			/* of an allocated chunk */
+/* Fetch what others freed, set free zones aside. */
+void	slab_clean(struct slab *sl);
+/* A slot that this CPU has set aside, or a new one; *zeroed: it is. */
+struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
+/*
+ * A run is of no more use: set it aside if it is one slot, else give it back,
+ * now or when the host may be asked.
+ */
+void	slab_put(struct slab *sl, struct kmem_slot *ks);
+void	slab_work(struct slab *sl);
+void	slab_check(struct slab *sl);
+
+/* The caller can wait a little for the host: nobody spins for it. */
+static inline int
+slab_may_host(const struct globaldata *gd)
+{
+	return gd->gd_intr_nesting == 0 && gd->gd_spinlocks == 0 &&
+	    gd->gd_cscount == 0;
+}
+
+/* A CPU that this thread stays on, and its slab; NULL: no memory for one. */
+void	slab_no_cpu(const char *func) __lwkt_noreturn;
+
+static inline struct slab *
+slab_enter(const char *func)
+{
+	struct globaldata *gd;
+
+	if (unlikely(machine_oncpu() == NULL))
+		slab_no_cpu(func);
+	crit_enter_td(curthread);
+	gd = mygd();
+	return likely(gd->gd_slab != NULL) ? gd->gd_slab : slab_start(gd);
+}
+
+static inline void
+slab_exit(struct slab *sl)
+{
+	if (sl != NULL && unlikely(sl->sl_work) && slab_may_host(sl->sl_gd))
+		slab_work(sl);
+	crit_exit_td(curthread);
+}
+
+/* vm_malloc_type.c: may so much be given out?  Looks closely. */
+int	type_room(struct lwkt_malloc_type *type, size_t size);
+/* The request failed: NULL or a panic. */
+void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);
+void	type_warn(struct lwkt_malloc_type *type, size_t size);
+void	type_flags_bad(struct lwkt_malloc_type *type, int flags)
+	    __lwkt_noreturn;
+void	type_unused(struct lwkt_malloc_type *type, const void *p)
+	    __lwkt_noreturn;
+/* Tell the others about tu_delta. */
+void	type_publish(struct lwkt_malloc_type *type, struct type_use *tu);
+
+static inline int
+type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
+    int flags)
+{
+	int how = flags & (LWKT_M_WAITOK | LWKT_M_NOWAIT);
+
+	if (unlikely(how != LWKT_M_WAITOK && how != LWKT_M_NOWAIT))
+		type_flags_bad(type, flags);
+	if (unlikely(sl == NULL))
+		return 0;
+	if (unlikely(sl->sl_gd->gd_intr_nesting != 0) &&
+	    (flags & LWKT_M_WAITOK))
+		type_warn(type, size);
+	return likely((int64_t)((uint64_t)atomic_peek_i64(&type->mt_loose) +
+	    size) < __atomic_load_n(&type->mt_soft, __ATOMIC_ACQUIRE)) ||
+	    type_room(type, size);				/* T1 */
+}
+
+/* n blocks (1, or -1) of so many bytes. */
+static inline void
+type_count(struct slab *sl, struct lwkt_malloc_type *type, int n,
+    size_t size)
+{
+	struct type_use *tu = &sl->sl_use[type->mt_index];
+	int64_t bytes = n * (int64_t)size;
+	int64_t step = atomic_peek_i64(&type->mt_step);
+
+	atomic_poke_i64(&tu->tu_inuse, tu->tu_inuse + n);
+	atomic_poke_i64(&tu->tu_memuse, tu->tu_memuse + bytes);
+	if (n > 0)
+		atomic_poke_i64(&tu->tu_calls, tu->tu_calls + 1);
+	tu->tu_delta += bytes;
+	if (unlikely(tu->tu_delta >= step || -tu->tu_delta >= step))
+		type_publish(type, tu);
+}
+
+/* vm_malloc_obj.c: the type's slabs are gone with the memory. */
+void	objslabs_forget(struct lwkt_malloc_type *type);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Runs of slots: where zones and large blocks come from.
+ *
+ * THEORY
+ * Address space is reserved in banks of 1 GiB and divided into slots of
+ * 128 KiB, aligned to their size.  A zone is one slot; a large block is a run
+ * of them, of which only the pages in use cost memory.  So there is one kind of
+ * space, and address space is what is spent: a freed run gives its memory back
+ * to the host and waits in a list of its length for the next of that length.
+ * Lengths are rounded up to four steps for each doubling.  Runs are neither
+ * merged nor divided; when the host gives no more banks a longer run must do.
+ *
+ * Each slot has a record at the start of its bank.  Which bank an address lies
+ * in stands in a table by its bits from 26 on, for banks begin and end at
+ * multiples of 64 MiB.  So every pointer can be judged without touching what
+ * it points to.
+ *
+ * INVARIANTS
+ * M1 A run in a list is zero (the host has its memory) and its first slot is
+ *    KS_NONE; so are the other slots of a run always.
+ * M2 The lock is held for list operations only, never for a call of the host.
+ *
+ * Source: the page words of DragonFly's kern_slaballoc.c, by which kfree tells
+ * its two kinds of memory; the table by address is snmalloc's.
+ */
+#include "vm/slab_var.h"
+
+#include <lwkt/spinlock.h>
+#include <string.h>
+
+COUNTER(banks, "vm.kmem_banks", "banks of memory reserved");
+COUNTER(got, "vm.kmem_get", "runs of memory taken by zones and blocks");
+COUNTER(put, "vm.kmem_put", "runs of memory given back to the host");
+COUNTER(nobank, "vm.kmem_refused", "banks that the host refused");
+
+TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
+
+#define GRAIN_SHIFT	26
+#define GRAIN		((size_t)1 << GRAIN_SHIFT)
+#define GRAINS		(1u << (47 - GRAIN_SHIFT)) /* of user addresses */
+#define GRAIN_SLOTS	(GRAIN / ZONE_SIZE)
+#define BANK_GRAINS	15		/* of 1 GiB that begins anywhere */
+#define NBANKS		1024		/* about 1 TiB */
+#define NRUNS		84		/* to 2^22 slots, 512 GiB */
+#define META_SLOTS	(ZONE_SIZE / sizeof(struct kmem_slot))
+
+struct kmem_bank {
+	char		*bk_base;	/* (i) slot 0, which begins with */
+	struct kmem_slot *bk_slot;	/* (i) the records of all slots */
+	char		*bk_map;	/* (i) the reservation */
+	size_t		 bk_mapsize;	/* (i) */
+	uint32_t	 bk_nslots;	/* (i) */
+	uint32_t	 bk_next;	/* (l) first slot never used */
+};
+
+static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
+static struct kmem_bank banks[NBANKS];	/* [0] is none */
+static uint32_t nbanks = 1;		/* (l) */
+static struct kmem_slot *runs[NRUNS];	/* (l) M1 */
+static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: not ours */
+
+/* The class whose runs have at least n slots, n > 0. */
+static unsigned
+run_class(size_t n)
+{
+	unsigned k;
+
+	if (n <= 4)
+		return (unsigned)n - 1;
+	k = 63 - (unsigned)__builtin_clzl(n - 1);	/* 2^k < n */
+	return 4 * (k - 1) + (unsigned)((n - 1) >> (k - 2)) % 4;
+}
+
+static size_t
+run_length(unsigned c)
+{
+	unsigned k = c / 4 + 1;
+
+	return c < 4 ? c + 1 : ((size_t)4 + c % 4 + 1) << (k - 2);
+}
+
+static struct kmem_bank *
+bank_of(const void *p)
+{
+	uintptr_t grain = (uintptr_t)p >> GRAIN_SHIFT;
+	uint32_t b;
+
+	if (unlikely(grain >= GRAINS))
+		return NULL;
+	b = atomic_peek_32(&bank_at[grain]);
+	return likely(b != 0) ? &banks[b] : NULL;
+}
+
+struct kmem_slot *
+kmem_find(const void *p)
+{
+	struct kmem_bank *bk = bank_of(p);
+
+	if (unlikely(bk == NULL))
+		return NULL;
+	return &bk->bk_slot[(size_t)((const char *)p - bk->bk_base) /
+	    ZONE_SIZE];
+}
+
+void *
+kmem_addr(struct kmem_slot *ks)
+{
+	struct kmem_bank *bk = bank_of(ks);
+
+	return bk->bk_base + (size_t)(ks - bk->bk_slot) * ZONE_SIZE;
+}
+
+uint32_t
+kmem_id(struct kmem_slot *ks)
+{
+	struct kmem_bank *bk = bank_of(ks);
+
+	return (uint32_t)((size_t)(bk - banks) << 20) +
+	    (uint32_t)(ks - bk->bk_slot);
+}
+
+/* Under the lock: the next n slots of a bank as a run, or NULL. */
+static struct kmem_slot *
+bank_carve(struct kmem_bank *bk, unsigned c)
+{
+	struct kmem_slot *ks = &bk->bk_slot[bk->bk_next];
+	size_t n = run_length(c);
+
+	if (bk->bk_base == NULL || bk->bk_nslots - bk->bk_next < n)
+		return NULL;
+	bk->bk_next += (uint32_t)n;
+	ks->ks_run = c;
+	return ks;
+}
+
+/* Under the lock: what the newest bank has left goes to the lists. */
+static void
+bank_retire(struct kmem_bank *bk)
+{
+	struct kmem_slot *ks;
+	unsigned c = NRUNS;
+
+	while (c-- > 0)
+		while ((ks = bank_carve(bk, c)) != NULL) {
+			ks->ks_next = runs[c];
+			runs[c] = ks;
+		}
+}
+
+/* A reservation with room for n slots beside their records. */
+static int
+bank_map(struct kmem_bank *bk, size_t n)
+{
+	size_t grains = howmany(n + n / (META_SLOTS / 2) + 2, GRAIN_SLOTS);
+
+	if (grains < BANK_GRAINS)
+		grains = BANK_GRAINS;
+	bk->bk_mapsize = (grains + 1) * GRAIN;
+	bk->bk_map = machine_mem_reserve(bk->bk_mapsize);
+	if (bk->bk_map == NULL)
+		return 0;
+	bk->bk_base = (char *)roundup2((uintptr_t)bk->bk_map, GRAIN);
+	bk->bk_slot = (struct kmem_slot *)(void *)bk->bk_base;
+	bk->bk_nslots = (uint32_t)(grains * GRAIN_SLOTS);
+	bk->bk_next = (uint32_t)howmany(bk->bk_nslots, META_SLOTS);
+	return 1;
+}
+
+/* Under the lock: enter a bank, if there is room for one. */
+static int
+bank_enter(const struct kmem_bank *bk)
+{
+	uintptr_t grain = (uintptr_t)bk->bk_base >> GRAIN_SHIFT;
+	uint32_t i;
+
+	if (nbanks == NBANKS)
+		return 0;
+	bank_retire(&banks[nbanks - 1]);
+	banks[nbanks] = *bk;
+	for (i = 0; i < bk->bk_nslots / GRAIN_SLOTS; i++)
+		__atomic_store_n(&bank_at[grain + i], nbanks,
+		    __ATOMIC_RELEASE);
+	nbanks++;
+	return 1;
+}
+
+/* Under the lock: a run of the class from its list, or one never used. */
+static struct kmem_slot *
+run_take(unsigned c)
+{
+	struct kmem_slot *ks = runs[c];
+
+	if (ks == NULL)
+		return bank_carve(&banks[nbanks - 1], c);
+	runs[c] = ks->ks_next;
+	return ks;
+}
+
+/* No bank is to be had: a longer run, whatever it costs. */
+static struct kmem_slot *
+run_take_longer(unsigned c)
+{
+	struct kmem_slot *ks = NULL;
+
+	lwkt_spin_lock_quick(&kmem_lock);
+	for (; c < NRUNS && ks == NULL; c++)
+		ks = run_take(c);
+	lwkt_spin_unlock_quick(&kmem_lock);
+	return ks;
+}
+
+/* Another bank, and a run of it. */
+static __lwkt_noinline struct kmem_slot *
+run_take_new(struct globaldata *gd, unsigned c)
+{
+	struct kmem_slot *ks;
+	struct kmem_bank bk;
+	int used;
+
+	if (!bank_map(&bk, run_length(c))) {
+		counter_inc(gd->gd_cntbias, nobank);
+		return run_take_longer(c);
+	}
+	lwkt_spin_lock_quick(&kmem_lock);
+	ks = run_take(c);		/* somebody else was faster */
+	used = ks == NULL && bank_enter(&bk);
+	if (used)
+		ks = run_take(c);
+	lwkt_spin_unlock_quick(&kmem_lock);
+	if (!used)
+		machine_mem_release(bk.bk_map, bk.bk_mapsize);
+	counter_add(gd->gd_cntbias, banks, used);
+	return ks;
+}
+
+struct kmem_slot *
+kmem_alloc(size_t nslots)
+{
+	struct globaldata *gd = mygd();
+	unsigned c = run_class(nslots);
+	struct kmem_slot *ks;
+
+	if (nslots == 0 || c >= NRUNS)
+		return NULL;
+	lwkt_spin_lock_quick(&kmem_lock);
+	ks = run_take(c);
+	lwkt_spin_unlock_quick(&kmem_lock);
+	if (ks == NULL && (ks = run_take_new(gd, c)) == NULL)
+		return NULL;
+	KASSERTF(ks->ks_kind == KS_NONE, "slot %#x is in use as %u",
+	    kmem_id(ks), ks->ks_kind);				/* M1 */
+	counter_inc(gd->gd_cntbias, got);
+	ktr(gd, run, kmem_id(ks), c);
+	return ks;
+}
+
+void
+kmem_free(struct kmem_slot *ks)
+{
+	size_t size = roundup2(ks->ks_size, machine_page_size());
+
+	KASSERTF(ks->ks_kind == KS_NONE && size > 0 &&
+	    size <= run_length(ks->ks_run) * ZONE_SIZE,
+	    "slot %#x, kind %u, %zu bytes", kmem_id(ks), ks->ks_kind, size);
+	machine_mem_decommit(kmem_addr(ks), size);		/* M1 M2 */
+	counter_inc(mygd()->gd_cntbias, put);
+	lwkt_spin_lock_quick(&kmem_lock);
+	ks->ks_next = runs[ks->ks_run];
+	runs[ks->ks_run] = ks;
+	lwkt_spin_unlock_quick(&kmem_lock);
+}
+
+void
+kmem_fini(void)
+{
+	struct kmem_bank *bk;
+	uintptr_t grain;
+
+	while (nbanks > 1) {
+		bk = &banks[--nbanks];
+		grain = (uintptr_t)bk->bk_base >> GRAIN_SHIFT;
+		memset(&bank_at[grain], 0, bk->bk_nslots / GRAIN_SLOTS *
+		    sizeof(bank_at[0]));
+		memcheck_show(bk->bk_base, bk->bk_next * ZONE_SIZE);
+		machine_mem_release(bk->bk_map, bk->bk_mapsize);
+		memset(bk, 0, sizeof(*bk));
+	}
+	memset(runs, 0, sizeof(runs));
+	lwkt_spin_init(&kmem_lock, "kmem");
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Objects of one size, in memory that stays of their type.
+ *
+ * THEORY
+ * A slab of objects is one slot that serves one type.  Its free objects stand
+ * in a ring of numbers beside them, so a free object keeps its contents; one
+ * that was never used is zero.  Any CPU frees: it takes a place of the ring by
+ * adding to os_findex, and then writes the number there.  One CPU allocates,
+ * the one that has the slab as its active or alternate one: it takes the number
+ * at os_aindex and leaves 0.  A place whose free is under way is 0, so the slab
+ * looks empty: the CPU tries another.  There are never more free objects than
+ * places, so no place is written twice.
+ *
+ * When both slabs of a CPU are used up, one goes to the end of the type's
+ * queue, and the first of those at its front that has a free object comes in
+ * its place.  Frees do not move slabs.
+ *
+ * Slabs with all objects free are given back, but for a few.  Then no free is
+ * under way, for each place of the ring has its number; and no object is known
+ * to anybody but readers who take no lock: so the memory waits until
+ * lwkt_retire says that they are gone.  Those who free the last object of a
+ * slab look for such slabs, a few at a time.
+ *
+ * The checkers are told nothing of objects: to read a free one is right.
+ *
+ * INVARIANTS
+ * J1 os_findex - os_aindex is the number of free objects, frees that are under
+ *    way counted; it is at most os_max.
+ * J2 os_used[i] is 1 from an object's allocation to its free.
+ * J3 A slab is the active or alternate one of one CPU, or in oq_slabs.
+ *
+ * ORDER
+ * Free: os_used, the add to os_findex (a full fence), the number (release).
+ * Allocation: the number (acquire), then the 0, os_used; whoever gets that
+ * place again has freed an object that was allocated after this.
+ *
+ * Source: kmalloc_obj of DragonFly's kern_kmalloc.c (2021), with one queue in
+ * place of three, and lwkt_retire in place of its epochs and poller.
+ */
+#include "vm/slab_var.h"
+
+#include <lwkt/cpusync.h>
+#include <lwkt/spinlock.h>
+#include <string.h>
+
+COUNTER(made, "vm.obj_slabs", "slabs of objects made");
+COUNTER(gone, "vm.obj_slabs_gone", "of these, given back");
+COUNTER(rotate, "vm.obj_rotations", "changes of a CPU's slab of objects");
+
+TRACEPOINT(slab, KTR_MEM, "obj.slab", "id=%llu size=%llu");
+TRACEPOINT(retire, KTR_MEM, "obj.retire", "id=%llu size=%llu");
+
+#define OBJ_MAGIC	0x6f626a736c61625fu
+#define LOOKS		16	/* slabs of the queue looked at */
+#define IDLE_KEEP	2	/* of these, not given back though free */
+#define HARD_OBJECTS	8	/* most in a slab, hard builds */
+
+/* (i) fixed  (o) the CPU that has it, or the lock of its queue  (a) anybody */
+struct objslab {
+	struct lwkt_retire os_retire;	/* (o) */
+	uint64_t	 os_magic;	/* (i) */
+	struct lwkt_malloc_type *os_type; /* (i) */
+	uint32_t	 os_size;	/* (i) of an object */
+	uint32_t	 os_max;	/* (i) objects */
+	uint32_t	 os_mask;	/* (i) places of the ring, less one */
+	uint32_t	 os_base;	/* (i) offset of object 0 */
+	uint32_t	 os_id;		/* (i) kmem_id */
+	uint32_t	*os_ring;	/* (a) numbers from 1; 0: none */
+	uint8_t		*os_used;	/* (a) J2 */
+	TAILQ_ENTRY(objslab) os_link;	/* (l) oq_slabs */
+	uint32_t	 os_aindex;	/* (o) looked at by who frees */
+	LWKT_CACHEALIGN
+	uint32_t	 os_findex;	/* (a) */
+};
+
+/* Of a type; itself a block of M_OBJQ. */
+struct objqueue {
+	struct lwkt_spin oq_lock;
+	struct objslab_list oq_slabs;	/* (l) */
+};
+
+static LWKT_MALLOC_DEFINE(M_OBJQ, "objqueue", "queues of slabs of objects");
+
+static inline int
+obj_ready(const struct objslab *os)
+{
+	return atomic_peek_32(&os->os_ring[os->os_aindex & os->os_mask]) != 0;
+}
+
+/* Every object is free and every free is over; by who may allocate. */
+static int
+obj_idle(const struct objslab *os)
+{
+	uint32_t i;
+
+	if (atomic_peek_32(&os->os_findex) - os->os_aindex != os->os_max)
+		return 0;
+	for (i = 0; i < os->os_max; i++)
+		if (atomic_load_acq_32(&os->os_ring[(os->os_aindex + i) &
+		    os->os_mask]) == 0)
+			return 0;
+	return 1;
+}
+
+static uint32_t
+ring_size(size_t n)
+{
+	return n <= 1 ? 1 : 1u << (32 - __builtin_clz((uint32_t)n - 1));
+}
+
+/* How many objects fit beside the header, their numbers and their marks. */
+static uint32_t
+obj_fit(size_t size)
+{
+	size_t n = ZONE_SIZE / size;
+
+	if (config_hard && n > HARD_OBJECTS)
+		return HARD_OBJECTS;
+	while (roundup2(sizeof(struct objslab) + ring_size(n) *
+	    sizeof(uint32_t) + n, (size_t)CACHE_LINE) + n * size > ZONE_SIZE)
+		n--;
+	return (uint32_t)n;
+}
+
+static struct objslab *
+obj_make(struct slab *sl, struct lwkt_malloc_type *type)
+{
+	size_t size = roundup2(type->mt_objsize, (size_t)8), ring;
+	struct kmem_slot *ks;
+	struct objslab *os;
+	uint32_t i;
+	int zeroed;
+
+	if ((ks = slab_slot(sl, &zeroed)) == NULL)
+		return NULL;
+	os = kmem_addr(ks);
+	memcheck_show(os, ZONE_SIZE);
+	if (!zeroed)
+		memset(os, 0, ZONE_SIZE);
+	os->os_magic = OBJ_MAGIC;
+	os->os_type = type;
+	os->os_size = (uint32_t)size;
+	os->os_max = os->os_findex = obj_fit(size);
+	ring = ring_size(os->os_max);
+	os->os_mask = (uint32_t)ring - 1;
+	os->os_ring = (uint32_t *)(os + 1);
+	os->os_used = (uint8_t *)(os->os_ring + ring);
+	os->os_base = (uint32_t)roundup2((size_t)(os->os_used + os->os_max -
+	    (uint8_t *)os), (size_t)CACHE_LINE);
+	os->os_id = kmem_id(ks);
+	for (i = 0; i < os->os_max; i++)
+		os->os_ring[i] = i + 1;
+	ks->ks_kind = KS_OBJ;
+	counter_inc(sl->sl_gd->gd_cntbias, made);
+	ktr(sl->sl_gd, slab, os->os_id, size);
+	return os;
+}
+
+/* Callback: nobody can look at its objects any more. */
+static void
+obj_gone(struct lwkt_retire *rt)
+{
+	struct objslab *os = container_of(rt, struct objslab, os_retire);
+	struct slab *sl = mygd()->gd_slab;
+
+	os->os_magic = 0;
+	counter_inc(sl->sl_gd->gd_cntbias, gone);
+	slab_put(sl, kmem_find(os));
+}
+
+/* Under the lock: the next slab of the queue is taken out, if it serves. */
+static struct objslab *
+obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
+{
+	struct objslab *os = TAILQ_FIRST(&oq->oq_slabs);
+
+	TAILQ_REMOVE(&oq->oq_slabs, os, os_link);
+	if (obj_ready(os)) {
+		if (want)
+			return os;
+		if (obj_idle(os) && (*idle)++ >= IDLE_KEEP) {
+			ktr(sl->sl_gd, retire, os->os_id, os->os_size);
+			lwkt_retire(&os->os_retire, obj_gone);
+			return NULL;
+		}
+	}
+	TAILQ_INSERT_TAIL(&oq->oq_slabs, os, os_link);
+	return NULL;
+}
+
+/* One with a free object from the queue; idle ones are given back. */
+static struct objslab *
+obj_search(struct slab *sl, struct objqueue *oq, int want)
+{
+	struct objslab *os = NULL, *last;
+	unsigned idle = 0, looks;
+
+	last = TAILQ_LAST(&oq->oq_slabs, objslab_list);
+	for (looks = 0; looks < LOOKS && os == NULL &&
+	    !TAILQ_EMPTY(&oq->oq_slabs); looks++) {
+		int at_last = TAILQ_FIRST(&oq->oq_slabs) == last;
+
+		os = obj_look(sl, oq, &idle, want);
+		if (at_last)
+			break;
+	}
+	return os;
+}
+
+/* The type's queue, or NULL. */
+static inline struct objqueue *
+obj_queue_of(struct lwkt_malloc_type *type)
+{
+	return (void *)atomic_load_acq_ptr((uintptr_t *)&type->mt_obj);
+}
+
+/* The same, made at its first use; NULL: no memory. */
+static struct objqueue *
+obj_queue(struct lwkt_malloc_type *type)
+{
+	struct objqueue *oq = obj_queue_of(type);
+
+	if (likely(oq != NULL))
+		return oq;
+	KASSERTF(type->mt_objsize > 0 && type->mt_objsize <= ZONE_MAXCHUNK,
+	    "malloc type \"%s\": objects of %zu bytes", type->mt_name,
+	    type->mt_objsize);
+	oq = lwkt_kmalloc(sizeof(*oq), M_OBJQ, LWKT_M_NOWAIT | LWKT_M_ZERO);
+	if (oq == NULL)
+		return NULL;
+	lwkt_spin_init(&oq->oq_lock, type->mt_name);
+	TAILQ_INIT(&oq->oq_slabs);
+	if (!atomic_cmpset_ptr((uintptr_t *)&type->mt_obj, 0, (uintptr_t)oq))
+		lwkt_kfree(oq, M_OBJQ);		/* somebody was faster */
+	return obj_queue_of(type);
+}
+
+static void
+obj_queue_up(struct objqueue *oq, struct objslab *os)
+{
+	lwkt_spin_lock(&oq->oq_lock);
+	TAILQ_INSERT_TAIL(&oq->oq_slabs, os, os_link);
+	lwkt_spin_unlock(&oq->oq_lock);
+}
+
+/* Neither slab of this CPU has a free object: another becomes active. */
+static __lwkt_noinline struct objslab *
+obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
+{
+	struct type_use *tu = &sl->sl_use[type->mt_index];
+	struct objqueue *oq = obj_queue(type);
+	struct objslab *os;
+
+	if (oq == NULL)
+		return NULL;
+	counter_inc(sl->sl_gd->gd_cntbias, rotate);
+	lwkt_spin_lock(&oq->oq_lock);
+	os = obj_search(sl, oq, 1);
+	lwkt_spin_unlock(&oq->oq_lock);
+	if (os == NULL && (os = obj_make(sl, type)) == NULL)
+		return NULL;
+	if (tu->tu_active != NULL) {
+		if (tu->tu_alternate != NULL)
+			obj_queue_up(oq, tu->tu_alternate);	/* J3 */
+		tu->tu_alternate = tu->tu_active;
+	}
+	tu->tu_active = os;
+	return os;
+}
+
+/* A free object of a slab of this CPU, or NULL. */
+static inline void *
+obj_take(struct objslab *os)
+{
+	uint32_t *place, n;
+
+	if (os == NULL)
+		return NULL;
+	place = &os->os_ring[os->os_aindex & os->os_mask];
+	if ((n = atomic_load_acq_32(place)) == 0)
+		return NULL;
+	atomic_store_32(place, 0);
+	__atomic_store_n(&os->os_aindex, os->os_aindex + 1, __ATOMIC_RELAXED);
+	KASSERTF(n <= os->os_max && !os->os_used[n - 1], "object %u of slab "
+	    "%#x, malloc type \"%s\", is in use", n - 1, os->os_id,
+	    os->os_type->mt_name);				/* J2 */
+	os->os_used[n - 1] = 1;
+	return (char *)os + os->os_base + (size_t)(n - 1) * os->os_size;
+}
+
+static inline void *
+obj_alloc(struct slab *sl, struct lwkt_malloc_type *type)
+{
+	struct type_use *tu = &sl->sl_use[type->mt_index];
+	struct objslab *os;
+	void *p;
+
+	if (likely((p = obj_take(tu->tu_active)) != NULL))
+		return p;
+	os = tu->tu_alternate;
+	tu->tu_alternate = tu->tu_active;
+	tu->tu_active = os;
+	while ((p = obj_take(tu->tu_active)) == NULL)
+		if (obj_rotate(sl, type) == NULL)
+			return NULL;
+	return p;
+}
+
+void *
+lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
+{
+	struct slab *sl = slab_enter(__func__);
+	void *p = NULL;
+
+	KASSERTF(size == type->mt_objsize, "malloc type \"%s\": %zu bytes, "
+	    "not %zu", type->mt_name, size, type->mt_objsize);
+	if (likely(type_ask(sl, type, size, flags)))
+		p = obj_alloc(sl, type);
+	if (likely(p != NULL))
+		type_count(sl, type, 1, roundup2(size, (size_t)8));
+	else
+		p = type_refuse(type, size, flags);
+	slab_exit(sl);
+	if ((flags & LWKT_M_ZERO) && p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+static struct objslab *
+objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
+{
+	struct objslab *os = (struct objslab *)((uintptr_t)p &
+	    ~(ZONE_SIZE - 1));
+	struct kmem_slot *ks = kmem_find(p);
+	uint32_t off = (uint32_t)((uintptr_t)p - (uintptr_t)os);
+
+	KASSERTF(ks != NULL && ks->ks_kind == KS_OBJ, "%p, of malloc type "
+	    "\"%s\", did not come from kmalloc_obj", p, type->mt_name);
+	KASSERTF(os->os_magic == OBJ_MAGIC && os->os_type == type, "%p of "
+	    "malloc type \"%s\" is freed as \"%s\"", p, os->os_magic ==
+	    OBJ_MAGIC ? os->os_type->mt_name : "?", type->mt_name);
+	*i = (off - os->os_base) / os->os_size;
+	KASSERTF(off >= os->os_base && *i < os->os_max &&
+	    *i * os->os_size == off - os->os_base, "%p is not the start of an "
+	    "object of malloc type \"%s\"", p, type->mt_name);
+	return os;
+}
+
+/* The last object of a slab is about to be free: is it one too many? */
+static __lwkt_noinline void
+obj_trim(struct slab *sl, struct lwkt_malloc_type *type)
+{
+	struct objqueue *oq = obj_queue_of(type);
+
+	lwkt_spin_lock(&oq->oq_lock);
+	(void)obj_search(sl, oq, 0);
+	lwkt_spin_unlock(&oq->oq_lock);
+}
+
+void
+lwkt_kfree_obj(void *p, struct lwkt_malloc_type *type)
+{
+	struct slab *sl = slab_enter(__func__);
+	struct objslab *os;
+	uint32_t i, at, idle;
+
+	os = objslab_of(p, type, &i);
+	if (unlikely(atomic_swap_8(&os->os_used[i], 0) == 0))
+		lwkt_panic("object %p of malloc type \"%s\" is freed twice by "
+		    "thread \"%s\" on cpu %d", p, type->mt_name,
+		    curthread->td_name, mycpuid);		/* J2 */
+	type_count(sl, type, -1, os->os_size);
+	at = atomic_fetchadd_32(&os->os_findex, 1);		/* J1 */
+	idle = at + 1 - atomic_peek_32(&os->os_aindex) == os->os_max;
+	atomic_store_rel_32(&os->os_ring[at & os->os_mask], i + 1);
+	if (unlikely(idle))	/* the slab may be gone by now */
+		obj_trim(sl, type);
+	slab_exit(sl);
+}
+
+void
+objslabs_forget(struct lwkt_malloc_type *type)
+{
+	type->mt_obj = NULL;
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Types of memory: who uses how much, and how much is allowed.
+ *
+ * THEORY
+ * Each CPU counts for itself what it gave out and got back, so only the sums
+ * mean something: a block may be freed where it was not allocated.  mt_loose
+ * is about the sum of bytes; a CPU adds to it when its own part has changed by
+ * mt_step, which is a fraction of the limit.  While mt_loose and the size lie
+ * below mt_soft, the limit less what all CPUs may not have told, there is room,
+ * and that is the one test of a request.  From there on the CPUs' parts are
+ * added up for each request.  So the limit holds but for requests of the same
+ * moment.
+ *
+ * A type is entered in the table of types when it is used first; mt_soft and
+ * mt_loose are 0 until then, so that the test fails and leads here.
+ *
+ * ORDER
+ * T1 entry: mt_index, then mt_soft (release); a request: mt_soft (acquire),
+ *    then mt_index.
+ * T2 entry: all, then mt_step (release); who asks for sums or limits: mt_step
+ *    (acquire), not 0, then the rest.
+ *
+ * Source: malloc_type of DragonFly's kern_slaballoc.c, its loose sum too.
+ */
+#include "vm/slab_var.h"
+
+#include <lwkt/spinlock.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/sysinit.h"
+
+COUNTER(refused, "vm.malloc_refused", "requests refused: limit or memory");
+COUNTER(warned, "vm.malloc_waitok_intr", "WAITOK requests of callbacks");
+
+TRACEPOINT(refuse, KTR_MEM, "malloc.refuse", "type=%llu size=%llu");
+
+TUNABLE_INT(malloc_percent, "lwkt.malloc_percent", 10, 1, 100,
+    "of the memory that a type may use, unless it has its own limit");
+
+#define STEP_MAX	((int64_t)ZONE_SIZE)
+#define UNLIMITED	INT64_MAX
+
+static struct lwkt_spin type_lock = LWKT_SPIN_INITIALIZER("malloc types");
+static struct lwkt_malloc_type *types[MAXTYPES];	/* (l) type_lock */
+static uint32_t ntypes = 1;		/* (l) 0 means none */
+
+/* Under the lock. */
+static void
+limit_set(struct lwkt_malloc_type *type, int64_t bytes)
+{
+	int64_t step = bytes / (4 * lwkt__ncpus), soft;
+
+	step = step < 1 ? 1 : step > STEP_MAX ? STEP_MAX : step;
+	soft = bytes == UNLIMITED ? bytes : bytes - step * lwkt__ncpus;
+	atomic_poke_i64(&type->mt_limit, bytes);
+	__atomic_store_n(&type->mt_soft, soft, __ATOMIC_RELEASE); /* T1 */
+	__atomic_store_n(&type->mt_step, step, __ATOMIC_RELEASE); /* T2 */
+}
+
+static int64_t
+limit_default(void)
+{
+	return (int64_t)(machine_mem_size() / 100) * malloc_percent;
+}
+
+/* First use in this boot. */
+static void
+type_enter(struct lwkt_malloc_type *type)
+{
+	lwkt_spin_lock(&type_lock);
+	if (type->mt_index == 0) {
+		KASSERTF(ntypes < MAXTYPES, "malloc type \"%s\": there are %u "
+		    "already", type->mt_name, ntypes - 1);
+		types[ntypes] = type;
+		type->mt_index = ntypes++;
+		limit_set(type, limit_default());
+	}
+	lwkt_spin_unlock(&type_lock);
+}
+
+static inline int
+type_entered(struct lwkt_malloc_type *type)
+{
+	return __atomic_load_n(&type->mt_step, __ATOMIC_ACQUIRE) != 0; /* T2 */
+}
+
+static void
+type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
+{
+	struct type_use *tu;
+	struct slab *sl;
+	int cpu;
+
+	*ms = (struct lwkt_malloc_stats){
+		.ms_limit = atomic_peek_i64(&type->mt_limit),
+		.ms_failed = atomic_peek_32(&type->mt_failed) };
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		if ((sl = slab_of(cpu)) == NULL)
+			return;
+		tu = &sl->sl_use[type->mt_index];
+		ms->ms_inuse += atomic_peek_i64(&tu->tu_inuse);
+		ms->ms_memuse += atomic_peek_i64(&tu->tu_memuse);
+		ms->ms_calls += (uint64_t)atomic_peek_i64(&tu->tu_calls);
+	}
+}
+
+__lwkt_noinline int
+type_room(struct lwkt_malloc_type *type, size_t size)
+{
+	struct lwkt_malloc_stats ms;
+
+	if (!type_entered(type))
+		type_enter(type);
+	type_sum(type, &ms);
+	return size <= INT64_MAX / 2 &&
+	    ms.ms_memuse <= ms.ms_limit - (int64_t)size;
+}
+
+void
+type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
+{
+	__atomic_fetch_add(&type->mt_loose, tu->tu_delta, __ATOMIC_RELAXED);
+	tu->tu_delta = 0;
+}
+
+void *
+type_refuse(struct lwkt_malloc_type *type, size_t size, int flags)
+{
+	struct lwkt_malloc_stats ms;
+	struct globaldata *gd = mygd();
+
+	counter_inc(gd->gd_cntbias, refused);
+	(void)atomic_fetchadd_32(&type->mt_failed, 1);
+	ktr(gd, refuse, type->mt_index, size);
+	if (flags & (LWKT_M_NOWAIT | LWKT_M_NULLOK))
+		return NULL;
+	type_sum(type, &ms);
+	lwkt_panic("malloc type \"%s\": no %zu bytes for thread \"%s\" on cpu "
+	    "%d: %lld in use, limit %lld", type->mt_name, size,
+	    curthread->td_name, gd->gd_m.mc_cpuid, (long long)ms.ms_memuse,
+	    (long long)ms.ms_limit);
+}
+
+/* Once a type. */
+void
+type_warn(struct lwkt_malloc_type *type, size_t size)
+{
+	counter_inc(mygd()->gd_cntbias, warned);
+	if (atomic_swap_32(&type->mt_warned, 1) == 0)
+		lwkt_printf("lwkt: malloc type \"%s\": %zu bytes wanted with "
+		    "M_WAITOK by a callback or a hard section on cpu %d; it "
+		    "should say M_NOWAIT", type->mt_name, size, mycpuid);
+}
+
+void
+type_flags_bad(struct lwkt_malloc_type *type, int flags)
+{
+	lwkt_panic("malloc type \"%s\": flags %#x: one of M_WAITOK and "
+	    "M_NOWAIT it must be", type->mt_name, (unsigned)flags);
+}
+
+void
+type_unused(struct lwkt_malloc_type *type, const void *p)
+{
+	lwkt_panic("%p is freed with malloc type \"%s\", which nothing was "
+	    "allocated with", p, type->mt_name);
+}
+
+void
+lwkt_kmalloc_stats(struct lwkt_malloc_type *type,
+    struct lwkt_malloc_stats *ms)
+{
+	if (!type_entered(type))
+		type_enter(type);
+	type_sum(type, ms);
+}
+
+int64_t
+lwkt_kmalloc_limit(struct lwkt_malloc_type *type)
+{
+	if (!type_entered(type))
+		type_enter(type);
+	return atomic_peek_i64(&type->mt_limit);
+}
+
+void
+lwkt_kmalloc_raise_limit(struct lwkt_malloc_type *type, int64_t bytes)
+{
+	KASSERTF(bytes >= 0, "malloc type \"%s\": a limit of %lld",
+	    type->mt_name, (long long)bytes);
+	if (!type_entered(type))
+		type_enter(type);
+	lwkt_spin_lock(&type_lock);
+	limit_set(type, bytes);
+	lwkt_spin_unlock(&type_lock);
+}
+
+void
+lwkt_kmalloc_set_unlimited(struct lwkt_malloc_type *type)
+{
+	lwkt_kmalloc_raise_limit(type, UNLIMITED);
+}
+
+/* LWKT_DEBUG=stats. */
+static void
+types_print(void)
+{
+	struct lwkt_malloc_stats ms;
+	uint32_t i;
+
+	for (i = 1; i < ntypes; i++) {
+		type_sum(types[i], &ms);
+		lwkt_printf("malloc %-21s %14lld  bytes in %lld blocks, %llu "
+		    "requests, %llu refused: %s", types[i]->mt_name,
+		    (long long)ms.ms_memuse, (long long)ms.ms_inuse,
+		    (unsigned long long)ms.ms_calls,
+		    (unsigned long long)ms.ms_failed, types[i]->mt_desc);
+	}
+}
+
+/* Before the slabs go: the next boot begins with no types. */
+static void
+types_fini(void)
+{
+	const char *debug = getenv("LWKT_DEBUG");
+	struct lwkt_malloc_type *type;
+
+	if (debug != NULL && strstr(debug, "stats") != NULL)
+		types_print();
+	while (ntypes > 1) {
+		type = types[--ntypes];
+		objslabs_forget(type);
+		type->mt_index = type->mt_failed = type->mt_warned = 0;
+		type->mt_limit = type->mt_soft = type->mt_loose = 0;
+		type->mt_step = 0;
+	}
+	lwkt_spin_init(&type_lock, "malloc types");
+}
+
+SYSINIT(SI_VM + 1, malloc_types, NULL, NULL, NULL, types_fini);

@@ -1,0 +1,708 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Zones: 128 KiB of equal chunks that belong to one CPU.
+ *
+ * THEORY
+ * A chunk's zone is found by its address, and begins with its header: the
+ * CPU, the size, a list of free chunks, and how many have never been used.
+ * Only the owner touches that, in a critical section.  A CPU keeps its zones
+ * in lists by size class; those without a free chunk are in no list.
+ *
+ * Another CPU frees a chunk by pushing it to z_remote with a compare-and-set.
+ * The owner fetches the whole list when it has run out of chunks in that zone;
+ * so nobody needs to be told.  But who will fetch from a zone that is in no
+ * list?  When the owner finds nothing to fetch it puts the mark ASLEEP into
+ * z_remote in place of the empty list, by a compare-and-set, and drops the
+ * zone.  Who pushes to ASLEEP replaces the mark by his chunk: he alone sends a
+ * passive message, upon which the owner fetches and lists the zone again.
+ * Whoever pushes next finds a chunk there and sends nothing.
+ *
+ *	z_remote:   0 ---push---> chunks ---push---> chunks	no message
+ *		    |  <--fetch--	 <-----fetch-----
+ *		  sleep
+ *		    v
+ *		  ASLEEP ---push---> chunks			one message
+ *
+ * A message in flight names the zone, which must still be one when it comes.
+ * The owner counts such messages without a shared word: it wakes a zone (for
+ * the message, or because it freed a chunk there itself), and if the mark is
+ * gone by then, somebody has taken it and a message is under way.  A message
+ * wakes the zone only if it is not one of those counted: those were about a
+ * sleep that is over, and one for the sleep of now, if the mark is gone, is yet
+ * to come.
+ *
+ * A zone whose chunks are all free is given up, if another zone of its class
+ * is listed: its slot is set aside, for a zone of any class or a block of that
+ * size.  More than lwkt.zone_cache of those go back to the host, when the host
+ * may be asked.  What others freed in a listed zone is
+ * fetched when the CPU has made a quarter more zones, before it makes another.
+ *
+ * Hardening, in all builds: the owner has a bitmap of the chunks that are given
+ * out, and who frees elsewhere marks the chunk in another one.  So a double
+ * free panics at the second free; only one that comes from another CPU after
+ * one of the owner is found later, when the owner fetches the chunk or would
+ * give it out.  Links are stored xored with a secret of the zone, and must lead
+ * to a chunk of it.  In invariants builds a free chunk is filled with a
+ * pattern, which must still be there when it is given out.
+ *
+ * INVARIANTS
+ * S1 z_nfree counts z_free's chunks and z_fresh; it is > 0 exactly if the zone
+ *    is listed, and z_asleep is set exactly if it is not.
+ * S2 z_remote is ASLEEP or holds chunks while z_asleep is set, else 0 or
+ *    chunks.
+ * S3 z_inflight is the number of messages that name the zone, but for one
+ *    whose sender took a mark that the owner has not looked at yet (z_asleep).
+ * S4 A bit of z_gone is set while the chunk is on its way to, or in, z_remote;
+ *    the bit of z_used is then set as well.
+ * S5 A zone is given up only if all its chunks are in z_nfree and z_inflight
+ *    is 0; then z_remote is 0.
+ *
+ * ORDER
+ * Push: the link, then the compare-and-set of z_remote (release).  Fetch:
+ * the swap of z_remote (acquire), then the links.  After its push a CPU does
+ * not look at the zone again, but for the message.
+ *
+ * Source: DragonFly kern_slaballoc.c.  There the mark is a word of its own
+ * (RSignal) and every free that sees it counts itself in and out (RCount); a
+ * free that reads RSignal just before it is set pushes to a zone in no list,
+ * and nobody is told.
+ */
+#include "vm/slab_var.h"
+
+#include <lwkt/ipiq.h>
+#include <lwkt/spinlock.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "base/rng.h"
+#include "kern/sysinit.h"
+
+COUNTER(made, "vm.slab_zones", "zones made");
+COUNTER(given, "vm.slab_released", "zones given back to the host");
+COUNTER(remote, "vm.slab_remote", "chunks freed by another CPU");
+COUNTER(signals, "vm.slab_signals", "messages that a zone has chunks again");
+COUNTER(fetches, "vm.slab_fetches", "lists of such chunks fetched");
+COUNTER(later, "vm.slab_deferred", "runs given back later: callbacks");
+COUNTER(cleans, "vm.slab_cleans", "looks into all zones before a new one");
+
+TRACEPOINT(zone, KTR_MEM, "slab.zone", "id=%llu size=%llu");
+TRACEPOINT(asleep, KTR_MEM, "slab.asleep", "id=%llu size=%llu");
+TRACEPOINT(signal, KTR_MEM, "slab.signal", "id=%llu cpu=%llu");
+TRACEPOINT(wake, KTR_MEM, "slab.wake", "id=%llu nfree=%llu");
+TRACEPOINT(gone, KTR_MEM, "slab.gone", "id=%llu size=%llu");
+
+TUNABLE_INT(zone_cache, "lwkt.zone_cache", config_hard ? 1 : 32, 0, 1 << 20,
+    "slots of 128 KiB set aside that each CPU keeps");
+
+#define ZONE_MAGIC	0x736c61627a6f6e65u	/* xored with a secret */
+#define ASLEEP		((uintptr_t)1)	/* in z_remote: tell the owner */
+#define SLIDE		20		/* chunks, from zone to zone */
+#define CLEAN_LEAST	16		/* zones made between two looks */
+#define HARD_CHUNKS	8		/* most in a zone, hard builds */
+#define PATTERN		0xdeadc0dedeadc0deu
+
+/* (i) fixed while it is a zone  (c) owner, critical section  (a) anybody */
+struct zone {
+	uint64_t	 z_magic;	/* (i) */
+	uintptr_t	 z_key;		/* (i) what links are xored with */
+	int		 z_cpu;		/* (i) the owner */
+	uint32_t	 z_id;		/* (i) kmem_id */
+	uint32_t	 z_class;	/* (i) */
+	uint32_t	 z_size;	/* (i) of a chunk */
+	uint32_t	 z_max;		/* (i) chunks */
+	uint32_t	 z_inverse;	/* (i) 2^32 / z_size, rounded up */
+	uint32_t	 z_base;	/* (i) offset of chunk 0 */
+	uint32_t	 z_zeroed;	/* (i) never used chunks are zero */
+	uint64_t	*z_gone;	/* (i) bitmap (a), behind z_used: S4 */
+	LWKT_CACHEALIGN
+	uintptr_t	 z_free;	/* (c) freed here, or fetched */
+	uint32_t	 z_nfree;	/* (c) S1 */
+	uint32_t	 z_fresh;	/* (c) chunks never used, from */
+	uint32_t	 z_next;	/* (c) this one on, in a ring */
+	uint32_t	 z_asleep;	/* (c) S1 */
+	uint32_t	 z_inflight;	/* (c) S3 */
+	TAILQ_ENTRY(zone) z_link;	/* (c) sl_zone */
+	LWKT_CACHEALIGN
+	uintptr_t	 z_remote;	/* (a) S2 */
+	LWKT_CACHEALIGN
+	uint64_t	 z_used[];	/* (c) bitmap: given out */
+};
+
+static uintptr_t slabs;			/* (a) of all CPUs; set once a boot */
+static uint64_t secret;			/* (i) of this process */
+
+#define SLAB_STRIDE	roundup2(sizeof(struct slab), (size_t)4096)
+
+struct slab *
+slab_of(int cpu)
+{
+	uintptr_t all = atomic_load_acq_ptr(&slabs);
+
+	return all == 0 ? NULL :
+	    (struct slab *)(all + (size_t)cpu * SLAB_STRIDE);
+}
+
+void
+slab_no_cpu(const char *func)
+{
+	lwkt_panic("%s: called by a pthread that is no cpu of the kernel",
+	    func);
+}
+
+/* The first use by this CPU, perhaps by any. */
+struct slab *
+slab_start(struct globaldata *gd)
+{
+	struct slab *sl = slab_of(gd->gd_m.mc_cpuid);
+	size_t size = SLAB_STRIDE * (size_t)lwkt__ncpus;
+	unsigned i;
+	void *all;
+
+	if (sl == NULL) {
+		if ((all = machine_mem_reserve(size)) == NULL)
+			return NULL;
+		if (!atomic_cmpset_ptr(&slabs, 0, (uintptr_t)all))
+			machine_mem_release(all, size);
+		sl = slab_of(gd->gd_m.mc_cpuid);
+	}
+	sl->sl_gd = gd;
+	for (i = 0; i < NCLASSES; i++)
+		TAILQ_INIT(&sl->sl_zone[i]);
+	gd->gd_slab = sl;
+	return sl;
+}
+
+/*
+ * Sizes in steps of 8 to 128, of 16 to 256, and so on, eight steps each, to
+ * 16 KiB.
+ */
+unsigned
+slab_class(size_t size)
+{
+	unsigned log;
+
+	if (size <= 128)
+		return (unsigned)(size + 7) / 8 - 1;
+	log = 63 - (unsigned)__builtin_clzl(size - 1);	/* 2^log < size */
+	return 16 + 8 * (log - 7) + (unsigned)((size - 1) >> (log - 3)) % 8;
+}
+
+size_t
+slab_class_size(unsigned cls)
+{
+	if (cls < 16)
+		return (cls + 1) * (size_t)8;
+	return ((size_t)8 + cls % 8 + 1) << (cls / 8 + 2);
+}
+
+/* Links: only here is free memory touched. */
+static __lwkt_no_asan uintptr_t
+link_load(const struct zone *z, uintptr_t chunk)
+{
+	return *(const uintptr_t *)chunk ^ z->z_key;
+}
+
+static __lwkt_no_asan void
+link_store(const struct zone *z, uintptr_t chunk, uintptr_t next)
+{
+	*(uintptr_t *)chunk = next ^ z->z_key;
+}
+
+static inline int
+patterns(void)
+{
+	return config_invariants && !fiber_wanted();
+}
+
+static void
+pattern_fill(const struct zone *z, uintptr_t chunk)
+{
+	uint64_t *w = (uint64_t *)chunk;
+	uint32_t i;
+
+	for (i = 1; i < z->z_size / sizeof(*w); i++)
+		w[i] = PATTERN;
+}
+
+static void
+pattern_check(const struct zone *z, uintptr_t chunk)
+{
+	const uint64_t *w = (const uint64_t *)chunk;
+	uint32_t i;
+
+	for (i = 1; i < z->z_size / sizeof(*w); i++)
+		KASSERTF(w[i] == PATTERN, "free chunk %p of %u bytes, zone "
+		    "%#x of cpu %d: byte %zu was written", (void *)chunk,
+		    z->z_size, z->z_id, z->z_cpu, i * sizeof(*w));
+}
+
+static inline struct zone *
+zone_of(const void *p)
+{
+	struct zone *z = (struct zone *)((uintptr_t)p & ~(ZONE_SIZE - 1));
+
+	KASSERTF(z->z_magic == (ZONE_MAGIC ^ secret), "the zone of %p is "
+	    "overwritten", p);
+	return z;
+}
+
+/* The number of the chunk that begins at p; none does: the memory is free. */
+static inline uint32_t
+chunk_index(const struct zone *z, const void *p)
+{
+	uint32_t off = (uint32_t)((uintptr_t)p & (ZONE_SIZE - 1)) - z->z_base;
+	uint32_t i = (uint32_t)(((uint64_t)off * z->z_inverse) >> 32);
+
+	KASSERTF(i < z->z_max && i * z->z_size == off, "%p is not the start "
+	    "of a block of %u bytes", p, z->z_size);
+	return i;
+}
+
+static inline uint64_t
+chunk_bit(uint32_t i)
+{
+	return (uint64_t)1 << i % 64;
+}
+
+static inline int
+chunk_used(const struct zone *z, uint32_t i)
+{
+	return (z->z_used[i / 64] & chunk_bit(i)) != 0;
+}
+
+static inline int
+chunk_gone(const struct zone *z, uint32_t i)
+{
+	return (__atomic_load_n(&z->z_gone[i / 64], __ATOMIC_RELAXED) &
+	    chunk_bit(i)) != 0;
+}
+
+static __lwkt_noinline __lwkt_noreturn void
+free_twice(const struct zone *z, uintptr_t p)
+{
+	lwkt_panic("block %p of %u bytes, zone %#x of cpu %d, is freed twice; "
+	    "seen by thread \"%s\" on cpu %d", (void *)p, z->z_size, z->z_id,
+	    z->z_cpu, curthread->td_name, mycpuid);
+}
+
+/* Give a chunk to z_free, but for z_nfree. */
+static inline void
+chunk_put(struct zone *z, uintptr_t chunk, uint32_t i)
+{
+	if (unlikely(!chunk_used(z, i) || chunk_gone(z, i)))
+		free_twice(z, chunk);
+	z->z_used[i / 64] ^= chunk_bit(i);
+	if (patterns())
+		pattern_fill(z, chunk);
+	link_store(z, chunk, z->z_free);
+	z->z_free = chunk;
+}
+
+static inline uintptr_t
+chunk_link(const struct zone *z, uintptr_t chunk)
+{
+	uintptr_t next = link_load(z, chunk);
+
+	KASSERTF(next == 0 || (next ^ (uintptr_t)z) < ZONE_SIZE, "free chunk "
+	    "%p of %u bytes, zone %#x of cpu %d, was written", (void *)chunk,
+	    z->z_size, z->z_id, z->z_cpu);
+	return next;
+}
+
+/* Take what others freed; how many chunks. */
+static __lwkt_noinline uint32_t
+zone_fetch(struct slab *sl, struct zone *z)
+{
+	uintptr_t chunk = atomic_swap_ptr(&z->z_remote, 0), next;
+	uint32_t n = 0, i;
+
+	if (chunk == 0 || chunk == ASLEEP)
+		return 0;
+	counter_inc(sl->sl_gd->gd_cntbias, fetches);
+	for (; chunk != 0; chunk = next, n++) {
+		next = chunk_link(z, chunk);
+		i = chunk_index(z, (void *)chunk);
+		atomic_clear_64(&z->z_gone[i / 64], chunk_bit(i)); /* S4 */
+		chunk_put(z, chunk, i);
+	}
+	z->z_nfree += n;
+	return n;
+}
+
+/* The last chunk was given out: fetch, or sleep. */
+static __lwkt_noinline void
+zone_exhausted(struct slab *sl, struct zone *z)
+{
+	while (!atomic_cmpset_ptr(&z->z_remote, 0, ASLEEP))
+		if (zone_fetch(sl, z) != 0)
+			return;
+	z->z_asleep = 1;					/* S1 S2 */
+	TAILQ_REMOVE(&sl->sl_zone[z->z_class], z, z_link);
+	ktr(sl->sl_gd, asleep, z->z_id, z->z_size);
+}
+
+/* There is a chunk again, or will be when this has fetched it. */
+static __lwkt_noinline void
+zone_wake(struct slab *sl, struct zone *z)
+{
+	z->z_asleep = 0;
+	if (zone_fetch(sl, z) != 0)
+		z->z_inflight++;	/* S3: who pushed first sends */
+	TAILQ_INSERT_TAIL(&sl->sl_zone[z->z_class], z, z_link);
+	ktr(sl->sl_gd, wake, z->z_id, z->z_nfree);
+}
+
+struct kmem_slot *
+slab_slot(struct slab *sl, int *zeroed)
+{
+	struct kmem_slot *ks = sl->sl_free;
+
+	*zeroed = ks == NULL;
+	if (ks == NULL)
+		return kmem_alloc(1);
+	sl->sl_free = ks->ks_next;
+	sl->sl_nfree--;
+	return ks;
+}
+
+/* Set a slot aside. */
+static void
+slot_put(struct slab *sl, struct kmem_slot *ks)
+{
+	ks->ks_kind = KS_NONE;
+	ks->ks_size = ZONE_SIZE;
+	ks->ks_next = sl->sl_free;
+	sl->sl_free = ks;
+	if (++sl->sl_nfree > (uint32_t)zone_cache)
+		sl->sl_work = 1;
+}
+
+/* All chunks are free: anybody may have its memory. */
+static void
+zone_give_up(struct slab *sl, struct zone *z)
+{
+	struct kmem_slot *ks = kmem_find(z);
+
+	KASSERTF(z->z_nfree == z->z_max && z->z_inflight == 0 &&
+	    atomic_peek_ptr(&z->z_remote) == 0, "zone %#x: %u of %u, %u in "
+	    "flight", z->z_id, z->z_nfree, z->z_max, z->z_inflight); /* S5 */
+	TAILQ_REMOVE(&sl->sl_zone[z->z_class], z, z_link);
+	ktr(sl->sl_gd, gone, z->z_id, z->z_size);
+	z->z_magic = 0;
+	sl->sl_nzones--;
+	slot_put(sl, ks);
+}
+
+/* The same, if it is not the last of its class. */
+static inline void
+zone_idle(struct slab *sl, struct zone *z)
+{
+	struct zone_list *zl = &sl->sl_zone[z->z_class];
+
+	if (z->z_nfree == z->z_max && z->z_inflight == 0 &&
+	    (TAILQ_FIRST(zl) != z || TAILQ_NEXT(z, z_link) != NULL))
+		zone_give_up(sl, z);
+}
+
+/* The message: callback on the owner's CPU. */
+static void
+zone_remote(void *arg, int unused)
+{
+	struct slab *sl = mygd()->gd_slab;
+	struct zone *z = zone_of(arg);
+
+	(void)unused;
+	KASSERTF(z->z_cpu == mycpuid, "zone %#x of cpu %d on cpu %d", z->z_id,
+	    z->z_cpu, mycpuid);
+	if (z->z_inflight == 0) {
+		KASSERTF(z->z_asleep, "zone %#x: a message too many",
+		    z->z_id);					/* S3 */
+		zone_wake(sl, z);
+	}
+	z->z_inflight--;
+	if (!z->z_asleep)
+		zone_idle(sl, z);
+}
+
+/* Lay out a zone of fresh or used memory. */
+static struct zone *
+zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
+{
+	struct zone *z = kmem_addr(ks);
+	size_t size = slab_class_size(cls), words, base;
+
+	words = roundup2(howmany(ZONE_SIZE / size, 64),
+	    CACHE_LINE / sizeof(uint64_t));
+	base = sizeof(*z) + 2 * words * sizeof(uint64_t);
+	if ((size & (size - 1)) == 0)
+		base = roundup2(base, size);
+	memcheck_show(z, base);
+	memset(z, 0, sizeof(*z) + 2 * words * sizeof(uint64_t));
+	z->z_gone = z->z_used + words;
+	z->z_magic = ZONE_MAGIC ^ secret;
+	z->z_id = kmem_id(ks);
+	z->z_key = mix64(secret + (uintptr_t)z) & ~(uintptr_t)7;
+	z->z_cpu = sl->sl_gd->gd_m.mc_cpuid;
+	z->z_class = cls;
+	z->z_size = (uint32_t)size;
+	z->z_inverse = (uint32_t)(UINT32_MAX / size) + 1;
+	z->z_base = (uint32_t)base;
+	z->z_max = (uint32_t)((ZONE_SIZE - base) / size);
+	if (config_hard && z->z_max > HARD_CHUNKS)
+		z->z_max = HARD_CHUNKS;
+	z->z_zeroed = (uint32_t)zeroed;
+	z->z_nfree = z->z_fresh = z->z_max;
+	z->z_next = (sl->sl_slide += SLIDE) % z->z_max;
+	memcheck_hide((char *)z + base, ZONE_SIZE - base);
+	ks->ks_kind = KS_ZONE;
+	return z;
+}
+
+static struct zone *
+zone_new(struct slab *sl, unsigned cls)
+{
+	struct kmem_slot *ks;
+	struct zone *z;
+	int zeroed;
+
+	if ((ks = slab_slot(sl, &zeroed)) == NULL)
+		return NULL;
+	z = zone_make(sl, ks, cls, zeroed);
+	TAILQ_INSERT_HEAD(&sl->sl_zone[cls], z, z_link);
+	sl->sl_nzones++;
+	sl->sl_made++;
+	counter_inc(sl->sl_gd->gd_cntbias, made);
+	ktr(sl->sl_gd, zone, z->z_id, z->z_size);
+	return z;
+}
+
+void
+slab_clean(struct slab *sl)
+{
+	struct zone *z, *next;
+	unsigned cls;
+
+	counter_inc(sl->sl_gd->gd_cntbias, cleans);
+	sl->sl_made = 0;
+	for (cls = 0; cls < NCLASSES; cls++)
+		for (z = TAILQ_FIRST(&sl->sl_zone[cls]); z != NULL; z = next) {
+			next = TAILQ_NEXT(z, z_link);
+			if (atomic_peek_ptr(&z->z_remote) != 0)
+				(void)zone_fetch(sl, z);
+			if (z->z_nfree == z->z_max && z->z_inflight == 0)
+				zone_give_up(sl, z);
+		}
+}
+
+/* The class has no zone with a free chunk: get one. */
+static __lwkt_noinline struct zone *
+zone_get(struct slab *sl, unsigned cls)
+{
+	struct zone *z;
+
+	if (sl->sl_free == NULL && sl->sl_made >= CLEAN_LEAST &&
+	    sl->sl_made >= sl->sl_nzones / 4)
+		slab_clean(sl);
+	if ((z = zone_new(sl, cls)) == NULL) {
+		slab_clean(sl);		/* our own, before we give up */
+		z = zone_new(sl, cls);
+	}
+	return z;
+}
+
+static inline uintptr_t
+zone_take(struct zone *z, int *zeroed)
+{
+	uintptr_t chunk = z->z_free;
+	uint32_t i;
+
+	if (likely(chunk != 0)) {
+		z->z_free = chunk_link(z, chunk);
+		i = chunk_index(z, (void *)chunk);
+		if (patterns())
+			pattern_check(z, chunk);
+		*zeroed = 0;
+	} else {
+		i = z->z_next;
+		z->z_next = i + 1 < z->z_max ? i + 1 : 0;
+		z->z_fresh--;
+		chunk = (uintptr_t)z + z->z_base + i * z->z_size;
+		*zeroed = (int)z->z_zeroed;
+	}
+	if (unlikely(chunk_used(z, i) || chunk_gone(z, i)))
+		free_twice(z, chunk);
+	z->z_used[i / 64] ^= chunk_bit(i);
+	return chunk;
+}
+
+void *
+slab_alloc(struct slab *sl, unsigned cls, int *zeroed)
+{
+	struct zone *z = TAILQ_FIRST(&sl->sl_zone[cls]);
+	uintptr_t chunk;
+
+	if (unlikely(z == NULL) && (z = zone_get(sl, cls)) == NULL)
+		return NULL;
+	chunk = zone_take(z, zeroed);
+	if (unlikely(--z->z_nfree == 0))
+		zone_exhausted(sl, z);
+	return (void *)chunk;
+}
+
+static void
+free_here(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
+{
+	chunk_put(z, chunk, i);
+	z->z_nfree++;
+	if (unlikely(z->z_asleep))
+		zone_wake(sl, z);
+	if (unlikely(z->z_nfree == z->z_max))
+		zone_idle(sl, z);
+}
+
+static void
+free_remote(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
+{
+	struct globaldata *gd = sl->sl_gd;
+	uintptr_t old = atomic_peek_ptr(&z->z_remote);
+	int cpu = z->z_cpu;
+	uint32_t id = z->z_id;
+
+	if (unlikely(atomic_fetchor_64(&z->z_gone[i / 64], chunk_bit(i)) &
+	    chunk_bit(i)))					/* S4 */
+		free_twice(z, chunk);
+	do
+		link_store(z, chunk, old & ~ASLEEP);
+	while (!atomic_fcmpset_ptr(&z->z_remote, &old, chunk));
+	counter_inc(gd->gd_cntbias, remote);
+	if (old == ASLEEP) {
+		counter_inc(gd->gd_cntbias, signals);
+		ktr(gd, signal, id, cpu);
+		(void)lwkt_send_ipiq_passive(cpu, zone_remote, z, 0);
+	}
+}
+
+size_t
+slab_free(struct slab *sl, void *p)
+{
+	struct zone *z = zone_of(p);
+	uint32_t i = chunk_index(z, p), size = z->z_size;
+
+	memcheck_free(p, size);
+	if (likely(z->z_cpu == sl->sl_gd->gd_m.mc_cpuid))
+		free_here(sl, z, (uintptr_t)p, i);
+	else
+		free_remote(sl, z, (uintptr_t)p, i);
+	return size;
+}
+
+size_t
+slab_size(void *p)
+{
+	struct zone *z = zone_of(p);
+
+	(void)chunk_index(z, p);
+	return z->z_size;
+}
+
+void
+slab_put(struct slab *sl, struct kmem_slot *ks)
+{
+	if (ks->ks_run == 0) {
+		slot_put(sl, ks);
+		return;
+	}
+	ks->ks_kind = KS_NONE;
+	if (slab_may_host(sl->sl_gd)) {
+		kmem_free(ks);
+		return;
+	}
+	counter_inc(sl->sl_gd->gd_cntbias, later);
+	ks->ks_next = sl->sl_put;
+	sl->sl_put = ks;
+	sl->sl_work = 1;
+}
+
+/* The host may be asked: give back what waited for that. */
+void
+slab_work(struct slab *sl)
+{
+	uint32_t keep = (uint32_t)zone_cache - (uint32_t)zone_cache / 4;
+	struct kmem_slot *ks;
+
+	sl->sl_work = 0;
+	while ((ks = sl->sl_put) != NULL) {
+		sl->sl_put = ks->ks_next;
+		kmem_free(ks);
+	}
+	if (sl->sl_nfree <= (uint32_t)zone_cache)
+		return;
+	while (sl->sl_nfree > keep) {
+		ks = sl->sl_free;
+		sl->sl_free = ks->ks_next;
+		sl->sl_nfree--;
+		kmem_free(ks);
+		counter_inc(sl->sl_gd->gd_cntbias, given);
+	}
+}
+
+static void
+zone_check(struct zone *z, unsigned cls, int cpu)
+{
+	uint32_t used = 0, listed = z->z_fresh, i;
+	uintptr_t chunk;
+
+	KASSERTF(zone_of(z) == z && z->z_class == cls && z->z_cpu == cpu,
+	    "zone %#x", z->z_id);
+	for (chunk = z->z_free; chunk != 0; chunk = chunk_link(z, chunk)) {
+		i = chunk_index(z, (void *)chunk);
+		KASSERTF(!chunk_used(z, i) && listed++ <= z->z_max,
+		    "zone %#x: chunk %u", z->z_id, i);
+	}
+	for (i = 0; i < z->z_max; i++)
+		used += (uint32_t)chunk_used(z, i);
+	KASSERTF(!z->z_asleep && z->z_nfree > 0 && z->z_nfree == listed &&
+	    z->z_nfree == z->z_max - used, "zone %#x: %u free, %u listed, %u "
+	    "of %u used", z->z_id, z->z_nfree, listed, used, z->z_max); /* S1 */
+	KASSERT(atomic_peek_ptr(&z->z_remote) != ASLEEP);	/* S2 */
+}
+
+void
+slab_check(struct slab *sl)
+{
+	struct kmem_slot *ks;
+	struct zone *z;
+	uint32_t n = 0;
+	unsigned cls;
+
+	for (cls = 0; cls < NCLASSES; cls++)
+		TAILQ_FOREACH(z, &sl->sl_zone[cls], z_link)
+			zone_check(z, cls, sl->sl_gd->gd_m.mc_cpuid);
+	for (ks = sl->sl_free; ks != NULL; ks = ks->ks_next, n++)
+		KASSERTF(ks->ks_kind == KS_NONE, "slot %#x", kmem_id(ks));
+	KASSERTF(n == sl->sl_nfree, "%u free zones, %u counted", n,
+	    sl->sl_nfree);
+}
+
+static int
+slab_boot(void)
+{
+	const uint64_t *given_by_host =
+	    (const uint64_t *)getauxval(AT_RANDOM);
+
+	if (given_by_host != NULL)
+		memcpy(&secret, given_by_host, sizeof(secret));
+	return 0;
+}
+
+static void
+slab_fini(void)
+{
+	kmem_fini();
+	if (slabs != 0)
+		machine_mem_release((void *)slabs,
+		    SLAB_STRIDE * (size_t)lwkt__ncpus);
+	slabs = 0;
+}
+
+SYSINIT(SI_VM, slab, slab_boot, NULL, NULL, slab_fini);
