@@ -4,15 +4,20 @@
  *
  * THEORY
  * A block that is free, and what lies behind the bytes that somebody asked
- * for, is forbidden ground: ASan poisons it, valgrind makes a heap block of
- * it.  A plain build without valgrind pays one test of a word for each call.
- * valgrind leaves the first word of a free block alone, where an allocator
- * keeps its links; for ASan those who read links are not instrumented.
+ * for, is forbidden ground: ASan poisons it; for valgrind the blocks are those
+ * of a pool, which goes as a whole.  A plain build without valgrind pays one
+ * test of a word for each call.  valgrind leaves the first word of a free block
+ * alone, where an allocator keeps its links; for ASan those who read links are
+ * not instrumented.
  */
 #ifndef LWKT_MACHINE_MEMCHECK_H
 #define LWKT_MACHINE_MEMCHECK_H
 
 #include "machine/fiber.h"
+
+/* Before the first block; all blocks are gone.  If fiber_wanted(). */
+void	memcheck_begin(void);
+void	memcheck_end(void);
 
 /* [p, p + size) is somebody's, the rest of p's `room` bytes nobody's. */
 void	lwkt__memcheck_alloc(void *p, size_t size, size_t room, int zeroed);

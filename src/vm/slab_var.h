@@ -55,10 +55,10 @@ TAILQ_HEAD(zone_list, zone);
 TAILQ_HEAD(objslab_list, objslab);
 
 struct type_use {
-	int64_t		 tu_inuse;	/* (p) blocks, less those freed here */
-	int64_t		 tu_memuse;	/* (p) bytes, likewise */
-	int64_t		 tu_calls;	/* (p) */
-	int64_t		 tu_delta;	/* (c) bytes not yet in mt_loose */
+	int64_t		 tu_calls;	/* (p) blocks given out here */
+	int64_t		 tu_frees;	/* (p) blocks freed here */
+	int64_t		 tu_memuse;	/* (p) bytes of those less of these */
+	int64_t		 tu_told;	/* (c) what of that is in mt_loose */
 	struct objslab	*tu_active;	/* (c) vm_malloc_obj.c */
 	struct objslab	*tu_alternate;	/* (c) */
 };
@@ -80,11 +80,47 @@ struct slab {
 struct slab *slab_of(int cpu);
 struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
 
-/* Class of a size up to ZONE_MAXCHUNK, and the size of a class. */
-unsigned slab_class(size_t size);
-size_t	slab_class_size(unsigned cls);
-/* A chunk, or NULL; *zeroed: it is. */
-void   *slab_alloc(struct slab *sl, unsigned cls, int *zeroed);
+/*
+ * Sizes in steps of 8 to 128, of 16 to 256, and so on, eight steps each, to
+ * ZONE_MAXCHUNK: the class of a size, and the size of a class.
+ */
+static inline unsigned
+slab_class(size_t size)
+{
+	unsigned log;
+
+	if (size <= 128)
+		return (unsigned)(size + 7) / 8 - 1;
+	log = 63 - (unsigned)__builtin_clzl(size - 1);	/* 2^log < size */
+	return 16 + 8 * (log - 7) + (unsigned)((size - 1) >> (log - 3)) % 8;
+}
+
+static inline size_t
+slab_class_size(unsigned cls)
+{
+	if (cls < 16)
+		return (cls + 1) * (size_t)8;
+	return ((size_t)8 + cls % 8 + 1) << (cls / 8 + 2);
+}
+
+/*
+ * The header of the zone or slab of objects in which p lies.  Slots begin a
+ * power of two apart, so headers at their starts would all fall into one set
+ * of each cache: they are staggered.
+ */
+#define SLAB_COLOURS	32
+#define SLAB_COLOUR	((size_t)2 * CACHE_LINE)
+
+static inline void *
+slab_header(const void *p)
+{
+	uintptr_t slot = (uintptr_t)p & ~(ZONE_SIZE - 1);
+
+	return (void *)(slot + slot / ZONE_SIZE % SLAB_COLOURS * SLAB_COLOUR);
+}
+
+/* A chunk of *room bytes, or NULL; *zeroed: it is. */
+void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
 /* Free p, which lies in a zone; the size of its chunk. */
 size_t	slab_free(struct slab *sl, void *p);
 size_t	slab_size(void *p);			/* of an allocated chunk */
@@ -140,7 +176,7 @@ void	type_flags_bad(struct lwkt_malloc_type *type, int flags)
 	    __lwkt_noreturn;
 void	type_unused(struct lwkt_malloc_type *type, const void *p)
 	    __lwkt_noreturn;
-/* Tell the others about tu_delta. */
+/* Tell the others what has changed here. */
 void	type_publish(struct lwkt_malloc_type *type, struct type_use *tu);
 
 static inline int
@@ -161,22 +197,35 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	    type_room(type, size);				/* T1 */
 }
 
-/* n blocks (1, or -1) of so many bytes. */
+/* One block more or less, of so many bytes. */
 static inline void
-type_count(struct slab *sl, struct lwkt_malloc_type *type, int n,
-    size_t size)
+type_count_bytes(struct lwkt_malloc_type *type, struct type_use *tu,
+    int64_t bytes)
 {
-	struct type_use *tu = &sl->sl_use[type->mt_index];
-	int64_t bytes = n * (int64_t)size;
 	int64_t step = atomic_peek_i64(&type->mt_step);
 
-	atomic_poke_i64(&tu->tu_inuse, tu->tu_inuse + n);
 	atomic_poke_i64(&tu->tu_memuse, tu->tu_memuse + bytes);
-	if (n > 0)
-		atomic_poke_i64(&tu->tu_calls, tu->tu_calls + 1);
-	tu->tu_delta += bytes;
-	if (unlikely(tu->tu_delta >= step || -tu->tu_delta >= step))
+	if (unlikely((uint64_t)(tu->tu_memuse - tu->tu_told + step) >
+	    2 * (uint64_t)step))
 		type_publish(type, tu);
+}
+
+static inline void
+type_count_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
+{
+	struct type_use *tu = &sl->sl_use[type->mt_index];
+
+	atomic_poke_i64(&tu->tu_calls, tu->tu_calls + 1);
+	type_count_bytes(type, tu, (int64_t)size);
+}
+
+static inline void
+type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
+{
+	struct type_use *tu = &sl->sl_use[type->mt_index];
+
+	atomic_poke_i64(&tu->tu_frees, tu->tu_frees + 1);
+	type_count_bytes(type, tu, -(int64_t)size);
 }
 
 /* vm_malloc_obj.c: the type's slabs are gone with the memory. */

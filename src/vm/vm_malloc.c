@@ -40,7 +40,7 @@ not_ours(const void *p, const struct kmem_slot *ks,
 }
 
 /* What the size becomes by the flags. */
-static inline size_t
+static size_t
 size_rounded(size_t size, int flags)
 {
 	if (unlikely(size - 1 >= SIZE_LARGEST))
@@ -71,7 +71,7 @@ large_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	ks->ks_size = roundup2(size, machine_page_size());
 	p = kmem_addr(ks);
 	memcheck_alloc(p, size, ks->ks_size, *zeroed);
-	type_count(sl, type, 1, ks->ks_size);
+	type_count_alloc(sl, type, ks->ks_size);
 	return p;
 }
 
@@ -84,7 +84,7 @@ large_free(struct slab *sl, struct kmem_slot *ks, void *p,
 	if (ks->ks_type != type)
 		lwkt_panic("%p of malloc type \"%s\" is freed as \"%s\"", p,
 		    ks->ks_type->mt_name, type->mt_name);
-	type_count(sl, type, -1, ks->ks_size);
+	type_count_free(sl, type, ks->ks_size);
 	memcheck_free(p, ks->ks_size);
 	slab_put(sl, ks);
 }
@@ -93,14 +93,12 @@ static inline void *
 small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int *zeroed)
 {
-	unsigned cls = slab_class(size);
-	void *p = slab_alloc(sl, cls, zeroed);
+	size_t room;
+	void *p = slab_alloc(sl, slab_class(size), &room, zeroed);
 
 	if (likely(p != NULL)) {
-		size_t room = slab_class_size(cls);
-
-		memcheck_alloc(p, size, room, 0);
-		type_count(sl, type, 1, room);
+		memcheck_alloc(p, size, room, *zeroed);
+		type_count_alloc(sl, type, room);
 	}
 	return p;
 }
@@ -112,7 +110,8 @@ lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
 	int zeroed = 1;
 	void *p = NULL;
 
-	size = size_rounded(size, flags);
+	if (unlikely(flags & (LWKT_M_POWEROF2 | LWKT_M_CACHEALIGN)))
+		size = size_rounded(size, flags);
 	if (unlikely(!type_ask(sl, type, size, flags)))
 		p = NULL;
 	else if (unlikely(size == 0))
@@ -144,7 +143,7 @@ lwkt_kfree(void *p, struct lwkt_malloc_type *type)
 	if (unlikely(type->mt_index == 0))
 		type_unused(type, p);
 	if (likely(ks->ks_kind == KS_ZONE))
-		type_count(sl, type, -1, slab_free(sl, p));
+		type_count_free(sl, type, slab_free(sl, p));
 	else if (ks->ks_kind == KS_LARGE)
 		large_free(sl, ks, p, type);
 	else

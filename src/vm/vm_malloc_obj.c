@@ -64,7 +64,7 @@ struct objslab {
 	uint32_t	 os_size;	/* (i) of an object */
 	uint32_t	 os_max;	/* (i) objects */
 	uint32_t	 os_mask;	/* (i) places of the ring, less one */
-	uint32_t	 os_base;	/* (i) offset of object 0 */
+	uint32_t	 os_base;	/* (i) object 0, from here */
 	uint32_t	 os_id;		/* (i) kmem_id */
 	uint32_t	*os_ring;	/* (a) numbers from 1; 0: none */
 	uint8_t		*os_used;	/* (a) J2 */
@@ -118,7 +118,8 @@ obj_fit(size_t size)
 	if (config_hard && n > HARD_OBJECTS)
 		return HARD_OBJECTS;
 	while (roundup2(sizeof(struct objslab) + ring_size(n) *
-	    sizeof(uint32_t) + n, (size_t)CACHE_LINE) + n * size > ZONE_SIZE)
+	    sizeof(uint32_t) + n, (size_t)CACHE_LINE) + n * size >
+	    ZONE_SIZE - SLAB_COLOURS * SLAB_COLOUR)
 		n--;
 	return (uint32_t)n;
 }
@@ -130,14 +131,16 @@ obj_make(struct slab *sl, struct lwkt_malloc_type *type)
 	struct kmem_slot *ks;
 	struct objslab *os;
 	uint32_t i;
+	char *slot;
 	int zeroed;
 
 	if ((ks = slab_slot(sl, &zeroed)) == NULL)
 		return NULL;
-	os = kmem_addr(ks);
-	memcheck_show(os, ZONE_SIZE);
+	slot = kmem_addr(ks);
+	memcheck_show(slot, ZONE_SIZE);
 	if (!zeroed)
-		memset(os, 0, ZONE_SIZE);
+		memset(slot, 0, ZONE_SIZE);
+	os = slab_header(slot);
 	os->os_magic = OBJ_MAGIC;
 	os->os_type = type;
 	os->os_size = (uint32_t)size;
@@ -318,7 +321,7 @@ lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
 	if (likely(type_ask(sl, type, size, flags)))
 		p = obj_alloc(sl, type);
 	if (likely(p != NULL))
-		type_count(sl, type, 1, roundup2(size, (size_t)8));
+		type_count_alloc(sl, type, roundup2(size, (size_t)8));
 	else
 		p = type_refuse(type, size, flags);
 	slab_exit(sl);
@@ -330,8 +333,7 @@ lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
 static struct objslab *
 objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 {
-	struct objslab *os = (struct objslab *)((uintptr_t)p &
-	    ~(ZONE_SIZE - 1));
+	struct objslab *os = slab_header(p);
 	struct kmem_slot *ks = kmem_find(p);
 	uint32_t off = (uint32_t)((uintptr_t)p - (uintptr_t)os);
 
@@ -370,7 +372,7 @@ lwkt_kfree_obj(void *p, struct lwkt_malloc_type *type)
 		lwkt_panic("object %p of malloc type \"%s\" is freed twice by "
 		    "thread \"%s\" on cpu %d", p, type->mt_name,
 		    curthread->td_name, mycpuid);		/* J2 */
-	type_count(sl, type, -1, os->os_size);
+	type_count_free(sl, type, os->os_size);
 	at = atomic_fetchadd_32(&os->os_findex, 1);		/* J1 */
 	idle = at + 1 - atomic_peek_32(&os->os_aindex) == os->os_max;
 	atomic_store_rel_32(&os->os_ring[at & os->os_mask], i + 1);

@@ -90,6 +90,7 @@ static void
 type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 {
 	struct type_use *tu;
+	int64_t frees = 0;
 	struct slab *sl;
 	int cpu;
 
@@ -98,12 +99,13 @@ type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 		.ms_failed = atomic_peek_32(&type->mt_failed) };
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
 		if ((sl = slab_of(cpu)) == NULL)
-			return;
+			break;
 		tu = &sl->sl_use[type->mt_index];
-		ms->ms_inuse += atomic_peek_i64(&tu->tu_inuse);
-		ms->ms_memuse += atomic_peek_i64(&tu->tu_memuse);
 		ms->ms_calls += (uint64_t)atomic_peek_i64(&tu->tu_calls);
+		frees += atomic_peek_i64(&tu->tu_frees);
+		ms->ms_memuse += atomic_peek_i64(&tu->tu_memuse);
 	}
+	ms->ms_inuse = (int64_t)ms->ms_calls - frees;
 }
 
 __lwkt_noinline int
@@ -121,8 +123,9 @@ type_room(struct lwkt_malloc_type *type, size_t size)
 void
 type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
 {
-	__atomic_fetch_add(&type->mt_loose, tu->tu_delta, __ATOMIC_RELAXED);
-	tu->tu_delta = 0;
+	__atomic_fetch_add(&type->mt_loose, tu->tu_memuse - tu->tu_told,
+	    __ATOMIC_RELAXED);
+	tu->tu_told = tu->tu_memuse;
 }
 
 void *

@@ -3,10 +3,10 @@
  * Zones: 128 KiB of equal chunks that belong to one CPU.
  *
  * THEORY
- * A chunk's zone is found by its address, and begins with its header: the
- * CPU, the size, a list of free chunks, and how many have never been used.
- * Only the owner touches that, in a critical section.  A CPU keeps its zones
- * in lists by size class; those without a free chunk are in no list.
+ * A chunk's zone is found by its address.  The header has the CPU, the size, a
+ * list of free chunks, and how many have never been used.  Only the owner
+ * touches that, in a critical section.  A CPU keeps its zones in lists by size
+ * class; those without a free chunk are in no list.
  *
  * Another CPU frees a chunk by pushing it to z_remote with a compare-and-set.
  * The owner fetches the whole list when it has run out of chunks in that zone;
@@ -111,7 +111,7 @@ struct zone {
 	uint32_t	 z_size;	/* (i) of a chunk */
 	uint32_t	 z_max;		/* (i) chunks */
 	uint32_t	 z_inverse;	/* (i) 2^32 / z_size, rounded up */
-	uint32_t	 z_base;	/* (i) offset of chunk 0 */
+	uint32_t	 z_base;	/* (i) offset of chunk 0 in the slot */
 	uint32_t	 z_zeroed;	/* (i) never used chunks are zero */
 	uint64_t	*z_gone;	/* (i) bitmap (a), behind z_used: S4 */
 	LWKT_CACHEALIGN
@@ -172,29 +172,6 @@ slab_start(struct globaldata *gd)
 	return sl;
 }
 
-/*
- * Sizes in steps of 8 to 128, of 16 to 256, and so on, eight steps each, to
- * 16 KiB.
- */
-unsigned
-slab_class(size_t size)
-{
-	unsigned log;
-
-	if (size <= 128)
-		return (unsigned)(size + 7) / 8 - 1;
-	log = 63 - (unsigned)__builtin_clzl(size - 1);	/* 2^log < size */
-	return 16 + 8 * (log - 7) + (unsigned)((size - 1) >> (log - 3)) % 8;
-}
-
-size_t
-slab_class_size(unsigned cls)
-{
-	if (cls < 16)
-		return (cls + 1) * (size_t)8;
-	return ((size_t)8 + cls % 8 + 1) << (cls / 8 + 2);
-}
-
 /* Links: only here is free memory touched. */
 static __lwkt_no_asan uintptr_t
 link_load(const struct zone *z, uintptr_t chunk)
@@ -239,7 +216,7 @@ pattern_check(const struct zone *z, uintptr_t chunk)
 static inline struct zone *
 zone_of(const void *p)
 {
-	struct zone *z = (struct zone *)((uintptr_t)p & ~(ZONE_SIZE - 1));
+	struct zone *z = slab_header(p);
 
 	KASSERTF(z->z_magic == (ZONE_MAGIC ^ secret), "the zone of %p is "
 	    "overwritten", p);
@@ -428,15 +405,16 @@ zone_remote(void *arg, int unused)
 static struct zone *
 zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 {
-	struct zone *z = kmem_addr(ks);
+	char *slot = kmem_addr(ks);
+	struct zone *z = slab_header(slot);
 	size_t size = slab_class_size(cls), words, base;
 
 	words = roundup2(howmany(ZONE_SIZE / size, 64),
 	    CACHE_LINE / sizeof(uint64_t));
-	base = sizeof(*z) + 2 * words * sizeof(uint64_t);
+	base = (size_t)((char *)(z->z_used + 2 * words) - slot);
 	if ((size & (size - 1)) == 0)
 		base = roundup2(base, size);
-	memcheck_show(z, base);
+	memcheck_show(slot, base);
 	memset(z, 0, sizeof(*z) + 2 * words * sizeof(uint64_t));
 	z->z_gone = z->z_used + words;
 	z->z_magic = ZONE_MAGIC ^ secret;
@@ -453,7 +431,7 @@ zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 	z->z_zeroed = (uint32_t)zeroed;
 	z->z_nfree = z->z_fresh = z->z_max;
 	z->z_next = (sl->sl_slide += SLIDE) % z->z_max;
-	memcheck_hide((char *)z + base, ZONE_SIZE - base);
+	memcheck_hide(slot + base, ZONE_SIZE - base);
 	ks->ks_kind = KS_ZONE;
 	return z;
 }
@@ -526,7 +504,8 @@ zone_take(struct zone *z, int *zeroed)
 		i = z->z_next;
 		z->z_next = i + 1 < z->z_max ? i + 1 : 0;
 		z->z_fresh--;
-		chunk = (uintptr_t)z + z->z_base + i * z->z_size;
+		chunk = ((uintptr_t)z & ~(ZONE_SIZE - 1)) + z->z_base +
+		    i * z->z_size;
 		*zeroed = (int)z->z_zeroed;
 	}
 	if (unlikely(chunk_used(z, i) || chunk_gone(z, i)))
@@ -536,7 +515,7 @@ zone_take(struct zone *z, int *zeroed)
 }
 
 void *
-slab_alloc(struct slab *sl, unsigned cls, int *zeroed)
+slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 {
 	struct zone *z = TAILQ_FIRST(&sl->sl_zone[cls]);
 	uintptr_t chunk;
@@ -544,6 +523,7 @@ slab_alloc(struct slab *sl, unsigned cls, int *zeroed)
 	if (unlikely(z == NULL) && (z = zone_get(sl, cls)) == NULL)
 		return NULL;
 	chunk = zone_take(z, zeroed);
+	*room = z->z_size;
 	if (unlikely(--z->z_nfree == 0))
 		zone_exhausted(sl, z);
 	return (void *)chunk;
@@ -692,12 +672,16 @@ slab_boot(void)
 
 	if (given_by_host != NULL)
 		memcpy(&secret, given_by_host, sizeof(secret));
+	if (fiber_wanted())
+		memcheck_begin();
 	return 0;
 }
 
 static void
 slab_fini(void)
 {
+	if (fiber_wanted())
+		memcheck_end();
 	kmem_fini();
 	if (slabs != 0)
 		machine_mem_release((void *)slabs,
