@@ -29,6 +29,8 @@ IMPLS = {
     "pth": "libpth-dev",
     "pthread": None,
     "ck": "libck-dev",
+    "jemalloc": "libjemalloc-dev",
+    "mimalloc": "libmimalloc-dev",
     "redis": "redis-server and redis-tools",
     "floor": None,
 }
@@ -86,6 +88,11 @@ FIGURES = [
         "CPUs"),
     high("queue-1", "M/s", None, "items through a bounded queue, one CPU"),
     high("queue-2", "M/s", None, "the same between two CPUs"),
+    low("malloc-64", "ns", None, "a block of 64 bytes taken and given back"),
+    low("malloc-many", "ns", None, "10,000 blocks of 16 to 1023 bytes taken, "
+        "then given back, each"),
+    low("malloc-remote", "ns", None, "a block taken on one CPU and given back "
+        "on the other"),
     low("msg-local", "ns", 35, "message there and back on one CPU"),
     low("msg-cross", "ns", 300, "the same between two CPUs"),
     high("stream-single", "M/s", 30, "one-way messages to another CPU"),
@@ -175,6 +182,10 @@ GROUPS = [
      Program("bcast", "2", 2, "lwkt go pthread", "wakeup-bcast-2", 60)],
     [Program("queue", "1", 1, "lwkt go boost pthread", "queue-1", 30),
      Program("queue", "2", 2, "lwkt go boost pthread", "queue-2", 30)],
+    [Program("malloc", "1", 1, "lwkt pthread jemalloc mimalloc",
+             "malloc-64 malloc-many", 60),
+     Program("malloc", "2", 2, "lwkt pthread jemalloc mimalloc",
+             "malloc-remote", 60)],
     [Program("msg", "1", 1, ALL, "msg-local", 30)],
     [Program("msg", "2", 2, "lwkt", "msg-cross", 30),
      Program("floor", "2", 2, "floor",

@@ -16,7 +16,8 @@ clang="$test clang libclang-rt-14-dev"
 valgrind="$test valgrind"
 full="$clang spin"
 bench="$build python3 redis-tools redis-server golang-go g++
-libboost-fiber-dev libst-dev libpth-dev libck-dev"
+libboost-fiber-dev libst-dev libpth-dev libck-dev libjemalloc-dev
+libmimalloc-dev"
 
 want=
 for purpose in "${@:-build}"; do
