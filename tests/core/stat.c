@@ -2,14 +2,20 @@
 /*
  * Tunables, counters, trace masks, and what they say at the end.
  */
+#include <lwkt/malloc.h>
+
 #include "base/ktr.h"
 #include "core/child.h"
 #include "core/util.h"
+
+static LWKT_MALLOC_DEFINE(M_LOST, "lost", "blocks that nobody frees");
 
 static int
 count_something(void *arg)
 {
 	(void)arg;
+	(void)lwkt_kmalloc(100, M_LOST, LWKT_M_WAITOK);
+	lwkt_kfree(lwkt_kmalloc(100, M_LOST, LWKT_M_WAITOK), M_LOST);
 	join(spawn(util_nothing, NULL, 0, 0));
 	join(spawn(util_nothing, NULL, 0, lwkt_ncpus() - 1));
 	return 7;
@@ -93,6 +99,9 @@ stats_lines(void)
 		(void)sscanf(line, "lwkt.threads_created %lld", &n);
 	is_int(n, 3, "the counters are printed with their sums");
 	ok(child_said(&c, "threads started"), "and what they mean");
+	ok(child_said(&c, "malloc lost") && child_said(&c, "104  bytes in 1 "
+	    "blocks, 2 requests, 0 refused: blocks that nobody frees"),
+	    "and what memory was not freed");
 }
 
 static int
