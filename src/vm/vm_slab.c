@@ -34,16 +34,17 @@
  * A zone whose chunks are all free is given up, if another zone of its class
  * is listed: its slot is set aside, for a zone of any class or a block of that
  * size.  More than lwkt.zone_cache of those go back to the host, when the host
- * may be asked.  What others freed in a listed zone is
- * fetched when the CPU has made a quarter more zones, before it makes another.
+ * may be asked.  What others freed in a listed zone is fetched when the CPU
+ * has made a quarter more zones, before it makes another.
  *
- * Hardening, in all builds: the owner has a bitmap of the chunks that are given
- * out, and who frees elsewhere marks the chunk in another one.  So a double
- * free panics at the second free; only one that comes from another CPU after
- * one of the owner is found later, when the owner fetches the chunk or would
- * give it out.  Links are stored xored with a secret of the zone, and must lead
- * to a chunk of it.  In invariants builds a free chunk is filled with a
- * pattern, which must still be there when it is given out.
+ * Hardening, in all builds: the owner has a bitmap of the chunks that are
+ * given out, and who frees elsewhere marks the chunk in another one.  So a
+ * double free panics at the second free.  One that comes from another CPU
+ * after one of the owner is found later, when the owner fetches the chunk or
+ * would give it out; if he has given it out again before he fetches, not at
+ * all.  Links are stored xored with a secret of the zone, and must lead to a
+ * chunk of it.  In invariants builds a free chunk is filled with a pattern,
+ * which must still be there when it is given out.
  *
  * INVARIANTS
  * S1 z_nfree counts z_free's chunks and z_fresh; it is > 0 exactly if the zone
