@@ -16,6 +16,8 @@
  * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Read it plainly: it changes
  * only before the CPUs start (atomically later, by sysctl).
  *
+ * TUNABLE_NAME's value is a name: names[x], of a list that ends with NULL.
+ *
  * TRACEPOINT(x, group, "name", "fmt") makes an event; ktr.h records it.
  */
 #ifndef LWKT_BASE_STAT_DECL_H
@@ -49,13 +51,20 @@ struct tunable_decl {
 	int		 tu_min;
 	int		 tu_max;
 	int		 tu_default;
+	const char *const *tu_names;	/* of the values from 0; NULL: none */
 };
 
 #define TUNABLE_INT(var, name, dflt, min, max, desc)			\
 	static int var = (dflt);					\
 	static const struct tunable_decl tunable_##var			\
 	    STAT_SECTION("lwkt_tunable") =				\
-	    { name, desc, &var, min, max, dflt }
+	    { name, desc, &var, min, max, dflt, NULL }
+
+#define TUNABLE_NAME(var, name, names, dflt, desc)			\
+	static int var = (dflt);					\
+	static const struct tunable_decl tunable_##var			\
+	    STAT_SECTION("lwkt_tunable") =				\
+	    { name, desc, &var, 0, (int)nitems(names) - 2, dflt, names }
 
 enum ktr_group {
 	KTR_SCHED = 0x001,

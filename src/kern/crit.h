@@ -86,6 +86,14 @@ crit_exit_td(lwkt_thread_t td)
 		splz();
 }
 
+/* An lwp that runs here is to look round at its next critical exit (splz). */
+static inline void
+ast_raise(struct globaldata *gd)
+{
+	if (gd->gd_m.mc_curthread->td_leave & TDL_LWP)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_LWP);
+}
+
 static inline void
 crit_enter(void)
 {

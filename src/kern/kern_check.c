@@ -127,6 +127,8 @@ check_cpu(struct globaldata *gd)
 	systimer_check(gd);
 	thread_check(td);
 	token_check(td);
+	if (td->td_leave & TDL_LWP)
+		lwkt__kern_ops.ko_lwp_check(td);
 	/* To TSan even a look at whose a thread is would be a race. */
 	if (config_host_sim && !LWKT_TSAN)
 		threads_check(gd);

@@ -7,8 +7,9 @@
  * messages, and host completions that a busy thread keeps waiting.  A CPU whose
  * only thread computes, or that idles, needs none of it, so the tick is started
  * by whoever makes it necessary (clock_need_tick) and stops itself at the
- * first tick that finds no reason.  Ticks fall on multiples of the period, so
- * the CPUs of a process wake together.
+ * first tick that finds no reason.  An lwp needs it as long as it runs: its
+ * time is counted, and its slice ends.  Ticks fall on multiples of the period,
+ * so the CPUs of a process wake together.
  *
  * INVARIANTS
  * H1 gd_tick_armed <=> gd_hardclock is on this CPU's timer queue or being
@@ -27,7 +28,8 @@ COUNTER(ticks, "lwkt.ticks", "scheduler clock ticks");
 static inline int
 tick_needed(struct globaldata *gd, uint32_t reqflags)
 {
-	return gd->gd_rqcount > 1 || (reqflags & RQF_INTPEND) != 0;
+	return gd->gd_rqcount > 1 || (reqflags & RQF_INTPEND) != 0 ||
+	    (gd->gd_m.mc_curthread->td_leave & TDL_LWP) != 0;
 }
 
 static void
@@ -41,6 +43,9 @@ hardclock(struct lwkt_systimer *st, void *arg)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 	if (tick_needed(gd, reqflags)) {
 		sched_clock(gd);
+		if (lwkt__kern_ops.ko_lwp_clock != NULL)
+			lwkt__kern_ops.ko_lwp_clock(gd, st->st_period);
+		ast_raise(gd);
 	} else {
 		systimer_remove(st);				/* H1 */
 		gd->gd_tick_armed = 0;

@@ -77,13 +77,31 @@ tunable_find(const char *name, size_t len)
 	return NULL;
 }
 
+/* The number that a tunable's value of len bytes stands for; -1: none. */
+static long
+tunable_value(const struct tunable_decl *tu, const char *s, size_t len)
+{
+	char *end;
+	long value;
+
+	if (tu->tu_names != NULL) {
+		for (value = 0; tu->tu_names[value] != NULL; value++)
+			if (strlen(tu->tu_names[value]) == len &&
+			    memcmp(tu->tu_names[value], s, len) == 0)
+				return value;
+		return -1;
+	}
+	errno = 0;
+	value = strtol(s, &end, 0);
+	return errno == 0 && len > 0 && end == s + len ? value : -1;
+}
+
 /* One "name=value" of len bytes. */
 static int
 tunable_set(const char *item, size_t len)
 {
 	const struct tunable_decl *tu;
 	const char *eq = memchr(item, '=', len);
-	char *end;
 	long value;
 
 	if (eq == NULL || (tu = tunable_find(item,
@@ -92,12 +110,15 @@ tunable_set(const char *item, size_t len)
 		    item);
 		return EINVAL;
 	}
-	errno = 0;
-	value = strtol(eq + 1, &end, 0);
-	if (errno != 0 || end != item + len || end == eq + 1 ||
-	    value < tu->tu_min || value > tu->tu_max) {
-		lwkt_printf("lwkt: LWKT_TUNE: %.*s: must be %d to %d (%s)",
-		    (int)len, item, tu->tu_min, tu->tu_max, tu->tu_desc);
+	value = tunable_value(tu, eq + 1, (size_t)(item + len - eq - 1));
+	if (value < tu->tu_min || value > tu->tu_max) {
+		if (tu->tu_names != NULL)
+			lwkt_printf("lwkt: LWKT_TUNE: %.*s: no such value "
+			    "(%s)", (int)len, item, tu->tu_desc);
+		else
+			lwkt_printf("lwkt: LWKT_TUNE: %.*s: must be %d to %d "
+			    "(%s)", (int)len, item, tu->tu_min, tu->tu_max,
+			    tu->tu_desc);
 		return EINVAL;
 	}
 	*tu->tu_var = (int)value;

@@ -23,6 +23,7 @@ void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_dequeue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_clock(struct globaldata *gd);	/* the tick */
 void	sched_setupri(lwkt_thread_t td, int upri); /* order among equals */
+void	sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
 
 /*
  * lwkt_switch.c.  switch_away: the current thread, already descheduled or
@@ -45,6 +46,12 @@ void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
 	    int cpu);
 void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
 	    int flags, const char *fmt, va_list ap);
+
+/*
+ * Of a thread that was not started yet: size bytes at the top of its stack, for
+ * whoever made it.  They last as long as the thread.
+ */
+void   *thread_reserve(lwkt_thread_t td, size_t size);
 
 /* lwkt_preempt.c. */
 void	preempt_pending(struct globaldata *gd, lwkt_thread_t td);
@@ -116,6 +123,20 @@ struct kern_ops {
 	void	(*ko_thread_free)(lwkt_thread_t td);
 	/* Reap host completions without waiting (NULL: there are none). */
 	void	(*ko_poll)(struct globaldata *gd);
+	/*
+	 * Threads with TDL_LWP (usched/).  All but the last on the CPU of td,
+	 * which runs there except in ko_lwp_queue.
+	 * leave: it is about to switch; ret: it is about to go back to its own
+	 * code, and may be held up or moved (in no critical section); yield: it
+	 * wants others to run; queue: it has left with TDF_MIGRATING and no
+	 * td_migrate_gd (by its successor).  clock: a tick of this CPU.
+	 */
+	void	(*ko_lwp_leave)(lwkt_thread_t td);
+	void	(*ko_lwp_return)(lwkt_thread_t td);
+	void	(*ko_lwp_yield)(lwkt_thread_t td);
+	void	(*ko_lwp_queue)(lwkt_thread_t td);
+	void	(*ko_lwp_clock)(struct globaldata *gd, int64_t period_ns);
+	void	(*ko_lwp_check)(lwkt_thread_t td);	/* check_cpu */
 	/* The thread in whose stack guard addr lies, or NULL.  Signals. */
 	lwkt_thread_t (*ko_fault_thread)(uintptr_t addr);
 };

@@ -12,6 +12,10 @@
  * with gd_intr_nesting raised: callbacks cannot block, and their own critical
  * exits never come back here, so splz does not recurse.
  *
+ * RQF_LWP comes last: the lwp that runs is about to go back to its own code and
+ * looks whether it may (usched/usched_return.c).  There it may wait for its
+ * turn, and go on elsewhere.  For other threads the bit means nothing.
+ *
  * A hard section is marked as a callback is, by gd_intr_nesting: whatever must
  * not happen in a callback must not happen there.  gd_hard tells them apart.
  *
@@ -37,6 +41,7 @@ splz(void)
 	lwkt_thread_t td = curthread;
 	struct globaldata *gd;
 	uint32_t flags;
+	int lwp = 0;
 
 	KASSERT(td->td_critcount == 0);
 	crit_enter_td(td);
@@ -56,11 +61,18 @@ splz(void)
 			lwkt__kern_ops.ko_poll(gd);
 	}
 	gd->gd_intr_nesting--;
-	if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_PREEMPT) {
+	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
+	if (unlikely(flags & RQF_LWP)) {
+		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_LWP);
+		lwp = td->td_leave & TDL_LWP;
+	}
+	if (flags & RQF_PREEMPT) {
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 		preempt_pending(gd, td);
 	}
 	crit_exit_noyield(td);
+	if (unlikely(lwp))
+		lwkt__kern_ops.ko_lwp_return(td);
 }
 
 void

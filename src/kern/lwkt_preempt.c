@@ -20,7 +20,7 @@
  *	goes on			  <---	preempt_return: PREEMPT_DONE
  *
  * INVARIANTS
- * P1 td_preempting <=> td_preempted is the lender, which has PREEMPT_LOCK and
+ * P1 TDL_PREEMPTING <=> td_preempted is the lender, which has PREEMPT_LOCK and
  *    is on the run queue of this CPU.
  * P2 The chain of lenders has strictly falling priorities and at most
  *    PREEMPT_MAX links, none of them the idle thread.
@@ -48,7 +48,7 @@ static int
 preempt_refused(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
 	if ((td->td_flags | ntd->td_flags) & TDF_PREEMPT_LOCK ||
-	    ntd->td_preempting) {
+	    (ntd->td_leave & TDL_PREEMPTING)) {
 		counter_inc(gd->gd_cntbias, weird);
 		return 1;
 	}
@@ -98,12 +98,13 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 		ktr(gd, preempt, td->td_id, ntd->td_id);
 		td->td_flags |= TDF_PREEMPT_LOCK;		/* P1 */
 		ntd->td_preempted = td;
-		ntd->td_preempting = 1;
+		ntd->td_leave |= TDL_PREEMPTING;
 		gd->gd_preempt_depth++;				/* P2 */
 		switch_to_thread(ntd);
 		KASSERTF(td->td_flags & TDF_PREEMPT_DONE, "thread \"%s\" runs "
 		    "again, flags %#x", td->td_name, td->td_flags); /* P3 */
 		td->td_flags &= ~(TDF_PREEMPT_LOCK | TDF_PREEMPT_DONE);
+		ast_raise(gd);		/* the others may have cleared it */
 	}
 }
 
@@ -115,7 +116,7 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 
 	ktr(gd, return, lender->td_id, td->td_id);
 	td->td_preempted = NULL;
-	td->td_preempting = 0;
+	td->td_leave &= (uint8_t)~TDL_PREEMPTING;
 	gd->gd_preempt_depth--;
 	lender->td_flags |= TDF_PREEMPT_DONE;			/* P3 */
 	if (gd->gd_rqmask >> lender->td_pri > 1)
@@ -130,7 +131,7 @@ preempt_check(struct globaldata *gd)
 	lwkt_thread_t td = gd->gd_m.mc_curthread, lender;
 	int depth = 0;
 
-	for (; td->td_preempting; td = lender) {
+	for (; td->td_leave & TDL_PREEMPTING; td = lender) {
 		lender = td->td_preempted;
 		KASSERTF(++depth <= gd->gd_preempt_depth &&
 		    lender->td_gd == gd &&
@@ -147,6 +148,8 @@ lwkt_set_interrupt_support_thread(void)
 {
 	lwkt_thread_t td = curthread;
 
+	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
+	    td->td_name);
 	crit_enter_td(td);
 	td->td_flags |= TDF_PREEMPTS;
 	lwkt_setpri(td, LWKT_PRI_INT_SUPPORT);
@@ -158,7 +161,7 @@ lwkt_preempted_proc(void)
 {
 	lwkt_thread_t td = curthread;
 
-	while (td->td_preempting)
+	while (td->td_leave & TDL_PREEMPTING)
 		td = td->td_preempted;
 	return td;
 }

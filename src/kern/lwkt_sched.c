@@ -119,11 +119,30 @@ ring_rotate(struct globaldata *gd, lwkt_thread_t td)
 	(void)ring_insert(gd, td);
 }
 
+/*
+ * td is better than the lwp that runs.  Only a better lwp disturbs another at
+ * once; equals wait for the tick: two that talk to each other would change
+ * places with a third at each message.
+ */
+static void
+disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
+{
+	if ((td->td_leave & TDL_LWP) && td->td_upri <= cur->td_upri)
+		clock_need_tick(gd);
+	else
+		ast_raise(gd);
+}
+
 /* What an enqueue rarely has to do besides. */
 static __lwkt_noinline void
 enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 {
+	lwkt_thread_t cur = gd->gd_m.mc_curthread;
+
 	ktr(gd, enqueue, td->td_id, td->td_pri);
+	if ((cur->td_leave & TDL_LWP) && td->td_pri > cur->td_pri &&
+	    (td->td_flags & TDF_NORESCHED) == 0)
+		disturb_lwp(gd, cur, td);
 	if (td->td_rqnext != td || (td->td_flags & TDF_NORESCHED))
 		clock_need_tick(gd);
 	if ((td->td_flags & (TDF_PREEMPTS | TDF_NORESCHED)) == TDF_PREEMPTS)
@@ -145,6 +164,7 @@ enqueue_refused(lwkt_thread_t td)
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 {
+	lwkt_thread_t cur = gd->gd_m.mc_curthread;
 	uint32_t flags = td->td_flags;
 	int others;
 
@@ -159,12 +179,11 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	others = ring_insert(gd, td);
 	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;
 	gd->gd_rqcount++;
-	if (td->td_pri > gd->gd_m.mc_curthread->td_pri &&
-	    (flags & TDF_NORESCHED) == 0)
+	if (td->td_pri > cur->td_pri && (flags & TDF_NORESCHED) == 0)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 	if (unlikely((others & !gd->gd_tick_armed) |
 	    (flags & (TDF_PREEMPTS | TDF_NORESCHED)) |
-	    (lwkt__ktr_mask & KTR_SCHED)))
+	    (cur->td_leave & TDL_LWP) | (lwkt__ktr_mask & KTR_SCHED)))
 		enqueue_rare(gd, td);
 }
 
@@ -316,6 +335,25 @@ sched_setupri(lwkt_thread_t td, int upri)
 }
 
 void
+sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
+{
+	INVARIANT(gd == mygd() && td->td_gd == gd);
+	if (td->td_pri == pri)
+		return;
+	if (td->td_flags & TDF_RUNQ) {
+		ring_remove(gd, td);
+		td->td_pri = (uint8_t)pri;
+		if (ring_insert(gd, td))
+			clock_need_tick(gd);
+	} else {
+		td->td_pri = (uint8_t)pri;
+	}
+	/* It or the runner may now be worse than somebody who waits. */
+	if (gd->gd_rqmask >> curthread->td_pri > 1)
+		gd->gd_ast |= AST_LWKT_RESCHED;
+}
+
+void
 lwkt_setpri(lwkt_thread_t td, int pri)
 {
 	lwkt_thread_t self = curthread;
@@ -323,23 +361,13 @@ lwkt_setpri(lwkt_thread_t td, int pri)
 
 	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
 	    pri);
+	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
+	    td->td_name);
 	crit_enter_td(self);
 	gd = mygd();
 	KASSERTF(td->td_gd == gd, "thread \"%s\" belongs to cpu %d, not %d",
 	    td->td_name, td->td_gd->gd_m.mc_cpuid, gd->gd_m.mc_cpuid);
-	if (td->td_pri != pri) {
-		if (td->td_flags & TDF_RUNQ) {
-			ring_remove(gd, td);
-			td->td_pri = (uint8_t)pri;
-			if (ring_insert(gd, td))
-				clock_need_tick(gd);
-		} else {
-			td->td_pri = (uint8_t)pri;
-		}
-		/* Either may now be worse than somebody who waits. */
-		if (gd->gd_rqmask >> curthread->td_pri > 1)
-			gd->gd_ast |= AST_LWKT_RESCHED;
-	}
+	sched_setpri(gd, td, pri);
 	crit_exit_td(self);
 }
 
@@ -356,6 +384,8 @@ lwkt_setpri_initial(lwkt_thread_t td, int pri)
 	    pri);
 	KASSERTF((td->td_flags & TDF_STARTED) == 0,
 	    "thread \"%s\" has started", td->td_name);
+	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
+	    td->td_name);
 	td->td_pri = (uint8_t)pri;
 }
 
@@ -410,6 +440,8 @@ lwkt_user_yield(void)
 
 	lwkt__choice(CHOICE_SWITCH);
 	yield_splz(self);
+	if (unlikely(self->td_leave & TDL_LWP))
+		lwkt__kern_ops.ko_lwp_yield(self);
 	if (unlikely(mygd()->gd_ast & (AST_LWKT_RESCHED | AST_USER_RESCHED))) {
 		crit_enter_td(self);
 		switch_away();

@@ -150,6 +150,34 @@ switch_refused(struct globaldata *gd, lwkt_thread_t td)
 	    gd->gd_m.mc_cpuid);
 }
 
+static inline lwkt_thread_t
+pick(struct globaldata *gd)
+{
+	lwkt_thread_t ntd;
+
+	if (unlikely(gd->gd_rqmask == 0))
+		return &gd->gd_idlethread;
+	ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
+	return likely(ntd->td_ntoks == 0) ? ntd : pick_with_tokens(gd);
+}
+
+/*
+ * An lwp leaves: its scheduler hears of it before anything is chosen.  When it
+ * comes back it has to look round before it goes on with its own code.
+ */
+static __lwkt_noinline void
+switch_lwp(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_thread_t ntd;
+
+	lwkt__kern_ops.ko_lwp_leave(td);
+	gd->gd_ast &= ~AST_LWKT_RESCHED;
+	tokens_release(td);
+	if ((ntd = pick(gd)) != td)
+		switch_to(gd, td, ntd);
+	ast_raise(mygd());
+}
+
 void
 switch_away(void)
 {
@@ -164,21 +192,18 @@ switch_away(void)
 	if (config_invariants && config_host_sim)
 		check_sometimes(gd);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
-	if (unlikely((td->td_ntoks | td->td_preempting) != 0)) {
+	if (unlikely((td->td_ntoks | td->td_leave) != 0)) {
+		if (td->td_leave & TDL_LWP) {
+			switch_lwp(gd, td);
+			return;
+		}
 		tokens_release(td);
-		if (td->td_preempting) {
+		if (td->td_leave & TDL_PREEMPTING) {
 			switch_to(gd, td, preempt_return(gd, td));
 			return;
 		}
 	}
-	if (likely(gd->gd_rqmask != 0)) {
-		ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
-		if (unlikely(ntd->td_ntoks != 0))
-			ntd = pick_with_tokens(gd);
-	} else {
-		ntd = &gd->gd_idlethread;
-	}
-	if (ntd != td)
+	if ((ntd = pick(gd)) != td)
 		switch_to(gd, td, ntd);
 }
 

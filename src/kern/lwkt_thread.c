@@ -71,7 +71,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_critcount = 1;		/* switch_entry leaves it */
 	td->td_pri = flags & LWKT_INTERRUPT ? LWKT_PRI_INT_MED :
 	    LWKT_PRI_KERN_DAEMON;
-	td->td_preempting = 0;
+	td->td_leave = 0;
 	td->td_upri = 0;
 	td->td_ntoks = td->td_tokpend = 0;
 	td->td_contended = 0;
@@ -91,6 +91,18 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	cold->tc_nheld = 0;
 	cold->tc_magic = THREAD_MAGIC;
 	lwkt_initport_thread(&cold->tc_port, td);
+}
+
+void *
+thread_reserve(lwkt_thread_t td, size_t size)
+{
+	char *top = (char *)td->td_cold - roundup2(size, 64);
+
+	KASSERTF((td->td_flags & TDF_STARTED) == 0,
+	    "thread \"%s\" has started", td->td_name);
+	td->td_sp = machine_stack_init(td->td_stack,
+	    (size_t)(top - (char *)td->td_stack), switch_entry, thread_exit);
+	return top;
 }
 
 /* Almost every name is a plain string: spare it vsnprintf. */
@@ -323,6 +335,10 @@ thread_finish_migrate(lwkt_thread_t td)
 	struct globaldata *gd = td->td_migrate_gd;
 
 	td->td_flags &= ~TDF_RUNNING;
+	if (gd == NULL) {		/* nowhere yet: to its scheduler */
+		lwkt__kern_ops.ko_lwp_queue(td);
+		return;
+	}
 	/*
 	 * Given away here, not taken there: otherwise a callback on this CPU
 	 * could find the thread its own while the new one already runs it.

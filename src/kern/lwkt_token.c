@@ -416,7 +416,7 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 		    "callback", gd->gd_m.mc_cpuid);
 	assert_no_upgrade(td, tr);
 	/* No use if the holder lent us this CPU. */
-	if (!td->td_preempting && spin_for(tr)) {
+	if (!(td->td_leave & TDL_PREEMPTING) && spin_for(tr)) {
 		crit_enter_td(td);
 		counter_inc(mygd()->gd_cntbias, spins);
 		crit_exit_td(td);

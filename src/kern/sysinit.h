@@ -20,6 +20,7 @@ struct globaldata;
 enum sysinit_order {
 	SI_VM = 100,
 	SI_IO = 200,
+	SI_USCHED = 250,
 	SI_STAT = 300
 };
 

@@ -36,6 +36,7 @@
 #include "machine/fiber.h"
 
 struct globaldata;
+struct lwkt_lwp;
 struct lwkt_systimer;
 
 /* td_flags: owning CPU. */
@@ -63,6 +64,10 @@ struct lwkt_systimer;
 
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
 #define STACK_CANARY		0x6e6f206775617264ULL
+
+/* td_leave: owning CPU; what makes leaving the CPU more than a switch. */
+#define TDL_PREEMPTING		0x01u	/* td_preempted lent the CPU */
+#define TDL_LWP			0x02u	/* (i) an lwp: td_lwp, kern_ops */
 
 /* td_mpflags: any CPU, atomically. */
 #define TDF_MP_INTR		0x0001u	/* lwkt_interrupt is pending */
@@ -117,7 +122,7 @@ struct lwkt_thread {
 	int		 td_critcount;	/* (s) */
 	int		 td_errno;	/* (c) while not running */
 	uint8_t		 td_pri;	/* (c) LWKT_PRI_* */
-	uint8_t		 td_preempting;	/* (c) 1: td_preempted lent the CPU */
+	uint8_t		 td_leave;	/* (c) TDL_* */
 	uint16_t	 td_slot;	/* (i) size class of the stack */
 	int		 td_upri;	/* (c) order among equals, high first */
 	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
@@ -149,7 +154,8 @@ struct lwkt_thread {
 	/* Line 4: seen by tools. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
 	struct thread_cold *td_cold;	/* (i) top of stack */
-	uint64_t	 td_reserved4[3]; /* for accounting (features, K14) */
+	struct lwkt_lwp	*td_lwp;	/* (i) of an lwp; usched/ */
+	uint64_t	 td_reserved4[2]; /* for accounting (features, K14) */
 	lwkt_thread_t	 td_preempted;	/* (c) see lwkt_preempt.c */
 };
 

@@ -40,6 +40,7 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_IPIQ	0x0001u	/* messages from other CPUs */
 #define RQF_INTPEND	0x0002u	/* host completions or interrupts to reap */
 #define RQF_PREEMPT	0x0004u	/* an interrupt thread wants the CPU */
+#define RQF_LWP		0x0010u	/* the lwp that runs has to look round */
 #define RQF_TIMER	0x0080u	/* the armed deadline passed */
 #define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
@@ -47,7 +48,8 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_SENDERS	16		/* who sent them, modulo this */
 #define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
 #define RQF_SENDERMASK	0xffff0000u
-#define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_TIMER)
+#define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_LWP | \
+			RQF_TIMER)
 #define RQF_WAKE	(RQF_SPLZ | RQF_TOKEN | RQF_SHUTDOWN)
 
 /*

@@ -32,7 +32,7 @@ CODE_COLUMNS = 72               # what a page of 80 columns has room for
 NAME_LINE = re.compile(r"^# NAME\n\n([\w., \n-]+?) - \S", re.MULTILINE)
 REFERENCE = re.compile(r"\*(lwkt[\w-]*)\*\((\d)\)")
 CODE = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-TUNABLE = re.compile(r'^TUNABLE_INT\(\w+, "([\w.]+)"', re.MULTILINE)
+TUNABLE = re.compile(r'^TUNABLE_(?:INT|NAME)\(\w+, "([\w.]+)"', re.MULTILINE)
 VARIABLE = re.compile(r'\b(?:getenv|sim_env_number)\("(LWKT_\w+)"')
 LISTED = re.compile(r"'([\w.-]+\.\d)': \[(.*?)\]", re.DOTALL)
 
