@@ -16,11 +16,13 @@
 #include <lwkt/lock.h>
 #include <lwkt/locksleep.h>
 #include <lwkt/malloc.h>
+#include <lwkt/lwp.h>
 #include <lwkt/mtx.h>
 #include <lwkt/serialize.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/systimer.h>
 #include <lwkt/token.h>
+#include <lwkt/usched.h>
 
 #define thread_t		lwkt_thread_t
 #define cpumask_t		lwkt_cpumask_t
@@ -213,6 +215,16 @@
 #define M_CACHEALIGN		LWKT_M_CACHEALIGN
 #define M_USE_RESERVE		0	/* there are no reserves */
 #define M_USE_INTERRUPT_RESERVE	0
+
+#define usched			lwkt_usched
+#define usched_find		lwkt_usched_find
+#define need_user_resched_remote lwkt_usched_resched
+#define RTP_PRIO_REALTIME	LWKT_RTP_REALTIME
+#define RTP_PRIO_NORMAL		LWKT_RTP_NORMAL
+#define RTP_PRIO_IDLE		LWKT_RTP_IDLE
+#define RTP_PRIO_MAX		LWKT_RTP_MAX
+#define PRIO_MIN		LWKT_NICE_MIN
+#define PRIO_MAX		LWKT_NICE_MAX
 
 #define panic			lwkt_panic
 #define kprintf			lwkt_printf

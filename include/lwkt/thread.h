@@ -6,6 +6,7 @@
  * CPU the runnable thread of highest priority runs; equals take turns by the
  * scheduler clock and by lwkt_yield().  Threads are cooperative: only an
  * interrupt thread takes the CPU from one that does not call the library.
+ * Lwps (lwkt/lwp.h) are below all others and share what those leave.
  */
 #ifndef LWKT_THREAD_H
 #define LWKT_THREAD_H
@@ -149,12 +150,13 @@ LWKT_API void lwkt_yield_quick(void);
 
 /*
  * The same for long work on a user's behalf: also honours the user scheduler.
+ * An lwp lets others run that are as good as it is.
  */
 LWKT_API void lwkt_user_yield(void);
 
 /*
  * Change a priority.  td must belong to the calling CPU, or not be started
- * yet.  No immediate switch.
+ * yet, and be no lwp.  No immediate switch.
  */
 LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
 LWKT_API void lwkt_setpri_self(int pri);

@@ -4,18 +4,19 @@
  *
  *	A  a synchronous message to a thread of another CPU
  *	B  an interrupt thread needs a token of the thread it preempted
+ *	C  a time slice ends, under bsd4
  *	D  a wakeup races a sleep on another CPU
  *	E  a thread moves itself, under load
  *	F  a storm of messages meets a full ring
  *	G  others free blocks of a zone that has no free one
  *	H  the CPUs stop while everything is under way
- *
- * C (a time slice) needs a mechanism that is not there yet.
  */
+#include <lwkt/cpusync.h>
 #include <lwkt/malloc.h>
 #include <lwkt/msgport.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/token.h>
+#include <lwkt/usched.h>
 
 #include "core/util.h"
 
@@ -127,6 +128,70 @@ scenario_b(void *arg)
 	lwkt_reltoken(&k);
 	join(td);
 	check(strcmp(trail.l_text, "inkm") == 0, "order %s", trail.l_text);
+	return 0;
+}
+
+/*
+ * C
+ */
+#define SLICES		6
+#define RRINTERVAL	5		/* ticks */
+
+static lwkt_lwp_t sharer[2];
+static int64_t began;			/* ticks, before this turn began */
+static int64_t looked;			/* ticks, at the last look */
+
+static void
+shares(void *arg)
+{
+	int me = (int)(intptr_t)arg, c = "ab"[me];
+	lwkt_lwp_t other = sharer[1 - me];
+	int64_t ticks;
+
+	while (trail.l_len < SLICES) {
+		lwkt_crit_enter();
+		ticks = counter("lwkt.ticks");
+		if (trail.l_len == 0 || trail.l_text[trail.l_len - 1] != c) {
+			check(trail.l_len == 0 || ticks - began >= RRINTERVAL,
+			    "a slice of %lld ticks", (long long)(ticks -
+			    began));
+			began = looked;
+			log_add(&trail, c);
+			check(other->lp_mode == LWKT_LWP_QUEUED,
+			    "the other: mode %d", other->lp_mode);
+		}
+		looked = ticks;
+		check(lwkt_self()->td_pri == LWKT_PRI_USER_NORM, "priority %d",
+		    lwkt_self()->td_pri);
+		lwkt_crit_exit();	/* the way back to its own code */
+	}
+}
+
+static int
+scenario_c(void *arg)
+{
+	lwkt_usched_t bsd4 = lwkt_usched_find("bsd4");
+	int i;
+
+	(void)arg;
+	if (!TICKS_COME)
+		return 0;
+	trail = (struct log){ 0 };
+	began = looked = 0;
+	for (i = 0; i < 2; i++)
+		if (lwkt_lwp_create(shares, (void *)(intptr_t)i, &sharer[i],
+		    bsd4, LWKT_JOINABLE | LWKT_NOSTART, "sharer %d", i) != 0 ||
+		    lwkt_lwp_setcpumask(sharer[i],
+		    lwkt_cpumask_one(lwkt_cpuid())) != 0)
+			return 1;
+	for (i = 0; i < 2; i++)
+		lwkt_lwp_start(sharer[i]);
+	for (i = 0; i < 2; i++)
+		check(lwkt_lwp_join(sharer[i]) == 0, "join");
+	check(strncmp(trail.l_text, "ababab", SLICES) == 0, "turns %s",
+	    trail.l_text);
+	check(counter("kern.usched_bsd4.slices") >= SLICES - 1,
+	    "%lld slices", (long long)counter("kern.usched_bsd4.slices"));
 	return 0;
 }
 
@@ -406,6 +471,10 @@ main(void)
 	    "none", scenario_a, NULL, 200);
 	sim_explore("B: an interrupt thread needs a token of its lender",
 	    scenario_b, NULL, 200);
+	setenv("LWKT_TUNE", "lwkt.hz=10000,kern.schedhz=10000", 1);
+	sim_explore("C: a slice of time ends, and another begins", scenario_c,
+	    NULL, 100);
+	unsetenv("LWKT_TUNE");
 	sim_explore("D: a wakeup races a sleep", scenario_d, NULL, 300);
 	sim_explore_with(&every);
 	sim_explore("E: messages follow a thread that moves", scenario_e,

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Lwps: made, started, and told how they shall be scheduled.
+ *
+ * THEORY
+ * An lwp is a thread with TDL_LWP and a struct lwkt_lwp, which lies at the top
+ * of its stack and lasts as long as that: whoever holds the thread may use the
+ * lwp.  What its scheduler goes by belongs to the CPU of the thread; a call
+ * from elsewhere becomes a message to it, which follows the thread if it has
+ * moved and holds it meanwhile.
+ *
+ * Source: DragonFly's lwp_create, setpriority, rtprio and usched_set.
+ */
+#include "usched/usched_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+
+enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
+
+#define SET_PACK(what, v)	((what) << 16 | (v))
+#define SET_WHAT(packed)	((packed) >> 16)
+#define SET_VALUE(packed)	((packed) & 0xffff)
+
+static inline void
+set_int(void *field, int v)
+{
+	atomic_store_32(field, (uint32_t)v);	/* others look */
+}
+
+static inline int
+get_int(const void *field)
+{
+	return (int)atomic_load_32(field);
+}
+
+/* On the CPU of lp. */
+static void
+set_here(lwkt_lwp_t lp, int packed)
+{
+	lwkt_usched_t us = lp->lp_usched;
+	lwkt_thread_t td = lp->lp_thread;
+	int v = SET_VALUE(packed);
+
+	if (td->td_flags & TDF_EXITING)
+		return;
+	switch (SET_WHAT(packed)) {
+	case SET_NICE:
+		set_int(&lp->lp_nice, v + LWKT_NICE_MIN);
+		break;
+	case SET_RTPRIO:
+		set_int(&lp->lp_rtclass, v >> 8);
+		set_int(&lp->lp_rtprio, v & 0xff);
+		break;
+	default:
+		break;
+	}
+	if (lp->lp_mode == LWKT_LWP_QUEUED || lp->lp_mode == LWKT_LWP_NEW)
+		td->td_pri = (uint8_t)lwp_user_pri(lp);
+	us->us_resetpriority(lp);
+	if (SET_WHAT(packed) == SET_STARTED) {
+		lp->lp_mode = LWKT_LWP_QUEUED;
+		us->us_setrunqueue(lp);
+	}
+	if (lp->lp_mode == LWKT_LWP_USER || td == curthread)
+		lwkt_usched_resched(mycpuid);
+}
+
+static void
+set_remote(void *arg, int packed)
+{
+	lwkt_lwp_t lp = arg;
+	int cpu = lwkt_getcpu(lp->lp_thread);
+
+	if (cpu != mycpuid) {
+		lwkt_send_ipiq2(cpu, set_remote, lp, packed);
+		return;
+	}
+	set_here(lp, packed);
+	lwkt_rele(lp->lp_thread);
+}
+
+static void
+set(lwkt_lwp_t lp, int packed)
+{
+	lwkt_thread_t self = curthread;
+	int cpu;
+
+	crit_enter_td(self);
+	cpu = lwkt_getcpu(lp->lp_thread);
+	if (cpu == mycpuid) {
+		set_here(lp, packed);
+	} else {
+		lwkt_hold(lp->lp_thread);
+		lwkt_send_ipiq2(cpu, set_remote, lp, packed);
+	}
+	crit_exit_td(self);
+}
+
+/* The first code of each: it was chosen, but is it still? */
+static void
+lwp_main(void *arg)
+{
+	lwkt_lwp_t lp = arg;
+	lwkt_thread_t self = curthread;
+
+	crit_enter_td(self);
+	ast_raise(mygd());
+	crit_exit_td(self);
+	lp->lp_fn(lp->lp_arg);
+}
+
+static void
+lwp_inherit(lwkt_lwp_t lp)
+{
+	lwkt_thread_t self = curthread;
+	lwkt_lwp_t parent = lwkt_lwp_self();
+	lwkt_usched_t us = lp->lp_usched;
+
+	lp->lp_rtclass = LWKT_RTP_NORMAL;
+	memset(&lp->lp_cpumask, 0xff, sizeof(lp->lp_cpumask));
+	crit_enter_td(self);
+	if (parent != NULL) {
+		lp->lp_rtclass = parent->lp_rtclass;
+		lp->lp_rtprio = parent->lp_rtprio;
+		lp->lp_nice = parent->lp_nice;
+		lp->lp_cpumask = lwkt_lwp_getcpumask(parent);
+	}
+	if (us->us_heuristic_forking != NULL)
+		us->us_heuristic_forking(parent != NULL &&
+		    parent->lp_usched == us ? parent : NULL, lp);
+	crit_exit_td(self);
+}
+
+static lwkt_lwp_t
+lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
+{
+	lwkt_thread_t td = lwkt_alloc_thread(0, lwkt_cpuid(), flags);
+	lwkt_lwp_t lp;
+
+	if (td == NULL)
+		return NULL;
+	lp = thread_reserve(td, sizeof(*lp));
+	*lp = (struct lwkt_lwp){ .lp_thread = td, .lp_usched = us,
+	    .lp_fn = fn, .lp_arg = arg, .lp_mode = LWKT_LWP_NEW };
+	td->td_lwp = lp;
+	td->td_leave |= TDL_LWP;
+	td->td_flags |= TDF_MIGRATING;	/* not to be scheduled by name */
+	td->td_migrate_gd = NULL;
+	td->td_pri = (uint8_t)LWKT_PRI_USER_NORM;
+	lwp_inherit(lp);
+	return lp;
+}
+
+int
+lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
+    lwkt_usched_t us, int flags, const char *fmt, ...)
+{
+	lwkt_lwp_t lp = lwkt_lwp_self();
+	va_list ap;
+	int error;
+
+	if (us == NULL)
+		us = lp != NULL ? lp->lp_usched : lwkt_usched_find(NULL);
+	if (flags & ~(LWKT_JOINABLE | LWKT_NOSTART))
+		return EINVAL;
+	if ((error = usched_use(us)) != 0)
+		return error;
+	if ((lp = lwp_alloc(fn, arg, us, flags)) == NULL)
+		return ENOMEM;
+	if (lpp != NULL)
+		*lpp = lp;
+	va_start(ap, fmt);
+	thread_start(lp->lp_thread, lwp_main, lp, LWKT_NOSTART, fmt, ap);
+	va_end(ap);
+	if ((flags & LWKT_NOSTART) == 0)
+		lwkt_lwp_start(lp);
+	return 0;
+}
+
+void
+lwkt_lwp_start(lwkt_lwp_t lp)
+{
+	KASSERTF((lp->lp_thread->td_flags & TDF_STARTED) == 0,
+	    "lwp \"%s\" has started", lp->lp_thread->td_name);
+	set(lp, SET_PACK(SET_STARTED, 0));
+}
+
+int
+lwkt_lwp_join(lwkt_lwp_t lp)
+{
+	return lwkt_join(lp->lp_thread);
+}
+
+lwkt_thread_t
+lwkt_lwp_thread(lwkt_lwp_t lp)
+{
+	return lp->lp_thread;
+}
+
+lwkt_lwp_t
+lwkt_lwp_self(void)
+{
+	lwkt_thread_t td = lwkt_self();
+
+	return td != NULL && (td->td_leave & TDL_LWP) ? td->td_lwp : NULL;
+}
+
+int
+lwkt_lwp_setnice(lwkt_lwp_t lp, int nice)
+{
+	if (nice < LWKT_NICE_MIN || nice > LWKT_NICE_MAX)
+		return EINVAL;
+	set(lp, SET_PACK(SET_NICE, nice - LWKT_NICE_MIN));
+	return 0;
+}
+
+int
+lwkt_lwp_setrtprio(lwkt_lwp_t lp, enum lwkt_rtclass cls, int prio)
+{
+	if ((unsigned)cls > LWKT_RTP_IDLE || prio < 0 || prio > LWKT_RTP_MAX)
+		return EINVAL;
+	set(lp, SET_PACK(SET_RTPRIO, (int)cls << 8 | prio));
+	return 0;
+}
+
+int
+lwkt_lwp_setcpumask(lwkt_lwp_t lp, lwkt_cpumask_t mask)
+{
+	unsigned w;
+	int cpu = cpumask_next(&mask, 0);
+
+	if (cpu < 0 || cpu >= lwkt__ncpus)
+		return EINVAL;
+	for (w = 0; w < CPUMASK_WORDS; w++)
+		atomic_store_64(&lp->lp_cpumask.cm_word[w], mask.cm_word[w]);
+	set(lp, SET_PACK(SET_CPUS, 0));
+	return 0;
+}
+
+int
+lwkt_lwp_getnice(lwkt_lwp_t lp)
+{
+	return get_int(&lp->lp_nice);
+}
+
+enum lwkt_rtclass
+lwkt_lwp_getrtprio(lwkt_lwp_t lp, int *priop)
+{
+	if (priop != NULL)
+		*priop = get_int(&lp->lp_rtprio);
+	return (enum lwkt_rtclass)get_int(&lp->lp_rtclass);
+}
+
+lwkt_cpumask_t
+lwkt_lwp_getcpumask(lwkt_lwp_t lp)
+{
+	lwkt_cpumask_t mask;
+	unsigned w;
+
+	for (w = 0; w < CPUMASK_WORDS; w++)
+		mask.cm_word[w] = atomic_load_64(&lp->lp_cpumask.cm_word[w]);
+	return mask;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The user schedulers that there are, and their clock.
+ *
+ * THEORY
+ * kern/ schedules threads by strict priority.  A user scheduler decides which
+ * lwp is the current one of each CPU; only that one is given to kern/ at user
+ * priority.  Several schedulers can be in use at once: each has a current lwp
+ * on each CPU, and those are equals to kern/.
+ *
+ * A scheduler is started when its first lwp is created, so that a program
+ * without lwps has neither its threads nor its work at each tick.  The list
+ * only grows, and an entry is published last: readers need no lock.
+ *
+ * ORDER
+ * nscheds: stored with release after the entry; pairs with the acquire loads.
+ *
+ * Source: DragonFly kern_usched.c, usched.h.
+ */
+#include "usched/usched_var.h"
+
+#include <errno.h>
+#include <lwkt/sync.h>
+#include <string.h>
+
+#include "kern/sysinit.h"
+
+#define MAXSCHEDS	8	/* two of ours, and a program's own */
+#define NS_PER_SEC	1000000000
+
+enum { DEFAULT_BSD4, DEFAULT_DUMMY };
+
+static const char *const default_names[] = { "bsd4", "dummy", NULL };
+
+TUNABLE_NAME(user_scheduler, "kern.user_scheduler", default_names,
+    DEFAULT_BSD4, "scheduler of lwps that name none: bsd4 or dummy");
+TUNABLE_INT(schedhz, "kern.schedhz", 50, 1, 10000,
+    "clock of user schedulers, ticks a second (not above lwkt.hz)");
+
+struct sched {
+	lwkt_usched_t	 sc_ops;	/* (i) */
+	uint32_t	 sc_started;	/* (a) us_register has succeeded */
+};
+
+static struct sched scheds[MAXSCHEDS];	/* lock; the first nscheds (i) */
+static uint32_t nscheds;		/* (a) written under lock */
+static struct lwkt_mutex lock;	/* registering and starting */
+static int64_t credit[LWKT_MAXCPU];	/* (c) ns since the last tick */
+
+int64_t
+usched_tick_ns(void)
+{
+	return NS_PER_SEC / schedhz;
+}
+
+static struct sched *
+sched_find(lwkt_usched_t us)
+{
+	uint32_t i, n = atomic_load_acq_32(&nscheds);
+
+	for (i = 0; i < n; i++)
+		if (scheds[i].sc_ops == us)
+			return &scheds[i];
+	return NULL;
+}
+
+lwkt_usched_t
+lwkt_usched_find(const char *name)
+{
+	uint32_t i, n = atomic_load_acq_32(&nscheds);
+
+	if (name == NULL)
+		name = default_names[user_scheduler];
+	for (i = 0; i < n; i++)
+		if (strcmp(scheds[i].sc_ops->us_name, name) == 0)
+			return scheds[i].sc_ops;
+	return NULL;
+}
+
+static int
+sched_add(lwkt_usched_t us)
+{
+	uint32_t n = atomic_load_acq_32(&nscheds);
+
+	if (n == MAXSCHEDS)
+		return ENOSPC;
+	scheds[n] = (struct sched){ .sc_ops = us };
+	atomic_store_rel_32(&nscheds, n + 1);
+	return 0;
+}
+
+int
+lwkt_usched_register(lwkt_usched_t us)
+{
+	int error = EEXIST;
+
+	lwkt_mutex_lock(&lock);
+	if (lwkt_usched_find(us->us_name) == NULL)
+		error = sched_add(us);
+	lwkt_mutex_unlock(&lock);
+	return error;
+}
+
+int
+usched_use(lwkt_usched_t us)
+{
+	struct sched *sc = sched_find(us);
+	int error = 0;
+
+	if (sc == NULL)
+		return EINVAL;
+	if (likely(atomic_load_acq_32(&sc->sc_started)))
+		return 0;
+	lwkt_mutex_lock(&lock);
+	if (!sc->sc_started && us->us_register != NULL)
+		error = us->us_register();
+	if (error == 0)
+		atomic_store_rel_32(&sc->sc_started, 1);
+	lwkt_mutex_unlock(&lock);
+	return error;
+}
+
+/* ko_lwp_clock: kern.schedhz of the ticks reach the schedulers. */
+static void
+usched_clock(struct globaldata *gd, int64_t period_ns)
+{
+	int64_t tick_ns = usched_tick_ns();
+	int64_t *cr = &credit[gd->gd_m.mc_cpuid];
+	lwkt_thread_t td = curthread;
+	lwkt_lwp_t lp = td->td_leave & TDL_LWP ? td->td_lwp : NULL;
+	uint32_t i, n = atomic_load_acq_32(&nscheds);
+	lwkt_usched_t us;
+
+	*cr += period_ns;
+	if (*cr < tick_ns)
+		return;
+	*cr -= tick_ns;
+	if (*cr > tick_ns)
+		*cr = tick_ns;
+	for (i = 0; i < n; i++) {
+		if (!atomic_load_acq_32(&scheds[i].sc_started))
+			continue;
+		us = scheds[i].sc_ops;
+		us->us_schedulerclock(lp != NULL && lp->lp_usched == us ? lp :
+		    NULL);
+	}
+}
+
+static int
+usched_boot(void)
+{
+	lwkt_mutex_init(&lock, "usched");
+	atomic_store_rel_32(&nscheds, 0);
+	memset(credit, 0, sizeof(credit));
+	bsd4_boot();
+	dummy_boot();
+	(void)sched_add(&lwkt__usched_bsd4);
+	(void)sched_add(&lwkt__usched_dummy);
+	lwkt__kern_ops.ko_lwp_leave = lwp_leave;
+	lwkt__kern_ops.ko_lwp_return = lwp_return;
+	lwkt__kern_ops.ko_lwp_yield = lwp_yield;
+	lwkt__kern_ops.ko_lwp_queue = lwp_queue;
+	lwkt__kern_ops.ko_lwp_clock = usched_clock;
+	lwkt__kern_ops.ko_lwp_check = lwp_check;
+	return 0;
+}
+
+SYSINIT(SI_USCHED, usched, usched_boot, NULL, NULL, NULL);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bsd4's priorities: how much an lwp has had, and how it behaves.
+ *
+ * THEORY
+ * estcpu estimates the use of the CPU in the recent past.  It rises with each
+ * tick that the lwp runs, from nothing to its maximum in a second, and each
+ * time the lwp asks for a CPU it is averaged with the share that the lwp has
+ * had since the last time, measured against what it could have had with so many
+ * others waiting.  Who has slept for more than a second without a tick loses
+ * half of it.
+ *
+ * batch says for how long an lwp has been using more than half of its share,
+ * up to 30 seconds.  A new hog's estcpu counts half and an old one's whole: so
+ * something interactive that computes for a moment is not taken for a hog.
+ *
+ *	priority = nice, 0 to 80, + estcpu, 0 to 128, scaled to 0 .. 127
+ *
+ * In the other two classes the priority is what lwkt_lwp_setrtprio() says.
+ *
+ * Source: DragonFly usched_bsd4.c (bsd4_recalculate_estcpu, resetpriority,
+ * heuristic_forking), whose numbers these are; there the times are counted in
+ * ticks, which here come only while they are needed.
+ */
+#include "usched/bsd4_var.h"
+
+TUNABLE_INT(decay, "kern.usched_bsd4.decay", 8, 1, 1000,
+    "weight of the past in the average of CPU use");
+
+#define BATCHMAX	(BSD4_ESTCPUFREQ * 30)
+#define FORKPRI		(4 * ESTCPUPPQ)	/* a child begins behind its parent */
+#define ESTCPUPPQ	512		/* estcpu that makes a queue */
+#define NICEWEIGHT	2
+
+/* In units of 1 / ESTCPUFREQ s, whatever kern.schedhz is. */
+static inline int64_t
+elapsed(int64_t ns)
+{
+	return ns * BSD4_ESTCPUFREQ / 1000000000;
+}
+
+static inline int
+clip(int64_t v, int max)
+{
+	return v < 0 ? 0 : v > max ? max : (int)v;
+}
+
+uint32_t
+bsd4_priority(lwkt_lwp_t lp)
+{
+	struct bsd4_lwp *bl = bsd4_lwp(lp);
+	int base = (int)lp->lp_rtclass * BSD4_CLASSPRIS;
+	int64_t use;
+	int p;
+
+	if (lp->lp_rtclass != LWKT_RTP_NORMAL)
+		return (uint32_t)(base + lp->lp_rtprio * BSD4_PPQ);
+	use = (int64_t)bl->bl_estcpu * (bl->bl_batch + BATCHMAX) /
+	    (2 * BATCHMAX);
+	p = (lp->lp_nice - LWKT_NICE_MIN) * BSD4_PPQ / NICEWEIGHT +
+	    (int)use * BSD4_PPQ / ESTCPUPPQ;
+	p = p * BSD4_CLASSPRIS / (41 * BSD4_PPQ / NICEWEIGHT + BSD4_CLASSPRIS);
+	return (uint32_t)(base + clip(p, BSD4_CLASSPRIS - 1));
+}
+
+void
+bsd4_recalculate(lwkt_lwp_t lp)
+{
+	struct bsd4_lwp *bl = bsd4_lwp(lp);
+	int64_t now = machine_time_ns(), tick = usched_tick_ns();
+	int64_t ns = now - bl->bl_base, t = elapsed(ns), share;
+
+	if (ns < tick || t == 0)
+		return;
+	if (t > BSD4_ESTCPUFREQ && bl->bl_cpticks == 0) {
+		bl->bl_estcpu /= 2;
+		bl->bl_batch = clip(bl->bl_batch - BSD4_ESTCPUFREQ, BATCHMAX);
+	} else {
+		share = bl->bl_cpticks * tick * BSD4_ESTCPUMAX / ns *
+		    (bsd4_queued() + (uint32_t)lwkt__ncpus) / lwkt__ncpus;
+		bl->bl_batch = clip(bl->bl_batch +
+		    (share > BSD4_ESTCPUMAX / 2 ? t : -t), BATCHMAX);
+		bl->bl_estcpu = clip((bl->bl_estcpu * (int64_t)decay + share) /
+		    (decay + 1), BSD4_ESTCPUMAX);
+	}
+	bl->bl_base = now;
+	bl->bl_cpticks = 0;
+}
+
+void
+bsd4_charge(lwkt_lwp_t lp)
+{
+	struct bsd4_lwp *bl = bsd4_lwp(lp);
+	int64_t part = usched_tick_ns() * BSD4_ESTCPUMAX / 1000000000 + 1;
+
+	bl->bl_cpticks++;
+	bl->bl_estcpu = clip(bl->bl_estcpu + part, BSD4_ESTCPUMAX);
+}
+
+void
+bsd4_forking(lwkt_lwp_t parent, lwkt_lwp_t child)
+{
+	struct bsd4_lwp *bl = bsd4_lwp(child), *pl;
+
+	bl->bl_queue = -1;
+	bl->bl_batch = BATCHMAX / 2;
+	bl->bl_base = machine_time_ns();
+	if (parent == NULL)
+		return;
+	pl = bsd4_lwp(parent);
+	bl->bl_estcpu = clip(pl->bl_estcpu + FORKPRI, BSD4_ESTCPUMAX);
+	pl->bl_estcpu = clip(pl->bl_estcpu + ESTCPUPPQ / 16, BSD4_ESTCPUMAX);
+}

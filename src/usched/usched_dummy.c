@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * dummy: the least that a user scheduler must do.
+ *
+ * THEORY
+ * One queue for all CPUs, first come, first served; nice and classes mean
+ * nothing to it (though kern/ runs the current lwps of a CPU by their class).
+ * The current lwp of a CPU is written by that CPU alone; the queue has a lock,
+ * under which nothing is woken or sent.
+ *
+ * INVARIANTS
+ * U1 An lwp is the current one of at most one CPU, and is then not queued.
+ * U2 If lwps wait, each CPU has a current lwp or will look: its helper is
+ *    scheduled, or it is busy with other threads and its helper comes after.
+ *
+ * Source: DragonFly usched_dummy.c.
+ */
+#include "usched/usched_var.h"
+
+#include <string.h>
+
+TUNABLE_INT(rrinterval, "kern.usched_dummy_rrinterval", 5, 1, 10000,
+    "slice, ticks of kern.schedhz");
+
+struct dummy_pcpu {
+	LWKT_CACHEALIGN
+	lwkt_lwp_t	 dd_current;	/* (c) U1 */
+	int		 dd_rrcount;	/* (c) ticks of its slice */
+};
+
+static struct {
+	struct lwkt_spin q_lock;
+	lwkt_lwp_t	 q_first;	/* under q_lock */
+	lwkt_lwp_t	*q_lastp;	/* under q_lock */
+	uint32_t	 q_count;	/* (a) written under q_lock */
+} q;
+static struct dummy_pcpu pcpus[LWKT_MAXCPU];
+static struct helpers help;
+
+static inline struct dummy_pcpu *
+mine(void)
+{
+	return &pcpus[mycpuid];
+}
+
+static void
+take(struct dummy_pcpu *dd, lwkt_lwp_t lp)
+{
+	dd->dd_current = lp;
+	dd->dd_rrcount = 0;
+	cpumask_set_atomic(&help.hp_busy, mycpuid);
+}
+
+static void
+drop(struct dummy_pcpu *dd)
+{
+	dd->dd_current = NULL;
+	cpumask_clear_atomic(&help.hp_busy, mycpuid);
+}
+
+/* The first that may run on this CPU, off the queue. */
+static lwkt_lwp_t
+choose(void)
+{
+	lwkt_lwp_t lp, *prevp;
+
+	if (atomic_load_32(&q.q_count) == 0)
+		return NULL;
+	lwkt_spin_lock(&q.q_lock);
+	for (prevp = &q.q_first; (lp = *prevp) != NULL; prevp = &lp->lp_next)
+		if (lwp_allowed(lp, mycpuid))
+			break;
+	if (lp != NULL) {
+		if ((*prevp = lp->lp_next) == NULL)
+			q.q_lastp = prevp;
+		atomic_store_32(&q.q_count, q.q_count - 1);
+	}
+	lwkt_spin_unlock(&q.q_lock);
+	return lp;
+}
+
+/* Whoever is first becomes the current one.  Whether there was one. */
+static int
+choose_next(struct dummy_pcpu *dd)
+{
+	lwkt_lwp_t lp = choose();
+
+	if (lp == NULL)
+		return 0;
+	take(dd, lp);
+	lwkt_usched_dispatch(lp);
+	return 1;
+}
+
+static void
+dummy_release(lwkt_lwp_t lp)
+{
+	struct dummy_pcpu *dd = mine();
+
+	if (dd->dd_current != lp)
+		return;
+	drop(dd);			/* before the look: helpers' ORDER */
+	(void)choose_next(dd);
+}
+
+static void
+dummy_acquire(lwkt_lwp_t lp)
+{
+	struct dummy_pcpu *dd = mine();
+
+	if (lwkt_usched_wanted() && dd->dd_current == lp)
+		(void)choose_next(dd);
+	for (;;) {
+		if (!lwp_allowed(lp, mycpuid))
+			dummy_release(lp);
+		else if (dd->dd_current == lp)
+			return;
+		else if (dd->dd_current == NULL && !choose_next(dd)) {
+			take(dd, lp);
+			return;
+		}
+		lwkt_usched_requeue(lp);
+		dd = mine();
+	}
+}
+
+static void
+dummy_setrunqueue(lwkt_lwp_t lp)
+{
+	lwkt_spin_lock(&q.q_lock);
+	lp->lp_next = NULL;
+	*q.q_lastp = lp;
+	q.q_lastp = &lp->lp_next;
+	atomic_store_32(&q.q_count, q.q_count + 1);
+	lwkt_spin_unlock(&q.q_lock);
+	(void)helpers_wake(&help, lp);
+}
+
+static void
+dummy_schedulerclock(lwkt_lwp_t lp)
+{
+	struct dummy_pcpu *dd = mine();
+
+	(void)lp;
+	if (dd->dd_current == NULL || ++dd->dd_rrcount < rrinterval)
+		return;
+	dd->dd_rrcount = 0;
+	if (atomic_load_32(&q.q_count) != 0)
+		lwkt_usched_resched(mycpuid);
+}
+
+/* A CPU woken for an lwp that another one has got wakes one for the next. */
+static void
+dummy_look(int cpu)
+{
+	lwkt_lwp_t first;
+
+	(void)cpu;
+	if (mine()->dd_current == NULL)
+		(void)choose_next(mine());
+	lwkt_spin_lock(&q.q_lock);
+	first = q.q_first;
+	if (first != NULL)
+		lwkt_hold(first->lp_thread);
+	lwkt_spin_unlock(&q.q_lock);
+	if (first == NULL)
+		return;
+	(void)helpers_wake(&help, first);
+	lwkt_rele(first->lp_thread);
+}
+
+/* If it waits for a CPU, that may be another one now. */
+static void
+dummy_resetpriority(lwkt_lwp_t lp)
+{
+	if (lp->lp_mode == LWKT_LWP_QUEUED)
+		(void)helpers_wake(&help, lp);
+}
+
+static int
+dummy_register(void)
+{
+	return helpers_start(&help, dummy_look, "usched dummy");
+}
+
+static void
+dummy_check(int cpu)
+{
+	lwkt_lwp_t lp = pcpus[cpu].dd_current;
+	int other;
+
+	if (!config_host_sim)
+		return;			/* other CPUs change it meanwhile */
+	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
+	    "cpu %d: busy without a current lwp, or not with one", cpu);
+	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
+		KASSERTF(other == cpu || pcpus[other].dd_current != lp, /* U1 */
+		    "lwp \"%s\" is current on cpus %d and %d",
+		    lp->lp_thread->td_name, cpu, other);
+}
+
+void
+dummy_boot(void)
+{
+	memset(pcpus, 0, sizeof(pcpus));
+	memset(&help, 0, sizeof(help));
+	memset(&q, 0, sizeof(q));
+	lwkt_spin_init(&q.q_lock, "usched dummy");
+	q.q_lastp = &q.q_first;
+}
+
+const struct lwkt_usched lwkt__usched_dummy = {
+	.us_name = "dummy",
+	.us_desc = "one queue, first come, first served",
+	.us_register = dummy_register,
+	.us_acquire_curproc = dummy_acquire,
+	.us_release_curproc = dummy_release,
+	.us_setrunqueue = dummy_setrunqueue,
+	.us_schedulerclock = dummy_schedulerclock,
+	.us_resetpriority = dummy_resetpriority,
+	.us_check = dummy_check,
+};

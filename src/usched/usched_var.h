@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of usched/ need of each other.  Default context: the owning
+ * CPU, in a critical section, never blocking.
+ */
+#ifndef LWKT_USCHED_USCHED_VAR_H
+#define LWKT_USCHED_USCHED_VAR_H
+
+#include <lwkt/usched.h>
+
+#include "kern/kern_var.h"
+
+/* usched.c */
+int64_t	usched_tick_ns(void);		/* 1 / kern.schedhz */
+/* us is registered and ready for lwps: 0, EINVAL, ENOMEM.  Thread; blocks. */
+int	usched_use(lwkt_usched_t us);
+
+/* usched_return.c: the hooks of kern/, and the way to the queue. */
+int	lwp_user_pri(const struct lwkt_lwp *lp);
+void	lwp_leave(lwkt_thread_t td);
+void	lwp_return(lwkt_thread_t td);
+void	lwp_yield(lwkt_thread_t td);
+void	lwp_queue(lwkt_thread_t td);
+void	lwp_check(lwkt_thread_t td);
+
+static inline int
+lwp_allowed(lwkt_lwp_t lp, int cpu)
+{
+	return cpumask_test_atomic(&lp->lp_cpumask, cpu);
+}
+
+/*
+ * usched_help.c.  hp_look(cpu) is called on a CPU that was woken, when it has
+ * nothing better to do.
+ */
+struct helpers {
+	void		(*hp_look)(int cpu);	/* (i) */
+	lwkt_thread_t	 hp_thread[LWKT_MAXCPU]; /* (i) once there are lwps */
+	lwkt_cpumask_t	 hp_ready;	/* (a) armed: may be woken */
+	lwkt_cpumask_t	 hp_busy;	/* (a) has a current lwp; (c) writes */
+	uint32_t	 hp_rover;	/* (a) where to look first */
+};
+
+int	helpers_start(struct helpers *hp, void (*look)(int cpu),
+	    const char *name);		/* 0, ENOMEM; thread, blocks */
+/* Wake a ready CPU of those of lp that has no current lwp: 1 if there is one */
+int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
+
+/* The schedulers of the library. */
+extern const struct lwkt_usched lwkt__usched_bsd4 __lwkt_hidden;
+extern const struct lwkt_usched lwkt__usched_dummy __lwkt_hidden;
+void	bsd4_boot(void);
+void	dummy_boot(void);
+
+#endif
