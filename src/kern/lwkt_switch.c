@@ -155,10 +155,14 @@ pick(struct globaldata *gd)
 {
 	lwkt_thread_t ntd;
 
-	if (unlikely(gd->gd_rqmask == 0))
-		return &gd->gd_idlethread;
-	ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
-	return likely(ntd->td_ntoks == 0) ? ntd : pick_with_tokens(gd);
+	if (likely(gd->gd_rqmask != 0)) {
+		ntd = gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)];
+		if (unlikely(ntd->td_ntoks != 0))
+			ntd = pick_with_tokens(gd);
+	} else {
+		ntd = &gd->gd_idlethread;
+	}
+	return ntd;
 }
 
 /*

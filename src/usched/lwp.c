@@ -17,6 +17,8 @@
 #include <lwkt/ipiq.h>
 #include <string.h>
 
+#define LWP_THREAD	0	/* flags of lwkt_create that each lwp has */
+
 enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 
 #define SET_PACK(what, v)	((what) << 16 | (v))
@@ -136,7 +138,8 @@ lwp_inherit(lwkt_lwp_t lp)
 static lwkt_lwp_t
 lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 {
-	lwkt_thread_t td = lwkt_alloc_thread(0, lwkt_cpuid(), flags);
+	lwkt_thread_t td = lwkt_alloc_thread(0, lwkt_cpuid(), flags |
+	    LWP_THREAD);
 	lwkt_lwp_t lp;
 
 	if (td == NULL)

@@ -161,6 +161,31 @@ exit_hands_on(void *arg)
 	return 0;
 }
 
+/* One comes to a CPU whose only other one ends just now. */
+static int
+comes_as_another_ends(void *arg)
+{
+	lwkt_lwp_t lp[2];
+	int i, n, wait;
+
+	if (setup(arg))
+		return 1;
+	for (n = 0; n < TIMES(200, 20); n++) {
+		for (i = 0; i < 2; i++) {
+			lp[i] = make(ends, &done, LWKT_NOSTART);
+			check(lwkt_lwp_setcpumask(lp[i], only(other_cpu())) ==
+			    0, "mask");
+		}
+		lwkt_lwp_start(lp[0]);
+		for (wait = 3 * n; wait > 0; wait--)
+			lwkt_yield();
+		lwkt_lwp_start(lp[1]);
+		for (i = 0; i < 2; i++)
+			join_lwp(lp[i]);
+	}
+	return 0;
+}
+
 static int
 all_had_turns(unsigned n, uint32_t turns)
 {
@@ -622,6 +647,76 @@ masks_count_at_once(void *arg)
 	return 0;
 }
 
+/*
+ * Race 7: an lwp that moves itself gives up being current before it is on its
+ * way.
+ */
+static void
+moves_away(void *arg)
+{
+	int cpu = other_cpu();
+
+	(void)arg;
+	check(lwkt_migratecpu(cpu) == 0, "move");
+	ADD(done, 1);
+}
+
+static int
+moving_makes_room(void *arg)
+{
+	lwkt_lwp_t lp[3];
+	int i;
+
+	if (setup(arg))
+		return 1;
+	for (i = 0; i < 2; i++)
+		lp[i] = make(moves_away, NULL, 0);
+	lp[2] = make_here(ends, &done);
+	lwkt_lwp_start(lp[2]);
+	for (i = 0; i < 3; i++)
+		join_lwp(lp[i]);
+	check(done == 3, "%u of 3", done);
+	return 0;
+}
+
+/*
+ * Race 35: an lwp that wakes does not disturb an equal at once, but at the
+ * tick.
+ */
+static void
+wakes_equal(void *arg)
+{
+	int64_t ticks = counter("lwkt.ticks");
+	uint64_t switches;
+
+	(void)arg;
+	check(blocked != NULL, "the other did not run first");
+	switches = blocked->td_switches;
+	lwkt_schedule(blocked);
+	check(blocked->td_switches == switches ||
+	    counter("lwkt.ticks") != ticks, "it ran at once");
+	log_add(&trail, 'b');
+}
+
+static int
+equals_wait_for_the_tick(void *arg)
+{
+	lwkt_lwp_t lp[2];
+	int i;
+
+	if (setup(arg))
+		return 1;
+	blocked = NULL;
+	lp[0] = make_here(blocks, NULL);
+	lp[1] = make_here(wakes_equal, NULL);
+	for (i = 0; i < 2; i++)
+		lwkt_lwp_start(lp[i]);
+	for (i = 0; i < 2; i++)
+		join_lwp(lp[i]);
+	check(trail.l_len == 3, "turns %s", trail.l_text);
+	return 0;
+}
+
 static void
 sleeps_and_computes(void *arg)
 {
@@ -821,6 +916,7 @@ struct test {
 static const struct test tests[] = {
 	{ "more lwps than cpus: all end", all_end, 100, 0 },
 	{ "an lwp that ends hands the cpu on", exit_hands_on, 100, 0 },
+	{ "one comes as another ends", comes_as_another_ends, 100, 0 },
 	{ "equals share a cpu", equals_share, 30, 0 },
 	{ "the lesser by nice hardly runs", nice_orders, 30, 1 },
 	{ "real-time before normal before idle", classes_are_strict, 50, 1 },
@@ -832,6 +928,9 @@ static const struct test tests[] = {
 	{ "a yield lets equals run", yield_lets_equals_run, 50, 0 },
 	{ "a slice leaves tokens alone", tokens_are_kept, 30, 0 },
 	{ "each stays where it may be", masks_are_kept, 100, 0 },
+	{ "race 7: one that moves makes room", moving_makes_room, 100, 0 },
+	{ "race 35: equals wait for the tick", equals_wait_for_the_tick, 100,
+	    0 },
 	{ "a mask counts at once", masks_count_at_once, 50, 0 },
 	{ "changed by others while they run", changed_by_others, 100, 0 },
 	{ "idle cpus are used", idle_cpus_are_used, 100, 0 },

@@ -39,7 +39,7 @@ class Mutant:
         elif line.startswith('build '):
             self.build = line[6:]
         elif line.startswith('env '):
-            self.env.update([line[4:].split('=')])
+            self.env.update([line[4:].split('=', 1)])
         elif line.startswith('file '):
             self.changes.append([line[5:], [], []])
         else:
