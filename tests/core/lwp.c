@@ -739,7 +739,7 @@ changed_by_others(void *arg)
 {
 	lwkt_lwp_t lp[4];
 	struct rng r = { 11 };
-	int i, n;
+	int i, n, cls, prio;
 
 	if (setup(arg))
 		return 1;
@@ -747,12 +747,13 @@ changed_by_others(void *arg)
 		lp[i] = make(sleeps_and_computes, &workers[i], 0);
 	for (n = 0; n < TIMES(200, 15); n++) {
 		i = (int)rng_below(&r, 4);
-		check(lwkt_lwp_setnice(lp[i], (int)rng_below(&r, 41) - 20) ==
-		    0 && lwkt_lwp_setrtprio(lp[i],
-		    (enum lwkt_rtclass)rng_below(&r, 3),
-		    (int)rng_below(&r, 32)) == 0 && lwkt_lwp_setcpumask(lp[i],
-		    only((int)rng_below(&r, (uint32_t)lwkt_ncpus()))) == 0,
-		    "refused");
+		cls = (int)rng_below(&r, 3);
+		prio = (int)rng_below(&r, 32);
+		check(lwkt_lwp_setnice(lp[i], prio - 11) == 0, "nice");
+		check(lwkt_lwp_setrtprio(lp[i], (enum lwkt_rtclass)cls,
+		    prio) == 0, "class");
+		check(lwkt_lwp_setcpumask(lp[i], only((int)rng_below(&r,
+		    (uint32_t)lwkt_ncpus()))) == 0, "mask");
 		lwkt_sleep_ns(1 + rng_below(&r, 5000));
 	}
 	STORE(enough, 1);
