@@ -4,9 +4,10 @@
  *
  * A thread belongs to one CPU and stays there until it asks to move.  On its
  * CPU the runnable thread of highest priority runs; equals take turns by the
- * scheduler clock and by lwkt_yield().  Threads are cooperative: only an
- * interrupt thread takes the CPU from one that does not call the library.
- * Lwps (lwkt/lwp.h) are below all others and share what those leave.
+ * scheduler clock and by lwkt_yield().  Threads are cooperative: what waits for
+ * the CPU gets it when the running thread calls the library, unless that one
+ * was made to be interrupted anywhere (LWKT_PREEMPTIBLE, lwkt/preempt.h).  Lwps
+ * (lwkt/lwp.h) are below all others and share what those leave.
  */
 #ifndef LWKT_THREAD_H
 #define LWKT_THREAD_H
@@ -40,6 +41,7 @@ enum lwkt_pri {
 #define LWKT_JOINABLE	0x0002	/* keeps its structure until lwkt_join() */
 #define LWKT_GIANT	0x0004	/* runs under the mp token (lwkt/token.h) */
 #define LWKT_INTERRUPT	0x0008	/* an interrupt thread: takes the CPU */
+#define LWKT_PREEMPTIBLE 0x0010	/* may be interrupted at any instruction */
 
 #define LWKT_CPU_ROTATE	(-1)	/* each creation takes the next CPU */
 
@@ -165,8 +167,8 @@ LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
 /*
  * Interrupt threads.  When a thread created with LWKT_INTERRUPT becomes
  * runnable and is better than the one that runs, it gets the CPU as soon as
- * that one is in no critical section and calls the library; when it blocks,
- * the CPU goes back.  A new one has LWKT_PRI_INT_MED.
+ * that one is in no critical section and calls the library, or is preemptible;
+ * when it blocks, the CPU goes back.  A new one has LWKT_PRI_INT_MED.
  *
  * lwkt_set_interrupt_support_thread makes the calling thread one, of
  * LWKT_PRI_INT_SUPPORT.  lwkt_preempted_proc is the thread whose work the

@@ -5,6 +5,9 @@
  * On the real host a choice point is nothing.  On the simulated host it is a
  * call that may run the other CPUs for a while, so that every interleaving at
  * the granularity of these points can be reached from a seed.
+ *
+ * CHOICE_USER is for tests: code of a thread in which it may be interrupted, if
+ * it is preemptible (lwkt_async.c).
  */
 #ifndef LWKT_BASE_CHOICE_H
 #define LWKT_BASE_CHOICE_H
@@ -20,6 +23,7 @@ enum choice {
 	CHOICE_ALLOC,		/* asking the host for memory */
 	CHOICE_IO,		/* submitting or reaping an operation */
 	CHOICE_SWITCH,		/* just before a thread switch */
+	CHOICE_USER,		/* an instruction of the program's own */
 	CHOICE_KINDS
 };
 

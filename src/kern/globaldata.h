@@ -98,6 +98,13 @@ struct globaldata {
 	int64_t		 gd_timer_armed; /* (c) deadline given to the host */
 	struct lwkt_systimer gd_hardclock; /* (c) runs while a tick is needed */
 
+	/* Preemptible threads (lwkt_async.c). */
+	uint32_t	 gd_async_tries; /* (c) refusals in a row; handler */
+	uint32_t	 gd_kick_armed;	/* (c) gd_kick is on the queue */
+	int64_t		 gd_kick_ns;	/* (c) patience with who was told */
+	lwkt_cpumask_t	 gd_kick_cpus;	/* (c) told, and not seen since */
+	struct lwkt_systimer gd_kick;	/* (c) looks whether they came by */
+
 	/* Above kern, storage only. */
 	void		*gd_vmglue;	/* (c) vm/: stack and thread cache */
 	void		*gd_slab;	/* (c) vm/: zones, NULL until used */

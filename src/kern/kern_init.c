@@ -292,6 +292,8 @@ static const struct machine_upcalls upcalls = {
 	.mu_deadlock = panic_deadlock,
 	.mu_nmi = halt_nmi,
 	.mu_watch = watch_intr,
+	.mu_signal = async_signal,
+	.mu_interrupted = async_run,
 };
 
 static void

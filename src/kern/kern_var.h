@@ -57,6 +57,11 @@ void   *thread_reserve(lwkt_thread_t td, size_t size);
 void	preempt_pending(struct globaldata *gd, lwkt_thread_t td);
 lwkt_thread_t preempt_return(struct globaldata *gd, lwkt_thread_t td);
 
+/* lwkt_async.c. */
+void	async_signal(struct mcpu *mc, void *ucontext);	/* mu_signal */
+void	async_run(void);			/* mu_interrupted */
+void	async_kick_later(struct globaldata *gd, struct globaldata *tgd);
+
 /* lwkt_ipiq.c. */
 size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
 void	ipiq_place(void *mem, int ncpus);

@@ -377,6 +377,9 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
 		counter_inc(gd->gd_cntbias, doorbells);
 		machine_doorbell(&tgd->gd_m);
+	} else if (unlikely((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) ==
+	    RQF_PREEMPTIBLE)) {
+		async_kick_later(gd, tgd);
 	}
 }
 

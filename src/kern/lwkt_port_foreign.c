@@ -40,6 +40,8 @@ foreign_push(int cpu, lwkt_msg_t msg)
 	old = atomic_fetchor_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING)
 		machine_doorbell(&gd->gd_m);
+	else if ((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) == RQF_PREEMPTIBLE)
+		(void)machine_nmi(&gd->gd_m);	/* we cannot come back */
 }
 
 /* A put function of a program's own may answer as late as here. */

@@ -82,6 +82,16 @@ prefetch_next(lwkt_thread_t ntd)
 	}
 }
 
+/* A preemptible thread runs, or no longer does: A2 of lwkt_async.c. */
+static __lwkt_noinline void
+switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
+{
+	if (ntd->td_flags & TDF_PREEMPTIBLE)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
+	else
+		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
+}
+
 static inline void
 switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -93,6 +103,8 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	counter_inc(gd->gd_cntbias, switches);
 	ktr(gd, switch, td->td_id, ntd->td_id);
 	prefetch_next(ntd);
+	if (unlikely(((td->td_flags ^ ntd->td_flags) & TDF_PREEMPTIBLE) != 0))
+		switch_preemptible(gd, ntd);
 	td->td_errno = *gd->gd_m.mc_errnop;
 	gd->gd_m.mc_curthread = ntd;
 	fiber_switch_begin(&td->td_cold->tc_fiber, &ntd->td_cold->tc_fiber,

@@ -67,7 +67,8 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_gd = gd_find(cpu);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
 	    (flags & LWKT_GIANT ? TDF_GIANT : 0) |
-	    (flags & LWKT_INTERRUPT ? TDF_PREEMPTS : 0);
+	    (flags & LWKT_INTERRUPT ? TDF_PREEMPTS : 0) |
+	    (flags & LWKT_PREEMPTIBLE ? TDF_PREEMPTIBLE : 0);
 	td->td_critcount = 1;		/* switch_entry leaves it */
 	td->td_pri = flags & LWKT_INTERRUPT ? LWKT_PRI_INT_MED :
 	    LWKT_PRI_KERN_DAEMON;
@@ -378,7 +379,8 @@ lwkt_giveaway(lwkt_thread_t td)
 
 	crit_enter_td(self);
 	KASSERTF(td->td_gd == mygd() && (td->td_flags & (TDF_RUNNING |
-	    TDF_RUNQ | TDF_PREEMPT_LOCK | TDF_MIGRATING)) == 0,
+	    TDF_RUNQ | TDF_PREEMPT_LOCK | TDF_MIGRATING |
+	    TDF_INTERRUPTED)) == 0,
 	    "thread \"%s\" of cpu %d, flags %#x", td->td_name,
 	    td->td_gd->gd_m.mc_cpuid, td->td_flags);
 	synch_leave_queue(td);

@@ -61,6 +61,8 @@ struct lwkt_systimer;
 #define TDF_PREEMPT_LOCK	0x20000u /* lends the CPU to one */
 #define TDF_PREEMPT_DONE	0x40000u /* has it back */
 #define TDF_DELAYED_WAKEUP	0x80000u /* (s) its wakeups are put off */
+#define TDF_PREEMPTIBLE		0x100000u /* (i) at any instruction */
+#define TDF_INTERRUPTED		0x200000u /* stands at one: stays here */
 
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
 #define STACK_CANARY		0x6e6f206775617264ULL

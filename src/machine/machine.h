@@ -43,6 +43,7 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_LWP		0x0010u	/* the lwp that runs has to look round */
 #define RQF_TIMER	0x0080u	/* the armed deadline passed */
 #define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
+#define RQF_PREEMPTIBLE	0x0800u	/* who runs may be interrupted (own CPU) */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
 #define RQF_SHUTDOWN	0x2000u	/* leave the idle loop */
 #define RQF_SENDERS	16		/* who sent them, modulo this */
@@ -95,6 +96,18 @@ struct machine_upcalls {
 	 */
 	void	(*mu_nmi)(struct mcpu *mc, void *ucontext);
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
+	/*
+	 * A signal of the host has reached this CPU, its bits are set: in the
+	 * handler, after everything else.  sim: at a point that stands for an
+	 * instruction of the program, ucontext NULL.
+	 */
+	void	(*mu_signal)(struct mcpu *mc, void *ucontext);
+	/*
+	 * What machine_interrupt led to: on the thread's stack, between two of
+	 * its instructions, outside signal context.  May switch; must return on
+	 * the same CPU.
+	 */
+	void	(*mu_interrupted)(void);
 };
 
 struct machine_config {
@@ -242,6 +255,30 @@ void	machine_pause(unsigned turn);
  */
 int	machine_nmi(struct mcpu *mc);
 void	machine_watch(int64_t delay_ns);
+
+/*
+ * machine_interrupt, in mu_signal: let the code that runs on this CPU go on by
+ * a call of mu_interrupted, if the host can undo that exactly and every frame
+ * of its stack (size bytes from stack on) may be stopped where it stands.
+ * machine_interrupt_again: mu_signal once more, about delay_ns from now; a
+ * signal that comes earlier counts.  sim: nothing, each point is one.
+ * machine_code_register adds code that may be stopped anywhere (len 0: all of
+ * the object that start lies in); unregister takes back what was given by the
+ * same arguments.  0, EINVAL, ENOSPC, ENOENT.  Any.
+ */
+enum machine_refusal {
+	MI_DONE,		/* not refused */
+	MI_OFF,			/* this host cannot, or in no code at all */
+	MI_CODE,		/* at an instruction of other code */
+	MI_FRAME,		/* called by other code, or not to be told */
+	MI_STACK,		/* too little of the stack is left */
+	MI_STATE		/* registers that cannot be kept */
+};
+enum machine_refusal machine_interrupt(struct mcpu *mc, void *ucontext,
+	    void *stack, size_t size);
+void	machine_interrupt_again(int64_t delay_ns);
+int	machine_code_register(const void *start, size_t len);
+int	machine_code_unregister(const void *start, size_t len);
 
 /*
  * May other host threads than the CPUs and the host's own helpers be in the

@@ -365,7 +365,7 @@ static inline int
 create_args_bad(int flags, int cpu)
 {
 	return (flags & ~(LWKT_NOSTART | LWKT_JOINABLE | LWKT_GIANT |
-	    LWKT_INTERRUPT)) != 0 ||
+	    LWKT_INTERRUPT | LWKT_PREEMPTIBLE)) != 0 ||
 	    cpu < LWKT_CPU_ROTATE || cpu >= lwkt__ncpus;
 }
 

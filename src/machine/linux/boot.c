@@ -52,6 +52,7 @@ machine_boot(const struct machine_config *cfg,
 	lwkt__fence_boot();
 	lwkt__vcpu_boot(up);
 	lwkt__watch_boot(up);
+	lwkt__preempt_boot(up);
 	error = lwkt__timer_boot();
 	if (error != 0)
 		return error;

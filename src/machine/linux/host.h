@@ -133,6 +133,22 @@ void	lwkt__timer_shutdown(void);
 int	lwkt__timer_start(struct machine_host *h);	/* on its thread */
 void	lwkt__timer_stop(struct machine_host *h);
 int	lwkt__timer_signal(void);
+void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
+
+/* code.c: once a process; which code it is.  code_find: async-signal-safe. */
+struct code {
+	uintptr_t	 c_lo;		/* (i) */
+	uintptr_t	 c_hi;		/* (a) 0: taken back */
+	uintptr_t	 c_end;		/* (i) what c_hi is otherwise */
+	const uint8_t	*c_table;	/* (i) its .eh_frame_hdr */
+	int		 c_own;		/* (i) the library's: never stopped */
+};
+void	lwkt__code_boot(void);
+const struct code *lwkt__code_find(uintptr_t pc);
+
+/* preempt.c */
+void	lwkt__preempt_boot(const struct machine_upcalls *up);
+void	lwkt__preempt_signal(struct mcpu *mc, void *ucontext);
 
 /* watch.c */
 void	lwkt__watch_boot(const struct machine_upcalls *up);

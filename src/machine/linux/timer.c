@@ -4,7 +4,8 @@
  *
  * THEORY
  * timer_create with SIGEV_THREAD_ID sends a real-time signal to the thread
- * that created it.  The handler sets RQF_TIMER and nothing else.  Setting the
+ * that created it.  The handler sets RQF_TIMER, and asks preempt.c whether the
+ * thread that runs can be made to look at it now.  Setting the
  * timer is a system call (0.7 us), so it is only moved when the new deadline
  * is earlier than what it is set to; when it goes off too early for the
  * deadline that counts now, the handler sets it again.
@@ -69,6 +70,20 @@ timer_set(struct machine_host *h, int64_t deadline_ns)
 }
 
 static void
+timer_gone_off(struct mcpu *mc, struct machine_host *h)
+{
+	if (h->h_deadline <= h->h_armed) {
+		h->h_armed = h->h_deadline = INT64_MAX;
+		h->h_fired = 1;
+		atomic_set_32(&mc->mc_reqflags, RQF_TIMER);
+	} else {
+		h->h_armed = h->h_deadline;
+		if (h->h_armed != INT64_MAX)
+			timer_set(h, h->h_armed);
+	}
+}
+
+static void
 timer_handler(int sig, siginfo_t *si, void *ucontext)
 {
 	struct mcpu *mc = machine_oncpu();
@@ -79,20 +94,20 @@ timer_handler(int sig, siginfo_t *si, void *ucontext)
 	if (mc == NULL)
 		return;
 	h = mc->mc_host;
-	if (unlikely(lwkt__watch_signal(mc, si, ucontext))) {
-		errno = saved;
-		return;
-	}
-	if (h->h_deadline <= h->h_armed) {
-		h->h_armed = h->h_deadline = INT64_MAX;
-		h->h_fired = 1;
-		atomic_set_32(&mc->mc_reqflags, RQF_TIMER);
-	} else {
-		h->h_armed = h->h_deadline;
-		if (h->h_armed != INT64_MAX)
-			timer_set(h, h->h_armed);
-	}
+	if (likely(!lwkt__watch_signal(mc, si, ucontext)))
+		timer_gone_off(mc, h);
+	lwkt__preempt_signal(mc, ucontext);
 	errno = saved;
+}
+
+/* In a handler of the CPU's: let the signal come at_ns, if not before. */
+void
+lwkt__timer_again(struct machine_host *h, int64_t at_ns)
+{
+	if (at_ns >= h->h_armed)
+		return;
+	h->h_armed = at_ns;
+	timer_set(h, at_ns);
 }
 
 void

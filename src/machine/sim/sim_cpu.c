@@ -36,6 +36,7 @@
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
 #define STEPS_DEFAULT	5000000
+#define SIGNAL_SHARE	4u		/* all but one come at once */
 
 struct mcpu *lwkt__sim_mcpu;
 struct sim lwkt__sim;
@@ -102,6 +103,44 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 		sim_switch(self, &sim->s_host[next], 0);
 }
 
+/* An instruction at which a signal may come, or a little later. */
+static void
+sim_signal(void)
+{
+	if (sim->s_up->mu_signal != NULL && (sim_is_dfs() ||
+	    sim_random(SIGNAL_SHARE) != 0))
+		sim->s_up->mu_signal(lwkt__sim_mcpu, NULL);
+}
+
+/* The thread stands where it may: it makes the call itself. */
+enum machine_refusal
+machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
+{
+	(void)mc, (void)ucontext, (void)stack, (void)size;
+	sim->s_up->mu_interrupted();
+	return MI_DONE;
+}
+
+void
+machine_interrupt_again(int64_t delay_ns)
+{
+	(void)delay_ns;			/* the next point is one */
+}
+
+int
+machine_code_register(const void *start, size_t len)
+{
+	(void)start, (void)len;		/* points say where it may be */
+	return 0;
+}
+
+int
+machine_code_unregister(const void *start, size_t len)
+{
+	(void)start, (void)len;
+	return 0;
+}
+
 void
 lwkt__choice(enum choice kind)
 {
@@ -110,6 +149,8 @@ lwkt__choice(enum choice kind)
 	sim_enter();
 	sim_step(kind, lwkt__sim_mcpu->mc_host, __builtin_return_address(0));
 	sim_leave();
+	if (kind == CHOICE_USER)
+		sim_signal();
 }
 
 static void

@@ -46,6 +46,7 @@ static const char *const kind_name[CHOICE_KINDS] = {
 	[CHOICE_ALLOC] = "at an allocation: cpu %llu -> %llu",
 	[CHOICE_IO] = "at i/o: cpu %llu -> %llu",
 	[CHOICE_SWITCH] = "at a thread switch: cpu %llu -> %llu",
+	[CHOICE_USER] = "at an instruction: cpu %llu -> %llu",
 };
 
 static uint64_t

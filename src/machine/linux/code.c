@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which code may be stopped between any two instructions.
+ *
+ * THEORY
+ * A thread that is stopped in the middle of a function holds whatever locks
+ * that function took.  The program knows that of its own code; nobody knows it
+ * of libc, whose malloc and stdio would find their locks held by "the same"
+ * host thread.  So the list begins with the program's own text and gets longer
+ * only by lwkt_preempt_register(3).  Everything that is on no list refuses.
+ *
+ * The library's own text must be told apart from the program's.  In the shared
+ * library it is a module of its own.  In the static archive every object's
+ * text has been renamed to sections of our own (src/meson.build), which the
+ * linker keeps together and marks with __start_ and __stop_ symbols.
+ *
+ * By default nothing is registered, so that no thread is ever stopped, when
+ * the program's text is more than its own: a static program, whose text has
+ * libc in it, and one that was linked with an allocator or a checker's runtime
+ * of its own; likewise if the library's text cannot be told apart (an archive
+ * made by other tools).
+ *
+ * The list is the process's: it is begun before the first boot and kept.
+ * Entries are appended under a lock and never change but for c_hi, which takes
+ * one back and revives it, so handlers read without a lock.
+ *
+ * ORDER
+ * ncodes, c_hi: stored (release) after the entry is complete; read (acquire)
+ * first in lwkt__code_find.
+ */
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "base/kassert.h"
+#include "machine/linux/host.h"
+
+#define CODES		64
+
+/* The renamed text of the static archive; both NULL in the shared library. */
+extern const char __start_lwkt_text[] __attribute__((weak));
+extern const char __stop_lwkt_text[] __attribute__((weak));
+extern const char __start_lwkt_cold[] __attribute__((weak));
+extern const char __stop_lwkt_cold[] __attribute__((weak));
+
+/* What an address's module is asked for. */
+struct module {
+	uintptr_t	 m_at;		/* the address */
+	uintptr_t	 m_lo;		/* the executable segment it is in */
+	uintptr_t	 m_hi;
+	const uint8_t	*m_table;
+	int		 m_main;	/* the program itself */
+	int		 m_interp;	/* it has an interpreter: is dynamic */
+	int		 m_nth;
+};
+
+static struct code codes[CODES];
+static uint32_t ncodes;			/* (a) */
+static uint32_t codes_lock;
+static int begun;			/* under the lock */
+
+static int
+module_look(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct module *m = arg;
+	const ElfW(Phdr) *ph = info->dlpi_phdr;
+	int found = 0, interp = 0;
+	uintptr_t lo;
+
+	(void)size;
+	m->m_table = NULL;
+	for (int i = 0; i < info->dlpi_phnum; i++, ph++) {
+		lo = info->dlpi_addr + ph->p_vaddr;
+		if (ph->p_type == PT_INTERP)
+			interp = 1;
+		else if (ph->p_type == PT_GNU_EH_FRAME)
+			m->m_table = (const uint8_t *)lo;
+		else if (ph->p_type == PT_LOAD && (ph->p_flags & PF_X) != 0 &&
+		    m->m_at - lo < ph->p_memsz) {
+			m->m_lo = lo;
+			m->m_hi = lo + ph->p_memsz;
+			found = 1;
+		}
+	}
+	m->m_main = m->m_nth++ == 0;
+	m->m_interp = interp;
+	return found;
+}
+
+/* The module that has code at an address; 0: none. */
+static int
+module_find(struct module *m, uintptr_t at)
+{
+	memset(m, 0, sizeof(*m));
+	m->m_at = at;
+	return dl_iterate_phdr(module_look, m) != 0 && m->m_table != NULL;
+}
+
+static int
+symbol_in(const struct module *m, const char *name)
+{
+	uintptr_t at = (uintptr_t)dlsym(RTLD_DEFAULT, name);
+
+	return at >= m->m_lo && at < m->m_hi;
+}
+
+/* Does the module hold what must not be stopped? */
+static int
+module_forbidden(const struct module *m)
+{
+	static const char *const names[] = { "malloc", "free",
+	    "gnu_get_libc_version", "pthread_create", "__tls_get_addr",
+	    "__asan_init", "__tsan_init", "__msan_init" };
+	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+
+	for (size_t i = 0; i < nitems(names); i++)
+		if (symbol_in(m, names[i]))
+			return 1;
+	return (m->m_main && !m->m_interp) ||
+	    (vdso >= m->m_lo && vdso < m->m_hi);
+}
+
+static int
+code_add(uintptr_t lo, uintptr_t hi, const uint8_t *table, int own)
+{
+	struct code *c = codes;
+	uint32_t n = ncodes, i;
+
+	for (i = 0; i < n; i++, c++) {
+		if (c->c_lo == lo && c->c_end == hi) {
+			__atomic_store_n(&c->c_hi, hi, __ATOMIC_RELEASE);
+			return 0;
+		}
+	}
+	if (n == CODES)
+		return ENOSPC;
+	*c = (struct code){ lo, hi, hi, table, own };
+	atomic_store_rel_32(&ncodes, n + 1);
+	return 0;
+}
+
+/* The library's own text, and the program's if that can be told from it. */
+static void
+codes_begin(void)
+{
+	struct module own, prog;
+
+	if (begun || !module_find(&own, (uintptr_t)&lwkt__code_find))
+		return;
+	begun = 1;
+	if (!own.m_main) {
+		(void)code_add(own.m_lo, own.m_hi, own.m_table, 1);
+	} else if (__start_lwkt_text != NULL) {
+		(void)code_add((uintptr_t)__start_lwkt_text,
+		    (uintptr_t)__stop_lwkt_text, own.m_table, 1);
+		if (__start_lwkt_cold != NULL)
+			(void)code_add((uintptr_t)__start_lwkt_cold,
+			    (uintptr_t)__stop_lwkt_cold, own.m_table, 1);
+	} else {
+		return;
+	}
+	if (module_find(&prog, getauxval(AT_ENTRY)) &&
+	    !module_forbidden(&prog))
+		(void)code_add(prog.m_lo, prog.m_hi, prog.m_table, 0);
+}
+
+static void
+codes_enter(void)
+{
+	unsigned turn = 0;
+
+	while (atomic_swap_32(&codes_lock, 1) != 0)
+		machine_pause(turn++);
+}
+
+static void
+codes_exit(void)
+{
+	atomic_store_rel_32(&codes_lock, 0);
+}
+
+void
+lwkt__code_boot(void)
+{
+	codes_enter();
+	codes_begin();
+	codes_exit();
+}
+
+/* The library's own first: the program's text may lie all round it. */
+const struct code *
+lwkt__code_find(uintptr_t pc)
+{
+	uint32_t n = __atomic_load_n(&ncodes, __ATOMIC_ACQUIRE);
+	uintptr_t hi;
+
+	for (const struct code *c = codes; c < codes + n; c++) {
+		hi = __atomic_load_n(&c->c_hi, __ATOMIC_ACQUIRE);
+		if (pc < hi && pc >= c->c_lo)
+			return c;
+	}
+	return NULL;
+}
+
+/* The range meant, in its module; 0: there is none such. */
+static int
+range_find(const void *start, size_t len, struct module *m)
+{
+	uintptr_t lo = (uintptr_t)start;
+
+	if (!module_find(m, lo))
+		return 0;
+	if (len == 0)
+		return 1;
+	if (len > m->m_hi - lo)
+		return 0;
+	m->m_lo = lo;
+	m->m_hi = lo + len;
+	return 1;
+}
+
+int
+machine_code_register(const void *start, size_t len)
+{
+	struct module whole, m;
+	int error;
+
+	if (!module_find(&whole, (uintptr_t)start) ||
+	    !range_find(start, len, &m) ||
+	    (module_forbidden(&whole) && (len == 0 || !whole.m_main)))
+		return EINVAL;
+	codes_enter();
+	codes_begin();
+	error = ncodes == 0 || (codes[0].c_lo == m.m_lo) ? EINVAL :
+	    code_add(m.m_lo, m.m_hi, m.m_table, 0);
+	codes_exit();
+	return error;
+}
+
+int
+machine_code_unregister(const void *start, size_t len)
+{
+	int error = ENOENT;
+	struct module m;
+
+	if (!range_find(start, len, &m))
+		return EINVAL;
+	codes_enter();
+	for (struct code *c = codes; c < codes + ncodes; c++) {
+		if (c->c_lo != m.m_lo || c->c_end != m.m_hi || c->c_own ||
+		    c->c_hi == 0)
+			continue;
+		__atomic_store_n(&c->c_hi, 0, __ATOMIC_RELEASE);
+		error = 0;
+	}
+	codes_exit();
+	return error;
+}

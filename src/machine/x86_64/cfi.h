@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One step up a stack, in signal context.
+ */
+#ifndef LWKT_MACHINE_X86_64_CFI_H
+#define LWKT_MACHINE_X86_64_CFI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where a frame stands. */
+struct cfi_frame {
+	uintptr_t	f_pc;
+	uintptr_t	f_sp;
+	uintptr_t	f_bp;
+};
+
+/* The stack that may be read. */
+struct cfi_stack {
+	uintptr_t	cs_lo;
+	uintptr_t	cs_hi;
+};
+
+enum cfi_result { CFI_CALLER, CFI_BOTTOM, CFI_UNKNOWN };
+
+/*
+ * From frame f to its caller, by the unwind table of the module that holds
+ * f_pc (its .eh_frame_hdr).  `called`: f_pc is a return address.
+ * CFI_BOTTOM: f has no caller.  Async-signal-safe; takes no lock.
+ */
+enum cfi_result lwkt__cfi_step(const uint8_t *hdr, struct cfi_frame *f,
+    const struct cfi_stack *stack, int called);
+
+#endif
