@@ -67,6 +67,7 @@ struct globaldata {
 
 	/* Watched for trouble (kern_watchdog.c, kern_deadlock.c). */
 	uint32_t	 gd_watched;	/* (c) the watch is set */
+	uint32_t	 gd_served;	/* (c) splz ran since the last look */
 	uint32_t	 gd_look;	/* (c) idle: are we deadlocked? */
 	uint32_t	 gd_checks;	/* (c) switches; check_sometimes */
 	uint32_t	 gd_rests;	/* (c) times gd_quiet was set */

@@ -9,9 +9,10 @@
  * the thread and the place it is at are at hand.
  *
  * Two looks are taken in lwkt.watchdog_ms.  Each sets RQF_TIMER, which whoever
- * comes by clears; so "did not come by" is that bit, still set at the next
- * look.  A thread that does come by but never switches counts too, if
- * AST_LWKT_RESCHED says that somebody deserves the CPU.  A process that was
+ * comes by serves; so "did not come by" is that nothing was served until the
+ * next look.  (Not that the bit is still set: a timer may have set it again in
+ * the same instant.)  A thread that does come by but never switches counts too,
+ * if AST_LWKT_RESCHED says that somebody deserves the CPU.  A process that was
  * stopped, or lost its cores, makes one look late and not two: hence the
  * counting of looks.
  *
@@ -90,8 +91,9 @@ watch_look(struct globaldata *gd, void *ucontext)
 {
 	struct watch *w = &watches[gd->gd_m.mc_cpuid];
 	lwkt_thread_t td = gd->gd_m.mc_curthread;
-	int came_by = (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_TIMER) == 0;
+	int came_by = gd->gd_served != 0;
 
+	gd->gd_served = 0;
 	if (w->w_td != td || w->w_id != td->td_id ||
 	    w->w_switches != td->td_switches ||
 	    (came_by && (gd->gd_ast & AST_LWKT_RESCHED) == 0)) {

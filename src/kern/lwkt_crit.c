@@ -47,6 +47,7 @@ splz(void)
 	crit_enter_td(td);
 	gd = mygd();	/* callbacks do not switch: it stays ours */
 	gd->gd_intr_nesting++;
+	gd->gd_served = 1;
 	counter_inc(gd->gd_cntbias, splz);
 	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
 	if (flags & RQF_IPIQ)

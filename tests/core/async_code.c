@@ -3,6 +3,8 @@
  * Where a preemptible thread is not interrupted: in libc, under libc, without
  * a stack; and what it sees of signals, and debuggers of it.
  */
+#include <lwkt/io.h>
+#include <lwkt/msgport.h>
 #include <lwkt/preempt.h>
 #include <lwkt/systimer.h>
 #include <pthread.h>
@@ -33,20 +35,6 @@ compute_until(const uint32_t *flag, uint32_t least)
 {
 	while (__atomic_load_n(flag, __ATOMIC_RELAXED) < least)
 		__asm__ __volatile__("" ::: "memory");
-}
-
-static void
-compute_for(int64_t ns)
-{
-	struct timespec ts;
-	int64_t end = 0, now;
-
-	do {
-		clock_gettime(CLOCK_MONOTONIC, &ts);
-		now = (int64_t)ts.tv_sec * 1000 * MS + ts.tv_nsec;
-		if (end == 0)
-			end = now + ns;
-	} while (now < end);
 }
 
 /* Run fn as a preemptible thread under a timer of 50 us; the hits. */
@@ -109,12 +97,17 @@ not_under_libc(void *arg)
 	return 0;
 }
 
-/* In the clock of the vdso, whatever waits. */
+/* Nearly always in memset, whatever waits. */
 static void
-asks_the_time(void *arg)
+fills(void *arg)
 {
+	static char page[1 << 20];
+
 	(void)arg;
-	compute_for(5 * MS);
+	for (int i = 0; i < 100; i++) {
+		memset(page, i, sizeof(page));
+		__asm__ __volatile__("" : : "r" (page) : "memory");
+	}
 }
 
 static int
@@ -123,9 +116,16 @@ not_in_libc(void *arg)
 	int64_t refused = counter("lwkt.async_code");
 
 	(void)arg;
-	(void)under_timers(asks_the_time);
+	(void)under_timers(fills);
 	check(counter("lwkt.async_code") > refused, "nobody tried");
 	return 0;
+}
+
+static void
+asks_nothing(void *arg)
+{
+	(void)arg;
+	compute_until(&fired, 2000);
 }
 
 /* Memory and text made by several threads of a CPU, which take turns. */
@@ -325,6 +325,88 @@ signals_of_the_program(void *arg)
 	return 0;
 }
 
+/* A message from a plain pthread, and one from the host, under a hog. */
+static struct lwkt_port port;
+
+static void *
+sends(void *arg)
+{
+	struct lwkt_msg msg;
+
+	usleep(2000);
+	lwkt_initmsg(&msg, &port, 0);
+	check(lwkt_domsg(arg, &msg, 0) == 7, "no answer");
+	return NULL;
+}
+
+static void
+answers(void *arg)
+{
+	(void)arg;
+	lwkt_replymsg(lwkt_waitport(lwkt_curport(), 0), 7);
+	STORE(stop, 1);
+}
+
+static void
+computes_until_stop(void *arg)
+{
+	(void)arg;
+	compute_until(&stop, 1);
+}
+
+static int
+pthreads_reach_a_hog(void *arg)
+{
+	lwkt_thread_t td, hog;
+	pthread_t pt;
+
+	(void)arg;
+	STORE(stop, 0);
+	lwkt_initport_spin(&port);
+	td = spawn(answers, NULL, 0, lwkt_cpuid());
+	hog = spawn_pri(computes_until_stop, NULL, LWKT_PRI_USER_NORM,
+	    LWKT_PREEMPTIBLE, lwkt_cpuid());
+	if (pthread_create(&pt, NULL, sends, lwkt_threadport(td)) != 0)
+		return 1;
+	join(td);
+	join(hog);
+	pthread_join(pt, NULL);
+	return 0;
+}
+
+static void
+receives(void *arg)
+{
+	char c = 0;
+
+	check(lwkt_read(*(int *)arg, &c, 1) == 1 && c == 'x', "not read");
+	STORE(stop, 1);
+}
+
+static int
+input_reaches_a_hog(void *arg)
+{
+	lwkt_thread_t td, hog;
+	pthread_t pt;
+	int fds[2];
+
+	(void)arg;
+	STORE(stop, 0);
+	if (pipe(fds) != 0)
+		return 1;
+	td = spawn(receives, &fds[0], 0, lwkt_cpuid());
+	hog = spawn_pri(computes_until_stop, NULL, LWKT_PRI_USER_NORM,
+	    LWKT_PREEMPTIBLE, lwkt_cpuid());
+	if (pthread_create(&pt, NULL, writes_later, &fds[1]) != 0)
+		return 1;
+	join(td);
+	join(hog);
+	pthread_join(pt, NULL);
+	lwkt_close(fds[0]);
+	lwkt_close(fds[1]);
+	return 0;
+}
+
 /* A backtrace from within shows the function that was interrupted. */
 static uint32_t shown;
 
@@ -395,14 +477,51 @@ test_backtrace(void)
 		child_diag(&c);
 }
 
+/*
+ * A preemptible thread that computes serves all there is; the watchdog has
+ * nothing to say, though its looks come together with timers.
+ */
+static int
+watched_body(void *arg)
+{
+	struct lwkt_systimer st;
+
+	lwkt_systimer_init_periodic(&st, timer_fires, NULL, 100000, 0);
+	join(spawn_pri(asks_nothing, arg, LWKT_PRI_USER_NORM,
+	    LWKT_PREEMPTIBLE, lwkt_cpuid()));
+	lwkt_systimer_del(&st);
+	return 0;
+}
+
+static void
+watched(void *arg)
+{
+	const struct lwkt_config cfg = { .lc_ncpus = 1 };
+
+	setenv("LWKT_TUNE", "lwkt.watchdog_ms=20", 1);
+	(void)lwkt_boot(&cfg, watched_body, arg);
+}
+
+static void
+test_watchdog(void)
+{
+	static struct child c;
+
+	child_run(&c, watched, NULL);
+	if (!ok(!child_said(&c, "watchdog"),
+	    "the watchdog does not name a preemptible thread"))
+		child_diag(&c);
+}
+
 int
 main(void)
 {
 	if (!TICKS_COME)
 		skip_all("TSan keeps signals until the next call of libc");
 	test_backtrace();
+	test_watchdog();
 	sim_explore("not under qsort", not_under_libc, NULL, 0);
-	sim_explore("not in libc or the vdso", not_in_libc, NULL, 0);
+	sim_explore("not in libc", not_in_libc, NULL, 0);
 	sim_explore("malloc and printf stay whole", libc_is_whole, NULL, 0);
 	sim_explore("not with a stack nearly used up", not_without_stack, NULL,
 	    0);
@@ -410,5 +529,8 @@ main(void)
 	sim_explore("code is registered", registration, NULL, 0);
 	sim_explore("signals of the program come, reads go on",
 	    signals_of_the_program, NULL, 0);
+	sim_explore("a message of a plain pthread reaches a hog's CPU",
+	    pthreads_reach_a_hog, NULL, 0);
+	sim_explore("so does input", input_reaches_a_hog, NULL, 0);
 	return tap_done();
 }
