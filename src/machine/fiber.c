@@ -40,6 +40,7 @@
 #define VALGRIND_STACK_REGISTER(lo, hi)		((void)(lo), (void)(hi), 0u)
 #define VALGRIND_STACK_DEREGISTER(id)		((void)(id))
 #define VALGRIND_MAKE_MEM_DEFINED(p, size)	((void)(p), (void)(size))
+#define VALGRIND_MAKE_MEM_UNDEFINED(p, size)	((void)(p), (void)(size))
 #endif
 
 #if LWKT_ASAN
@@ -107,6 +108,12 @@ void
 fiber_defined(const void *p, size_t size)
 {
 	(void)VALGRIND_MAKE_MEM_DEFINED(p, size);
+}
+
+void
+fiber_writable(const void *p, size_t size)
+{
+	(void)VALGRIND_MAKE_MEM_UNDEFINED(p, size);
 }
 
 #if LWKT_ASAN || LWKT_TSAN

@@ -43,6 +43,8 @@ void	fiber_init(struct fiber *f, const void *stack, size_t size);
 void	fiber_fini(struct fiber *f);
 /* If fiber_wanted(): what lies there is looked at, written before or not. */
 void	fiber_defined(const void *p, size_t size);
+/* If fiber_wanted(): a piece of a stack is in use now, from a handler. */
+void	fiber_writable(const void *p, size_t size);
 
 #if LWKT_ASAN || LWKT_TSAN
 /* The host thread's own stack. */

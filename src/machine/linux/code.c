@@ -28,10 +28,11 @@
  * ncodes, c_hi: stored (release) after the entry is complete; read (acquire)
  * first in lwkt__code_find.
  */
-#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
+#include <gnu/libc-version.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -46,12 +47,18 @@ extern const char __stop_lwkt_text[] __attribute__((weak));
 extern const char __start_lwkt_cold[] __attribute__((weak));
 extern const char __stop_lwkt_cold[] __attribute__((weak));
 
+/* Checkers' runtimes, if there are any. */
+void	__asan_init(void) __attribute__((weak));
+void	__tsan_init(void) __attribute__((weak));
+void	__msan_init(void) __attribute__((weak));
+
 /* What an address's module is asked for. */
 struct module {
 	uintptr_t	 m_at;		/* the address */
 	uintptr_t	 m_lo;		/* the executable segment it is in */
 	uintptr_t	 m_hi;
 	const uint8_t	*m_table;
+	uintptr_t	 m_base;	/* what its addresses are relative to */
 	int		 m_main;	/* the program itself */
 	int		 m_interp;	/* it has an interpreter: is dynamic */
 	int		 m_nth;
@@ -85,6 +92,7 @@ module_look(struct dl_phdr_info *info, size_t size, void *arg)
 			found = 1;
 		}
 	}
+	m->m_base = info->dlpi_addr;
 	m->m_main = m->m_nth++ == 0;
 	m->m_interp = interp;
 	return found;
@@ -99,28 +107,28 @@ module_find(struct module *m, uintptr_t at)
 	return dl_iterate_phdr(module_look, m) != 0 && m->m_table != NULL;
 }
 
-static int
-symbol_in(const struct module *m, const char *name)
+static inline int
+module_has(const struct module *m, uintptr_t at)
 {
-	uintptr_t at = (uintptr_t)dlsym(RTLD_DEFAULT, name);
-
 	return at >= m->m_lo && at < m->m_hi;
 }
 
-/* Does the module hold what must not be stopped? */
+/*
+ * Does the module hold what must not be stopped?  We are position independent,
+ * so these are the functions themselves, not the program's stubs.
+ */
 static int
 module_forbidden(const struct module *m)
 {
-	static const char *const names[] = { "malloc", "free",
-	    "gnu_get_libc_version", "pthread_create", "__tls_get_addr",
-	    "__asan_init", "__tsan_init", "__msan_init" };
-	uintptr_t vdso = getauxval(AT_SYSINFO_EHDR);
+	const uintptr_t at[] = { (uintptr_t)&malloc, (uintptr_t)&free,
+	    (uintptr_t)&gnu_get_libc_version, (uintptr_t)&dl_iterate_phdr,
+	    (uintptr_t)&__asan_init, (uintptr_t)&__tsan_init,
+	    (uintptr_t)&__msan_init, getauxval(AT_SYSINFO_EHDR) };
 
-	for (size_t i = 0; i < nitems(names); i++)
-		if (symbol_in(m, names[i]))
+	for (size_t i = 0; i < nitems(at); i++)
+		if (module_has(m, at[i]))
 			return 1;
-	return (m->m_main && !m->m_interp) ||
-	    (vdso >= m->m_lo && vdso < m->m_hi);
+	return (m->m_main && !m->m_interp) || m->m_base == getauxval(AT_BASE);
 }
 
 static int

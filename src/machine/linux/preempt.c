@@ -42,6 +42,7 @@
 #include <ucontext.h>
 
 #include "base/kassert.h"
+#include "machine/fiber.h"
 #include "machine/linux/host.h"
 #include "machine/x86_64/cfi.h"
 
@@ -184,6 +185,9 @@ divert(ucontext_t *uc)
 	greg_t *g = uc->uc_mcontext.gregs;
 	uint64_t *sp = (uint64_t *)(uintptr_t)(g[REG_RSP] - RED_ZONE);
 
+	if (fiber_wanted())	/* memcheck did not see sp go there */
+		fiber_writable((char *)(sp - WORDS_PUT) - RED_ZONE,
+		    RED_ZONE + WORDS_PUT * sizeof(*sp));
 	*--sp = (uint64_t)g[REG_RIP];
 	*--sp = (uint64_t)g[REG_EFL];
 	g[REG_EFL] &= ~(greg_t)FLAGS_CLEAR;
