@@ -182,6 +182,21 @@ bench_hist_us(const struct bench_hist *h, double p)
 	return (BENCH_COARSE * 100.0);
 }
 
+/* Add the others of n to the first. */
+static inline void
+bench_hist_merge(struct bench_hist *h, int n)
+{
+	int i, k;
+
+	for (k = 1; k < n; k++) {
+		h->count += h[k].count;
+		for (i = 0; i < BENCH_FINE; i++)
+			h->fine[i] += h[k].fine[i];
+		for (i = 0; i < BENCH_COARSE; i++)
+			h->coarse[i] += h[k].coarse[i];
+	}
+}
+
 /*
  * The plan of the many sleepers: each sleeps 1 to 100 ms again and again, and
  * the figures are of a window that begins when all have been started.

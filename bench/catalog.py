@@ -101,6 +101,12 @@ FIGURES = [
     high("ipi-batch", "M/s", 100, "the same, rung once for 64"),
     low("timer-p50", "us", None, "one 1 ms sleeper: lateness, median"),
     low("timer-p99", "us", None, "the same, 99 of 100"),
+    low("hogs-p50", "us", None, "one 1 ms sleeper a CPU with 2 hogs: "
+        "lateness, median"),
+    low("hogs-p99", "us", 200, "the same, 99 of 100"),
+    low("preempt", "ns", 3300, "interrupt a thread between two instructions, "
+        "call a timer, go on"),
+    low("preempt-300us", "%", 1.1, "of a CPU that does so each 300 us"),
     high("sleepers-rate", "M/s", 1.9, "wake-ups of 100,000 threads that "
          "sleep 1-100 ms (1.98 is all)"),
     low("sleepers-p99", "ms", 1, "their lateness, 99 of 100"),
@@ -165,6 +171,8 @@ GROUPS = [
      Program("lock", "", 1, "go boost st pth pthread", "lock", 30),
      Program("floor", "1", 1, "floor", "lock timer-p50 timer-p99", 30),
      Program("timer", "", 1, ALL, "timer-p50 timer-p99", 30)],
+    [Program("hogs", "", 2, "lwkt pthread", "hogs-p50 hogs-p99", 30)],
+    [Program("preempt", "", 1, "lwkt floor", "preempt preempt-300us", 30)],
     lock_group("spin", "lwkt pthread ck"),
     lock_group("spin-shared", "lwkt ck"),
     lock_group("token", "lwkt"),
