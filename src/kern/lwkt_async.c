@@ -24,11 +24,12 @@
  * waits for it, and nothing otherwise.
  *
  * What makes signals come: the host's timer, for every deadline; the tick,
- * which runs while equals wait; and for messages of other CPUs the sender.  A
- * sender does not know whether the receiver is about to look by itself, and a
- * signal costs both 10 us where a look costs nothing.  So he notes whom he told
- * and looks again later, by a timer of his own: who has not looked by then is
- * interrupted.  A look in vain makes him more patient, a signal less.
+ * which runs while others wait for the CPU of a preemptible thread; and for
+ * messages of other CPUs the sender.  A sender does not know whether the
+ * receiver is about to look by itself, and a signal costs both 10 us where a
+ * look costs nothing.  So he notes whom he told and looks again later, by a
+ * timer of his own: who has not looked by then is interrupted.  A look in vain
+ * makes him more patient, a signal less.
  *
  * INVARIANTS
  * A1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it

@@ -119,8 +119,11 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 	td->td_leave &= (uint8_t)~TDL_PREEMPTING;
 	gd->gd_preempt_depth--;
 	lender->td_flags |= TDF_PREEMPT_DONE;			/* P3 */
-	if (gd->gd_rqmask >> lender->td_pri > 1)
+	if (gd->gd_rqmask >> lender->td_pri > 1) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
+		if (lender->td_flags & TDF_PREEMPTIBLE)
+			clock_need_tick(gd);
+	}
 	return lender;
 }
 

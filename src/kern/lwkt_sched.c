@@ -15,6 +15,8 @@
  * A thread that is made runnable and better than the running one asks it to
  * give way (AST_LWKT_RESCHED).  With TDF_NORESCHED it does not: it waits for
  * the next switch, or for the tick, which asks on behalf of whoever is better.
+ * The tick also runs while a preemptible thread has the CPU and others wait: it
+ * makes no call in which it would see that it was asked (lwkt_async.c).
  *
  * Threads belong to CPUs: another CPU that wants one scheduled sends a message
  * to its owner, and the handler there looks again, for the thread may have
@@ -143,7 +145,8 @@ enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 	if ((cur->td_leave & TDL_LWP) && td->td_pri > cur->td_pri &&
 	    (td->td_flags & TDF_NORESCHED) == 0)
 		disturb_lwp(gd, cur, td);
-	if (td->td_rqnext != td || (td->td_flags & TDF_NORESCHED))
+	if (td->td_rqnext != td || (td->td_flags & TDF_NORESCHED) ||
+	    (cur->td_flags & TDF_PREEMPTIBLE))
 		clock_need_tick(gd);
 	if ((td->td_flags & (TDF_PREEMPTS | TDF_NORESCHED)) == TDF_PREEMPTS)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
@@ -164,7 +167,7 @@ enqueue_refused(lwkt_thread_t td)
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 {
-	lwkt_thread_t cur = gd->gd_m.mc_curthread;
+	lwkt_thread_t cur = gd->gd_m.mc_curthread; /* an lwp is preemptible */
 	uint32_t flags = td->td_flags;
 	int others;
 
@@ -183,7 +186,7 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 	if (unlikely((others & !gd->gd_tick_armed) |
 	    (flags & (TDF_PREEMPTS | TDF_NORESCHED)) |
-	    (cur->td_leave & TDL_LWP) | (lwkt__ktr_mask & KTR_SCHED)))
+	    (cur->td_flags & TDF_PREEMPTIBLE) | (lwkt__ktr_mask & KTR_SCHED)))
 		enqueue_rare(gd, td);
 }
 
@@ -349,8 +352,11 @@ sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 		td->td_pri = (uint8_t)pri;
 	}
 	/* It or the runner may now be worse than somebody who waits. */
-	if (gd->gd_rqmask >> curthread->td_pri > 1)
+	if (gd->gd_rqmask >> curthread->td_pri > 1) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
+		if (curthread->td_flags & TDF_PREEMPTIBLE)
+			clock_need_tick(gd);
+	}
 }
 
 void

@@ -299,7 +299,17 @@ tokens_stay_with_a_hog(void *arg)
 	return 0;
 }
 
-/* Critical sections hold everything off; the last exit lets it in. */
+/*
+ * Critical sections hold everything off, a better thread too; the last exit
+ * lets it in.
+ */
+static void
+wants_cpu(void *arg)
+{
+	(void)arg;
+	STORE(wanted, 1);
+}
+
 static void
 is_critical(void *arg)
 {
@@ -308,12 +318,17 @@ is_critical(void *arg)
 	(void)arg;
 	STORE(fired, 0);
 	lwkt_systimer_init_oneshot(&st, timer_fires, NULL, 50000);
+	STORE(wanted, 0);
 	lwkt_crit_enter();
+	intr = spawn_pri(wants_cpu, NULL, LWKT_PRI_USER_REAL, 0, lwkt_cpuid());
 	while (lwkt_time_ns() < st.st_time + 200000)
 		crunch();
-	check(LOAD(fired) == 0, "in a critical section");
+	check(LOAD(fired) == 0, "a timer in a critical section");
+	check(LOAD(wanted) == 0, "another thread in a critical section");
 	lwkt_crit_exit();
 	hog_until(&fired, 1);
+	hog_until(&wanted, 1);
+	join(intr);
 }
 
 static int
@@ -321,6 +336,28 @@ critical_sections_hold_off(void *arg)
 {
 	(void)arg;
 	join(spawn_hog(is_critical, NULL, lwkt_cpuid()));
+	return 0;
+}
+
+/* Whom it made runnable itself, and told nobody. */
+static void
+schedules(void *arg)
+{
+	lwkt_schedule(arg);
+	hog_until(&wanted, 1);
+}
+
+static int
+a_better_thread_gets_the_cpu(void *arg)
+{
+	lwkt_thread_t td;
+
+	(void)arg;
+	STORE(wanted, 0);
+	td = spawn_pri(wants_cpu, NULL, LWKT_PRI_USER_REAL, LWKT_NOSTART,
+	    lwkt_cpuid());
+	join(spawn_hog(schedules, td, lwkt_cpuid()));
+	join(td);
 	return 0;
 }
 
@@ -360,6 +397,8 @@ main(void)
 {
 	if (!TICKS_COME)
 		skip_all("TSan keeps signals until the next call of libc");
+	/* The watchdog's looks would do for what a test has to miss. */
+	setenv("LWKT_TUNE", "lwkt.hz=10000,lwkt.watchdog_ms=0", 1);
 	sim_explore("sleepers wake under a hog", sleepers_wake_under_a_hog,
 	    NULL, 100);
 	sim_explore("timers fire under a hog", timers_fire_under_a_hog, NULL,
@@ -376,6 +415,8 @@ main(void)
 	    tokens_stay_with_a_hog, NULL, 100);
 	sim_explore("a critical section holds everything off",
 	    critical_sections_hold_off, NULL, 100);
+	sim_explore("a better thread gets the CPU of a hog",
+	    a_better_thread_gets_the_cpu, NULL, 100);
 	sim_explore("errno is kept", errno_is_kept, NULL, 100);
 	return tap_done();
 }
