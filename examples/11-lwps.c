@@ -2,9 +2,9 @@
 /*
  * Two lwps that compute share one CPU with one that mostly waits.
  *
- * The hogs never give the CPU up by themselves; their slices end when they come
- * by the library.  The third wakes again and again and is let in soon, for it
- * has used little: it is through long before the hogs.
+ * The hogs never call the library: their slices end between any two of their
+ * instructions.  The third wakes again and again and is let in soon, for it has
+ * used little: it is through long before the hogs.
  */
 #include <lwkt/cpusync.h>
 #include <lwkt/lwkt.h>
@@ -16,7 +16,7 @@
 
 static const char *finished[HOGS + 1];
 static int nfinished;
-static int answered;			/* by the one that waits */
+static volatile int answered;		/* by the one that waits */
 
 static void
 hog(void *arg)
@@ -24,11 +24,8 @@ hog(void *arg)
 	unsigned long x = 1;
 
 	/* Until the other is through, and a while longer. */
-	for (long left = 100000; left > 0; left -= answered == WAKES) {
+	for (long left = 1000000; left > 0; left -= answered == WAKES)
 		x = x * 2862933555777941757UL + 3037000493UL;
-		lwkt_crit_enter();	/* any call of the library will do */
-		lwkt_crit_exit();
-	}
 	(void)x;
 	finished[nfinished++] = arg;
 }

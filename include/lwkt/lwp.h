@@ -4,10 +4,11 @@
  *
  * An lwp runs its own code only while its scheduler has chosen it for a CPU,
  * below all other threads, and for a slice of time if others wait.  It loses
- * the CPU, and may go on on another one, at the end of a critical section: of
- * its own or of any function of the library.  While it holds a token, or is
- * inside a function that waits, it is a thread like any other, of priority
- * LWKT_PRI_KERN_USER.
+ * the CPU between any two of its instructions (lwkt/preempt.h), to go on there
+ * on the same CPU; and at the end of a critical section, of its own or of any
+ * function of the library, to go on perhaps on another one.  While it holds a
+ * token, or is inside a function that waits, it is a thread like any other, of
+ * priority LWKT_PRI_KERN_USER.
  */
 #ifndef LWKT_LWP_H
 #define LWKT_LWP_H

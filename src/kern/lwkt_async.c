@@ -10,7 +10,9 @@
  * it call async_run as if the program had that call between its instructions
  * (machine_interrupt).  That is all: async_run does what lwkt_user_yield does,
  * the point at which a thread that works for a user honours everything:
- * messages, timers, interrupt threads, and whoever deserves the CPU more.
+ * messages, timers, interrupt threads, and whoever deserves the CPU more.  An
+ * lwp is asked by RQF_LWP to make way, so a critical exit is enough for it;
+ * lwkt_user_yield would end its slice at every signal.
  *
  * A thread that holds tokens keeps them: it serves (an interrupt thread may
  * borrow the CPU) but is not switched away from, because a switch would let go
@@ -70,11 +72,11 @@ TUNABLE_INT(retry_us, "lwkt.preempt_retry_us", 100, 10, 1000000,
 #define KICK_MAX_NS	800000
 #define NS_PER_US	1000
 
-/* May td be switched away from?  Not with tokens, nor on a loan. */
+/* May td yield?  Not with tokens, nor on a loan, nor as an lwp. */
 static inline int
 may_leave(const struct lwkt_thread *td)
 {
-	return td->td_ntoks == 0 && (td->td_leave & TDL_PREEMPTING) == 0;
+	return (td->td_ntoks | td->td_leave) == 0;
 }
 
 static inline int
@@ -84,9 +86,10 @@ served_here(const struct globaldata *gd)
 }
 
 static inline int
-wants_cpu(const struct globaldata *gd)
+wants_cpu(const struct globaldata *gd, const struct lwkt_thread *td)
 {
-	return (gd->gd_ast & (AST_LWKT_RESCHED | AST_USER_RESCHED)) != 0;
+	return (td->td_leave & TDL_LWP) == 0 &&
+	    (gd->gd_ast & (AST_LWKT_RESCHED | AST_USER_RESCHED)) != 0;
 }
 
 /* Is the kernel in the middle of something, or nothing can be done yet? */
@@ -135,7 +138,7 @@ async_signal(struct mcpu *mc, void *ucontext)
 
 	if (likely((td->td_flags & TDF_PREEMPTIBLE) == 0) || !preempt_async)
 		return;
-	if (!served_here(gd) && !wants_cpu(gd)) {
+	if (!served_here(gd) && !wants_cpu(gd, td)) {
 		gd->gd_async_tries = 0;
 		return;
 	}

@@ -17,8 +17,6 @@
 #include <lwkt/ipiq.h>
 #include <string.h>
 
-#define LWP_THREAD	0	/* flags of lwkt_create that each lwp has */
-
 enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 
 #define SET_PACK(what, v)	((what) << 16 | (v))
@@ -139,14 +137,15 @@ static lwkt_lwp_t
 lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 {
 	lwkt_thread_t td = lwkt_alloc_thread(0, lwkt_cpuid(), flags |
-	    LWP_THREAD);
+	    LWKT_PREEMPTIBLE);
 	lwkt_lwp_t lp;
 
 	if (td == NULL)
 		return NULL;
 	lp = thread_reserve(td, sizeof(*lp));
 	*lp = (struct lwkt_lwp){ .lp_thread = td, .lp_usched = us,
-	    .lp_fn = fn, .lp_arg = arg, .lp_mode = LWKT_LWP_NEW };
+	    .lp_fn = fn, .lp_arg = arg, .lp_mode = LWKT_LWP_NEW,
+	    .lp_stay = -1 };
 	td->td_lwp = lp;
 	td->td_leave |= TDL_LWP;
 	td->td_flags |= TDF_MIGRATING;	/* not to be scheduled by name */

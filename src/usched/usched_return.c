@@ -22,6 +22,11 @@
  * function of the library that needs to stay on its CPU must be in a critical
  * section.
  *
+ * An lwp that calls nothing is interrupted between two instructions of its own
+ * code (kern/lwkt_async.c), which calls splz in its name: so a slice ends there
+ * as well.  It may have addresses of this host thread's in its registers, so
+ * it waits for its turn on this CPU, whatever its mask says by then.
+ *
  * An lwp in its scheduler's queue belongs to the CPU that it left, marked
  * TDF_MIGRATING, so that nobody makes it runnable.  The successor puts it into
  * the queue: before that it stands on its stack.  The CPU that chooses it asks
@@ -39,6 +44,7 @@
  * E2 In its own code an lwp has user priority and is USER; KERN <=> priority
  *    LWKT_PRI_KERN_USER.
  * E3 A thread that descheduled itself is not held up before it has switched.
+ * E4 An lwp with TDF_INTERRUPTED is given to no other CPU.
  *
  * Source: DragonFly's passive release (lwkt_passive_release, userret, userexit
  * of its trap.c).  There who pulls an lwp waits until it stands nowhere; that
@@ -109,6 +115,7 @@ lwp_return(lwkt_thread_t td)
 		crit_exit_noyield(td);
 		return;
 	}
+	lp->lp_stay = td->td_flags & TDF_INTERRUPTED ? mycpuid : -1; /* E4 */
 	do {
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();

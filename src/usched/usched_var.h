@@ -23,10 +23,12 @@ void	lwp_yield(lwkt_thread_t td);
 void	lwp_queue(lwkt_thread_t td);
 void	lwp_check(lwkt_thread_t td);
 
+/* Of the caller, or of one that is queued. */
 static inline int
 lwp_allowed(lwkt_lwp_t lp, int cpu)
 {
-	return cpumask_test_atomic(&lp->lp_cpumask, cpu);
+	return lp->lp_stay >= 0 ? lp->lp_stay == cpu :
+	    cpumask_test_atomic(&lp->lp_cpumask, cpu);
 }
 
 /*

@@ -7,9 +7,12 @@
  * for one.  What runs on the wall clock is only how soon; never whether, and
  * that is all that is tested.
  */
+#include <lwkt/cpusync.h>
+#include <lwkt/lwp.h>
 #include <lwkt/preempt.h>
 #include <lwkt/systimer.h>
 #include <lwkt/token.h>
+#include <lwkt/usched.h>
 
 #include "base/choice.h"
 #include "core/util.h"
@@ -392,13 +395,45 @@ errno_is_kept(void *arg)
 	return 0;
 }
 
+/* Through when all have begun, which takes a slice of each. */
+static void
+lwp_hog(void *arg)
+{
+	ADD(started, 1);
+	hog_until(&started, *(uint32_t *)arg);
+}
+
+/* Two more lwps than CPUs; where each may be changes while it computes. */
+static int
+slices_end_anywhere(void *arg)
+{
+	uint32_t all = (uint32_t)lwkt_ncpus() + 2;
+	lwkt_lwp_t lp[8 + 2];
+
+	if (lwkt_ncpus() > 8)
+		return 0;
+	STORE(started, 0);
+	for (uint32_t i = 0; i < all; i++)
+		check(lwkt_lwp_create(lwp_hog, &all, &lp[i],
+		    lwkt_usched_find(arg), LWKT_JOINABLE, "hog") == 0,
+		    "lwp %u", i);
+	for (uint32_t i = 0; i < all; i++)	/* wherever it stands by now */
+		check(lwkt_lwp_setcpumask(lp[i],
+		    lwkt_cpumask_one((int)i % lwkt_ncpus())) == 0, "mask");
+	for (uint32_t i = 0; i < all; i++)
+		check(lwkt_lwp_join(lp[i]) == 0, "join");
+	check(LOAD(started) == all, "%u of %u", LOAD(started), all);
+	return 0;
+}
+
 int
 main(void)
 {
 	if (!TICKS_COME)
 		skip_all("TSan keeps signals until the next call of libc");
 	/* The watchdog's looks would do for what a test has to miss. */
-	setenv("LWKT_TUNE", "lwkt.hz=10000,lwkt.watchdog_ms=0", 1);
+	setenv("LWKT_TUNE", "lwkt.hz=10000,kern.schedhz=10000,"
+	    "lwkt.watchdog_ms=0", 1);
 	sim_explore("sleepers wake under a hog", sleepers_wake_under_a_hog,
 	    NULL, 100);
 	sim_explore("timers fire under a hog", timers_fire_under_a_hog, NULL,
@@ -418,5 +453,9 @@ main(void)
 	sim_explore("a better thread gets the CPU of a hog",
 	    a_better_thread_gets_the_cpu, NULL, 100);
 	sim_explore("errno is kept", errno_is_kept, NULL, 100);
+	sim_explore("slices of lwps end anywhere: bsd4", slices_end_anywhere,
+	    "bsd4", 100);
+	sim_explore("slices of lwps end anywhere: dummy", slices_end_anywhere,
+	    "dummy", 100);
 	return tap_done();
 }
