@@ -99,8 +99,6 @@ struct lwkt_port_ops {
 
 struct lwkt_port {
 	const struct lwkt_port_ops *mp_ops;
-	struct lwkt_msgq  mp_msgq;	/* normal messages */
-	struct lwkt_msgq  mp_prioq;	/* LWKT_MSGF_PRIORITY */
 	union {
 		lwkt_thread_t mp_td;	/* thread port: its owner */
 		void	(*mp_replyfn)(lwkt_port_t, lwkt_msg_t);
@@ -108,13 +106,16 @@ struct lwkt_port {
 		struct lwkt_serialize *mp_serialize;
 		struct port_watch *mp_watch; /* spin port: who selects */
 	};
+	int		(*mp_directfn)(lwkt_port_t, lwkt_msg_t);
+	void		 *mp_data;	/* for the owner of a special port */
+	uint64_t	  mp_reserved[4]; /* senders read what is above */
+	struct lwkt_msgq  mp_msgq;	/* normal messages */
+	struct lwkt_msgq  mp_prioq;	/* LWKT_MSGF_PRIORITY */
 	uint32_t	  mp_flags;	/* who waits */
 	uint32_t	  mp_lock;	/* spin port; so what follows: */
 	uint32_t	  mp_waiters;	/* threads in lwkt_waitport */
 	uint32_t	  mp_inflight;	/* pthreads' messages, left to mp_cpu */
 	int		  mp_cpu;	/* where pthreads' messages go */
-	int		(*mp_directfn)(lwkt_port_t, lwkt_msg_t);
-	void		 *mp_data;	/* for the owner of a special port */
 };
 
 /* Ports.  A port must be empty and unwaited when its memory goes away. */

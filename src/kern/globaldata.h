@@ -79,6 +79,7 @@ struct globaldata {
 	struct lwkt_putoff *gd_putoff;	/* (c) read, not yet executed */
 	int		 gd_processing_ipiq; /* (c) 1: callbacks are run */
 	uint32_t	 gd_polls;	/* (c) looks in vain by who spins */
+	uint32_t	 gd_talker;	/* (c) 1 + who woke a thread; 0: none */
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */

@@ -231,6 +231,10 @@ idle_loop(struct globaldata *gd)
 		ktr(gd, idle, gd->gd_m.mc_cpuid,
 		    atomic_peek_32(&gd->gd_m.mc_reqflags));
 		idle_look(gd);
+		if (ipiq_watch(gd)) {
+			gd->gd_look |= !gd->gd_watched;
+			continue;
+		}
 		machine_idle(&gd->gd_m);
 		if (gd->gd_rqmask != 0 ||
 		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))

@@ -66,6 +66,7 @@ void	async_kick_later(struct globaldata *gd, struct globaldata *tgd);
 size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
 void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
+int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
 
 /* lwkt_cpusync.c: serve requests; 1 if this CPU has to stand still. */

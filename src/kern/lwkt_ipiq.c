@@ -18,6 +18,15 @@
  * if t sleeps.  A target that is awake looks at its next critical exit.  It
  * clears all hints at once and then looks into the rings.
  *
+ * Two CPUs in conversation do without hints.  An idle CPU watches the ring of
+ * the one whose messages made a thread runnable here last (gd_talker), and says
+ * so in mc_watching; then that one sets no hint, and of all that the two share
+ * only the entry and what it points at moves.  The watch ends with the first
+ * message, with a hint of somebody else, or with the poll; the CPU then says
+ * that it watches no more, and looks once again.  Messages that make nobody
+ * runnable end the conversation: a stream of functions is better taken in
+ * batches.
+ *
  * A full ring must not deadlock.  A sender that waits publishes in ip_drain
  * how far the target must read, and meanwhile reads what *others* drain it for,
  * down to their marks and no further: every cycle of waiting senders makes
@@ -32,8 +41,8 @@
  * Q2 Each message is executed once, in the order of its ring.
  * Q3 What was put off is executed before anything that is read later.
  * Q4 A non-empty ring has its sender's bit set, or its writer or its reader is
- *    about to set it or to look; RQF_IPIQ is set as well unless all messages
- *    are passive.
+ *    about to set it or to look, as the reader is while it watches the ring;
+ *    RQF_IPIQ is set as well unless all messages are passive.
  * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
  *    time: gd_processing_ipiq is 0 or 1.
  *
@@ -44,6 +53,8 @@
  * O3 sender: stamp, FENCE, then reads the hints, or sets them at once, which
  *    is a fence too; reader: clears the hints with a read-modify-write, then
  *    reads the stamp.  One of the two sees the other.
+ * O4 The same with mc_watching.  Sender: stamp, FENCE, then reads it; reader:
+ *    clears it, FENCE, then reads the stamp.
  *
  * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis, drain levels); its race of
  * 2005 (equality with a cached windex, d64a7617dd) is why Q1's differences are
@@ -161,14 +172,18 @@ ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
 }
 
+/* Is ip_rindex + 1 once the ring has an entry that was not taken. */
+static inline const uint32_t *
+ipiq_stamp(const struct lwkt_ipiq *ip)
+{
+	return &ip->ip_entry[ip->ip_rindex & IPIQ_MASK].ie_stamp;
+}
+
 /* Whether the ring has an entry that was not taken; then it may be read. */
 static inline int
-ipiq_ready(struct lwkt_ipiq *ip)
+ipiq_ready(const struct lwkt_ipiq *ip)
 {
-	uint32_t ri = ip->ip_rindex;
-
-	return atomic_load_acq_32(&ip->ip_entry[ri & IPIQ_MASK].ie_stamp) ==
-	    ri + 1;						/* O1 */
+	return atomic_load_acq_32(ipiq_stamp(ip)) == ip->ip_rindex + 1; /* O1 */
 }
 
 /* Take the next entry of a ring that has one. */
@@ -278,6 +293,8 @@ ipiq_drain_some(struct globaldata *gd, int sender)
 		ipiq_drain(gd, ip, src, IPIQ_PASS);
 		if (ipiq_ready(ip))
 			left = RQF_SENDER(src);
+		if (gd->gd_rqmask != 0)
+			gd->gd_talker = (uint32_t)src + 1;
 	}
 	return left;
 }
@@ -304,25 +321,66 @@ ipiq_pass(struct globaldata *gd)
 	putoff_run(gd->gd_putoff);				/* Q3 */
 }
 
-/*
- * One pass, or as many as a rendezvous wants this CPU to stand still.  The
- * owner of gd, in a critical section.
- */
-void
-ipiq_process(struct globaldata *gd)
+static inline void
+process_begin(struct globaldata *gd)
 {
-	unsigned turn = 0;
-
 	KASSERT(gd->gd_processing_ipiq == 0);			/* Q5 */
 	gd->gd_processing_ipiq = 1;
 	gd->gd_intr_nesting++;
-	ipiq_pass(gd);
+}
+
+/* As many more passes as a rendezvous wants this CPU to stand still. */
+static inline void
+process_end(struct globaldata *gd)
+{
+	unsigned turn = 0;
+
 	while (unlikely(gd->gd_csqlen != 0) && cpusync_poll(gd)) {
 		machine_pause(turn++);
 		ipiq_pass(gd);
 	}
 	gd->gd_intr_nesting--;
 	gd->gd_processing_ipiq = 0;
+}
+
+/* The owner of gd, in a critical section. */
+void
+ipiq_process(struct globaldata *gd)
+{
+	process_begin(gd);
+	ipiq_pass(gd);
+	process_end(gd);
+}
+
+/*
+ * The idle thread, before it waits: poll.  1 if messages came that were not
+ * hinted at; they have been executed.
+ */
+int
+ipiq_watch(struct globaldata *gd)
+{
+	uint32_t talker = gd->gd_talker;
+	int src = (int)talker - 1, came;
+	struct lwkt_ipiq *ip;
+
+	if (talker == 0)
+		return machine_poll(&gd->gd_m, NULL, 0);
+	ip = ipiq_from(gd, src);
+	atomic_store_32(&gd->gd_m.mc_watching, talker);
+	came = machine_poll(&gd->gd_m, ipiq_stamp(ip), ip->ip_rindex + 1);
+	atomic_store_32(&gd->gd_m.mc_watching, 0);
+	atomic_fence_seq_cst();					/* O4 */
+	if (came) {
+		process_begin(gd);
+		ipiq_drain(gd, ip, src, IPIQ_PASS);
+		process_end(gd);
+	}
+	if (gd->gd_rqmask == 0)
+		gd->gd_talker = 0;
+	if (unlikely(ipiq_ready(ip)))
+		atomic_set_32(&gd->gd_m.mc_reqflags,
+		    RQF_IPIQ | RQF_SENDER(src));		/* Q4 */
+	return came;
 }
 
 /* While we wait for room: read those who wait for us, down to their mark. */
@@ -363,13 +421,25 @@ ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 	return (atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) == hints;
 }
 
+/* The target watches our ring, and will look at what was written before. */
+static inline int
+ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
+{
+	uint32_t self = (uint32_t)gd->gd_m.mc_cpuid + 1;
+
+	if (atomic_load_32(&tgd->gd_m.mc_watching) != self)
+		return 0;
+	atomic_fence_seq_cst();					/* O4 */
+	return atomic_load_32(&tgd->gd_m.mc_watching) == self;
+}
+
 /* Make sure that the target will look at ring (gd, tgd). */
 static inline void
 ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 {
 	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid), old;
 
-	if (ipiq_hinted(tgd, hints)) {
+	if (ipiq_watched(gd, tgd) || ipiq_hinted(tgd, hints)) {
 		counter_inc(gd->gd_cntbias, avoided);		/* Q4 */
 		return;
 	}

@@ -3,7 +3,8 @@
  * struct lwkt_thread, and the rule who may write each field.
  *
  * THEORY
- * 256 bytes, four cache lines by use: a switch touches the first alone.  The
+ * 256 bytes, four cache lines by use: a switch touches the first alone, a
+ * message from another CPU the third alone, which hardly ever changes.  The
  * structures lie in the shared arena, are type-stable (never unmapped before
  * shutdown) and are read by tools from outside.  What only the thread itself
  * and its CPU need (struct thread_cold: message port, checkers' state) lies at
@@ -119,7 +120,7 @@ struct lwkt_thread {
 	void		*td_sp;		/* (c) while not running */
 	lwkt_thread_t	 td_rqnext;	/* (c) ring of equals */
 	lwkt_thread_t	 td_rqprev;	/* (c) */
-	struct globaldata *td_gd;	/* (c) owner; changed by migration */
+	uint64_t	 td_reserved1;	/* for what a switch needs */
 	uint32_t	 td_flags;	/* (c) TDF_* */
 	int		 td_critcount;	/* (s) */
 	int		 td_errno;	/* (c) while not running */
@@ -143,7 +144,7 @@ struct lwkt_thread {
 	int		 td_wakefromcpu; /* (c) who woke it */
 	struct lwkt_token *td_tokwant;	/* (c) the one that was refused */
 
-	/* Line 3: made once. */
+	/* Line 3: made once; read by whoever sends to the thread. */
 	void		(*td_fn)(void *); /* (i) */
 	void		*td_arg;	/* (i) */
 	void		*td_stack;	/* (i) lowest usable address */
@@ -151,7 +152,7 @@ struct lwkt_thread {
 	uint64_t	 td_id;		/* (i) for people and traces */
 	struct globaldata *td_migrate_gd; /* (c) where a migration goes */
 	lwkt_thread_t	 td_freenext;	/* cache link */
-	uint64_t	 td_reserved3;	/* for its start time */
+	struct globaldata *td_gd;	/* (c) owner; changed by migration */
 
 	/* Line 4: seen by tools. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */

@@ -66,6 +66,7 @@ struct mcpu {
 	/* Apart, for others write it. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
+	uint32_t	 mc_watching;	/* (c) kern/'s, which others read */
 };
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
@@ -233,14 +234,18 @@ int64_t	machine_time_ns(void);
 void	machine_timer_arm(int64_t deadline_ns);
 
 /*
- * Wait.  machine_idle returns when mc_reqflags has an RQF_WAKE bit, when the
- * armed deadline has passed, when a host completion arrived, or for no
- * reason.  CPU, critical section held, called by the idle thread alone.
+ * Wait.  First machine_poll looks, for as long as that is cheaper than to
+ * sleep: 1 when *word (if not NULL) is val (acquire), 0 when mc_reqflags has an
+ * RQF_WAKE bit or the time is over.  Then machine_idle, which returns when
+ * mc_reqflags has such a bit, when the armed deadline has passed, when a host
+ * completion arrived, or for no reason.  Both: CPU, critical section held,
+ * called by the idle thread alone.
  * machine_doorbell ends the wait of a CPU: called after the caller's
  * read-modify-write of mc_reqflags saw RQF_SLEEPING.  Any.
  * machine_pause is one turn of a wait loop for another CPU; `turn` counts the
  * turns so far (pause first, give the core away later).  Any.
  */
+int	machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val);
 void	machine_idle(struct mcpu *mc);
 void	machine_doorbell(struct mcpu *mc);
 void	machine_pause(unsigned turn);

@@ -8,6 +8,7 @@
 
 #define MAXCPUS		8
 #define MESSAGES	TIMES(3000, 40)
+#define TALKS		TIMES(20000, 40)
 
 /* Of each pair: the next number expected; written by the target CPU. */
 static int expected[MAXCPUS][MAXCPUS];
@@ -385,6 +386,44 @@ process_outside_body(void *arg)
 	return 0;
 }
 
+static uint32_t told, heard;
+
+static void
+listener(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	lwkt_crit_enter();
+	for (i = 1; i <= TALKS; i++) {
+		while (atomic_load_acq_32(&told) < i)
+			lwkt_sleep("talk", 0);
+		atomic_store_rel_32(&heard, i);
+	}
+	lwkt_crit_exit();
+}
+
+/* Each message comes when the listener's CPU has begun, or ends, to watch. */
+static int
+conversation(void *arg)
+{
+	lwkt_thread_t td;
+	uint32_t i;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	told = heard = 0;
+	td = spawn(listener, NULL, 0, other_cpu());
+	for (i = 1; i <= TALKS; i++) {
+		atomic_store_rel_32(&told, i);
+		lwkt_schedule(td);
+		await(&heard, i);
+	}
+	join(td);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -410,5 +449,7 @@ main(void)
 	    synchronize_means_executed, NULL, 200);
 	sim_explore("a callback may send and schedule", callback_answers,
 	    NULL, 200);
+	sim_explore("race 19, watched: a conversation loses no message",
+	    conversation, NULL, 200);
 	return tap_done();
 }

@@ -14,13 +14,17 @@ count_call(void *arg, int n)
 	atomic_fetchadd_32(&calls, 1);
 }
 
-/* Occupy a CPU with yields that find nothing to do. */
+/*
+ * Occupy a CPU with yields that find nothing to do; woken by a timer, so that
+ * the CPU does not watch the queue of whoever started us.
+ */
 static void
 be_busy(void *arg)
 {
 	unsigned turn;
 
 	(void)arg;
+	lwkt_sleep_ns(1000);
 	atomic_store_rel_32(&busy[0], 1);
 	for (turn = 0; atomic_load_acq_32(&busy[1]) == 0; turn++) {
 		lwkt_yield_quick();

@@ -23,8 +23,10 @@ static uint32_t too_early, deadlines, spurious;
 static void
 await(struct mcpu *mc, uint32_t bit)
 {
-	while ((atomic_fetchand_32(&mc->mc_reqflags, ~bit) & bit) == 0)
+	while ((atomic_fetchand_32(&mc->mc_reqflags, ~bit) & bit) == 0) {
+		(void)machine_poll(mc, NULL, 0);
 		machine_idle(mc);
+	}
 }
 
 /* The same without ever waiting in the host. */
@@ -166,6 +168,22 @@ shutdown_wakes(struct mcpu *mc)
 	ended = 1;
 }
 
+static uint32_t shown, saw_before, saw;
+
+static void
+poll_sees(struct mcpu *mc)
+{
+	if (mc->mc_cpuid == 0) {
+		mu_send(mc, RQF_IPIQ);
+		saw_before = (uint32_t)machine_poll(mc, &shown, 1);
+		atomic_store_rel_32(&shown, 1);
+		return;
+	}
+	while (!machine_poll(mc, &shown, 1))
+		machine_pause(1000);
+	saw = atomic_load_32(&shown);
+}
+
 static uint32_t word;
 static int foreign_saw;
 
@@ -206,6 +224,9 @@ main(void)
 	is_int(spurious, 0, "and none that was called off");
 	is_int(on_cpus(2, shutdown_wakes), 0, "two CPUs boot");
 	ok(stayed && ended, "a request to stop ends a sleep");
+	is_int(on_cpus(2, poll_sees), 0, "two CPUs boot");
+	is_int(saw_before, 0, "a poll ends when something is asked for");
+	is_int(saw, 1, "and says so when the word has the value");
 	is_int(on_cpus(1, wakes_foreign), 0, "one CPU boots");
 	ok(machine_oncpu() == NULL, "the caller is no CPU afterwards");
 	return tap_done();

@@ -49,6 +49,7 @@ struct machine_host {
 
 	/* Idle (idle.c). */
 	int64_t		 h_idle_avg;	/* (c) length of recent waits, ns */
+	int64_t		 h_idle_since;	/* (c) when the last poll began */
 
 	/* The back end of machine_io.h. */
 	void		*h_io;		/* (c) its state of this CPU, or NULL */

@@ -8,7 +8,8 @@
  * sleeps.  A moment, and only while that has been worth it: when waits have
  * lately been longer than twice that, it sleeps at once, so a CPU at rest
  * costs nothing and neither does one that is woken a thousand times a second.
- * With more CPUs than cores nobody polls; the core is needed.
+ * With more CPUs than cores nobody polls; the core is needed.  What it looks at
+ * is its mc_reqflags and one word that the kernel names.
  *
  * No wake-up is lost.  The sleeper stores where it will wait, then sets
  * RQF_SLEEPING, then waits only if the old flags asked for nothing.  A sender
@@ -43,7 +44,7 @@
 #define LATE_NS		100000		/* patience with the timer's signal */
 #define WAIT_CLIP	16		/* longest wait that counts, in spins */
 #define POLLS		16u		/* polls between looks at the clock */
-#define GLANCES		128u		/* polls before the first such look */
+#define GLANCES		512u		/* polls before the first such look */
 
 TUNABLE_INT(idle_spin_us, "lwkt.idle_spin_us", 20, 0, 100000,
     "how long an idle CPU polls before it sleeps, us");
@@ -55,10 +56,16 @@ lwkt__idle_start(struct machine_host *h)
 	h->h_idle_avg = 0;
 }
 
-static int
+static inline int
 idle_wanted(struct mcpu *mc)
 {
 	return (atomic_load_acq_32(&mc->mc_reqflags) & RQF_WAKE) != 0;
+}
+
+static inline int
+idle_seen(const uint32_t *word, uint32_t val)
+{
+	return word != NULL && atomic_load_acq_32(word) == val;
 }
 
 /* How long to poll, ns. */
@@ -95,20 +102,22 @@ io_pending(struct machine_host *h)
  * that long without pause instructions (32 ns each) and clock (18 ns).
  */
 static int
-idle_glance(struct mcpu *mc)
+idle_glance(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
 	if (lwkt__cores.co_ncpus > lwkt__cores.co_n)
 		return 0;
 	for (unsigned i = 0; i < GLANCES; i++)
-		if (idle_wanted(mc))
+		if (idle_seen(word, val) || idle_wanted(mc))
 			return 1;
 	return 0;
 }
 
-/* Poll until something is wanted (nonzero) or the time is up. */
-static int
-idle_spin(struct mcpu *mc, struct machine_host *h, int64_t now)
+/* Poll until something is wanted or the time is up. */
+static void
+idle_spin(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
+	struct machine_host *h = mc->mc_host;
+	int64_t now = h->h_idle_since;
 	int64_t until = now + idle_spin_ns(h);
 	int io = io_pending(h);
 
@@ -116,17 +125,32 @@ idle_spin(struct mcpu *mc, struct machine_host *h, int64_t now)
 		until = h->h_deadline;
 	while (now < until) {
 		for (unsigned i = 0; i < POLLS; i++) {
-			if (idle_wanted(mc))
-				return 1;
+			if (idle_seen(word, val) || idle_wanted(mc))
+				return;
 			machine_pause(0);
 		}
 		if (io && lwkt__iops->io_ready(h)) {
 			atomic_set_32(&mc->mc_reqflags, RQF_INTPEND);
-			return 1;
+			return;
 		}
 		now = machine_time_ns();
 	}
-	return 0;
+}
+
+int
+machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
+{
+	struct machine_host *h = mc->mc_host;
+
+	if (idle_glance(mc, word, val)) {
+		idle_learn(h, 0);
+	} else {
+		h->h_idle_since = machine_time_ns();
+		idle_spin(mc, word, val);
+		if (idle_seen(word, val) || idle_wanted(mc))
+			idle_learn(h, machine_time_ns() - h->h_idle_since);
+	}
+	return idle_seen(word, val);
 }
 
 /* The time limit of a wait that begins now; -1: none. */
@@ -165,19 +189,14 @@ void
 machine_idle(struct mcpu *mc)
 {
 	struct machine_host *h = mc->mc_host;
-	int64_t begin, end;
+	int64_t end;
 
 	if (idle_wanted(mc))
 		return;
-	if (idle_glance(mc)) {
-		idle_learn(h, 0);
-		return;
-	}
-	begin = end = machine_time_ns();
-	if (end < h->h_deadline && !idle_spin(mc, h, begin))
+	if (machine_time_ns() < h->h_deadline)
 		idle_sleep(mc, h);
 	end = machine_time_ns();
-	idle_learn(h, end - begin);
+	idle_learn(h, end - h->h_idle_since);
 	if (end >= h->h_deadline) {
 		h->h_deadline = INT64_MAX;
 		atomic_set_32(&mc->mc_reqflags, RQF_TIMER);

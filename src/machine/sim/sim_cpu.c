@@ -37,6 +37,7 @@
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
 #define STEPS_DEFAULT	5000000
 #define SIGNAL_SHARE	4u		/* all but one come at once */
+#define POLLS		3	/* looks of an idle CPU */
 
 struct mcpu *lwkt__sim_mcpu;
 struct sim lwkt__sim;
@@ -178,6 +179,20 @@ sim_interrupt(struct mcpu *mc, uint32_t bits)
 	    (uint64_t)mc->mc_cpuid, bits);
 	sim_wake(mc->mc_host);
 	sim_leave();
+}
+
+int
+machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
+{
+	int turns;
+
+	for (turns = 0; turns < POLLS; turns++) {
+		if (word != NULL && atomic_load_acq_32(word) == val)
+			return 1;
+		if (atomic_load_acq_32(&mc->mc_reqflags) & RQF_WAKE)
+			break;
+	}
+	return 0;
 }
 
 void
