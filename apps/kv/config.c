@@ -6,11 +6,10 @@
  */
 #include "server.h"
 
-#include <getopt.h>
-#include <stdarg.h>
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct kv_server kv_server = {
 	.s_port = 6379,
@@ -20,41 +19,31 @@ struct kv_server kv_server = {
 	.s_outtime = 10,
 };
 
-static _Atomic uint64_t want_cpus;
-
-struct param {
+static const struct param {
 	const char	*m_name;
-	_Atomic uint64_t *m_value;	/* NULL: m_text */
-	uint64_t	 m_min, m_max;
 	bool		 m_size;	/* in bytes, units allowed */
 	bool		 m_fixed;	/* while the server runs */
+	uint64_t	 m_min, m_max;
+	_Atomic uint64_t *m_value;	/* NULL: m_text */
 	const char	*m_text;	/* NULL: s_bind */
+} params[] = {
+	{ "port", 0, 1, 0, 65535, &kv_server.s_port, NULL },
+	{ "bind", 0, 1, 0, 0, NULL, NULL },
+	{ "cpus", 0, 1, 1, KV_MAXCPU, &kv_server.s_wantcpus, NULL },
+	{ "maxmemory", 1, 0, 0, INT64_MAX, &kv_server.s_maxmemory, NULL },
+	{ "maxclients", 0, 0, 1, 1000000, &kv_server.s_maxclients, NULL },
+	{ "client-output-limit", 1, 0, 1024, INT64_MAX,
+	    &kv_server.s_outlimit, NULL },
+	{ "client-output-timeout", 0, 0, 1, 86400, &kv_server.s_outtime, NULL },
+	{ "databases", 0, 1, 0, 0, NULL, "1" },
+	{ "maxmemory-policy", 0, 1, 0, 0, NULL, "noeviction" },
+	{ "save", 0, 1, 0, 0, NULL, "" },
+	{ "appendonly", 0, 1, 0, 0, NULL, "no" },
 };
 
-static const struct param params[] = {
-	{ "maxmemory", &kv_server.s_maxmemory, 0, INT64_MAX, .m_size = true },
-	{ "maxclients", &kv_server.s_maxclients, 1, .m_max = 1000000 },
-	{ "client-output-limit", &kv_server.s_outlimit, 1024, INT64_MAX,
-	    .m_size = true },
-	{ "client-output-timeout", &kv_server.s_outtime, 1, .m_max = 86400 },
-	{ "port", &kv_server.s_port, 0, 65535, .m_fixed = true },
-	{ "bind", .m_fixed = true },
-	{ "databases", .m_fixed = true, .m_text = "1" },
-	{ "maxmemory-policy", .m_fixed = true, .m_text = "noeviction" },
-	{ "proto-max-bulk-len", .m_fixed = true, .m_text = "536870912" },
-	{ "save", .m_fixed = true, .m_text = "" },
-	{ "appendonly", .m_fixed = true, .m_text = "no" },
-	{ "timeout", .m_fixed = true, .m_text = "0" },
-	/* Of the command line alone. */
-	{ "cpus", &want_cpus, 1, .m_max = KV_MAXCPU },
-};
+#define NPARAMS		KV_COUNT(params)
 
-#define NPARAMS	(KV_COUNT(params) - 1)	/* that CONFIG knows */
-#define CPUS	NPARAMS
-#define PORT	4
-#define BIND	5
-
-static const char usage_text[] =
+static const char usage[] =
 "usage: lwkt-kv [options]\n"
 "  --port N         listen on this TCP port (6379; 0: any free one)\n"
 "  --port-auto N    the same, or the next port that is free\n"
@@ -65,114 +54,130 @@ static const char usage_text[] =
 "  --version        say which version this is\n"
 "  --help           say this\n";
 
-/* The value of a text in *valp; NULL or what is wrong with it. */
-static const char *
-parse(const struct param *m, const char *text, uint64_t *valp)
+static const struct param *
+find(const struct kv_arg *name)
 {
-	int64_t num;
-
-	if (m->m_size) {
-		if (!kv_parse_size(text, valp))
-			return "argument must be a memory value";
-	} else if (kv_parse_i64(text, strlen(text), &num) && num >= 0) {
-		*valp = (uint64_t)num;
-	} else {
-		return "argument couldn't be parsed into an integer";
+	for (size_t i = 0; i < NPARAMS; i++) {
+		if (kv_arg_is(name, params[i].m_name))
+			return &params[i];
 	}
-	if (*valp < m->m_min || *valp > m->m_max)
-		return "argument is out of range";
 	return NULL;
 }
 
-static void __attribute__((noreturn)) KV_PRINTFLIKE(1, 2)
-wrong_usage(const char *fmt, ...)
+/* Bytes with a unit: 100, 64k, 10kb, 1gb (k = 1000, kb = 1024). */
+static bool
+parse_size(const struct kv_arg *a, uint64_t *valp)
 {
-	va_list ap;
+	char num[KV_NUMLEN] = "", *unit;
+	uint64_t base = 1000;
+	const char *k;
 
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "Try lwkt-kv --help.\n");
-	exit(2);
+	if (a->a_len >= sizeof(num))
+		return false;
+	for (size_t i = 0; i < a->a_len; i++)
+		num[i] = (char)tolower((unsigned char)a->a_p[i]);
+	errno = 0;
+	*valp = strtoull(num, &unit, 10);
+	if (a->a_len > 0 && num[a->a_len - 1] == 'b') {
+		num[a->a_len - 1] = '\0';
+		base = 1024;
+	}
+	for (k = "kmg"; *unit != '\0' && *k != '\0'; k++) {
+		if (__builtin_mul_overflow(*valp, base, valp))
+			return false;
+		unit += *unit == *k;
+	}
+	return isdigit((unsigned char)num[0]) && errno == 0 && *unit == '\0';
 }
 
-static void
-set_option(const struct param *m, const char *text)
+/* The value of a text in *valp; NULL or what is wrong with it. */
+static const char *
+parse(const struct param *m, const struct kv_arg *a, uint64_t *valp)
 {
-	uint64_t val;
+	if (m->m_size && !parse_size(a, valp))
+		return "argument must be a memory value";
+	if (!m->m_size && (!kv_arg_i64(a, (int64_t *)valp) ||
+	    *valp > INT64_MAX))
+		return "argument couldn't be parsed into an integer";
+	return *valp < m->m_min || *valp > m->m_max ?
+	    "argument is out of range" : NULL;
+}
 
-	if (m->m_value == NULL)
+static struct kv_arg
+arg_of(char *s)
+{
+	return (struct kv_arg){ .a_p = s, .a_len = strlen(s) };
+}
+
+/* An option of the command line and its value; NULL or what is wrong. */
+static const char *
+set_option(char *name, char *text)
+{
+	struct kv_arg arg = arg_of(name), val = { 0 };
+	const struct param *m = find(&arg);
+	const char *wrong;
+	uint64_t num;
+
+	if (m == NULL || m->m_text != NULL)
+		return "there is no such option";
+	if (text == NULL)
+		return "it needs a value";
+	if (m->m_value == NULL) {
 		kv_server.s_bind = text;
-	else if (parse(m, text, &val) == NULL)
-		*m->m_value = val;
-	else if (m->m_size)
-		wrong_usage("lwkt-kv: --%s %s: not a size\n", m->m_name,
-		    text);
-	else
-		wrong_usage("lwkt-kv: --%s %s: not a number from %lu to %lu\n",
-		    m->m_name, text, m->m_min, m->m_max);
+		return NULL;
+	}
+	val = arg_of(text);
+	wrong = parse(m, &val, &num);
+	if (wrong == NULL)
+		*m->m_value = num;
+	return wrong;
 }
 
-/* The options of the command line; how many CPUs, 0: as many as there are. */
-unsigned int
-kv_options(int argc, char **argv, bool *auto_portp)
+/* Read the command line; true: another port may do. */
+bool
+kv_options(char **argv)
 {
-	static const struct option options[] = {
-		{ "port", required_argument, NULL, PORT },
-		{ "port-auto", required_argument, NULL, 'a' },
-		{ "bind", required_argument, NULL, BIND },
-		{ "cpus", required_argument, NULL, CPUS },
-		{ "maxmemory", required_argument, NULL, 0 },
-		{ "maxclients", required_argument, NULL, 1 },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
-	int opt;
+	static char port[] = "port", none[] = "";
+	const char *wrong = NULL;
+	bool any_port = false;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt == 'v' || opt == 'h') {
-			if (opt == 'v')
-				printf("lwkt-kv %s\n", lwkt_version());
-			else
-				fputs(usage_text, stdout);
+	while (*++argv != NULL) {
+		bool auto_port = strcmp(*argv, "--port-auto") == 0;
+
+		if (strcmp(*argv, "--help") == 0 ||
+		    strcmp(*argv, "--version") == 0) {
+			printf("%s%s", argv[0][2] == 'h' ? usage : "lwkt-kv ",
+			    argv[0][2] == 'h' ? "" : lwkt_version());
 			exit(0);
 		}
-		if (opt == '?')
-			wrong_usage("%s", "");	/* getopt said why */
-		if (opt == 'a' || opt == PORT)
-			*auto_portp = opt == 'a';
-		set_option(&params[opt == 'a' ? PORT : opt], optarg);
+		any_port |= auto_port;
+		wrong = set_option(auto_port ? port :
+		    strncmp(*argv, "--", 2) == 0 ? *argv + 2 : none, argv[1]);
+		if (wrong != NULL) {
+			fprintf(stderr, "lwkt-kv: %s: %s\n"
+			    "Try lwkt-kv --help.\n", *argv, wrong);
+			exit(2);
+		}
+		argv++;
 	}
-	if (optind < argc)
-		wrong_usage("lwkt-kv: what is '%s'?\n", argv[optind]);
-	return (unsigned int)want_cpus;
+	return any_port;
 }
 
-static bool
-wanted(struct kv_op *op, const char *name)
-{
-	for (int i = 2; i < op->op_argc; i++) {
-		if (kv_glob(op->op_argv[i].a_p, op->op_argv[i].a_len, name,
-		    strlen(name)))
-			return true;
-	}
-	return false;
-}
-
-static void
-config_get(struct kv_op *op)
+/* Reply the settings that are wanted, if say; how many. */
+static int
+get(struct kv_op *op, bool say)
 {
 	struct kv_reply *r = op->op_out;
 	int n = 0;
 
-	for (size_t i = 0; i < NPARAMS; i++)
-		n += wanted(op, params[i].m_name);
-	kv_say_many(r, '%', n);
-	for (size_t i = 0; i < NPARAMS; i++) {
-		const struct param *m = &params[i];
+	for (const struct param *m = params; m < params + NPARAMS; m++) {
+		int i = 2;
 
-		if (!wanted(op, m->m_name))
+		while (i < op->op_argc && !kv_glob(&op->op_argv[i], m->m_name,
+		    strlen(m->m_name)))
+			i++;
+		n += i < op->op_argc;
+		if (i == op->op_argc || !say)
 			continue;
 		kv_say_str(r, m->m_name);
 		if (m->m_value != NULL)
@@ -181,74 +186,58 @@ config_get(struct kv_op *op)
 			kv_say_str(r, m->m_text != NULL ? m->m_text :
 			    kv_server.s_bind);
 	}
+	return n;
 }
 
-/* The parameter an argument names, the value behind it; false: an error. */
-static bool
-read_setting(struct kv_op *op, const struct kv_arg *name,
-    const struct param **mp, uint64_t *valp)
+static void
+config_get(struct kv_op *op)
 {
-	const struct kv_arg *val = &name[1];
-	const struct param *m = params;
-	const char *wrong;
-	char buf[KV_NUMLEN];
+	kv_say_many(op->op_out, '%', get(op, false));
+	get(op, true);
+}
 
-	while (m < params + NPARAMS && !kv_arg_is(name, m->m_name))
-		m++;
-	*mp = m;
-	if (m == params + NPARAMS) {
+/* A setting and the value behind it; false: that is wrong, and replied. */
+static bool
+check(struct kv_op *op, const struct kv_arg *name, uint64_t *valp)
+{
+	const struct param *m = find(name);
+	const char *wrong = m == NULL ? NULL : m->m_fixed ?
+	    "can't set immutable config" : parse(m, &name[1], valp);
+
+	if (m == NULL)
 		kv_say_error(op->op_out, "ERR Unknown option or number of "
 		    "arguments for CONFIG SET - '%.*s'", kv_arg_show(name),
 		    name->a_p);
-		return false;
-	}
-	if (m->m_fixed) {
-		wrong = "can't set immutable config";
-	} else if (val->a_len >= sizeof(buf)) {
-		wrong = "argument too long";
-	} else {
-		memcpy(buf, val->a_p, val->a_len);
-		buf[val->a_len] = '\0';
-		wrong = parse(m, buf, valp);
-	}
-	if (wrong != NULL)
+	else if (wrong != NULL)
 		kv_say_error(op->op_out, "ERR CONFIG SET failed (possibly "
 		    "related to argument '%s') - %s", m->m_name, wrong);
-	return wrong == NULL;
+	return m != NULL && wrong == NULL;
 }
 
-/* All or none: the values are read first. */
+/* All or none: all are looked at first. */
 static void
 config_set(struct kv_op *op)
 {
-	const struct param *m[NPARAMS];
-	uint64_t val[NPARAMS];
-	size_t n = ((size_t)op->op_argc - 2) / 2;
+	uint64_t val;
 
-	if (op->op_argc % 2 != 0 || n > NPARAMS) {
+	if (op->op_argc % 2 != 0) {
 		kv_op_fail(op, KV_E_SYNTAX);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (!read_setting(op, &op->op_argv[2 + 2 * i], &m[i],
-		    &val[i]))
+	for (int i = 2; i < op->op_argc; i += 2) {
+		if (!check(op, &op->op_argv[i], &val))
 			return;
 	}
-	for (size_t i = 0; i < n; i++)
-		*m[i]->m_value = val[i];
+	for (int i = 2; i < op->op_argc; i += 2) {
+		check(op, &op->op_argv[i], &val);
+		*find(&op->op_argv[i])->m_value = val;
+	}
 	kv_say_ok(op->op_out);
 }
 
-static void
-resetstat(struct kv_op *op)
-{
-	kv_server.s_rejected = 0;
-	memset(op->op_db->db_count, 0, sizeof(op->op_db->db_count));
-}
-
-static struct kv_cmd subs[] = {
-	KV_SUB("get", -3, "", config_get), KV_SUB("set", -4, "", config_set),
-	KV_SUB("resetstat", 2, "ek", resetstat),
+static struct kv_cmd rows[] = {
+	KV_CONN("config|get", -3, "", config_get),
+	KV_CONN("config|set", -4, "", config_set),
 };
 
-const struct kv_family kv_config_subs = KV_FAMILY("CONFIG", KV_ANY, subs);
+const struct kv_family kv_config_family = KV_FAMILY("server", KV_ANY, rows);

@@ -118,73 +118,61 @@ unknown_command(struct kv_conn *c, const struct kv_arg *argv, int argc)
 	    "beginning with: %s", kv_arg_show(argv), argv->a_p, args);
 }
 
-/* May this command run?  If not, that is replied. */
-static bool
-admit(struct kv_conn *c, const struct kv_cmd *cmd, const struct kv_arg *argv,
-    int argc)
+/* Why this command may not run, or NULL; %s is its name. */
+static const char *
+refuse(const struct kv_cmd *cmd, int argc)
 {
 	uint64_t max = atomic_load_explicit(&kv_server.s_maxmemory,
 	    memory_order_relaxed);
 
-	if (cmd != NULL && kv_arity_ok(cmd, argc) && (max == 0 ||
-	    (cmd->c_flags & KV_OOM) == 0 || kv_mem_used() <= max))
-		return true;
-	kv_exec(c);						/* I1 */
-	if (cmd == NULL)
-		unknown_command(c, argv, argc);
-	else if (!kv_arity_ok(cmd, argc))
-		kv_say_error(&c->c_out, KV_E_ARITY, cmd->c_name);
-	else
-		kv_say_error(&c->c_out, "OOM command not allowed when used "
-		    "memory > 'maxmemory'.");
-	return false;
+	if (!kv_arity_ok(cmd, argc))
+		return KV_E_ARITY;
+	return max > 0 && (cmd->c_flags & KV_OOM) != 0 &&
+	    kv_mem_used() > max ? "OOM command not allowed when used memory "
+	    "> 'maxmemory'." : NULL;
 }
 
-/* A command on one key: run it, or let it wait for its batch. */
-static void
-key_command(struct kv_conn *c, const struct kv_cmd *cmd, struct kv_arg *argv,
-    int argc)
-{
-	struct kv_op *op = &c->c_ops[c->c_nops];
-
-	kv_op_init(op, cmd, argv, argc);
-	kv_op_locate(op);
-	if (c->c_nops == 0 && op->op_shard == c->c_cpu) {
-		kv_run_op(c, op);
-		return;
-	}
-	op->op_arg0 = (size_t)(argv - c->c_in.r_args);
-	if (++c->c_nops == KV_BATCH)
-		kv_exec(c);
-}
-
+/* A command on one key waits for its batch, if it cannot run on the spot. */
 static void
 command(struct kv_conn *c)
 {
 	struct kv_arg *argv = c->c_in.r_args + c->c_in.r_first;
 	int argc = (int)(c->c_in.r_nargs - c->c_in.r_first);
 	const struct kv_cmd *cmd = c->c_cmd;
-	uint64_t *counts = kv_mycpu()->p_db.db_count;
-	struct kv_op op;
+	struct kv_op *op = &c->c_ops[c->c_nops], alone;
+	const char *wrong;
 
 	if (argc == 0)
 		return;
 	if (cmd == NULL || !kv_arg_is(&argv[0], cmd->c_name))
 		cmd = kv_command_find(&argv[0]);
-	if (!admit(c, cmd, argv, argc))
-		return;
-	c->c_cmd = cmd;
-	counts[KV_N_COMMANDS]++;
-	counts[KV_N_CALLS + cmd->c_id]++;
-	if (cmd->c_keys == 1) {
-		key_command(c, cmd, argv, argc);
+	wrong = cmd != NULL ? refuse(cmd, argc) : NULL;
+	if (cmd == NULL || wrong != NULL || cmd->c_keys != 1) {
+		kv_exec(c);					/* I1 */
+		op = &alone;
+	}
+	if (cmd == NULL) {
+		unknown_command(c, argv, argc);
 		return;
 	}
-	kv_exec(c);						/* I1 */
-	kv_op_init(&op, cmd, argv, argc);
-	op.op_out = &c->c_out;
-	op.op_conn = c;
-	kv_exec_conn(&op);
+	kv_op_init(op, c, cmd, argv, argc);
+	if (wrong != NULL) {
+		kv_op_fail(op, wrong);
+		return;
+	}
+	c->c_cmd = cmd;
+	kv_mycpu()->p_db.db_count[KV_N_COMMANDS]++;
+	if (op == &alone) {
+		kv_exec_conn(op);
+		return;
+	}
+	if (c->c_nops == 0 && op->op_shard == c->c_cpu) {
+		kv_run(op, 1);
+		return;
+	}
+	op->op_arg0 = (size_t)(argv - c->c_in.r_args);
+	if (++c->c_nops == KV_BATCH)
+		kv_exec(c);
 }
 
 /* Run every command that has come. */
@@ -220,15 +208,23 @@ serve(struct kv_conn *c)
 	kv_turn_end(cpu);
 }
 
+/* For a batch of commands, or one on every shard. */
+static unsigned int
+max_ops(void)
+{
+	return kv_server.s_ncpus > KV_BATCH ? kv_server.s_ncpus : KV_BATCH;
+}
+
 static void
 conn_free(struct kv_conn *c)
 {
 	lwkt_close(c->c_fd);
 	kv_resp_free(&c->c_in);
 	kv_reply_free(&c->c_out);
-	for (unsigned int i = 0; i < kv_server.s_ncpus; i++)
-		kv_reply_free(&c->c_calls[i].k_out);
-	kv_free(c->c_calls);
+	for (unsigned int i = 0; i < max_ops(); i++)
+		kv_reply_free(&c->c_replies[i]);
+	kv_free(c->c_replies);
+	kv_free(c->c_ops);
 	kv_free(c);
 	kv_server.s_conns--;
 }
@@ -251,29 +247,25 @@ conn_main(void *arg)
 	conn_free(c);
 }
 
-/* A new connection of this CPU; the descriptor is its own. */
-struct kv_conn *
-kv_conn_new(int fd, unsigned int cpu)
+/* A new connection of this CPU and its thread; the descriptor is its own. */
+void
+kv_conn_start(int fd, unsigned int cpu)
 {
 	struct kv_conn *c = kv_zalloc(sizeof(*c));
+	int error;
 
-	c->c_calls = kv_zalloc(kv_server.s_ncpus * sizeof(*c->c_calls));
+	c->c_ops = kv_zalloc(max_ops() * sizeof(*c->c_ops));
+	c->c_replies = kv_zalloc(max_ops() * sizeof(*c->c_replies));
 	c->c_fd = fd;
 	c->c_cpu = cpu;
 	c->c_id = ++kv_server.s_nextid;
 	c->c_since = c->c_active = kv_clock_ms();
+	kv_address(fd, true, c->c_addr);
+	kv_address(fd, false, c->c_laddr);
 	kv_resp_init(&c->c_in);
 	kv_server.s_conns++;
-	return c;
-}
-
-/* Its thread. */
-void
-kv_conn_start(struct kv_conn *c)
-{
-	int error = lwkt_create(conn_main, c, NULL, NULL, 0, (int)c->c_cpu,
-	    "conn/%lu", (unsigned long)c->c_id);
-
+	error = lwkt_create(conn_main, c, NULL, NULL, 0, (int)cpu, "conn/%lu",
+	    (unsigned long)c->c_id);
 	if (error != 0) {
 		kv_log("client %s closed: no thread, error %d", c->c_addr,
 		    error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The keys of one shard: find, add, delete.
+ * The keys of one shard: find, add, delete; and when they end.
  *
  * THEORY: only code on the shard's CPU touches it, and that code does not
  * switch threads, so there is no lock.  Values of many elements are not freed
@@ -17,6 +17,23 @@
 
 #define FREE_AT_ONCE	64	/* elements that are freed on the spot */
 
+struct kv_timer {
+	RB_ENTRY(kv_timer) t_link;
+	int64_t		 t_when;	/* ms since 1970 */
+	struct kv_ent	*t_ent;
+};
+
+static int
+earlier(const struct kv_timer *a, const struct kv_timer *b)
+{
+	int c = (a->t_when > b->t_when) - (a->t_when < b->t_when);
+
+	return c != 0 ? c : (a > b) - (a < b);
+}
+
+RB_GENERATE_INTERNAL(kv_timers, kv_timer, t_link, earlier,
+    static __attribute__((unused)))
+
 void
 kv_db_init(struct kv_db *db)
 {
@@ -27,16 +44,12 @@ kv_db_init(struct kv_db *db)
 struct kv_obj *
 kv_obj_new(enum kv_type type)
 {
-	struct kv_obj *obj = kv_zalloc(type == KV_ZSET ? sizeof(*obj) :
-	    offsetof(struct kv_obj, o_root));
+	struct kv_obj *obj = kv_zalloc(sizeof(*obj));
 
 	obj->o_type = (uint8_t)type;
-	if (type == KV_ZSET)
-		obj->o_dict.d_keyoff = (uint32_t)kv_member_keyoff();
-	else if (type == KV_SET)
-		obj->o_dict.d_keyoff = sizeof(struct kv_node);
-	else if (type != KV_LIST)
-		obj->o_dict.d_keyoff = offsetof(struct kv_ent, e_key);
+	obj->o_dict.d_keyoff = (uint32_t)(type == KV_ZSET ? kv_member_keyoff :
+	    type == KV_SET ? sizeof(struct kv_node) :
+	    offsetof(struct kv_ent, e_key));
 	return obj;
 }
 
@@ -51,18 +64,21 @@ trash(struct kv_db *db, struct kv_obj *obj)
 static void
 ent_free(struct kv_node *n, void *arg)
 {
-	kv_ent_clear(arg, (struct kv_ent *)n);
-	kv_free(n);
+	struct kv_ent *e = (struct kv_ent *)n;
+
+	kv_ent_clear(arg, e);
+	if (e->e_timer != NULL)
+		kv_free(e->e_timer);
+	kv_free(e);
 }
 
 /* Free about max elements of an object; 0: there are none left. */
 static size_t
 drain(struct kv_db *db, struct kv_obj *obj, size_t max)
 {
-	bool ents = obj->o_type == KV_SPACE || obj->o_type == KV_HASH;
+	bool ents = obj->o_type != KV_SET && obj->o_type != KV_ZSET;
 
-	return obj->o_type == KV_LIST ? kv_list_drain(obj, max) :
-	    kv_dict_drain(&obj->o_dict, max, ents ? ent_free : NULL, db);
+	return kv_dict_drain(&obj->o_dict, max, ents ? ent_free : NULL, db);
 }
 
 /* Free about max elements of what is in the trash; 0: it is empty. */
@@ -88,7 +104,7 @@ kv_db_sweep(struct kv_db *db, size_t max)
 void
 kv_obj_free(struct kv_db *db, struct kv_obj *obj)
 {
-	if (kv_obj_count(obj) > FREE_AT_ONCE) {
+	if (obj->o_dict.d_count > FREE_AT_ONCE) {
 		trash(db, obj);
 		return;
 	}
@@ -134,8 +150,7 @@ kv_db_find(struct kv_db *db, uint64_t hash, const struct kv_arg *key)
 	struct kv_ent *e = (struct kv_ent *)kv_dict_find(&db->db_keys->o_dict,
 	    hash, key->a_p, key->a_len);
 
-	if (e != NULL && e->e_timer != 0 &&
-	    kv_expire_get(db, e) <= db->db_now) {
+	if (e != NULL && kv_expire_get(e) <= db->db_now) {
 		kv_db_del(db, e);
 		db->db_count[KV_N_EXPIRED]++;
 		return NULL;
@@ -157,7 +172,54 @@ kv_db_flush(struct kv_db *db)
 {
 	trash(db, db->db_keys);
 	db->db_keys = kv_obj_new(KV_SPACE);
-	kv_free(db->db_heap);
-	db->db_heap = NULL;
-	db->db_timers = db->db_captimers = 0;
+	RB_INIT(&db->db_timers);
+	db->db_ntimers = 0;
+}
+
+/* The key ends then; KV_NEVER: it does not. */
+void
+kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when)
+{
+	struct kv_timer *t = e->e_timer;
+
+	if (t != NULL) {
+		RB_REMOVE(kv_timers, &db->db_timers, t);
+		db->db_ntimers--;
+	}
+	if (when == KV_NEVER) {
+		kv_free(t);
+		e->e_timer = NULL;
+		return;
+	}
+	if (t == NULL)
+		e->e_timer = t = kv_alloc(sizeof(*t));
+	t->t_when = when;
+	t->t_ent = e;
+	RB_INSERT(kv_timers, &db->db_timers, t);
+	db->db_ntimers++;
+}
+
+int64_t
+kv_expire_get(const struct kv_ent *e)
+{
+	return e->e_timer != NULL ? e->e_timer->t_when : KV_NEVER;
+}
+
+/* When the next key of the shard ends. */
+int64_t
+kv_expire_next(struct kv_db *db)
+{
+	struct kv_timer *t = RB_MIN(kv_timers, &db->db_timers);
+
+	return t != NULL ? t->t_when : KV_NEVER;
+}
+
+/* Delete up to max keys whose time is over. */
+void
+kv_expire_some(struct kv_db *db, size_t max)
+{
+	while (max-- > 0 && kv_expire_next(db) <= db->db_now) {
+		kv_db_del(db, RB_MIN(kv_timers, &db->db_timers)->t_ent);
+		db->db_count[KV_N_EXPIRED]++;
+	}
 }

@@ -12,6 +12,9 @@
 #include "dict.h"
 #include "proto.h"
 
+#include <bsd/sys/tree.h>
+#include <lwkt/lwkt.h>
+
 #define KV_SLICE	512	/* steps of one turn */
 #define KV_NEVER	INT64_MAX	/* ms: when keys without an end end */
 
@@ -32,9 +35,9 @@ enum kv_type {
 };
 
 /*
- * Everything with elements.  The tables of a keyspace and of a hash have
- * struct kv_ent, that of a set just nodes, that of a sorted set members that
- * are in a tree as well.
+ * Everything with elements, in a table.  The elements of a keyspace, a hash
+ * and a list are struct kv_ent, those of a set just nodes, those of a sorted
+ * set members that are in a tree as well.
  */
 struct kv_obj {
 	struct kv_obj	*o_next;	/* in the shard's trash */
@@ -42,15 +45,11 @@ struct kv_obj {
 	uint8_t		 o_type;
 	bool		 o_excl;	/* one of them changes it */
 	bool		 o_dead;	/* no key has it any more */
+	struct kv_dict	 o_dict;
 	union {
-		struct kv_dict	 o_dict;
-		struct kv_list {
-			struct kv_blob	***l_chunks;
-			uint64_t	 l_count;
-			uint32_t	 l_first, l_cap;
-		} o_list;
+		int64_t	 o_first;	/* of a list: the first one's name */
+		RB_HEAD(kv_ztree, kv_member) o_tree;	/* of a sorted set */
 	};
-	struct kv_member *o_root;	/* only a sorted set has it */
 };
 
 /* A key and its value, or a field and its. */
@@ -61,23 +60,21 @@ struct kv_ent {
 		struct kv_blob	*e_blob;
 		struct kv_obj	*e_obj;
 	};
-	uint32_t	 e_timer;	/* place in the heap; 0: no end */
+	struct kv_timer	*e_timer;	/* NULL: no end */
 	uint8_t		 e_type;
 	char		 e_key[];
 };
 
-/* What a shard's CPU counts; from KV_N_CALLS on, the calls of each command. */
+/* What a shard's CPU counts. */
 enum kv_counter {
 	KV_N_COMMANDS, KV_N_ACCEPTED, KV_N_IN, KV_N_OUT, KV_N_EXPIRED,
-	KV_N_HITS, KV_N_MISSES, KV_N_KEYS, KV_N_ENDS,
-	KV_N_CALLS, KV_NCOUNTERS = KV_N_CALLS + 128
+	KV_N_HITS, KV_N_MISSES, KV_N_KEYS, KV_N_ENDS, KV_NCOUNTERS
 };
 
 struct kv_db {
 	struct kv_obj	*db_keys;
-	struct kv_timer	*db_heap;	/* from 1; the next to expire first */
-	uint32_t	 db_timers;
-	uint32_t	 db_captimers;
+	RB_HEAD(kv_timers, kv_timer) db_timers;	/* the next to end first */
+	uint64_t	 db_ntimers;
 	struct kv_obj	*db_trash;	/* freed bit by bit */
 	struct kv_obj	 db_none;	/* the value of keys without one */
 	int64_t		 db_now;	/* ms since 1970, of this turn */
@@ -85,22 +82,25 @@ struct kv_db {
 	uint64_t	 db_count[KV_NCOUNTERS];
 };
 
-/* One command on one key (or one shard), from parsing to its reply. */
+/*
+ * One command on one key (or one shard), from parsing to its reply.  While it
+ * is on its way to a shard and back, it belongs to that shard's CPU.
+ */
 struct kv_op {
+	struct lwkt_msg	 op_msg;	/* of the first of a list */
+	struct kv_op	*op_next;	/* of the same shard */
 	const struct kv_cmd *op_cmd;
+	struct kv_conn	*op_conn;
 	struct kv_arg	*op_argv;
 	int		 op_argc;
 	unsigned int	 op_shard;
 	uint64_t	 op_hash;	/* of the key, op_argv[1] */
 	struct kv_reply	*op_out;
-	struct kv_conn	*op_conn;	/* of commands of its thread */
-	struct kv_op	*op_next;	/* of the same shard */
-	size_t		 op_to;		/* where its part of the reply ends */
 	size_t		 op_arg0;	/* op_argv, while that may move */
 	struct kv_db	*op_db;
 	struct kv_ent	*op_ent;	/* in the first turn */
-	/* From here on zero in the beginning, and kept from turn to turn. */
 	struct kv_obj	*op_obj;	/* the key's value, if of elements */
+	/* For the command, zero in the beginning, kept from turn to turn. */
 	void		*op_at;
 	uint64_t	 op_pos;
 	int64_t		 op_left;	/* steps to come */
@@ -110,12 +110,9 @@ struct kv_op {
 	int		 op_end;	/* the first argument that is none */
 	int		 op_val[4];	/* where the options' arguments are */
 	uint16_t	 op_cost;	/* of this turn, in steps */
-	bool		 op_begun, op_pinned;
+	bool		 op_begun, op_pinned, op_done;
 	bool		 op_part;	/* of a command of many keys */
 };
-
-/* What comes of an attempt: all is done, more turns, go on in this one. */
-enum kv_go { KV_DONE, KV_MORE, KV_GO };
 
 /*
  * What a row says of its command: a letter each.  The first six are those that
@@ -138,9 +135,11 @@ enum kv_flag {
 	KV_OK = 0x2000,		/* k: the reply is OK */
 	KV_PAIRS = 0x4000,	/* d: the arguments behind the key are pairs */
 	KV_ARRAY = 0x8000,	/* h: the reply is an array, a part a step */
+	KV_REST = 0x10000,	/* o: what is behind the options is its own */
+	KV_ALONE = 0x20000,	/* x: waits for others, even if of any type */
 };
 
-#define KV_FLAG_LETTERS	"wrmaFtlcnsyepkdh"
+#define KV_FLAG_LETTERS	"wrmaFtlcnsyepkdhox"
 
 /* Words that are options, in the order of words[] of op.c; c_how's own. */
 enum kv_word {
@@ -163,19 +162,15 @@ struct kv_cmd {
 	int		 c_keys;	/* the last; -1: to the end; 0: none */
 	int		 c_step;	/* arguments from one key to the next */
 	void		(*c_fn)(struct kv_op *);
-	const char	*c_since, *c_summary;
 	const char	*c_ints;	/* "23": arguments that are integers */
 	uint32_t	 c_words;	/* options, from argument c_from on */
 	int		 c_from;
-	enum kv_go	(*c_parse)(struct kv_op *);
+	const char	*(*c_parse)(struct kv_op *);	/* NULL or an error */
 	void		(*c_each)(struct kv_op *);
 	kv_visit_t	 c_visit;	/* instead: of nodes of the table */
 	uint32_t	 c_how;		/* op_words in the beginning */
-	const struct kv_family *c_subs;	/* subcommands */
 	const struct kv_family *c_family;	/* set at the start, like: */
-	enum kv_type	 c_type;
 	unsigned int	 c_flags;
-	unsigned int	 c_id;
 };
 
 /* The rows of one file. */
@@ -186,33 +181,29 @@ struct kv_family {
 	size_t		 f_nrows;
 };
 
-#define KV_FAMILY(group, type, rows) \
-	{ group, type, rows, sizeof(rows) / sizeof((rows)[0]) }
+#define KV_FAMILY(group, type, rows)	{ group, type, rows, KV_COUNT(rows) }
 
 /* Rows: on the key that is argument 1; on each from there on; on none. */
-#define KV_ROW(name, arity, letters, last, step, fn, since, text, ...) { \
+#define KV_ROW(name, arity, letters, last, step, fn, ...) { \
 	.c_name = name, .c_arity = arity, .c_letters = letters, \
-	.c_keys = last, .c_step = step, .c_fn = fn, .c_since = since, \
-	.c_summary = text, __VA_ARGS__ }
+	.c_keys = last, .c_step = step, .c_fn = fn, __VA_ARGS__ }
 #define KV_KEY(name, arity, letters, ...) \
 	KV_ROW(name, arity, letters, 1, 1, __VA_ARGS__)
 #define KV_KEYS(name, arity, letters, step, ...) \
 	KV_ROW(name, arity, letters, -1, step, __VA_ARGS__)
 #define KV_CONN(name, arity, letters, ...) \
 	KV_ROW(name, arity, letters, 0, 0, __VA_ARGS__)
-#define KV_SUB(name, arity, letters, fn, ...) \
-	KV_ROW(name, arity, letters, 0, 0, fn, "", "", __VA_ARGS__)
 
 /* op.c */
-enum kv_go kv_op_turn(struct kv_db *db, struct kv_op *op);
+extern const char kv_later[];
+bool	 kv_op_turn(struct kv_db *db, struct kv_op *op);
+void	 kv_op_fail(struct kv_op *op, const char *text);
+const char *kv_op_read(struct kv_op *op);
+const char *kv_op_count(struct kv_op *op);
+const char *kv_op_when(struct kv_op *op, int arg, bool positive);
 struct kv_arg *kv_op_next(struct kv_op *op);
 void	 kv_op_scan(struct kv_op *op, kv_visit_t visit);
-enum kv_go kv_op_fail(struct kv_op *op, const char *text);
-enum kv_go kv_op_arity(struct kv_op *op);
-bool	 kv_op_int(struct kv_op *op, int arg, int64_t *valp);
-enum kv_go kv_op_count(struct kv_op *op);
 bool	 kv_clip_range(int64_t len, int64_t *startp, int64_t *endp);
-enum kv_go kv_op_read(struct kv_op *op);
 
 /* db.c */
 void	 kv_db_init(struct kv_db *db);
@@ -220,40 +211,29 @@ struct kv_ent *kv_db_find(struct kv_db *db, uint64_t hash,
 	    const struct kv_arg *key);
 struct kv_ent *kv_db_add(struct kv_db *db, uint64_t hash,
 	    const struct kv_arg *key);
-void	 kv_db_del(struct kv_db *db, struct kv_ent *e);
 void	 kv_db_take(struct kv_db *db, struct kv_ent *e);
+void	 kv_db_del(struct kv_db *db, struct kv_ent *e);
 void	 kv_db_flush(struct kv_db *db);
 size_t	 kv_db_sweep(struct kv_db *db, size_t max);
 void	 kv_ent_clear(struct kv_db *db, struct kv_ent *e);
 struct kv_obj *kv_obj_new(enum kv_type type);
 void	 kv_obj_free(struct kv_db *db, struct kv_obj *obj);
-
-static inline uint64_t
-kv_obj_count(const struct kv_obj *obj)
-{
-	return obj->o_type == KV_LIST ? obj->o_list.l_count :
-	    obj->o_dict.d_count;
-}
-
-/* expire.c */
 void	 kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when);
-int64_t	 kv_expire_get(const struct kv_db *db, const struct kv_ent *e);
-int64_t	 kv_expire_next(const struct kv_db *db);
+int64_t	 kv_expire_get(const struct kv_ent *e);
+int64_t	 kv_expire_next(struct kv_db *db);
 void	 kv_expire_some(struct kv_db *db, size_t max);
-enum kv_go kv_expire_parse(struct kv_op *op, int arg, int64_t *whenp);
 
-/* The values of each type: string.c, list.c, ztree.c. */
+/* The values of each type, and commands that types share. */
+struct kv_arg kv_ent_bytes(const struct kv_ent *e, char num[static KV_NUMLEN]);
 void	 kv_say_value(struct kv_reply *r, const struct kv_ent *e);
 void	 kv_ent_store(struct kv_db *db, struct kv_ent *e,
 	    const struct kv_arg *val);
 void	 kv_ent_add(struct kv_op *op, struct kv_ent *e, int64_t delta,
 	    const char *no_number);
-size_t	 kv_list_drain(struct kv_obj *obj, size_t max);
-size_t	 kv_member_keyoff(void);
-void	 kv_zset_remove(struct kv_obj *z, struct kv_member *m);
-
-/* table.c: commands that types share */
+extern const size_t kv_member_keyoff;
+void	 kv_zset_unlink(struct kv_obj *z, struct kv_member *m);
 struct kv_node *kv_elem_find(struct kv_obj *obj, const struct kv_arg *name);
+void	 kv_elem_remove(struct kv_op *op, struct kv_node *n);
 void	 kv_remove_each(struct kv_op *op);
 void	 kv_card(struct kv_op *op);
 

@@ -33,9 +33,6 @@
  */
 #include "dict.h"
 
-#include <assert.h>
-#include <string.h>
-
 #define NB_MIN		4u	/* buckets of a small table, segment 0 */
 #define JOIN_MAX	4	/* enough to stay at a quarter full */
 #define CHAIN_MAX	16	/* longer ones: less than 1 in 10^10 */
@@ -263,22 +260,4 @@ kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)
 		}
 	}
 	return empty ? 0 : done;
-}
-
-/* Panic unless the table is in order; for tests. */
-void
-kv_dict_check(const struct kv_dict *d)
-{
-	uint64_t count = 0;
-
-	for (uint32_t b = 0; b < d->d_nbuckets; b++) {
-		for (struct kv_node *n = *slot(d, b); n != NULL;
-		    n = n->n_next) {
-			assert(bucket_of(d, n->n_hash) == b);	/* I1 */
-			count++;
-		}
-	}
-	assert(count == d->d_count);				/* I2 */
-	assert(count <= d->d_nbuckets);
-	assert(d->d_nbuckets <= NB_MIN || count + 1 >= d->d_nbuckets / 4);
 }

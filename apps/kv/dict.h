@@ -18,7 +18,7 @@ struct kv_node {
 
 struct kv_dict {
 	struct kv_node	***d_seg;	/* i > 0: buckets from 2^(i+1) on */
-	uint64_t	 d_count;
+	int64_t		 d_count;
 	uint32_t	 d_nbuckets;	/* 0: nothing allocated yet */
 	uint32_t	 d_keyoff;
 };
@@ -35,7 +35,6 @@ uint64_t	 kv_dict_scan(const struct kv_dict *d, uint64_t cursor,
 struct kv_node	*kv_dict_random(const struct kv_dict *d, uint64_t *rng);
 size_t		 kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn,
 		    void *arg);
-void		 kv_dict_check(const struct kv_dict *d);
 
 static inline char *
 kv_node_key(const struct kv_dict *d, const struct kv_node *n)

@@ -4,9 +4,9 @@
  *
  * THEORY: a shard is touched only by code that runs on its CPU, between two
  * points where it may switch.  A connection's thread never migrates, so what
- * belongs to its own CPU's shard it does itself, by a function call.  For
- * another CPU's shard it sends a message that carries a list of operations and
- * a reply buffer; the shard's thread runs them and sends the message back.
+ * belongs to its own CPU's shard it does itself, by a function call.  To
+ * another CPU's shard it sends its operations as a list, whose first one is a
+ * message; the shard's thread runs them and sends the message back.
  *
  * A batch of pipelined commands goes to all its shards at once: operations on
  * one shard keep their order, so every key sees its commands in the order the
@@ -14,180 +14,171 @@
  * keys of different shards a batch has no order that anyone could rely on.
  *
  * INVARIANTS
- * I1 while a call is away, its operations, their arguments and its reply
+ * I1 while a list is away, its operations, their arguments and their replies
  *    belong to the other CPU.
  */
 #include "server.h"
 
 #include <assert.h>
 
+/*
+ * A command on one key goes where its key lives: by the high half of its hash.
+ */
 void
-kv_op_init(struct kv_op *op, const struct kv_cmd *cmd, struct kv_arg *argv,
-    int argc)
+kv_op_init(struct kv_op *op, struct kv_conn *c, const struct kv_cmd *cmd,
+    struct kv_arg *argv, int argc)
 {
 	*op = (struct kv_op){
-		.op_cmd = cmd, .op_argv = argv, .op_argc = argc,
-		.op_words = cmd->c_how,
+		.op_cmd = cmd, .op_conn = c, .op_argv = argv, .op_argc = argc,
+		.op_out = &c->c_out, .op_words = cmd->c_how,
 	};
-}
-
-/* The operation goes where its key lives: by the high half of its hash. */
-void
-kv_op_locate(struct kv_op *op)
-{
-	op->op_hash = kv_hash(op->op_argv[1].a_p, op->op_argv[1].a_len);
+	if (cmd->c_keys != 1 || argc < 2)
+		return;
+	op->op_hash = kv_hash(argv[1].a_p, argv[1].a_len);
 	op->op_shard = (unsigned int)((op->op_hash >> 32) *
 	    kv_server.s_ncpus >> 32);
 }
 
 /*
- * Run what is left of a call, until its end (true) or until an operation has
+ * Run what is left of a list, until its end (true) or until an operation has
  * had its turn and wants another.  Cpu: the shard's.
  */
 bool
-kv_call_run(struct kv_db *db, struct kv_call *call)
+kv_run_list(struct kv_db *db, struct kv_op *op)
 {
-	struct kv_op *op;
-
-	while ((op = call->k_first) != NULL) {
-		if (kv_op_turn(db, op) == KV_MORE)
+	for (; op != NULL; op = op->op_next) {
+		if (!op->op_done && !kv_op_turn(db, op))
 			return false;
-		op->op_to = call->k_out.r_len;
-		call->k_first = op->op_next;
+		op->op_done = true;
 	}
 	return true;
 }
 
-/*
- * Run one operation, its reply straight into the connection's.
- * Blocks: yes, if it is another CPU's.
- */
-void
-kv_run_op(struct kv_conn *c, struct kv_op *op)
+/* The same on this CPU, until its end. */
+static void
+run_here(struct kv_op *list)
 {
 	struct kv_cpu *cpu = kv_mycpu();
 
-	if (op->op_shard != c->c_cpu) {
-		kv_scatter(c, op, 1);
-		kv_gather(c, op, 1);
-		return;
-	}
-	op->op_out = &c->c_out;
-	while (kv_op_turn(&cpu->p_db, op) == KV_MORE) {
+	while (!kv_run_list(&cpu->p_db, list)) {
 		lwkt_yield();
 		kv_turn(cpu);
 	}
 }
 
-static void
-add_to_call(struct kv_call *call, struct kv_op *op)
+/* Append an operation to the list of its shard; true: it is the first. */
+static bool
+add_to_list(struct kv_op *ops, unsigned int i)
 {
-	if (call->k_first == NULL)
-		call->k_last = &call->k_first;
-	op->op_out = &call->k_out;
-	op->op_next = NULL;
-	*call->k_last = op;
-	call->k_last = &op->op_next;
+	ops[i].op_next = NULL;
+	ops[i].op_out = &ops->op_conn->c_replies[i];
+	ops[i].op_out->r_resp3 = ops->op_conn->c_out.r_resp3;
+	for (unsigned int j = i; j-- > 0;) {
+		if (ops[j].op_shard == ops[i].op_shard) {
+			ops[j].op_next = &ops[i];
+			return false;
+		}
+	}
+	return true;
 }
 
-/* Run operations on their shards, each one's replies in its call's buffer. */
+/* Run operations on their shards, replies in c_replies.  Blocks: yes. */
 void
-kv_scatter(struct kv_conn *c, struct kv_op *ops, unsigned int n)
+kv_scatter(struct kv_op *ops, unsigned int n)
 {
-	struct kv_call *call, *mine = &c->c_calls[c->c_cpu];
+	struct kv_op *first[KV_MAXCPU], *mine = NULL;
+	unsigned int nfirst = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		call = &c->c_calls[ops[i].op_shard];
-		call->k_out.r_resp3 = c->c_out.r_resp3;
-		add_to_call(call, &ops[i]);
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		call = &c->c_calls[ops[i].op_shard];
-		if (call == mine || call->k_away)
+		if (!add_to_list(ops, i))
 			continue;
-		call->k_away = true;
-		lwkt_initmsg(&call->k_msg, lwkt_curport(), 0);
-		lwkt_sendmsg(kv_server.s_cpus[ops[i].op_shard]->p_port,
-		    &call->k_msg);
+		if (ops[i].op_shard == ops->op_conn->c_cpu)
+			mine = &ops[i];
+		else
+			first[nfirst++] = &ops[i];
 	}
-	while (!kv_call_run(&kv_mycpu()->p_db, mine)) {
-		lwkt_yield();
-		kv_turn(kv_mycpu());
+	for (unsigned int i = 0; i < nfirst; i++) {
+		lwkt_initmsg(&first[i]->op_msg, lwkt_curport(), 0);
+		lwkt_sendmsg(kv_server.s_cpus[first[i]->op_shard]->p_port,
+		    &first[i]->op_msg);
 	}
-	for (unsigned int i = 0; i < n; i++) {
-		call = &c->c_calls[ops[i].op_shard];
-		if (!call->k_away)
-			continue;
-		lwkt_waitmsg(&call->k_msg, 0);
-		call->k_away = false;
-		assert(call->k_first == NULL);			/* I1 */
-	}
+	run_here(mine);
+	while (nfirst > 0)
+		lwkt_waitmsg(&first[--nfirst]->op_msg, 0);
 	kv_turn(kv_mycpu());
 }
 
 /* Append the replies of scattered operations in their order. */
 void
-kv_gather(struct kv_conn *c, struct kv_op *ops, unsigned int n)
+kv_gather(struct kv_op *ops, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		struct kv_reply *out = ops[i].op_out;
-
-		/* What was moved before is what stands in front. */
-		kv_reply_move(&c->c_out, out, out->r_pos, ops[i].op_to);
-		out->r_pos = ops[i].op_to;
+		assert(ops[i].op_done);				/* I1 */
+		kv_reply_move(&ops->op_conn->c_out, ops[i].op_out);
 	}
-	for (unsigned int i = 0; i < n; i++)
-		kv_reply_reset(ops[i].op_out);
 }
 
-/* Run the commands that wait in c_ops. */
+/*
+ * Both.  A single operation on this CPU's shard replies straight into the
+ * connection's buffer.
+ */
+void
+kv_run(struct kv_op *ops, unsigned int n)
+{
+	if (n == 1 && ops->op_shard == ops->op_conn->c_cpu) {
+		ops->op_out = &ops->op_conn->c_out;
+		run_here(ops);
+	} else {
+		kv_scatter(ops, n);
+		kv_gather(ops, n);
+	}
+}
+
+/* Run the commands that wait in c_ops; their arguments may have moved. */
 void
 kv_exec(struct kv_conn *c)
 {
 	unsigned int n = c->c_nops;
 
-	if (n == 0)
-		return;
 	for (unsigned int i = 0; i < n; i++)
 		c->c_ops[i].op_argv = c->c_in.r_args + c->c_ops[i].op_arg0;
 	c->c_nops = 0;
-	kv_scatter(c, c->c_ops, n);
-	kv_gather(c, c->c_ops, n);
+	if (n > 0)
+		kv_run(c->c_ops, n);
 }
 
 /* A command on several keys: one operation for each. */
 static void
 exec_keys(struct kv_op *op)
 {
-	const struct kv_cmd *cmd = op->op_cmd;
-	struct kv_conn *c = op->op_conn;
+	struct kv_op *ops = op->op_conn->c_ops;
+	struct kv_cmd part = *op->op_cmd;
 	unsigned int n = 0;
 
-	for (int i = 1; i < op->op_argc; i += cmd->c_step) {
-		kv_op_init(&c->c_ops[n], cmd, &op->op_argv[i - 1],
-		    cmd->c_step + 1);
-		kv_op_locate(&c->c_ops[n]);
-		c->c_ops[n].op_part = true;
-		if (++n < KV_BATCH && i + cmd->c_step < op->op_argc)
+	part.c_keys = 1;
+	for (int i = 1; i < op->op_argc; i += part.c_step) {
+		kv_op_init(&ops[n], op->op_conn, &part, &op->op_argv[i - 1],
+		    part.c_step + 1);
+		ops[n].op_part = true;
+		if (++n < KV_BATCH && i + part.c_step < op->op_argc)
 			continue;
-		kv_scatter(c, c->c_ops, n);
-		kv_gather(c, c->c_ops, n);
+		kv_run(ops, n);
 		while (n > 0)
-			op->op_result += c->c_ops[--n].op_result;
-		if (i + cmd->c_step < op->op_argc)
+			op->op_result += ops[--n].op_result;
+		if (i + part.c_step < op->op_argc)
 			lwkt_yield();
 	}
 }
 
 /*
- * A command, or a part of one, on every shard.  Each result is in the array of
- * operations that comes, for kv_collect; their sum is in op_result.
+ * A command, or a part of one, on every shard, by the operations in c_ops;
+ * op_result is the sum of theirs.  Their replies wait for kv_gather.
  */
-struct kv_op *
+void
 kv_everywhere(struct kv_op *op, const struct kv_cmd *cmd)
 {
+	struct kv_op *ops = op->op_conn->c_ops;
 	unsigned int n = kv_server.s_ncpus;
-	struct kv_op *ops = kv_alloc(n * sizeof(*ops));
 
 	for (unsigned int i = 0; i < n; i++) {
 		ops[i] = *op;
@@ -195,18 +186,9 @@ kv_everywhere(struct kv_op *op, const struct kv_cmd *cmd)
 		ops[i].op_shard = i;
 		ops[i].op_part = true;
 	}
-	kv_scatter(op->op_conn, ops, n);
+	kv_scatter(ops, n);
 	for (unsigned int i = 0; i < n; i++)
 		op->op_result += ops[i].op_result;
-	return ops;
-}
-
-/* The replies of all shards, and the end of their operations. */
-void
-kv_collect(struct kv_op *op, struct kv_op *ops)
-{
-	kv_gather(op->op_conn, ops, kv_server.s_ncpus);
-	kv_free(ops);
 }
 
 /* A command that is not on one key: in the connection's thread. */
@@ -214,16 +196,18 @@ void
 kv_exec_conn(struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
-	struct kv_op *ops = NULL;
+	const char *wrong = kv_op_read(op);
 
-	if (kv_op_read(op) != KV_GO)
+	if (wrong != NULL) {
+		kv_op_fail(op, wrong);
 		return;
+	}
 	if ((cmd->c_flags & KV_ARRAY) != 0)
 		kv_say_many(op->op_out, '*', op->op_argc - 1);
 	if (cmd->c_keys < 0)
 		exec_keys(op);
 	else if ((cmd->c_flags & KV_EVERY) != 0)
-		ops = kv_everywhere(op, cmd);
+		kv_everywhere(op, cmd);
 	else
 		cmd->c_fn(op);
 	if ((cmd->c_flags & KV_SUM) != 0)
@@ -232,6 +216,6 @@ kv_exec_conn(struct kv_op *op)
 		kv_say_ok(op->op_out);
 	if ((cmd->c_flags & KV_PARTS) != 0)
 		kv_say_many(op->op_out, '*', op->op_result);
-	if (ops != NULL)
-		kv_collect(op, ops);
+	if ((cmd->c_flags & KV_EVERY) != 0)
+		kv_gather(op->op_conn->c_ops, kv_server.s_ncpus);
 }

@@ -12,11 +12,6 @@
  */
 #include "server.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 static const char *const type_names[] = {
 	[KV_INT] = "string", [KV_STRING] = "string", [KV_LIST] = "list",
 	[KV_HASH] = "hash", [KV_SET] = "set", [KV_ZSET] = "zset",
@@ -35,7 +30,7 @@ ttl(struct kv_op *op)
 	int64_t left = -2, end;
 
 	if (op->op_ent != NULL) {
-		end = kv_expire_get(op->op_db, op->op_ent);
+		end = kv_expire_get(op->op_ent);
 		left = end == KV_NEVER ? -1 : end - op->op_db->db_now;
 		if (left >= 0 && (op->op_words & KV_EX) != 0)
 			left = (left + 500) / 1000;
@@ -53,34 +48,36 @@ persist(struct kv_op *op)
 	kv_say_int(op->op_out, had);
 }
 
-static enum kv_go
+static const char *
 expire_parse(struct kv_op *op)
 {
-	const struct kv_arg *a = &op->op_argv[op->op_end];
 	uint32_t o = op->op_words;
 
-	if (op->op_end < op->op_argc) {
-		kv_say_error(op->op_out, "ERR Unsupported option %.*s",
-		    kv_arg_show(a), a->a_p);
-		return KV_DONE;
-	}
+	if (op->op_end < op->op_argc)
+		return NULL;
 	if ((o & KV_NX) != 0 && (o & (KV_XX | KV_GT | KV_LT)) != 0)
-		return kv_op_fail(op, "ERR NX and XX, GT or LT options at the "
-		    "same time are not compatible");
+		return "ERR NX and XX, GT or LT options at the same time are "
+		    "not compatible";
 	if ((o & KV_GT) != 0 && (o & KV_LT) != 0)
-		return kv_op_fail(op, "ERR GT and LT options at the same time "
-		    "are not compatible");
-	return kv_expire_parse(op, 2, &op->op_int[0]);
+		return "ERR GT and LT options at the same time are not "
+		    "compatible";
+	return kv_op_when(op, 2, false);
 }
 
 static void
 expire(struct kv_op *op)
 {
+	const struct kv_arg *a = &op->op_argv[op->op_end];
 	struct kv_ent *e = op->op_ent;
 	int64_t when = op->op_int[0], old;
 	uint32_t o = op->op_words;
 
-	old = e != NULL ? kv_expire_get(op->op_db, e) : 0;
+	if (op->op_end < op->op_argc) {
+		kv_say_error(op->op_out, "ERR Unsupported option %.*s",
+		    kv_arg_show(a), a->a_p);
+		return;
+	}
+	old = e != NULL ? kv_expire_get(e) : 0;
 	if (e == NULL || ((o & KV_NX) != 0 && old != KV_NEVER) ||
 	    ((o & KV_XX) != 0 && old == KV_NEVER) ||
 	    ((o & KV_GT) != 0 && (old == KV_NEVER || when <= old)) ||
@@ -95,35 +92,26 @@ expire(struct kv_op *op)
 	kv_say_int(op->op_out, 1);
 }
 
-static void
-del(struct kv_op *op)
-{
-	op->op_result = op->op_ent != NULL;
-	if (op->op_ent != NULL)
-		kv_db_del(op->op_db, op->op_ent);
-}
-
+/* EXISTS; DEL and UNLINK, which write, delete what exists. */
 static void
 exists(struct kv_op *op)
 {
 	op->op_result = op->op_ent != NULL;
+	if (op->op_ent != NULL && (op->op_cmd->c_flags & KV_W) != 0)
+		kv_db_del(op->op_db, op->op_ent);
 }
 
 /* The first half of RENAME: op_at gets the entry, op_int[0] its end. */
-static enum kv_go
+static void
 rename_take(struct kv_op *op)
 {
-	struct kv_ent *e = kv_db_find(op->op_db, op->op_hash,
-	    &op->op_argv[1]);
+	struct kv_ent *e = op->op_ent;
 
-	if (e != NULL && e->e_type > KV_STRING && e->e_obj->o_pins > 0)
-		return KV_MORE;
 	if (e != NULL) {
-		op->op_int[0] = kv_expire_get(op->op_db, e);
+		op->op_int[0] = kv_expire_get(e);
 		kv_db_take(op->op_db, e);
-		op->op_at = e;
 	}
-	return KV_DONE;
+	op->op_at = e;
 }
 
 /* The second, perhaps on another shard; op_at is the operation of the first. */
@@ -135,9 +123,8 @@ rename_put(struct kv_op *op)
 
 	if (from == NULL)
 		return;
-	e = kv_db_find(op->op_db, op->op_hash, &op->op_argv[1]);
-	if (e != NULL)
-		kv_db_del(op->op_db, e);
+	if (op->op_ent != NULL)
+		kv_db_del(op->op_db, op->op_ent);
 	e = kv_db_add(op->op_db, op->op_hash, &op->op_argv[1]);
 	e->e_type = from->e_type;
 	e->e_int = from->e_int;		/* or whatever it is */
@@ -149,22 +136,21 @@ rename_put(struct kv_op *op)
 static void
 rename_key(struct kv_op *op)
 {
-	static const struct kv_cmd take_part = { .c_parse = rename_take };
-	static const struct kv_cmd put_part = { .c_fn = rename_put };
-	struct kv_conn *c = op->op_conn;
-	struct kv_op *take = &c->c_ops[0], *put = &c->c_ops[1];
+	static const struct kv_cmd take_part = { .c_fn = rename_take,
+	    .c_keys = 1, .c_family = &kv_generic_family,
+	    .c_flags = KV_W | KV_ALONE };
+	static const struct kv_cmd put_part = { .c_fn = rename_put,
+	    .c_keys = 1, .c_family = &kv_generic_family };
+	struct kv_op *take = &op->op_conn->c_ops[0], *put = take + 1;
 
-	kv_op_init(take, &take_part, op->op_argv, 2);
-	kv_op_init(put, &put_part, op->op_argv + 1, 2);
+	kv_op_init(take, op->op_conn, &take_part, op->op_argv, 2);
+	kv_op_init(put, op->op_conn, &put_part, op->op_argv + 1, 2);
 	put->op_at = take;
-	kv_op_locate(take);
-	kv_op_locate(put);
 	if (take->op_shard == put->op_shard) {
-		kv_scatter(c, take, 2);
-		kv_gather(c, take, 2);
+		kv_run(take, 2);
 	} else {
-		kv_run_op(c, take);
-		kv_run_op(c, put);
+		kv_run(take, 1);
+		kv_run(put, 1);
 	}
 	if (take->op_at != NULL)
 		kv_say_ok(op->op_out);
@@ -175,17 +161,15 @@ rename_key(struct kv_op *op)
 static void
 count_keys(struct kv_op *op)
 {
-	op->op_result = (int64_t)op->op_db->db_keys->o_dict.d_count;
+	op->op_result = op->op_db->db_keys->o_dict.d_count;
 }
 
-static enum kv_go
+static const char *
 flush_parse(struct kv_op *op)
 {
-	if (op->op_argc > 2 || (op->op_argc == 2 &&
-	    !kv_arg_is(&op->op_argv[1], "sync") &&
-	    !kv_arg_is(&op->op_argv[1], "async")))
-		return kv_op_fail(op, KV_E_SYNTAX);
-	return KV_GO;
+	return op->op_argc == 1 || (op->op_argc == 2 &&
+	    (kv_arg_is(&op->op_argv[1], "sync") ||
+	    kv_arg_is(&op->op_argv[1], "async"))) ? NULL : KV_E_SYNTAX;
 }
 
 static void
@@ -207,10 +191,10 @@ scan_visit(struct kv_node *n, void *arg)
 	struct kv_ent *e = (struct kv_ent *)n;
 
 	op->op_left--;
-	if (kv_expire_get(op->op_db, e) <= op->op_db->db_now ||
+	if (kv_expire_get(e) <= op->op_db->db_now ||
 	    (op->op_val[1] != 0 && !kv_arg_is(is, type_names[e->e_type])) ||
-	    (op->op_val[0] != 0 && !kv_glob(pattern->a_p, pattern->a_len,
-	    e->e_key, n->n_klen)))
+	    (op->op_val[0] != 0 && !kv_glob(pattern, e->e_key,
+	    n->n_klen)))
 		return;
 	kv_say_bulk(op->op_out, e->e_key, n->n_klen);
 	op->op_result++;
@@ -223,35 +207,20 @@ keys(struct kv_op *op)
 	op->op_left = INT64_MAX;
 }
 
-static bool
-scan_cursor(const struct kv_arg *a, uint64_t *cursorp)
-{
-	char buf[KV_NUMLEN], *end;
-
-	if (a->a_len >= sizeof(buf) ||
-	    (a->a_len > 0 && isspace((unsigned char)a->a_p[0])))
-		return false;
-	memcpy(buf, a->a_p, a->a_len);
-	buf[a->a_len] = '\0';
-	errno = 0;
-	*cursorp = strtoull(buf, &end, 10);
-	return end == buf + a->a_len && errno == 0;
-}
-
 /* The cursor is op_pos; of how many keys, op_left. */
-static enum kv_go
+static const char *
 scan_parse(struct kv_op *op)
 {
 	int count = op->op_val[2];
+	int64_t cursor;
 
+	if (!kv_arg_i64(&op->op_argv[1], &cursor) || cursor < 0)
+		return "ERR invalid cursor";
+	op->op_pos = (uint64_t)cursor;
 	op->op_left = 10;
-	if (!scan_cursor(&op->op_argv[1], &op->op_pos))
-		return kv_op_fail(op, "ERR invalid cursor");
-	if (count != 0 && !kv_op_int(op, count, &op->op_left))
-		return KV_DONE;
-	if (op->op_end < op->op_argc || op->op_left < 1)
-		return kv_op_fail(op, KV_E_SYNTAX);
-	return KV_GO;
+	if (count != 0 && !kv_arg_i64(&op->op_argv[count], &op->op_left))
+		return KV_E_INTEGER;
+	return op->op_left < 1 ? KV_E_SYNTAX : NULL;
 }
 
 /*
@@ -269,13 +238,13 @@ scan(struct kv_op *op)
 	at.op_part = true;
 	at.op_shard = (unsigned int)(op->op_pos % n);
 	at.op_pos = op->op_pos / n;
-	kv_scatter(op->op_conn, &at, 1);
+	kv_scatter(&at, 1);
 	next = at.op_pos != 0 ? at.op_pos * n + at.op_shard :
 	    (at.op_shard + 1) % n;
 	kv_say_many(op->op_out, '*', 2);
 	kv_say_number(op->op_out, (int64_t)next);
 	kv_say_many(op->op_out, '*', at.op_result);
-	kv_gather(op->op_conn, &at, 1);
+	kv_gather(&at, 1);
 }
 
 /* A random key, if there is one; some tries if what it finds has expired. */
@@ -288,7 +257,7 @@ random_here(struct kv_op *op)
 		struct kv_ent *e = (struct kv_ent *)kv_dict_random(
 		    &db->db_keys->o_dict, &db->db_rng);
 
-		if (e != NULL && kv_expire_get(db, e) > db->db_now) {
+		if (e != NULL && kv_expire_get(e) > db->db_now) {
 			kv_say_bulk(op->op_out, e->e_key, e->e_node.n_klen);
 			return;
 		}
@@ -302,58 +271,47 @@ randomkey(struct kv_op *op)
 {
 	static const struct kv_cmd count_part = { .c_fn = count_keys };
 	static const struct kv_cmd part = { .c_fn = random_here };
-	struct kv_op *ops = kv_everywhere(op, &count_part), at = *op;
+	struct kv_op *at = op->op_conn->c_ops;
 	int64_t pick;
 
+	kv_everywhere(op, &count_part);
 	pick = (int64_t)kv_random_below(&kv_mycpu()->p_db.db_rng,
 	    (uint64_t)op->op_result);
-	while (op->op_result > 0 && pick >= ops[at.op_shard].op_result)
-		pick -= ops[at.op_shard++].op_result;
-	kv_collect(op, ops);
-	at.op_cmd = &part;
-	at.op_part = true;
-	kv_run_op(op->op_conn, &at);
+	while (op->op_result > 0 && pick >= at->op_result)
+		pick -= at++->op_result;
+	at->op_cmd = &part;
+	at->op_begun = at->op_done = false;
+	kv_run(at, 1);
 }
 
 static struct kv_cmd all_rows[] = {
-	KV_CONN("dbsize", 1, "rFes", count_keys, "1.0.0", "The number of keys"),
-	KV_CONN("flushdb", -1, "wek", flush, "1.0.0",
-	    "Remove all keys from the database", .c_parse = flush_parse),
-	KV_CONN("flushall", -1, "wek", flush, "1.0.0", "Remove all keys",
-	    .c_parse = flush_parse),
+	KV_CONN("dbsize", 1, "rFes", count_keys),
+	KV_CONN("flushdb", -1, "wek", flush, .c_parse = flush_parse),
+	KV_CONN("flushall", -1, "wek", flush, .c_parse = flush_parse),
 };
 
-#define EXPIRE(name, since, how, text) \
-	KV_KEY(name, -3, "wF", expire, since, text, .c_how = how, \
-	    .c_words = KV_NX | KV_XX | KV_GT | KV_LT, .c_from = 3, \
+#define EXPIRE(name, how) \
+	KV_KEY(name, -3, "wFo", expire, .c_how = how, .c_from = 3, \
+	    .c_words = KV_NX | KV_XX | KV_GT | KV_LT, \
 	    .c_parse = expire_parse)
 
 static struct kv_cmd rows[] = {
-	KV_CONN("keys", 2, "rep", keys, "1.0.0",
-	    "All keys that match a pattern", .c_visit = scan_visit),
-	KV_CONN("scan", -2, "r", scan, "2.8.0", "Iterate over the keys",
-	    .c_words = KV_MATCH | KV_OFTYPE | KV_COUNT_OF, .c_from = 2,
-	    .c_parse = scan_parse),
-	KV_CONN("randomkey", 1, "r", randomkey, "1.0.0", "A random key"),
-	KV_KEYS("exists", -2, "rFls", 1, exists, "1.0.0",
-	    "How many of the keys exist"),
-	KV_KEYS("del", -2, "ws", 1, del, "1.0.0", "Delete keys"),
-	KV_KEYS("unlink", -2, "wFs", 1, del, "4.0.0",
-	    "Delete keys; their memory is freed later"),
-	KV_ROW("rename", 3, "w", 2, 1, rename_key, "1.0.0", "Rename a key"),
-	KV_KEY("type", 2, "rF", type, "1.0.0", "The type of a key's value"),
-	EXPIRE("expire", "1.0.0", KV_EX, "Set a key's time to live in seconds"),
-	EXPIRE("pexpire", "2.6.0", KV_PX,
-	    "Set a key's time to live in milliseconds"),
-	EXPIRE("expireat", "1.2.0", KV_EXAT,
-	    "Set the second at which a key ends"),
-	EXPIRE("pexpireat", "2.6.0", KV_PXAT,
-	    "Set the millisecond at which a key ends"),
-	KV_KEY("ttl", 2, "rF", ttl, "1.0.0", "A key's time to live in seconds",
-	    .c_how = KV_EX),
-	KV_KEY("pttl", 2, "rF", ttl, "2.6.0",
-	    "A key's time to live in milliseconds"),
-	KV_KEY("persist", 2, "wF", persist, "2.2.0", "Let a key live forever"),
+	KV_CONN("keys", 2, "rep", keys, .c_visit = scan_visit),
+	KV_CONN("scan", -2, "r", scan, .c_from = 2, .c_parse = scan_parse,
+	    .c_words = KV_MATCH | KV_OFTYPE | KV_COUNT_OF),
+	KV_CONN("randomkey", 1, "r", randomkey),
+	KV_KEYS("exists", -2, "rFls", 1, exists),
+	KV_KEYS("del", -2, "ws", 1, exists),
+	KV_KEYS("unlink", -2, "wFs", 1, exists),
+	KV_ROW("rename", 3, "w", 2, 1, rename_key),
+	KV_KEY("type", 2, "rF", type),
+	EXPIRE("expire", KV_EX),
+	EXPIRE("pexpire", KV_PX),
+	EXPIRE("expireat", KV_EXAT),
+	EXPIRE("pexpireat", KV_PXAT),
+	KV_KEY("ttl", 2, "rF", ttl, .c_how = KV_EX),
+	KV_KEY("pttl", 2, "rF", ttl),
+	KV_KEY("persist", 2, "wF", persist),
 };
 
 const struct kv_family kv_keyspace_family =

@@ -4,22 +4,21 @@
  * strings, numbers, patterns, hashing, the log.
  *
  *	who talks to clients, one thread each
- *	    main.c	the start, the end; config.c, options and CONFIG
- *	    accept.c	new connections, dealt out to the CPUs
+ *	    main.c	the start, the end; new connections, dealt out to CPUs
  *	    conn.c	one connection: receive, run, send
  *	    resp.c	requests out of bytes; reply.c, replies into bytes
  *	who owns the keys, one shard a CPU, one thread each
  *	    exec.c	operations to their shards and the replies back in order
  *	    shard.c	the threads of a shard
  *	    op.c	a turn of a command: its arguments, its value, its steps
- *	    db.c	keys and values; dict.c, their table; expire.c, ends
+ *	    db.c	keys, values and their ends; dict.c, their table
  *	what the commands are: each file has their functions and, at its end,
- *	their rows, of which command.c makes the table
+ *	their rows, of which server.c makes the table
  *	    keys.c	keys of any type, and commands on several or on all
  *	    string.c list.c table.c (hashes and sets) zset.c (with ztree.c)
- *	    server.c	about the server and the connection; client.c, CLIENT
+ *	    server.c	about the server; client.c, CLIENT; config.c, CONFIG
  *	what they stand on
- *	    mem.c text.c hash.c log.c
+ *	    mem.c text.c
  *
  * Start reading at conn.c, then exec.c and op.c.
  */
@@ -30,7 +29,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #define KV_PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
 #define KV_COUNT(array)		(sizeof(array) / sizeof((array)[0]))
@@ -39,13 +40,16 @@
 #define KV_MAXBULK	(512u << 20)	/* bytes of one string, as Redis */
 #define KV_BIG		(32u << 10)	/* strings not copied any more */
 
-/* mem.c: malloc that counts; running out ends the process. */
+/* mem.c: malloc that counts; running out ends the process.  The log. */
 void	 kv_mem_slot(unsigned int cpu);
 size_t	 kv_mem_used(void);
-void	*kv_alloc(size_t size) __attribute__((malloc));
 void	*kv_zalloc(size_t size) __attribute__((malloc));
 void	*kv_realloc(void *p, size_t size);
 void	 kv_free(void *p);
+void	 kv_log(const char *fmt, ...) KV_PRINTFLIKE(1, 2);
+
+#define kv_alloc(size)	kv_realloc(NULL, size)
+#define kv_die(...)	(kv_log(__VA_ARGS__), _exit(1))
 
 /*
  * A string on the heap.  Whoever keeps a pointer holds one reference; with one
@@ -70,35 +74,21 @@ struct kv_blob	*kv_blob_new(const void *p, size_t len, size_t cap);
 struct kv_blob	*kv_blob_ref(struct kv_blob *b);
 void		 kv_blob_unref(struct kv_blob *b);
 struct kv_blob	*kv_blob_room(struct kv_blob *b, size_t cap);
-struct kv_blob	*kv_blob_set(struct kv_blob *b, const void *p, size_t len);
 struct kv_blob	*kv_blob_arg(const struct kv_arg *a);
 
 /* text.c */
-#define KV_NUMLEN	32		/* room for any int64_t in decimal */
+#define KV_NUMLEN	32		/* room for a number in decimal */
 #define KV_FLOATLEN	5200		/* room for a long double in decimal */
 
-bool	 kv_parse_i64(const char *p, size_t len, int64_t *valp);
-bool	 kv_parse_double(const char *p, size_t len, double *valp);
-bool	 kv_parse_bound(const char *p, size_t len, double *valp);
-bool	 kv_parse_ldouble(const char *p, size_t len, long double *valp);
-bool	 kv_parse_size(const char *s, uint64_t *valp);
+bool	 kv_arg_i64(const struct kv_arg *a, int64_t *valp);
+bool	 kv_arg_double(const struct kv_arg *a, bool bound, double *valp);
+bool	 kv_arg_ldouble(const struct kv_arg *a, long double *valp);
+bool	 kv_arg_is(const struct kv_arg *a, const char *word);
 size_t	 kv_fmt_i64(char *buf, int64_t val);
-size_t	 kv_fmt_double(char *buf, double val);
-size_t	 kv_fmt_ldouble(char *buf, long double val);
-bool	 kv_glob(const char *pat, size_t plen, const char *s, size_t slen);
-bool	 kv_ieq(const char *p, size_t len, const char *word);
-
-static inline bool
-kv_arg_is(const struct kv_arg *a, const char *word)
-{
-	return kv_ieq(a->a_p, a->a_len, word);
-}
-
-static inline bool
-kv_arg_i64(const struct kv_arg *a, int64_t *valp)
-{
-	return kv_parse_i64(a->a_p, a->a_len, valp);
-}
+bool	 kv_glob(const struct kv_arg *pattern, const char *s, size_t slen);
+void	 kv_hash_seed(void);
+uint64_t kv_hash(const void *p, size_t len);
+uint64_t kv_random_below(uint64_t *state, uint64_t n);
 
 /* For %.*s in messages, which say so much of an argument and not more. */
 static inline int
@@ -106,15 +96,5 @@ kv_arg_show(const struct kv_arg *a)
 {
 	return a->a_len < 128 ? (int)a->a_len : 128;
 }
-
-/* hash.c */
-void	 kv_hash_seed(void);
-uint64_t kv_hash(const void *p, size_t len);
-uint64_t kv_random_below(uint64_t *state, uint64_t n);
-
-/* log.c */
-void	 kv_log(const char *fmt, ...) KV_PRINTFLIKE(1, 2);
-void	 kv_die(const char *fmt, ...) KV_PRINTFLIKE(1, 2)
-    __attribute__((noreturn));
 
 #endif

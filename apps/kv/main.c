@@ -7,22 +7,35 @@
  * and to shut every connection's input: its thread answers what has arrived,
  * finds the end, and goes.  When all are gone, or after STOP_MS, the server
  * ends with status 0.
+ *
+ * One thread takes connections and deals them out to the CPUs in turn.  When
+ * descriptors run out, the connection that waits cannot be accepted, so it
+ * would be reported again and again.  A spare descriptor is kept for this: it
+ * is closed, the connection accepted and closed at once, and the spare opened
+ * again.
  */
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #define STOP_MS		5000
 #define RESERVED_FDS	64	/* not for clients */
+#define BACKLOG		511
+#define PORT_TRIES	1000
+#define LOG_EVERY_MS	1000
+#define RETRY_NS	10000000
 
-static int listen_fd, signal_fd;
+static int listen_fd, signal_fd, spare = -1;
 
 /* Descriptors for all clients, or fewer clients. */
 static void
@@ -34,12 +47,140 @@ raise_fd_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= want)
 		return;
 	rl.rlim_cur = rl.rlim_max < want ? rl.rlim_max : want;
-	setrlimit(RLIMIT_NOFILE, &rl);
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < want) {
+	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < want) {
 		kv_server.s_maxclients = rl.rlim_cur > 2 * RESERVED_FDS ?
 		    rl.rlim_cur - RESERVED_FDS : rl.rlim_cur / 2;
 		kv_log("only %lu descriptors: maxclients is %lu",
 		    (unsigned long)rl.rlim_cur, kv_server.s_maxclients);
+	}
+}
+
+/* The address of a socket's end, its own or its peer's, as text; the port. */
+uint64_t
+kv_address(int fd, bool peer, char text[KV_ADDRLEN])
+{
+	char host[KV_ADDRLEN - 10] = "?", port[8] = "0";
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr *sa = (struct sockaddr *)&ss;
+	socklen_t len = sizeof(ss);
+
+	(peer ? getpeername : getsockname)(fd, sa, &len);
+	getnameinfo(sa, len, host, sizeof(host), port, sizeof(port),
+	    NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(text, KV_ADDRLEN, ss.ss_family == AF_INET6 ? "[%s]:%s" :
+	    "%s:%s", host, port);
+	return strtoul(port, NULL, 10);
+}
+
+/* A listening socket, or -errno; its options are the accepted ones' too. */
+static int
+listen_on(const char *addr, int port)
+{
+	struct addrinfo hints = {
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV,
+		.ai_socktype = SOCK_STREAM,
+	}, *ai;
+	const int on = 1;
+	char text[KV_ADDRLEN];
+	int fd, error = 0;
+
+	snprintf(text, sizeof(text), "%d", port);
+	if (getaddrinfo(addr, text, &hints, &ai) != 0)
+		return -EINVAL;
+	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+	    bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
+	    listen(fd, BACKLOG) != 0)
+		error = errno;
+	freeaddrinfo(ai);
+	if (error != 0 && fd >= 0)
+		close(fd);
+	return error != 0 ? -error : fd;
+}
+
+/* Listen on s_port, or some port behind it that is free; s_port is it then. */
+static int
+listen_somewhere(bool any_behind)
+{
+	char text[KV_ADDRLEN];
+	int fd, tries = any_behind ? PORT_TRIES : 1;
+
+	do {
+		fd = listen_on(kv_server.s_bind, (int)kv_server.s_port);
+	} while (fd == -EADDRINUSE && --tries > 0 &&
+	    ++kv_server.s_port < 65536);
+	if (fd < 0) {
+		fprintf(stderr, "lwkt-kv: %s port %d: %s\n",
+		    kv_server.s_bind, (int)kv_server.s_port, strerror(-fd));
+		exit(1);
+	}
+	kv_server.s_port = kv_address(fd, false, text);
+	return fd;
+}
+
+/* There is no descriptor for the next connection: turn it away. */
+static void
+turn_away(void)
+{
+	static int64_t logged;
+	int64_t now = kv_clock_ms();
+	int fd = -1;
+
+	if (now - logged >= LOG_EVERY_MS) {
+		kv_log("out of descriptors: a client is turned away");
+		logged = now;
+	}
+	kv_server.s_rejected++;
+	if (spare >= 0) {
+		close(spare);
+		fd = lwkt_accept_timo(listen_fd, NULL, NULL, 0);
+	} else {
+		lwkt_sleep_ns(RETRY_NS);
+	}
+	if (fd >= 0)
+		close(fd);
+	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void
+welcome(int fd)
+{
+	static const char full[] = "-ERR max number of clients reached\r\n";
+	static unsigned int next;
+
+	if (kv_server.s_conns < kv_server.s_maxclients) {
+		kv_conn_start(fd, next++ % kv_server.s_ncpus);
+		return;
+	}
+	kv_server.s_rejected++;
+	lwkt_send_timo(fd, full, sizeof(full) - 1,
+	    MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+	lwkt_close(fd);
+}
+
+/* Who closes listen_fd ends this thread. */
+static void
+acceptor(void *arg)
+{
+	(void)arg;
+	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (!kv_server.s_stopping) {
+		int fd = lwkt_accept(listen_fd, NULL, NULL);
+
+		if (fd >= 0) {
+			welcome(fd);
+			lwkt_yield();
+		} else if (fd == -EMFILE || fd == -ENFILE) {
+			turn_away();
+		} else if (fd == -ENOMEM || fd == -ENOBUFS) {
+			kv_log("accept: error %d", -fd);
+			lwkt_sleep_ns(RETRY_NS);
+		} else if (fd == -ECANCELED || fd == -EBADF) {
+			break;
+		}
 	}
 }
 
@@ -83,8 +224,7 @@ server_main(void *arg)
 	(void)arg;
 	kv_server.s_ncpus = (unsigned int)lwkt_ncpus();
 	kv_shards_start();
-	error = lwkt_create(kv_acceptor, &listen_fd, NULL, NULL, 0, 0,
-	    "accept");
+	error = lwkt_create(acceptor, NULL, NULL, NULL, 0, 0, "accept");
 	if (error != 0)
 		kv_die("no thread to accept: error %d", error);
 	kv_log("lwkt-kv %s: %u CPUs, pid %d, listening on %s port %lu",
@@ -102,9 +242,10 @@ int
 main(int argc, char **argv)
 {
 	struct lwkt_config cfg = { .lc_name = "lwkt-kv" };
-	bool auto_port = false;
+	bool any_port = kv_options(argv);
 
-	cfg.lc_ncpus = (int)kv_options(argc, argv, &auto_port);
+	(void)argc;
+	cfg.lc_ncpus = (int)kv_server.s_wantcpus;
 	/* A size from which memory goes back to the kernel when freed. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
@@ -114,7 +255,7 @@ main(int argc, char **argv)
 	kv_command_init();
 	kv_server.s_since = kv_clock_ms();
 	raise_fd_limit();
-	listen_fd = kv_listen(auto_port);
+	listen_fd = listen_somewhere(any_port);
 	block_signals();
 	return lwkt_boot(&cfg, server_main, NULL) == 0 ? 0 : 1;
 }

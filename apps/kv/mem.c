@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counted memory and shared byte strings.
+ * Counted memory, shared byte strings, and the log.
  *
  * THEORY: --maxmemory needs to know what is in use, and a counter that all
  * CPUs write would cost more than the allocation.  So each CPU has a counter
@@ -16,8 +16,10 @@
 #include "kv.h"
 
 #include <malloc.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <time.h>
 
 static struct {
 	_Alignas(64) _Atomic int64_t	used;
@@ -25,15 +27,12 @@ static struct {
 static _Atomic unsigned int nslots = 1;	/* in use, from the first on */
 static _Thread_local unsigned int slot;
 
-/* The caller's host thread is that of this CPU from now on. */
+/* The caller's host thread is that of this CPU; one CPU after the other. */
 void
 kv_mem_slot(unsigned int cpu)
 {
-	unsigned int n = atomic_load(&nslots);
-
 	slot = cpu;
-	while (n <= cpu && !atomic_compare_exchange_weak(&nslots, &n, cpu + 1))
-		continue;
+	nslots = cpu + 1;
 }
 
 static void
@@ -49,10 +48,9 @@ count(int64_t delta)
 size_t
 kv_mem_used(void)
 {
-	unsigned int n = atomic_load_explicit(&nslots, memory_order_relaxed);
 	int64_t sum = 0;
 
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < nslots; i++)
 		sum += atomic_load_explicit(&counts[i].used,
 		    memory_order_relaxed);
 	return sum > 0 ? (size_t)sum : 0;
@@ -66,12 +64,6 @@ counted(void *p, size_t size, size_t old)
 		kv_die("out of memory: %zu bytes", size);
 	count((int64_t)(malloc_usable_size(p) - old));
 	return p;
-}
-
-void *
-kv_alloc(size_t size)
-{
-	return counted(malloc(size), size, 0);
 }
 
 void *
@@ -136,30 +128,17 @@ kv_blob_room(struct kv_blob *b, size_t cap)
 {
 	struct kv_blob *copy;
 
-	if (blob_mine(b)) {
-		if (cap > b->b_cap) {
-			b = kv_realloc(b, sizeof(*b) + cap);
-			b->b_cap = (uint32_t)cap;
-		}
-		return b;
+	if (!blob_mine(b)) {
+		copy = kv_blob_new(b->b_data, b->b_len,
+		    cap > b->b_len ? cap : b->b_len);
+		kv_blob_unref(b);
+		return copy;
 	}
-	copy = kv_blob_new(b->b_data, b->b_len,
-	    cap > b->b_len ? cap : b->b_len);
-	kv_blob_unref(b);
-	return copy;
-}
-
-/* Replace the bytes of b, in place if that wastes little. */
-struct kv_blob *
-kv_blob_set(struct kv_blob *b, const void *p, size_t len)
-{
-	if (len <= b->b_cap && len >= b->b_cap / 4 && blob_mine(b)) {
-		memcpy(b->b_data, p, len);
-		b->b_len = (uint32_t)len;
-		return b;
+	if (cap > b->b_cap) {
+		b = kv_realloc(b, sizeof(*b) + cap);
+		b->b_cap = (uint32_t)cap;
 	}
-	kv_blob_unref(b);
-	return kv_blob_new(p, len, len);
+	return b;
 }
 
 /* A reference to the argument's own blob, or a copy of its bytes. */
@@ -168,4 +147,29 @@ kv_blob_arg(const struct kv_arg *a)
 {
 	return a->a_blob != NULL ? kv_blob_ref(a->a_blob) :
 	    kv_blob_new(a->a_p, a->a_len, a->a_len);
+}
+
+/*
+ * A line with the time on stderr, in one write(2): lines of different CPUs do
+ * not mix, and no lock of libc is held.
+ */
+void
+kv_log(const char *fmt, ...)
+{
+	char text[440], line[512];
+	struct timespec ts;
+	struct tm tm;
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	clock_gettime(CLOCK_REALTIME, &ts);
+	localtime_r(&ts.tv_sec, &tm);
+	n = strftime(line, sizeof(line), "%Y-%m-%d %H:%M:%S", &tm);
+	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ld %s\n",
+	    ts.tv_nsec / 1000000, text);
+	if (write(STDERR_FILENO, line, n) < 0)
+		return;			/* nobody reads: nothing to do */
 }

@@ -21,44 +21,44 @@
  */
 #include "db.h"
 
-#include <string.h>
+/* Not an error: what a command wants is in use, it comes again. */
+const char kv_later[] = "later";
 
-/* Reply an error; the command is done. */
-enum kv_go
+/* Reply an error; %s in it is the command's name. */
+void
 kv_op_fail(struct kv_op *op, const char *text)
 {
-	kv_say_error(op->op_out, "%s", text);
-	return KV_DONE;
-}
-
-enum kv_go
-kv_op_arity(struct kv_op *op)
-{
-	kv_say_error(op->op_out, KV_E_ARITY, op->op_cmd->c_name);
-	return KV_DONE;
-}
-
-bool
-kv_op_int(struct kv_op *op, int arg, int64_t *valp)
-{
-	if (kv_arg_i64(&op->op_argv[arg], valp))
-		return true;
-	kv_op_fail(op, KV_E_INTEGER);
-	return false;
+	kv_say_error(op->op_out, text, op->op_cmd->c_name);
 }
 
 /* Arguments: a key and perhaps a count of elements, op_int[0], or 1. */
-enum kv_go
+const char *
 kv_op_count(struct kv_op *op)
 {
 	op->op_int[0] = 1;
 	if (op->op_argc > 3)
-		return kv_op_fail(op, KV_E_SYNTAX);
-	if (op->op_argc == 3 && (!kv_arg_i64(&op->op_argv[2],
-	    &op->op_int[0]) || op->op_int[0] < 0))
-		return kv_op_fail(op,
-		    "ERR value is out of range, must be positive");
-	return KV_GO;
+		return KV_E_SYNTAX;
+	return op->op_argc == 2 || (kv_arg_i64(&op->op_argv[2],
+	    &op->op_int[0]) && op->op_int[0] >= 0) ? NULL :
+	    "ERR value is out of range, must be positive";
+}
+
+/* The time that an argument gives, as op_words say, is op_int[0] in ms. */
+const char *
+kv_op_when(struct kv_op *op, int arg, bool positive)
+{
+	bool seconds = (op->op_words & (KV_EX | KV_EXAT)) != 0;
+	bool absolute = (op->op_words & (KV_EXAT | KV_PXAT)) != 0;
+	int64_t t;
+
+	if (!kv_arg_i64(&op->op_argv[arg], &t))
+		return KV_E_INTEGER;
+	if ((positive && t <= 0) ||
+	    (seconds && __builtin_mul_overflow(t, 1000, &t)) ||
+	    (!absolute && __builtin_add_overflow(t, op->op_db->db_now, &t)))
+		return KV_E_WHEN;
+	op->op_int[0] = t < KV_NEVER ? t : KV_NEVER - 1;
+	return NULL;
 }
 
 /*
@@ -126,22 +126,26 @@ read_words(struct kv_op *op)
 	op->op_end = i;
 }
 
-/* What the arguments say, whatever the value is. */
-enum kv_go
+/* What the arguments say, whatever the value is; NULL or an error. */
+const char *
 kv_op_read(struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
 
 	if ((cmd->c_flags & KV_PAIRS) != 0 &&
 	    (op->op_argc + (cmd->c_keys == 1)) % 2 == 0)
-		return kv_op_arity(op);
+		return KV_E_ARITY;
 	for (int i = 0; cmd->c_ints != NULL && cmd->c_ints[i] != '\0'; i++) {
-		if (!kv_op_int(op, cmd->c_ints[i] - '0', &op->op_int[i]))
-			return KV_DONE;
+		if (!kv_arg_i64(&op->op_argv[cmd->c_ints[i] - '0'],
+		    &op->op_int[i]))
+			return KV_E_INTEGER;
 	}
 	if (cmd->c_words != 0)
 		read_words(op);
-	return cmd->c_parse != NULL ? cmd->c_parse(op) : KV_GO;
+	if (cmd->c_words != 0 && op->op_end < op->op_argc &&
+	    (cmd->c_flags & KV_REST) == 0)
+		return KV_E_SYNTAX;
+	return cmd->c_parse != NULL ? cmd->c_parse(op) : NULL;
 }
 
 /* The next argument of a command that takes a step for each. */
@@ -168,45 +172,46 @@ kv_op_scan(struct kv_op *op, kv_visit_t visit)
 }
 
 /* Find the key's value, or make it. */
-static enum kv_go
+static const char *
 find_value(struct kv_op *op)
 {
-	const struct kv_cmd *cmd = op->op_cmd;
+	unsigned int flags = op->op_cmd->c_flags;
+	enum kv_type type = op->op_cmd->c_family->f_type;
+	bool any = type == KV_ANY || (flags & KV_ANYTYPE) != 0;
 	struct kv_db *db = op->op_db;
 	struct kv_ent *e = kv_db_find(db, op->op_hash, &op->op_argv[1]);
 
 	op->op_ent = e;
-	if ((cmd->c_flags & KV_LOOK) != 0)
+	if ((flags & KV_LOOK) != 0)
 		db->db_count[e != NULL ? KV_N_HITS : KV_N_MISSES]++;
-	if ((cmd->c_flags & KV_ANYTYPE) != 0 || cmd->c_type == KV_ANY)
-		return KV_GO;
-	if (e != NULL && e->e_type != cmd->c_type &&
-	    !(e->e_type == KV_INT && cmd->c_type == KV_STRING))
-		return kv_op_fail(op, KV_E_TYPE);
-	if (cmd->c_type == KV_STRING)
-		return KV_GO;
-	if (e != NULL && (e->e_obj->o_excl || (e->e_obj->o_pins > 0 &&
-	    (cmd->c_flags & KV_W) != 0)))
-		return KV_MORE;
-	if (e == NULL && (cmd->c_flags & KV_MAKE) != 0) {
+	if (e != NULL && !any && e->e_type != type &&
+	    !(e->e_type == KV_INT && type == KV_STRING))
+		return KV_E_TYPE;
+	if (e != NULL && e->e_type > KV_STRING &&
+	    (!any || (flags & KV_ALONE) != 0) && (e->e_obj->o_excl ||
+	    (e->e_obj->o_pins > 0 && (flags & KV_W) != 0)))
+		return kv_later;
+	if (any || type == KV_STRING)
+		return NULL;
+	if (e == NULL && (flags & KV_MAKE) != 0) {
 		e = kv_db_add(db, op->op_hash, &op->op_argv[1]);
-		e->e_type = (uint8_t)cmd->c_type;
-		e->e_obj = kv_obj_new(cmd->c_type);
+		e->e_type = (uint8_t)type;
+		e->e_obj = kv_obj_new(type);
 	}
 	op->op_obj = e != NULL ? e->e_obj : &db->db_none;
-	return KV_GO;
+	return NULL;
 }
 
-static enum kv_go
+static const char *
 begin(struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
-	enum kv_go go = op->op_part ? KV_GO : kv_op_read(op);
+	const char *wrong = op->op_part ? NULL : kv_op_read(op);
 
-	if (go == KV_GO && (cmd->c_keys == 1 || cmd->c_keys == -1))
-		go = find_value(op);
-	if (go != KV_GO)
-		return go;
+	if (wrong == NULL && (cmd->c_keys == 1 || cmd->c_keys == -1))
+		wrong = find_value(op);
+	if (wrong != NULL)
+		return wrong;
 	op->op_begun = true;
 	if ((cmd->c_flags & KV_ARGS) != 0)
 		op->op_left = op->op_argc - 2;
@@ -214,7 +219,17 @@ begin(struct kv_op *op)
 		cmd->c_fn(op);
 	if ((cmd->c_flags & KV_ARRAY) != 0 && !op->op_part)
 		kv_say_many(op->op_out, '*', op->op_left);
-	return KV_GO;
+	return NULL;
+}
+
+static void
+pin(struct kv_op *op)
+{
+	if (op->op_obj == NULL || op->op_pinned)
+		return;
+	op->op_pinned = true;
+	op->op_obj->o_pins++;
+	op->op_obj->o_excl = (op->op_cmd->c_flags & KV_W) != 0;
 }
 
 /*
@@ -236,35 +251,36 @@ end(struct kv_op *op)
 			return;
 		}
 	}
-	if (kv_obj_count(obj) > 0 || obj->o_dead || obj == &db->db_none)
+	if (obj->o_dict.d_count > 0 || obj->o_dead || obj == &db->db_none)
 		return;
 	e = kv_db_find(db, op->op_hash, &op->op_argv[1]);
 	if (e != NULL && e->e_type == obj->o_type && e->e_obj == obj)
 		kv_db_del(db, e);
 }
 
-/* Begin an operation or go on with it.  Cpu: the shard's. */
-enum kv_go
+/*
+ * Begin an operation or go on with it; false: it wants another turn.
+ * Cpu: the shard's.
+ */
+bool
 kv_op_turn(struct kv_db *db, struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
+	const char *wrong = NULL;
 
 	op->op_db = db;
-	if (!op->op_begun) {
-		enum kv_go go = begin(op);
-
-		if (go != KV_GO)
-			return go;
+	if (!op->op_begun)
+		wrong = begin(op);
+	if (wrong == kv_later)
+		return false;
+	if (wrong != NULL) {
+		kv_op_fail(op, wrong);
+		return true;
 	}
 	for (op->op_cost = 0; op->op_left > 0; op->op_cost++) {
 		if (op->op_cost >= KV_SLICE) {
-			if (op->op_obj != NULL && !op->op_pinned) {
-				op->op_pinned = true;
-				op->op_obj->o_pins++;
-				op->op_obj->o_excl =
-				    (cmd->c_flags & KV_W) != 0;
-			}
-			return KV_MORE;
+			pin(op);
+			return false;
 		}
 		if (cmd->c_each != NULL)
 			cmd->c_each(op);
@@ -275,5 +291,5 @@ kv_op_turn(struct kv_db *db, struct kv_op *op)
 		kv_say_int(op->op_out, op->op_result);
 	if (op->op_obj != NULL)
 		end(op);
-	return KV_DONE;
+	return true;
 }

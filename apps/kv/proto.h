@@ -24,7 +24,6 @@ struct kv_resp {
 	size_t		 r_cap;
 	size_t		 r_start;	/* where this command begins */
 	size_t		 r_pos;		/* first byte not parsed */
-	size_t		 r_seen;	/* no line end before this byte */
 	int64_t		 r_multi;	/* arguments to come; 0: none yet */
 	int64_t		 r_bulk;	/* the next one's length; -1: unknown */
 	struct kv_blob	*r_blob;	/* a large one, partly here */
@@ -33,7 +32,6 @@ struct kv_resp {
 	size_t		 r_nargs;
 	size_t		 r_capargs;
 	size_t		 r_held;	/* bytes of finished large arguments */
-	bool		 r_whole;	/* r_first.. is a finished command */
 	char		 r_error[64];	/* with KV_RESP_BAD */
 };
 
@@ -52,30 +50,21 @@ kv_resp_pending(const struct kv_resp *r)
 	    (r->r_blob != NULL ? r->r_blob->b_len : 0);
 }
 
-/* A large string that is sent in front of byte x_at of the text. */
-struct kv_extern {
-	size_t		 x_at;
-	struct kv_blob	*x_blob;
-};
-
 struct kv_reply {
-	char		*r_buf;
+	char		*r_buf;		/* text */
 	size_t		 r_len;
 	size_t		 r_cap;
-	struct kv_extern *r_ext;	/* in the order of x_at */
-	size_t		 r_next;	/* externs that are done with */
-	size_t		 r_count;
-	size_t		 r_capext;
-	size_t		 r_extlen;	/* bytes of externs not done with */
 	size_t		 r_pos;		/* text that is done with */
-	size_t		 r_extpos;	/* bytes of extern r_next done with */
+	struct kv_extern *r_ext;	/* large strings between the text */
+	struct kv_extern **r_last;
+	size_t		 r_extlen;	/* their bytes not done with */
+	size_t		 r_extpos;	/* bytes of the first done with */
 	bool		 r_resp3;
 };
 
 void	 kv_reply_free(struct kv_reply *r);
 void	 kv_reply_reset(struct kv_reply *r);
-void	 kv_reply_move(struct kv_reply *to, struct kv_reply *from,
-	    size_t start, size_t end);
+void	 kv_reply_move(struct kv_reply *to, struct kv_reply *from);
 const char *kv_reply_peek(const struct kv_reply *r, size_t *lenp);
 void	 kv_reply_sent(struct kv_reply *r, size_t n);
 
@@ -92,20 +81,17 @@ void	 kv_say_text(struct kv_reply *r, const char *fmt, ...)
 void	 kv_say_status(struct kv_reply *r, const char *text);
 void	 kv_say_error(struct kv_reply *r, const char *fmt, ...)
     KV_PRINTFLIKE(2, 3);
-void	 kv_say_int(struct kv_reply *r, int64_t val);
+void	 kv_say_line(struct kv_reply *r, char type, int64_t val);
 void	 kv_say_bulk(struct kv_reply *r, const void *p, size_t len);
-void	 kv_say_str(struct kv_reply *r, const char *s);
 void	 kv_say_number(struct kv_reply *r, int64_t val);
 void	 kv_say_blob(struct kv_reply *r, struct kv_blob *b);
 void	 kv_say_double(struct kv_reply *r, double val);
-void	 kv_say_verbatim(struct kv_reply *r, const char *p, size_t len);
+void	 kv_say_verbatim(struct kv_reply *r, const struct kv_reply *text);
 void	 kv_say_nil(struct kv_reply *r);
 void	 kv_say_many(struct kv_reply *r, char type, int64_t n);
 
-static inline void
-kv_say_ok(struct kv_reply *r)
-{
-	kv_say_status(r, "OK");
-}
+#define kv_say_ok(r)		kv_say_status(r, "OK")
+#define kv_say_int(r, val)	kv_say_line(r, ':', val)
+#define kv_say_str(r, s)	kv_say_bulk(r, s, strlen(s))
 
 #endif

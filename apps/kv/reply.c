@@ -5,61 +5,44 @@
  * THEORY: text goes to the end of one buffer.  A string of KV_BIG bytes or
  * more is not copied: the reply takes a reference and remembers in front of
  * which byte of text it belongs.  The sender asks for the next stretch
- * (kv_reply_peek), sends what it can, and says how much that was.  Parts of a
- * reply can be moved to another one, which puts the answers of several shards
- * in order.
+ * (kv_reply_peek), sends what it can, and says how much that was.  A reply can
+ * be appended to another one, which puts the answers of several shards in
+ * order.
  *
  * INVARIANTS
- * I1 r_pos <= r_len; r_next <= r_count; externs in the order of x_at.
- * I2 r_extlen is the sum of b_len over externs not done with, less r_extpos.
+ * I1 r_pos <= r_len; r_pos <= x_at of the first extern, x_at ascending.
+ * I2 r_extlen is the sum of b_len over r_ext, less r_extpos.
  */
 #include "proto.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #define BUF_MIN		1024u
 #define BUF_KEEP	(64u << 10)	/* more is given back when empty */
 #define TEXT_MAX	640		/* of one kv_say_text */
 
-void
-kv_reply_free(struct kv_reply *r)
-{
-	while (r->r_next < r->r_count)
-		kv_blob_unref(r->r_ext[r->r_next++].x_blob);
-	kv_free(r->r_ext);
-	kv_free(r->r_buf);
-	*r = (struct kv_reply){ .r_resp3 = r->r_resp3 };
-}
-
-/* Forget everything; large memory is given back. */
-void
-kv_reply_reset(struct kv_reply *r)
-{
-	if (r->r_cap > BUF_KEEP || r->r_count > 0)
-		kv_reply_free(r);
-	r->r_len = r->r_pos = 0;
-}
-
-static char *
-grow(struct kv_reply *r, size_t n)
-{
-	size_t cap = r->r_cap < BUF_MIN / 2 ? BUF_MIN : r->r_cap * 2;
-
-	while (cap - r->r_len < n)
-		cap *= 2;
-	r->r_buf = kv_realloc(r->r_buf, cap);
-	r->r_cap = cap;
-	return r->r_buf + r->r_len;
-}
+/* A large string that is sent in front of byte x_at of the text. */
+struct kv_extern {
+	struct kv_extern *x_next;
+	size_t		 x_at;
+	struct kv_blob	*x_blob;
+};
 
 /* Room for n more bytes of text; who writes them moves r_len. */
 static inline char *
 room(struct kv_reply *r, size_t n)
 {
-	return r->r_cap - r->r_len < n ? grow(r, n) : r->r_buf + r->r_len;
+	size_t cap = r->r_cap < BUF_MIN ? BUF_MIN : r->r_cap;
+
+	if (r->r_cap - r->r_len < n) {
+		while (cap - r->r_len < n)
+			cap *= 2;
+		r->r_buf = kv_realloc(r->r_buf, cap);
+		r->r_cap = cap;
+	}
+	return r->r_buf + r->r_len;
 }
 
 static void
@@ -70,56 +53,87 @@ raw(struct kv_reply *r, const void *p, size_t len)
 	r->r_len += len;
 }
 
-/* Take over a reference to b, to be sent behind the text so far. */
+/* A string to be sent behind the text so far. */
 static void
-add_extern(struct kv_reply *r, struct kv_blob *b)
+put_extern(struct kv_reply *r, struct kv_extern *x, struct kv_blob *b)
 {
-	if (r->r_count == r->r_capext) {
-		r->r_capext = r->r_capext == 0 ? 4 : r->r_capext * 2;
-		r->r_ext = kv_realloc(r->r_ext,
-		    r->r_capext * sizeof(r->r_ext[0]));
-	}
-	r->r_ext[r->r_count++] = (struct kv_extern){ r->r_len, b };
+	*x = (struct kv_extern){ .x_at = r->r_len, .x_blob = b };
+	if (r->r_ext == NULL)
+		r->r_last = &r->r_ext;
+	*r->r_last = x;
+	r->r_last = &x->x_next;
 	r->r_extlen += b->b_len;
 }
 
-/*
- * Append what stands from start to end in another reply.  Parts are moved in
- * their order, each once; externs go over with their references.
- */
-void
-kv_reply_move(struct kv_reply *to, struct kv_reply *from, size_t start,
-    size_t end)
+/* The first extern leaves the reply. */
+static struct kv_extern *
+take_extern(struct kv_reply *r)
 {
-	while (from->r_next < from->r_count &&
-	    from->r_ext[from->r_next].x_at < end) {
-		struct kv_extern *x = &from->r_ext[from->r_next++];
+	struct kv_extern *x = r->r_ext;
 
-		raw(to, from->r_buf + start, x->x_at - start);
-		start = x->x_at;
-		from->r_extlen -= x->x_blob->b_len;
-		add_extern(to, x->x_blob);
+	r->r_ext = x->x_next;
+	r->r_extlen -= x->x_blob->b_len - r->r_extpos;
+	r->r_extpos = 0;
+	return x;
+}
+
+static void
+drop_extern(struct kv_reply *r)
+{
+	struct kv_extern *x = take_extern(r);
+
+	kv_blob_unref(x->x_blob);
+	kv_free(x);
+}
+
+void
+kv_reply_free(struct kv_reply *r)
+{
+	while (r->r_ext != NULL)
+		drop_extern(r);
+	kv_free(r->r_buf);
+	*r = (struct kv_reply){ .r_resp3 = r->r_resp3 };
+}
+
+/* Forget everything; large memory is given back. */
+void
+kv_reply_reset(struct kv_reply *r)
+{
+	if (r->r_cap > BUF_KEEP || r->r_ext != NULL)
+		kv_reply_free(r);
+	r->r_len = r->r_pos = 0;
+}
+
+/* Append another reply, which is empty then. */
+void
+kv_reply_move(struct kv_reply *to, struct kv_reply *from)
+{
+	struct kv_extern *x;
+	size_t pos = 0;
+
+	while ((x = from->r_ext) != NULL) {
+		raw(to, from->r_buf + pos, x->x_at - pos);
+		pos = x->x_at;
+		put_extern(to, take_extern(from), x->x_blob);
 	}
-	raw(to, from->r_buf + start, end - start);
+	raw(to, from->r_buf + pos, from->r_len - pos);
+	from->r_len = 0;
+	if (from->r_cap > BUF_MIN)
+		kv_reply_free(from);
 }
 
 /* The next bytes to send; NULL: none. */
 const char *
 kv_reply_peek(const struct kv_reply *r, size_t *lenp)
 {
-	size_t end = r->r_len;
+	const struct kv_extern *x = r->r_ext;
 
-	if (r->r_next < r->r_count) {
-		const struct kv_extern *x = &r->r_ext[r->r_next];
-
-		if (x->x_at == r->r_pos) {
-			*lenp = x->x_blob->b_len - r->r_extpos;
-			return x->x_blob->b_data + r->r_extpos;
-		}
-		end = x->x_at;
+	if (x != NULL && x->x_at == r->r_pos) {
+		*lenp = x->x_blob->b_len - r->r_extpos;
+		return x->x_blob->b_data + r->r_extpos;
 	}
-	*lenp = end - r->r_pos;
-	return end > r->r_pos ? r->r_buf + r->r_pos : NULL;
+	*lenp = (x != NULL ? x->x_at : r->r_len) - r->r_pos;
+	return *lenp > 0 ? r->r_buf + r->r_pos : NULL;
 }
 
 /* Close the gap that what was sent left at the front. */
@@ -128,12 +142,8 @@ forget_sent(struct kv_reply *r)
 {
 	r->r_len -= r->r_pos;
 	memmove(r->r_buf, r->r_buf + r->r_pos, r->r_len);
-	for (size_t i = r->r_next; i < r->r_count; i++) {
-		r->r_ext[i].x_at -= r->r_pos;
-		r->r_ext[i - r->r_next] = r->r_ext[i];
-	}
-	r->r_count -= r->r_next;
-	r->r_next = 0;
+	for (struct kv_extern *x = r->r_ext; x != NULL; x = x->x_next)
+		x->x_at -= r->r_pos;
 	r->r_pos = 0;
 }
 
@@ -141,21 +151,18 @@ forget_sent(struct kv_reply *r)
 void
 kv_reply_sent(struct kv_reply *r, size_t n)
 {
-	struct kv_extern *x = &r->r_ext[r->r_next];
+	struct kv_extern *x = r->r_ext;
 
-	if (r->r_next < r->r_count && x->x_at == r->r_pos) {
+	if (x != NULL && x->x_at == r->r_pos) {
 		r->r_extpos += n;
 		r->r_extlen -= n;
-		if (r->r_extpos == x->x_blob->b_len) {
-			kv_blob_unref(x->x_blob);
-			r->r_next++;
-			r->r_extpos = 0;
-		}
+		if (r->r_extpos == x->x_blob->b_len)
+			drop_extern(r);
 	} else {
 		r->r_pos += n;
 		assert(r->r_pos <= r->r_len);			/* I1 */
 	}
-	if (r->r_pos == r->r_len && r->r_next == r->r_count)
+	if (r->r_pos == r->r_len && r->r_ext == NULL)
 		kv_reply_reset(r);
 	else if (r->r_pos >= BUF_KEEP && r->r_pos > r->r_len / 2)
 		forget_sent(r);
@@ -176,20 +183,15 @@ kv_say_text(struct kv_reply *r, const char *fmt, ...)
 }
 
 /* A line of one type character and a number. */
-static void
-number_line(struct kv_reply *r, char type, int64_t val)
+void
+kv_say_line(struct kv_reply *r, char type, int64_t val)
 {
 	char *p = room(r, KV_NUMLEN + 3);
-	size_t n = 1;
+	size_t n = 1 + kv_fmt_i64(p + 1, val);
 
 	p[0] = type;
-	if (val >= 0 && val <= 9)
-		p[n++] = (char)('0' + val);
-	else
-		n += kv_fmt_i64(p + 1, val);
-	p[n++] = '\r';
-	p[n++] = '\n';
-	r->r_len += n;
+	memcpy(p + n, "\r\n", 2);
+	r->r_len += n + 2;
 }
 
 /* Bytes between something in front and a line end. */
@@ -227,22 +229,10 @@ kv_say_error(struct kv_reply *r, const char *fmt, ...)
 }
 
 void
-kv_say_int(struct kv_reply *r, int64_t val)
-{
-	number_line(r, ':', val);
-}
-
-void
 kv_say_bulk(struct kv_reply *r, const void *data, size_t len)
 {
-	number_line(r, '$', (int64_t)len);
+	kv_say_line(r, '$', (int64_t)len);
 	framed(r, "", data, len);
-}
-
-void
-kv_say_str(struct kv_reply *r, const char *s)
-{
-	kv_say_bulk(r, s, strlen(s));
 }
 
 /* A number as a string. */
@@ -261,16 +251,17 @@ kv_say_blob(struct kv_reply *r, struct kv_blob *b)
 		kv_say_bulk(r, b->b_data, b->b_len);
 		return;
 	}
-	number_line(r, '$', b->b_len);
-	add_extern(r, kv_blob_ref(b));
+	kv_say_line(r, '$', b->b_len);
+	put_extern(r, kv_alloc(sizeof(struct kv_extern)), kv_blob_ref(b));
 	raw(r, "\r\n", 2);
 }
 
+/* With the 17 digits that clients of Redis 7.0 see. */
 void
 kv_say_double(struct kv_reply *r, double val)
 {
 	char buf[KV_NUMLEN];
-	size_t n = kv_fmt_double(buf, val);
+	size_t n = (size_t)snprintf(buf, sizeof(buf), "%.17g", val);
 
 	if (r->r_resp3)
 		framed(r, ",", buf, n);
@@ -280,23 +271,20 @@ kv_say_double(struct kv_reply *r, double val)
 
 /* Text for people. */
 void
-kv_say_verbatim(struct kv_reply *r, const char *p, size_t len)
+kv_say_verbatim(struct kv_reply *r, const struct kv_reply *text)
 {
 	if (!r->r_resp3) {
-		kv_say_bulk(r, p, len);
+		kv_say_bulk(r, text->r_buf, text->r_len);
 		return;
 	}
-	number_line(r, '=', (int64_t)len + 4);
-	framed(r, "txt:", p, len);
+	kv_say_line(r, '=', (int64_t)text->r_len + 4);
+	framed(r, "txt:", text->r_buf, text->r_len);
 }
 
 void
 kv_say_nil(struct kv_reply *r)
 {
-	if (r->r_resp3)
-		raw(r, "_\r\n", 3);
-	else
-		raw(r, "$-1\r\n", 5);
+	raw(r, r->r_resp3 ? "_\r\n" : "$-1\r\n", r->r_resp3 ? 3 : 5);
 }
 
 /* n parts follow: an array *, a map % of pairs, a set ~; -1: nil instead. */
@@ -306,7 +294,7 @@ kv_say_many(struct kv_reply *r, char type, int64_t n)
 	if (n < 0 && r->r_resp3)
 		kv_say_nil(r);
 	else if (r->r_resp3)
-		number_line(r, type, n);
+		kv_say_line(r, type, n);
 	else
-		number_line(r, '*', type == '%' ? n * 2 : n);
+		kv_say_line(r, '*', type == '%' ? n * 2 : n);
 }

@@ -2,28 +2,28 @@
 /*
  * The parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * THEORY: the parser is a machine that keeps its place (r_multi, r_bulk,
- * r_seen), so a byte is looked at once however the stream is cut.  Arguments
- * stay where they were received: r_args points into r_buf, which moves only in
- * kv_resp_room, when the only arguments alive are those of one unfinished
- * command.  An argument of KV_BIG bytes or more gets a blob of its own, into
- * which the rest and its line end are received directly, so that a value of
- * 100 MB is neither moved nor copied; its memory grows with what really comes,
- * not with what was announced.
+ * THEORY: the parser is a machine that keeps its place (r_multi, r_bulk), so
+ * that an argument is read once however the stream is cut; only a line that is
+ * not complete, which is short, is looked at again.  Arguments stay where they
+ * were received: r_args points into r_buf, which moves only in kv_resp_room,
+ * when the only arguments alive are those of one unfinished command.  An
+ * argument of KV_BIG bytes or more gets a blob of its own, into which the rest
+ * and its line end are received directly, so that a value of 100 MB is neither
+ * moved nor copied; its memory grows with what really comes, not with what was
+ * announced.
  *
  * Limits are those of Redis: a line of 64 KB, 2^20 arguments, 512 MB a string.
  *
  * INVARIANTS
- * I1 r_first <= r_nargs; arguments from r_first on are the current command's.
- * I2 r_pos <= r_seen <= r_len or r_seen is before r_pos and means r_pos.
- * I3 r_blob != NULL: r_pos == r_len, all that comes is the blob's.
+ * I1 r_first <= r_nargs; arguments from r_first on are the current command's,
+ *    which is unfinished exactly when r_multi > 0.
+ * I2 r_blob != NULL: r_pos == r_len, all that comes is the blob's.
  */
 #include "proto.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BUF_MIN		(16u << 10)
 #define LINE_MAX_LEN	(64u << 10)
@@ -61,32 +61,32 @@ kv_resp_free(struct kv_resp *r)
 	kv_resp_init(r);
 }
 
-/* The unparsed bytes are at another address now: so are arguments in them. */
+/*
+ * A buffer with room, for the bytes of the unfinished command: of twice the
+ * size if they are more than half of it.  Arguments move with them.
+ */
 static void
-rebase(struct kv_resp *r, uintptr_t from, char *to)
-{
-	for (size_t i = r->r_first; i < r->r_nargs; i++) {
-		if (r->r_args[i].a_blob == NULL)
-			r->r_args[i].a_p = to +
-			    ((uintptr_t)r->r_args[i].a_p - from);
-	}
-}
-
-/* Move what must be kept to the front, when that is at most half of it all. */
-static void
-compact(struct kv_resp *r)
+make_room(struct kv_resp *r)
 {
 	size_t from = r->r_multi > 0 ? r->r_start : r->r_pos;
-	size_t keep = r->r_len - from;
+	size_t keep = r->r_len - from, cap = r->r_cap < BUF_MIN ? BUF_MIN :
+	    keep > r->r_cap / 2 ? r->r_cap * 2 : r->r_cap;
+	char *buf = kv_alloc(cap);
 
-	if (from == 0 || keep > from)
-		return;
-	memmove(r->r_buf, r->r_buf + from, keep);
-	rebase(r, (uintptr_t)r->r_buf + from, r->r_buf);
+	if (keep > 0)
+		memcpy(buf, r->r_buf + from, keep);
+	for (size_t i = r->r_first; i < r->r_nargs; i++) {
+		struct kv_arg *a = &r->r_args[i];
+
+		if (a->a_blob == NULL)
+			a->a_p = buf + (a->a_p - (r->r_buf + from));
+	}
+	kv_free(r->r_buf);
+	r->r_buf = buf;
+	r->r_cap = cap;
 	r->r_len = keep;
-	r->r_start = 0;
 	r->r_pos -= from;
-	r->r_seen = r->r_seen > from ? r->r_seen - from : 0;
+	r->r_start = 0;
 }
 
 /*
@@ -97,7 +97,6 @@ char *
 kv_resp_room(struct kv_resp *r, size_t *lenp)
 {
 	struct kv_blob *b = r->r_blob;
-	uintptr_t old;
 	size_t room;
 
 	if (b != NULL) {
@@ -110,13 +109,8 @@ kv_resp_room(struct kv_resp *r, size_t *lenp)
 		*lenp = room < RECV_MAX ? room : RECV_MAX;
 		return b->b_data + b->b_len;
 	}
-	compact(r);
-	if (r->r_cap - r->r_len < BUF_MIN / 2) {
-		old = (uintptr_t)r->r_buf;
-		r->r_cap = r->r_cap == 0 ? BUF_MIN : r->r_cap * 2;
-		r->r_buf = kv_realloc(r->r_buf, r->r_cap);
-		rebase(r, old, r->r_buf);
-	}
+	if (r->r_cap - r->r_len < BUF_MIN / 2)
+		make_room(r);
 	room = r->r_cap - r->r_len;
 	*lenp = room < RECV_MAX ? room : RECV_MAX;
 	return r->r_buf + r->r_len;
@@ -140,7 +134,7 @@ kv_resp_done(struct kv_resp *r)
 {
 	size_t n;
 
-	if (r->r_whole)
+	if (r->r_multi == 0)					/* I1 */
 		r->r_first = r->r_nargs;
 	n = r->r_nargs - r->r_first;
 	drop_args(r, r->r_first);
@@ -151,7 +145,7 @@ kv_resp_done(struct kv_resp *r)
 	r->r_nargs = n;
 	if (n != 0 || r->r_multi != 0 || r->r_pos != r->r_len)
 		return;
-	r->r_pos = r->r_len = r->r_seen = 0;
+	r->r_pos = r->r_len = 0;
 	if (r->r_cap > BUF_MIN) {
 		kv_free(r->r_buf);
 		r->r_buf = NULL;
@@ -183,17 +177,16 @@ push_arg(struct kv_resp *r, char *p, size_t len, struct kv_blob *b)
 }
 
 /*
- * The line at r_pos, ended by end: its length without the end, or -1 if it is
- * not complete.
+ * The line at r_pos up to the byte end: its length without that, or -1 if it
+ * is not complete.
  */
 static ssize_t
-find_line(struct kv_resp *r, char end)
+find_line(const struct kv_resp *r, char end)
 {
-	size_t from = r->r_seen > r->r_pos ? r->r_seen : r->r_pos;
-	char *p = memchr(r->r_buf + from, end, r->r_len - from);
+	const char *from = r->r_buf + r->r_pos;
+	const char *p = memchr(from, end, r->r_len - r->r_pos);
 
-	r->r_seen = p != NULL ? (size_t)(p - r->r_buf) : r->r_len;
-	return p != NULL ? p - r->r_buf - (ssize_t)r->r_pos : -1;
+	return p != NULL ? p - from : -1;
 }
 
 /* A line of the form Xnumber\r\n, eaten up; INT64_MIN if it is no number. */
@@ -201,12 +194,12 @@ static enum kv_resp_what
 number_line(struct kv_resp *r, int64_t *valp, const char *too_big)
 {
 	ssize_t n = find_line(r, '\r');
-	const char *p = r->r_buf + r->r_pos;
 
 	if (n < 0 || r->r_pos + (size_t)n + END_LEN > r->r_len)
 		return r->r_len - r->r_pos > LINE_MAX_LEN ?
 		    bad(r, too_big) : KV_RESP_MORE;
-	if (!kv_parse_i64(p + 1, (size_t)n - 1, valp))
+	if (!kv_arg_i64(&(struct kv_arg){ .a_p = r->r_buf + r->r_pos + 1,
+	    .a_len = (size_t)n - 1 }, valp))
 		*valp = INT64_MIN;
 	r->r_pos += (size_t)n + END_LEN;
 	return KV_RESP_CMD;
@@ -289,7 +282,6 @@ next_inline(struct kv_resp *r)
 		if (!inline_word(r, &p, end))
 			return bad(r, "unbalanced quotes in request");
 	}
-	r->r_whole = true;
 	return KV_RESP_CMD;
 }
 
@@ -369,7 +361,6 @@ kv_resp_next(struct kv_resp *r)
 
 	if (r->r_multi == 0) {
 		r->r_first = r->r_nargs;
-		r->r_whole = false;
 		r->r_start = r->r_pos;
 		if (r->r_pos == r->r_len)
 			return KV_RESP_MORE;
@@ -389,6 +380,5 @@ kv_resp_next(struct kv_resp *r)
 		if (what == KV_RESP_CMD)
 			what = bulk_body(r);
 	}
-	r->r_whole = what == KV_RESP_CMD;
 	return what;
 }

@@ -1,32 +1,204 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands about the connection and the server: PING and the like, HELLO, and
- * INFO, what the server is and what it has done, summed over the CPUs.
+ * Commands about the connection and the server; COMMAND, and the table of
+ * commands that it shows, made of the rows of all files and found by name.
  */
 #include "server.h"
 
+#include <ctype.h>
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/resource.h>
-#include <unistd.h>
+
+#define NAME_MAX_LEN	16u
+
+static const struct kv_family *const families[] = {
+	&kv_connection_family, &kv_server_family, &kv_keyspace_family,
+	&kv_generic_family, &kv_string_family, &kv_list_family,
+	&kv_hash_family, &kv_set_family, &kv_zset_family,
+	&kv_client_family, &kv_config_family,
+};
+
+struct entry {
+	struct kv_node	 n_node;
+	const struct kv_cmd *n_cmd;
+	char		 n_name[];
+};
+
+static struct kv_dict by_name = { .d_keyoff = offsetof(struct entry, n_name) };
+static const struct kv_cmd *all[128];
+static unsigned int ncommands;
+
+static void
+add_row(struct kv_cmd *cmd, const struct kv_family *f)
+{
+	size_t len = strlen(cmd->c_name);
+	struct kv_node *n = kv_dict_add(&by_name, kv_hash(cmd->c_name, len),
+	    cmd->c_name, len);
+	const char *letters = KV_FLAG_LETTERS;
+
+	((struct entry *)n)->n_cmd = cmd;
+	cmd->c_family = f;
+	for (const char *p = cmd->c_letters; *p != '\0'; p++)
+		cmd->c_flags |= 1u << (strchr(letters, *p) - letters);
+	if (f->f_type != KV_ANY && (cmd->c_flags & KV_R) != 0)
+		cmd->c_flags |= KV_LOOK;
+	if (strchr(cmd->c_name, '|') != NULL)
+		return;
+	if (ncommands == KV_COUNT(all))
+		kv_die("too many commands");
+	all[ncommands++] = cmd;
+}
+
+void
+kv_command_init(void)
+{
+	for (size_t f = 0; f < KV_COUNT(families); f++) {
+		for (size_t i = 0; i < families[f]->f_nrows; i++)
+			add_row(&families[f]->f_rows[i], families[f]);
+	}
+}
+
+static const struct kv_cmd *
+find(const struct kv_arg *name)
+{
+	char small[NAME_MAX_LEN];
+	struct kv_node *n;
+
+	if (name->a_len > NAME_MAX_LEN)
+		return NULL;
+	for (size_t i = 0; i < name->a_len; i++)
+		small[i] = (char)tolower((unsigned char)name->a_p[i]);
+	n = kv_dict_find(&by_name, kv_hash(small, name->a_len), small,
+	    name->a_len);
+	return n != NULL ? ((struct entry *)n)->n_cmd : NULL;
+}
+
+/* A command; its rows with a bar are not for clients to name. */
+const struct kv_cmd *
+kv_command_find(const struct kv_arg *name)
+{
+	return memchr(name->a_p, '|', name->a_len) == NULL ? find(name) : NULL;
+}
+
+bool
+kv_arity_ok(const struct kv_cmd *cmd, int argc)
+{
+	return cmd->c_arity < 0 ? argc >= -cmd->c_arity :
+	    argc == cmd->c_arity;
+}
+
+/* CLIENT, COMMAND and CONFIG: argument 1 says which of their rows it is. */
+static void
+subcommand(struct kv_op *op)
+{
+	const struct kv_arg *a = &op->op_argv[1];
+	char name[NAME_MAX_LEN + 1] = "", *p = name;
+	const struct kv_cmd *sub;
+
+	snprintf(name, sizeof(name), "%s|%.*s", op->op_cmd->c_name,
+	    kv_arg_show(a), a->a_p);
+	sub = find(&(struct kv_arg){ .a_p = name, .a_len = strlen(name) });
+	if (sub == NULL) {
+		for (; *p != '|'; p++)
+			*p = (char)toupper((unsigned char)*p);
+		kv_say_error(op->op_out, "ERR unknown subcommand '%.*s'. "
+		    "Try %.*s HELP.", kv_arg_show(a), a->a_p,
+		    (int)(p - name), name);
+		return;
+	}
+	op->op_cmd = sub;
+	op->op_words = sub->c_how;
+	if (kv_arity_ok(sub, op->op_argc))
+		kv_exec_conn(op);
+	else
+		kv_op_fail(op, KV_E_ARITY);
+}
+
+/* The ten items that COMMAND says about one; the last four are empty. */
+static void
+say_command(struct kv_reply *r, const struct kv_cmd *cmd)
+{
+	static const char *const names[] = {
+		"write", "readonly", "denyoom", "admin", "fast", "loading",
+	};
+
+	kv_say_many(r, '*', cmd != NULL ? 10 : -1);
+	if (cmd == NULL)
+		return;
+	kv_say_str(r, cmd->c_name);
+	kv_say_int(r, cmd->c_arity);
+	kv_say_many(r, '~', __builtin_popcount(cmd->c_flags &
+	    ((1u << KV_COUNT(names)) - 1)));
+	for (size_t i = 0; i < KV_COUNT(names); i++) {
+		if ((cmd->c_flags >> i & 1) != 0)
+			kv_say_status(r, names[i]);
+	}
+	kv_say_int(r, cmd->c_keys != 0);
+	kv_say_int(r, cmd->c_keys);
+	kv_say_int(r, cmd->c_step);
+	for (int i = 0; i < 4; i++)
+		kv_say_many(r, '*', 0);
+}
+
+static void
+say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
+{
+	char where[64];
+
+	if (cmd == NULL)
+		return;
+	snprintf(where, sizeof(where), "See https://redis.io/commands/%s",
+	    cmd->c_name);
+	kv_say_str(r, cmd->c_name);
+	kv_say_many(r, '%', 2);
+	kv_say_str(r, "summary");
+	kv_say_str(r, where);
+	kv_say_str(r, "group");
+	kv_say_str(r, cmd->c_family->f_group);
+}
+
+/* Command i of those named, or of all; NULL: there is no such command. */
+static const struct kv_cmd *
+named(struct kv_op *op, int i)
+{
+	return op->op_argc > 2 ? kv_command_find(&op->op_argv[2 + i]) : all[i];
+}
+
+/* COMMAND, COMMAND INFO and COMMAND DOCS: those named, or all. */
+static void
+command_info(struct kv_op *op)
+{
+	bool docs = op->op_words == KV_HOW1;
+	int n = op->op_argc > 2 ? op->op_argc - 2 : (int)ncommands, known = 0;
+
+	for (int i = 0; i < n; i++)
+		known += named(op, i) != NULL;
+	kv_say_many(op->op_out, docs ? '%' : '*', docs ? known : n);
+	for (int i = 0; i < n; i++)
+		(docs ? say_docs : say_command)(op->op_out, named(op, i));
+}
+
+static void
+command_count(struct kv_op *op)
+{
+	kv_say_int(op->op_out, ncommands);
+}
+
+static void
+command(struct kv_op *op)
+{
+	(op->op_argc == 1 ? command_info : subcommand)(op);
+}
 
 static void
 ping(struct kv_op *op)
 {
 	if (op->op_argc > 2)
-		kv_op_arity(op);
+		kv_op_fail(op, KV_E_ARITY);
 	else if (op->op_argc == 2)
 		kv_say_bulk(op->op_out, op->op_argv[1].a_p,
 		    op->op_argv[1].a_len);
 	else
 		kv_say_status(op->op_out, "PONG");
-}
-
-static void
-echo(struct kv_op *op)
-{
-	kv_say_bulk(op->op_out, op->op_argv[1].a_p, op->op_argv[1].a_len);
 }
 
 static void
@@ -39,238 +211,190 @@ quit(struct kv_op *op)
 static void
 select_db(struct kv_op *op)
 {
-	int64_t db;
-
-	if (!kv_op_int(op, 1, &db))
-		return;
-	if (db != 0)
+	if (op->op_int[0] != 0)
 		kv_op_fail(op, "ERR DB index is out of range");
 	else
 		kv_say_ok(op->op_out);
 }
 
-static void
-say_hello(struct kv_reply *r, uint64_t id)
+/* What can be wrong with HELLO; the name is set if nothing is. */
+static const char *
+hello_parse(struct kv_op *op)
 {
-	static const char *const texts[][2] = {
-		{ "server", "redis" }, { "version", KV_REDIS_VERSION },
-		{ "mode", "standalone" }, { "role", "master" },
-	};
+	const struct kv_arg *argv = op->op_argv;
+	int name = op->op_val[0], auth = op->op_val[1];
+	int64_t *version = &op->op_int[0];
 
-	kv_say_many(r, '%', 7);
-	for (size_t i = 0; i < KV_COUNT(texts); i++) {
-		kv_say_str(r, texts[i][0]);
-		kv_say_str(r, texts[i][1]);
-		if (i == 1) {
-			kv_say_str(r, "proto");
-			kv_say_int(r, r->r_resp3 ? 3 : 2);
-			kv_say_str(r, "id");
-			kv_say_int(r, (int64_t)id);
-		}
-	}
-	kv_say_str(r, "modules");
-	kv_say_many(r, '*', 0);
+	*version = op->op_out->r_resp3 ? 3 : 2;
+	if (op->op_argc > 1 && !kv_arg_i64(&argv[1], version))
+		return "ERR Protocol version is not an integer or out of "
+		    "range";
+	if (*version != 2 && *version != 3)
+		return "NOPROTO unsupported protocol version";
+	if (auth != 0 && !kv_arg_is(&argv[auth], "default"))
+		op->op_end = auth - 1;
+	if (op->op_end < op->op_argc)
+		return NULL;
+	return name != 0 ? kv_name_set(op->op_conn, &argv[name]) : NULL;
 }
 
 /* HELLO [version [AUTH default password] [SETNAME name]]; no password is. */
 static void
 hello(struct kv_op *op)
 {
-	const struct kv_arg *argv = op->op_argv;
-	int64_t version = op->op_out->r_resp3 ? 3 : 2;
-	int name = op->op_val[0], auth = op->op_val[1], end = op->op_end;
+	static const char *const texts[] = {
+		"server", "redis", "version", KV_REDIS_VERSION,
+		"mode", "standalone", "role", "master",
+	};
+	const struct kv_arg *a = &op->op_argv[op->op_end];
+	struct kv_reply *r = op->op_out;
 
-	if (op->op_argc > 1 && !kv_arg_i64(&argv[1], &version)) {
-		kv_op_fail(op, "ERR Protocol version is not an integer or "
-		    "out of range");
+	if (op->op_end < op->op_argc) {
+		kv_say_error(r, "ERR Syntax error in HELLO option '%.*s'",
+		    kv_arg_show(a), a->a_p);
 		return;
 	}
-	if (version != 2 && version != 3) {
-		kv_op_fail(op, "NOPROTO unsupported protocol version");
-		return;
-	}
-	if (name != 0 && !kv_name_ok(op, &argv[name]))
-		return;
-	if (auth != 0 && !kv_arg_is(&argv[auth], "default"))
-		end = auth - 1;
-	if (end < op->op_argc) {
-		kv_say_error(op->op_out, "ERR Syntax error in HELLO option "
-		    "'%.*s'", kv_arg_show(&argv[end]), argv[end].a_p);
-		return;
-	}
-	if (name != 0)
-		kv_name_set(op->op_conn, &argv[name]);
-	op->op_out->r_resp3 = version == 3;
-	say_hello(op->op_out, op->op_conn->c_id);
+	r->r_resp3 = op->op_int[0] == 3;
+	kv_say_many(r, '%', 7);
+	for (size_t i = 0; i < KV_COUNT(texts); i++)
+		kv_say_str(r, texts[i]);
+	kv_say_str(r, "proto");
+	kv_say_int(r, op->op_int[0]);
+	kv_say_str(r, "id");
+	kv_say_int(r, (int64_t)op->op_conn->c_id);
+	kv_say_str(r, "modules");
+	kv_say_many(r, '*', 0);
 }
 
-/* The counters of this shard, into those of all. */
+/* What INFO says: texts, with a number or two in them. */
+enum { N_PID = KV_NCOUNTERS, N_PORT, N_CPUS, N_UPTIME, N_CONNS, N_MAXCONNS,
+    N_REJECTED, N_USED, N_RESIDENT, N_MAXMEMORY, NNUMBERS };
+
+static const struct {
+	const char	*section, *text;
+	int		 number;
+} lines[] = {
+	{ "server", "redis_version:" KV_REDIS_VERSION, 0 },
+	{ "server", "redis_mode:standalone", 0 },
+	{ "server", "process_id:%lu", N_PID },
+	{ "server", "tcp_port:%lu", N_PORT },
+	{ "server", "cpus:%lu", N_CPUS },
+	{ "server", "uptime_in_seconds:%lu", N_UPTIME },
+	{ "clients", "connected_clients:%lu", N_CONNS },
+	{ "clients", "maxclients:%lu", N_MAXCONNS },
+	{ "clients", "blocked_clients:0", 0 },
+	{ "memory", "used_memory:%lu", N_USED },
+	{ "memory", "used_memory_rss:%lu", N_RESIDENT },
+	{ "memory", "maxmemory:%lu", N_MAXMEMORY },
+	{ "memory", "maxmemory_policy:noeviction", 0 },
+	{ "stats", "total_connections_received:%lu", KV_N_ACCEPTED },
+	{ "stats", "total_commands_processed:%lu", KV_N_COMMANDS },
+	{ "stats", "total_net_input_bytes:%lu", KV_N_IN },
+	{ "stats", "total_net_output_bytes:%lu", KV_N_OUT },
+	{ "stats", "rejected_connections:%lu", N_REJECTED },
+	{ "stats", "expired_keys:%lu", KV_N_EXPIRED },
+	{ "stats", "evicted_keys:0", 0 },
+	{ "stats", "keyspace_hits:%lu", KV_N_HITS },
+	{ "stats", "keyspace_misses:%lu", KV_N_MISSES },
+	{ "replication", "role:master\r\nconnected_slaves:0", 0 },
+	{ "keyspace", "db0:keys=%lu,expires=%lu,avg_ttl=0", KV_N_KEYS },
+};
+
+/* Add the counters of this shard to those of all, one shard after the other. */
 static void
-stats_here(struct kv_op *op)
+count_here(struct kv_op *op)
 {
 	struct kv_db *db = op->op_db;
-	uint64_t *to = (uint64_t *)op->op_at + op->op_shard * KV_NCOUNTERS;
+	_Atomic uint64_t *sum = op->op_at;
 
-	db->db_count[KV_N_KEYS] = db->db_keys->o_dict.d_count;
-	db->db_count[KV_N_ENDS] = db->db_timers;
-	memcpy(to, db->db_count, sizeof(db->db_count));
+	db->db_count[KV_N_KEYS] = (uint64_t)db->db_keys->o_dict.d_count;
+	db->db_count[KV_N_ENDS] = db->db_ntimers;
+	for (int i = 0; i < KV_NCOUNTERS; i++)
+		sum[i] += db->db_count[i];
 }
 
-/* The counters of all CPUs, summed; to be freed. */
-static uint64_t *
-sum_stats(struct kv_op *op)
-{
-	static const struct kv_cmd part = { .c_fn = stats_here };
-	unsigned int n = kv_server.s_ncpus;
-	uint64_t *all = kv_zalloc(n * KV_NCOUNTERS * sizeof(*all));
-
-	op->op_at = all;
-	kv_collect(op, kv_everywhere(op, &part));
-	for (unsigned int i = KV_NCOUNTERS; i < n * KV_NCOUNTERS; i++)
-		all[i % KV_NCOUNTERS] += all[i];
-	return all;
-}
-
-static unsigned long
+static uint64_t
 resident(void)
 {
 	unsigned long pages = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
 
-	if (f != NULL) {
-		if (fscanf(f, "%*u %lu", &pages) != 1)
-			pages = 0;
+	if (f != NULL && fscanf(f, "%*u %lu", &pages) != 1)
+		pages = 0;
+	if (f != NULL)
 		fclose(f);
-	}
-	return pages * (unsigned long)sysconf(_SC_PAGESIZE);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void
-info_server(struct kv_reply *t)
-{
-	int64_t up = (kv_clock_ms() - kv_server.s_since) / 1000;
-
-	kv_say_text(t, "redis_version:" KV_REDIS_VERSION "\r\n"
-	    "redis_mode:standalone\r\nlwkt_version:%s\r\narch_bits:64\r\n"
-	    "process_id:%d\r\ntcp_port:%lu\r\ncpus:%u\r\n"
-	    "uptime_in_seconds:%ld\r\nuptime_in_days:%ld\r\n",
-	    lwkt_version(), (int)getpid(), kv_server.s_port,
-	    kv_server.s_ncpus, (long)up, (long)(up / 86400));
-}
-
-static void
-info_memory(struct kv_reply *t)
-{
-	size_t used = kv_mem_used();
-
-	kv_say_text(t, "used_memory:%zu\r\nused_memory_human:%.2fM\r\n"
-	    "used_memory_rss:%lu\r\nmaxmemory:%lu\r\n"
-	    "maxmemory_policy:noeviction\r\n", used,
-	    (double)used / (1 << 20), resident(), kv_server.s_maxmemory);
-}
-
-static void
-info_stats(struct kv_reply *t, const uint64_t *n)
-{
-	kv_say_text(t, "total_connections_received:%lu\r\n"
-	    "total_commands_processed:%lu\r\ntotal_net_input_bytes:%lu\r\n"
-	    "total_net_output_bytes:%lu\r\nrejected_connections:%lu\r\n"
-	    "expired_keys:%lu\r\nevicted_keys:0\r\nkeyspace_hits:%lu\r\n"
-	    "keyspace_misses:%lu\r\n", n[KV_N_ACCEPTED], n[KV_N_COMMANDS],
-	    n[KV_N_IN], n[KV_N_OUT], kv_server.s_rejected, n[KV_N_EXPIRED],
-	    n[KV_N_HITS], n[KV_N_MISSES]);
-}
-
-static void
-info_cpu(struct kv_reply *t)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	kv_say_text(t, "used_cpu_sys:%ld.%06ld\r\n"
-	    "used_cpu_user:%ld.%06ld\r\n", (long)ru.ru_stime.tv_sec,
-	    (long)ru.ru_stime.tv_usec, (long)ru.ru_utime.tv_sec,
-	    (long)ru.ru_utime.tv_usec);
-}
-
-/* Is this section wanted?  Then its title is there already. */
 static bool
-section(struct kv_op *op, struct kv_reply *t, const char *title, bool usual)
+section_wanted(const struct kv_op *op, const char *section)
 {
-	bool want = op->op_argc == 1 && usual;
+	const struct kv_arg *a = &op->op_argv[1];
 
-	for (int i = 1; i < op->op_argc; i++) {
-		const struct kv_arg *a = &op->op_argv[i];
-
-		want |= (a->a_len == strlen(title) &&
-		    strncasecmp(a->a_p, title, a->a_len) == 0) ||
-		    kv_arg_is(a, "all") || kv_arg_is(a, "everything") ||
-		    (usual && kv_arg_is(a, "default"));
+	for (int i = 1; i < op->op_argc; i++, a++) {
+		if (kv_arg_is(a, section) || kv_arg_is(a, "default") ||
+		    kv_arg_is(a, "all") || kv_arg_is(a, "everything"))
+			return true;
 	}
-	if (want)
-		kv_say_text(t, "%s# %s\r\n", t->r_len > 0 ? "\r\n" : "",
-		    title);
-	return want;
+	return op->op_argc == 1;
 }
 
 static void
 info(struct kv_op *op)
 {
-	uint64_t *n = sum_stats(op);
-	const struct kv_cmd *cmd;
+	static const struct kv_cmd part = { .c_fn = count_here };
+	_Atomic uint64_t n[NNUMBERS + 1] = {
+		[N_PID] = (uint64_t)getpid(), [N_PORT] = kv_server.s_port,
+		[N_CPUS] = kv_server.s_ncpus,
+		[N_UPTIME] = (uint64_t)(kv_clock_ms() - kv_server.s_since) /
+		    1000,
+		[N_CONNS] = kv_server.s_conns,
+		[N_MAXCONNS] = kv_server.s_maxclients,
+		[N_REJECTED] = kv_server.s_rejected,
+		[N_USED] = kv_mem_used(), [N_RESIDENT] = resident(),
+		[N_MAXMEMORY] = kv_server.s_maxmemory,
+	};
+	const char *section = "";
 	struct kv_reply t = { 0 };
 
+	op->op_at = n;
+	kv_everywhere(op, &part);
 	kv_say_text(&t, "%s", "");		/* be it nothing */
-	if (section(op, &t, "Server", true))
-		info_server(&t);
-	if (section(op, &t, "Clients", true))
-		kv_say_text(&t, "connected_clients:%lu\r\nmaxclients:%lu\r\n"
-		    "blocked_clients:0\r\n", kv_server.s_conns,
-		    kv_server.s_maxclients);
-	if (section(op, &t, "Memory", true))
-		info_memory(&t);
-	if (section(op, &t, "Stats", true))
-		info_stats(&t, n);
-	if (section(op, &t, "Replication", true))
-		kv_say_text(&t, "role:master\r\nconnected_slaves:0\r\n");
-	if (section(op, &t, "CPU", true))
-		info_cpu(&t);
-	if (section(op, &t, "Commandstats", false)) {
-		for (unsigned int i = 0; (cmd = kv_command(i)) != NULL; i++) {
-			if (n[KV_N_CALLS + i] != 0)
-				kv_say_text(&t, "cmdstat_%s:calls=%lu\r\n",
-				    cmd->c_name, n[KV_N_CALLS + i]);
+	for (size_t i = 0; i < KV_COUNT(lines); i++) {
+		if (!section_wanted(op, lines[i].section))
+			continue;
+		if (strcmp(section, lines[i].section) != 0) {
+			section = lines[i].section;
+			kv_say_text(&t, "%s# %c%s\r\n", t.r_len > 0 ?
+			    "\r\n" : "", toupper(section[0]), section + 1);
+		}
+		if (lines[i].number != KV_N_KEYS || n[KV_N_KEYS] > 0) {
+			kv_say_text(&t, lines[i].text, n[lines[i].number],
+			    n[lines[i].number + 1]);
+			kv_say_text(&t, "\r\n");
 		}
 	}
-	if (section(op, &t, "Keyspace", true) && n[KV_N_KEYS] != 0)
-		kv_say_text(&t, "db0:keys=%lu,expires=%lu,avg_ttl=0\r\n",
-		    n[KV_N_KEYS], n[KV_N_ENDS]);
-	kv_say_verbatim(op->op_out, t.r_buf, t.r_len);
+	kv_say_verbatim(op->op_out, &t);
 	kv_reply_free(&t);
-	kv_free(n);
 }
 
 static struct kv_cmd connection_rows[] = {
-	KV_CONN("ping", -1, "Ft", ping, "1.0.0", "Ping the server"),
-	KV_CONN("echo", 2, "Ft", echo, "1.0.0", "Echo the given string"),
-	KV_CONN("quit", -1, "Ft", quit, "1.0.0", "Close the connection"),
-	KV_CONN("hello", -1, "Ft", hello, "6.0.0",
-	    "Handshake, and choice of the protocol",
+	KV_CONN("ping", -1, "Ft", ping),
+	KV_CONN("echo", 2, "Ft", ping),
+	KV_CONN("quit", -1, "Ft", quit),
+	KV_CONN("hello", -1, "Fto", hello, .c_parse = hello_parse,
 	    .c_words = KV_SETNAME | KV_AUTH, .c_from = 2),
-	KV_CONN("select", 2, "Ft", select_db, "1.0.0",
-	    "Change the selected database"),
-	KV_CONN("client", -2, "t", kv_subcommand, "2.4.0",
-	    "Connections: SETNAME, GETNAME, ID, LIST, KILL",
-	    .c_subs = &kv_client_subs),
+	KV_CONN("select", 2, "Ft", select_db, .c_ints = "1"),
+	KV_CONN("client", -2, "t", subcommand),
 };
 
 static struct kv_cmd server_rows[] = {
-	KV_CONN("command", -1, "t", kv_cmd_command, "2.8.13",
-	    "Details of the commands", .c_subs = &kv_command_subs),
-	KV_CONN("info", -1, "t", info, "1.0.0",
-	    "Information and statistics about the server"),
-	KV_CONN("config", -2, "at", kv_subcommand, "2.0.0",
-	    "Parameters: GET, SET, RESETSTAT", .c_subs = &kv_config_subs),
+	KV_CONN("command", -1, "t", command),
+	KV_CONN("command|info", -2, "", command_info),
+	KV_CONN("command|docs", -2, "", command_info, .c_how = KV_HOW1),
+	KV_CONN("command|count", 2, "", command_count),
+	KV_CONN("info", -1, "t", info),
+	KV_CONN("config", -2, "at", subcommand),
 };
 
 const struct kv_family kv_connection_family =

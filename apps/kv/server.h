@@ -3,15 +3,12 @@
  * The server: CPUs with their shards, connections, and the settings.
  *
  * Legend: (c) only code on that CPU; (i) does not change after the start;
- * (a) atomic, any CPU; (s) the connection's own thread; (m) whose turn it is:
- * the sender's before sending and after the reply, else the receiver's.
+ * (a) atomic, any CPU; (s) the connection's own thread.
  */
 #ifndef KV_SERVER_H
 #define KV_SERVER_H
 
 #include "db.h"
-
-#include <lwkt/lwkt.h>
 
 #include <bsd/sys/queue.h>
 
@@ -19,15 +16,6 @@
 #define KV_BATCH	32	/* commands of a pipeline that run together */
 #define KV_NAMELEN	64
 #define KV_ADDRLEN	64
-
-/* Operations for one shard, on their way to it and back. */
-struct kv_call {
-	struct lwkt_msg	 k_msg;
-	struct kv_op	*k_first;	/* (m) the next to run */
-	struct kv_op	**k_last;	/* (m) */
-	struct kv_reply	 k_out;		/* (m) */
-	bool		 k_away;	/* (s) sent, and not back yet */
-};
 
 struct kv_conn {
 	TAILQ_ENTRY(kv_conn) c_link;	/* (c) of its CPU */
@@ -44,8 +32,8 @@ struct kv_conn {
 	struct kv_resp	 c_in;		/* (s) */
 	struct kv_reply	 c_out;		/* (s) */
 	unsigned int	 c_nops;	/* (s) waiting in c_ops */
-	struct kv_call	*c_calls;	/* (s) one a shard */
-	struct kv_op	 c_ops[KV_BATCH]; /* (s) */
+	struct kv_op	*c_ops;		/* (s) for a batch, or one a shard */
+	struct kv_reply	*c_replies;	/* (s) theirs, when scattered */
 };
 
 /* One CPU: its shard and its connections. */
@@ -65,6 +53,7 @@ struct kv_server {
 	int64_t		 s_since;	/* (i) ms since 1970 */
 	struct kv_cpu	*s_cpus[KV_MAXCPU];	/* (i) */
 	_Atomic uint64_t s_port;	/* (i) */
+	_Atomic uint64_t s_wantcpus;	/* (i) 0: as many as there are */
 	_Atomic uint64_t s_maxmemory;	/* (a) bytes; 0: no limit */
 	_Atomic uint64_t s_maxclients;	/* (a) */
 	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
@@ -90,39 +79,28 @@ void	 kv_turn(struct kv_cpu *cpu);
 void	 kv_turn_end(struct kv_cpu *cpu);
 
 /* exec.c */
-void	 kv_op_init(struct kv_op *op, const struct kv_cmd *cmd,
-	    struct kv_arg *argv, int argc);
-void	 kv_op_locate(struct kv_op *op);
-bool	 kv_call_run(struct kv_db *db, struct kv_call *call);
-void	 kv_run_op(struct kv_conn *c, struct kv_op *op);
-void	 kv_scatter(struct kv_conn *c, struct kv_op *ops, unsigned int n);
-void	 kv_gather(struct kv_conn *c, struct kv_op *ops, unsigned int n);
+void	 kv_op_init(struct kv_op *op, struct kv_conn *c,
+	    const struct kv_cmd *cmd, struct kv_arg *argv, int argc);
+bool	 kv_run_list(struct kv_db *db, struct kv_op *op);
+void	 kv_scatter(struct kv_op *ops, unsigned int n);
+void	 kv_gather(struct kv_op *ops, unsigned int n);
+void	 kv_run(struct kv_op *ops, unsigned int n);
 void	 kv_exec(struct kv_conn *c);
 void	 kv_exec_conn(struct kv_op *op);
-struct kv_op *kv_everywhere(struct kv_op *op, const struct kv_cmd *cmd);
-void	 kv_collect(struct kv_op *op, struct kv_op *ops);
+void	 kv_everywhere(struct kv_op *op, const struct kv_cmd *cmd);
 
-/* command.c */
+/* server.c, config.c, client.c, conn.c, main.c */
 void	 kv_command_init(void);
-const struct kv_cmd *kv_command(unsigned int id);
 const struct kv_cmd *kv_command_find(const struct kv_arg *name);
 bool	 kv_arity_ok(const struct kv_cmd *cmd, int argc);
-void	 kv_subcommand(struct kv_op *op);
-void	 kv_cmd_command(struct kv_op *op);
-
-/* conn.c, accept.c, client.c, config.c */
-struct kv_conn *kv_conn_new(int fd, unsigned int cpu);
-void	 kv_conn_start(struct kv_conn *c);
-int	 kv_listen(bool any_behind);
-void	 kv_acceptor(void *arg);
-bool	 kv_name_ok(struct kv_op *op, const struct kv_arg *name);
-void	 kv_name_set(struct kv_conn *c, const struct kv_arg *name);
+bool	 kv_options(char **argv);
+const char *kv_name_set(struct kv_conn *c, const struct kv_arg *name);
 void	 kv_hang_up_all(void *arg);
-unsigned int kv_options(int argc, char **argv, bool *auto_portp);
+void	 kv_conn_start(int fd, unsigned int cpu);
+uint64_t kv_address(int fd, bool peer, char text[KV_ADDRLEN]);
 
 extern const struct kv_family kv_generic_family, kv_keyspace_family;
 extern const struct kv_family kv_connection_family, kv_server_family;
-extern const struct kv_family kv_client_subs, kv_command_subs;
-extern const struct kv_family kv_config_subs;
+extern const struct kv_family kv_client_family, kv_config_family;
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * The threads of a shard.
  *
- * THEORY: every CPU has three.  The shard thread takes calls from its port
+ * THEORY: every CPU has three.  The shard thread takes lists from its port
  * and runs each operation's first turn; it is of higher priority than
- * connections, because a connection on another CPU waits.  A call that needs
+ * connections, because a connection on another CPU waits.  A list that needs
  * more turns is passed on to the slow thread, of the same priority as
  * connections, which takes turns with them.  The keeper, of low priority,
  * deletes keys whose time is over and frees what is in the trash.
@@ -38,7 +38,7 @@ kv_clock_ms(void)
 
 /* When the keeper has something to do; 0: now. */
 static int64_t
-keeper_due(const struct kv_cpu *cpu)
+keeper_due(struct kv_cpu *cpu)
 {
 	return cpu->p_db.db_trash != NULL ? 0 : kv_expire_next(&cpu->p_db);
 }
@@ -70,7 +70,7 @@ kv_turn_end(struct kv_cpu *cpu)
 }
 
 /*
- * A turn of each call in rotation: one may be waiting for another behind it,
+ * A turn of each list in rotation: one may be waiting for another behind it,
  * which has pinned the value it wants.
  */
 static void
@@ -78,11 +78,11 @@ serve(struct kv_cpu *cpu, lwkt_port_t port)
 {
 	for (;;) {
 		struct lwkt_msg *msg = lwkt_waitport(port, 0);
-		struct kv_call *call = (struct kv_call *)((char *)msg -
-		    offsetof(struct kv_call, k_msg));
+		struct kv_op *op = (struct kv_op *)((char *)msg -
+		    offsetof(struct kv_op, op_msg));
 
 		kv_turn(cpu);
-		if (kv_call_run(&cpu->p_db, call))
+		if (kv_run_list(&cpu->p_db, op))
 			lwkt_replymsg(msg, 0);
 		else
 			lwkt_forwardmsg(cpu->p_slow, msg);

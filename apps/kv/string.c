@@ -8,39 +8,29 @@
  * blob already and the key just takes a reference.  The fields of hashes are
  * such strings too.
  *
- * All commands that set a whole string are one, set(), with options; SETNX,
- * GETSET and the others are SET with some of them given.
+ * All commands that set a whole string are one, set(), and those that get one
+ * are get(); SETNX, GETSET and the others are SET with some options given.
  */
 #include "db.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
-/* c_how: SETNX replies a number, MSET nothing; DECR subtracts. */
+/* c_how: SETNX replies a number, MSET nothing; DECR, and GETDEL. */
 #define NUMBER	KV_HOW1
 #define QUIET	KV_HOW2
 #define DECR	KV_HOW1
+#define DEL	KV_HOW1
 
-/* The bytes of a string value; s_num holds those of a number. */
-struct str {
-	const char	*s_p;
-	size_t		 s_len;
-	char		 s_num[KV_NUMLEN];
-};
-
-static void
-get_bytes(const struct kv_ent *e, struct str *s)
+/* The bytes of a string, none if there is no entry; num for a number's. */
+struct kv_arg
+kv_ent_bytes(const struct kv_ent *e, char num[static KV_NUMLEN])
 {
-	if (e == NULL) {
-		s->s_p = "";
-		s->s_len = 0;
-	} else if (e->e_type == KV_INT) {
-		s->s_p = s->s_num;
-		s->s_len = kv_fmt_i64(s->s_num, e->e_int);
-	} else {
-		s->s_p = e->e_blob->b_data;
-		s->s_len = e->e_blob->b_len;
-	}
+	if (e == NULL)
+		return (struct kv_arg){ .a_p = num };
+	if (e->e_type == KV_INT)
+		return (struct kv_arg){ num, kv_fmt_i64(num, e->e_int), NULL };
+	return (struct kv_arg){ e->e_blob->b_data, e->e_blob->b_len, NULL };
 }
 
 /* Reply a string, or nil if there is no entry. */
@@ -55,18 +45,21 @@ kv_say_value(struct kv_reply *r, const struct kv_ent *e)
 		kv_say_blob(r, e->e_blob);
 }
 
-/* Give an entry a string. */
+/* Give an entry a string; bytes in place, if that wastes little. */
 void
 kv_ent_store(struct kv_db *db, struct kv_ent *e, const struct kv_arg *val)
 {
 	int64_t num;
 
 	if (kv_arg_i64(val, &num)) {
-		if (e->e_type != KV_INT)
-			kv_ent_clear(db, e);
+		kv_ent_clear(db, e);
 		e->e_int = num;
-	} else if (e->e_type == KV_STRING && val->a_blob == NULL) {
-		e->e_blob = kv_blob_set(e->e_blob, val->a_p, val->a_len);
+	} else if (e->e_type == KV_STRING && val->a_blob == NULL &&
+	    val->a_len <= e->e_blob->b_cap &&
+	    val->a_len >= e->e_blob->b_cap / 4) {
+		e->e_blob = kv_blob_room(e->e_blob, val->a_len);
+		memcpy(e->e_blob->b_data, val->a_p, val->a_len);
+		e->e_blob->b_len = (uint32_t)val->a_len;
 	} else {
 		kv_ent_clear(db, e);
 		e->e_blob = kv_blob_arg(val);
@@ -81,8 +74,8 @@ kv_ent_add(struct kv_op *op, struct kv_ent *e, int64_t delta,
 {
 	int64_t val = e->e_int;
 
-	if (e->e_type != KV_INT && !kv_parse_i64(e->e_blob->b_data,
-	    e->e_blob->b_len, &val)) {
+	if (e->e_type != KV_INT && !kv_arg_i64(&(struct kv_arg){
+	    .a_p = e->e_blob->b_data, .a_len = e->e_blob->b_len }, &val)) {
 		kv_op_fail(op, no_number);
 	} else if (__builtin_add_overflow(val, delta, &val)) {
 		kv_op_fail(op, "ERR increment or decrement would overflow");
@@ -103,56 +96,41 @@ need_ent(struct kv_op *op)
 	return op->op_ent;
 }
 
+/* The time that an option says, if one does; SETEX: argument 2. */
+static const char *
+ttl(struct kv_op *op)
+{
+	op->op_int[0] = KV_NEVER;
+	if ((op->op_words & KV_TTL) == 0)
+		return NULL;
+	return kv_op_when(op, op->op_val[0] != 0 ? op->op_val[0] : 2, true);
+}
+
+/* GET, MGET, GETDEL and GETEX, whose time matters only if there is a key. */
 static void
 get(struct kv_op *op)
 {
 	struct kv_ent *e = op->op_ent;
+	const char *wrong = e != NULL ? ttl(op) : NULL;
 
+	if (wrong != NULL) {
+		kv_op_fail(op, wrong);
+		return;
+	}
 	/* For MGET a value of another type is none. */
 	kv_say_value(op->op_out, e != NULL && e->e_type <= KV_STRING ? e :
 	    NULL);
+	if (e != NULL && (op->op_words & DEL) != 0)
+		kv_db_del(op->op_db, e);
+	else if (e != NULL && (op->op_words & (KV_TTL | KV_PERSIST)) != 0)
+		kv_expire_set(op->op_db, e, op->op_int[0]);
 }
 
-static void
-getdel(struct kv_op *op)
-{
-	kv_say_value(op->op_out, op->op_ent);
-	if (op->op_ent != NULL)
-		kv_db_del(op->op_db, op->op_ent);
-}
-
-/* The time of argument op_val[0], if an option says so, into op_int[0]. */
-static enum kv_go
-ttl(struct kv_op *op)
-{
-	int arg = op->op_val[0];
-
-	op->op_int[0] = KV_NEVER;
-	if ((op->op_words & KV_TTL) == 0)
-		return KV_GO;
-	if (!kv_op_int(op, arg, &op->op_int[0]))
-		return KV_DONE;
-	if (op->op_int[0] > 0)
-		return kv_expire_parse(op, arg, &op->op_int[0]);
-	kv_say_error(op->op_out, KV_E_WHEN, op->op_cmd->c_name);
-	return KV_DONE;
-}
-
-static enum kv_go
+static const char *
 set_parse(struct kv_op *op)
 {
-	if (op->op_end < op->op_argc ||
-	    (op->op_words & (KV_NX | KV_XX)) == (KV_NX | KV_XX))
-		return kv_op_fail(op, KV_E_SYNTAX);
-	return ttl(op);
-}
-
-/* SETEX and PSETEX: the time is argument 2. */
-static enum kv_go
-setex_parse(struct kv_op *op)
-{
-	op->op_val[0] = 2;
-	return ttl(op);
+	return (op->op_words & (KV_NX | KV_XX)) == (KV_NX | KV_XX) ?
+	    KV_E_SYNTAX : ttl(op);
 }
 
 static void
@@ -177,7 +155,8 @@ set(struct kv_op *op)
 		return;
 	}
 	e = need_ent(op);
-	kv_ent_store(op->op_db, e, &op->op_argv[op->op_val[0] == 2 ? 3 : 2]);
+	kv_ent_store(op->op_db, e, &op->op_argv[op->op_cmd->c_words != 0 ? 2 :
+	    op->op_argc - 1]);
 	if ((o & KV_KEEPTTL) == 0 && (e->e_timer != 0 || (o & KV_TTL) != 0))
 		kv_expire_set(op->op_db, e, (o & KV_TTL) != 0 ? op->op_int[0] :
 		    KV_NEVER);
@@ -187,66 +166,60 @@ set(struct kv_op *op)
 		kv_say_ok(r);
 }
 
-static enum kv_go
-getex_parse(struct kv_op *op)
+/* DECRBY and SETRANGE do not take every integer. */
+static const char *
+int_parse(struct kv_op *op)
 {
-	return op->op_end < op->op_argc ? kv_op_fail(op, KV_E_SYNTAX) : KV_GO;
+	if (op->op_argc == 4)
+		return op->op_int[0] < 0 ? "ERR offset is out of range" : NULL;
+	return op->op_int[0] == INT64_MIN ? "ERR decrement would overflow" :
+	    NULL;
 }
 
-static void
-getex(struct kv_op *op)
-{
-	struct kv_ent *e = op->op_ent;
-
-	if (e != NULL && ttl(op) != KV_GO)
-		return;
-	kv_say_value(op->op_out, e);
-	if (e != NULL && (op->op_words & (KV_TTL | KV_PERSIST)) != 0)
-		kv_expire_set(op->op_db, e, op->op_int[0]);
-}
-
-static enum kv_go
-decrby_parse(struct kv_op *op)
-{
-	if (op->op_int[0] == INT64_MIN)
-		return kv_op_fail(op, "ERR decrement would overflow");
-	op->op_int[0] = -op->op_int[0];
-	return KV_GO;
-}
-
-/* INCR 1, DECR -1, INCRBY and DECRBY what argument 2 says. */
+/* INCR adds 1, INCRBY what argument 2 says; DECR and DECRBY take it away. */
 static void
 incr(struct kv_op *op)
 {
-	if (op->op_argc == 2)
-		op->op_int[0] = op->op_words != 0 ? -1 : 1;
-	kv_ent_add(op, need_ent(op), op->op_int[0], KV_E_INTEGER);
+	int64_t delta = op->op_argc == 2 ? 1 : op->op_int[0];
+
+	kv_ent_add(op, need_ent(op), op->op_words == DECR ? -delta : delta,
+	    KV_E_INTEGER);
+}
+
+/* A sum with 17 decimals, but no zeros at their end. */
+static size_t
+format_sum(char buf[static KV_FLOATLEN], long double val)
+{
+	size_t n = (size_t)snprintf(buf, KV_FLOATLEN, "%.17Lf", val);
+
+	while (buf[n - 1] == '0')
+		n--;
+	if (buf[n - 1] == '.')
+		n--;
+	if (n == 2 && memcmp(buf, "-0", 2) == 0)
+		buf[--n - 1] = '0';
+	return n;
 }
 
 static void
 incrbyfloat(struct kv_op *op)
 {
-	const struct kv_arg *a = &op->op_argv[2];
+	char buf[KV_FLOATLEN], num[KV_NUMLEN];
+	struct kv_arg old = kv_ent_bytes(op->op_ent, num);
+	struct kv_arg sum = { .a_p = buf };
 	long double val = 0, delta;
-	char buf[KV_FLOATLEN];
-	struct str s;
 
-	get_bytes(op->op_ent, &s);
-	if ((op->op_ent != NULL && !kv_parse_ldouble(s.s_p, s.s_len, &val)) ||
-	    !kv_parse_ldouble(a->a_p, a->a_len, &delta)) {
+	if ((op->op_ent != NULL && !kv_arg_ldouble(&old, &val)) ||
+	    !kv_arg_ldouble(&op->op_argv[2], &delta)) {
 		kv_op_fail(op, KV_E_FLOAT);
-		return;
-	}
-	val += delta;
-	if (isnan(val) || isinf(val)) {
+	} else if (val += delta, isnan(val) || isinf(val)) {
 		kv_op_fail(op,
 		    "ERR increment would produce NaN or Infinity");
-		return;
+	} else {
+		sum.a_len = format_sum(buf, val);
+		kv_ent_store(op->op_db, need_ent(op), &sum);
+		kv_say_bulk(op->op_out, buf, sum.a_len);
 	}
-	s.s_len = kv_fmt_ldouble(buf, val);
-	kv_ent_store(op->op_db, need_ent(op),
-	    &(struct kv_arg){ buf, s.s_len, NULL });
-	kv_say_bulk(op->op_out, buf, s.s_len);
 }
 
 /*
@@ -258,8 +231,9 @@ write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
 {
 	size_t end = off + a->a_len;
 	struct kv_ent *e = op->op_ent;
+	char num[KV_NUMLEN];
+	struct kv_arg old;
 	struct kv_blob *b;
-	struct str s;
 
 	if (end > KV_MAXBULK) {
 		kv_op_fail(op, "ERR string exceeds maximum allowed size "
@@ -270,10 +244,10 @@ write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
 		b = kv_blob_room(e->e_blob,
 		    end > e->e_blob->b_cap ? end + end / 2 : end);
 	} else {
-		get_bytes(e, &s);
+		old = kv_ent_bytes(e, num);
 		e = need_ent(op);
-		b = kv_blob_new(s.s_p, s.s_len,
-		    end > s.s_len ? end : s.s_len);
+		b = kv_blob_new(old.a_p, old.a_len,
+		    end > old.a_len ? end : old.a_len);
 	}
 	e->e_type = KV_STRING;
 	e->e_blob = b;
@@ -285,110 +259,81 @@ write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
 	kv_say_int(op->op_out, b->b_len);
 }
 
+/* APPEND writes behind the end, SETRANGE from argument 2 on. */
 static void
 append(struct kv_op *op)
 {
 	const struct kv_arg *a = &op->op_argv[2];
-	struct str s;
+	char num[KV_NUMLEN];
 
-	get_bytes(op->op_ent, &s);
 	if (op->op_ent != NULL) {
-		write_at(op, s.s_len, a);
-		return;
+		write_at(op, kv_ent_bytes(op->op_ent, num).a_len, a);
+	} else {
+		kv_ent_store(op->op_db, need_ent(op), a);
+		kv_say_int(op->op_out, (int64_t)a->a_len);
 	}
-	kv_ent_store(op->op_db, need_ent(op), a);
-	kv_say_int(op->op_out, (int64_t)a->a_len);
 }
 
 static void
 length(struct kv_op *op)
 {
-	struct str s;
+	char num[KV_NUMLEN];
 
-	get_bytes(op->op_ent, &s);
-	kv_say_int(op->op_out, (int64_t)s.s_len);
+	kv_say_int(op->op_out, (int64_t)kv_ent_bytes(op->op_ent, num).a_len);
+}
+
+static void
+setrange(struct kv_op *op)
+{
+	if (op->op_argv[3].a_len == 0)
+		length(op);
+	else
+		write_at(op, (uint64_t)op->op_int[0], &op->op_argv[3]);
 }
 
 static void
 getrange(struct kv_op *op)
 {
 	int64_t start = op->op_int[0], end = op->op_int[1], len;
-	struct str s;
+	char num[KV_NUMLEN];
+	struct kv_arg s = kv_ent_bytes(op->op_ent, num);
 
-	get_bytes(op->op_ent, &s);
-	len = (int64_t)s.s_len;
+	len = (int64_t)s.a_len;
 	if (end < -len && !(start < 0 && start > end))
 		end = -len;		/* Redis takes the first byte then */
 	if (!kv_clip_range(len, &start, &end))
 		kv_say_bulk(op->op_out, "", 0);
-	else if (end - start + 1 == len && op->op_ent->e_type == KV_STRING)
-		kv_say_blob(op->op_out, op->op_ent->e_blob);
+	else if (end - start + 1 == len)
+		kv_say_value(op->op_out, op->op_ent);
 	else
-		kv_say_bulk(op->op_out, s.s_p + start,
+		kv_say_bulk(op->op_out, s.a_p + start,
 		    (size_t)(end - start + 1));
 }
 
-static enum kv_go
-setrange_parse(struct kv_op *op)
-{
-	if (op->op_int[0] < 0)
-		return kv_op_fail(op, "ERR offset is out of range");
-	return KV_GO;
-}
-
-static void
-setrange(struct kv_op *op)
-{
-	const struct kv_arg *a = &op->op_argv[3];
-
-	if (a->a_len == 0)
-		length(op);
-	else
-		write_at(op, (uint64_t)op->op_int[0], a);
-}
-
 static struct kv_cmd rows[] = {
-	KV_KEY("get", 2, "rF", get, "1.0.0", "The value of a key"),
-	KV_KEY("set", -3, "wmy", set, "1.0.0", "Set the value of a key",
-	    .c_words = KV_NX | KV_XX | KV_GET | KV_KEEPTTL | KV_TTL,
-	    .c_from = 3, .c_parse = set_parse),
-	KV_KEY("setnx", 3, "wmFy", set, "1.0.0",
-	    "Set the value of a key that does not exist",
-	    .c_how = KV_NX | NUMBER),
-	KV_KEY("setex", 4, "wmy", set, "2.0.0",
-	    "Set the value and the time to live in seconds",
-	    .c_parse = setex_parse, .c_how = KV_EX),
-	KV_KEY("psetex", 4, "wmy", set, "2.6.0",
-	    "Set the value and the time to live in milliseconds",
-	    .c_parse = setex_parse, .c_how = KV_PX),
-	KV_KEY("getset", 3, "wmF", set, "1.0.0",
-	    "Set the value and return the old one", .c_how = KV_GET),
-	KV_KEY("getdel", 2, "wFl", getdel, "6.2.0",
-	    "Return the value and delete the key"),
-	KV_KEY("getex", -2, "wFl", getex, "6.2.0",
-	    "Return the value and set when the key ends",
-	    .c_words = KV_PERSIST | KV_TTL, .c_from = 2,
-	    .c_parse = getex_parse),
-	KV_KEYS("mget", -2, "rFyh", 1, get, "1.0.0",
-	    "The values of several keys"),
-	KV_KEYS("mset", -3, "wmykd", 2, set, "1.0.1",
-	    "Set several keys, one after the other", .c_how = QUIET),
-	KV_KEY("incr", 2, "wmF", incr, "1.0.0", "Add one to a number"),
-	KV_KEY("decr", 2, "wmF", incr, "1.0.0", "Subtract one from a number",
+	KV_KEY("get", 2, "rF", get),
+	KV_KEYS("mget", -2, "rFyh", 1, get),
+	KV_KEY("getdel", 2, "wFl", get, .c_how = DEL),
+	KV_KEY("getex", -2, "wFl", get, .c_words = KV_PERSIST | KV_TTL,
+	    .c_from = 2),
+	KV_KEY("set", -3, "wmy", set, .c_parse = set_parse, .c_from = 3,
+	    .c_words = KV_NX | KV_XX | KV_GET | KV_KEEPTTL | KV_TTL),
+	KV_KEY("setnx", 3, "wmFy", set, .c_how = KV_NX | NUMBER),
+	KV_KEY("setex", 4, "wmy", set, .c_parse = ttl, .c_how = KV_EX),
+	KV_KEY("psetex", 4, "wmy", set, .c_parse = ttl, .c_how = KV_PX),
+	KV_KEY("getset", 3, "wmF", set, .c_how = KV_GET),
+	KV_KEYS("mset", -3, "wmykd", 2, set, .c_how = QUIET),
+	KV_KEY("incr", 2, "wmF", incr),
+	KV_KEY("decr", 2, "wmF", incr, .c_how = DECR),
+	KV_KEY("incrby", 3, "wmF", incr, .c_ints = "2"),
+	KV_KEY("decrby", 3, "wmF", incr, .c_ints = "2", .c_parse = int_parse,
 	    .c_how = DECR),
-	KV_KEY("incrby", 3, "wmF", incr, "1.0.0", "Add to a number",
-	    .c_ints = "2"),
-	KV_KEY("decrby", 3, "wmF", incr, "1.0.0", "Subtract from a number",
-	    .c_ints = "2", .c_parse = decrby_parse),
-	KV_KEY("incrbyfloat", 3, "wmF", incrbyfloat, "2.6.0",
-	    "Add to a floating point number"),
-	KV_KEY("append", 3, "wmF", append, "2.0.0", "Append to a string"),
-	KV_KEY("strlen", 2, "rF", length, "2.2.0", "The length of a string"),
-	KV_KEY("getrange", 4, "r", getrange, "2.4.0", "A part of a string",
-	    .c_ints = "23"),
-	KV_KEY("setrange", 4, "wm", setrange, "2.2.0",
-	    "Overwrite a part of a string", .c_ints = "2",
-	    .c_parse = setrange_parse),
+	KV_KEY("incrbyfloat", 3, "wmF", incrbyfloat),
+	KV_KEY("append", 3, "wmF", append),
+	KV_KEY("strlen", 2, "rF", length),
+	KV_KEY("getrange", 4, "r", getrange, .c_ints = "23"),
+	KV_KEY("setrange", 4, "wm", setrange, .c_ints = "2",
+	    .c_parse = int_parse),
 };
 
 const struct kv_family kv_string_family = KV_FAMILY("string", KV_STRING, rows);

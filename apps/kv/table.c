@@ -13,8 +13,6 @@
  */
 #include "db.h"
 
-#include <string.h>
-
 #define REPEAT_MAX	INT32_MAX	/* members asked for with repetition */
 #define FEW		(KV_SLICE / 4)	/* different ones, from random picks */
 #define PICK_COST	3		/* of a random pick, in further steps */
@@ -29,28 +27,26 @@ kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
 
 /* The same, made if there is none; its own part is zero then. */
 static struct kv_node *
-need_elem(struct kv_obj *obj, const struct kv_arg *name, bool *newp)
+need_elem(struct kv_op *op, const struct kv_arg *name)
 {
-	uint64_t hash = kv_hash(name->a_p, name->a_len);
-	struct kv_node *n = kv_dict_find(&obj->o_dict, hash, name->a_p,
-	    name->a_len);
+	struct kv_node *n = kv_elem_find(op->op_obj, name);
 
-	*newp = n == NULL;
-	return n != NULL ? n : kv_dict_add(&obj->o_dict, hash, name->a_p,
-	    name->a_len);
+	if (n != NULL)
+		return n;
+	op->op_result++;
+	return kv_dict_add(&op->op_obj->o_dict, kv_hash(name->a_p,
+	    name->a_len), name->a_p, name->a_len);
 }
 
-static void
-remove_elem(struct kv_op *op, struct kv_node *n)
+void
+kv_elem_remove(struct kv_op *op, struct kv_node *n)
 {
 	struct kv_obj *obj = op->op_obj;
 
-	if (obj->o_type == KV_ZSET) {
-		kv_zset_remove(obj, (struct kv_member *)n);
-		return;
-	}
+	if (obj->o_type == KV_ZSET)
+		kv_zset_unlink(obj, (struct kv_member *)n);
 	kv_dict_remove(&obj->o_dict, n);
-	if (obj->o_type == KV_HASH)
+	if (obj->o_type == KV_HASH || obj->o_type == KV_LIST)
 		kv_ent_clear(op->op_db, (struct kv_ent *)n);
 	kv_free(n);
 }
@@ -62,7 +58,7 @@ kv_remove_each(struct kv_op *op)
 	struct kv_node *n = kv_elem_find(op->op_obj, kv_op_next(op));
 
 	if (n != NULL) {
-		remove_elem(op, n);
+		kv_elem_remove(op, n);
 		op->op_result++;
 	}
 }
@@ -71,7 +67,7 @@ kv_remove_each(struct kv_op *op)
 void
 kv_card(struct kv_op *op)
 {
-	kv_say_int(op->op_out, (int64_t)kv_obj_count(op->op_obj));
+	kv_say_int(op->op_out, op->op_obj->o_dict.d_count);
 }
 
 /* HEXISTS, SISMEMBER */
@@ -96,7 +92,7 @@ say_name(struct kv_op *op, const struct kv_node *n)
 static void
 walk(struct kv_op *op)
 {
-	op->op_left = (int64_t)kv_obj_count(op->op_obj);
+	op->op_left = op->op_obj->o_dict.d_count;
 	if (op->op_words == (NAMES | VALUES))
 		kv_say_many(op->op_out, '%', op->op_left);
 	else if ((op->op_words & AS_SET) != 0)
@@ -120,11 +116,9 @@ walk_visit(struct kv_node *n, void *arg)
 static void
 hset_each(struct kv_op *op)
 {
-	bool is_new;
-	struct kv_node *n = need_elem(op->op_obj, kv_op_next(op), &is_new);
+	struct kv_node *n = need_elem(op, kv_op_next(op));
 
 	kv_ent_store(op->op_db, (struct kv_ent *)n, kv_op_next(op));
-	op->op_result += is_new;
 }
 
 static void
@@ -137,20 +131,14 @@ hget_each(struct kv_op *op)
 static void
 hincrby(struct kv_op *op)
 {
-	bool is_new;
-	struct kv_node *n = need_elem(op->op_obj, &op->op_argv[2], &is_new);
-
-	kv_ent_add(op, (struct kv_ent *)n, op->op_int[0],
-	    "ERR hash value is not an integer");
+	kv_ent_add(op, (struct kv_ent *)need_elem(op, &op->op_argv[2]),
+	    op->op_int[0], "ERR hash value is not an integer");
 }
 
 static void
 sadd_each(struct kv_op *op)
 {
-	bool is_new;
-
-	need_elem(op->op_obj, kv_op_next(op), &is_new);
-	op->op_result += is_new;
+	need_elem(op, kv_op_next(op));
 }
 
 /* A random member, of a set that is not empty. */
@@ -163,7 +151,7 @@ pick(struct kv_op *op)
 static void
 spop(struct kv_op *op)
 {
-	int64_t n = (int64_t)kv_obj_count(op->op_obj);
+	int64_t n = op->op_obj->o_dict.d_count;
 
 	op->op_left = op->op_int[0] < n ? op->op_int[0] : n;
 	if (op->op_argc == 3)
@@ -178,21 +166,20 @@ spop_each(struct kv_op *op)
 	struct kv_node *n = pick(op);
 
 	say_name(op, n);
-	remove_elem(op, n);
+	kv_elem_remove(op, n);
 	op->op_left--;
 	op->op_cost += PICK_COST;
 }
 
-static enum kv_go
+static const char *
 sample_parse(struct kv_op *op)
 {
 	if (op->op_argc > 3)
-		return kv_op_fail(op, KV_E_SYNTAX);
-	if (op->op_argc == 3 && !kv_op_int(op, 2, &op->op_int[0]))
-		return KV_DONE;
-	if (op->op_int[0] < -REPEAT_MAX)
-		return kv_op_fail(op, "ERR value is out of range");
-	return KV_GO;
+		return KV_E_SYNTAX;
+	if (op->op_argc == 3 && !kv_arg_i64(&op->op_argv[2], &op->op_int[0]))
+		return KV_E_INTEGER;
+	return op->op_int[0] < -REPEAT_MAX ? "ERR value is out of range" :
+	    NULL;
 }
 
 /* Few different members beside what there is. */
@@ -216,7 +203,7 @@ sample_few(struct kv_op *op)
 static void
 sample(struct kv_op *op)
 {
-	int64_t n = (int64_t)kv_obj_count(op->op_obj), want = op->op_int[0];
+	int64_t n = op->op_obj->o_dict.d_count, want = op->op_int[0];
 
 	if (op->op_argc == 2) {
 		if (n > 0)
@@ -259,42 +246,30 @@ sample_each(struct kv_op *op)
 }
 
 static struct kv_cmd hash_rows[] = {
-	KV_KEY("hset", -4, "wmFcnsd", NULL, "2.0.0", "Set fields",
-	    .c_each = hset_each),
-	KV_KEY("hget", 3, "rFn", NULL, "2.0.0", "The value of a field",
-	    .c_each = hget_each),
-	KV_KEY("hmget", -3, "rFnh", NULL, "2.0.0", "The values of fields",
-	    .c_each = hget_each),
-	KV_KEY("hdel", -3, "wFns", NULL, "2.0.0", "Delete fields",
-	    .c_each = kv_remove_each),
-	KV_KEY("hgetall", 2, "r", walk, "2.0.0", "All fields and values",
-	    .c_visit = walk_visit, .c_how = NAMES | VALUES),
-	KV_KEY("hkeys", 2, "r", walk, "2.0.0", "All fields",
-	    .c_visit = walk_visit, .c_how = NAMES),
-	KV_KEY("hvals", 2, "r", walk, "2.0.0", "All values",
-	    .c_visit = walk_visit, .c_how = VALUES),
-	KV_KEY("hlen", 2, "rF", kv_card, "2.0.0", "The number of fields"),
-	KV_KEY("hexists", 3, "rFns", NULL, "2.0.0", "Does the field exist?",
-	    .c_each = exists_each),
-	KV_KEY("hincrby", 4, "wmFc", hincrby, "2.0.0",
-	    "Add to a number in a field", .c_ints = "3"),
+	KV_KEY("hset", -4, "wmFcnsd", NULL, .c_each = hset_each),
+	KV_KEY("hget", 3, "rFn", NULL, .c_each = hget_each),
+	KV_KEY("hmget", -3, "rFnh", NULL, .c_each = hget_each),
+	KV_KEY("hdel", -3, "wFns", NULL, .c_each = kv_remove_each),
+	KV_KEY("hgetall", 2, "r", walk, .c_visit = walk_visit,
+	    .c_how = NAMES | VALUES),
+	KV_KEY("hkeys", 2, "r", walk, .c_visit = walk_visit, .c_how = NAMES),
+	KV_KEY("hvals", 2, "r", walk, .c_visit = walk_visit, .c_how = VALUES),
+	KV_KEY("hlen", 2, "rF", kv_card),
+	KV_KEY("hexists", 3, "rFns", NULL, .c_each = exists_each),
+	KV_KEY("hincrby", 4, "wmFc", hincrby, .c_ints = "3"),
 };
 
 static struct kv_cmd set_rows[] = {
-	KV_KEY("sadd", -3, "wmFcns", NULL, "1.0.0", "Add members",
-	    .c_each = sadd_each),
-	KV_KEY("srem", -3, "wFns", NULL, "1.0.0", "Remove members",
-	    .c_each = kv_remove_each),
-	KV_KEY("sismember", 3, "rFns", NULL, "1.0.0", "Is it a member?",
-	    .c_each = exists_each),
-	KV_KEY("smembers", 2, "r", walk, "1.0.0", "All members",
-	    .c_visit = walk_visit, .c_how = NAMES | AS_SET),
-	KV_KEY("scard", 2, "rF", kv_card, "1.0.0", "The number of members"),
-	KV_KEY("spop", -2, "wF", spop, "1.0.0",
-	    "Remove and return random members", .c_parse = kv_op_count,
+	KV_KEY("sadd", -3, "wmFcns", NULL, .c_each = sadd_each),
+	KV_KEY("srem", -3, "wFns", NULL, .c_each = kv_remove_each),
+	KV_KEY("sismember", 3, "rFns", NULL, .c_each = exists_each),
+	KV_KEY("smembers", 2, "r", walk, .c_visit = walk_visit,
+	    .c_how = NAMES | AS_SET),
+	KV_KEY("scard", 2, "rF", kv_card),
+	KV_KEY("spop", -2, "wF", spop, .c_parse = kv_op_count,
 	    .c_each = spop_each),
-	KV_KEY("srandmember", -2, "r", sample, "1.0.0", "Random members",
-	    .c_parse = sample_parse, .c_each = sample_each),
+	KV_KEY("srandmember", -2, "r", sample, .c_parse = sample_parse,
+	    .c_each = sample_each),
 };
 
 const struct kv_family kv_hash_family =

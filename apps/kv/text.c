@@ -1,123 +1,58 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What clients write: numbers, sizes, words and patterns.
+ * What clients write: numbers, words and patterns; and the hash of keys.
  *
  * THEORY: an integer has exactly one spelling (no sign +, no leading zero, no
  * space), so that a string stored as a number reads back as the same bytes.
- * Floating point goes through libc, with the formats that clients of Redis
- * 7.0 see: 17 significant digits for a double, 17 decimals without trailing
- * zeros for a long double.
+ * Floating point goes through libc.
  *
  * Patterns (KEYS, SCAN, CONFIG GET) know * ? [a-z] [^x] and \ to quote.  On a
  * mismatch only the last star needs to be tried again with one byte more,
  * because an earlier star could not do better: the cost is pattern times
  * string, never exponential, and there is no recursion.
+ *
+ * The hash is a polynomial modulo the prime 2^61 - 1 whose coefficients are
+ * the key's bytes, seven at a time, at a secret point: two keys of n bytes
+ * collide for at most n of 2^57 secrets, so no client can choose keys that
+ * do.  What follows is one to one and spreads it over 64 bits.
+ *
+ * Source: Carter and Wegman, "Universal classes of hash functions" (1979);
+ * xorshift64* from Vigna, "An experimental exploration of Marsaglia's
+ * xorshift generators" (2016).
  */
 #include "kv.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/random.h>
+
+#define PRIME		((1ull << 61) - 1)
+#define SEVEN_BYTES	((1ull << 56) - 1)
+
+static uint64_t secret = 0x6c776b746b76;
 
 bool
-kv_parse_i64(const char *p, size_t len, int64_t *valp)
+kv_arg_i64(const struct kv_arg *a, int64_t *valp)
 {
-	bool neg = len > 1 && p[0] == '-';
-	uint64_t v = 0, limit = (uint64_t)INT64_MAX + neg;
-	size_t i = neg;
+	bool neg = a->a_len > 1 && a->a_p[0] == '-';
+	const char *p = a->a_p + neg;
+	size_t len = a->a_len - neg;
+	uint64_t v = 0;
 
-	if (len == 1 && p[0] == '0') {
-		*valp = 0;
-		return true;
-	}
-	if (len == 0 || len > 20 || p[i] == '0')
+	/* 19 digits fit into 64 bits. */
+	if (len == 0 || len > 19 || (p[0] == '0' && a->a_len > 1))
 		return false;
-	for (; i < len; i++) {
+	for (size_t i = 0; i < len; i++) {
 		unsigned int digit = (unsigned int)(p[i] - '0');
 
-		if (digit > 9 || v > (limit - digit) / 10)
+		if (digit > 9)
 			return false;
 		v = v * 10 + digit;
 	}
 	*valp = neg ? (int64_t)-v : (int64_t)v;
-	return true;
-}
-
-/* A copy with a NUL for strtod; false if no number can be this long. */
-static bool
-terminated(char buf[static KV_FLOATLEN], const char *p, size_t len)
-{
-	if (len >= KV_FLOATLEN)
-		return false;
-	memcpy(buf, p, len);
-	buf[len] = '\0';
-	errno = 0;
-	return true;
-}
-
-/* A value: no space in front, not too large or too small. */
-bool
-kv_parse_double(const char *p, size_t len, double *valp)
-{
-	return len > 0 && !isspace((unsigned char)p[0]) &&
-	    kv_parse_bound(p, len, valp) &&
-	    !(errno == ERANGE && (isinf(*valp) || *valp == 0));
-}
-
-/* An end of a range, for which Redis takes anything that strtod does. */
-bool
-kv_parse_bound(const char *p, size_t len, double *valp)
-{
-	char buf[KV_FLOATLEN], *end;
-
-	if (!terminated(buf, p, len))
-		return false;
-	*valp = strtod(buf, &end);
-	return end == buf + len && !isnan(*valp);
-}
-
-bool
-kv_parse_ldouble(const char *p, size_t len, long double *valp)
-{
-	char buf[KV_FLOATLEN], *end;
-
-	if (len == 0 || isspace((unsigned char)p[0]) ||
-	    !terminated(buf, p, len))
-		return false;
-	*valp = strtold(buf, &end);
-	return end == buf + len && !isnan(*valp) &&
-	    !(errno == ERANGE && (isinf(*valp) || *valp == 0));
-}
-
-/* Bytes with a unit: 100, 64k, 10kb, 1gb (k = 1000, kb = 1024). */
-bool
-kv_parse_size(const char *s, uint64_t *valp)
-{
-	static const struct {
-		const char	*name;
-		uint64_t	 factor;
-	} units[] = {
-		{ "", 1 }, { "b", 1 },
-		{ "k", 1000 }, { "kb", 1024 },
-		{ "m", 1000000 }, { "mb", 1 << 20 },
-		{ "g", 1000000000 }, { "gb", 1 << 30 },
-	};
-	char *end;
-	uint64_t v;
-
-	errno = 0;
-	v = strtoull(s, &end, 10);
-	if (!isdigit((unsigned char)s[0]) || errno != 0)
-		return false;
-	for (size_t i = 0; i < KV_COUNT(units); i++) {
-		if (kv_ieq(end, strlen(end), units[i].name))
-			return !__builtin_mul_overflow(v, units[i].factor,
-			    valp);
-	}
-	return false;
+	return v <= (uint64_t)INT64_MAX + neg;
 }
 
 /* Decimal digits into buf (KV_NUMLEN bytes); how many. */
@@ -138,41 +73,60 @@ kv_fmt_i64(char *buf, int64_t val)
 	return sizeof(tmp) - n;
 }
 
-/* buf has KV_NUMLEN bytes: 17 digits, sign, point and exponent are 24. */
-size_t
-kv_fmt_double(char *buf, double val)
+/* A copy with a NUL for libc; false if no number can be this long. */
+static bool
+terminated(char buf[static KV_FLOATLEN], const struct kv_arg *a)
 {
-	if (isinf(val))
-		return (size_t)sprintf(buf, val > 0 ? "inf" : "-inf");
-	if (val > -1e15 && val < 1e15 && val == (double)(int64_t)val &&
-	    !(val == 0 && signbit(val)))
-		return kv_fmt_i64(buf, (int64_t)val);
-	return (size_t)snprintf(buf, KV_NUMLEN, "%.17g", val);
+	if (a->a_len >= KV_FLOATLEN)
+		return false;
+	memcpy(buf, a->a_p, a->a_len);
+	buf[a->a_len] = '\0';
+	errno = 0;
+	return true;
 }
 
-size_t
-kv_fmt_ldouble(char *buf, long double val)
+/* A value: no space in front, not too large or too small. */
+static bool
+is_value(const struct kv_arg *a, long double val)
 {
-	size_t n = (size_t)snprintf(buf, KV_FLOATLEN, "%.17Lf", val);
-
-	while (buf[n - 1] == '0')
-		n--;
-	if (buf[n - 1] == '.')
-		n--;
-	if (n == 2 && memcmp(buf, "-0", 2) == 0)
-		buf[--n - 1] = '0';
-	return n;
+	return a->a_len > 0 && !isspace((unsigned char)a->a_p[0]) &&
+	    !(errno == ERANGE && (isinf(val) || val == 0));
 }
 
-/* Does the text say word, whatever the case? */
+/* A value, or an end of a range, for which Redis takes all that strtod does. */
 bool
-kv_ieq(const char *p, size_t len, const char *word)
+kv_arg_double(const struct kv_arg *a, bool bound, double *valp)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (word[i] == '\0' || tolower((unsigned char)p[i]) != word[i])
+	char buf[KV_FLOATLEN], *end;
+
+	if (!terminated(buf, a))
+		return false;
+	*valp = strtod(buf, &end);
+	return end == buf + a->a_len && !isnan(*valp) &&
+	    (bound || is_value(a, (long double)*valp));
+}
+
+bool
+kv_arg_ldouble(const struct kv_arg *a, long double *valp)
+{
+	char buf[KV_FLOATLEN], *end;
+
+	if (!terminated(buf, a))
+		return false;
+	*valp = strtold(buf, &end);
+	return end == buf + a->a_len && !isnan(*valp) && is_value(a, *valp);
+}
+
+/* Does the argument say word, in small letters or capitals? */
+bool
+kv_arg_is(const struct kv_arg *a, const char *word)
+{
+	for (size_t i = 0; i < a->a_len; i++) {
+		if (word[i] == '\0' ||
+		    tolower((unsigned char)a->a_p[i]) != word[i])
 			return false;
 	}
-	return word[len] == '\0';
+	return word[a->a_len] == '\0';
 }
 
 /*
@@ -216,10 +170,10 @@ match_one(const char **pp, const char *pend, char c)
 }
 
 bool
-kv_glob(const char *p, size_t plen, const char *s, size_t slen)
+kv_glob(const struct kv_arg *pattern, const char *s, size_t slen)
 {
-	const char *pend = p + plen, *send = s + slen;
-	const char *star = NULL, *from = NULL;
+	const char *p = pattern->a_p, *pend = p + pattern->a_len;
+	const char *send = s + slen, *star = NULL, *from = NULL;
 
 	while (s < send) {
 		const char *next = p;
@@ -240,4 +194,59 @@ kv_glob(const char *p, size_t plen, const char *s, size_t slen)
 	while (p < pend && *p == '*')
 		p++;
 	return p == pend;
+}
+
+void
+kv_hash_seed(void)
+{
+	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
+		kv_die("no random numbers from the kernel");
+	secret = secret >> 6 | 1;
+}
+
+/*
+ * (h + word) * secret modulo the prime, or a little more: below 2^61 * 8 / 7
+ * if h is, because the secret is below 2^58.
+ */
+static inline uint64_t
+step(uint64_t h, uint64_t word)
+{
+	unsigned __int128 x = (unsigned __int128)(h + word) * secret;
+
+	return ((uint64_t)x & PRIME) + (uint64_t)(x >> 61);
+}
+
+uint64_t
+kv_hash(const void *data, size_t len)
+{
+	const unsigned char *p = data;
+	uint64_t h = len, word;
+
+	for (; len >= 8; len -= 7, p += 7) {
+		memcpy(&word, p, 8);
+		h = step(h, word & SEVEN_BYTES);
+	}
+	word = 0;
+	for (size_t i = 0; i < len; i++)
+		word |= (uint64_t)p[i] << (8 * i);
+	h = step(h, word) % PRIME * 0x9e3779b97f4a7c15;
+	h = (h ^ h >> 32) * 0xd6e8feb86659fd93;
+	return h ^ h >> 32;
+}
+
+/*
+ * One of n numbers, each as likely: xorshift64*, whose state is never 0, and
+ * the high bits of a 128-bit product.
+ */
+uint64_t
+kv_random_below(uint64_t *state, uint64_t n)
+{
+	uint64_t x = *state;
+
+	x ^= x >> 12;
+	x ^= x << 25;
+	x ^= x >> 27;
+	*state = x;
+	return (uint64_t)((unsigned __int128)(x * 0x2545f4914f6cdd1d) * n >>
+	    64);
 }

@@ -9,11 +9,11 @@
 #include "ztree.h"
 
 #include <math.h>
-#include <string.h>
 
-/* What a command wants of a range: members in pairs with their scores; gone. */
+/* c_how: a range in pairs with scores; gone then; ZRANK. */
 #define PAIRS	KV_HOW1
 #define POP	KV_HOW2
+#define RANK	KV_HOW1
 
 /* One end of a range by score or by name. */
 struct bound {
@@ -55,7 +55,7 @@ add_options(struct kv_op *op)
  * All scores, which begin at argument op_end, are read before anything is
  * changed; op_left says how many were, and then how many arguments there are.
  */
-static enum kv_go
+static const char *
 add_parse(struct kv_op *op)
 {
 	const char *wrong = NULL;
@@ -69,27 +69,32 @@ add_parse(struct kv_op *op)
 		i = op->op_end + 2 * (int)op->op_left;
 		if (i >= op->op_argc) {
 			op->op_left = op->op_argc - op->op_end;
-			return KV_GO;
+			return NULL;
 		}
 		if (n == KV_SLICE)
-			return KV_MORE;
-		if (!kv_parse_double(op->op_argv[i].a_p, op->op_argv[i].a_len,
-		    &score))
+			wrong = kv_later;
+		else if (!kv_arg_double(&op->op_argv[i], false, &score))
 			wrong = KV_E_FLOAT;
 	}
-	return kv_op_fail(op, wrong);
+	return wrong;
+}
+
+static struct kv_member *
+find(struct kv_op *op, const struct kv_arg *name)
+{
+	return (struct kv_member *)kv_elem_find(op->op_obj, name);
 }
 
 static void
 add_each(struct kv_op *op)
 {
 	const struct kv_arg *a = kv_op_next(op), *name = kv_op_next(op);
-	struct kv_member *m = kv_zset_find(op->op_obj, name);
+	struct kv_member *m = find(op, name);
 	bool done = m == NULL && (op->op_words & KV_XX) == 0;
 	uint32_t o = op->op_words;
 	double score, old;
 
-	kv_parse_double(a->a_p, a->a_len, &score);
+	kv_arg_double(a, false, &score);
 	if (done) {
 		kv_zset_add(op->op_obj, name, score);
 		op->op_result++;
@@ -118,26 +123,18 @@ add_each(struct kv_op *op)
 		kv_say_nil(op->op_out);
 }
 
+/* ZSCORE and ZRANK */
 static void
-zscore(struct kv_op *op)
+score_or_rank(struct kv_op *op)
 {
-	struct kv_member *m = kv_zset_find(op->op_obj, &op->op_argv[2]);
+	struct kv_member *m = find(op, &op->op_argv[2]);
 
-	if (m != NULL)
-		kv_say_double(op->op_out, m->m_score);
-	else
+	if (m == NULL)
 		kv_say_nil(op->op_out);
-}
-
-static void
-zrank(struct kv_op *op)
-{
-	struct kv_member *m = kv_zset_find(op->op_obj, &op->op_argv[2]);
-
-	if (m != NULL)
+	else if ((op->op_words & RANK) != 0)
 		kv_say_int(op->op_out, (int64_t)kv_zset_rank(m));
 	else
-		kv_say_nil(op->op_out);
+		kv_say_double(op->op_out, m->m_score);
 }
 
 static bool
@@ -147,8 +144,9 @@ read_bound(const struct kv_arg *a, bool by_name, struct bound *b)
 
 	b->b_behind = c == '(';
 	if (!by_name)
-		return kv_parse_bound(a->a_p + b->b_behind,
-		    a->a_len - b->b_behind, &b->b_score);
+		return kv_arg_double(&(struct kv_arg){
+		    .a_p = a->a_p + b->b_behind,
+		    .a_len = a->a_len - b->b_behind }, true, &b->b_score);
 	b->b_name = a->a_p + 1;
 	b->b_len = a->a_len - 1;
 	if (a->a_len == 1)
@@ -208,8 +206,6 @@ read_range(struct kv_op *op, struct range *r)
 	    (!kv_arg_i64(&limit[0], &r->r_skip) ||
 	    !kv_arg_i64(&limit[1], &r->r_max)))
 		return KV_E_INTEGER;
-	if (op->op_end < op->op_argc)
-		return KV_E_SYNTAX;
 	if (r->r_max != -1 && (o & (KV_BYSCORE | KV_BYLEX)) == 0)
 		return "ERR syntax error, LIMIT is only supported in "
 		    "combination with either BYSCORE or BYLEX";
@@ -219,20 +215,19 @@ read_range(struct kv_op *op, struct range *r)
 	return read_ends(op, r);
 }
 
-static enum kv_go
+static const char *
 range_parse(struct kv_op *op)
 {
 	struct range r;
-	const char *wrong = read_range(op, &r);
 
-	return wrong != NULL ? kv_op_fail(op, wrong) : KV_GO;
+	return read_range(op, &r);
 }
 
 /* The first rank of a range, counted from its own side, and how many. */
 static uint64_t
 ranks(struct kv_op *op, const struct range *r, int64_t *countp)
 {
-	int64_t n = (int64_t)kv_obj_count(op->op_obj), first = r->r_start;
+	int64_t n = op->op_obj->o_dict.d_count, first = r->r_start;
 	int64_t last = r->r_end, skip = 0;
 	bool back = (op->op_words & KV_REV) != 0;
 
@@ -286,7 +281,7 @@ range(struct kv_op *op)
 static void
 pop(struct kv_op *op)
 {
-	int64_t n = (int64_t)kv_obj_count(op->op_obj);
+	int64_t n = op->op_obj->o_dict.d_count;
 
 	op->op_left = op->op_int[0] < n ? op->op_int[0] : n;
 	begin_range(op, (op->op_words & KV_REV) != 0 ? (uint64_t)n - 1 : 0,
@@ -307,37 +302,29 @@ range_each(struct kv_op *op)
 	op->op_at = kv_zset_step(m, (o & KV_REV) != 0);
 	op->op_left--;
 	if ((o & POP) != 0)
-		kv_zset_remove(op->op_obj, m);
+		kv_elem_remove(op, &m->m_node);
 }
 
 static struct kv_cmd rows[] = {
-	KV_KEY("zadd", -4, "wmFc", NULL, "1.2.0",
-	    "Add members, or change their scores",
+	KV_KEY("zadd", -4, "wmFco", NULL, .c_from = 2,
 	    .c_words = KV_NX | KV_XX | KV_GT | KV_LT | KV_CH | KV_INCR,
-	    .c_from = 2, .c_parse = add_parse, .c_each = add_each),
-	KV_KEY("zrem", -3, "wFns", NULL, "1.2.0", "Remove members",
-	    .c_each = kv_remove_each),
-	KV_KEY("zscore", 3, "rF", zscore, "1.2.0", "The score of a member"),
-	KV_KEY("zincrby", 4, "wmFc", NULL, "1.2.0",
-	    "Add to the score of a member", .c_parse = add_parse,
-	    .c_each = add_each, .c_how = KV_INCR),
-	KV_KEY("zcard", 2, "rF", kv_card, "1.2.0", "The number of members"),
-	KV_KEY("zrank", 3, "rF", zrank, "2.0.0", "The index of a member"),
-	KV_KEY("zrange", -4, "r", range, "1.2.0",
-	    "A range by index, score or name", .c_words = KV_BYSCORE |
-	    KV_BYLEX | KV_REV | KV_WITHSCORES | KV_LIMIT, .c_from = 4,
+	    .c_parse = add_parse, .c_each = add_each),
+	KV_KEY("zincrby", 4, "wmFc", NULL, .c_how = KV_INCR,
+	    .c_parse = add_parse, .c_each = add_each),
+	KV_KEY("zrem", -3, "wFns", NULL, .c_each = kv_remove_each),
+	KV_KEY("zscore", 3, "rF", score_or_rank),
+	KV_KEY("zrank", 3, "rF", score_or_rank, .c_how = RANK),
+	KV_KEY("zcard", 2, "rF", kv_card),
+	KV_KEY("zrange", -4, "r", range, .c_from = 4, .c_words = KV_BYSCORE |
+	    KV_BYLEX | KV_REV | KV_WITHSCORES | KV_LIMIT,
 	    .c_parse = range_parse, .c_each = range_each),
-	KV_KEY("zrangebyscore", -4, "r", range, "1.0.5", "A range by score",
+	KV_KEY("zrangebyscore", -4, "r", range, .c_from = 4,
 	    .c_how = KV_BYSCORE, .c_words = KV_WITHSCORES | KV_LIMIT,
-	    .c_from = 4, .c_parse = range_parse, .c_each = range_each),
-	KV_KEY("zpopmin", -2, "wF", pop, "5.0.0",
-	    "Remove and return the members of lowest score",
-	    .c_parse = kv_op_count, .c_each = range_each,
-	    .c_how = POP | KV_WITHSCORES),
-	KV_KEY("zpopmax", -2, "wF", pop, "5.0.0",
-	    "Remove and return the members of highest score",
-	    .c_parse = kv_op_count, .c_each = range_each,
-	    .c_how = POP | KV_WITHSCORES | KV_REV),
+	    .c_parse = range_parse, .c_each = range_each),
+	KV_KEY("zpopmin", -2, "wF", pop, .c_how = POP | KV_WITHSCORES,
+	    .c_parse = kv_op_count, .c_each = range_each),
+	KV_KEY("zpopmax", -2, "wF", pop, .c_parse = kv_op_count,
+	    .c_how = POP | KV_WITHSCORES | KV_REV, .c_each = range_each),
 };
 
 const struct kv_family kv_zset_family =

@@ -20,16 +20,6 @@
 #include "ztree.h"
 
 #include <assert.h>
-#include <string.h>
-
-RB_HEAD(ztree, kv_member);
-
-static inline struct ztree *
-tree(struct kv_obj *z)
-{
-	_Static_assert(sizeof(struct ztree) == sizeof(z->o_root), "one root");
-	return (struct ztree *)&z->o_root;
-}
 
 static uint64_t
 size_of(const struct kv_member *m)
@@ -56,14 +46,10 @@ compare(const struct kv_member *a, const struct kv_member *b)
 	return c != 0 ? c : (alen > blen) - (alen < blen);
 }
 
-RB_GENERATE_INTERNAL(ztree, kv_member, m_link, compare,
+RB_GENERATE_INTERNAL(kv_ztree, kv_member, m_link, compare,
     static __attribute__((unused)))
 
-size_t
-kv_member_keyoff(void)
-{
-	return offsetof(struct kv_member, m_name);
-}
+const size_t kv_member_keyoff = offsetof(struct kv_member, m_name);
 
 static void
 sizes_up(struct kv_member *m)
@@ -79,25 +65,22 @@ tree_insert(struct kv_obj *z, struct kv_member *m, double score)
 
 	m->m_score = score;
 	m->m_size = 1;
-	other = RB_INSERT(ztree, tree(z), m);
+	other = RB_INSERT(kv_ztree, &z->o_tree, m);
 	assert(other == NULL);
 	sizes_up(m);
 }
 
-static void
-tree_remove(struct kv_obj *z, struct kv_member *m)
+/*
+ * Take a member out of the tree.  If another one takes its place, the macros
+ * recompute sizes from where that was; above its own place, they do not.
+ */
+void
+kv_zset_unlink(struct kv_obj *z, struct kv_member *m)
 {
-	struct kv_member *from = RB_PARENT(m, m_link), *next;
+	struct kv_member *up = RB_PARENT(m, m_link);
 
-	/* The place that becomes vacant: m's, or that of its successor. */
-	if (RB_LEFT(m, m_link) != NULL && RB_RIGHT(m, m_link) != NULL) {
-		next = RB_NEXT(ztree, tree(z), m);
-		from = RB_PARENT(next, m_link);
-		if (from == m)
-			from = next;
-	}
-	RB_REMOVE(ztree, tree(z), m);
-	sizes_up(from);
+	RB_REMOVE(kv_ztree, &z->o_tree, m);
+	sizes_up(up);
 }
 
 /* A new member. */
@@ -114,24 +97,8 @@ kv_zset_add(struct kv_obj *z, const struct kv_arg *name, double score)
 void
 kv_zset_rescore(struct kv_obj *z, struct kv_member *m, double score)
 {
-	struct kv_member *prev = RB_PREV(ztree, tree(z), m);
-	struct kv_member *next = RB_NEXT(ztree, tree(z), m);
-
-	if ((prev == NULL || prev->m_score < score) &&
-	    (next == NULL || next->m_score > score)) {
-		m->m_score = score;	/* its place stays */
-		return;
-	}
-	tree_remove(z, m);
+	kv_zset_unlink(z, m);
 	tree_insert(z, m, score);
-}
-
-void
-kv_zset_remove(struct kv_obj *z, struct kv_member *m)
-{
-	tree_remove(z, m);
-	kv_dict_remove(&z->o_dict, &m->m_node);
-	kv_free(m);
 }
 
 /* How many members are before this one. */
@@ -152,7 +119,7 @@ kv_zset_rank(const struct kv_member *m)
 struct kv_member *
 kv_zset_at(struct kv_obj *z, uint64_t rank)
 {
-	struct kv_member *m = z->o_root;
+	struct kv_member *m = RB_ROOT(&z->o_tree);
 
 	while (m != NULL) {
 		uint64_t left = size_of(RB_LEFT(m, m_link));
@@ -172,15 +139,15 @@ kv_zset_at(struct kv_obj *z, uint64_t rank)
 struct kv_member *
 kv_zset_step(struct kv_member *m, bool back)
 {
-	return back ? ztree_RB_PREV(m) : ztree_RB_NEXT(m);
+	return back ? RB_PREV(kv_ztree, NULL, m) :
+	    RB_NEXT(kv_ztree, NULL, m);
 }
 
 /* How many members, from the first on, are before something. */
 uint64_t
-kv_zset_before(struct kv_obj *z,
-    bool (*before)(const struct kv_member *, const void *), const void *arg)
+kv_zset_before(struct kv_obj *z, kv_before_t before, const void *arg)
 {
-	struct kv_member *m = z->o_root;
+	struct kv_member *m = RB_ROOT(&z->o_tree);
 	uint64_t n = 0;
 
 	while (m != NULL) {
@@ -192,22 +159,4 @@ kv_zset_before(struct kv_obj *z,
 		}
 	}
 	return n;
-}
-
-/* Panic unless the tree is in order; for tests. */
-void
-kv_zset_check(struct kv_obj *z)
-{
-	struct kv_member *m, *prev = NULL;
-	uint64_t n = 0;
-
-	kv_dict_check(&z->o_dict);
-	RB_FOREACH(m, ztree, tree(z)) {
-		assert(prev == NULL || compare(prev, m) < 0);
-		assert(m->m_size == 1 + size_of(RB_LEFT(m, m_link)) +
-		    size_of(RB_RIGHT(m, m_link)));		/* I2 */
-		prev = m;
-		n++;
-	}
-	assert(n == z->o_dict.d_count);				/* I1 */
 }

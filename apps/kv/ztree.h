@@ -7,8 +7,6 @@
 
 #include "db.h"
 
-#include <bsd/sys/tree.h>
-
 struct kv_member {
 	struct kv_node		 m_node;
 	RB_ENTRY(kv_member)	 m_link;
@@ -17,11 +15,7 @@ struct kv_member {
 	char			 m_name[];
 };
 
-static inline struct kv_member *
-kv_zset_find(struct kv_obj *z, const struct kv_arg *name)
-{
-	return (struct kv_member *)kv_elem_find(z, name);
-}
+typedef bool (*kv_before_t)(const struct kv_member *, const void *);
 
 struct kv_member *kv_zset_add(struct kv_obj *z, const struct kv_arg *name,
 		    double score);
@@ -30,9 +24,7 @@ void		 kv_zset_rescore(struct kv_obj *z, struct kv_member *m,
 uint64_t	 kv_zset_rank(const struct kv_member *m);
 struct kv_member *kv_zset_at(struct kv_obj *z, uint64_t rank);
 struct kv_member *kv_zset_step(struct kv_member *m, bool back);
-uint64_t	 kv_zset_before(struct kv_obj *z,
-		    bool (*before)(const struct kv_member *, const void *),
+uint64_t	 kv_zset_before(struct kv_obj *z, kv_before_t before,
 		    const void *arg);
-void		 kv_zset_check(struct kv_obj *z);
 
 #endif

@@ -25,6 +25,8 @@ static const struct row {
 	{ "CLIENT KILL 1.2.3.4:5", "-ERR No such client" },
 	{ "CLIENT NOSUCH",
 	    "-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP." },
+	{ "CLIENT|ID", "-ERR unknown command 'CLIENT|ID', with args "
+	    "beginning with: " },
 	{ "NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning "
 	    "with: 'a' 'b' " },
 	{ "GET", "-ERR wrong number of arguments for 'get' command" },
