@@ -264,7 +264,7 @@ kv_say_double(struct kv_reply *r, double val)
 	size_t n = (size_t)snprintf(buf, sizeof(buf), "%.17g", val);
 
 	if (r->r_resp3)
-		framed(r, ",", buf, n);
+		kv_say_text(r, ",%s\r\n", buf);
 	else
 		kv_say_bulk(r, buf, n);
 }
