@@ -3,8 +3,9 @@
  * Torture: lwps of both schedulers that compute, sleep, hold tokens, move, end
  * and are begun anew, while others change how they are scheduled.
  *
- * Conservation: lwps begun = lwps ended; between two calls of the library one
- * lwp at a time on each CPU; each is where it may be after it asked for it.
+ * Conservation: lwps begun = lwps ended; in a critical section one lwp at a
+ * time on each CPU; each is where it may be after it asked for it; what is
+ * computed while slices end in the middle is right.
  */
 #include <lwkt/cpusync.h>
 #include <lwkt/token.h>
@@ -24,13 +25,34 @@ static int here[MAXCPUS];		/* each of its own CPU */
 static void
 alone(void)
 {
-	int cpu = lwkt_cpuid(), i;
+	int cpu, i;
 
+	lwkt_crit_enter();
+	cpu = lwkt_cpuid();
 	if (here[cpu]++ != 0)
 		ADD(double_run, 1);
 	for (i = 0; i < 50; i++)
 		cc_fence();
 	here[cpu]--;
+	lwkt_crit_exit();
+}
+
+/* The same sums twice, between two calls of the library. */
+static void
+computes(uint64_t from)
+{
+	uint64_t a = from, b = from;
+	double x = 1, y = 1;
+	int i;
+
+	for (i = 0; i < 2000; i++, x = x * 1.000001 + 0.5)
+		a = a * 6364136223846793005 + 1442695040888963407;
+	for (i = 0; i < 2000; i++, y = y * 1.000001 + 0.5) {
+		b = b * 6364136223846793005 + 1442695040888963407;
+		cc_fence();
+	}
+	check(a == b && !(x < y) && !(x > y), "computed %llx, %llx",
+	    (unsigned long long)a, (unsigned long long)b);
 }
 
 static void
@@ -106,6 +128,8 @@ lives(void *arg)
 
 	while (n-- > 0 && !torture_over()) {
 		alone();
+		if (n % 16 == 0)
+			computes(life + n);
 		fidget(&r);
 		ADD(turns, 1);
 	}
@@ -178,11 +202,13 @@ body(void *arg)
 	    (unsigned long long)begun, (unsigned long long)ended);
 	check(double_run == 0, "%llu times two lwps on a cpu",
 	    (unsigned long long)double_run);
-	diag("%llu lwps, %llu turns, %lld releases, %lld queued, %lld moved",
+	diag("%llu lwps, %llu turns, %lld releases, %lld queued, %lld moved, "
+	    "%lld interrupted",
 	    (unsigned long long)begun, (unsigned long long)turns,
 	    (long long)counter("lwkt.lwp_releases"),
 	    (long long)counter("lwkt.lwp_queued"),
-	    (long long)counter("lwkt.lwp_moved"));
+	    (long long)counter("lwkt.lwp_moved"),
+	    (long long)counter("lwkt.async_hit"));
 	return 0;
 }
 
