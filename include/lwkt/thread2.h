@@ -44,14 +44,14 @@ lwkt_crit_enter_quick(void)
 static inline void
 lwkt_crit_exit_quick(void)
 {
-	int *count = lwkt_critcountp_();
+	int *countp = lwkt_critcountp_(), count;
 	unsigned pending;
 
 	__asm__ __volatile__("" ::: "memory");
-	--*count;
+	count = --*countp;
 	__asm__ __volatile__("movl %%gs:%c1,%0" : "=r" (pending) :
 	    "i" (LWKT_CPU_REQFLAGS) : "memory");
-	if (__builtin_expect((pending & LWKT_REQ_SPLZ) != 0 || *count < 0, 0))
+	if (__builtin_expect((pending & LWKT_REQ_SPLZ) != 0 || count < 0, 0))
 		lwkt_crit_replay();
 }
 LWKT_END_DECLS

@@ -67,12 +67,14 @@ crit_enter_td(lwkt_thread_t td)
 static inline void
 crit_exit_noyield(lwkt_thread_t td)
 {
+	int count;
+
 	cc_fence();
-	td->td_critcount--;
+	count = --td->td_critcount;
 	cc_fence();
 	if (config_invariants)
 		crit_note(td, __builtin_return_address(0), 0);
-	if (unlikely(td->td_critcount < 0))
+	if (unlikely(count < 0))
 		crit_underflow(td);
 }
 
