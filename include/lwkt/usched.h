@@ -34,7 +34,7 @@ struct lwkt_lwp {
 	int		 lp_rtprio;	/* (c) 0 to LWKT_RTP_MAX */
 	int		 lp_nice;	/* (c) */
 	lwkt_cpumask_t	 lp_cpumask;	/* (a) where it may run */
-	int		 lp_stay;	/* (c) the only CPU for now; -1: any */
+	uint32_t	 lp_stay;	/* (a) 1 + its only CPU now; 0: any */
 	lwkt_lwp_t	 lp_next;	/* (u) */
 	lwkt_lwp_t	 lp_prev;	/* (u) */
 	uint64_t	 lp_data[8];	/* (u) zero at first */

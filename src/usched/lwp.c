@@ -144,8 +144,7 @@ lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 		return NULL;
 	lp = thread_reserve(td, sizeof(*lp));
 	*lp = (struct lwkt_lwp){ .lp_thread = td, .lp_usched = us,
-	    .lp_fn = fn, .lp_arg = arg, .lp_mode = LWKT_LWP_NEW,
-	    .lp_stay = -1 };
+	    .lp_fn = fn, .lp_arg = arg, .lp_mode = LWKT_LWP_NEW };
 	td->td_lwp = lp;
 	td->td_leave |= TDL_LWP;
 	td->td_flags |= TDF_MIGRATING;	/* not to be scheduled by name */

@@ -115,7 +115,8 @@ lwp_return(lwkt_thread_t td)
 		crit_exit_noyield(td);
 		return;
 	}
-	lp->lp_stay = td->td_flags & TDF_INTERRUPTED ? mycpuid : -1; /* E4 */
+	atomic_store_32(&lp->lp_stay, td->td_flags & TDF_INTERRUPTED ?
+	    (uint32_t)mycpuid + 1 : 0);				/* E4 */
 	do {
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();

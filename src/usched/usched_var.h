@@ -23,11 +23,13 @@ void	lwp_yield(lwkt_thread_t td);
 void	lwp_queue(lwkt_thread_t td);
 void	lwp_check(lwkt_thread_t td);
 
-/* Of the caller, or of one that is queued. */
+/* True of the caller and of one that is queued; of others, a hint. */
 static inline int
 lwp_allowed(lwkt_lwp_t lp, int cpu)
 {
-	return lp->lp_stay >= 0 ? lp->lp_stay == cpu :
+	uint32_t stay = atomic_load_32(&lp->lp_stay);
+
+	return stay != 0 ? stay == (uint32_t)cpu + 1 :
 	    cpumask_test_atomic(&lp->lp_cpumask, cpu);
 }
 

@@ -246,6 +246,7 @@ others_are_never_interrupted(void *arg)
 	lwkt_crit_exit();
 	join(td);
 	join(intr);
+	lwkt_systimer_del(&st);
 	check(strstr(trail.l_text, "az") != NULL, "order %s", trail.l_text);
 	check(counter("lwkt.async_hit") == hits, "interrupted");
 	return 0;

@@ -97,7 +97,7 @@ compute(struct worker *w)
 	check(td->td_pri < LWKT_PRI_KERN_USER &&
 	    w->w_lp->lp_mode == LWKT_LWP_USER, "priority %d, mode %d",
 	    td->td_pri, w->w_lp->lp_mode);
-	if (us->us_check != NULL)
+	if (us->us_check != NULL && !LWKT_TSAN)	/* it looks at others */
 		us->us_check(cpu);
 	if (on_cpu[cpu] != w) {
 		on_cpu[cpu] = w;
