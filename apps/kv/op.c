@@ -78,8 +78,9 @@ kv_clip_range(int64_t len, int64_t *startp, int64_t *endp)
 }
 
 /*
- * Words that are options: how many arguments are behind it, which of op_val
- * says where, and the words it cannot stand behind.
+ * Words that are options: how many arguments follow the word, the place of
+ * op_val that says where these are, and the words it must not follow.  A word
+ * without arguments leaves op_val alone: it may follow one that has some.
  */
 static const struct {
 	const char	*name;
@@ -121,7 +122,8 @@ read_words(struct kv_op *op)
 		    (op->op_words & words[w].not) != 0)
 			break;
 		op->op_words |= 1u << w;
-		op->op_val[words[w].val] = i + 1;
+		if (words[w].args > 0)
+			op->op_val[words[w].val] = i + 1;
 	}
 	op->op_end = i;
 }

@@ -55,6 +55,16 @@ static const struct row {
 	{ "SET k v EX 0", "-ERR invalid expire time in 'set' command" },
 	{ "SET k v EX a", "-ERR value is not an integer or out of range" },
 	{ "SET k v EX 1 PX 1", "-ERR syntax error" },
+	{ "SET k v EX 30 NX", "nil" }, { "SET k v EX 30 XX", "+OK" },
+	{ "TTL k", ":30" }, { "SET fresh v EX 30 NX", "+OK" },
+	{ "TTL fresh", ":30" }, { "SET fresh w PX 40000 GET", "\"v\"" },
+	{ "TTL fresh", ":40" }, { "SET fresh 7 EX 50 XX GET", "\"w\"" },
+	{ "TTL fresh", ":50" }, { "SET 5 6 GET EX 100 NX", "nil" },
+	{ "TTL 5", ":100" }, { "SET 5 6 EXAT 4102444800 XX", "+OK" },
+	{ "GETEX 5 EX 10", "\"6\"" }, { "TTL 5", ":10" },
+	{ "SET 5 6 EX 10 NX XX", "-ERR syntax error" },
+	{ "SET 5 6 EX NX", "-ERR value is not an integer or out of range" },
+	{ "SET 5 6 NX EX", "-ERR syntax error" }, { "DEL 5 fresh", ":2" },
 	{ "SET k v EXAT 4102444800", "+OK" },
 	{ "SET k v PXAT 1", "+OK" }, { "GET k", "nil" },
 	{ "SETNX k 1", ":1" }, { "SETNX k 2", ":0" }, { "GET k", "\"1\"" },
@@ -166,6 +176,12 @@ static const struct row {
 	{ "ZRANGEBYSCORE z 3 5", "[\"c\", \"d\"]" },
 	{ "ZRANGEBYSCORE z -inf (5 WITHSCORES LIMIT 0 1",
 	    "[\"b\", \"2\"]" },
+	{ "ZRANGEBYSCORE z 3 9 LIMIT 1 2 WITHSCORES",
+	    "[\"d\", \"5\", \"a\", \"6\"]" },
+	{ "ZRANGE z 9 3 BYSCORE LIMIT 1 1 REV WITHSCORES",
+	    "[\"d\", \"5\"]" },
+	{ "ZRANGE z 9 3 LIMIT 0 1 REV BYSCORE", "[\"a\"]" },
+	{ "ZRANGE z - + LIMIT 1 1 BYLEX", "[\"c\"]" },
 	{ "ZRANGEBYSCORE z x 5", "-ERR min or max is not a float" },
 	{ "ZRANGE z a b BYLEX",
 	    "-ERR min or max not valid string range item" },
@@ -242,6 +258,26 @@ scan_all(struct client *c)
 	is_int(found, 100, "SCAN with TYPE finds the strings once each");
 }
 
+/*
+ * The arguments of one command say nothing to the next one.  Here those of DEL
+ * are gone, memory and all, when SET looks for its own.
+ */
+static void
+reads_its_own_arguments(struct client *c)
+{
+	static char large[2 << 20];
+	const char *argv[] = { "DEL", "a", "b", "c", "d", "e", large };
+	char *got;
+
+	memset(large, '1', sizeof(large) - 1);
+	client_argv(c, 7, argv, NULL);
+	got = client_reply(c, 0);
+	is_str(got, ":0", "DEL of a key of 2 MB");
+	free(got);
+	expect(c, "SET own v EX 10 NX", "+OK");
+	expect(c, "TTL own", ":10");
+}
+
 static void
 looks_at_the_server(struct client *c)
 {
@@ -281,6 +317,7 @@ main(void)
 	c = client_open(s.port);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		expect(&c, rows[i].command, rows[i].reply);
+	reads_its_own_arguments(&c);
 	looks_at_the_server(&c);
 	hello(&c);
 	for (size_t i = 0; i < sizeof(rows3) / sizeof(rows3[0]); i++)

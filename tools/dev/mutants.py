@@ -91,13 +91,14 @@ def copy_tree(tree):
 
 def run(mutant, build):
     """How its scenario ends, in words; None: it passes."""
-    target = 'tests/' + mutant.test
-    made = subprocess.run(['ninja', '-C', build, target], text=True,
+    target, server = 'tests/' + mutant.test, 'apps/kv/lwkt-kv'
+    made = subprocess.run(['ninja', '-C', build, target, server], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           check=False)
     if made.returncode != 0:
         raise ValueError('does not build:\n' + made.stdout)
-    env = {**os.environ, 'LWKT_ONLY': mutant.name, **mutant.env}
+    env = {**os.environ, 'LWKT_ONLY': mutant.name,
+           'LWKT_KV': str(build / server), **mutant.env}
     try:
         done = subprocess.run([build / target], env=env, timeout=LIMIT_S,
                               stdout=subprocess.PIPE, check=False,
