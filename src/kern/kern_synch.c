@@ -5,15 +5,15 @@
  * THEORY
  * An ident hashes to a slot.  Every CPU has its own queue for each slot, which
  * it alone touches, and every slot has one mask, shared, of the CPUs that may
- * have sleepers in it.  Beside its queue a CPU publishes up to four of the
- * idents queued there, so that a waker elsewhere need not disturb it for
- * another ident of the same slot; a fifth turns the filter into "any".
- * wakeup() serves its own CPU's queue directly and sends a message to each
- * candidate; wakeup_one() sends one message, and the handler that finds nobody
- * sends it on to the next candidate (never recursively), until it would come
- * back to where it started.  So at most one thread wakes.  If none does, each
- * CPU had nobody when the message passed it: whoever sleeps there by then
- * tested its condition after the caller had made it true.
+ * have sleepers in it.  Beside its queue a CPU publishes which idents are
+ * queued there (sleepq_filter.h), so that a waker elsewhere need not disturb
+ * it for another ident of the same slot.  wakeup() serves its own CPU's queue
+ * directly and sends a message to each candidate.  wakeup_one() sends one
+ * message, and the handler that finds nobody sends it on to the next candidate
+ * (never recursively), until it would come back to where it started.  So at
+ * most one thread wakes.  If none does, each CPU had no sleeper when the
+ * message passed it: a thread that sleeps there by then tested its condition
+ * after the caller had made it true.
  *
  * Mask bit and filter are cleaned lazily, when a message finds nobody or an
  * empty queue: a thread that sleeps on the same ident again and again, the
@@ -31,15 +31,15 @@
  *
  * INVARIANTS
  * Y1 TDF_TSLEEPQ <=> on the queue of td_gd for hash(td_wchan).
- * Y2 A thread on a queue has its CPU's mask bit set and its ident in the
- *    filter, or the filter says any; both were in place before a full fence of
- *    that CPU that precedes the sleeper's test of its condition.
+ * Y2 A thread on a queue has its CPU's mask bit set, and its ident passes the
+ *    filter (SF2).  Both were so before a full fence of that CPU that precedes
+ *    the sleeper's test of its condition.
  * Y3 TDF_TSLEEP_DESCHEDULED <=> really asleep, not only interlocked.
  *
  * ORDER
- * Z1 sleeper: publish (idents, then the mask by a locked instruction), test
+ * Z1 sleeper: publish (filter, then the mask by a locked instruction), test
  *    the condition; waker: make the condition true, FENCE, read the mask, then
- *    the idents.  Either the waker sees the sleeper or the sleeper the
+ *    the filter.  Either the waker sees the sleeper or the sleeper the
  *    condition.  A load fence is not enough (DragonFly e676ebdaf2).  What was
  *    published earlier and not cleaned needs no second fence: the locked
  *    instruction of that time lies before this test as well.
@@ -54,6 +54,8 @@
 #include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
 
+#include "kern/sleepq_filter.h"
+
 TUNABLE_INT(tslp_size, "lwkt.tslp_size", 16384, 16, 1 << 22,
     "slots of each CPU's sleep table, rounded up to a power of two");
 
@@ -67,8 +69,6 @@ COUNTER(sent, "lwkt.wakeup_ipis", "wakeups sent to another CPU");
 COUNTER(forwarded, "lwkt.wakeup_forwards", "wakeup_one sent on to the next");
 COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke nobody");
 
-#define TSLP_IDENTS	4
-#define TSLP_ANY	((uintptr_t)-1)	/* in tq_ident[0] */
 #define TSLP_CLEAN_MAX	16	/* longer queues are not looked through */
 
 #define WAKE_ALL	INT_MAX
@@ -77,32 +77,35 @@ COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke nobody");
 struct tslpque {
 	LWKT_CACHEALIGN
 	TAILQ_HEAD(, lwkt_thread) tq_queue;	/* (c) FIFO */
-	uintptr_t	 tq_ident[TSLP_IDENTS];	/* (c) writes, others read */
+	struct sleepq_filter tq_filter;	/* (c) writes, others read */
 };
 
+CTASSERT(sizeof(struct tslpque) == CACHE_LINE, "one line a slot");
+
 /* (i) Set at boot. */
-static unsigned tslp_shift;		/* 64 - log2(slots) */
+static unsigned tslp_log2;		/* of the slots */
 static unsigned tslp_words;		/* of one slot's mask */
 static uint64_t *tslp_mask;		/* (a) [slot][word] */
 
-static unsigned
-tslp_log2(void)
+static size_t
+tslp_slots(void)
 {
-	return 32 - (unsigned)__builtin_clz((unsigned)tslp_size - 1);
+	return config_hard ? 1 : (size_t)1 << tslp_log2;
 }
 
 static size_t
 tslp_mask_bytes(int ncpus)
 {
-	return roundup2((sizeof(uint64_t) << tslp_log2()) *
+	return roundup2(sizeof(uint64_t) * tslp_slots() *
 	    howmany((size_t)ncpus, 64), (size_t)CACHE_LINE);
 }
 
 size_t
 synch_bytes(int ncpus)
 {
+	tslp_log2 = 32 - (unsigned)__builtin_clz((unsigned)tslp_size - 1);
 	return tslp_mask_bytes(ncpus) +
-	    ((size_t)ncpus * sizeof(struct tslpque) << tslp_log2());
+	    (size_t)ncpus * tslp_slots() * sizeof(struct tslpque);
 }
 
 /* mem is zero and aligned to a cache line; queues are made on first use. */
@@ -112,19 +115,17 @@ synch_place(void *mem, int ncpus)
 	struct tslpque *tq;
 	int cpu;
 
-	tslp_shift = 64 - tslp_log2();
 	tslp_words = howmany((unsigned)ncpus, 64);
 	tslp_mask = mem;
 	tq = (struct tslpque *)(void *)((char *)mem + tslp_mask_bytes(ncpus));
 	for (cpu = 0; cpu < ncpus; cpu++)
-		gd_find(cpu)->gd_tslpque = tq + ((size_t)cpu << tslp_log2());
+		gd_find(cpu)->gd_tslpque = tq + (size_t)cpu * tslp_slots();
 }
 
 static inline unsigned
 tslp_slot(const volatile void *ident)
 {
-	return (unsigned)((uint64_t)machine_key(ident) * 0x9e3779b97f4a7c15u >>
-	    tslp_shift);
+	return config_hard ? 0 : sleepq_hash(ident, tslp_log2);
 }
 
 static inline uint64_t *
@@ -133,75 +134,52 @@ tslp_word(unsigned slot, int cpu)
 	return &tslp_mask[slot * tslp_words + CPUMASK_WORD(cpu)];
 }
 
-/* Does the filter let this ident through? */
-static inline int
-tslp_wants(const struct tslpque *tq, uintptr_t id)
-{
-	uintptr_t first = atomic_load_ptr(&tq->tq_ident[0]);
-	int i;
-
-	if (first == id || first == TSLP_ANY)
-		return 1;
-	for (i = 1; i < TSLP_IDENTS; i++)
-		if (atomic_load_ptr(&tq->tq_ident[i]) == id)
-			return 1;
-	return 0;
-}
-
-/* The filter that the queue needs now; a long queue is not looked through. */
-static void
-tslp_idents(const struct tslpque *tq, uintptr_t id[TSLP_IDENTS])
+/*
+ * Collect the different idents of the queue.  Return their number, or -1 if
+ * there are more than a filter holds or the queue is too long to look through.
+ */
+static int
+tslp_idents(const struct tslpque *tq, uintptr_t id[SLEEPQ_IDENTS])
 {
 	lwkt_thread_t td;
 	int i, n = 0, seen = 0;
 
-	for (i = 0; i < TSLP_IDENTS; i++)
-		id[i] = 0;
 	TAILQ_FOREACH(td, &tq->tq_queue, td_sleepq) {
 		for (i = 0; i < n; i++)
 			if (id[i] == (uintptr_t)td->td_wchan)
 				break;
-		if (i == TSLP_IDENTS || ++seen > TSLP_CLEAN_MAX) {
-			id[0] = TSLP_ANY;
-			return;
-		}
+		if (i == SLEEPQ_IDENTS || ++seen > TSLP_CLEAN_MAX)
+			return -1;
 		if (i == n)
 			id[n++] = (uintptr_t)td->td_wchan;
 	}
+	return n;
 }
 
-/* Forget what nobody sleeps on any more. */
+/* Drop from filter and mask what no thread sleeps on any more. */
 static void
 tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
 {
-	uintptr_t id[TSLP_IDENTS];
-	int cpu = gd->gd_m.mc_cpuid, i;
+	uintptr_t id[SLEEPQ_IDENTS];
+	int cpu = gd->gd_m.mc_cpuid, n;
 
-	tslp_idents(tq, id);
-	for (i = 0; i < TSLP_IDENTS; i++)
-		atomic_store_ptr(&tq->tq_ident[i], id[i]);
-	if (TAILQ_FIRST(&tq->tq_queue) == NULL)
+	if ((n = tslp_idents(tq, id)) >= 0)
+		filter_keep(&tq->tq_filter, id, n);
+	if (n == 0)
 		atomic_clear_64(tslp_word(slot, cpu), CPUMASK_BIT(cpu));
 }
 
-static void
-tslp_add_ident(struct globaldata *gd, struct tslpque *tq, unsigned slot,
-    uintptr_t id)
+/* Put the ident of a queued thread into a filter that has no place for it. */
+static __lwkt_noinline void
+tslp_crowded(struct tslpque *tq)
 {
-	int i, pass;
+	uintptr_t id[SLEEPQ_IDENTS];
+	int n;
 
-	for (pass = 0; pass < 2; pass++) {
-		for (i = 0; i < TSLP_IDENTS; i++) {
-			if (tq->tq_ident[i] != 0)
-				continue;
-			atomic_store_ptr(&tq->tq_ident[i], id);
-			return;
-		}
-		tslp_clean(gd, tq, slot);
-		if (tslp_wants(tq, id))
-			return;
-	}
-	atomic_store_ptr(&tq->tq_ident[0], TSLP_ANY);
+	if ((n = tslp_idents(tq, id)) >= 0)
+		filter_keep(&tq->tq_filter, id, n);
+	else
+		filter_any(&tq->tq_filter);
 }
 
 /* Make Y2 true for a thread that has just been queued. */
@@ -215,11 +193,11 @@ tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
 
 	if (lwkt__ncpus == 1)
 		return;
-	known = tslp_wants(tq, id);
+	known = filter_passes(&tq->tq_filter, id);
 	if (known && (atomic_load_64(word) & CPUMASK_BIT(cpu)) != 0)
 		return;
-	if (!known)
-		tslp_add_ident(gd, tq, slot, id);
+	if (!known && !filter_add(&tq->tq_filter, id))
+		tslp_crowded(tq);
 	atomic_set_64(word, CPUMASK_BIT(cpu));			/* Z1 */
 }
 
@@ -439,7 +417,8 @@ tslp_next(unsigned slot, uintptr_t id, int after, int origin)
 		cpu = (origin + dist) % ncpus;
 		bits = atomic_load_64(tslp_word(slot, cpu)) >> (cpu % 64);
 		if (bits & 1) {
-			if (tslp_wants(&gd_find(cpu)->gd_tslpque[slot], id))
+			if (filter_passes(&gd_find(cpu)->gd_tslpque[slot].
+			    tq_filter, id))
 				return cpu;
 			skip = 1;
 		} else {

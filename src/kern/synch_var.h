@@ -12,6 +12,14 @@
 
 #include "kern/kern_var.h"
 
+/* The slot of an ident in a sleep table of 2^log2 slots (kern_synch.c). */
+static inline unsigned
+sleepq_hash(const volatile void *ident, unsigned log2)
+{
+	return (unsigned)((uint64_t)machine_key(ident) * 0x9e3779b97f4a7c15u >>
+	    (64 - log2));
+}
+
 /*
  * kern_delayed.c.  Put a wakeup off: 1, or 0 if it must be done.  Before td
  * blocks, do those that were put off (nobody else would).
