@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""mutants.py [BUILD] [WORDS]: put known bugs back in and see the tests fail.
+"""Put known bugs back in and see the tests fail.
 
 tests/mutants.txt lists bugs that the code is proof against, each as a change
 of the source and the scenario that must fail with it.  A test that passes
 with its bug proves nothing.  The tree is copied to BUILD/tree and built in
-BUILD/build (BUILD: build-mutants), one bug at a time; WORDS picks the bugs
-whose names contain them.  Speaks TAP.  A test that a checker makes fail has
+BUILD/build, one bug at a time.  Speaks TAP.  A test that a checker makes fail has
 its build named: "build tsan".  The compiler is gcc, whatever the tree is built
 with: race 31 is an optimisation that gcc makes and clang does not.
 """
+import argparse
 import os
 import pathlib
 import re
@@ -142,17 +142,31 @@ def self_test():
             sys.exit(f'mutants: {mutant.name} is incomplete')
 
 
+def arguments():
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
+    parser.add_argument('--self-test', action='store_true',
+                        help='only check the list against the sources')
+    parser.add_argument('--build', default='build-mutants', metavar='DIR',
+                        help='where to build (%(default)s)')
+    parser.add_argument('words', nargs='*',
+                        help='only bugs whose names contain one of these')
+    return parser.parse_args()
+
+
 def main():
-    if sys.argv[1:] == ['--self-test']:
+    args = arguments()
+    if args.self_test:
         self_test()
         return 0
-    args = sys.argv[1:] + [None, None]
-    work = pathlib.Path(args[0] or 'build-mutants').resolve()
+    work = pathlib.Path(args.build).resolve()
     tree = work / 'tree'
     copy_tree(tree)
     mutants = [m for m in
                parse((TREE / 'tests/mutants.txt').read_text('ascii'))
-               if not args[1] or args[1] in m.name]
+               if not args.words or any(w in m.name for w in args.words)]
+    if not mutants:
+        sys.exit('mutants: no bug has such a name')
     survivors = 0
     for number, mutant in enumerate(mutants, 1):
         build = work / mutant.build
