@@ -5,7 +5,9 @@
  * Everything that two CPUs share goes through here.  _acq: nothing later moves
  * before it; _rel: nothing earlier moves after it; RMW operations are both.
  * Each acquire, release and fence in the tree names its partner in a comment.
- * Each operation is a choice point of the simulated host.
+ * Each operation is a choice point of the simulated host, where stores may also
+ * be pending in a buffer of the CPU for a while; a locked instruction or a full
+ * fence drains it.  So a word that is written here is not written otherwise.
  */
 #ifndef LWKT_BASE_ATOMIC_H
 #define LWKT_BASE_ATOMIC_H
@@ -30,24 +32,28 @@ static inline void							\
 atomic_store_##sfx(type *p, type v)					\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_store(p, sizeof(*p));					\
 	__atomic_store_n(p, v, __ATOMIC_RELAXED);			\
 }									\
 static inline void							\
 atomic_store_rel_##sfx(type *p, type v)					\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_store(p, sizeof(*p));					\
 	__atomic_store_n(p, v, __ATOMIC_RELEASE);			\
 }									\
 static inline type							\
 atomic_swap_##sfx(type *p, type v)					\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_drain();							\
 	return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);		\
 }									\
 static inline int							\
 atomic_cmpset_##sfx(type *p, type old, type v)				\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_drain();							\
 	return __atomic_compare_exchange_n(p, &old, v, 0,		\
 	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);			\
 }									\
@@ -55,6 +61,7 @@ static inline int							\
 atomic_fcmpset_##sfx(type *p, type *old, type v)			\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_drain();							\
 	return __atomic_compare_exchange_n(p, old, v, 0,		\
 	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);			\
 }
@@ -64,18 +71,21 @@ static inline type							\
 atomic_fetchadd_##sfx(type *p, type v)					\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_drain();							\
 	return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);		\
 }									\
 static inline type							\
 atomic_fetchor_##sfx(type *p, type v)					\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_drain();							\
 	return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);		\
 }									\
 static inline type							\
 atomic_fetchand_##sfx(type *p, type v)					\
 {									\
 	lwkt__choice(CHOICE_ATOMIC);					\
+	choice_drain();							\
 	return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);		\
 }									\
 static inline void							\
@@ -115,11 +125,35 @@ atomic_peek_ptr(const uintptr_t *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-/* Its opposite: the only writer of a word that others look at. */
+/*
+ * The opposite: a store by the only CPU that writes the word, or under a lock;
+ * no choice point.
+ */
+#define ATOMIC_DEFINE_POKE(sfx, type)					\
+static inline void							\
+atomic_poke_##sfx(type *p, type v)					\
+{									\
+	choice_store(p, sizeof(*p));					\
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);			\
+}									\
+static inline void							\
+atomic_poke_rel_##sfx(type *p, type v)					\
+{									\
+	choice_store(p, sizeof(*p));					\
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);			\
+}
+
+ATOMIC_DEFINE_POKE(32, uint32_t)
+ATOMIC_DEFINE_POKE(64, uint64_t)
+ATOMIC_DEFINE_POKE(i64, int64_t)
+ATOMIC_DEFINE_POKE(ptr, uintptr_t)
+
+/* An addition without a choice point. */
 static inline void
-atomic_poke_i64(int64_t *p, int64_t v)
+atomic_bump_i64(int64_t *p, int64_t v)
 {
-	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+	choice_drain();
+	(void)__atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 
 /* Orders earlier stores before later loads; the one fence x86 needs. */
@@ -127,6 +161,7 @@ static inline void
 atomic_fence_seq_cst(void)
 {
 	lwkt__choice(CHOICE_FENCE);
+	choice_drain();
 #if defined(__x86_64__) && !LWKT_TSAN
 	/* A locked add is a third of an mfence (Zen 3: 8 ns against 25). */
 	__asm__ __volatile__("lock; addl $0,(%%rsp)" ::: "memory", "cc");

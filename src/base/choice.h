@@ -6,6 +6,10 @@
  * call that may run the other CPUs for a while, so that every interleaving at
  * the granularity of these points can be reached from a seed.
  *
+ * A store buffer (machine/sim/sim_store.c) delays what a CPU stores until it
+ * drains: lwkt__store_put comes right before a store, lwkt__store_drain right
+ * before a locked instruction or a full fence.
+ *
  * CHOICE_USER is for tests: code of a thread in which it may be interrupted, if
  * it is preemptible (lwkt_async.c).
  */
@@ -28,12 +32,41 @@ enum choice {
 };
 
 #ifdef LWKT_HOST_SIM
+extern int lwkt__stores;		/* this run has store buffers */
+
 void	lwkt__choice(enum choice kind);
+void	lwkt__store_put(void *p, unsigned size);
+void	lwkt__store_drain(void);
+
+static inline void
+choice_store(void *p, unsigned size)
+{
+	if (lwkt__stores)
+		lwkt__store_put(p, size);
+}
+
+static inline void
+choice_drain(void)
+{
+	if (lwkt__stores)
+		lwkt__store_drain();
+}
 #else
 static inline void
 lwkt__choice(enum choice kind)
 {
 	(void)kind;
+}
+
+static inline void
+choice_store(void *p, unsigned size)
+{
+	(void)p, (void)size;
+}
+
+static inline void
+choice_drain(void)
+{
 }
 #endif
 

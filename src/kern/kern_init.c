@@ -188,8 +188,7 @@ idle_look(struct globaldata *gd)
 	    machine_io_pending() == 0;
 
 	/* Not choice points.  Release: pairs with kern_deadlock.c. */
-	__atomic_store_n(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0,
-	    __ATOMIC_RELEASE);
+	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0);
 	/* The simulated host knows by itself. */
 	if (unlikely(gd->gd_look) && !config_host_sim)
 		deadlock_look(gd);
@@ -200,7 +199,7 @@ static inline void
 idle_switch(struct globaldata *gd)
 {
 	if (gd->gd_rqmask != 0) {
-		__atomic_store_n(&gd->gd_quiet, 0, __ATOMIC_RELAXED);
+		atomic_poke_32(&gd->gd_quiet, 0);
 		if (unlikely(!gd->gd_watched))
 			watch_start(gd);
 	}

@@ -85,14 +85,14 @@ graph_enter(void)
 {
 	unsigned turn = 0;
 
-	while (__atomic_exchange_n(&graph_lock, 1, __ATOMIC_ACQUIRE) != 0)
+	while (atomic_swap_32(&graph_lock, 1) != 0)
 		machine_pause(turn++);
 }
 
 static void
 graph_exit(void)
 {
-	__atomic_store_n(&graph_lock, 0, __ATOMIC_RELEASE);
+	atomic_store_rel_32(&graph_lock, 0);
 }
 
 /* The vertex of a lock; CLASSES_MAX: the table is full. */

@@ -61,7 +61,7 @@ ktr_record(struct globaldata *gd, const struct ktr_event *ev, uint64_t a,
 	rec->kt_event = ev;
 	rec->kt_a = a;
 	rec->kt_b = b;
-	__atomic_store_n(&kr->kr_index, kr->kr_index + 1, __ATOMIC_RELEASE);
+	atomic_poke_rel_64(&kr->kr_index, kr->kr_index + 1);
 	machine_trace(ev->ke_name, ev->ke_fmt, a, b);
 }
 

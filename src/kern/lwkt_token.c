@@ -121,7 +121,8 @@ own(lwkt_token_t tok, struct tokref *tr)
 	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* K1 */
 	if (tok->t_owner != id) {
 		tok->t_owner = id;
-		/* Not a choice point: t_owner outlives a boot. */
+		/* Not by atomic.h, where each store is a step of a simulated
+		 * run: t_owner outlives the run.  Only holders read t_gen. */
 		__atomic_store_n(&tok->t_gen, tok->t_gen + 1,
 		    __ATOMIC_RELAXED);
 	}

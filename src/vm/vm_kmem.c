@@ -179,8 +179,7 @@ bank_enter(const struct kmem_bank *bk)
 	bank_retire(&banks[nbanks - 1]);
 	banks[nbanks] = *bk;
 	for (i = 0; i < bk->bk_nslots / GRAIN_SLOTS; i++)
-		__atomic_store_n(&bank_at[grain + i], nbanks,
-		    __ATOMIC_RELEASE);
+		atomic_poke_rel_32(&bank_at[grain + i], nbanks);
 	nbanks++;
 	return 1;
 }

@@ -284,7 +284,7 @@ obj_take(struct objslab *os)
 	if ((n = atomic_load_acq_32(place)) == 0)
 		return NULL;
 	atomic_store_32(place, 0);
-	__atomic_store_n(&os->os_aindex, os->os_aindex + 1, __ATOMIC_RELAXED);
+	atomic_poke_32(&os->os_aindex, os->os_aindex + 1);
 	KASSERTF(n <= os->os_max && !os->os_used[n - 1], "object %u of slab "
 	    "%#x, malloc type \"%s\", is in use", n - 1, os->os_id,
 	    os->os_type->mt_name);				/* J2 */

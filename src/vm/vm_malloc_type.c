@@ -55,8 +55,8 @@ limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 	step = step < 1 ? 1 : step > STEP_MAX ? STEP_MAX : step;
 	soft = bytes == UNLIMITED ? bytes : bytes - step * lwkt__ncpus;
 	atomic_poke_i64(&type->mt_limit, bytes);
-	__atomic_store_n(&type->mt_soft, soft, __ATOMIC_RELEASE); /* T1 */
-	__atomic_store_n(&type->mt_step, step, __ATOMIC_RELEASE); /* T2 */
+	atomic_poke_rel_i64(&type->mt_soft, soft);		/* T1 */
+	atomic_poke_rel_i64(&type->mt_step, step);		/* T2 */
 }
 
 static int64_t
@@ -123,8 +123,7 @@ type_room(struct lwkt_malloc_type *type, size_t size)
 void
 type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
 {
-	__atomic_fetch_add(&type->mt_loose, tu->tu_memuse - tu->tu_told,
-	    __ATOMIC_RELAXED);
+	atomic_bump_i64(&type->mt_loose, tu->tu_memuse - tu->tu_told);
 	tu->tu_told = tu->tu_memuse;
 }
 

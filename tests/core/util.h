@@ -32,10 +32,15 @@
 
 #define MS			INT64_C(1000000)	/* ns */
 
-/* What several CPUs look at. */
+/*
+ * What several CPUs look at, without choice points.  STORE and ADD are locked
+ * instructions: what the CPU stored before is visible then.
+ */
 #define LOAD(v)			__atomic_load_n(&(v), __ATOMIC_SEQ_CST)
-#define STORE(v, x)		__atomic_store_n(&(v), (x), __ATOMIC_SEQ_CST)
-#define ADD(v, n)		__atomic_add_fetch(&(v), (n), __ATOMIC_SEQ_CST)
+#define STORE(v, x)							\
+	(choice_drain(), __atomic_store_n(&(v), (x), __ATOMIC_SEQ_CST))
+#define ADD(v, n)							\
+	(choice_drain(), __atomic_add_fetch(&(v), (n), __ATOMIC_SEQ_CST))
 
 /*
  * TSan keeps a signal for the fiber it interrupted, until that one calls libc:

@@ -175,6 +175,7 @@ take_token(void)
 {
 	uint32_t n = LOAD(tokens);
 
+	choice_drain();
 	while (n > 0)
 		if (__atomic_compare_exchange_n(&tokens, &n, n - 1, 0,
 		    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))

@@ -41,6 +41,23 @@ mixed_cpu(int cpu)
 	}
 }
 
+/* Few locked instructions, so that stores stay pending. */
+static void
+delayed_cpu(int cpu)
+{
+	uint32_t i, got;
+
+	for (i = 0; i < 24; i++) {
+		atomic_store_32(&word[(i + (uint32_t)cpu) % 4], i);
+		got = atomic_load_32(&word[(i + 2) % 4]);
+		machine_trace("toy.load", "got=%llu i=%llu", got, i);
+		if (got % 8 == 7)
+			atomic_fence_seq_cst();
+	}
+}
+
+static const struct toy delayed = { "delayed", 3, init, delayed_cpu,
+	always_good };
 static const struct toy mixed = { "mixed", 3, init, mixed_cpu, always_good };
 
 /*
@@ -54,36 +71,52 @@ static const uint64_t recorded[] = {
 	0xab9d9f2b6c8fba18, 0xa84f8f064889cc31,
 };
 
-static void
-same_everywhere(void)
-{
-	struct sim_result sr;
-	int same = 0;
-	size_t i;
+/* Of delayed, where each CPU has a store buffer. */
+static const uint64_t recorded_stores[] = {
+	0x4689360b5485f7e5, 0x6b094980cf1221ca,
+	0x81502d40e0cad11b, 0xb51b0193e89223aa,
+	0x673833df583acdd1, 0x4397252803879576,
+	0x6200ec6945e52c75, 0xdae8e3847ead6562,
+};
 
-	for (i = 0; i < nitems(recorded); i++) {
-		toy_run(&mixed, i + 1, &sr);
-		same += sr.sr_hash == recorded[i];
-		if (sr.sr_hash != recorded[i])
-			diag("seed %zu: 0x%016llx", i + 1,
-			    (unsigned long long)sr.sr_hash);
-	}
-	is_int(same, nitems(recorded), "recorded hashes come again");
+static void
+stores(enum sim_stores which)
+{
+	struct sim_options so = { .so_stores = which };
+
+	sim_configure(&so);
 }
 
 static void
-same_twice(void)
+same_everywhere(const struct toy *t, const uint64_t *hash, int n,
+    const char *how)
+{
+	struct sim_result sr;
+	int same = 0, i;
+
+	for (i = 0; i < n; i++) {
+		toy_run(t, (uint64_t)i + 1, &sr);
+		same += sr.sr_hash == hash[i];
+		if (sr.sr_hash != hash[i])
+			diag("seed %d: 0x%016llx", i + 1,
+			    (unsigned long long)sr.sr_hash);
+	}
+	is_int(same, n, "recorded hashes come again, %s", how);
+}
+
+static void
+same_twice(const struct toy *t, const char *how)
 {
 	struct sim_result a, b;
 	int seed, differ = 0;
 
 	for (seed = 1; seed <= SEEDS; seed++) {
-		toy_run(&mixed, (uint64_t)seed, &a);
-		toy_run(&mixed, (uint64_t)seed, &b);
+		toy_run(t, (uint64_t)seed, &a);
+		toy_run(t, (uint64_t)seed, &b);
 		differ += a.sr_hash != b.sr_hash ||
 		    a.sr_steps != b.sr_steps;
 	}
-	is_int(differ, 0, "%d seeds run twice are equal", SEEDS);
+	is_int(differ, 0, "%d seeds run twice are equal, %s", SEEDS, how);
 }
 
 static int
@@ -207,8 +240,15 @@ enumerate(unsigned preemptions)
 int
 main(void)
 {
-	same_everywhere();
-	same_twice();
+	stores(SIM_STORES_NONE);
+	same_everywhere(&mixed, recorded, nitems(recorded), "stores in order");
+	same_twice(&mixed, "stores in order");
+	stores(SIM_STORES_ALL);
+	if (!LWKT_TSAN)			/* which has no store buffers */
+		same_everywhere(&delayed, recorded_stores,
+		    nitems(recorded_stores), "stores delayed");
+	same_twice(&delayed, "stores delayed");
+	sim_configure(NULL);
 	seeds_differ();
 	events_count();
 	enumerate(1);

@@ -16,6 +16,7 @@
  *				number of decisions enumerated)
  *	LWKT_SIM_PREEMPTIONS=n	of a schedule under dfs (2)
  *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
+ *	LWKT_SIM_STORES=1	stores are delayed in every run; 0: in none
  *	LWKT_SIM_FAULTS=1	machine_fail() says yes now and then
  *	LWKT_SIM_TRACE=1	print each event and switch as it happens
  *	LWKT_NCPU=n		CPUs, when the caller gave no number
@@ -35,6 +36,13 @@ enum sim_strategy {
 	SIM_DFS			/* every schedule up to the bounds, in order */
 };
 
+/* Which runs have store buffers (x86-TSO); TSan knows better, none there. */
+enum sim_stores {
+	SIM_STORES_SOME,	/* the seed decides, one in four; no DFS */
+	SIM_STORES_ALL,
+	SIM_STORES_NONE
+};
+
 /* Zero means the default; the environment wins. */
 struct sim_options {
 	enum sim_strategy so_strategy;
@@ -42,6 +50,7 @@ struct sim_options {
 	unsigned	so_preemptions;	/* DFS: bound; 0: 2 */
 	int		so_faults;	/* inject faults */
 	int		so_focus;	/* sim_focus() will say what matters */
+	enum sim_stores	so_stores;
 	uint64_t	so_max_steps;	/* 0: 5,000,000 */
 };
 

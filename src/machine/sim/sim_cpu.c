@@ -7,8 +7,8 @@
  * kernel gave it (a thread's, the idle thread's, its first one); all that is
  * kept of it is a stack pointer.  A choice point asks the explorer who goes on
  * and switches there.  So between two choice points a CPU runs alone, and the
- * explorer sees every interleaving at that granularity, under sequential
- * consistency.
+ * explorer sees every interleaving at that granularity: under sequential
+ * consistency, or with store buffers (sim_store.c).
  *
  * CPU 0 begins on the stack of machine_run's caller; the others have stacks
  * of their own, kept from run to run.  The last CPU to stop returns to CPU 0.
@@ -78,6 +78,7 @@ static void
 sim_watch(struct machine_host *self)
 {
 	self->h_watch = 0;
+	choice_drain();
 	lwkt__sim.s_muted++;
 	if (sim->s_up->mu_watch != NULL)
 		sim->s_up->mu_watch(self->h_mc, NULL);
@@ -100,8 +101,13 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 	sim_await_runnable();
 	next = sim_explore_pick(kind, self->h_cpu, (uint32_t)(r >> 32));
 	sim_trace_step(kind, self->h_cpu, next, pc);
-	if (next != self->h_cpu)
-		sim_switch(self, &sim->s_host[next], 0);
+	if (next == self->h_cpu)
+		return;
+	if (lwkt__stores)
+		sim_store_leave(kind);
+	sim_switch(self, &sim->s_host[next], 0);
+	if (lwkt__stores)
+		sim_store_arrive();
 }
 
 /* An instruction at which a signal may come, or a little later. */
@@ -109,8 +115,10 @@ static void
 sim_signal(void)
 {
 	if (sim->s_up->mu_signal != NULL && (sim_is_dfs() ||
-	    sim_random(SIGNAL_SHARE) != 0))
+	    sim_random(SIGNAL_SHARE) != 0)) {
+		choice_drain();		/* the host interrupts */
 		sim->s_up->mu_signal(lwkt__sim_mcpu, NULL);
+	}
 }
 
 /* The thread stands where it may: it makes the call itself. */
@@ -148,6 +156,8 @@ lwkt__choice(enum choice kind)
 	if (lwkt__sim_mcpu == NULL || sim->s_muted != 0)
 		return;
 	sim_enter();
+	if (lwkt__stores)
+		sim_store_step(__builtin_frame_address(0));
 	sim_step(kind, lwkt__sim_mcpu->mc_host, __builtin_return_address(0));
 	sim_leave();
 	if (kind == CHOICE_USER)
@@ -216,6 +226,7 @@ void
 machine_doorbell(struct mcpu *mc)
 {
 	lwkt__choice(CHOICE_DOORBELL);
+	choice_drain();
 	sim_enter();
 	sim_wake(mc->mc_host);
 	sim_leave();
@@ -232,6 +243,7 @@ int
 machine_fence_all(void)
 {
 	lwkt__choice(CHOICE_FENCE);
+	sim_store_drain_all();
 	return 1;
 }
 
@@ -277,6 +289,7 @@ cpu_stop(struct machine_host *h)
 	struct machine_host *next = &sim->s_host[0];
 	int cpu;
 
+	choice_drain();
 	(void)__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
 	sim_enter();
 	sim_event_del(&h->h_timer);
@@ -357,11 +370,13 @@ cpus_carry(struct mcpu *const mc[], int n)
 	sim->s_ncpus = sim->s_live = n;
 	sim->s_runnable = n == SIM_MAXCPU ? ~(uint64_t)0 : SIM_BIT(n) - 1;
 	sim_explore_reset();
+	sim_store_begin();
 	lwkt__sim_mcpu = mc[0];
 	sim_leave();
 	sim->s_up->mu_cpu_main(mc[0]);
 	sim_enter();
 	cpu_stop(&sim->s_host[0]);
+	sim_store_end();
 	lwkt__sim_mcpu = NULL;
 }
 
@@ -416,6 +431,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 	sim_time_reset();
 	sim_trace_reset();
 	sim_key_reset();
+	sim_store_reset();
 	sim_io_reset();
 	sim_explore_reset();
 	error = sim_fail_reset();
@@ -451,9 +467,9 @@ machine_describe(void)
 {
 	static char line[128];
 
-	snprintf(line, sizeof(line), "sim, %d cpus, seed %llu, %s",
+	snprintf(line, sizeof(line), "sim, %d cpus, seed %llu, %s, %s",
 	    sim->s_ncpus, (unsigned long long)sim->s_seed,
-	    sim_explore_describe());
+	    sim_explore_describe(), sim_store_describe());
 	return line;
 }
 

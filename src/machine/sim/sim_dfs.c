@@ -10,7 +10,10 @@
  * schedule has no preemption.  Leaving a CPU that could have gone on costs one
  * of so_preemptions; without any left, or below so_depth decisions, the only
  * answer is to stay (or, where the CPU must be left, the one that has waited
- * longest).  Nothing else varies: sim_time.c is regular under DFS.
+ * longest).  With store buffers, the number of pending stores that stay pending
+ * is such an answer as well, at each switch away from a CPU that could have
+ * gone on; it costs no preemption, and answer 0 is that none do.  Nothing else
+ * varies: sim_time.c is regular under DFS.
  *
  * INVARIANTS
  * I1 The program is deterministic but for the answers; a run that meets
@@ -102,6 +105,19 @@ answer(unsigned n)
 	    "decision %u: %u alternatives, %u last time", i, n,
 	    d.d_answers[i]);
 	return d.d_answer[i];
+}
+
+uint32_t
+sim_dfs_hold(uint32_t n, int focus)
+{
+	if (!focus)
+		return 0;
+	if (d.d_pos >= lwkt__sim.s_opt.so_depth ||
+	    d.d_pos >= PATH_MAX_NODES) {
+		d.d_cut = 1;
+		return 0;
+	}
+	return answer(n + 1);
 }
 
 int

@@ -248,6 +248,15 @@ pct_pick(int self, uint64_t runnable, int forced)
 	return best;
 }
 
+/* All of them, for they have lives of their own; DFS decides. */
+uint32_t
+sim_explore_hold(enum choice kind, uint32_t n)
+{
+	if (x.x_strategy != SIM_DFS)
+		return n;
+	return kind == CHOICE_PAUSE ? 0 : sim_dfs_hold(n, x.x_focus);
+}
+
 int
 sim_explore_pick(enum choice kind, int self, uint32_t bits)
 {

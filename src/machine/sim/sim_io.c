@@ -189,6 +189,7 @@ machine_io_try(struct hostio *io)
 	int64_t r;
 
 	lwkt__choice(CHOICE_IO);
+	choice_drain();
 	sim_io_enter(slots);
 	r = try_once(io);
 	sim_io_leave(slots);
@@ -201,6 +202,7 @@ machine_io_submit(struct hostio *io)
 	struct simio *si = slots;
 
 	lwkt__choice(CHOICE_IO);
+	choice_drain();
 	sim_io_enter(slots);
 	while (si < slots + NSLOTS && si->si_io != NULL)
 		si++;
@@ -222,6 +224,7 @@ machine_io_cancel(struct hostio *io)
 	struct simio *si = slots;
 
 	lwkt__choice(CHOICE_IO);
+	choice_drain();
 	KASSERT(io->io_mc == mycpu_m());
 	sim_io_enter(slots);
 	while (si < slots + NSLOTS && si->si_io != io)
@@ -261,6 +264,7 @@ machine_io_poll(void)
 	int n = 0;
 
 	lwkt__choice(CHOICE_IO);
+	choice_drain();
 	sc = mine();
 	sc->sc_stats.his_polls++;
 	sim_io_enter(slots);

@@ -65,6 +65,7 @@ machine_mem_release(void *p, size_t size)
 	int error;
 
 	lwkt__choice(CHOICE_ALLOC);
+	sim_store_drain_all();
 	error = munmap(p, size);
 	KASSERTF(error == 0, "p=%p size=%zu", p, size);
 }
@@ -75,6 +76,7 @@ machine_mem_decommit(void *p, size_t size)
 	int error;
 
 	lwkt__choice(CHOICE_ALLOC);
+	sim_store_drain_all();
 	error = madvise(p, size, MADV_DONTNEED);
 	KASSERTF(error == 0, "p=%p size=%zu", p, size);
 }
@@ -83,6 +85,7 @@ enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {
 	lwkt__choice(CHOICE_ALLOC);
+	sim_store_drain_all();
 	if (!machine_fail("guard.madvise") &&
 	    madvise(p, size, MADV_GUARD_INSTALL) == 0)
 		return GUARD_MADVISE;

@@ -67,12 +67,16 @@ void
 sim_options_read(struct sim_options *so)
 {
 	const char *s = getenv("LWKT_SIM");
+	uint64_t stores;
 
 	*so = configured;
 	if (s != NULL && *s != '\0')
 		strategy_parse(so, s);
 	so->so_faults = (int)sim_env_number("LWKT_SIM_FAULTS",
 	    (uint64_t)so->so_faults);
+	stores = sim_env_number("LWKT_SIM_STORES", UINT64_MAX);
+	if (stores != UINT64_MAX)
+		so->so_stores = stores ? SIM_STORES_ALL : SIM_STORES_NONE;
 	so->so_max_steps = sim_env_number("LWKT_SIM_STEPS", so->so_max_steps);
 	so->so_preemptions = (unsigned)sim_env_number("LWKT_SIM_PREEMPTIONS",
 	    so->so_preemptions);

@@ -41,8 +41,9 @@ reproduce_print(void)
 		    (unsigned long long)sim_dfs_index(),
 		    sim_explore_describe());
 	else
-		lwkt_printf("lwkt: sim: seed %llu (%s); again: LWKT_SEED=%llu "
-		    "%s", seed, sim_explore_describe(), seed, name);
+		lwkt_printf("lwkt: sim: seed %llu (%s, %s); again: "
+		    "LWKT_SEED=%llu %s", seed, sim_explore_describe(),
+		    sim_store_describe(), seed, name);
 }
 
 static void
@@ -56,8 +57,9 @@ cpu_print(const struct machine_host *h)
 	void *pcs[16];
 	int n;
 
-	lwkt_printf("lwkt: sim: cpu %d %s, reqflags %#x", h->h_cpu,
-	    runs ? "running" : state[h->h_state], h->h_mc->mc_reqflags);
+	lwkt_printf("lwkt: sim: cpu %d %s, reqflags %#x, %u stores pending",
+	    h->h_cpu, runs ? "running" : state[h->h_state],
+	    h->h_mc->mc_reqflags, sim_store_reveal(h));
 	if (runs || h->h_state == SIM_STOPPED)
 		return;
 	n = machine_backtrace(pcs, (int)nitems(pcs), h->h_sp, NULL);

@@ -63,8 +63,12 @@ void	sim_explore_reset(void);
 int	sim_explore_pick(enum choice kind, int self, uint32_t bits);
 const char *sim_explore_describe(void);
 
+/* How many of n pending stores another CPU does not see yet, at a switch. */
+uint32_t sim_explore_hold(enum choice kind, uint32_t n);
+
 /* sim_dfs.c */
 void	sim_dfs_reset(void);
+uint32_t sim_dfs_hold(uint32_t n, int focus);
 int	sim_dfs_pick(int self, uint64_t others, int forced, int focus);
 uint64_t sim_dfs_index(void);
 
@@ -81,6 +85,17 @@ void	sim_io_reset(void);
 
 /* sim_key.c */
 void	sim_key_reset(void);
+
+/* sim_store.c: store buffers; the later ones if lwkt__stores. */
+void	sim_store_reset(void);
+void	sim_store_begin(void);
+void	sim_store_end(void);
+const char *sim_store_describe(void);
+uint32_t sim_store_reveal(const struct machine_host *h); /* for the report */
+void	sim_store_drain_all(void);
+void	sim_store_step(void *frame);
+void	sim_store_leave(enum choice kind);
+void	sim_store_arrive(void);
 
 /* sim_trace.c */
 void	sim_trace_reset(void);

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Store buffers: the one reordering that x86 processors make.
+ *
+ * THEORY
+ * A store of an x86 processor waits in a buffer of its CPU until memory takes
+ * it.  The buffer is first in, first out; a load of the same CPU finds the
+ * newest store to its address in it, other CPUs see nothing of it; a locked
+ * instruction, a fence or an entry into the host empties it.  So a later load
+ * may be done before an earlier store, and nothing else is out of order.
+ *
+ * The model keeps, for each CPU, the stores of atomic.h that are pending.
+ * While a CPU runs, memory has its view: all it stored is in place, and each
+ * entry keeps the value that the store replaced, which is what others see.
+ * When another CPU goes on, the values and the entries are exchanged, newest
+ * entry first; when the CPU comes back, oldest first.  So no load has to look
+ * anything up, and plain accesses of a CPU to words that it also stores to
+ * atomically see its own stores.  To empty the buffer of the CPU that runs is
+ * to forget it.
+ *
+ * Each store is pending for a number of choice points that the seed decides,
+ * at most the lifetime of the run; and at most as many are pending as the
+ * capacity of the run.  Under DFS it is a decision, at each switch to another
+ * CPU, how many of the pending stores it does not see.
+ *
+ * What it does not see: plain stores are not delayed, unless a store to the
+ * same word is pending.  They are seen too early by other CPUs that look
+ * without any order; TSan reports those.  Loads are never early: x86 does not
+ * reorder them, so acquire and release are the compiler's business alone.
+ *
+ * INVARIANTS
+ * B1 Memory has the view of the CPU that runs: its entries hold what others
+ *    see.  The entries of all other CPUs hold what those stored.
+ * B2 s_due does not decrease from an entry to the next: stores become visible
+ *    in their order.
+ * B3 next_due is not later than the s_due of any CPU's oldest entry.
+ * B4 A CPU that waits or has stopped has no pending stores.
+ *
+ * A pending store to a stack frame that is no more may lie where the functions
+ * of the simulator run while they exchange: nobody may look at it, so it is
+ * made void (below `top`, the frame of the code that met the choice point).
+ * In frames of the kernel it does no harm: what lies there is saved with the
+ * view and comes back with it.
+ *
+ * Source: Owens, Sarkar and Sewell, "A better x86 memory model: x86-TSO"
+ * (2009).
+ */
+#include <stdio.h>
+
+#include "base/kassert.h"
+#include "machine/sim/sim_var.h"
+
+#define CAPACITY	32		/* entries of the largest buffer */
+#define CAPACITY_LOG2	5
+#define LIFE_LOG2_MIN	2		/* longest lives: 4 steps */
+#define LIFE_LOG2_MAX	10		/* to 1024 */
+#define LIFE_DFS	256		/* steps */
+#define CAPACITY_DFS	4
+#define RUNS		4u		/* one run in so many, by default */
+#define SALT		0x73746f7265736275ull
+#define FRAME_SLACK	1024		/* below the frame of the exchange */
+#define FRAME_LINK	16		/* return address, saved register */
+
+struct store {
+	char		*s_p;
+	uint64_t	 s_other;	/* B1 */
+	uint64_t	 s_due;		/* step at which it becomes visible */
+	uint32_t	 s_size;	/* bytes; 0: void */
+};
+
+struct buffer {
+	uint32_t	 b_n;
+	uint32_t	 b_held;	/* a switch has passed since */
+	const char	*b_top;		/* frames below are the simulator's */
+	struct store	 b_store[CAPACITY];
+};
+
+int lwkt__stores;
+
+static struct buffer buffers[SIM_MAXCPU];
+static struct rng rng;			/* so that schedules are as without */
+static uint32_t capacity, life_log2;
+static uint64_t next_due;		/* B3 */
+
+static struct buffer *
+mine(void)
+{
+	return &buffers[lwkt__sim_mcpu->mc_cpuid];
+}
+
+/* Whether this seed has them, where nobody said. */
+static int
+chosen(void)
+{
+	switch (lwkt__sim.s_opt.so_stores) {
+	case SIM_STORES_ALL:
+		return !LWKT_TSAN;
+	case SIM_STORES_NONE:
+		return 0;
+	default:
+		return !LWKT_TSAN && !sim_is_dfs() &&
+		    mix64(lwkt__sim.s_seed ^ SALT) % RUNS == 0;
+	}
+}
+
+void
+sim_store_reset(void)
+{
+	int cpu;
+
+	lwkt__stores = 0;
+	capacity = 0;
+	next_due = UINT64_MAX;
+	for (cpu = 0; cpu < SIM_MAXCPU; cpu++)
+		buffers[cpu].b_n = buffers[cpu].b_held = 0;
+	if (!chosen())
+		return;
+	rng.r_state = mix64(mix64(lwkt__sim.s_seed) ^ SALT);
+	capacity = 1u << rng_below(&rng, CAPACITY_LOG2 + 1);
+	life_log2 = LIFE_LOG2_MIN +
+	    rng_below(&rng, LIFE_LOG2_MAX - LIFE_LOG2_MIN + 1);
+	if (sim_is_dfs())
+		capacity = CAPACITY_DFS;
+}
+
+void
+sim_store_begin(void)
+{
+	lwkt__stores = capacity != 0 && lwkt__sim.s_ncpus > 1;
+}
+
+void
+sim_store_end(void)
+{
+	lwkt__stores = 0;
+}
+
+const char *
+sim_store_describe(void)
+{
+	static char text[48];
+
+	if (capacity == 0)
+		return "stores in order";
+	snprintf(text, sizeof(text), "%u stores of %u steps pending",
+	    capacity, 1u << life_log2);
+	return text;
+}
+
+/* Exchange one value; stack memory may be poisoned. */
+#define EXCHANGE(type, s) do {						\
+	volatile type *p_ = (volatile type *)(void *)(s)->s_p;		\
+	type v_ = *p_;							\
+									\
+	*p_ = (type)(s)->s_other;					\
+	(s)->s_other = v_;						\
+} while (0)
+
+static __lwkt_no_asan void
+exchange(struct store *s)
+{
+	switch (s->s_size) {
+	case 0:
+		break;
+	case 1:
+		EXCHANGE(uint8_t, s);
+		break;
+	case 4:
+		EXCHANGE(uint32_t, s);
+		break;
+	default:
+		EXCHANGE(uint64_t, s);
+		break;
+	}
+}
+
+/* Memory gets the common view. */
+static void
+view_out(struct buffer *b)
+{
+	const char *low = (char *)__builtin_frame_address(0) - FRAME_SLACK;
+	uint32_t i;
+
+	for (i = b->b_n; i-- > 0; ) {
+		if (b->b_store[i].s_p >= low && b->b_store[i].s_p < b->b_top)
+			b->b_store[i].s_size = 0;
+		exchange(&b->b_store[i]);
+	}
+}
+
+/* Memory gets the view of the CPU that goes on. */
+static void
+view_in(struct buffer *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < b->b_n; i++)
+		exchange(&b->b_store[i]);
+}
+
+/* The oldest entries are no more: forgotten, or written. */
+static void
+drop(struct buffer *b, uint32_t n)
+{
+	uint32_t i;
+
+	if (b->b_held != 0 && n != 0) {
+		sim_trace_event("sim.drain", "of cpu=%llu stores=%llu",
+		    (uint64_t)(b - buffers), n);
+		b->b_held -= n < b->b_held ? n : b->b_held;
+	}
+	b->b_n -= n;
+	for (i = 0; i < b->b_n; i++)
+		b->b_store[i] = b->b_store[i + n];
+}
+
+/* The oldest n of a CPU that does not run, while memory has no CPU's view. */
+static void
+write_oldest(struct buffer *b, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		exchange(&b->b_store[i]);
+	drop(b, n);
+}
+
+static uint64_t
+due_next(const struct buffer *b)
+{
+	uint64_t life = sim_is_dfs() ? LIFE_DFS :
+	    1 + rng_below(&rng, 1u << rng_below(&rng, life_log2 + 1));
+	uint64_t due = lwkt__sim.s_steps + life;
+
+	if (b->b_n > 0 && b->b_store[b->b_n - 1].s_due > due)
+		due = b->b_store[b->b_n - 1].s_due;		/* B2 */
+	return due;
+}
+
+/* Right before the store. */
+void
+lwkt__store_put(void *p, unsigned size)
+{
+	struct buffer *b;
+	struct store *s;
+
+	if (lwkt__sim_mcpu == NULL || lwkt__sim.s_muted != 0)
+		return;
+	b = mine();
+	if (b->b_n == capacity)
+		drop(b, 1);
+	s = &b->b_store[b->b_n];
+	s->s_due = due_next(b);
+	s->s_p = p;
+	s->s_size = size;
+	s->s_other = size == 1 ? *(uint8_t *)p : size == 4 ?
+	    *(uint32_t *)p : *(uint64_t *)p;
+	b->b_n++;
+	if (s->s_due < next_due)
+		next_due = s->s_due;				/* B3 */
+}
+
+void
+lwkt__store_drain(void)
+{
+	if (lwkt__sim_mcpu != NULL && lwkt__sim.s_muted == 0)
+		drop(mine(), mine()->b_n);
+}
+
+/* What the host does to memory, every CPU knows afterwards. */
+void
+sim_store_drain_all(void)
+{
+	int cpu;
+
+	if (!lwkt__stores || lwkt__sim_mcpu == NULL)
+		return;
+	drop(mine(), mine()->b_n);
+	for (cpu = 0; cpu < lwkt__sim.s_ncpus; cpu++)
+		write_oldest(&buffers[cpu], buffers[cpu].b_n);
+}
+
+/* The run is over: how many were pending, which are in memory now. */
+uint32_t
+sim_store_reveal(const struct machine_host *h)
+{
+	struct buffer *b = &buffers[h->h_cpu];
+	uint32_t n = b->b_n, i;
+
+	for (i = 0; i < n && h->h_mc != lwkt__sim_mcpu; i++)
+		exchange(&b->b_store[i]);
+	b->b_n = 0;
+	return n;
+}
+
+static uint32_t
+due_count(const struct buffer *b)
+{
+	uint32_t n = 0;
+
+	while (n < b->b_n && b->b_store[n].s_due <= lwkt__sim.s_steps)
+		n++;
+	return n;
+}
+
+/* At each choice point: those whose time has come. */
+void
+sim_store_step(void *frame)
+{
+	struct buffer *self = mine(), *b;
+
+	self->b_top = (char *)frame + FRAME_LINK;
+	if (lwkt__sim.s_steps < next_due)
+		return;
+	drop(self, due_count(self));
+	next_due = UINT64_MAX;
+	view_out(self);
+	for (b = buffers; b < buffers + lwkt__sim.s_ncpus; b++) {
+		if (b != self)
+			write_oldest(b, due_count(b));
+		if (b->b_n > 0 && b->b_store[0].s_due < next_due)
+			next_due = b->b_store[0].s_due;
+	}
+	view_in(self);
+}
+
+/* Another CPU goes on. */
+void
+sim_store_leave(enum choice kind)
+{
+	struct buffer *b = mine();
+
+	if (b->b_n == 0)
+		return;
+	view_out(b);
+	write_oldest(b, b->b_n - sim_explore_hold(kind, b->b_n));
+	b->b_held = b->b_n;
+	if (b->b_n > 0)
+		sim_trace_event("sim.hold", "cpu=%llu stores=%llu",
+		    (uint64_t)(b - buffers), b->b_n);
+}
+
+/* This CPU goes on. */
+void
+sim_store_arrive(void)
+{
+	view_in(mine());
+}
