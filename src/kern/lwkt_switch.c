@@ -19,6 +19,12 @@
  * lets go of its own, and no thread is chosen that could not have all of its
  * own again.
  *
+ * C++ keeps the exceptions that a thread has caught, or has in flight, in the
+ * host thread.  A thread that leaves with some takes them along on its stack
+ * and puts them back when it runs again, so at the switch itself the host
+ * thread has none (W4), and whatever comes finds what it left: its own, or
+ * none.
+ *
  * A thread that comes back may be on another CPU than it left: every pointer
  * to the CPU is read again after the switch.
  *
@@ -28,6 +34,7 @@
  * W2 In a critical section; the count is the thread's and survives.
  * W3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
  *    afterwards it may be gone (DragonFly 3a06728ed5).
+ * W4 When the stack changes, *mc_cxx is empty.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -93,7 +100,7 @@ switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 }
 
 static inline void
-switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
 	lwkt_thread_t prev;
 
@@ -114,6 +121,29 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	fiber_switch_end(&td->td_cold->tc_fiber, &prev->td_cold->tc_fiber);
 	*mycpu_m()->mc_errnop = td->td_errno;
 	switch_finish(prev);
+}
+
+/* The same for a thread that has caught exceptions, or has some in flight. */
+static __lwkt_noinline void
+switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	struct machine_cxx own = *gd->gd_m.mc_cxx;
+
+	*gd->gd_m.mc_cxx = (struct machine_cxx){ NULL, 0 };	/* W4 */
+	switch_stack(gd, td, ntd);
+	*mycpu_m()->mc_cxx = own;		/* perhaps another CPU's */
+}
+
+static inline void
+switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	const struct machine_cxx *cx = gd->gd_m.mc_cxx;
+
+	if (unlikely(cx != NULL) &&
+	    (cx->mx_caught != NULL || cx->mx_uncaught != 0))
+		switch_stack_cxx(gd, td, ntd);
+	else
+		switch_stack(gd, td, ntd);
 }
 
 /*

@@ -11,6 +11,14 @@ int	lwkt__fail_boot(void);
 /* Asked after LWKT_FAIL; NULL: nobody. */
 extern int (*lwkt__fail_chance)(const char *point);
 
+/*
+ * cxx.c: once a boot; then, on a host thread, its C++ exception state, or NULL:
+ * the program has no C++ runtime.  Allocates at first.
+ */
+struct machine_cxx;
+void	lwkt__cxx_boot(void);
+struct machine_cxx *lwkt__cxx_globals(void);
+
 /* symbol.c: once a boot, before the first backtrace is printed. */
 void	lwkt__symbol_boot(void);
 

@@ -54,6 +54,15 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_WAKE	(RQF_SPLZ | RQF_TOKEN | RQF_SHUTDOWN)
 
 /*
+ * What the C++ ABI keeps for each host thread (__cxa_eh_globals): the kernel
+ * makes it each thread's own.
+ */
+struct machine_cxx {
+	void		*mx_caught;	/* stack of caught exceptions */
+	unsigned int	 mx_uncaught;	/* how many are in flight */
+};
+
+/*
  * The host-visible head of struct globaldata.  (i) fixed after boot,
  * (c) the CPU's own code, (a) anybody, atomically.
  */
@@ -63,6 +72,7 @@ struct mcpu {
 	int		 mc_cpuid;	/* (i) */
 	struct machine_host *mc_host;	/* (i) the host's private part */
 	int		*mc_errnop;	/* (i) errno of the carrier */
+	struct machine_cxx *mc_cxx;	/* (i) its exceptions; NULL: no C++ */
 	/* Apart, for others write it. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */

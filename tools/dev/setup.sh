@@ -11,7 +11,7 @@ set -eu
 build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
 libbsd-dev systemtap-sdt-dev"
 run=$build
-test="$build python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
+test="$build g++ python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
 clang="$test clang libclang-rt-14-dev"
 valgrind="$test valgrind"
 full="$clang spin"

@@ -49,6 +49,7 @@ machine_boot(const struct machine_config *cfg,
 	lwkt__mem_boot();
 	lwkt__clock_boot();
 	lwkt__symbol_boot();
+	lwkt__cxx_boot();
 	lwkt__fence_boot();
 	lwkt__vcpu_boot(up);
 	lwkt__watch_boot(up);

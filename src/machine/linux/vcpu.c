@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "base/kassert.h"
+#include "machine/hostlib.h"
 #include "machine/linux/host.h"
 
 #ifndef HWCAP2_FSGSBASE
@@ -181,6 +182,7 @@ vcpu_enter(struct machine_host *h, struct before *b)
 	b->b_gs = gs_get();
 	gs_set((unsigned long)h->h_mc);
 	h->h_mc->mc_errnop = &errno;
+	h->h_mc->mc_cxx = lwkt__cxx_globals();
 	lwkt__tls_mcpu = h->h_mc;
 	lwkt__trap_mask(&take, lwkt__timer_signal());
 	(void)pthread_sigmask(SIG_UNBLOCK, &take, &b->b_mask);

@@ -47,6 +47,23 @@ static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
 static uint32_t stopped;		/* how many CPUs ever have */
 
 /*
+ * All CPUs share the host thread's exceptions, which are empty while no CPU
+ * runs: each takes its own away when it stops and puts them back when it goes
+ * on.
+ */
+static inline void
+sim_cxx_swap(struct machine_cxx *shared, struct machine_cxx *own)
+{
+	struct machine_cxx cx;
+
+	if (shared == NULL)
+		return;
+	cx = *shared;
+	*shared = *own;
+	*own = cx;
+}
+
+/*
  * Stand still here and let `to` go on.  Returns when somebody switches back.
  */
 static void
@@ -55,6 +72,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	struct machine_host *prev;
 
 	from->h_errno = errno;
+	sim_cxx_swap(from->h_mc->mc_cxx, &from->h_cxx);
 	fiber_init_host(&from->h_fiber);
 	lwkt__sim_mcpu = to->h_mc;
 	sim->s_switches++;
@@ -62,6 +80,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	prev = lwkt__machine_switch(&from->h_sp, to->h_sp, from);
 	fiber_switch_end(&from->h_fiber, &prev->h_fiber);
 	errno = from->h_errno;
+	sim_cxx_swap(from->h_mc->mc_cxx, &from->h_cxx);
 }
 
 /* Nobody can run: let time pass until somebody can. */
@@ -352,6 +371,7 @@ cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 	mc->mc_host = h;
 	mc->mc_cpuid = cpu;
 	mc->mc_errnop = &errno;
+	mc->mc_cxx = lwkt__cxx_globals();
 	if (cpu == 0)
 		return 0;
 	stack = cpu_stack_get(cpu);
@@ -438,6 +458,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 	if (error != 0)
 		return error;
 	lwkt__symbol_boot();
+	lwkt__cxx_boot();
 	sim_report_boot();
 	sim_tsan_boot();
 	return 0;

@@ -27,6 +27,7 @@ struct machine_host {
 	struct fiber	 h_first;	/* its first stack, for checkers */
 	struct fiber	 h_fiber;	/* the one it stands on */
 	int64_t		 h_watch;	/* when mu_watch is due, or 0 */
+	struct machine_cxx h_cxx;	/* its C++ exceptions */
 	int		 h_errno;
 	int		 h_cpu;
 	enum sim_state	 h_state;
