@@ -61,6 +61,8 @@ splz(void)
 		if (lwkt__kern_ops.ko_poll != NULL)
 			lwkt__kern_ops.ko_poll(gd);
 	}
+	if (unlikely(flags & RQF_TOKEN))
+		tokens_nudged(gd);
 	gd->gd_intr_nesting--;
 	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
 	if (unlikely(flags & RQF_LWP)) {

@@ -204,7 +204,8 @@ sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 
 /*
  * The tick: the running thread goes behind its equals, and is asked to give
- * the CPU up if anybody else deserves it.
+ * the CPU up if another thread deserves it.  The running thread is not always
+ * the head of its ring: the head may have been passed over for a token.
  */
 void
 sched_clock(struct globaldata *gd)
@@ -218,11 +219,14 @@ sched_clock(struct globaldata *gd)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 	if (td->td_rqnext == td)
 		return;
+	/* Ignoring td_upri, so that the worse ones are not starved. */
 	if (gd->gd_rq[td->td_pri] == td) {
-		/* Ignoring td_upri, so that the worse ones are not starved. */
 		gd->gd_rq[td->td_pri] = td->td_rqnext;
-		counter_inc(gd->gd_cntbias, rotated);
+	} else {
+		ring_remove(gd, td);
+		ring_link(td, gd->gd_rq[td->td_pri]);
 	}
+	counter_inc(gd->gd_cntbias, rotated);
 	gd->gd_ast |= AST_LWKT_RESCHED;
 }
 

@@ -22,7 +22,7 @@
  * C++ keeps the exceptions that a thread has caught, or has in flight, in the
  * host thread.  A thread that leaves with some takes them along on its stack
  * and puts them back when it runs again, so at the switch itself the host
- * thread has none (W4), and whatever comes finds what it left: its own, or
+ * thread has none (W5), and whatever comes finds what it left: its own, or
  * none.
  *
  * A thread that comes back may be on another CPU than it left: every pointer
@@ -34,7 +34,10 @@
  * W2 In a critical section; the count is the thread's and survives.
  * W3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
  *    afterwards it may be gone (DragonFly 3a06728ed5).
- * W4 When the stack changes, *mc_cxx is empty.
+ * W4 A thread is passed over only while a token is refused to it.  The tick
+ *    runs as long as a passed thread waits, and asks the running one to switch;
+ *    the release of the token does so earlier (RQF_TOKEN).
+ * W5 When the stack changes, *mc_cxx is empty.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -129,7 +132,7 @@ switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
 	struct machine_cxx own = *gd->gd_m.mc_cxx;
 
-	*gd->gd_m.mc_cxx = (struct machine_cxx){ NULL, 0 };	/* W4 */
+	*gd->gd_m.mc_cxx = (struct machine_cxx){ NULL, 0 };	/* W5 */
 	switch_stack(gd, td, ntd);
 	*mycpu_m()->mc_cxx = own;		/* perhaps another CPU's */
 }
@@ -147,14 +150,12 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 }
 
 /*
- * Some runnable threads need tokens: the best one that can have all of its own.
+ * Find the best runnable thread that can have all of its tokens; NULL: none.
  * A contended thread of kernel priority is not passed by a mere user thread of
- * lesser order; among the others this is a bounded priority inversion.  Nobody:
- * through idle, where messages and timers are served and the CPU may sleep
- * until a holder lets go.
+ * lesser order; among the others this is a bounded priority inversion.
  */
-static __lwkt_noinline lwkt_thread_t
-pick_with_tokens(struct globaldata *gd)
+static lwkt_thread_t
+pick_free(struct globaldata *gd)
 {
 	uint32_t mask = gd->gd_rqmask;
 	lwkt_thread_t td, head;
@@ -174,7 +175,42 @@ pick_with_tokens(struct globaldata *gd)
 			td = td->td_rqnext;
 		} while (td != head);
 	}
-	return &gd->gd_idlethread;
+	return NULL;
+}
+
+/* W4: td runs though better threads are runnable, which wait for tokens. */
+static void
+passed_over(struct globaldata *gd, lwkt_thread_t td)
+{
+	uint32_t mask = gd->gd_rqmask & ~((2u << td->td_pri) - 1);
+	lwkt_thread_t at, head;
+
+	for (; mask != 0; mask &= mask - 1) {
+		at = head = gd->gd_rq[__builtin_ctz(mask)];
+		do {
+			tokens_passed(gd, at);
+			at = at->td_rqnext;
+		} while (at != head);
+	}
+}
+
+/*
+ * Some runnable threads need tokens.  If none of them can have all of its own,
+ * the idle thread runs: it serves messages and timers, and the CPU may sleep
+ * until a holder lets go.
+ */
+static __lwkt_noinline lwkt_thread_t
+pick_with_tokens(struct globaldata *gd)
+{
+	lwkt_thread_t td = pick_free(gd);
+
+	if (td == NULL)
+		return &gd->gd_idlethread;
+	if (td != gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)]) {
+		clock_need_tick(gd);				/* W4 */
+		passed_over(gd, td);
+	}
+	return td;
 }
 
 /* W1 is broken: say how. */

@@ -13,7 +13,9 @@
  * and runs others meanwhile.  There is no queue of waiters and release costs
  * nothing extra - unless a CPU has nothing else to do.  Such a CPU sets NUDGE
  * in the token it wants and sleeps; whoever clears the way for it sees NUDGE
- * and wakes the CPUs that wait for tokens.  (On a host that takes cores away
+ * and wakes the CPUs that wait for tokens.  A CPU that runs a worse thread
+ * meanwhile sets NUDGE as well, and goes on: RQF_TOKEN then makes that thread
+ * switch at its next yield.  (On a host that takes cores away
  * the holder may be off its core for milliseconds; spinning would burn them.)
  *
  * An exclusive token is given back by a plain store, half the cost of taking
@@ -301,29 +303,59 @@ wanted_mode(lwkt_thread_t td)
 	return tr->tr_mode;
 }
 
-int
-tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
+/* Would td be refused td_tokwant now? */
+static int
+token_refuses(lwkt_thread_t td)
 {
-	uint64_t count;
+	uint64_t count = atomic_load_64(&td->td_tokwant->t_count);
 
-	if (td->td_tokwant == NULL)
-		return 0;
-	cpumask_set_atomic(&tokwait, gd->gd_m.mc_cpuid);	/* N1 */
-	atomic_set_32(&td->td_tokwant->t_want, T_NUDGE);
-	if (!machine_fence_all())
-		return 0;	/* the host cannot: do not sleep */
-	count = atomic_load_64(&td->td_tokwant->t_count);
 	if (wanted_mode(td) == TOK_EXCL || count == 0)
 		return count != 0;
 	return (count & T_EXCLUSIVE) != 0 ||
 	    (atomic_load_32(&td->td_tokwant->t_want) & T_EXCLREQ) != 0;
 }
 
+int
+tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
+{
+	if (td->td_tokwant == NULL)
+		return 0;
+	cpumask_set_atomic(&tokwait, gd->gd_m.mc_cpuid);	/* N1 */
+	atomic_set_32(&td->td_tokwant->t_want, T_NUDGE);
+	if (!machine_fence_all())
+		return 0;	/* the host cannot: do not sleep */
+	return token_refuses(td);
+}
+
+/*
+ * The scheduler passes td over for a worse thread.  Here a locked instruction
+ * lies between NUDGE and the look at t_count, but the releaser has no fence
+ * between its store and its look at t_want: it may miss NUDGE (N1).  Then the
+ * tick finds the token free.
+ */
+void
+tokens_passed(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_token_t tok = td->td_tokwant;
+
+	if (tok == NULL)
+		return;
+	if (!cpumask_test_atomic(&tokwait, gd->gd_m.mc_cpuid))
+		cpumask_set_atomic(&tokwait, gd->gd_m.mc_cpuid);
+	if ((atomic_load_32(&tok->t_want) & T_NUDGE) == 0)
+		atomic_set_32(&tok->t_want, T_NUDGE);
+	if (!token_refuses(td))
+		gd->gd_ast |= AST_LWKT_RESCHED;
+}
+
+/* RQF_TOKEN: the next look at the scheduler's wish tries for the tokens. */
 void
 tokens_nudged(struct globaldata *gd)
 {
 	cpumask_clear_atomic(&tokwait, gd->gd_m.mc_cpuid);
 	atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_TOKEN);
+	gd->gd_ast |= AST_LWKT_RESCHED;
+	ast_raise(gd);
 }
 
 /* K1 and K2, of a thread that runs or is about to leave. */

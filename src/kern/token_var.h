@@ -32,6 +32,8 @@ void	tokens_release(lwkt_thread_t td);
 int	tokens_get(lwkt_thread_t td);
 /* Have the holder of td_tokwant tell this CPU when it lets go; 0: it has. */
 int	tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td);
-void	tokens_nudged(struct globaldata *gd);
+/* td is passed over: have the holder tell this CPU, which goes on meanwhile. */
+void	tokens_passed(struct globaldata *gd, lwkt_thread_t td);
+void	tokens_nudged(struct globaldata *gd);		/* RQF_TOKEN */
 
 #endif

@@ -50,8 +50,8 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
 #define RQF_SENDERMASK	0xffff0000u
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_LWP | \
-			RQF_TIMER)
-#define RQF_WAKE	(RQF_SPLZ | RQF_TOKEN | RQF_SHUTDOWN)
+			RQF_TIMER | RQF_TOKEN)
+#define RQF_WAKE	(RQF_SPLZ | RQF_SHUTDOWN)
 
 /*
  * What the C++ ABI keeps for each host thread (__cxa_eh_globals): the kernel

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Something waits and no signal was given: the CPU looks all the same, at the
+ * next tick at the latest.
+ *
+ * Each scenario leaves a waiter behind a thread that keeps its CPU, and that
+ * calls the library without blocking, or is preemptible.  Without the tick that
+ * thread would go on until its limit, which is far more than a tick.
+ */
+#include <lwkt/token.h>
+
+#include "base/choice.h"
+#include "core/util.h"
+
+#define LIMIT_NS	TIMES(5000 * MS, 40 * MS)
+#define LIMIT_LOOPS	TIMES(UINT64_C(4000000000), UINT64_C(400000))
+#define TURNS		3
+
+static struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("look");
+static uint32_t wanting, begun, freed, got, turns[2];
+static unsigned rounds, at_once;	/* of them: no tick was needed */
+
+static void
+reset(void)
+{
+	STORE(wanting, 0);
+	STORE(begun, 0);
+	STORE(freed, 0);
+	STORE(got, 0);
+	STORE(turns[0], 0);
+	STORE(turns[1], 0);
+}
+
+/* Wants the token, and says when it has had it. */
+static void
+want(void *arg)
+{
+	(void)arg;
+	STORE(wanting, 1);
+	lwkt_gettoken(&tok);
+	STORE(got, 1);
+	lwkt_reltoken(&tok);
+}
+
+/* Keeps the CPU by calls that let better threads run, until `got`. */
+static void
+calls_until_got(void (*call)(void))
+{
+	int64_t end = lwkt_time_ns() + LIMIT_NS, ticks = -1;
+	int after = 0;
+
+	STORE(begun, 1);
+	while (LOAD(got) == 0 && lwkt_time_ns() < end) {
+		if (LOAD(freed) != 0 && after++ == 0)
+			ticks = counter("lwkt.ticks");
+		call();
+	}
+	check(LOAD(got) != 0, "it waits still, after %d calls", after);
+	rounds++;
+	at_once += after <= 2 && counter("lwkt.ticks") == ticks;
+}
+
+static void
+yields_quick(void *arg)
+{
+	(void)arg;
+	calls_until_got(lwkt_yield_quick);
+}
+
+static void
+yields_user(void *arg)
+{
+	(void)arg;
+	calls_until_got(lwkt_user_yield);
+}
+
+/* Computes until `got`, and calls nothing. */
+static void
+computes(void *arg)
+{
+	uint64_t n;
+
+	(void)arg;
+	STORE(begun, 1);
+	for (n = 0; n < LIMIT_LOOPS && LOAD(got) == 0; n++) {
+		lwkt__choice(CHOICE_USER);
+		__asm__ __volatile__("" ::: "memory");
+	}
+	check(LOAD(got) != 0, "it waits still");
+}
+
+/*
+ * We hold the token while a better thread of another CPU waits for it and a
+ * worse one runs there.
+ */
+static void
+token_with(void (*worse)(void *), int flags)
+{
+	int cpu = other_cpu();
+	lwkt_thread_t td[2];
+
+	reset();
+	lwkt_gettoken(&tok);
+	td[0] = spawn_pri(worse, NULL, LWKT_PRI_USER_NORM,
+	    LWKT_NOSTART | flags, cpu);
+	td[1] = spawn(want, NULL, 0, cpu);
+	await_deaf(&wanting, 1);
+	lwkt_schedule(td[0]);
+	await_deaf(&begun, 1);
+	lwkt_reltoken(&tok);
+	STORE(freed, 1);
+	join_all(td, 2);
+}
+
+static int
+token_under_yields(void *arg)
+{
+	if (lwkt_ncpus() > 1)
+		token_with(arg != NULL ? yields_user : yields_quick, 0);
+	return 0;
+}
+
+static int
+token_under_a_hog(void *arg)
+{
+	(void)arg;
+	if (lwkt_ncpus() > 1)
+		token_with(computes, LWKT_PREEMPTIBLE);
+	return 0;
+}
+
+static void
+takes_turns(void *arg)
+{
+	uint32_t *mine = arg, *other = &turns[mine == &turns[0]], seen = 0;
+	int64_t end = lwkt_time_ns() + LIMIT_NS;
+
+	STORE(begun, 1);
+	while ((LOAD(*mine) < TURNS || LOAD(*other) < TURNS) &&
+	    lwkt_time_ns() < end) {
+		if (LOAD(*mine) == 0 || LOAD(*other) != seen) {
+			seen = LOAD(*other);
+			ADD(*mine, 1);
+		}
+		lwkt_yield_quick();
+	}
+	check(LOAD(*other) >= TURNS, "the other had %u turns", LOAD(*other));
+	ADD(freed, 1);
+}
+
+/* One that waits for a token stands before them in the queue of equals. */
+static int
+equals_behind_a_passed_one(void *arg)
+{
+	int cpu = other_cpu(), i;
+	lwkt_thread_t td[3];
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	reset();
+	lwkt_gettoken(&tok);
+	td[2] = spawn_pri(want, NULL, LWKT_PRI_USER_NORM, 0, cpu);
+	await_deaf(&wanting, 1);
+	for (i = 0; i < 2; i++)
+		td[i] = spawn_pri(takes_turns, &turns[i], LWKT_PRI_USER_NORM,
+		    0, cpu);
+	await_deaf(&freed, 2);
+	lwkt_reltoken(&tok);
+	join_all(td, 3);
+	return 0;
+}
+
+int
+main(void)
+{
+	if (!TICKS_COME)
+		skip_all("no dependable ticks under TSan");
+	sim_explore("a better thread gets its token from under yields",
+	    token_under_yields, NULL, 200);
+	if (TIMES(0, 1) && rounds >= 50)
+		ok(at_once > 0, "%u times of %u without a tick", at_once,
+		    rounds);
+	sim_explore("and from under lwkt_user_yield", token_under_yields, &tok,
+	    100);
+	sim_explore("and under a preemptible thread that computes",
+	    token_under_a_hog, NULL, 100);
+	sim_explore("equals take turns behind one that waits for a token",
+	    equals_behind_a_passed_one, NULL, 100);
+	return tap_done();
+}
