@@ -15,33 +15,45 @@ struct kv_server kv_server = {
 	.s_port = 6379,
 	.s_bind = "127.0.0.1",
 	.s_maxclients = 10000,
+	.s_protected = 1,
 	.s_outlimit = 64 << 20,
 	.s_outtime = 10,
 };
 
+/* A number, bytes (with a unit, if any), or yes and no, which are 1 and 0. */
+enum kind { NUMBER, BYTES, YESNO };
+
 static const struct param {
 	const char	*m_name;
-	bool		 m_size;	/* in bytes, units allowed */
+	enum kind	 m_kind;
 	bool		 m_fixed;	/* while the server runs */
 	uint64_t	 m_min, m_max;
 	_Atomic uint64_t *m_value;	/* NULL: m_text */
 	const char	*m_text;	/* NULL: s_bind */
+	/* How much of a value this machine can do; NULL: all. */
+	uint64_t	(*m_room)(uint64_t);
 } params[] = {
-	{ "port", 0, 1, 0, 65535, &kv_server.s_port, NULL },
-	{ "bind", 0, 1, 0, 0, NULL, NULL },
-	{ "cpus", 0, 1, 1, KV_MAXCPU, &kv_server.s_wantcpus, NULL },
-	{ "maxmemory", 1, 0, 0, INT64_MAX, &kv_server.s_maxmemory, NULL },
-	{ "maxclients", 0, 0, 1, 1000000, &kv_server.s_maxclients, NULL },
-	{ "client-output-limit", 1, 0, 1024, INT64_MAX,
-	    &kv_server.s_outlimit, NULL },
-	{ "client-output-timeout", 0, 0, 1, 86400, &kv_server.s_outtime, NULL },
-	{ "databases", 0, 1, 0, 0, NULL, "1" },
-	{ "maxmemory-policy", 0, 1, 0, 0, NULL, "noeviction" },
-	{ "save", 0, 1, 0, 0, NULL, "" },
-	{ "appendonly", 0, 1, 0, 0, NULL, "no" },
+	{ "port", NUMBER, 1, 0, 65535, &kv_server.s_port, NULL, NULL },
+	{ "bind", NUMBER, 1, 0, 0, NULL, NULL, NULL },
+	{ "cpus", NUMBER, 1, 1, KV_MAXCPU, &kv_server.s_wantcpus, NULL, NULL },
+	{ "maxmemory", BYTES, 0, 0, INT64_MAX, &kv_server.s_maxmemory, NULL,
+	    NULL },
+	{ "maxclients", NUMBER, 0, 1, UINT32_MAX, &kv_server.s_maxclients,
+	    NULL, kv_clients_room },
+	{ "protected-mode", YESNO, 0, 0, 1, &kv_server.s_protected, NULL,
+	    NULL },
+	{ "client-output-limit", BYTES, 0, 1024, INT64_MAX,
+	    &kv_server.s_outlimit, NULL, NULL },
+	{ "client-output-timeout", NUMBER, 0, 1, 86400, &kv_server.s_outtime,
+	    NULL, NULL },
+	{ "databases", NUMBER, 1, 0, 0, NULL, "1", NULL },
+	{ "maxmemory-policy", NUMBER, 1, 0, 0, NULL, "noeviction", NULL },
+	{ "save", NUMBER, 1, 0, 0, NULL, "", NULL },
+	{ "appendonly", NUMBER, 1, 0, 0, NULL, "no", NULL },
 };
 
 #define NPARAMS		KV_COUNT(params)
+#define WHYLEN		128	/* room for what is wrong with a value */
 
 static const char usage[] =
 "usage: lwkt-kv [options]\n"
@@ -51,6 +63,8 @@ static const char usage[] =
 "  --cpus N         CPUs to use (all that the process may)\n"
 "  --maxmemory N    bytes, or with a unit (100mb); 0: no limit (0)\n"
 "  --maxclients N   connections at a time (10000)\n"
+"  --protected-mode yes|no\n"
+"                   serve this machine alone (yes): there is no password\n"
 "  --version        say which version this is\n"
 "  --help           say this\n";
 
@@ -90,17 +104,71 @@ parse_size(const struct kv_arg *a, uint64_t *valp)
 	return isdigit((unsigned char)num[0]) && errno == 0 && *unit == '\0';
 }
 
-/* The value of a text in *valp; NULL or what is wrong with it. */
-static const char *
-parse(const struct param *m, const struct kv_arg *a, uint64_t *valp)
+static bool
+parse_yesno(const struct kv_arg *a, uint64_t *valp)
 {
-	if (m->m_size && !parse_size(a, valp))
-		return "argument must be a memory value";
-	if (!m->m_size && (!kv_arg_i64(a, (int64_t *)valp) ||
-	    *valp > INT64_MAX))
-		return "argument couldn't be parsed into an integer";
-	return *valp < m->m_min || *valp > m->m_max ?
-	    "argument is out of range" : NULL;
+	*valp = kv_arg_is(a, "yes");
+	return *valp == 1 || kv_arg_is(a, "no");
+}
+
+static bool
+parse_number(const struct kv_arg *a, uint64_t *valp)
+{
+	int64_t val;
+	bool good = kv_arg_i64(a, &val);
+
+	*valp = good && val >= 0 ? (uint64_t)val : UINT64_MAX;
+	return good;
+}
+
+/* The value of a text in *valp; false: why says what is wrong with it. */
+static bool
+parse(const struct param *m, const struct kv_arg *a, uint64_t *valp,
+    char why[static WHYLEN])
+{
+	static const struct {
+		bool		(*fn)(const struct kv_arg *, uint64_t *);
+		const char	*wrong;
+	} kinds[] = {
+		[NUMBER] = { parse_number,
+		    "couldn't be parsed into an integer" },
+		[BYTES] = { parse_size, "must be a memory value" },
+		[YESNO] = { parse_yesno, "must be 'yes' or 'no'" },
+	};
+	bool good = kinds[m->m_kind].fn(a, valp);
+
+	if (!good) {
+		snprintf(why, WHYLEN, "argument %s", kinds[m->m_kind].wrong);
+	} else if (*valp < m->m_min || *valp > m->m_max) {
+		snprintf(why, WHYLEN, "argument must be between %lu and %lu "
+		    "inclusive", m->m_min, m->m_max);
+		good = false;
+	}
+	return good;
+}
+
+/*
+ * The same of a server that runs: some are fixed then, and the machine may not
+ * be able to do what is asked for.
+ */
+static bool
+parse_now(const struct param *m, const struct kv_arg *a, uint64_t *valp,
+    char why[static WHYLEN])
+{
+	uint64_t room;
+
+	if (m->m_fixed) {
+		snprintf(why, WHYLEN, "can't set immutable config");
+		return false;
+	}
+	if (!parse(m, a, valp, why))
+		return false;
+	room = m->m_room != NULL ? m->m_room(*valp) : *valp;
+	if (room < *valp)
+		snprintf(why, WHYLEN, "The operating system is not able to "
+		    "handle the specified number of clients, try with %lu",
+		    room);
+	return room >= *valp;
 }
 
 static struct kv_arg
@@ -113,9 +181,9 @@ arg_of(char *s)
 static const char *
 set_option(char *name, char *text)
 {
+	static char why[WHYLEN];
 	struct kv_arg arg = arg_of(name), val = { 0 };
 	const struct param *m = find(&arg);
-	const char *wrong;
 	uint64_t num;
 
 	if (m == NULL || m->m_text != NULL)
@@ -127,10 +195,10 @@ set_option(char *name, char *text)
 		return NULL;
 	}
 	val = arg_of(text);
-	wrong = parse(m, &val, &num);
-	if (wrong == NULL)
-		*m->m_value = num;
-	return wrong;
+	if (!parse(m, &val, &num, why))
+		return why;
+	*m->m_value = num;
+	return NULL;
 }
 
 /* Read the command line; true: another port may do. */
@@ -180,7 +248,9 @@ get(struct kv_op *op, bool say)
 		if (i == op->op_argc || !say)
 			continue;
 		kv_say_str(r, m->m_name);
-		if (m->m_value != NULL)
+		if (m->m_kind == YESNO)
+			kv_say_str(r, *m->m_value != 0 ? "yes" : "no");
+		else if (m->m_value != NULL)
 			kv_say_number(r, (int64_t)*m->m_value);
 		else
 			kv_say_str(r, m->m_text != NULL ? m->m_text :
@@ -201,17 +271,17 @@ static bool
 check(struct kv_op *op, const struct kv_arg *name, uint64_t *valp)
 {
 	const struct param *m = find(name);
-	const char *wrong = m == NULL ? NULL : m->m_fixed ?
-	    "can't set immutable config" : parse(m, &name[1], valp);
+	char why[WHYLEN];
+	bool good = m != NULL && parse_now(m, &name[1], valp, why);
 
 	if (m == NULL)
 		kv_say_error(op->op_out, "ERR Unknown option or number of "
 		    "arguments for CONFIG SET - '%.*s'", kv_arg_show(name),
 		    name->a_p);
-	else if (wrong != NULL)
+	else if (!good)
 		kv_say_error(op->op_out, "ERR CONFIG SET failed (possibly "
-		    "related to argument '%s') - %s", m->m_name, wrong);
-	return m != NULL && wrong == NULL;
+		    "related to argument '%s') - %s", m->m_name, why);
+	return good;
 }
 
 /* All or none: all are looked at first. */

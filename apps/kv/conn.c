@@ -27,6 +27,7 @@
 #define SEND_SOON	((size_t)64 << 10)	/* replies that do not wait */
 #define TURN_COMMANDS	64		/* of one batch, then others */
 #define LAST_SEND_NS	1000000000	/* for replies before closing */
+#define HTTP_LOG_MS	60000		/* between two lines about HTTP */
 
 /* Send what the socket takes.  False: the connection is broken. */
 static bool
@@ -118,6 +119,26 @@ unknown_command(struct kv_conn *c, const struct kv_arg *argv, int argc)
 	    "beginning with: %s", kv_arg_show(argv), argv->a_p, args);
 }
 
+/*
+ * Is this a request of HTTP?  A web page can make a browser send one to any
+ * port, with commands in its body.
+ */
+static bool
+is_http(struct kv_conn *c, const struct kv_arg *name)
+{
+	static _Atomic int64_t logged;
+	int64_t now = kv_mycpu()->p_db.db_now;
+
+	if (!kv_arg_is(name, "post") && !kv_arg_is(name, "host:"))
+		return false;
+	if (now - logged >= HTTP_LOG_MS) {
+		kv_log("client %s closed: it sent HTTP.  A web page may be "
+		    "trying to send commands", c->c_addr);
+		logged = now;
+	}
+	return true;
+}
+
 /* Why this command may not run, or NULL; %s is its name. */
 static const char *
 refuse(const struct kv_cmd *cmd, int argc)
@@ -152,7 +173,9 @@ command(struct kv_conn *c)
 		op = &alone;
 	}
 	if (cmd == NULL) {
-		unknown_command(c, argv, argc);
+		c->c_close = is_http(c, &argv[0]);
+		if (!c->c_close)
+			unknown_command(c, argv, argc);
 		return;
 	}
 	kv_op_init(op, c, cmd, argv, argc);

@@ -212,11 +212,9 @@ static const char *
 scan_parse(struct kv_op *op)
 {
 	int count = op->op_val[2];
-	int64_t cursor;
 
-	if (!kv_arg_i64(&op->op_argv[1], &cursor) || cursor < 0)
+	if (!kv_arg_cursor(&op->op_argv[1], &op->op_pos))
 		return "ERR invalid cursor";
-	op->op_pos = (uint64_t)cursor;
 	op->op_left = 10;
 	if (count != 0 && !kv_arg_i64(&op->op_argv[count], &op->op_left))
 		return KV_E_INTEGER;

@@ -81,6 +81,7 @@ struct kv_blob	*kv_blob_arg(const struct kv_arg *a);
 #define KV_FLOATLEN	5200		/* room for a long double in decimal */
 
 bool	 kv_arg_i64(const struct kv_arg *a, int64_t *valp);
+bool	 kv_arg_cursor(const struct kv_arg *a, uint64_t *valp);
 bool	 kv_arg_double(const struct kv_arg *a, bool bound, double *valp);
 bool	 kv_arg_ldouble(const struct kv_arg *a, long double *valp);
 bool	 kv_arg_is(const struct kv_arg *a, const char *word);

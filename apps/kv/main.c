@@ -37,22 +37,37 @@
 
 static int listen_fd, signal_fd, spare = -1;
 
-/* Descriptors for all clients, or fewer clients. */
-static void
-raise_fd_limit(void)
+/*
+ * See that there are descriptors for so many clients; for how many of them
+ * there are.
+ */
+uint64_t
+kv_clients_room(uint64_t clients)
 {
-	rlim_t want = kv_server.s_maxclients + RESERVED_FDS;
+	rlim_t want = clients + RESERVED_FDS;
 	struct rlimit rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) != 0 || rl.rlim_cur >= want)
-		return;
+		return clients;
 	rl.rlim_cur = rl.rlim_max < want ? rl.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < want) {
-		kv_server.s_maxclients = rl.rlim_cur > 2 * RESERVED_FDS ?
-		    rl.rlim_cur - RESERVED_FDS : rl.rlim_cur / 2;
-		kv_log("only %lu descriptors: maxclients is %lu",
-		    (unsigned long)rl.rlim_cur, kv_server.s_maxclients);
-	}
+	if (setrlimit(RLIMIT_NOFILE, &rl) != 0)
+		getrlimit(RLIMIT_NOFILE, &rl);
+	if (rl.rlim_cur >= want)
+		return clients;
+	return rl.rlim_cur > 2 * RESERVED_FDS ? rl.rlim_cur - RESERVED_FDS :
+	    rl.rlim_cur / 2;
+}
+
+/* At the start, fewer clients than wanted are no error. */
+static void
+limit_clients(void)
+{
+	uint64_t room = kv_clients_room(kv_server.s_maxclients);
+
+	if (room < kv_server.s_maxclients)
+		kv_log("too few descriptors for %lu clients: maxclients is "
+		    "%lu", kv_server.s_maxclients, room);
+	kv_server.s_maxclients = room;
 }
 
 /* The address of a socket's end, its own or its peer's, as text; the port. */
@@ -145,19 +160,64 @@ turn_away(void)
 	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void
-welcome(int fd)
+/* Is this an address of the loopback interface? */
+static bool
+is_loopback(const struct sockaddr_storage *ss)
 {
-	static const char full[] = "-ERR max number of clients reached\r\n";
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+
+	if (ss->ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return ss->ss_family == AF_INET6 &&
+	    (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
+	    (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+	    v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
+}
+
+/* Say so if clients on other machines can reach the server. */
+static void
+warn_if_open(void)
+{
+	struct sockaddr_storage ss = { 0 };
+	socklen_t len = sizeof(ss);
+
+	getsockname(listen_fd, (struct sockaddr *)&ss, &len);
+	if (!is_loopback(&ss))
+		kv_log("warning: other machines may reach %s, and there is no "
+		    "password: %s", kv_server.s_bind,
+		    kv_server.s_protected != 0 ? "they are refused "
+		    "(protected-mode)" : "they may read and change all");
+}
+
+/* Why a client is not served, as the error that it gets; or NULL. */
+static const char *
+refuse(const struct sockaddr_storage *peer)
+{
+	if (kv_server.s_conns >= kv_server.s_maxclients)
+		return "-ERR max number of clients reached\r\n";
+	if (kv_server.s_protected != 0 && !is_loopback(peer))
+		return "-DENIED lwkt-kv runs in protected mode: it has no "
+		    "password, so it serves only clients on its own machine, "
+		    "by the loopback interface. If nobody reaches it whom you "
+		    "do not trust, start it with --protected-mode no, or send "
+		    "CONFIG SET protected-mode no from its own machine.\r\n";
+	return NULL;
+}
+
+static void
+welcome(int fd, const struct sockaddr_storage *peer)
+{
+	const char *wrong = refuse(peer);
 	static unsigned int next;
 
-	if (kv_server.s_conns < kv_server.s_maxclients) {
+	if (wrong == NULL) {
 		kv_conn_start(fd, next++ % kv_server.s_ncpus);
 		return;
 	}
 	kv_server.s_rejected++;
-	lwkt_send_timo(fd, full, sizeof(full) - 1,
-	    MSG_NOSIGNAL | MSG_DONTWAIT, 0);
+	lwkt_send_timo(fd, wrong, strlen(wrong), MSG_NOSIGNAL | MSG_DONTWAIT,
+	    0);
 	lwkt_close(fd);
 }
 
@@ -168,10 +228,13 @@ acceptor(void *arg)
 	(void)arg;
 	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	while (!kv_server.s_stopping) {
-		int fd = lwkt_accept(listen_fd, NULL, NULL);
+		struct sockaddr_storage peer = { 0 };
+		socklen_t len = sizeof(peer);
+		int fd = lwkt_accept(listen_fd, (struct sockaddr *)&peer,
+		    &len);
 
 		if (fd >= 0) {
-			welcome(fd);
+			welcome(fd, &peer);
 			lwkt_yield();
 		} else if (fd == -EMFILE || fd == -ENFILE) {
 			turn_away();
@@ -190,6 +253,7 @@ block_signals(void)
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);	/* of a terminal that is closed */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -230,6 +294,7 @@ server_main(void *arg)
 	kv_log("lwkt-kv %s: %u CPUs, pid %d, listening on %s port %lu",
 	    lwkt_version(), kv_server.s_ncpus, (int)getpid(),
 	    kv_server.s_bind, kv_server.s_port);
+	warn_if_open();
 	printf("Try: redis-cli -p %lu\n", kv_server.s_port);
 	fflush(stdout);
 	while (lwkt_read(signal_fd, &si, sizeof(si)) < 0)
@@ -254,7 +319,7 @@ main(int argc, char **argv)
 	kv_hash_seed();
 	kv_command_init();
 	kv_server.s_since = kv_clock_ms();
-	raise_fd_limit();
+	limit_clients();
 	listen_fd = listen_somewhere(any_port);
 	block_signals();
 	return lwkt_boot(&cfg, server_main, NULL) == 0 ? 0 : 1;

@@ -100,7 +100,7 @@ static const struct {
 	{ "withscores", 0, 0, 0 }, { "limit", 2, 0, 0 },
 	{ "match", 1, 0, 0 }, { "type", 1, 1, 0 }, { "count", 1, 2, 0 },
 	{ "id", 1, 0, 0 }, { "addr", 1, 1, 0 }, { "laddr", 1, 2, 0 },
-	{ "skipme", 1, 3, 0 }, { "setname", 1, 0, 0 }, { "auth", 2, 1, 0 },
+	{ "skipme", 1, 3, 0 },
 };
 
 /* Which options are there?  op_end is the first argument that is none. */

@@ -12,7 +12,8 @@
  * moved nor copied; its memory grows with what really comes, not with what was
  * announced.
  *
- * Limits are those of Redis: a line of 64 KB, 2^20 arguments, 512 MB a string.
+ * Limits are those of Redis: a line of 64 KB, 2^31 - 1 arguments, 512 MB a
+ * string.
  *
  * INVARIANTS
  * I1 r_first <= r_nargs; arguments from r_first on are the current command's,
@@ -27,7 +28,7 @@
 
 #define BUF_MIN		(16u << 10)
 #define LINE_MAX_LEN	(64u << 10)
-#define ARGS_MAX	(1024 * 1024)
+#define ARGS_MAX	INT32_MAX
 #define ARGS_KEEP	1024u		/* arguments' room kept when idle */
 #define BLOB_STEP	(1u << 20)	/* first memory of a large argument */
 #define RECV_MAX	(1u << 20)	/* bytes received at a time */

@@ -91,18 +91,22 @@ static void
 subcommand(struct kv_op *op)
 {
 	const struct kv_arg *a = &op->op_argv[1];
-	char name[NAME_MAX_LEN + 1] = "", *p = name;
-	const struct kv_cmd *sub;
+	size_t len = strlen(op->op_cmd->c_name);
+	size_t whole = len + 1 + a->a_len;
+	char name[NAME_MAX_LEN];
+	const struct kv_cmd *sub = NULL;
 
-	snprintf(name, sizeof(name), "%s|%.*s", op->op_cmd->c_name,
-	    kv_arg_show(a), a->a_p);
-	sub = find(&(struct kv_arg){ .a_p = name, .a_len = strlen(name) });
+	memcpy(name, op->op_cmd->c_name, len);
+	name[len] = '|';
+	if (whole <= sizeof(name)) {
+		memcpy(name + len + 1, a->a_p, a->a_len);
+		sub = find(&(struct kv_arg){ .a_p = name, .a_len = whole });
+	}
 	if (sub == NULL) {
-		for (; *p != '|'; p++)
-			*p = (char)toupper((unsigned char)*p);
+		for (size_t i = 0; i < len; i++)
+			name[i] = (char)toupper((unsigned char)name[i]);
 		kv_say_error(op->op_out, "ERR unknown subcommand '%.*s'. "
-		    "Try %.*s HELP.", kv_arg_show(a), a->a_p,
-		    (int)(p - name), name);
+		    "Try %.*s HELP.", kv_arg_show(a), a->a_p, (int)len, name);
 		return;
 	}
 	op->op_cmd = sub;
@@ -217,51 +221,78 @@ select_db(struct kv_op *op)
 		kv_say_ok(op->op_out);
 }
 
-/* What can be wrong with HELLO; the name is set if nothing is. */
-static const char *
-hello_parse(struct kv_op *op)
+/* The only user there is; any password is its own. */
+static bool
+is_default_user(const struct kv_arg *a)
 {
-	const struct kv_arg *argv = op->op_argv;
-	int name = op->op_val[0], auth = op->op_val[1];
-	int64_t *version = &op->op_int[0];
+	static const char name[] = "default";
 
-	*version = op->op_out->r_resp3 ? 3 : 2;
-	if (op->op_argc > 1 && !kv_arg_i64(&argv[1], version))
-		return "ERR Protocol version is not an integer or out of "
-		    "range";
-	if (*version != 2 && *version != 3)
-		return "NOPROTO unsupported protocol version";
-	if (auth != 0 && !kv_arg_is(&argv[auth], "default"))
-		op->op_end = auth - 1;
-	if (op->op_end < op->op_argc)
-		return NULL;
-	return name != 0 ? kv_name_set(op->op_conn, &argv[name]) : NULL;
+	return a->a_len == sizeof(name) - 1 &&
+	    memcmp(a->a_p, name, a->a_len) == 0;
 }
 
-/* HELLO [version [AUTH default password] [SETNAME name]]; no password is. */
+/*
+ * Carry out the options of HELLO, one after the other; false: one is wrong,
+ * which is replied.  As in Redis, those before it have been carried out.
+ */
+static bool
+hello_options(struct kv_op *op)
+{
+	const struct kv_arg *a = &op->op_argv[2], *end;
+	const char *wrong = NULL;
+
+	for (end = op->op_argv + op->op_argc; a < end && wrong == NULL;) {
+		if (kv_arg_is(a, "auth") && end - a > 2) {
+			if (!is_default_user(&a[1]))
+				wrong = "WRONGPASS invalid username-password "
+				    "pair or user is disabled.";
+			a += 3;
+		} else if (kv_arg_is(a, "setname") && end - a > 1) {
+			wrong = kv_name_set(op->op_conn, &a[1]);
+			a += 2;
+		} else {
+			kv_say_error(op->op_out, "ERR Syntax error in HELLO "
+			    "option '%.*s'", kv_arg_show(a), a->a_p);
+			return false;
+		}
+	}
+	if (wrong != NULL)
+		kv_op_fail(op, wrong);
+	return wrong == NULL;
+}
+
+/* HELLO [version [AUTH user password] [SETNAME name]] */
 static void
 hello(struct kv_op *op)
 {
-	static const char *const texts[] = {
-		"server", "redis", "version", KV_REDIS_VERSION,
-		"mode", "standalone", "role", "master",
-	};
-	const struct kv_arg *a = &op->op_argv[op->op_end];
 	struct kv_reply *r = op->op_out;
+	int64_t version = r->r_resp3 ? 3 : 2;
 
-	if (op->op_end < op->op_argc) {
-		kv_say_error(r, "ERR Syntax error in HELLO option '%.*s'",
-		    kv_arg_show(a), a->a_p);
+	if (op->op_argc > 1 && !kv_arg_i64(&op->op_argv[1], &version)) {
+		kv_op_fail(op, "ERR Protocol version is not an integer or out "
+		    "of range");
 		return;
 	}
-	r->r_resp3 = op->op_int[0] == 3;
+	if (version != 2 && version != 3) {
+		kv_op_fail(op, "NOPROTO unsupported protocol version");
+		return;
+	}
+	if (!hello_options(op))
+		return;
+	r->r_resp3 = version == 3;
 	kv_say_many(r, '%', 7);
-	for (size_t i = 0; i < KV_COUNT(texts); i++)
-		kv_say_str(r, texts[i]);
+	kv_say_str(r, "server");
+	kv_say_str(r, "redis");
+	kv_say_str(r, "version");
+	kv_say_str(r, KV_REDIS_VERSION);
 	kv_say_str(r, "proto");
-	kv_say_int(r, op->op_int[0]);
+	kv_say_int(r, version);
 	kv_say_str(r, "id");
 	kv_say_int(r, (int64_t)op->op_conn->c_id);
+	kv_say_str(r, "mode");
+	kv_say_str(r, "standalone");
+	kv_say_str(r, "role");
+	kv_say_str(r, "master");
 	kv_say_str(r, "modules");
 	kv_say_many(r, '*', 0);
 }
@@ -382,8 +413,7 @@ static struct kv_cmd connection_rows[] = {
 	KV_CONN("ping", -1, "Ft", ping),
 	KV_CONN("echo", 2, "Ft", ping),
 	KV_CONN("quit", -1, "Ft", quit),
-	KV_CONN("hello", -1, "Fto", hello, .c_parse = hello_parse,
-	    .c_words = KV_SETNAME | KV_AUTH, .c_from = 2),
+	KV_CONN("hello", -1, "Ft", hello),
 	KV_CONN("select", 2, "Ft", select_db, .c_ints = "1"),
 	KV_CONN("client", -2, "t", subcommand),
 };

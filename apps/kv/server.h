@@ -56,6 +56,7 @@ struct kv_server {
 	_Atomic uint64_t s_wantcpus;	/* (i) 0: as many as there are */
 	_Atomic uint64_t s_maxmemory;	/* (a) bytes; 0: no limit */
 	_Atomic uint64_t s_maxclients;	/* (a) */
+	_Atomic uint64_t s_protected;	/* (a) serve this machine alone */
 	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
 	_Atomic uint64_t s_outtime;	/* (a) s, how long above that */
 	_Atomic uint64_t s_conns;	/* (a) */
@@ -97,6 +98,7 @@ bool	 kv_options(char **argv);
 const char *kv_name_set(struct kv_conn *c, const struct kv_arg *name);
 void	 kv_hang_up_all(void *arg);
 void	 kv_conn_start(int fd, unsigned int cpu);
+uint64_t kv_clients_room(uint64_t want);
 uint64_t kv_address(int fd, bool peer, char text[KV_ADDRLEN]);
 
 extern const struct kv_family kv_generic_family, kv_keyspace_family;

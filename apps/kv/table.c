@@ -13,7 +13,6 @@
  */
 #include "db.h"
 
-#define REPEAT_MAX	INT32_MAX	/* members asked for with repetition */
 #define FEW		(KV_SLICE / 4)	/* different ones, from random picks */
 #define PICK_COST	3		/* of a random pick, in further steps */
 
@@ -178,8 +177,8 @@ sample_parse(struct kv_op *op)
 		return KV_E_SYNTAX;
 	if (op->op_argc == 3 && !kv_arg_i64(&op->op_argv[2], &op->op_int[0]))
 		return KV_E_INTEGER;
-	return op->op_int[0] < -REPEAT_MAX ? "ERR value is out of range" :
-	    NULL;
+	return op->op_int[0] < -INT64_MAX ? "ERR value is out of range, value "
+	    "must between -9223372036854775807 and 9223372036854775807" : NULL;
 }
 
 /* Few different members beside what there is. */

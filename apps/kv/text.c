@@ -85,6 +85,18 @@ terminated(char buf[static KV_FLOATLEN], const struct kv_arg *a)
 	return true;
 }
 
+/* The place of a scan: all that strtoul takes, but no space in front. */
+bool
+kv_arg_cursor(const struct kv_arg *a, uint64_t *valp)
+{
+	char buf[KV_FLOATLEN], *end;
+
+	if (!terminated(buf, a) || isspace((unsigned char)buf[0]))
+		return false;
+	*valp = strtoul(buf, &end, 10);
+	return *end == '\0' && errno != ERANGE;
+}
+
 /* A value: no space in front, not too large or too small. */
 static bool
 is_value(const struct kv_arg *a, long double val)

@@ -63,7 +63,7 @@ tree_insert(struct kv_obj *z, struct kv_member *m, double score)
 {
 	struct kv_member *other;
 
-	m->m_score = score;
+	m->m_score = score + 0.0;	/* -0 becomes 0 */
 	m->m_size = 1;
 	other = RB_INSERT(kv_ztree, &z->o_tree, m);
 	assert(other == NULL);

@@ -31,6 +31,22 @@ static const struct row {
 	    "with: 'a' 'b' " },
 	{ "GET", "-ERR wrong number of arguments for 'get' command" },
 	{ "HELLO 4", "-NOPROTO unsupported protocol version" },
+	{ "HELLO x",
+	    "-ERR Protocol version is not an integer or out of range" },
+	{ "HELLO 2 SETNAME one AUTH bob x", "-WRONGPASS invalid "
+	    "username-password pair or user is disabled." },
+	{ "CLIENT GETNAME", "\"one\"" },
+	{ "HELLO 2 AUTH DEFAULT x SETNAME two", "-WRONGPASS invalid "
+	    "username-password pair or user is disabled." },
+	{ "HELLO 2 SETNAME two AUTH default",
+	    "-ERR Syntax error in HELLO option 'AUTH'" },
+	{ "CLIENT GETNAME", "\"two\"" },
+	{ "HELLO 2 SETNAME 'a b' AUTH bob x", "-ERR Client names cannot "
+	    "contain spaces, newlines or special characters." },
+	/* what is not there is one error, and the client is served on */
+	{ "CONFIG GETxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx x", "-ERR unknown "
+	    "subcommand 'GETxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'. Try CONFIG "
+	    "HELP." },
 	/* configuration */
 	{ "CONFIG GET appendonly", "[\"appendonly\", \"no\"]" },
 	{ "CONFIG GET nosuch*", "[]" },
@@ -41,6 +57,16 @@ static const struct row {
 	{ "CONFIG SET maxmemory x", "-ERR CONFIG SET failed (possibly "
 	    "related to argument 'maxmemory') - argument must be a memory "
 	    "value" },
+	{ "CONFIG SET maxclients 0", "-ERR CONFIG SET failed (possibly "
+	    "related to argument 'maxclients') - argument must be between 1 "
+	    "and 4294967295 inclusive" },
+	{ "CONFIG SET protected-mode x", "-ERR CONFIG SET failed (possibly "
+	    "related to argument 'protected-mode') - argument must be 'yes' "
+	    "or 'no'" },
+	{ "CONFIG GET protected-mode", "[\"protected-mode\", \"yes\"]" },
+	{ "CONFIG SET protected-mode NO", "+OK" },
+	{ "CONFIG GET protected-mode", "[\"protected-mode\", \"no\"]" },
+	{ "CONFIG SET protected-mode yes", "+OK" },
 	{ "CONFIG SET port", "-ERR wrong number of arguments for "
 	    "'config|set' command" },
 	{ "CONFIG SET nosuch 1", "-ERR Unknown option or number of arguments "
@@ -120,7 +146,9 @@ static const struct row {
 	{ "RANDOMKEY", "nil" }, { "SET only 1", "+OK" },
 	{ "RANDOMKEY", "\"only\"" }, { "KEYS o*", "[\"only\"]" },
 	{ "KEYS x*", "[]" }, { "DBSIZE", ":1" },
-	{ "SCAN x", "-ERR invalid cursor" },
+	{ "SCAN x", "-ERR invalid cursor" }, { "SCAN 1.5",
+	    "-ERR invalid cursor" }, { "SCAN ' 1'", "-ERR invalid cursor" },
+	{ "SCAN 99999999999999999999", "-ERR invalid cursor" },
 	{ "SCAN 0 COUNT 0", "-ERR syntax error" },
 	{ "FLUSHALL ASYNC", "+OK" }, { "FLUSHALL x", "-ERR syntax error" },
 	/* lists */
@@ -160,6 +188,10 @@ static const struct row {
 	{ "SRANDMEMBER t -3", "[\"b\", \"b\", \"b\"]" },
 	{ "SPOP t", "\"b\"" }, { "SPOP t", "nil" }, { "TYPE t", "+none" },
 	{ "SPOP t -1", "-ERR value is out of range, must be positive" },
+	{ "SRANDMEMBER t -9223372036854775808", "-ERR value is out of range, "
+	    "value must between -9223372036854775807 and "
+	    "9223372036854775807" },
+	{ "SRANDMEMBER t -9223372036854775807", "[]" },
 	/* sorted sets */
 	{ "ZADD z 1 a 2 b 3 c", ":3" }, { "ZADD z 5 a", ":0" },
 	{ "ZADD z CH 6 a 2 b", ":1" }, { "ZADD z NX 9 a 4 d", ":1" },
@@ -192,6 +224,11 @@ static const struct row {
 	{ "ZPOPMIN z", "[\"c\", \"-inf\"]" },
 	{ "ZPOPMAX z 2", "[\"a\", \"6\", \"d\", \"5\"]" },
 	{ "ZREM z b x", ":1" }, { "EXISTS z", ":0" }, { "ZPOPMIN z", "[]" },
+	{ "ZADD minus -0 a", ":1" }, { "ZSCORE minus a", "\"0\"" },
+	{ "ZINCRBY minus -0 a", "\"0\"" },
+	{ "ZADD minus INCR -0 b", "\"-0\"" },
+	{ "ZRANGE minus -0 0 BYSCORE WITHSCORES",
+	    "[\"a\", \"0\", \"b\", \"0\"]" },
 	{ "ZADD lex 0 a 0 b 0 c 0 d", ":4" },
 	{ "ZRANGE lex [b (d BYLEX", "[\"b\", \"c\"]" },
 	{ "ZRANGE lex + [c BYLEX REV", "[\"d\", \"c\"]" },
@@ -278,6 +315,82 @@ reads_its_own_arguments(struct client *c)
 	expect(c, "TTL own", ":10");
 }
 
+/*
+ * Commands of Redis that are not there get one error each, so that a client
+ * stays in step, whatever it meant by them.
+ */
+static void
+stays_in_step(struct client *c)
+{
+	static const char *const unknown[] = {
+		"MULTI", "EXEC", "DISCARD", "WATCH a", "AUTH x",
+		"AUTH default x", "SUBSCRIBE a b c", "PSUBSCRIBE a*",
+		"UNSUBSCRIBE", "PUBLISH a b", "BLPOP a b 0", "WAIT 0 0",
+		"RESET", "MONITOR", "SYNC", "PSYNC ? -1", "EVAL 'return 1' 0",
+		"XADD s * a b", "DEBUG SLEEP 0", "SHUTDOWN NOSAVE", "SAVE",
+		"REPLICAOF NO ONE", "OBJECT ENCODING k", "CLIENT REPLY OFF",
+		"CLIENT REPLY SKIP", "CLIENT PAUSE 1000", "CLIENT INFO",
+		"CLIENT TRACKING ON", "CONFIG REWRITE", "COMMAND GETKEYS a",
+	};
+	const size_t n = sizeof(unknown) / sizeof(unknown[0]);
+	size_t errors = 0;
+	char want[32], *got;
+
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < n; i++) {
+			client_command(c, unknown[i]);
+			snprintf(want, sizeof(want), "PING %zu", i);
+			client_command(c, want);
+		}
+		for (size_t i = 0; i < n; i++) {
+			got = client_reply(c, 0);
+			errors += got != NULL && strncmp(got, "-ERR unknown",
+			    12) == 0;
+			free(got);
+			got = client_reply(c, 0);
+			snprintf(want, sizeof(want), "\"%zu\"", i);
+			is_str(got, want, "behind %s", unknown[i]);
+			free(got);
+		}
+		is_int((long long)errors, (long long)(n * (size_t)(round + 1)),
+		    "each is one error");
+		client_command(c, "HELLO 3");
+		free(client_reply(c, 0));
+	}
+	client_command(c, "HELLO 2");
+	free(client_reply(c, 0));
+	expect(c, "SELECT 1", "-ERR DB index is out of range");
+}
+
+/* A name ends where its length says, not at a byte that is 0. */
+static void
+reads_names_to_their_end(struct client *c)
+{
+	static const struct {
+		const char *name, *sub, *reply;
+		size_t namelen, sublen;
+	} names[] = {
+		{ "CONFIG", "GET\0x", "-ERR unknown subcommand 'GET'. Try "
+		    "CONFIG HELP.", 6, 5 },
+		{ "CLIENT", "\0ID", "-ERR unknown subcommand ''. Try CLIENT "
+		    "HELP.", 6, 3 },
+		{ "PING\0", "x", "-ERR unknown command 'PING', with args "
+		    "beginning with: 'x' ", 5, 1 },
+	};
+	char *got;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		client_argv(c, 3, (const char *const[]){ names[i].name,
+		    names[i].sub, "*" }, (const size_t[]){ names[i].namelen,
+		    names[i].sublen, i < 2 });
+		got = client_reply(c, 0);
+		ok(got != NULL && strncmp(got, names[i].reply,
+		    strlen(names[i].reply)) == 0, "%s %s and a byte 0",
+		    names[i].name, names[i].sub);
+		free(got);
+	}
+}
+
 static void
 looks_at_the_server(struct client *c)
 {
@@ -318,6 +431,9 @@ main(void)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		expect(&c, rows[i].command, rows[i].reply);
 	reads_its_own_arguments(&c);
+	reads_names_to_their_end(&c);
+	if (s.pid > 0)
+		stays_in_step(&c);
 	looks_at_the_server(&c);
 	hello(&c);
 	for (size_t i = 0; i < sizeof(rows3) / sizeof(rows3[0]); i++)

@@ -4,6 +4,9 @@
  */
 #include "client.h"
 
+#include <ifaddrs.h>
+#include <net/if.h>
+
 /* Run the server to its end; its status, its output in buf. */
 static int
 run(const char *const *args, char *buf, size_t size, const char *log)
@@ -77,6 +80,85 @@ finds_a_free_port(void)
 	ok(t.port > s.port, "--port-auto takes the next one");
 	is_int(server_stop(&t, SIGINT), 0, "SIGINT ends it with 0");
 	is_int(server_stop(&s, SIGTERM), 0, "SIGTERM too");
+}
+
+/* A terminal that is closed does not end it. */
+static void
+survives_a_hangup(void)
+{
+	struct server s = server_start(NULL);
+	struct client c = client_open(s.port);
+
+	expect(&c, "SET a 1", "+OK");
+	kill(s.pid, SIGHUP);
+	kill(s.pid, SIGPIPE);
+	expect(&c, "GET a", "\"1\"");
+	expect(&c, "PING", "+PONG");
+	is_int(server_stop(&s, SIGTERM), 0, "after SIGHUP it ends well");
+	client_close(&c);
+}
+
+/* An address of this machine that is not the loopback's; false: none. */
+static bool
+other_address(struct sockaddr_in *sin)
+{
+	struct ifaddrs *all, *i;
+	bool found = false;
+
+	if (getifaddrs(&all) != 0)
+		return false;
+	for (i = all; i != NULL && !found; i = i->ifa_next) {
+		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET ||
+		    (i->ifa_flags & IFF_LOOPBACK) != 0)
+			continue;
+		memcpy(sin, i->ifa_addr, sizeof(*sin));
+		found = true;
+	}
+	freeifaddrs(all);
+	return found;
+}
+
+static struct client
+connect_to(const struct sockaddr_in *sin, int port)
+{
+	struct sockaddr_in to = *sin;
+	struct client c = { .fd = socket(AF_INET, SOCK_STREAM, 0) };
+
+	to.sin_port = htons((uint16_t)port);
+	if (connect(c.fd, (struct sockaddr *)&to, sizeof(to)) != 0)
+		c.dead = true;
+	return c;
+}
+
+/* Without a password, it serves its own machine and nobody else. */
+static void
+protects_itself(void)
+{
+	struct sockaddr_in sin;
+	struct client c, d;
+	struct server s;
+	char *got;
+
+	if (!other_address(&sin)) {
+		skip("this machine has only the loopback interface");
+		return;
+	}
+	s = server_start((const char *const[]){ "--bind", "0.0.0.0", NULL });
+	ok(server_logged(&s, "warning"), "it warns that others reach it");
+	c = connect_to(&sin, s.port);
+	got = client_reply(&c, 0);
+	ok(got != NULL && strncmp(got, "-DENIED", 7) == 0,
+	    "a client from elsewhere is refused");
+	free(got);
+	ok(client_line(&c) == NULL, "and disconnected");
+	client_close(&c);
+	d = client_open(s.port);
+	expect(&d, "CONFIG SET protected-mode no", "+OK");
+	c = connect_to(&sin, s.port);
+	expect(&c, "PING", "+PONG");
+	client_close(&c);
+	client_close(&d);
+	is_int(server_stop(&s, SIGTERM), 0, "the server ends well");
 }
 
 /* A child that counts up as fast as it can; it exits 0 if all was answered. */
@@ -175,6 +257,8 @@ main(void)
 	explains_itself();
 	refuses_bad_options();
 	finds_a_free_port();
+	survives_a_hangup();
+	protects_itself();
 	ends_under_load();
 	kills_clients();
 	return tap_done();

@@ -90,6 +90,35 @@ refuses_clients_above_the_limit(void)
 	is_int(server_stop(&s, SIGTERM), 0, "the server ends well");
 }
 
+/* As many clients as there are descriptors for, and not more, can be set. */
+static void
+refuses_limits_above_the_machine(void)
+{
+	struct rlimit few;
+	struct server s;
+	struct client c;
+
+	few.rlim_cur = few.rlim_max = 264;
+	s = server_start((const char *const[]){ "--maxclients", "100",
+	    NULL });
+	prlimit(s.pid, RLIMIT_NOFILE, &few, NULL);
+	c = client_open(s.port);
+	expect(&c, "CONFIG SET maxclients 201", "-ERR CONFIG SET failed "
+	    "(possibly related to argument 'maxclients') - The operating "
+	    "system is not able to handle the specified number of clients, "
+	    "try with 200");
+	expect(&c, "CONFIG SET maxmemory 1gb maxclients 1000", "-ERR CONFIG "
+	    "SET failed (possibly related to argument 'maxclients') - The "
+	    "operating system is not able to handle the specified number of "
+	    "clients, try with 200");
+	expect(&c, "CONFIG GET max[cm][le]*s", "[\"maxclients\", \"100\"]");
+	expect(&c, "CONFIG GET maxmemory", "[\"maxmemory\", \"0\"]");
+	expect(&c, "CONFIG SET maxclients 200", "+OK");
+	expect(&c, "CONFIG GET maxclients", "[\"maxclients\", \"200\"]");
+	client_close(&c);
+	is_int(server_stop(&s, SIGTERM), 0, "the server ends well");
+}
+
 /* The server may open few files; more clients come than it can take. */
 static void
 survives_running_out_of_descriptors(void)
@@ -277,6 +306,7 @@ main(void)
 	watchdog(150);
 	says_oom_and_recovers();
 	refuses_clients_above_the_limit();
+	refuses_limits_above_the_machine();
 	survives_running_out_of_descriptors();
 	disconnects_who_does_not_read();
 	waits_for_slow_readers();

@@ -54,6 +54,10 @@ rejects_nonsense(void)
 	ends_with("*x\r\n", "-ERR Protocol error: invalid multibulk length");
 	ends_with("*99999999999\r\n",
 	    "-ERR Protocol error: invalid multibulk length");
+	ends_with("*2147483648\r\n",
+	    "-ERR Protocol error: invalid multibulk length");
+	ends_with("*2147483647\r\n$x\r\n",
+	    "-ERR Protocol error: invalid bulk length");
 	ends_with("*1\r\n$-5\r\n",
 	    "-ERR Protocol error: invalid bulk length");
 	ends_with("*1\r\n$600000000\r\n",
@@ -67,6 +71,40 @@ rejects_nonsense(void)
 	line[0] = '*';
 	memset(line + 1, '1', sizeof(line) - 2);
 	ends_with(line, "-ERR Protocol error: too big mbulk count string");
+}
+
+/*
+ * A browser that a web page makes send a form to the server's port: the
+ * request ends there, and none of its lines is a command.
+ */
+static void
+refuses_http(void)
+{
+	static const char *const requests[] = {
+		"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 11\r\n"
+		    "\r\nSET http 1\r\n",
+		"post /x HTTP/1.0\r\n\r\nSET http 1\r\n",
+		"Host: 127.0.0.1\r\nSET http 1\r\n",
+		"*1\r\n$4\r\nPOST\r\n*3\r\n$3\r\nSET\r\n$4\r\nhttp\r\n$1\r\n1"
+		    "\r\n",
+		"*2\r\n$5\r\nhOST:\r\n$1\r\nx\r\nSET http 1\r\n",
+	};
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct client c = client_open(port);
+
+		client_str(&c, requests[i]);
+		ok(client_line(&c) == NULL, "closed at %.12s", requests[i]);
+		client_close(&c);
+	}
+	ends_with("GET / HTTP/1.1\r\nHost: x\r\nSET http 1\r\n",
+	    "-ERR wrong number of arguments for 'get' command");
+	ends_with("OPTIONS / HTTP/1.1\r\nHost: x\r\nSET http 1\r\n",
+	    "-ERR unknown command 'OPTIONS', with args beginning with: '/' "
+	    "'HTTP/1.1' ");
+	says("EXISTS http\r\n", ":0");
+	says("SET post x\r\n", "+OK");
+	says("GET post\r\n", "\"x\"");
 }
 
 static void
@@ -245,6 +283,7 @@ main(void)
 	port = s.port;
 	reads_inline_commands();
 	rejects_nonsense();
+	refuses_http();
 	answers_before_it_closes();
 	waits_for_halves();
 	keeps_pipelines_in_order();
