@@ -47,7 +47,7 @@ kv_obj_new(enum kv_type type)
 	struct kv_obj *obj = kv_zalloc(sizeof(*obj));
 
 	obj->o_type = (uint8_t)type;
-	obj->o_dict.d_keyoff = (uint32_t)(type == KV_ZSET ? kv_member_keyoff :
+	obj->o_dict.d_keyoff = (uint16_t)(type == KV_ZSET ? kv_member_keyoff :
 	    type == KV_SET ? sizeof(struct kv_node) :
 	    offsetof(struct kv_ent, e_key));
 	return obj;

@@ -27,6 +27,7 @@
  * I2 d_count nodes; nb/4 - 1 <= d_count <= nb after an insertion or a removal,
  *    unless nb is the smallest size.
  * I3 segments exist exactly for the buckets that exist, rounded up.
+ * I4 no chain has more than d_longest nodes.
  *
  * Source: Litwin, "Linear hashing" (1980); the order of the scan is Pieter
  * Noordhuis's for Redis.
@@ -35,7 +36,6 @@
 
 #define NB_MIN		4u	/* buckets of a small table, segment 0 */
 #define JOIN_MAX	4	/* enough to stay at a quarter full */
-#define CHAIN_MAX	16	/* longer ones: less than 1 in 10^10 */
 
 static inline unsigned int
 log2_floor(uint32_t x)
@@ -80,6 +80,20 @@ kv_dict_find(const struct kv_dict *d, uint64_t hash, const void *key,
 	return NULL;
 }
 
+/* A chain grew: keep I4. */
+static void
+note_length(struct kv_dict *d, const struct kv_node *chain)
+{
+	uint16_t len = 0;
+
+	while (chain != NULL && len < UINT16_MAX) {
+		chain = chain->n_next;
+		len++;
+	}
+	if (len > d->d_longest)
+		d->d_longest = len;
+}
+
 /* Segment i of 2^(i+1) buckets (the first: NB_MIN). */
 static void
 add_segment(struct kv_dict *d, unsigned int i)
@@ -118,12 +132,13 @@ static void
 join(struct kv_dict *d)
 {
 	uint32_t b = d->d_nbuckets - 1, bit = 1u << log2_floor(b);
-	struct kv_node **end = slot(d, b - bit);
+	struct kv_node **head = slot(d, b - bit), **end = head;
 
 	while (*end != NULL)
 		end = &(*end)->n_next;
 	*end = *slot(d, b);
 	*slot(d, b) = NULL;
+	note_length(d, *head);
 	d->d_nbuckets = b;
 	if (b == bit)
 		kv_free(d->d_seg[log2_floor(b) - 1]);
@@ -148,6 +163,7 @@ kv_dict_add(struct kv_dict *d, uint64_t hash, const void *key, size_t klen)
 	head = slot(d, bucket_of(d, n->n_hash));
 	n->n_next = *head;
 	*head = n;
+	note_length(d, n);
 	d->d_count++;
 	return n;
 }
@@ -207,19 +223,21 @@ kv_dict_scan(const struct kv_dict *d, uint64_t cursor, kv_visit_t fn,
 
 /*
  * A node, each as likely: a random place of a random bucket, again until
- * there is a node in that place.
+ * there is a node in that place.  There are as many places as the longest
+ * chain has nodes, or more (I4): no node is without one.
  */
 struct kv_node *
 kv_dict_random(const struct kv_dict *d, uint64_t *rng)
 {
+	uint32_t places = d->d_longest;
 	struct kv_node *n = NULL;
 
 	while (n == NULL && d->d_count > 0) {
 		uint64_t r = kv_random_below(rng,
-		    (uint64_t)d->d_nbuckets * CHAIN_MAX);
+		    (uint64_t)d->d_nbuckets * places);
 
-		n = *slot(d, (uint32_t)(r / CHAIN_MAX));
-		for (r %= CHAIN_MAX; r > 0 && n != NULL; r--)
+		n = *slot(d, (uint32_t)(r / places));
+		for (r %= places; r > 0 && n != NULL; r--)
 			n = n->n_next;
 	}
 	return n;

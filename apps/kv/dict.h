@@ -20,7 +20,8 @@ struct kv_dict {
 	struct kv_node	***d_seg;	/* i > 0: buckets from 2^(i+1) on */
 	int64_t		 d_count;
 	uint32_t	 d_nbuckets;	/* 0: nothing allocated yet */
-	uint32_t	 d_keyoff;
+	uint16_t	 d_keyoff;
+	uint16_t	 d_longest;	/* no chain was ever longer */
 };
 
 typedef void (*kv_visit_t)(struct kv_node *n, void *arg);

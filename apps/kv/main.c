@@ -22,6 +22,7 @@
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -316,6 +317,8 @@ main(int argc, char **argv)
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	/* No fast bins: a million of them are merged in one go, in 0.2 s. */
 	mallopt(M_MXFAST, 0);
+	if (sodium_init() < 0)
+		kv_die("no random numbers from the kernel");
 	kv_hash_seed();
 	kv_command_init();
 	kv_server.s_since = kv_clock_ms();

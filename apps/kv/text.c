@@ -11,12 +11,11 @@
  * because an earlier star could not do better: the cost is pattern times
  * string, never exponential, and there is no recursion.
  *
- * The hash is a polynomial modulo the prime 2^61 - 1 whose coefficients are
- * the key's bytes, seven at a time, at a secret point: two keys of n bytes
- * collide for at most n of 2^57 secrets, so no client can choose keys that
- * do.  What follows is one to one and spreads it over 64 bits.
+ * The hash is SipHash-2-4 of libsodium, with a secret of 128 bits: a client
+ * that does not know it cannot choose keys that fall into one bucket, whatever
+ * their lengths, and learns nothing about it from the order of replies.
  *
- * Source: Carter and Wegman, "Universal classes of hash functions" (1979);
+ * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012);
  * xorshift64* from Vigna, "An experimental exploration of Marsaglia's
  * xorshift generators" (2016).
  */
@@ -25,13 +24,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
-#define PRIME		((1ull << 61) - 1)
-#define SEVEN_BYTES	((1ull << 56) - 1)
+_Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a hash");
 
-static uint64_t secret = 0x6c776b746b76;
+static unsigned char secret[crypto_shorthash_KEYBYTES];
 
 bool
 kv_arg_i64(const struct kv_arg *a, int64_t *valp)
@@ -208,42 +206,20 @@ kv_glob(const struct kv_arg *pattern, const char *s, size_t slen)
 	return p == pend;
 }
 
+/* Make the secret of this process.  Without it hashes are always the same. */
 void
 kv_hash_seed(void)
 {
-	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
-		kv_die("no random numbers from the kernel");
-	secret = secret >> 6 | 1;
-}
-
-/*
- * (h + word) * secret modulo the prime, or a little more: below 2^61 * 8 / 7
- * if h is, because the secret is below 2^58.
- */
-static inline uint64_t
-step(uint64_t h, uint64_t word)
-{
-	unsigned __int128 x = (unsigned __int128)(h + word) * secret;
-
-	return ((uint64_t)x & PRIME) + (uint64_t)(x >> 61);
+	crypto_shorthash_keygen(secret);
 }
 
 uint64_t
-kv_hash(const void *data, size_t len)
+kv_hash(const void *p, size_t len)
 {
-	const unsigned char *p = data;
-	uint64_t h = len, word;
+	uint64_t hash;
 
-	for (; len >= 8; len -= 7, p += 7) {
-		memcpy(&word, p, 8);
-		h = step(h, word & SEVEN_BYTES);
-	}
-	word = 0;
-	for (size_t i = 0; i < len; i++)
-		word |= (uint64_t)p[i] << (8 * i);
-	h = step(h, word) % PRIME * 0x9e3779b97f4a7c15;
-	h = (h ^ h >> 32) * 0xd6e8feb86659fd93;
-	return h ^ h >> 32;
+	crypto_shorthash((unsigned char *)&hash, p, len, secret);
+	return hash;
 }
 
 /*

@@ -179,6 +179,65 @@ picks_are_fair(uint64_t *seed)
 	kv_dict_drain(&d, 1, NULL, NULL);
 }
 
+/*
+ * As if an attacker knew the secret: the first LONG nodes are two chains,
+ * which become one when the table shrinks.
+ */
+static void
+long_chains_are_picked(uint64_t *seed)
+{
+	enum { LONG = 40, ALL = 200, MORE = 3000 };
+	unsigned int least = UINT32_MAX, most = 0;
+	struct kv_dict d;
+
+	start(&d);
+	for (uint32_t i = 0; i < MORE; i++)
+		kv_dict_add(&d, i < LONG ? i % 2 * 1024 + 7 :
+		    kv_hash(&i, sizeof(i)), &i, sizeof(i));
+	for (uint32_t i = ALL; i < MORE; i++)
+		take_out(&d, i);
+	ok(d.d_nbuckets < 1024, "the table shrinks");
+	for (uint32_t i = 0; i < ALL * 400; i++)
+		visit(kv_dict_random(&d, seed), NULL);
+	for (uint32_t i = 0; i < ALL; i++) {
+		least = seen[i] < least ? seen[i] : least;
+		most = seen[i] > most ? seen[i] : most;
+	}
+	/* 400 each, deviation 20. */
+	ok(least > 400 - 8 * 20 && most < 400 + 8 * 20,
+	    "nodes of a long chain are picked, too: %u to %u times", least,
+	    most);
+	kv_dict_drain(&d, ALL, NULL, NULL);
+	kv_dict_drain(&d, 1, NULL, NULL);
+}
+
+/* Strings whose bytes, as a number, and length have the same sum. */
+static void
+lengths_do_not_collide(void)
+{
+	unsigned int same = 0, bytes = 0;
+	uint64_t hash[8];
+
+	for (uint64_t sum = 1000; sum < 2000; sum++) {
+		for (unsigned int len = 2; len < 8; len++) {
+			uint64_t word = sum - len;
+
+			hash[len] = kv_hash(&word, len);
+			for (unsigned int i = 2; i < len; i++)
+				same += (uint32_t)hash[i] ==
+				    (uint32_t)hash[len];
+		}
+	}
+	/* 15,000 pairs, of which one in 2^32 may. */
+	ok(same < 2, "strings of different lengths do not collide (%u)", same);
+	for (uint32_t i = 0; i < 256; i++) {
+		uint64_t a = kv_hash(&i, 1), b = kv_hash(&i, 2);
+
+		bytes += a == b;
+	}
+	is_int(bytes, 0, "nor do strings and the same with a byte 0");
+}
+
 static void
 drain_gives_everything_back(void)
 {
@@ -210,6 +269,8 @@ main(void)
 	scan_while(&seed, true, "grows");
 	scan_while(&seed, false, "shrinks");
 	picks_are_fair(&seed);
+	long_chains_are_picked(&seed);
+	lengths_do_not_collide();
 	drain_gives_everything_back();
 	return tap_done();
 }

@@ -9,7 +9,7 @@
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
-libbsd-dev systemtap-sdt-dev"
+libbsd-dev libsodium-dev systemtap-sdt-dev"
 run=$build
 test="$build g++ python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
 clang="$test clang libclang-rt-14-dev"
