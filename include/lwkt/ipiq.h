@@ -34,8 +34,8 @@ LWKT_API unsigned lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1,
     int arg2);
 
 /*
- * Queue without waking: served at the target's next message, tick or idle
- * loop.
+ * Queue without disturbing a thread that runs there: served at the target's
+ * next message or tick, when it is idle, or soon after the sender's next tick.
  */
 LWKT_API unsigned lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn,
     void *arg1, int arg2);

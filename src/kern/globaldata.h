@@ -81,6 +81,8 @@ struct globaldata {
 	uint32_t	 gd_polls;	/* (c) looks in vain by who spins */
 	uint32_t	 gd_talker;	/* (c) 1 + who woke a thread; 0: none */
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
+	uint32_t	 gd_passive;	/* (c) and handler: the mask has bits */
+	lwkt_cpumask_t	 gd_passive_cpus; /* likewise: sent to since a tick */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */
 	int		 gd_csqlen;	/* (c) requests to stand still */

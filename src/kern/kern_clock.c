@@ -39,6 +39,7 @@ hardclock(struct lwkt_systimer *st, void *arg)
 	uint32_t reqflags = atomic_load_32(&gd->gd_m.mc_reqflags);
 
 	counter_inc(gd->gd_cntbias, ticks);
+	ipiq_push(gd);
 	if ((reqflags & RQF_IPIQ) == 0 && ipiq_pending(gd))
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 	if (tick_needed(gd, reqflags)) {

@@ -222,7 +222,7 @@ idle_loop(struct globaldata *gd)
 		}
 		if (lwkt__kern_ops.ko_poll != NULL)
 			lwkt__kern_ops.ko_poll(gd);
-		if (ipiq_pending(gd))		/* passive ones, unsignalled */
+		if (ipiq_pending(gd))		/* passive messages */
 			ipiq_process(gd);
 		if (gd->gd_rqmask != 0 && !all_want_tokens(gd))
 			continue;

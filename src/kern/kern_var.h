@@ -68,6 +68,8 @@ void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
 int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
+/* The tick of the sender makes its passive messages active.  Signals, too. */
+void	ipiq_push(struct globaldata *gd);
 
 /* lwkt_cpusync.c: serve requests; 1 if this CPU has to stand still. */
 int	cpusync_poll(struct globaldata *gd);

@@ -136,6 +136,7 @@ async_signal(struct mcpu *mc, void *ucontext)
 	enum machine_refusal why = MI_DONE;
 	int busy;
 
+	ipiq_push(gd);
 	if (likely((td->td_flags & TDF_PREEMPTIBLE) == 0) || !preempt_async)
 		return;
 	if (!served_here(gd) && !wants_cpu(gd, td)) {

@@ -27,6 +27,13 @@
  * runnable end the conversation: a stream of functions is better taken in
  * batches.
  *
+ * A passive message has a sender's bit and no RQF_IPIQ: a CPU that runs a
+ * thread is not asked to look.  A CPU that is idle is: the bit ends its wait, or
+ * keeps it from waiting.  For a CPU that runs one thread for long, and so has no tick
+ * of its own, the sender's tick sets RQF_IPIQ if the message was not taken by
+ * then.  The handler of the tick's signal does so, because the sender may
+ * compute for long as well.
+ *
  * A full ring must not deadlock.  A sender that waits publishes in ip_drain
  * how far the target must read, and meanwhile reads what *others* drain it for,
  * down to their marks and no further: every cycle of waiting senders makes
@@ -43,6 +50,8 @@
  * Q4 A non-empty ring has its sender's bit set, or its writer or its reader is
  *    about to set it or to look, as the reader is while it watches the ring;
  *    RQF_IPIQ is set as well unless all messages are passive.
+ * P1 A sender whose passive message was not taken has a tick to come, and the
+ *    target in gd_passive_cpus.
  * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
  *    time: gd_processing_ipiq is 0 or 1.
  *
@@ -568,13 +577,63 @@ lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
 }
 
+/* P1: the sender's next tick looks whether the message was taken. */
+static inline void
+passive_note(struct globaldata *gd, int cpu)
+{
+	if (!cpumask_test_atomic(&gd->gd_passive_cpus, cpu))
+		cpumask_set_atomic(&gd->gd_passive_cpus, cpu);
+	atomic_store_32(&gd->gd_passive, 1);
+	clock_need_tick(gd);
+}
+
+/*
+ * Make the messages of one ring active if the hint says that they are there
+ * still.  While it is set the target is awake or has been rung for, so it needs
+ * no doorbell; and RQF_IPIQ is not set without it, or a later sender would
+ * spare the doorbell of a CPU that sleeps.
+ */
+static void
+push_one(struct globaldata *tgd, uint32_t hint)
+{
+	uint32_t old = atomic_load_32(&tgd->gd_m.mc_reqflags);
+
+	do {
+		if ((old & (hint | RQF_IPIQ)) != hint)
+			return;
+	} while (!atomic_fcmpset_32(&tgd->gd_m.mc_reqflags, &old,
+	    old | RQF_IPIQ));
+	if (old & RQF_PREEMPTIBLE)
+		(void)machine_nmi(&tgd->gd_m);
+}
+
+/*
+ * The handler of a signal may come between any two lines of passive_note: the
+ * mask is written first, and what this misses is left for the next tick.
+ */
+void
+ipiq_push(struct globaldata *gd)
+{
+	int cpu;
+
+	if (likely(atomic_load_32(&gd->gd_passive) == 0))
+		return;
+	atomic_store_32(&gd->gd_passive, 0);
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		if (!cpumask_test_atomic(&gd->gd_passive_cpus, cpu))
+			continue;
+		cpumask_clear_atomic(&gd->gd_passive_cpus, cpu);
+		push_one(gd_find(cpu), RQF_SENDER(gd->gd_m.mc_cpuid));
+	}
+}
+
 static unsigned
 send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
 	lwkt_thread_t self = curthread;
 	struct globaldata *gd, *tgd;
 	struct lwkt_ipiq *ip;
-	uint32_t hint;
+	uint32_t hint, old;
 	unsigned seq;
 
 	crit_enter_td(self);
@@ -593,8 +652,14 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	seq = ip->ip_windex;
 	counter_inc(gd->gd_cntbias, passive);
 	hint = RQF_SENDER(gd->gd_m.mc_cpuid);
-	if (!ipiq_hinted(tgd, hint))
-		atomic_set_32(&tgd->gd_m.mc_reqflags, hint);	/* O3 */
+	if (!ipiq_hinted(tgd, hint)) {
+		old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hint); /* O3 */
+		if ((old & (hint | RQF_SLEEPING)) == RQF_SLEEPING) {
+			counter_inc(gd->gd_cntbias, doorbells);
+			machine_doorbell(&tgd->gd_m);
+		}
+	}
+	passive_note(gd, cpu);
 	crit_exit_td(self);
 	return seq;
 }

@@ -51,7 +51,7 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_SENDERMASK	0xffff0000u
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_LWP | \
 			RQF_TIMER | RQF_TOKEN)
-#define RQF_WAKE	(RQF_SPLZ | RQF_SHUTDOWN)
+#define RQF_WAKE	(RQF_SPLZ | RQF_SHUTDOWN | RQF_SENDERMASK)
 
 /*
  * What the C++ ABI keeps for each host thread (__cxa_eh_globals): the kernel

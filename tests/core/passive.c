@@ -2,10 +2,12 @@
 /*
  * Passive messages: nobody is signalled, and yet they arrive.
  */
+#include "base/choice.h"
 #include "core/util.h"
 
 static uint32_t calls;
 static uint32_t busy[2];		/* has begun; may end */
+static unsigned rounds, halts_served;	/* of them: before any tick */
 
 static void
 count_call(void *arg, int n)
@@ -82,8 +84,8 @@ idle_serves(void *arg)
 	await(&busy[0], 1);
 	lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
 	atomic_store_rel_32(&busy[1], 1);
-	/* It ends and finds nothing else to run. */
-	await(&calls, 1);
+	/* It ends and finds nothing else to run; we do not help. */
+	await_deaf(&calls, 1);
 	join(td);
 	return 0;
 }
@@ -103,7 +105,7 @@ tick_serves(void *arg)
 	await(&busy[0], 1);
 	lwkt_synchronize_ipiqs("test");
 	lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
-	await(&calls, 1);
+	await_deaf(&calls, 1);		/* our tick does not come */
 	atomic_store_rel_32(&busy[1], 1);
 	join(td[0]);
 	join(td[1]);
@@ -115,6 +117,7 @@ static int
 many_are_signalled(void *arg)
 {
 	int cpu = other_cpu(), i, n = TIMES(2000, 300);
+	int64_t ticks;
 	lwkt_thread_t td;
 
 	(void)arg;
@@ -122,9 +125,11 @@ many_are_signalled(void *arg)
 		return 0;
 	td = busy_start(cpu);
 	await(&busy[0], 1);
+	ticks = counter("lwkt.ticks");
 	for (i = 0; i < n; i++)
 		lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
-	check(counter("lwkt.ipiq_passive") < n, "all %d stayed passive", n);
+	check(counter("lwkt.ipiq_passive") < n ||
+	    counter("lwkt.ticks") != ticks, "all %d stayed passive", n);
 	lwkt_synchronize_ipiqs("test");
 	check(calls == (uint32_t)n, "%u of %d ran", calls, n);
 	atomic_store_rel_32(&busy[1], 1);
@@ -168,6 +173,83 @@ full_of_passive(void *arg)
 	return 0;
 }
 
+/* A thread that is alone on its CPU, which has no tick then, until `calls`. */
+enum manner { YIELDS, LEAVES_SECTIONS, BLOCKS, COMPUTES };
+
+static void
+alone(void *arg)
+{
+	enum manner how = *(enum manner *)arg;
+
+	STORE(busy[0], 1);
+	while (LOAD(calls) == 0) {
+		if (how == YIELDS)
+			lwkt_yield();
+		else if (how == BLOCKS)
+			lwkt_sleep_ns(1);
+		else if (how == COMPUTES)
+			lwkt__choice(CHOICE_USER);
+		else
+			lwkt_splz();
+		__asm__ __volatile__("" ::: "memory");
+	}
+}
+
+/* The sender of the message calls nothing either (real host: signals). */
+static int
+alone_serves(void *arg)
+{
+	enum manner how = *(enum manner *)arg;
+	int cpu = other_cpu();
+	lwkt_thread_t td;
+
+	if (lwkt_ncpus() == 1 || !TICKS_COME)
+		return 0;
+	calls = busy[0] = 0;
+	td = spawn(alone, arg, how == COMPUTES ? LWKT_PREEMPTIBLE : 0, cpu);
+	await(&busy[0], 1);
+	lwkt_synchronize_ipiqs("test");
+	lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
+	if (TIMES(1, 0))
+		await_deaf(&calls, 1);
+	else
+		await(&calls, 1);
+	join(td);
+	return 0;
+}
+
+static void
+call_and_wake(void *arg, int n)
+{
+	(void)arg, (void)n;
+	ADD(calls, 1);
+	lwkt_wakeup(&calls);
+}
+
+/* All CPUs halt; or one is about to halt while the other sends. */
+static int
+halted_serves(void *arg)
+{
+	int cpu = other_cpu(), i;
+	int64_t ticks;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	calls = 0;
+	for (i = 0; i < 3; i++) {
+		lwkt_sleep_ns(i * 300000);
+		ticks = counter("lwkt.ticks");
+		lwkt_send_ipiq_passive(cpu, call_and_wake, NULL, 0);
+		await_asleep(&calls, (uint32_t)i + 1);
+		rounds++;
+		halts_served += counter("lwkt.ticks") == ticks;
+	}
+	return 0;
+}
+
+static enum manner manners[] = { YIELDS, LEAVES_SECTIONS, BLOCKS, COMPUTES };
+
 int
 main(void)
 {
@@ -177,6 +259,19 @@ main(void)
 	    idle_serves, NULL, 200);
 	sim_explore("race 19: the tick serves passive messages", tick_serves,
 	    NULL, 50);
+	sim_explore("a thread alone on its CPU serves them: yields",
+	    alone_serves, &manners[YIELDS], 50);
+	sim_explore("a thread alone on its CPU serves them: critical exits",
+	    alone_serves, &manners[LEAVES_SECTIONS], 50);
+	sim_explore("a thread alone on its CPU serves them: sleeps",
+	    alone_serves, &manners[BLOCKS], 50);
+	sim_explore("a thread alone on its CPU serves them: it computes",
+	    alone_serves, &manners[COMPUTES], 50);
+	sim_explore("a CPU that halts serves them, or is woken", halted_serves,
+	    NULL, 300);
+	if (TIMES(0, 1) && rounds >= 50)
+		ok(halts_served > 0, "before any tick: %u times of %u",
+		    halts_served, rounds);
 	sim_explore("many passive messages are signalled", many_are_signalled,
 	    NULL, 100);
 	sim_explore("race 17: a queue full of passive messages gets served",
