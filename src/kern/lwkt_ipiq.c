@@ -28,11 +28,11 @@
  * batches.
  *
  * A passive message has a sender's bit and no RQF_IPIQ: a CPU that runs a
- * thread is not asked to look.  A CPU that is idle is: the bit ends its wait, or
- * keeps it from waiting.  For a CPU that runs one thread for long, and so has no tick
- * of its own, the sender's tick sets RQF_IPIQ if the message was not taken by
- * then.  The handler of the tick's signal does so, because the sender may
- * compute for long as well.
+ * thread is not asked to look.  A CPU that is idle is: the bit ends its wait,
+ * or keeps it from waiting.  For a CPU that runs one thread for long, and so
+ * has no tick of its own, the sender's tick sets RQF_IPIQ if the message was
+ * not taken by then.  The handler of the tick's signal does so, because the
+ * sender may compute for long as well.
  *
  * A full ring must not deadlock.  A sender that waits publishes in ip_drain
  * how far the target must read, and meanwhile reads what *others* drain it for,
