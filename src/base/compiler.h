@@ -59,6 +59,18 @@
 #define __lwkt_no_asan
 #endif
 
+/*
+ * A statement: no exception of C++ leaves the function that has it.  Only an
+ * entry of its unwind table (machine/x86_64/escape.c), no instruction.  The
+ * call that may throw must not be the function's last.
+ */
+#if defined(__x86_64__)
+#define no_unwind()							\
+	__asm__ __volatile__(".cfi_personality 0x9b, DW.ref.lwkt__escape")
+#else
+#define no_unwind()		((void)0)
+#endif
+
 /* Keeps the compiler, not the processor, from moving memory accesses. */
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 

@@ -249,6 +249,7 @@ cpu_main(struct mcpu *mc)
 	unsigned turn = 0;
 	int k;
 
+	no_unwind();		/* into the caller of lwkt_boot() */
 	fiber_init_host(&gd->gd_idlecold.tc_fiber);
 	ktr(gd, boot, mc->mc_cpuid, lwkt__ncpus);
 	for (k = 0; (si = sysinit_nth(k)) != NULL; k++)		/* B1 */
@@ -292,6 +293,7 @@ kern_stop(void)
 static const struct machine_upcalls upcalls = {
 	.mu_cpu_main = cpu_main,
 	.mu_fault = panic_fault,
+	.mu_escape = panic_escape,
 	.mu_deadlock = panic_deadlock,
 	.mu_nmi = halt_nmi,
 	.mu_watch = watch_intr,

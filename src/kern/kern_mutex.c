@@ -218,6 +218,7 @@ carry_out(lwkt_mtx_t m, struct grants *g)
 {
 	lwkt_mtx_link_t link;
 
+	no_unwind();
 	if (g->g_wake != NULL)
 		lwkt_wakeup_domain(g->g_wake, PDOMAIN_MTX);
 	if (g->g_shared)

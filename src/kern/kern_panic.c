@@ -85,6 +85,29 @@ panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp, void *ucontext)
 	report_others();
 }
 
+/*
+ * An exception of C++ leaves a thread or a callback.  One line: the runtime
+ * says which exception, and a handler of std::terminate() may say more.
+ */
+void
+panic_escape(struct mcpu *mc, int forced)
+{
+	const struct globaldata *gd = (const void *)mc;
+
+	if (mc == NULL) {
+		lwkt_printf("lwkt: an exception leaves a callback on a host "
+		    "thread that carries no cpu");
+		return;
+	}
+	if (forced)
+		lwkt_panic("pthread_exit or a cancellation in thread \"%s\"; "
+		    "lwkt_exit ends a thread", mc->mc_curthread->td_name);
+	lwkt_printf("lwkt: an exception leaves %s \"%s\" on cpu %d",
+	    gd->gd_intr_nesting != 0 || gd->gd_cscount != 0 ?
+	    "a callback in thread" : "thread", mc->mc_curthread->td_name,
+	    mc->mc_cpuid);
+}
+
 /* The simulated host: nothing can happen any more. */
 void
 panic_deadlock(void)

@@ -148,6 +148,7 @@ lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg)
 {
 	uint64_t w = atomic_load_acq_64(&on->on_word);
 
+	no_unwind();		/* it would stay ONCE_RUNNING for ever */
 	while (sync_state(w) != ONCE_DONE) {
 		if (sync_state(w) == ONCE_RUNNING) {
 			(void)sync_wait(&on->on_word, ONCE_RUNNING, "once",

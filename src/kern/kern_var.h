@@ -121,6 +121,7 @@ void	panic_boot(void);
 void	panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp,
 	    void *ucontext);			/* mu_fault */
 void	panic_deadlock(void);			/* mu_deadlock */
+void	panic_escape(struct mcpu *mc, int forced);	/* mu_escape */
 
 /*
  * What the layers above put in (kern/ never allocates and never looks up):

@@ -123,6 +123,7 @@ send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
 static inline void
 run_fn(struct lwkt_cpusync *cs)
 {
+	no_unwind();
 	if (cs->cs_fn != NULL)
 		cs->cs_fn(cs->cs_arg);
 }

@@ -43,6 +43,7 @@ splz(void)
 	uint32_t flags;
 	int lwp = 0;
 
+	no_unwind();
 	KASSERT(td->td_critcount == 0);
 	crit_enter_td(td);
 	gd = mygd();	/* callbacks do not switch: it stays ours */

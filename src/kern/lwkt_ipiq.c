@@ -165,6 +165,7 @@ entry_call(const struct ipiq_entry *ie)
 {
 	int count = crit_count();
 
+	no_unwind();
 	if (ie->ie_nargs == 1)
 		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
 	else if (ie->ie_nargs == 2)

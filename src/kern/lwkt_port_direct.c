@@ -72,6 +72,7 @@ call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 	uint64_t switches = self->td_switches;
 	int error;
 
+	no_unwind();
 	port->mp_flags |= MPF_DIRECT;				/* P9 */
 	error = port->mp_directfn(port, msg);
 	port->mp_flags &= ~MPF_DIRECT;
@@ -99,6 +100,7 @@ thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 	int error = LWKT_EASYNC;
 	lwkt_thread_t self;
 
+	no_unwind();
 	if ((flags & MSGF_NOTDIRECT) || !in_thread(mygd()))
 		return thread_putport(port, msg);
 	self = curthread;
@@ -117,9 +119,12 @@ int
 spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 {
 	uint32_t flags = msg->ms_flags;
+	int error;
 
+	no_unwind();
 	if ((flags & MSGF_NOTDIRECT) || (flags & LWKT_MSGF_SYNC) == 0 ||
 	    !in_thread(mygd()) || !spin_idle(port))
 		return spin_putport(port, msg);
-	return answer(port, msg, port->mp_directfn(port, msg), spin_putport);
+	error = port->mp_directfn(port, msg);
+	return answer(port, msg, error, spin_putport);
 }

@@ -119,6 +119,13 @@ struct machine_upcalls {
 	 * the same CPU.
 	 */
 	void	(*mu_interrupted)(void);
+	/*
+	 * On the host thread that threw: an exception of C++ would leave a
+	 * thread or a callback; forced: pthread_exit() or a cancellation would.
+	 * Nothing is unwound yet.  Print what is known; std::terminate()
+	 * follows, but not if forced.  mc NULL: the thread is no CPU.
+	 */
+	void	(*mu_escape)(struct mcpu *mc, int forced);
 };
 
 struct machine_config {

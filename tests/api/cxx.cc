@@ -351,6 +351,45 @@ statics_of_cooperative_threads(void *arg)
 	return 0;
 }
 
+/* In a critical section nothing takes the CPU from the one that makes it. */
+static unsigned
+slow_static()
+{
+	static unsigned t = (table_make(nullptr), table_value);
+
+	return t;
+}
+
+static void
+guarded_user(void *arg)
+{
+	unsigned n;
+
+	lwkt_crit_enter();
+	n = slow_static();
+	lwkt_crit_exit();
+	if (n == 7)
+		__atomic_add_fetch(static_cast<unsigned *>(arg), 1,
+		    __ATOMIC_SEQ_CST);
+}
+
+static int
+critical_sections_guard_statics(void *arg)
+{
+	lwkt_thread_t td[4];
+	unsigned users = 0;
+
+	(void)arg;
+	for (lwkt_thread_t &t : td)
+		(void)lwkt_create(guarded_user, &users, &t, nullptr,
+		    LWKT_JOINABLE | LWKT_PREEMPTIBLE, LWKT_CPU_ROTATE, "user");
+	for (lwkt_thread_t t : td)
+		(void)lwkt_join(t);
+	is_int(users, 4, "preemptible threads make a static in a critical "
+	    "section");
+	return 0;
+}
+
 static int
 boot(int ncpus, int (*fn)(void *), const char *name)
 {
@@ -369,6 +408,7 @@ main()
 	boot(2, lwps_too, nullptr);
 	boot(2, once_is_made_for_it, nullptr);
 	boot(2, statics_of_cooperative_threads, nullptr);
+	boot(2, critical_sections_guard_statics, nullptr);
 	try {
 		throw std::runtime_error("of main");
 	} catch (const std::exception &e) {

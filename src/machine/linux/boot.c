@@ -12,6 +12,7 @@
 #include "base/kassert.h"
 #include "machine/hostlib.h"
 #include "machine/linux/host.h"
+#include "machine/x86_64/escape.h"
 #include "machine/machine_io.h"
 
 static char describe[160];
@@ -50,6 +51,7 @@ machine_boot(const struct machine_config *cfg,
 	lwkt__clock_boot();
 	lwkt__symbol_boot();
 	lwkt__cxx_boot();
+	lwkt__escape_boot(up);
 	lwkt__fence_boot();
 	lwkt__vcpu_boot(up);
 	lwkt__watch_boot(up);

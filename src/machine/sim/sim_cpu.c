@@ -33,6 +33,7 @@
 #include "base/kassert.h"
 #include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
+#include "machine/x86_64/escape.h"
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
 #define STEPS_DEFAULT	5000000
@@ -459,6 +460,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 		return error;
 	lwkt__symbol_boot();
 	lwkt__cxx_boot();
+	lwkt__escape_boot(up);
 	sim_report_boot();
 	sim_tsan_boot();
 	return 0;

@@ -27,7 +27,8 @@
  * At lwkt__machine_entry the return address is undefined, which is how an
  * unwinder knows that it has reached the bottom.  The nop before the label
  * belongs to the same entry because unwinders look up the address before a
- * return address.
+ * return address.  The same entry names the personality routine that stops
+ * exceptions there (escape.c).
  *
  * The control words are loaded always: 4.8 ns a switch, against 6.3 when they
  * are compared first (the comparison waits for stmxcsr) and 2.8 without them.
@@ -111,6 +112,7 @@ lwkt__machine_switch:
 	.type	lwkt__machine_entry, @function
 	.cfi_startproc
 	.cfi_undefined rip
+	.cfi_personality 0x9b, DW.ref.lwkt__escape
 	nop
 lwkt__machine_entry:
 	movq	%rax, %rdi
@@ -119,6 +121,16 @@ lwkt__machine_entry:
 	jmp	*%r12
 	.cfi_endproc
 	.size	lwkt__machine_entry, . - lwkt__machine_entry
+
+/* Unwind tables reach the personality routine through this word. */
+	.section .data.rel.ro.local, "aw"
+	.p2align 3
+	.globl	DW.ref.lwkt__escape
+	.hidden	DW.ref.lwkt__escape
+	.type	DW.ref.lwkt__escape, @object
+	.size	DW.ref.lwkt__escape, 8
+DW.ref.lwkt__escape:
+	.quad	lwkt__escape
 
 	.section .note.gnu.property, "a"
 	.p2align 3

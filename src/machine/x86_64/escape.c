@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Exceptions of C++ stop where they would leave a thread or a callback.
+ *
+ * THEORY
+ * The library's functions have unwind tables, for backtraces and preemption.
+ * So an exception that a callback does not catch would pass through the kernel
+ * in the middle of its work, to whatever try block the interrupted thread or
+ * the caller of lwkt_boot() has.  The unwinder asks the personality routine of
+ * each function on its way, if there is one, while it looks for a handler and
+ * before anything is unwound.  The routine here answers that the search has
+ * failed; the C++ runtime then calls std::terminate(), as for an exception that
+ * leaves a noexcept function, and the stack still shows the throw.
+ *
+ * The bottom frame of each thread has it (switch.S), and so has each function
+ * that says no_unwind() (base/compiler.h): a directive in its unwind table, no
+ * instruction.
+ *
+ * pthread_exit() and the cancellation of a host thread unwind by force and do
+ * not search.
+ *
+ * Source: the Itanium C++ ABI, Exception Handling, 1.6 and 2.5.
+ */
+#include <unwind.h>
+
+#include "machine/machine.h"
+#include "machine/x86_64/escape.h"
+
+_Unwind_Reason_Code lwkt__escape(int version, _Unwind_Action actions,
+	    _Unwind_Exception_Class cls, struct _Unwind_Exception *ue,
+	    struct _Unwind_Context *context);
+
+static const struct machine_upcalls *escape_up;	/* (i) */
+
+void
+lwkt__escape_boot(const struct machine_upcalls *up)
+{
+	escape_up = up;
+}
+
+/* The personality routine: DW.ref.lwkt__escape in switch.S points at it. */
+__attribute__((used)) _Unwind_Reason_Code
+lwkt__escape(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
+    struct _Unwind_Exception *ue, struct _Unwind_Context *context)
+{
+	(void)version, (void)cls, (void)ue, (void)context;
+	if (escape_up != NULL && escape_up->mu_escape != NULL)
+		escape_up->mu_escape(machine_oncpu(),
+		    (actions & _UA_FORCE_UNWIND) != 0);
+	return (actions & _UA_SEARCH_PHASE) != 0 ? _URC_FATAL_PHASE1_ERROR :
+	    _URC_FATAL_PHASE2_ERROR;
+}
