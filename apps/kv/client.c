@@ -72,7 +72,7 @@ describe(struct kv_reply *t, const struct kv_conn *c, int64_t now)
 	    "idle=%ld flags=N db=0 sub=0 psub=0 multi=-1 qbuf=%zu omem=%zu "
 	    "cpu=%u cmd=%s resp=%d\n", (unsigned long)c->c_id, c->c_addr,
 	    c->c_laddr, c->c_fd, c->c_name, (long)((now - c->c_since) / 1000),
-	    (long)((now - c->c_active) / 1000), c->c_in.r_len,
+	    (long)((now - c->c_active) / 1000), kv_resp_pending(&c->c_in),
 	    kv_reply_pending(&c->c_out), c->c_cpu,
 	    c->c_cmd != NULL ? c->c_cmd->c_name : "NULL",
 	    c->c_out.r_resp3 ? 3 : 2);

@@ -16,6 +16,7 @@ struct kv_server kv_server = {
 	.s_bind = "127.0.0.1",
 	.s_maxclients = 10000,
 	.s_protected = 1,
+	.s_inlimit = 1 << 30,
 	.s_outlimit = 64 << 20,
 	.s_outtime = 10,
 };
@@ -42,6 +43,8 @@ static const struct param {
 	    NULL, kv_clients_room },
 	{ "protected-mode", YESNO, 0, 0, 1, &kv_server.s_protected, NULL,
 	    NULL },
+	{ "client-query-buffer-limit", BYTES, 0, 1 << 20, INT64_MAX,
+	    &kv_server.s_inlimit, NULL, NULL },
 	{ "client-output-limit", BYTES, 0, 1024, INT64_MAX,
 	    &kv_server.s_outlimit, NULL, NULL },
 	{ "client-output-timeout", NUMBER, 0, 1, 86400, &kv_server.s_outtime,

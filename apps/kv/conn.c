@@ -10,7 +10,7 @@
  * A client that does not read its replies is still served, as pipelining
  * clients expect, until s_outlimit bytes wait for it.  Then the thread only
  * sends; a client that takes nothing for s_outtime seconds is disconnected.
- * What a client sends is limited by the parser and by INPUT_MAX.
+ * What a client sends is limited by the parser and by s_inlimit.
  *
  * INVARIANTS
  * I1 c_ops is empty whenever something else is replied.
@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define INPUT_MAX	((size_t)1 << 30)	/* bytes of one request */
 #define SEND_MAX	((size_t)256 << 10)	/* bytes sent in one turn */
 #define SEND_SOON	((size_t)64 << 10)	/* replies that do not wait */
 #define TURN_COMMANDS	64		/* of one batch, then others */
@@ -98,10 +97,10 @@ receive(struct kv_conn *c)
 		return false;
 	kv_resp_filled(&c->c_in, (size_t)n);
 	kv_mycpu()->p_db.db_count[KV_N_IN] += (uint64_t)n;
-	if (kv_resp_pending(&c->c_in) <= INPUT_MAX)
+	if (kv_resp_pending(&c->c_in) <= kv_server.s_inlimit)
 		return true;
-	kv_log("client %s closed: a request of more than %zu bytes",
-	    c->c_addr, INPUT_MAX);
+	kv_log("client %s closed: a request of more than %lu bytes",
+	    c->c_addr, kv_server.s_inlimit);
 	return false;
 }
 
@@ -227,7 +226,10 @@ serve(struct kv_conn *c)
 		kv_say_error(&c->c_out, "ERR %s", c->c_in.r_error);
 		c->c_close = true;
 	}
-	kv_resp_done(&c->c_in);
+	while (!kv_resp_done(&c->c_in)) {
+		lwkt_yield();
+		kv_turn(cpu);
+	}
 	kv_turn_end(cpu);
 }
 
@@ -242,6 +244,9 @@ static void
 conn_free(struct kv_conn *c)
 {
 	lwkt_close(c->c_fd);
+	kv_resp_stop(&c->c_in);
+	while (!kv_resp_done(&c->c_in))
+		lwkt_yield();
 	kv_resp_free(&c->c_in);
 	kv_reply_free(&c->c_out);
 	for (unsigned int i = 0; i < max_ops(); i++)

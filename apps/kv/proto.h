@@ -8,7 +8,8 @@
  *		kv_resp_filled(r, n);
  *		while ((what = kv_resp_next(r)) == KV_RESP_CMD)
  *			... r->r_args[r->r_first .. r->r_nargs) ...
- *		kv_resp_done(r);
+ *		while (!kv_resp_done(r))
+ *			... let others run ...
  *	}
  */
 #ifndef KV_PROTO_H
@@ -19,11 +20,12 @@
 enum kv_resp_what { KV_RESP_MORE, KV_RESP_CMD, KV_RESP_BAD };
 
 struct kv_resp {
-	char		*r_buf;
+	char		*r_buf;		/* of the last chunk */
 	size_t		 r_len;		/* bytes in r_buf */
 	size_t		 r_cap;
-	size_t		 r_start;	/* where this command begins */
 	size_t		 r_pos;		/* first byte not parsed */
+	struct kv_chunk	*r_aside;	/* full chunks with arguments */
+	size_t		 r_asidelen;	/* their bytes */
 	int64_t		 r_multi;	/* arguments to come; 0: none yet */
 	int64_t		 r_bulk;	/* the next one's length; -1: unknown */
 	struct kv_blob	*r_blob;	/* a large one, partly here */
@@ -31,6 +33,7 @@ struct kv_resp {
 	size_t		 r_first;	/* the current command's */
 	size_t		 r_nargs;
 	size_t		 r_capargs;
+	size_t		 r_dropped;	/* before r_first: given back */
 	size_t		 r_held;	/* bytes of finished large arguments */
 	char		 r_error[64];	/* with KV_RESP_BAD */
 };
@@ -40,13 +43,18 @@ void	 kv_resp_free(struct kv_resp *r);
 char	*kv_resp_room(struct kv_resp *r, size_t *lenp);
 void	 kv_resp_filled(struct kv_resp *r, size_t n);
 enum kv_resp_what kv_resp_next(struct kv_resp *r);
-void	 kv_resp_done(struct kv_resp *r);
+bool	 kv_resp_done(struct kv_resp *r);
+void	 kv_resp_stop(struct kv_resp *r);
 
-/* Bytes that wait in memory for the rest of their command. */
+/*
+ * Bytes of memory that an unfinished command takes, once kv_resp_done() is
+ * true.
+ */
 static inline size_t
 kv_resp_pending(const struct kv_resp *r)
 {
-	return r->r_len - r->r_pos + r->r_held +
+	return r->r_len + r->r_asidelen + r->r_held +
+	    r->r_nargs * sizeof(r->r_args[0]) +
 	    (r->r_blob != NULL ? r->r_blob->b_len : 0);
 }
 

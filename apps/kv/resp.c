@@ -5,12 +5,14 @@
  * THEORY: the parser is a machine that keeps its place (r_multi, r_bulk), so
  * that an argument is read once however the stream is cut; only a line that is
  * not complete, which is short, is looked at again.  Arguments stay where they
- * were received: r_args points into r_buf, which moves only in kv_resp_room,
- * when the only arguments alive are those of one unfinished command.  An
+ * were received: r_args points into chunks of up to CHUNK_MAX bytes, of which
+ * the full ones are put aside until their command is finished with.  An
  * argument of KV_BIG bytes or more gets a blob of its own, into which the rest
  * and its line end are received directly, so that a value of 100 MB is neither
  * moved nor copied; its memory grows with what really comes, not with what was
- * announced.
+ * announced.  So no step of reading a request takes longer than a chunk or a
+ * line does, however long the request is; giving its memory back is done in
+ * steps, too (kv_resp_done).
  *
  * Limits are those of Redis: a line of 64 KB, 2^31 - 1 arguments, 512 MB a
  * string.
@@ -19,6 +21,7 @@
  * I1 r_first <= r_nargs; arguments from r_first on are the current command's,
  *    which is unfinished exactly when r_multi > 0.
  * I2 r_blob != NULL: r_pos == r_len, all that comes is the blob's.
+ * I3 a chunk is freed only when no argument from r_first on is left.
  */
 #include "proto.h"
 
@@ -31,8 +34,23 @@
 #define ARGS_MAX	INT32_MAX
 #define ARGS_KEEP	1024u		/* arguments' room kept when idle */
 #define BLOB_STEP	(1u << 20)	/* first memory of a large argument */
-#define RECV_MAX	(1u << 20)	/* bytes received at a time */
+#define RECV_MAX	(256u << 10)	/* bytes received at a time */
+#define CHUNK_MAX	(256u << 10)	/* but for a longer line */
+#define DROP_MAX	64		/* pieces of memory freed at a time */
 #define END_LEN		2		/* \r\n; can be any, as in Redis */
+
+struct kv_chunk {
+	struct kv_chunk	*k_next;	/* in r_aside */
+	char		 k_data[];
+};
+
+/* The chunk that r_buf is the data of, or NULL. */
+static struct kv_chunk *
+chunk_of(struct kv_resp *r)
+{
+	return r->r_buf == NULL ? NULL : (struct kv_chunk *)(r->r_buf -
+	    offsetof(struct kv_chunk, k_data));
+}
 
 void
 kv_resp_init(struct kv_resp *r)
@@ -41,53 +59,48 @@ kv_resp_init(struct kv_resp *r)
 	r->r_bulk = -1;
 }
 
-static void
-drop_args(struct kv_resp *r, size_t to)
-{
-	for (size_t i = 0; r->r_held > 0 && i < to; i++) {
-		if (r->r_args[i].a_blob != NULL) {
-			r->r_held -= r->r_args[i].a_len;
-			kv_blob_unref(r->r_args[i].a_blob);
-		}
-	}
-}
-
+/* Give the memory back, in one go. */
 void
 kv_resp_free(struct kv_resp *r)
 {
-	drop_args(r, r->r_nargs);
-	kv_blob_unref(r->r_blob);
+	kv_resp_stop(r);
+	while (!kv_resp_done(r))
+		continue;
 	kv_free(r->r_args);
-	kv_free(r->r_buf);
+	kv_free(chunk_of(r));
 	kv_resp_init(r);
 }
 
 /*
- * A buffer with room, for the bytes of the unfinished command: of twice the
- * size if they are more than half of it.  Arguments move with them.
+ * The last chunk is full: go on in a new one, which begins with the bytes not
+ * parsed.  The old one is put aside if arguments point into it (I3), so that
+ * however long a command gets, none of its arguments is ever moved.
  */
 static void
 make_room(struct kv_resp *r)
 {
-	size_t from = r->r_multi > 0 ? r->r_start : r->r_pos;
-	size_t keep = r->r_len - from, cap = r->r_cap < BUF_MIN ? BUF_MIN :
-	    keep > r->r_cap / 2 ? r->r_cap * 2 : r->r_cap;
-	char *buf = kv_alloc(cap);
+	struct kv_chunk *old = chunk_of(r), *new;
+	size_t rest = r->r_len - r->r_pos;
+	size_t cap = r->r_cap < BUF_MIN ? BUF_MIN : r->r_cap;
 
-	if (keep > 0)
-		memcpy(buf, r->r_buf + from, keep);
-	for (size_t i = r->r_first; i < r->r_nargs; i++) {
-		struct kv_arg *a = &r->r_args[i];
-
-		if (a->a_blob == NULL)
-			a->a_p = buf + (a->a_p - (r->r_buf + from));
+	if (cap < CHUNK_MAX && (r->r_nargs > r->r_first || rest > cap / 2))
+		cap *= 2;
+	while (cap - rest < BUF_MIN / 2)
+		cap *= 2;
+	new = kv_alloc(sizeof(*new) + cap);
+	if (rest > 0)
+		memcpy(new->k_data, r->r_buf + r->r_pos, rest);
+	if (old != NULL && r->r_nargs > r->r_first) {
+		old->k_next = r->r_aside;
+		r->r_aside = old;
+		r->r_asidelen += r->r_cap;
+	} else {
+		kv_free(old);
 	}
-	kv_free(r->r_buf);
-	r->r_buf = buf;
+	r->r_buf = new->k_data;
 	r->r_cap = cap;
-	r->r_len = keep;
-	r->r_pos -= from;
-	r->r_start = 0;
+	r->r_len = rest;
+	r->r_pos = 0;
 }
 
 /*
@@ -126,29 +139,53 @@ kv_resp_filled(struct kv_resp *r, size_t n)
 		r->r_len += n;
 }
 
-/*
- * All commands handed out so far are finished with; those of an unfinished
- * one stay.  An idle parser gives large buffers back.
- */
+/* Forget the unfinished command, too. */
 void
-kv_resp_done(struct kv_resp *r)
+kv_resp_stop(struct kv_resp *r)
 {
-	size_t n;
+	kv_blob_unref(r->r_blob);
+	r->r_blob = NULL;
+	r->r_multi = 0;
+	r->r_bulk = -1;
+	r->r_pos = r->r_len;
+}
 
-	if (r->r_multi == 0)					/* I1 */
-		r->r_first = r->r_nargs;
-	n = r->r_nargs - r->r_first;
-	drop_args(r, r->r_first);
-	if (n > 0 && r->r_first > 0)
-		memmove(r->r_args, r->r_args + r->r_first,
-		    n * sizeof(r->r_args[0]));
-	r->r_first = 0;
-	r->r_nargs = n;
-	if (n != 0 || r->r_multi != 0 || r->r_pos != r->r_len)
-		return;
+/* Give back some of what finished commands hold; false: there is more. */
+static bool
+drop_some(struct kv_resp *r)
+{
+	struct kv_chunk *k;
+	int n = 0;
+
+	for (; r->r_held > 0 && r->r_dropped < r->r_first; r->r_dropped++) {
+		struct kv_arg *a = &r->r_args[r->r_dropped];
+
+		if (a->a_blob == NULL)
+			continue;
+		if (n++ == DROP_MAX)
+			return false;
+		r->r_held -= a->a_len;
+		kv_blob_unref(a->a_blob);
+	}
+	if (r->r_first < r->r_nargs)
+		return true;			/* chunks are still used */
+	for (; (k = r->r_aside) != NULL; n++) {
+		if (n == DROP_MAX)
+			return false;
+		r->r_aside = k->k_next;
+		kv_free(k);
+	}
+	r->r_asidelen = 0;
+	return true;
+}
+
+/* An idle parser gives large buffers back. */
+static void
+shrink(struct kv_resp *r)
+{
 	r->r_pos = r->r_len = 0;
 	if (r->r_cap > BUF_MIN) {
-		kv_free(r->r_buf);
+		kv_free(chunk_of(r));
 		r->r_buf = NULL;
 		r->r_cap = 0;
 	}
@@ -157,6 +194,31 @@ kv_resp_done(struct kv_resp *r)
 		r->r_args = NULL;
 		r->r_capargs = 0;
 	}
+}
+
+/*
+ * All commands handed out so far are finished with; those of an unfinished
+ * one stay.  False: there is so much to give back that this is to be called
+ * again.
+ */
+bool
+kv_resp_done(struct kv_resp *r)
+{
+	size_t n;
+
+	if (r->r_multi == 0)					/* I1 */
+		r->r_first = r->r_nargs;
+	if (!drop_some(r))
+		return false;
+	n = r->r_nargs - r->r_first;
+	if (n > 0 && r->r_first > 0)
+		memmove(r->r_args, r->r_args + r->r_first,
+		    n * sizeof(r->r_args[0]));
+	r->r_first = r->r_dropped = 0;
+	r->r_nargs = n;
+	if (n == 0 && r->r_multi == 0 && r->r_pos == r->r_len)
+		shrink(r);
+	return true;
 }
 
 static enum kv_resp_what
@@ -362,7 +424,6 @@ kv_resp_next(struct kv_resp *r)
 
 	if (r->r_multi == 0) {
 		r->r_first = r->r_nargs;
-		r->r_start = r->r_pos;
 		if (r->r_pos == r->r_len)
 			return KV_RESP_MORE;
 		if (r->r_buf[r->r_pos] != '*')

@@ -57,6 +57,7 @@ struct kv_server {
 	_Atomic uint64_t s_maxmemory;	/* (a) bytes; 0: no limit */
 	_Atomic uint64_t s_maxclients;	/* (a) */
 	_Atomic uint64_t s_protected;	/* (a) serve this machine alone */
+	_Atomic uint64_t s_inlimit;	/* (a) bytes of one request */
 	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
 	_Atomic uint64_t s_outtime;	/* (a) s, how long above that */
 	_Atomic uint64_t s_conns;	/* (a) */

@@ -461,6 +461,18 @@ client_number(struct client *c, const char *line)
 	return n;
 }
 
+/* What the server says that it uses. */
+static UNUSED long
+used_memory(struct client *c)
+{
+	char *got = client_ask(c, "INFO memory");
+	char *p = got != NULL ? strstr(got, "used_memory:") : NULL;
+	long used = p != NULL ? atol(p + 12) : -1;
+
+	free(got);
+	return used;
+}
+
 static UNUSED bool
 have_program(const char *name)
 {

@@ -191,7 +191,7 @@ long_chains_are_picked(uint64_t *seed)
 	struct kv_dict d;
 
 	start(&d);
-	for (uint32_t i = 0; i < MORE; i++)
+	for (uint32_t i = MORE; i-- > 0;)	/* the long ones last */
 		kv_dict_add(&d, i < LONG ? i % 2 * 1024 + 7 :
 		    kv_hash(&i, sizeof(i)), &i, sizeof(i));
 	for (uint32_t i = ALL; i < MORE; i++)

@@ -16,7 +16,7 @@ clang -fsanitize=address "$dir/probe.c" -o "$dir/probe" 2>/dev/null ||
     { echo "clang's sanitizers are not installed"; exit 77; }
 clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
     -fno-sanitize-recover=all -I"$kv" -o "$dir/fuzz" \
-    "$1/tests/kv/fuzz_resp.c" "$kv/resp.c" "$kv/mem.c" "$kv/text.c" -lm
+    "$1/tests/kv/fuzz_resp.c" "$kv/resp.c" "$kv/mem.c" "$kv/text.c" -lm -lsodium
 cd "$dir"
 mkdir corpus
 printf '\003*2\r\n$3\r\nGET\r\n$1\r\na\r\nping\r\n' >corpus/1

@@ -35,7 +35,8 @@ parse(const uint8_t *p, size_t len, size_t step)
 				sum = sum * 31 + kv_hash(r.r_args[i].a_p,
 				    r.r_args[i].a_len);
 		}
-		kv_resp_done(&r);
+		while (!kv_resp_done(&r))
+			continue;
 	}
 	if (what == KV_RESP_BAD)
 		sum = sum * 31 + kv_hash(r.r_error, strlen(r.r_error));

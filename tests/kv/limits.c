@@ -119,6 +119,56 @@ refuses_limits_above_the_machine(void)
 	is_int(server_stop(&s, SIGTERM), 0, "the server ends well");
 }
 
+/*
+ * A request that is not finished takes memory up to a limit, whatever it is
+ * made of, and then its client goes and the memory comes back.
+ */
+static void
+limits_unfinished_requests(void)
+{
+	struct server s = server_start((const char *const[]){
+	    "--client-query-buffer-limit", "4mb", NULL });
+	const char *const units[] = { "$0\r\n\r\n", "$5\r\nhello\r\n",
+	    NULL, NULL };
+	struct client c = client_open(s.port), d = client_open(s.port);
+	long before = used_memory(&d);
+	char *large = malloc(50000);
+
+	for (size_t i = 0; i < 4; i++) {
+		size_t len = i == 2 ? 30000 : 40000, sent = 0;
+		struct text t = { 0 };
+
+		snprintf(large, 50000, "$%zu\r\n%0*d\r\n", len, (int)len, 7);
+		text_str(&t, "*2000000000\r\n$4\r\nMSET\r\n");
+		while (t.len < 100000)
+			text_str(&t, units[i] != NULL ? units[i] : large);
+		while (!c.dead && sent < 64 << 20) {
+			client_send(&c, t.p, t.len);
+			sent += t.len;
+			if (t.p[0] == '*')	/* the first time */
+				memmove(t.p, strchr(t.p, 'M') + 6, t.len -=
+				    (size_t)(strchr(t.p, 'M') + 6 - t.p));
+		}
+		ok(c.dead, "the client is closed after %zu KB", sent >> 10);
+		free(t.p);
+		client_close(&c);
+		c = client_open(s.port);
+	}
+	free(large);
+	ok(server_logged(&s, "a request of more than 4194304 bytes"),
+	    "which the log says");
+	for (int i = 0; i < 500 && used_memory(&d) > before + 100000; i++)
+		usleep(10000);
+	ok(used_memory(&d) <= before + 100000, "memory comes back");
+	expect(&d, "CONFIG SET client-query-buffer-limit 1000", "-ERR CONFIG "
+	    "SET failed (possibly related to argument "
+	    "'client-query-buffer-limit') - argument must be between 1048576 "
+	    "and 9223372036854775807 inclusive");
+	client_close(&c);
+	client_close(&d);
+	is_int(server_stop(&s, SIGTERM), 0, "the server ends well");
+}
+
 /* The server may open few files; more clients come than it can take. */
 static void
 survives_running_out_of_descriptors(void)
@@ -307,6 +357,7 @@ main(void)
 	says_oom_and_recovers();
 	refuses_clients_above_the_limit();
 	refuses_limits_above_the_machine();
+	limits_unfinished_requests();
 	survives_running_out_of_descriptors();
 	disconnects_who_does_not_read();
 	waits_for_slow_readers();

@@ -23,6 +23,13 @@ note(struct text *t, const struct kv_resp *r)
 	text_str(t, ";");
 }
 
+static void
+done(struct kv_resp *r)
+{
+	while (!kv_resp_done(r))
+		continue;
+}
+
 /* Parse a stream in pieces of up to max bytes (0: as large as it goes). */
 static char *
 parse(const char *p, size_t len, size_t max, uint64_t *seed, bool *badp)
@@ -49,9 +56,9 @@ parse(const char *p, size_t len, size_t max, uint64_t *seed, bool *badp)
 		while ((what = kv_resp_next(&r)) == KV_RESP_CMD) {
 			note(&t, &r);
 			if (max != 0 && test_random(seed) % 4 == 0)
-				kv_resp_done(&r);
+				done(&r);
 		}
-		kv_resp_done(&r);
+		done(&r);
 	}
 	*badp = what == KV_RESP_BAD;
 	if (*badp)
@@ -229,7 +236,100 @@ large_values_are_not_copied(void)
 	ok(a->a_blob != NULL && a->a_len == size && a->a_p[size - 1] == 'x',
 	    "with the value in a blob of its own");
 	ok(moved <= 12, "which moved %zu times while it grew", moved);
-	kv_resp_done(&r);
+	done(&r);
+	kv_resp_free(&r);
+}
+
+/*
+ * Send the parser n arguments of a command of more; how many bytes it was
+ * given.  False: an argument moved after it had been received.
+ */
+static bool
+send_arguments(struct kv_resp *r, int n, const char *arg, size_t *sentp)
+{
+	static const char *where[40000];
+	bool moved = false;
+	size_t room;
+	char *p;
+
+	*sentp = 0;
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(arg), at = 0;
+
+		while (at < len) {
+			p = kv_resp_room(r, &room);
+			room = room < len - at ? room : len - at;
+			memcpy(p, arg + at, room);
+			kv_resp_filled(r, room);
+			at += room;
+			*sentp += room;
+			while (kv_resp_next(r) == KV_RESP_CMD)
+				continue;
+			done(r);
+		}
+		where[i] = r->r_args[r->r_nargs - 1].a_p;
+		for (int k = i; k >= 0; k = k / 2 - 1)
+			moved |= where[k] != r->r_args[
+			    r->r_nargs - 1 - (size_t)(i - k)].a_p;
+	}
+	return !moved;
+}
+
+/* However long a request gets, reading goes on where it is. */
+static void
+long_requests_are_not_moved(void)
+{
+	static char arg[KV_BIG + 20];
+	size_t before = kv_mem_used(), used, sent = 0;
+	struct kv_resp r;
+	char *p;
+
+	for (size_t len = 10; len < KV_BIG; len += KV_BIG - 11) {
+		int head = sprintf(arg, "$%zu\r\n", len);
+		int n = len < 100 ? 40000 : 1000;
+
+		memset(arg + head, 'x', len);
+		memcpy(arg + head + len, "\r\n", 3);
+		kv_resp_init(&r);
+		p = kv_resp_room(&r, &used);
+		memcpy(p, "*1000000\r\n", 10);
+		kv_resp_filled(&r, 10);
+		ok(send_arguments(&r, n, arg, &sent), "arguments of %zu bytes "
+		    "stay where they were received", len);
+		is_int((long long)r.r_nargs, n, "all of them");
+		used = kv_mem_used() - before;
+		ok(kv_resp_pending(&r) >= sent &&
+		    used <= kv_resp_pending(&r) * 2 + (1 << 20),
+		    "%zu bytes received, %zu of memory, %zu are known of",
+		    sent, used, kv_resp_pending(&r));
+		kv_resp_free(&r);
+		is_int((long long)kv_mem_used(), (long long)before,
+		    "and given back");
+	}
+}
+
+/* What is given back is given back in steps, however much it is. */
+static void
+much_is_given_back_in_steps(void)
+{
+	static char arg[KV_BIG + 20];
+	int head = sprintf(arg, "$%u\r\n", KV_BIG), steps = 1;
+	struct kv_resp r;
+	size_t sent, used;
+	char *p;
+
+	memset(arg + head, 'x', KV_BIG);
+	memcpy(arg + head + KV_BIG, "\r\n", 3);
+	kv_resp_init(&r);
+	p = kv_resp_room(&r, &used);
+	memcpy(p, "*2000\r\n", 7);
+	kv_resp_filled(&r, 7);
+	send_arguments(&r, 1000, arg, &sent);
+	ok(kv_resp_pending(&r) > 1000 * KV_BIG, "1000 large arguments count");
+	kv_resp_stop(&r);
+	while (!kv_resp_done(&r))
+		steps++;
+	ok(steps > 10 && steps < 100, "they went in %d steps", steps);
 	kv_resp_free(&r);
 }
 
@@ -244,5 +344,7 @@ main(void)
 	limits_lines();
 	cuts_do_not_matter(&seed);
 	large_values_are_not_copied();
+	long_requests_are_not_moved();
+	much_is_given_back_in_steps();
 	return tap_done();
 }
