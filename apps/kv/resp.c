@@ -35,8 +35,8 @@
 #define ARGS_KEEP	1024u		/* arguments' room kept when idle */
 #define BLOB_STEP	(1u << 20)	/* first memory of a large argument */
 #define RECV_MAX	(256u << 10)	/* bytes received at a time */
-#define CHUNK_MAX	(256u << 10)	/* but for a longer line */
-#define DROP_MAX	64		/* pieces of memory freed at a time */
+#define CHUNK_MAX	(1u << 20)	/* so malloc maps and unmaps each */
+#define DROP_MAX	16		/* pieces of memory freed at a time */
 #define END_LEN		2		/* \r\n; can be any, as in Redis */
 
 struct kv_chunk {
