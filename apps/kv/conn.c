@@ -248,7 +248,8 @@ conn_free(struct kv_conn *c)
 	while (!kv_resp_done(&c->c_in))
 		lwkt_yield();
 	kv_resp_free(&c->c_in);
-	kv_reply_free(&c->c_out);
+	while (!kv_reply_free_some(&c->c_out))
+		lwkt_yield();
 	for (unsigned int i = 0; i < max_ops(); i++)
 		kv_reply_free(&c->c_replies[i]);
 	kv_free(c->c_replies);

@@ -59,19 +59,15 @@ kv_resp_pending(const struct kv_resp *r)
 }
 
 struct kv_reply {
-	char		*r_buf;		/* text */
-	size_t		 r_len;
-	size_t		 r_cap;
-	size_t		 r_pos;		/* text that is done with */
-	struct kv_extern *r_ext;	/* large strings between the text */
-	struct kv_extern **r_last;
-	size_t		 r_extlen;	/* their bytes not done with */
-	size_t		 r_extpos;	/* bytes of the first done with */
+	struct kv_piece	*r_first, *r_last;
+	size_t		 r_pos;		/* bytes of r_first done with */
+	size_t		 r_pending;	/* bytes of all not done with */
+	size_t		 r_memory;	/* that the pieces take */
 	bool		 r_resp3;
 };
 
 void	 kv_reply_free(struct kv_reply *r);
-void	 kv_reply_reset(struct kv_reply *r);
+bool	 kv_reply_free_some(struct kv_reply *r);
 void	 kv_reply_move(struct kv_reply *to, struct kv_reply *from);
 const char *kv_reply_peek(const struct kv_reply *r, size_t *lenp);
 void	 kv_reply_sent(struct kv_reply *r, size_t n);
@@ -80,7 +76,7 @@ void	 kv_reply_sent(struct kv_reply *r, size_t n);
 static inline size_t
 kv_reply_pending(const struct kv_reply *r)
 {
-	return r->r_len - r->r_pos + r->r_extlen;
+	return r->r_pending;
 }
 
 /* What can be said. */
@@ -93,8 +89,11 @@ void	 kv_say_line(struct kv_reply *r, char type, int64_t val);
 void	 kv_say_bulk(struct kv_reply *r, const void *p, size_t len);
 void	 kv_say_number(struct kv_reply *r, int64_t val);
 void	 kv_say_blob(struct kv_reply *r, struct kv_blob *b);
+void	 kv_say_part(struct kv_reply *r, struct kv_blob *b, size_t off,
+	    size_t len);
+void	 kv_say_arg(struct kv_reply *r, const struct kv_arg *a);
 void	 kv_say_double(struct kv_reply *r, double val);
-void	 kv_say_verbatim(struct kv_reply *r, const struct kv_reply *text);
+void	 kv_say_verbatim(struct kv_reply *r, struct kv_reply *text);
 void	 kv_say_nil(struct kv_reply *r);
 void	 kv_say_many(struct kv_reply *r, char type, int64_t n);
 

@@ -2,16 +2,20 @@
 /*
  * The writer of replies.
  *
- * THEORY: text goes to the end of one buffer.  A string of KV_BIG bytes or
- * more is not copied: the reply takes a reference and remembers in front of
- * which byte of text it belongs.  The sender asks for the next stretch
- * (kv_reply_peek), sends what it can, and says how much that was.  A reply can
- * be appended to another one, which puts the answers of several shards in
- * order.
+ * THEORY: a reply is a list of pieces.  Text goes to the end of the last one.
+ * The first piece grows up to BUF_KEEP bytes; then others begin, each as large
+ * as all before it together, up to PIECE_MAX.  A string of KV_BIG bytes or more
+ * is not copied: it is a piece of its own, which refers to its blob.  So no
+ * step takes longer than a piece does, however long a reply gets: text does not
+ * move when there is more of it, and a long reply is freed piece by piece.
+ *
+ * The sender asks for the next bytes (kv_reply_peek), sends what it can, and
+ * says how much that was.  A reply can be appended to another one, which puts
+ * the answers of several shards in order.
  *
  * INVARIANTS
- * I1 r_pos <= r_len; r_pos <= x_at of the first extern, x_at ascending.
- * I2 r_extlen is the sum of b_len over r_ext, less r_extpos.
+ * I1 r_pending is the sum of p_len over all pieces, less r_pos.
+ * I2 r_first has bytes that are not done with, unless it is the only piece.
  */
 #include "proto.h"
 
@@ -21,151 +25,195 @@
 
 #define BUF_MIN		1024u
 #define BUF_KEEP	(64u << 10)	/* more is given back when empty */
+#define COPY_MAX	(4u << 10)	/* of a reply that is appended */
+#define PIECE_MAX	(1u << 20)	/* so malloc maps and unmaps each */
+#define FREE_MAX	16		/* pieces freed at a time */
 #define TEXT_MAX	640		/* of one kv_say_text */
 
-/* A large string that is sent in front of byte x_at of the text. */
-struct kv_extern {
-	struct kv_extern *x_next;
-	size_t		 x_at;
-	struct kv_blob	*x_blob;
+struct kv_piece {
+	struct kv_piece	*p_next;
+	struct kv_blob	*p_blob;	/* p_data is in it; NULL: p_text */
+	const char	*p_data;
+	size_t		 p_len;
+	size_t		 p_cap;		/* of p_text */
+	char		 p_text[];
 };
 
-/* Room for n more bytes of text; who writes them moves r_len. */
-static inline char *
-room(struct kv_reply *r, size_t n)
+/* A piece at the end, with room for cap bytes of text, or of a blob. */
+static struct kv_piece *
+add_piece(struct kv_reply *r, size_t cap, struct kv_blob *b)
 {
-	size_t cap = r->r_cap < BUF_MIN ? BUF_MIN : r->r_cap;
+	struct kv_piece *p = kv_alloc(sizeof(*p) + cap);
 
-	if (r->r_cap - r->r_len < n) {
-		while (cap - r->r_len < n)
-			cap *= 2;
-		r->r_buf = kv_realloc(r->r_buf, cap);
-		r->r_cap = cap;
+	*p = (struct kv_piece){ .p_blob = b, .p_data = p->p_text,
+	    .p_cap = cap };
+	if (r->r_first == NULL)
+		r->r_first = p;
+	else
+		r->r_last->p_next = p;
+	r->r_last = p;
+	r->r_memory += sizeof(*p) + cap;
+	return p;
+}
+
+/* The first piece goes. */
+static void
+drop_first(struct kv_reply *r)
+{
+	struct kv_piece *p = r->r_first;
+
+	r->r_first = p->p_next;
+	r->r_pending -= p->p_len - r->r_pos;
+	r->r_memory -= sizeof(*p) + p->p_cap;
+	r->r_pos = 0;
+	kv_blob_unref(p->p_blob);
+	kv_free(p);
+}
+
+/* Free some of the pieces; true: there are none left. */
+bool
+kv_reply_free_some(struct kv_reply *r)
+{
+	for (int n = 0; r->r_first != NULL; n++) {
+		if (n == FREE_MAX)
+			return false;
+		drop_first(r);
 	}
-	return r->r_buf + r->r_len;
-}
-
-static void
-raw(struct kv_reply *r, const void *p, size_t len)
-{
-	if (len > 0)
-		memcpy(room(r, len), p, len);
-	r->r_len += len;
-}
-
-/* A string to be sent behind the text so far. */
-static void
-put_extern(struct kv_reply *r, struct kv_extern *x, struct kv_blob *b)
-{
-	*x = (struct kv_extern){ .x_at = r->r_len, .x_blob = b };
-	if (r->r_ext == NULL)
-		r->r_last = &r->r_ext;
-	*r->r_last = x;
-	r->r_last = &x->x_next;
-	r->r_extlen += b->b_len;
-}
-
-/* The first extern leaves the reply. */
-static struct kv_extern *
-take_extern(struct kv_reply *r)
-{
-	struct kv_extern *x = r->r_ext;
-
-	r->r_ext = x->x_next;
-	r->r_extlen -= x->x_blob->b_len - r->r_extpos;
-	r->r_extpos = 0;
-	return x;
-}
-
-static void
-drop_extern(struct kv_reply *r)
-{
-	struct kv_extern *x = take_extern(r);
-
-	kv_blob_unref(x->x_blob);
-	kv_free(x);
+	return true;
 }
 
 void
 kv_reply_free(struct kv_reply *r)
 {
-	while (r->r_ext != NULL)
-		drop_extern(r);
-	kv_free(r->r_buf);
-	*r = (struct kv_reply){ .r_resp3 = r->r_resp3 };
+	while (!kv_reply_free_some(r))
+		continue;
 }
 
-/* Forget everything; large memory is given back. */
-void
-kv_reply_reset(struct kv_reply *r)
+/* The bytes of the first piece are done with: it goes, or gets others. */
+static void
+first_is_done(struct kv_reply *r)
 {
-	if (r->r_cap > BUF_KEEP || r->r_ext != NULL)
-		kv_reply_free(r);
-	r->r_len = r->r_pos = 0;
-}
+	struct kv_piece *p = r->r_first;
 
-/* Append another reply, which is empty then. */
-void
-kv_reply_move(struct kv_reply *to, struct kv_reply *from)
-{
-	struct kv_extern *x;
-	size_t pos = 0;
-
-	while ((x = from->r_ext) != NULL) {
-		raw(to, from->r_buf + pos, x->x_at - pos);
-		pos = x->x_at;
-		put_extern(to, take_extern(from), x->x_blob);
+	if (p->p_next != NULL || p->p_blob != NULL || p->p_cap > BUF_KEEP) {
+		drop_first(r);
+		return;
 	}
-	raw(to, from->r_buf + pos, from->r_len - pos);
-	from->r_len = 0;
-	if (from->r_cap > BUF_MIN)
-		kv_reply_free(from);
+	p->p_len = 0;						/* I2 */
+	r->r_pos = 0;
+}
+
+/* The only piece, of text, gets as large as it needs to be for n more bytes. */
+static void
+grow_first(struct kv_reply *r, size_t n)
+{
+	struct kv_piece *p = r->r_first;
+	size_t cap = p->p_cap;
+
+	while (cap - p->p_len < n)
+		cap *= 2;
+	p = kv_realloc(p, sizeof(*p) + cap);
+	r->r_memory += cap - p->p_cap;
+	p->p_cap = cap;
+	p->p_data = p->p_text;
+	r->r_first = r->r_last = p;
+}
+
+/* Make room for n more bytes of text at the end of the last piece. */
+static void
+make_room(struct kv_reply *r, size_t n)
+{
+	struct kv_piece *p = r->r_last;
+	size_t cap = r->r_memory;
+
+	if (r->r_first == NULL) {
+		add_piece(r, n < BUF_MIN ? BUF_MIN : n, NULL);
+	} else if (p == r->r_first && p->p_blob == NULL &&
+	    p->p_len + n <= BUF_KEEP) {
+		grow_first(r, n);
+	} else {
+		if (r->r_pending == 0)
+			drop_first(r);				/* I2 */
+		cap = cap < PIECE_MAX ? cap : PIECE_MAX;
+		add_piece(r, cap < n ? n : cap, NULL);
+	}
+}
+
+/* Room for n more bytes of text; wrote() says how many it got. */
+static inline char *
+room(struct kv_reply *r, size_t n)
+{
+	struct kv_piece *p = r->r_last;
+
+	if (r->r_first == NULL || p->p_blob != NULL ||
+	    p->p_cap - p->p_len < n) {
+		make_room(r, n);
+		p = r->r_last;
+	}
+	return p->p_text + p->p_len;
+}
+
+static inline void
+wrote(struct kv_reply *r, size_t n)
+{
+	r->r_last->p_len += n;
+	r->r_pending += n;
+}
+
+static void
+raw(struct kv_reply *r, const void *p, size_t len)
+{
+	if (len > 0) {
+		memcpy(room(r, len), p, len);
+		wrote(r, len);
+	}
 }
 
 /* The next bytes to send; NULL: none. */
 const char *
 kv_reply_peek(const struct kv_reply *r, size_t *lenp)
 {
-	const struct kv_extern *x = r->r_ext;
-
-	if (x != NULL && x->x_at == r->r_pos) {
-		*lenp = x->x_blob->b_len - r->r_extpos;
-		return x->x_blob->b_data + r->r_extpos;
-	}
-	*lenp = (x != NULL ? x->x_at : r->r_len) - r->r_pos;
-	return *lenp > 0 ? r->r_buf + r->r_pos : NULL;
-}
-
-/* Close the gap that what was sent left at the front. */
-static void
-forget_sent(struct kv_reply *r)
-{
-	r->r_len -= r->r_pos;
-	memmove(r->r_buf, r->r_buf + r->r_pos, r->r_len);
-	for (struct kv_extern *x = r->r_ext; x != NULL; x = x->x_next)
-		x->x_at -= r->r_pos;
-	r->r_pos = 0;
+	if (r->r_pending == 0)
+		return NULL;
+	*lenp = r->r_first->p_len - r->r_pos;
+	return r->r_first->p_data + r->r_pos;
 }
 
 /* n of the bytes that kv_reply_peek showed are sent. */
 void
 kv_reply_sent(struct kv_reply *r, size_t n)
 {
-	struct kv_extern *x = r->r_ext;
+	r->r_pos += n;
+	r->r_pending -= n;
+	assert(r->r_pos <= r->r_first->p_len);
+	if (r->r_pos == r->r_first->p_len)
+		first_is_done(r);
+}
 
-	if (x != NULL && x->x_at == r->r_pos) {
-		r->r_extpos += n;
-		r->r_extlen -= n;
-		if (r->r_extpos == x->x_blob->b_len)
-			drop_extern(r);
-	} else {
-		r->r_pos += n;
-		assert(r->r_pos <= r->r_len);			/* I1 */
+/* Append another reply, of which nothing was sent; it is empty then. */
+void
+kv_reply_move(struct kv_reply *to, struct kv_reply *from)
+{
+	struct kv_piece *p = from->r_first;
+
+	assert(from->r_pos == 0);
+	if (from->r_pending == 0)
+		return;
+	if (p == from->r_last && p->p_blob == NULL && p->p_len <= COPY_MAX) {
+		raw(to, p->p_data, p->p_len);
+		kv_reply_sent(from, p->p_len);
+		return;
 	}
-	if (r->r_pos == r->r_len && r->r_ext == NULL)
-		kv_reply_reset(r);
-	else if (r->r_pos >= BUF_KEEP && r->r_pos > r->r_len / 2)
-		forget_sent(r);
+	if (to->r_pending == 0)
+		kv_reply_free(to);				/* I2 */
+	if (to->r_first == NULL)
+		to->r_first = p;
+	else
+		to->r_last->p_next = p;
+	to->r_last = from->r_last;
+	to->r_pending += from->r_pending;
+	to->r_memory += from->r_memory;
+	*from = (struct kv_reply){ .r_resp3 = from->r_resp3 };
 }
 
 /* Text without a form: for a buffer that becomes a string later. */
@@ -179,7 +227,7 @@ kv_say_text(struct kv_reply *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(p, TEXT_MAX, fmt, ap);
 	va_end(ap);
-	r->r_len += n < TEXT_MAX ? (size_t)n : TEXT_MAX - 1;
+	wrote(r, n < TEXT_MAX ? (size_t)n : TEXT_MAX - 1);
 }
 
 /* A line of one type character and a number. */
@@ -191,7 +239,7 @@ kv_say_line(struct kv_reply *r, char type, int64_t val)
 
 	p[0] = type;
 	memcpy(p + n, "\r\n", 2);
-	r->r_len += n + 2;
+	wrote(r, n + 2);
 }
 
 /* Bytes between something in front and a line end. */
@@ -204,7 +252,7 @@ framed(struct kv_reply *r, const char *front, const void *data, size_t len)
 	memcpy(p, front, n);
 	memcpy(p + n, data, len);
 	memcpy(p + n + len, "\r\n", 2);
-	r->r_len += n + len + 2;
+	wrote(r, n + len + 2);
 }
 
 void
@@ -244,16 +292,37 @@ kv_say_number(struct kv_reply *r, int64_t val)
 	kv_say_bulk(r, buf, kv_fmt_i64(buf, val));
 }
 
+/* A part of a blob's string. */
+void
+kv_say_part(struct kv_reply *r, struct kv_blob *b, size_t off, size_t len)
+{
+	struct kv_piece *p;
+
+	if (len < KV_BIG) {
+		kv_say_bulk(r, b->b_data + off, len);
+		return;
+	}
+	kv_say_line(r, '$', (int64_t)len);
+	p = add_piece(r, 0, kv_blob_ref(b));
+	p->p_data = b->b_data + off;
+	wrote(r, len);
+	raw(r, "\r\n", 2);
+}
+
 void
 kv_say_blob(struct kv_reply *r, struct kv_blob *b)
 {
-	if (b->b_len < KV_BIG) {
-		kv_say_bulk(r, b->b_data, b->b_len);
-		return;
-	}
-	kv_say_line(r, '$', b->b_len);
-	put_extern(r, kv_alloc(sizeof(struct kv_extern)), kv_blob_ref(b));
-	raw(r, "\r\n", 2);
+	kv_say_part(r, b, 0, b->b_len);
+}
+
+/* An argument, as a string. */
+void
+kv_say_arg(struct kv_reply *r, const struct kv_arg *a)
+{
+	if (a->a_blob != NULL)
+		kv_say_blob(r, a->a_blob);
+	else
+		kv_say_bulk(r, a->a_p, a->a_len);
 }
 
 /* With the 17 digits that clients of Redis 7.0 see. */
@@ -269,16 +338,16 @@ kv_say_double(struct kv_reply *r, double val)
 		kv_say_bulk(r, buf, n);
 }
 
-/* Text for people. */
+/* Text for people, which is empty then. */
 void
-kv_say_verbatim(struct kv_reply *r, const struct kv_reply *text)
+kv_say_verbatim(struct kv_reply *r, struct kv_reply *text)
 {
-	if (!r->r_resp3) {
-		kv_say_bulk(r, text->r_buf, text->r_len);
-		return;
-	}
-	kv_say_line(r, '=', (int64_t)text->r_len + 4);
-	framed(r, "txt:", text->r_buf, text->r_len);
+	kv_say_line(r, r->r_resp3 ? '=' : '$', (int64_t)text->r_pending +
+	    (r->r_resp3 ? 4 : 0));
+	if (r->r_resp3)
+		raw(r, "txt:", 4);
+	kv_reply_move(r, text);
+	raw(r, "\r\n", 2);
 }
 
 void

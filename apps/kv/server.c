@@ -199,8 +199,7 @@ ping(struct kv_op *op)
 	if (op->op_argc > 2)
 		kv_op_fail(op, KV_E_ARITY);
 	else if (op->op_argc == 2)
-		kv_say_bulk(op->op_out, op->op_argv[1].a_p,
-		    op->op_argv[1].a_len);
+		kv_say_arg(op->op_out, &op->op_argv[1]);
 	else
 		kv_say_status(op->op_out, "PONG");
 }
@@ -396,7 +395,7 @@ info(struct kv_op *op)
 			continue;
 		if (strcmp(section, lines[i].section) != 0) {
 			section = lines[i].section;
-			kv_say_text(&t, "%s# %c%s\r\n", t.r_len > 0 ?
+			kv_say_text(&t, "%s# %c%s\r\n", t.r_pending > 0 ?
 			    "\r\n" : "", toupper(section[0]), section + 1);
 		}
 		if (lines[i].number != KV_N_KEYS || n[KV_N_KEYS] > 0) {

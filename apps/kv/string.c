@@ -303,8 +303,9 @@ getrange(struct kv_op *op)
 		end = -len;		/* Redis takes the first byte then */
 	if (!kv_clip_range(len, &start, &end))
 		kv_say_bulk(op->op_out, "", 0);
-	else if (end - start + 1 == len)
-		kv_say_value(op->op_out, op->op_ent);
+	else if (op->op_ent->e_type == KV_STRING)
+		kv_say_part(op->op_out, op->op_ent->e_blob, (size_t)start,
+		    (size_t)(end - start + 1));
 	else
 		kv_say_bulk(op->op_out, s.a_p + start,
 		    (size_t)(end - start + 1));
