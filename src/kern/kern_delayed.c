@@ -12,13 +12,17 @@
  * made true before: whoever looks in between does not sleep.
  *
  * A thread that blocks might wait for somebody whom it still has to wake.  So
- * everything that blocks does first what was put off.  A yield does not: the
- * thread stays runnable.
+ * everything that blocks does first what was put off, and so does any switch
+ * of a thread that has tokens or wants one: another CPU may hold the token
+ * until the wakeup comes.  Other yields do not: the thread stays runnable.  A
+ * thread that goes on for long without an end is helped by the tick.
  *
  * INVARIANTS
  * D1 tc_delayed is filled from the front, its idents differ, and it is empty
  *    without TDF_DELAYED_WAKEUP.
  * D2 Wakeups of callbacks are not the thread's and are never put off.
+ * D3 A thread that runs and has put wakeups off has a tick to come, which does
+ *    them.
  *
  * Source: DragonFly's wakeup_start_delayed; its places are the CPU's, and
  * the newest used to be pushed out (2e90abac59).
@@ -61,10 +65,19 @@ delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 		}
 		at[1] = ident;
 	}
+	clock_need_tick(mygd());				/* D3 */
 	if (out != NULL)
 		wake_now(td, out);
 	crit_exit_td(td);
 	return 1;
+}
+
+/* The tick found td running.  A callback: td's own code is not in here. */
+void
+delayed_tick(lwkt_thread_t td)
+{
+	if (td->td_cold->tc_delayed[0] != NULL)			/* D3 */
+		delayed_flush(td);
 }
 
 void

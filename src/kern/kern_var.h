@@ -55,6 +55,7 @@ void   *thread_reserve(lwkt_thread_t td, size_t size);
 
 /* lwkt_preempt.c. */
 void	preempt_pending(struct globaldata *gd, lwkt_thread_t td);
+void	preempt_ask(struct globaldata *gd);	/* better than the runner? */
 lwkt_thread_t preempt_return(struct globaldata *gd, lwkt_thread_t td);
 
 /* lwkt_async.c. */

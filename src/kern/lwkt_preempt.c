@@ -108,6 +108,17 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 	}
 }
 
+/*
+ * The tick: an interrupt thread that did not ask when it was made runnable, or
+ * was no better than the runner then, may be to preempt now.
+ */
+void
+preempt_ask(struct globaldata *gd)
+{
+	if (preempt_best(gd, gd->gd_m.mc_curthread) != NULL)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
+}
+
 /* The interrupt thread td leaves the CPU: back to the lender. */
 lwkt_thread_t
 preempt_return(struct globaldata *gd, lwkt_thread_t td)

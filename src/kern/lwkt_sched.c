@@ -215,8 +215,10 @@ sched_clock(struct globaldata *gd)
 	ktr(gd, tick, td->td_id, gd->gd_rqcount);
 	if ((td->td_flags & TDF_RUNQ) == 0)
 		return;
-	if (gd->gd_rqmask >> td->td_pri > 1)
+	if (gd->gd_rqmask >> td->td_pri > 1) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
+		preempt_ask(gd);
+	}
 	if (td->td_rqnext == td)
 		return;
 	/* Ignoring td_upri, so that the worse ones are not starved. */
@@ -358,8 +360,7 @@ sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 	/* It or the runner may now be worse than somebody who waits. */
 	if (gd->gd_rqmask >> curthread->td_pri > 1) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
-		if (curthread->td_flags & TDF_PREEMPTIBLE)
-			clock_need_tick(gd);
+		clock_need_tick(gd);
 	}
 }
 

@@ -41,7 +41,7 @@
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
-#include "kern/kern_var.h"
+#include "kern/synch_var.h"
 
 #include <limits.h>
 
@@ -275,6 +275,7 @@ switch_away(void)
 		check_sometimes(gd);
 	gd->gd_ast &= ~AST_LWKT_RESCHED;
 	if (unlikely((td->td_ntoks | td->td_leave) != 0)) {
+		delayed_flush_if(td);	/* a holder may wait for these */
 		if (td->td_leave & TDL_LWP) {
 			switch_lwp(gd, td);
 			return;

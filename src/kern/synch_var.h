@@ -26,6 +26,7 @@ sleepq_hash(const volatile void *ident, unsigned log2)
  */
 int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
 void	delayed_flush(lwkt_thread_t td);
+void	delayed_tick(lwkt_thread_t td);		/* of the running thread */
 
 static inline void
 delayed_flush_if(lwkt_thread_t td)

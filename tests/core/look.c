@@ -171,6 +171,134 @@ equals_behind_a_passed_one(void *arg)
 	return 0;
 }
 
+/* Puts the wakeup of a sleeper off, and goes on. */
+static void
+puts_off(void *arg)
+{
+	(void)arg;
+	lwkt_wakeup_start_delayed();
+	STORE(wanting, 1);
+	lwkt_wakeup(&wanting);
+	calls_until_got(lwkt_yield_quick);
+	lwkt_wakeup_end_delayed();
+}
+
+static void
+sleeps(void *arg)
+{
+	(void)arg;
+	STORE(begun, 1);
+	await_asleep(&wanting, 1);
+	STORE(got, 1);
+}
+
+static int
+wakeup_put_off(void *arg)
+{
+	lwkt_thread_t td[2];
+
+	(void)arg;
+	reset();
+	td[0] = spawn(sleeps, NULL, 0, lwkt_cpuid());
+	await(&begun, 1);
+	td[1] = spawn(puts_off, NULL, 0, other_cpu());
+	join_all(td, 2);
+	return 0;
+}
+
+/* Holds the token until a sleeper is awake. */
+static void
+holds_until_got(void *arg)
+{
+	int64_t end;
+
+	(void)arg;
+	lwkt_gettoken(&tok);
+	STORE(freed, 1);
+	end = lwkt_time_ns() + LIMIT_NS;
+	while (LOAD(got) == 0 && lwkt_time_ns() < end)
+		machine_pause(1);
+	check(LOAD(got) != 0, "the sleeper waits still");
+	lwkt_reltoken(&tok);
+}
+
+/* Who waits for a token has done the wakeups that the holder waits for. */
+static int
+wakeup_before_a_token(void *arg)
+{
+	lwkt_thread_t td[2];
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	reset();
+	td[0] = spawn(sleeps, NULL, 0, lwkt_cpuid());
+	await(&begun, 1);
+	td[1] = spawn(holds_until_got, NULL, 0, other_cpu());
+	await(&freed, 1);
+	lwkt_wakeup_start_delayed();
+	STORE(wanting, 1);
+	lwkt_wakeup(&wanting);
+	lwkt_gettoken(&tok);
+	lwkt_reltoken(&tok);
+	lwkt_wakeup_end_delayed();
+	join_all(td, 2);
+	return 0;
+}
+
+static void
+interrupts(void *arg)
+{
+	(void)arg;
+	STORE(got, 1);
+}
+
+/* Leaves critical sections, and nothing else, until `got`. */
+static void
+exits_until_got(void)
+{
+	int64_t end = lwkt_time_ns() + LIMIT_NS;
+
+	while (LOAD(got) == 0 && lwkt_time_ns() < end) {
+		lwkt_crit_enter();
+		lwkt_crit_exit();
+	}
+	check(LOAD(got) != 0, "it waits still");
+}
+
+/* The runner gets worse than an interrupt thread that was made runnable. */
+static int
+interrupt_after_setpri(void *arg)
+{
+	int pri = lwkt_getpri(lwkt_self());
+	lwkt_thread_t td;
+
+	(void)arg;
+	reset();
+	lwkt_setpri_self(LWKT_PRI_MAX);
+	td = spawn(interrupts, NULL, LWKT_INTERRUPT, lwkt_cpuid());
+	check(LOAD(got) == 0, "it took the CPU of a better one");
+	lwkt_setpri_self(pri);
+	exits_until_got();
+	join(td);
+	return 0;
+}
+
+static int
+interrupt_by_the_tick(void *arg)
+{
+	lwkt_thread_t td;
+
+	(void)arg;
+	reset();
+	td = spawn(interrupts, NULL, LWKT_INTERRUPT | LWKT_NOSTART,
+	    lwkt_cpuid());
+	lwkt_schedule_noresched(td);
+	exits_until_got();
+	join(td);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -187,5 +315,13 @@ main(void)
 	    token_under_a_hog, NULL, 100);
 	sim_explore("equals take turns behind one that waits for a token",
 	    equals_behind_a_passed_one, NULL, 100);
+	sim_explore("a wakeup that is put off comes with the tick",
+	    wakeup_put_off, NULL, 100);
+	sim_explore("a wakeup that is put off comes before a wait for a token",
+	    wakeup_before_a_token, NULL, 100);
+	sim_explore("an interrupt thread takes the CPU of one that got worse",
+	    interrupt_after_setpri, NULL, 50);
+	sim_explore("an interrupt thread that nobody asked for, by the tick",
+	    interrupt_by_the_tick, NULL, 50);
 	return tap_done();
 }
