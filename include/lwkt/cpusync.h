@@ -6,7 +6,8 @@
  * set stands still in a callback, with nothing of its threads running; then
  * each of them runs the function, the caller's own CPU too if it is in the
  * set.  The caller is in a critical section meanwhile and must not block.
- * Several CPUs may do this at the same time.
+ * There is one caller at a time, whatever the sets: the others wait for their
+ * turn in lwkt_cpusync_interlock, and stand still there.
  *
  * And: free memory when nobody can look at it any more.
  */
@@ -41,10 +42,12 @@ LWKT_API void lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg),
     void *arg);
 
 /*
- * Reclamation.  Readers look at shared memory in a critical section.  Who has
- * taken an object out of everybody's reach retires it: fn(rt) is called, as a
- * callback on the same CPU, when every critical section that ran on any CPU at
- * the time has ended.
+ * Reclamation.  Readers look at shared memory in a critical section.  A thread
+ * that has taken an object out of everybody's reach retires it: fn(rt) is
+ * called, as a callback on the same CPU, when every critical section that ran
+ * on any CPU at the time has ended.  A section counts as ended, too, when its
+ * thread blocks in it, or executes messages in it: lwkt_process_ipiq,
+ * lwkt_wait_ipiq, lwkt_abortmsg, and the calls above.
  */
 struct lwkt_retire {
 	struct lwkt_retire *rt_next;

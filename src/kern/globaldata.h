@@ -85,8 +85,7 @@ struct globaldata {
 	lwkt_cpumask_t	 gd_passive_cpus; /* likewise: sent to since a tick */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */
-	int		 gd_csqlen;	/* (c) requests to stand still */
-	struct lwkt_cpusync *gd_csq[LWKT_MAXCPU]; /* (c) */
+	struct lwkt_cpusync *gd_csync;	/* (c) stops this CPU; or NULL */
 	struct lwkt_retire *gd_retire_cur;	/* (c) of the round under way */
 	struct lwkt_retire *gd_retire_next;	/* (c) of the next one */
 	int		 gd_retire_left;	/* (c) answers still to come */

@@ -346,6 +346,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	fiber_boot();
 	panic_boot();
 	deadlock_boot();
+	cpusync_boot();
 	if (config_invariants)
 		lockorder_boot();
 	if ((error = stat_boot()) != 0 ||

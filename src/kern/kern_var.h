@@ -72,7 +72,8 @@ int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
 /* The tick of the sender makes its passive messages active.  Signals, too. */
 void	ipiq_push(struct globaldata *gd);
 
-/* lwkt_cpusync.c: serve requests; 1 if this CPU has to stand still. */
+/* lwkt_cpusync.c: the rendezvous of gd_csync; 1 if it still stops this CPU. */
+void	cpusync_boot(void);
 int	cpusync_poll(struct globaldata *gd);
 
 /* lwkt_msgport.c: what foreign pthreads pushed to gd_foreignq. */

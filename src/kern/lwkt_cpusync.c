@@ -3,13 +3,13 @@
  * Rendezvous of CPUs.
  *
  * THEORY
- * The master sends a message to every other CPU of the set.  The handler
- * there answers with its bit in cs_ack and puts the request into the CPU's own
- * list; ipiq_process() does not return while that list holds a request, so the
- * CPU stands still - but goes on serving messages, or two masters that need
- * each other would wait for ever.  For the same reason a CPU that is a master
- * itself does not stand still inside the processing of messages: it answers,
- * remembers, and stands still when its own rendezvous is over.
+ * The master sends a message to every other CPU of the set.  The handler there
+ * answers with its bit in cs_ack and notes the request in gd_csync;
+ * ipiq_process() does not return while that is set.  So the CPU stands still,
+ * but goes on executing messages: callbacks run there, threads do not.  A
+ * message is executed in the open only (Q6 of lwkt_ipiq.c), or in a call that
+ * says so, and never inside another critical section: a CPU that has answered
+ * is in no section that a thread of it believes to be in.
  *
  *	master				target
  *	interlock: message	--->	sets its bit in cs_ack, stands still
@@ -18,14 +18,23 @@
  *	runs fn itself			sets the bit, goes on
  *	all bits there again: over	(*cs may be gone from here)
  *
+ * There is one master at a time, whatever the sets are, by numbers drawn and
+ * called in turn.  A CPU that waits for its number executes messages, so it
+ * stands still for the master before it: two CPUs that want to be masters do
+ * not wait for each other.  lwkt_cpusync_quick() stops nobody, has no turn, and
+ * a CPU that waits in it stands still as well.
+ *
  * INVARIANTS
- * R1 gd_cscount > 0 while a thread of this CPU is a master: critical section,
- *    no switch; so one master a CPU, and at most ncpus requests in a list.
+ * R1 gd_cscount is 1 on the CPU of the master, from its turn to the end, and 0
+ *    elsewhere: critical section, no switch.  At most one rendezvous is under
+ *    way, so a CPU has at most one request, and the master's has none.
  * R2 A target touches *cs no more once it has set its bit for the second time.
  *
  * ORDER
  * The bits are set and cleared by read-modify-writes and looked at by acquire
- * loads: what fn did on a target is visible to the master afterwards.
+ * loads: what fn did on a target is visible to the master afterwards.  The end
+ * of a master's turn is a release, its beginning an acquire: what one master
+ * has changed is visible to the next.
  *
  * Source: DragonFly's lwkt_cpusync of 2011 (its re-polled self queue).
  */
@@ -40,6 +49,15 @@ TRACEPOINT(end, KTR_IPI, "cpusync.end", "cpu=%llu first=%#llx");
 
 COUNTER(syncs, "lwkt.cpusyncs", "rendezvous of CPUs mastered");
 COUNTER(stopped, "lwkt.cpusync_stops", "times a rendezvous stopped the CPU");
+
+static uint32_t turn_drawn;		/* (a) numbers given out */
+static uint32_t turn_called;		/* (a) the number of the master */
+
+void
+cpusync_boot(void)
+{
+	turn_drawn = turn_called = 0;
+}
 
 lwkt_cpumask_t
 lwkt_cpumask_all(void)
@@ -135,29 +153,57 @@ stop_remote(void *arg)
 	struct lwkt_cpusync *cs = arg;
 	struct globaldata *gd = mygd();
 
-	KASSERTF(gd->gd_csqlen < LWKT_MAXCPU, "%d requests", gd->gd_csqlen);
+	KASSERTF(gd->gd_csync == NULL && gd->gd_cscount == 0,	/* R1 */
+	    "cpu %d: a second rendezvous", gd->gd_m.mc_cpuid);
 	counter_inc(gd->gd_cntbias, stopped);
-	gd->gd_csq[gd->gd_csqlen++] = cs;
+	gd->gd_csync = cs;
 	cpumask_set_atomic(&cs->cs_ack, gd->gd_m.mc_cpuid);
 }
 
 int
 cpusync_poll(struct globaldata *gd)
 {
-	struct lwkt_cpusync *cs;
-	int cpu = gd->gd_m.mc_cpuid, i, n = 0;
+	struct lwkt_cpusync *cs = gd->gd_csync;
+	int cpu = gd->gd_m.mc_cpuid;
 
-	for (i = 0; i < gd->gd_csqlen; i++) {
-		cs = gd->gd_csq[i];
-		if (cpumask_test_acq(&cs->cs_ack, cpu)) {
-			gd->gd_csq[n++] = cs;
-			continue;
-		}
-		run_fn(cs);
-		cpumask_set_atomic(&cs->cs_ack, cpu);		/* R2 */
+	if (cpumask_test_acq(&cs->cs_ack, cpu))
+		return 1;
+	gd->gd_csync = NULL;
+	run_fn(cs);
+	cpumask_set_atomic(&cs->cs_ack, cpu);			/* R2 */
+	return 0;
+}
+
+/* The caller waits for other CPUs, which must be able to answer. */
+static void
+may_wait(struct globaldata *gd)
+{
+	KASSERTF(gd->gd_intr_nesting == 0, "in a %s on cpu %d",
+	    gd->gd_hard != 0 ? "hard section" : "callback",
+	    gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
+	    "others may wait and not answer", gd->gd_m.mc_cpuid);
+}
+
+/* Wait to be the master, standing still for those that come first. */
+static void
+turn_begin(struct globaldata *gd)
+{
+	uint32_t mine = atomic_fetchadd_32(&turn_drawn, 1);
+	unsigned turn = 0;
+
+	while (atomic_load_acq_32(&turn_called) != mine) {
+		ipiq_process(gd);
+		machine_pause(turn++);
 	}
-	gd->gd_csqlen = n;
-	return n > 0 && gd->gd_cscount == 0;			/* R1 */
+	gd->gd_cscount = 1;					/* R1 */
+}
+
+static void
+turn_end(struct globaldata *gd)
+{
+	gd->gd_cscount = 0;					/* R1 */
+	atomic_store_rel_32(&turn_called, turn_called + 1);
 }
 
 void
@@ -169,11 +215,8 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 	gd = mygd();
 	KASSERTF(gd->gd_cscount == 0, "cpu %d is a master already",
 	    gd->gd_m.mc_cpuid);
-	KASSERTF(gd->gd_intr_nesting == 0, "in a callback on cpu %d",
-	    gd->gd_m.mc_cpuid);
-	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
-	    "others may wait and not answer", gd->gd_m.mc_cpuid);
-	gd->gd_cscount++;
+	may_wait(gd);
+	turn_begin(gd);
 	counter_inc(gd->gd_cntbias, syncs);
 	ktr(gd, begin, gd->gd_m.mc_cpuid, cs->cs_mask.cm_word[0]);
 	send_others(cs, stop_remote);
@@ -195,9 +238,8 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 		gd->gd_intr_nesting--;
 	}
 	wait_acks(gd, cs);
-	gd->gd_cscount--;
 	ktr(gd, end, me, cs->cs_mask.cm_word[0]);
-	ipiq_process(gd);	/* who waits for us to stand still */
+	turn_end(gd);
 	crit_exit();
 }
 
@@ -229,9 +271,7 @@ lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 	lwkt_cpusync_init(&cs, mask, fn, arg);
 	crit_enter();
 	gd = mygd();
-	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
-	    "others may wait and not answer", gd->gd_m.mc_cpuid);
-	gd->gd_cscount++;
+	may_wait(gd);
 	counter_inc(gd->gd_cntbias, syncs);
 	send_others(&cs, quick_remote);
 	if (cpumask_test(&cs.cs_mask, gd->gd_m.mc_cpuid)) {
@@ -240,7 +280,5 @@ lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 		gd->gd_intr_nesting--;
 	}
 	wait_acks(gd, &cs);
-	gd->gd_cscount--;
-	ipiq_process(gd);
 	crit_exit();
 }

@@ -339,13 +339,13 @@ process_begin(struct globaldata *gd)
 	gd->gd_intr_nesting++;
 }
 
-/* As many more passes as a rendezvous wants this CPU to stand still. */
+/* While a rendezvous stops this CPU, make more passes. */
 static inline void
 process_end(struct globaldata *gd)
 {
 	unsigned turn = 0;
 
-	while (unlikely(gd->gd_csqlen != 0) && cpusync_poll(gd)) {
+	while (unlikely(gd->gd_csync != NULL) && cpusync_poll(gd)) {
 		machine_pause(turn++);
 		ipiq_pass(gd);
 	}

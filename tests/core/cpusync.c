@@ -123,6 +123,111 @@ several_masters(void *arg)
 	return 0;
 }
 
+/* Between the two halves a master is alone, whatever the sets are. */
+static uint32_t inside, together;
+
+/* With more CPUs than cores each rendezvous takes slices of the host. */
+static int
+rounds(void)
+{
+	return lwkt_ncpus() > 2 ? TIMES(20, 6) : TIMES(300, 6);
+}
+
+static void
+lonely_master(void *arg)
+{
+	lwkt_cpumask_t set = lwkt_cpumask_all();
+	struct lwkt_cpusync cs;
+	int i;
+
+	if (arg != NULL)
+		set = lwkt_cpumask_one(lwkt_cpuid());
+	for (i = 0; i < rounds(); i++) {
+		lwkt_cpusync_init(&cs, set, NULL, NULL);
+		lwkt_cpusync_interlock(&cs);
+		if (ADD(inside, 1) != 1)
+			ADD(together, 1);
+		machine_pause(0);
+		ADD(inside, -1);
+		lwkt_cpusync_deinterlock(&cs);
+		if (i % 2)
+			lwkt_yield();
+	}
+}
+
+/* In a critical section of its own: it stands still inside that, too. */
+static void
+master_in_section(void *arg)
+{
+	lwkt_crit_enter();
+	lonely_master(arg);
+	lwkt_crit_exit();
+}
+
+static int
+one_master_at_a_time(void *arg)
+{
+	int cpu, n = lwkt_ncpus() < 8 ? lwkt_ncpus() : 8;
+	lwkt_thread_t td[8];
+
+	inside = together = 0;
+	for (cpu = 0; cpu < n; cpu++)
+		td[cpu] = spawn(cpu % 2 ? master_in_section : lonely_master,
+		    arg, 0, cpu);
+	for (cpu = 0; cpu < n; cpu++)
+		join(td[cpu]);
+	check(together == 0, "%u times two were inside", together);
+	return 0;
+}
+
+/* A thread that waits in lwkt_cpusync_quick() is stopped as others are. */
+static void
+quick_mover(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < rounds(); i++) {
+		lwkt_cpusync_quick(lwkt_cpumask_all(), mark, NULL);
+		check(LOAD(inside) == 0, "a thread ran inside a rendezvous");
+	}
+}
+
+static int
+quick_is_stopped(void *arg)
+{
+	int cpu, n = lwkt_ncpus() < 8 ? lwkt_ncpus() : 8;
+	lwkt_thread_t td[8];
+
+	(void)arg;
+	ran_reset();
+	inside = together = 0;
+	for (cpu = 0; cpu < n; cpu++)
+		td[cpu] = spawn(cpu % 2 ? quick_mover : lonely_master, NULL,
+		    0, cpu);
+	for (cpu = 0; cpu < n; cpu++)
+		join(td[cpu]);
+	for (cpu = 0; cpu < n; cpu++)
+		check(ran[cpu] == (uint32_t)(n / 2 * rounds()),
+		    "cpu %d ran it %u times", cpu, ran[cpu]);
+	return 0;
+}
+
+static void
+quick_in_callback(void *arg)
+{
+	(void)arg;
+	lwkt_cpusync_quick(lwkt_cpumask_all(), mark, NULL);
+}
+
+static int
+quick_in_callback_body(void *arg)
+{
+	(void)arg;
+	lwkt_send_ipiq(lwkt_cpuid(), quick_in_callback, NULL);
+	return 0;
+}
+
 /* A cell that readers look at in critical sections. */
 struct cell {
 	struct lwkt_retire	c_retire;
@@ -194,6 +299,8 @@ retired_memory_outlives_readers(void *arg)
 int
 main(void)
 {
+	panics("a rendezvous in a callback panics", quick_in_callback_body,
+	    "in a callback");
 	sim_explore("every CPU runs the function once",
 	    every_cpu_runs_it_once, NULL, 100);
 	sim_explore("only the CPUs of the set run it", only_the_set_runs_it,
@@ -202,6 +309,12 @@ main(void)
 	    the_others_stand_still, NULL, 200);
 	sim_explore("several masters at the same time do not deadlock",
 	    several_masters, NULL, 200);
+	sim_explore("there is one master at a time", one_master_at_a_time,
+	    NULL, 200);
+	sim_explore("so if their sets are disjoint", one_master_at_a_time,
+	    ran, 100);
+	sim_explore("a CPU that waits in a quick one is stopped",
+	    quick_is_stopped, NULL, 100);
 	sim_explore("retired memory outlives its readers",
 	    retired_memory_outlives_readers, NULL, 200);
 	return tap_done();
