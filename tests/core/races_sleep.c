@@ -27,7 +27,8 @@ dawdle(struct rng *r)
 /*
  * A wakeup looks for sleepers after the caller's last store, not before.  The
  * mask of sleepers is mostly empty when the waker comes, for it was cleaned.
- * Only real processors do it wrong, one time of some 100,000: LWKT_ROUNDS=n.
+ * Store buffers of the simulated host do it wrong, and real processors one time
+ * of some 100,000: LWKT_ROUNDS=n.
  */
 static void
 hears(void *arg)

@@ -7,12 +7,16 @@
 #include <time.h>
 
 #include "base/rng.h"
+#include "machine/machine_io.h"
 #include "machine_util.h"
 
 #define PASSES		(CHECKED ? 4000u : 40000u)
 #define RING		6		/* CPUs, more than the cores of most */
 #define MS		((int64_t)1000000)
 #define HOUR		(3600 * 1000 * MS)
+#define TURNS		(CHECKED ? 2000u : 20000u) /* or LWKT_ROUNDS */
+#define DAWDLE		6000u
+#define LOST		(10000 * MS)	/* nobody wakes the CPU any more */
 
 static uint32_t token[RING];		/* balls that CPU i has not taken */
 static uint32_t passes;
@@ -184,6 +188,106 @@ poll_sees(struct mcpu *mc)
 	saw = atomic_load_32(&shown);
 }
 
+/*
+ * A CPU waits by turns in the I/O back end and on the futex: the sender must
+ * ring where it waits (W1).  It dawdles by random lengths, so that the message
+ * comes at any step of falling asleep.
+ */
+static uint32_t rounds;			/* even */
+static uint32_t awake;			/* times it woke up */
+static uint32_t lost;			/* a message */
+static int ends[2];			/* of a pipe */
+static int reading;			/* the operation is pending */
+static char byte;
+
+static void
+read_done(struct hostio *io, int64_t result)
+{
+	(void)io;
+	reading = result != 1;
+}
+
+/* An operation is pending (1), or none is. */
+static void
+have_pending(struct hostio *io, int want)
+{
+	if (want) {
+		hostio_init(io, HIO_READ, ends[0]);
+		io->io_buf = &byte;
+		io->io_len = 1;
+		io->io_done = read_done;
+		reading = 1;
+		if (machine_io_try(io) == -EAGAIN)
+			machine_io_submit(io);
+		return;
+	}
+	if (write(ends[1], &byte, 1) != 1)
+		abort();
+	while (reading)
+		(void)machine_io_poll();
+}
+
+static void
+turns_sleeper(struct mcpu *mc)
+{
+	struct hostio io;
+
+	for (uint32_t i = 1; i <= atomic_load_32(&rounds); i++) {
+		have_pending(&io, i % 2);
+		while ((atomic_fetchand_32(&mc->mc_reqflags, ~RQF_IPIQ) &
+		    RQF_IPIQ) == 0) {
+			machine_idle(mc);
+			atomic_clear_32(&mc->mc_reqflags, RQF_INTPEND);
+		}
+		atomic_store_rel_32(&awake, i);
+	}
+}
+
+static void
+turns_sender(void)
+{
+	struct rng rng = { 11 };
+	int64_t until;
+
+	for (uint32_t i = 1; i <= atomic_load_32(&rounds); i++) {
+		for (uint32_t n = rng_below(&rng, DAWDLE); n > 0; n--)
+			cc_fence();
+		mu_send(&mu_cpu[1], RQF_IPIQ);
+		until = machine_time_ns() + LOST;
+		while (atomic_load_acq_32(&awake) < i) {
+			machine_pause(100);
+			if (machine_time_ns() > until) {
+				lost = i;
+				atomic_store_32(&rounds, (i + 1) & ~1u);
+				mu_send(&mu_cpu[1], RQF_IPIQ);
+			}
+		}
+	}
+}
+
+static void
+turns(struct mcpu *mc)
+{
+	if (mc->mc_cpuid == 0)
+		turns_sender();
+	else
+		turns_sleeper(mc);
+}
+
+static void
+test_turns(void)
+{
+	const char *s = getenv("LWKT_ROUNDS");
+
+	rounds = s != NULL ? (uint32_t)atoi(s) & ~1u : TURNS;
+	if (pipe(ends) != 0)
+		abort();
+	is_int(on_cpus(2, turns), 0, "two CPUs boot");
+	is_int(lost, 0, "W1: a CPU is woken where it waits");
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static uint32_t word;
 static int foreign_saw;
 
@@ -227,6 +331,7 @@ main(void)
 	is_int(on_cpus(2, poll_sees), 0, "two CPUs boot");
 	is_int(saw_before, 0, "a poll ends when something is asked for");
 	is_int(saw, 1, "and says so when the word has the value");
+	test_turns();
 	is_int(on_cpus(1, wakes_foreign), 0, "one CPU boots");
 	ok(machine_oncpu() == NULL, "the caller is no CPU afterwards");
 	return tap_done();
