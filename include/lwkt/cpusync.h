@@ -54,8 +54,15 @@ struct lwkt_retire {
 	void		(*rt_fn)(struct lwkt_retire *rt);
 };
 
+#ifndef __cplusplus
 LWKT_API void lwkt_retire(struct lwkt_retire *rt,
     void (*fn)(struct lwkt_retire *rt));
+#else
+/* In C++ a function would hide the structure of the same name. */
+extern void lwkt_retire_cxx(struct lwkt_retire *rt,
+    void (*fn)(struct lwkt_retire *rt)) __asm__("lwkt_retire");
+#define lwkt_retire(...)	lwkt_retire_cxx(__VA_ARGS__)
+#endif
 
 LWKT_END_DECLS
 

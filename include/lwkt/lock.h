@@ -52,8 +52,8 @@ struct lwkt_lock {
 typedef struct lwkt_lock *lwkt_lock_t;
 
 #define LWKT_LOCK_INITIALIZER(name, timo_ns, flags)			\
-	{ .lk_spin = LWKT_SPIN_INITIALIZER(name), .lk_flags = (flags),	\
-	    .lk_timo = (timo_ns) }
+	{ LWKT_SPIN_INITIALIZER(name), NULL, 0, 0, 0, 0, 0, 0, (flags),	\
+	    (timo_ns) }
 
 LWKT_API void lwkt_lockinit(lwkt_lock_t lk, const char *name, int64_t timo_ns,
     unsigned flags);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The everyday subset: boot, threads, sleep and wakeup, message ports, I/O.
+ * The everyday subset: boot, threads, sleep and wakeup, locks, message ports,
+ * I/O.
  */
 #ifndef LWKT_LWKT_H
 #define LWKT_LWKT_H
@@ -9,6 +10,7 @@
 #include <lwkt/boot.h>
 #include <lwkt/thread.h>
 #include <lwkt/synch.h>
+#include <lwkt/sync.h>
 #include <lwkt/msgport.h>
 #include <lwkt/io.h>
 #include <lwkt/panic.h>

@@ -99,7 +99,7 @@ struct lwkt_port_ops {
 
 struct lwkt_port {
 	const struct lwkt_port_ops *mp_ops;
-	union {
+	__extension__ union {	/* which C99 does not have */
 		lwkt_thread_t mp_td;	/* thread port: its owner */
 		void	(*mp_replyfn)(lwkt_port_t, lwkt_msg_t);
 		int	(*mp_putfn)(lwkt_port_t, lwkt_msg_t);

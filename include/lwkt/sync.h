@@ -118,7 +118,14 @@ struct lwkt_once {
 #define LWKT_ONCE_INITIALIZER	{ 0 }
 
 /* fn(arg), by the first caller; it has returned when any caller returns. */
+#ifndef __cplusplus
 LWKT_API void lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg);
+#else
+/* In C++ a function would hide the structure of the same name. */
+extern void lwkt_once_cxx(struct lwkt_once *on, void (*fn)(void *), void *arg)
+    __asm__("lwkt_once");
+#define lwkt_once(...)	lwkt_once_cxx(__VA_ARGS__)
+#endif
 
 struct lwkt_queue {
 	struct lwkt_mutex q_mutex;
