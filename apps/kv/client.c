@@ -10,7 +10,7 @@
 
 #include <sys/socket.h>
 
-#define LIST_SLICE	128	/* connections described in one turn */
+#define LIST_STEP	64	/* connections described in one step */
 
 /* This CPU's connections get no more input, so they end when all is said. */
 void
@@ -78,18 +78,18 @@ describe(struct kv_reply *t, const struct kv_conn *c, int64_t now)
 	    c->c_out.r_resp3 ? 3 : 2);
 }
 
-/* Describe some connections behind op_pos, an id; a turn is one such step. */
+/* Describe some connections behind op_pos, an id, which costs a whole look. */
 static void
 list_each(struct kv_op *op)
 {
 	struct kv_conn *c;
 	int n = 0;
 
-	op->op_cost = KV_SLICE;
+	op->op_cost = KV_STEPS;
 	TAILQ_FOREACH(c, &kv_mycpu()->p_conns, c_link) {
 		if (c->c_id <= op->op_pos)
 			continue;
-		if (n++ == LIST_SLICE)
+		if (n++ == LIST_STEP)
 			return;
 		describe(op->op_out, c, op->op_db->db_now);
 		op->op_pos = c->c_id;

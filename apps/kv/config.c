@@ -19,6 +19,7 @@ struct kv_server kv_server = {
 	.s_inlimit = 1 << 30,
 	.s_outlimit = 64 << 20,
 	.s_outtime = 10,
+	.s_replylimit = 1 << 30,
 };
 
 /* A number, bytes (with a unit, if any), or yes and no, which are 1 and 0. */
@@ -47,6 +48,8 @@ static const struct param {
 	    &kv_server.s_inlimit, NULL, NULL },
 	{ "client-output-limit", BYTES, 0, 1024, INT64_MAX,
 	    &kv_server.s_outlimit, NULL, NULL },
+	{ "client-reply-limit", BYTES, 0, 1 << 20, INT64_MAX,
+	    &kv_server.s_replylimit, NULL, NULL },
 	{ "client-output-timeout", NUMBER, 0, 1, 86400, &kv_server.s_outtime,
 	    NULL, NULL },
 	{ "databases", NUMBER, 1, 0, 0, NULL, "1", NULL },
@@ -56,6 +59,7 @@ static const struct param {
 };
 
 #define NPARAMS		KV_COUNT(params)
+#define GLOB_STEPS	256	/* of a match, then others may run */
 #define WHYLEN		128	/* room for what is wrong with a value */
 
 static const char usage[] =
@@ -234,21 +238,39 @@ kv_options(char **argv)
 	return any_port;
 }
 
-/* Reply the settings that are wanted, if say; how many. */
-static int
-get(struct kv_op *op, bool say)
+/* Does the setting match one of the patterns? */
+static bool
+wanted(struct kv_op *op, const struct param *m)
+{
+	enum kv_glob_what what = KV_GLOB_NO;
+	struct kv_glob g;
+
+	for (int i = 2; i < op->op_argc && what != KV_GLOB_YES; i++) {
+		kv_glob_begin(&g, &op->op_argv[i], m->m_name,
+		    strlen(m->m_name));
+		do
+			what = kv_glob_run(&g, GLOB_STEPS);
+		while (what == KV_GLOB_MORE && kv_pause(op));
+		if (i % GLOB_STEPS == 0 && !kv_pause(op))
+			break;
+	}
+	return what == KV_GLOB_YES;
+}
+
+static void
+config_get(struct kv_op *op)
 {
 	struct kv_reply *r = op->op_out;
+	bool say[NPARAMS];
 	int n = 0;
 
-	for (const struct param *m = params; m < params + NPARAMS; m++) {
-		int i = 2;
+	for (size_t i = 0; i < NPARAMS; i++)
+		n += say[i] = wanted(op, &params[i]);
+	kv_say_many(r, '%', n);
+	for (size_t i = 0; i < NPARAMS; i++) {
+		const struct param *m = &params[i];
 
-		while (i < op->op_argc && !kv_glob(&op->op_argv[i], m->m_name,
-		    strlen(m->m_name)))
-			i++;
-		n += i < op->op_argc;
-		if (i == op->op_argc || !say)
+		if (!say[i])
 			continue;
 		kv_say_str(r, m->m_name);
 		if (m->m_kind == YESNO)
@@ -259,14 +281,6 @@ get(struct kv_op *op, bool say)
 			kv_say_str(r, m->m_text != NULL ? m->m_text :
 			    kv_server.s_bind);
 	}
-	return n;
-}
-
-static void
-config_get(struct kv_op *op)
-{
-	kv_say_many(op->op_out, '%', get(op, false));
-	get(op, true);
 }
 
 /* A setting and the value behind it; false: that is wrong, and replied. */
@@ -298,7 +312,7 @@ config_set(struct kv_op *op)
 		return;
 	}
 	for (int i = 2; i < op->op_argc; i += 2) {
-		if (!check(op, &op->op_argv[i], &val))
+		if (!check(op, &op->op_argv[i], &val) || !kv_pause(op))
 			return;
 	}
 	for (int i = 2; i < op->op_argc; i += 2) {

@@ -24,7 +24,6 @@
 
 #define SEND_MAX	((size_t)256 << 10)	/* bytes sent in one turn */
 #define SEND_SOON	((size_t)64 << 10)	/* replies that do not wait */
-#define TURN_COMMANDS	64		/* of one batch, then others */
 #define LAST_SEND_NS	1000000000	/* for replies before closing */
 #define HTTP_LOG_MS	60000		/* between two lines about HTTP */
 
@@ -206,17 +205,19 @@ serve(struct kv_conn *c)
 
 	kv_turn(cpu);
 	c->c_active = cpu->p_db.db_now;
-	for (unsigned int n = 1; !c->c_close &&
+	for (unsigned int n = 1; !c->c_close && !c->c_giveup &&
 	    (what = kv_resp_next(&c->c_in)) == KV_RESP_CMD; n++) {
+		if (c->c_nops == 0)
+			c->c_made = 0;
 		command(c);
 		/* Replies are not to fill the memory meanwhile. */
-		if (kv_reply_pending(&c->c_out) > SEND_SOON &&
+		if (!c->c_giveup && kv_reply_pending(&c->c_out) > SEND_SOON &&
 		    !send_down_to(c, kv_server.s_outlimit, POLLOUT,
 		    (int64_t)kv_server.s_outtime * 1000000000)) {
 			c->c_close = true;
 			shutdown(c->c_fd, SHUT_RDWR);
 		}
-		if (n % TURN_COMMANDS == 0) {
+		if (n % KV_STEPS == 0 && kv_turn_over(&cpu->p_db)) {
 			lwkt_yield();
 			kv_turn(cpu);
 		}
@@ -250,8 +251,10 @@ conn_free(struct kv_conn *c)
 	kv_resp_free(&c->c_in);
 	while (!kv_reply_free_some(&c->c_out))
 		lwkt_yield();
-	for (unsigned int i = 0; i < max_ops(); i++)
-		kv_reply_free(&c->c_replies[i]);
+	for (unsigned int i = 0; i < max_ops(); i++) {
+		while (!kv_reply_free_some(&c->c_replies[i]))
+			lwkt_yield();
+	}
 	kv_free(c->c_replies);
 	kv_free(c->c_ops);
 	kv_free(c);
@@ -266,11 +269,11 @@ conn_main(void *arg)
 
 	TAILQ_INSERT_TAIL(&cpu->p_conns, c, c_link);
 	cpu->p_db.db_count[KV_N_ACCEPTED]++;
-	while (!c->c_close && receive(c)) {
+	while (!c->c_close && !c->c_giveup && receive(c)) {
 		serve(c);
 		lwkt_yield();
 	}
-	if (kv_reply_pending(&c->c_out) > 0)
+	if (kv_reply_pending(&c->c_out) > 0 && !c->c_giveup)
 		send_down_to(c, 0, POLLOUT, LAST_SEND_NS);
 	TAILQ_REMOVE(&cpu->p_conns, c, c_link);
 	conn_free(c);

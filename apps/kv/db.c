@@ -214,12 +214,15 @@ kv_expire_next(struct kv_db *db)
 	return t != NULL ? t->t_when : KV_NEVER;
 }
 
-/* Delete up to max keys whose time is over. */
-void
+/* Delete up to max keys whose time is over; how many. */
+size_t
 kv_expire_some(struct kv_db *db, size_t max)
 {
-	while (max-- > 0 && kv_expire_next(db) <= db->db_now) {
+	size_t n = 0;
+
+	for (; n < max && kv_expire_next(db) <= db->db_now; n++) {
 		kv_db_del(db, RB_MIN(kv_timers, &db->db_timers)->t_ent);
 		db->db_count[KV_N_EXPIRED]++;
 	}
+	return n;
 }

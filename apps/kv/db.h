@@ -15,7 +15,7 @@
 #include <bsd/sys/tree.h>
 #include <lwkt/lwkt.h>
 
-#define KV_SLICE	512	/* steps of one turn */
+#define KV_STEPS	16	/* steps between two looks at the clock */
 #define KV_NEVER	INT64_MAX	/* ms: when keys without an end end */
 
 #define KV_E_INTEGER	"ERR value is not an integer or out of range"
@@ -78,6 +78,7 @@ struct kv_db {
 	struct kv_obj	*db_trash;	/* freed bit by bit */
 	struct kv_obj	 db_none;	/* the value of keys without one */
 	int64_t		 db_now;	/* ms since 1970, of this turn */
+	int64_t		 db_until;	/* ns, when this turn ends; 0: new */
 	uint64_t	 db_rng;
 	uint64_t	 db_count[KV_NCOUNTERS];
 };
@@ -109,9 +110,12 @@ struct kv_op {
 	uint32_t	 op_words;	/* options given, and c_how */
 	int		 op_end;	/* the first argument that is none */
 	int		 op_val[4];	/* where the options' arguments are */
-	uint16_t	 op_cost;	/* of this turn, in steps */
+	size_t		 op_cost;	/* steps since the last look */
+	size_t		 op_counted;	/* bytes of op_out in c_made */
+	uint32_t	 op_turns;
 	bool		 op_begun, op_pinned, op_done;
 	bool		 op_part;	/* of a command of many keys */
+	bool		 op_stop;	/* nobody wants the reply any more */
 };
 
 /*
@@ -166,6 +170,7 @@ struct kv_cmd {
 	int		 c_from;
 	const char	*(*c_parse)(struct kv_op *);	/* NULL or an error */
 	void		(*c_each)(struct kv_op *);
+	void		(*c_end)(struct kv_op *);	/* gives up op_at */
 	kv_visit_t	 c_visit;	/* instead: of nodes of the table */
 	uint32_t	 c_how;		/* op_words in the beginning */
 	const struct kv_family *c_family;	/* set at the start, like: */
@@ -195,6 +200,7 @@ struct kv_family {
 
 /* op.c */
 extern const char kv_later[];
+bool	 kv_turn_over(struct kv_db *db);
 bool	 kv_op_turn(struct kv_db *db, struct kv_op *op);
 void	 kv_op_fail(struct kv_op *op, const char *text);
 const char *kv_op_read(struct kv_op *op);
@@ -220,7 +226,7 @@ void	 kv_obj_free(struct kv_db *db, struct kv_obj *obj);
 void	 kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when);
 int64_t	 kv_expire_get(const struct kv_ent *e);
 int64_t	 kv_expire_next(struct kv_db *db);
-void	 kv_expire_some(struct kv_db *db, size_t max);
+size_t	 kv_expire_some(struct kv_db *db, size_t max);
 
 /* The values of each type, and commands that types share. */
 struct kv_arg kv_ent_bytes(const struct kv_ent *e, char num[static KV_NUMLEN]);

@@ -13,6 +13,10 @@
  * client sent them, and the replies are put in that order at the end.  Between
  * keys of different shards a batch has no order that anyone could rely on.
  *
+ * A reply is made before it is sent, in turns, and a short request can ask for
+ * an endless one.  So what has had a turn is looked at before it gets another:
+ * it goes on only if the client is there and the reply is not too large.
+ *
  * INVARIANTS
  * I1 while a list is away, its operations, their arguments and their replies
  *    belong to the other CPU.
@@ -20,6 +24,10 @@
 #include "server.h"
 
 #include <assert.h>
+#include <poll.h>
+
+#define REPLY_FREE	(1u << 20)	/* bytes that any client may get */
+#define PATIENCE	10000	/* turns for a client that says no more */
 
 /*
  * A command on one key goes where its key lives: by the high half of its hash.
@@ -40,18 +48,87 @@ kv_op_init(struct kv_op *op, struct kv_conn *c, const struct kv_cmd *cmd,
 }
 
 /*
- * Run what is left of a list, until its end (true) or until an operation has
- * had its turn and wants another.  Cpu: the shard's.
+ * Has the client left?  If it has only closed its own end, it may still read
+ * what it asked for: it gets some of it.
+ */
+static bool
+has_left(const struct kv_conn *c, uint64_t bytes, uint32_t turns)
+{
+	struct pollfd p = { .fd = c->c_fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0 &&
+	    ((p.revents & (POLLERR | POLLHUP)) != 0 || bytes > REPLY_FREE ||
+	    turns > PATIENCE);
+}
+
+/*
+ * Is it worth while to make more of a reply, of which there are so many bytes
+ * after so many turns?  If not, the connection ends.  Context: any CPU.
+ */
+static bool
+is_wanted(struct kv_conn *c, uint64_t bytes, uint32_t turns)
+{
+	uint64_t max = kv_server.s_maxmemory;
+	bool full = max > 0 && kv_mem_used() > max;
+
+	if (c->c_giveup)
+		return false;
+	if (bytes > kv_server.s_replylimit || (bytes > REPLY_FREE && full)) {
+		kv_log("client %s closed: a reply of more than %lu bytes%s",
+		    c->c_addr, bytes, full ? ", with maxmemory in use" : "");
+		c->c_giveup = true;
+	} else if (has_left(c, bytes, turns)) {
+		c->c_giveup = true;
+	}
+	return !c->c_giveup;
+}
+
+/* The same of an operation that has had turns, and of those beside it. */
+static bool
+op_is_wanted(struct kv_op *op)
+{
+	size_t bytes = op->op_out->r_memory, more = bytes - op->op_counted;
+
+	op->op_counted = bytes;
+	return is_wanted(op->op_conn, (op->op_conn->c_made += more),
+	    ++op->op_turns);
+}
+
+/*
+ * Run what is left of a list, until its end (true) or until the turn is over.
+ * Cpu: the shard's.
  */
 bool
 kv_run_list(struct kv_db *db, struct kv_op *op)
 {
-	for (; op != NULL; op = op->op_next) {
-		if (!op->op_done && !kv_op_turn(db, op))
+	for (int n = 1; op != NULL; op = op->op_next, n++) {
+		if (op->op_done)
+			continue;
+		if (n % KV_STEPS == 0 && kv_turn_over(db))
+			return false;
+		if (op->op_begun && !op_is_wanted(op))
+			op->op_stop = true;
+		if (!kv_op_turn(db, op))
 			return false;
 		op->op_done = true;
 	}
 	return true;
+}
+
+/*
+ * In the middle of a command that runs in its connection's thread: if this
+ * turn is over, others have theirs.  False: nobody wants the reply any more.
+ */
+bool
+kv_pause(struct kv_op *op)
+{
+	struct kv_cpu *cpu = kv_mycpu();
+
+	if (!kv_turn_over(&cpu->p_db))
+		return true;
+	lwkt_yield();
+	kv_turn(cpu);
+	return is_wanted(op->op_conn, op->op_out->r_memory, ++op->op_turns);
 }
 
 /* The same on this CPU, until its end. */
@@ -105,7 +182,7 @@ kv_scatter(struct kv_op *ops, unsigned int n)
 	run_here(mine);
 	while (nfirst > 0)
 		lwkt_waitmsg(&first[--nfirst]->op_msg, 0);
-	kv_turn(kv_mycpu());
+	kv_mycpu()->p_db.db_now = kv_clock_ms();
 }
 
 /* Append the replies of scattered operations in their order. */
@@ -165,8 +242,8 @@ exec_keys(struct kv_op *op)
 		kv_run(ops, n);
 		while (n > 0)
 			op->op_result += ops[--n].op_result;
-		if (i + part.c_step < op->op_argc)
-			lwkt_yield();
+		if (!kv_pause(op))
+			break;
 	}
 }
 
@@ -196,8 +273,11 @@ void
 kv_exec_conn(struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
-	const char *wrong = kv_op_read(op);
+	const char *wrong;
 
+	op->op_db = &kv_mycpu()->p_db;
+	while ((wrong = kv_op_read(op)) == kv_later)
+		kv_pause(op);
 	if (wrong != NULL) {
 		kv_op_fail(op, wrong);
 		return;

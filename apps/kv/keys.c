@@ -12,6 +12,8 @@
  */
 #include "server.h"
 
+#define GLOB_STEPS	2000	/* of a match, 10 us */
+
 static const char *const type_names[] = {
 	[KV_INT] = "string", [KV_STRING] = "string", [KV_LIST] = "list",
 	[KV_HASH] = "hash", [KV_SET] = "set", [KV_ZSET] = "zset",
@@ -178,6 +180,38 @@ flush(struct kv_op *op)
 	kv_db_flush(op->op_db);
 }
 
+/* A key whose match takes longer than a turn: a copy, for the key may go. */
+struct slow_match {
+	struct slow_match *s_next;
+	struct kv_glob	 s_glob;
+	size_t		 s_len;
+	char		 s_key[];
+};
+
+static void
+say_key(struct kv_op *op, const char *key, size_t len)
+{
+	kv_say_bulk(op->op_out, key, len);
+	op->op_result++;
+}
+
+static void
+match_later(struct kv_op *op, const struct kv_glob *g, const char *key,
+    size_t len)
+{
+	struct slow_match *s = kv_alloc(sizeof(*s) + len);
+
+	memcpy(s->s_key, key, len);
+	s->s_next = op->op_at;
+	s->s_len = len;
+	s->s_glob = *g;
+	s->s_glob.g_s = s->s_key + (g->g_s - key);
+	s->s_glob.g_send = s->s_key + len;
+	if (g->g_from != NULL)
+		s->s_glob.g_from = s->s_key + (g->g_from - key);
+	op->op_at = s;
+}
+
 /*
  * Reply a key if it is alive and wanted: if it matches argument op_val[0] and
  * its type is argument op_val[1], 0 meaning all; op_result counts.
@@ -188,26 +222,73 @@ scan_visit(struct kv_node *n, void *arg)
 	struct kv_op *op = arg;
 	const struct kv_arg *pattern = &op->op_argv[op->op_val[0]];
 	const struct kv_arg *is = &op->op_argv[op->op_val[1]];
+	enum kv_glob_what what = KV_GLOB_YES;
 	struct kv_ent *e = (struct kv_ent *)n;
+	struct kv_glob g;
 
-	op->op_left--;
+	op->op_int[0]--;
 	if (kv_expire_get(e) <= op->op_db->db_now ||
-	    (op->op_val[1] != 0 && !kv_arg_is(is, type_names[e->e_type])) ||
-	    (op->op_val[0] != 0 && !kv_glob(pattern, e->e_key,
-	    n->n_klen)))
+	    (op->op_val[1] != 0 && !kv_arg_is(is, type_names[e->e_type])))
 		return;
-	kv_say_bulk(op->op_out, e->e_key, n->n_klen);
-	op->op_result++;
+	if (op->op_val[0] != 0) {
+		kv_glob_begin(&g, pattern, e->e_key, n->n_klen);
+		what = kv_glob_run(&g, GLOB_STEPS);
+	}
+	if (what == KV_GLOB_YES)
+		say_key(op, e->e_key, n->n_klen);
+	else if (what == KV_GLOB_MORE)
+		match_later(op, &g, e->e_key, n->n_klen);
+}
+
+/* Go on with a match that takes long; it is dropped if it need not go on. */
+static void
+scan_slow(struct kv_op *op)
+{
+	struct slow_match *s = op->op_at;
+	enum kv_glob_what what = kv_glob_run(&s->s_glob, GLOB_STEPS);
+
+	op->op_cost += KV_STEPS / 4;
+	if (what == KV_GLOB_MORE)
+		return;
+	if (what == KV_GLOB_YES)
+		say_key(op, s->s_key, s->s_len);
+	op->op_at = s->s_next;
+	kv_free(s);
+}
+
+/* A bucket, until op_int[0] keys were seen; or a match left over from one. */
+static void
+scan_each(struct kv_op *op)
+{
+	if (op->op_at != NULL)
+		scan_slow(op);
+	else
+		op->op_pos = kv_dict_scan(&op->op_db->db_keys->o_dict,
+		    op->op_pos, scan_visit, op);
+	op->op_left = op->op_at != NULL ||
+	    (op->op_pos != 0 && op->op_int[0] > 0);
+}
+
+static void
+scan_end(struct kv_op *op)
+{
+	struct slow_match *s;
+
+	while ((s = op->op_at) != NULL) {
+		op->op_at = s->s_next;
+		kv_free(s);
+	}
 }
 
 static void
 keys(struct kv_op *op)
 {
 	op->op_val[0] = 1;
-	op->op_left = INT64_MAX;
+	op->op_int[0] = INT64_MAX;
+	op->op_left = 1;
 }
 
-/* The cursor is op_pos; of how many keys, op_left. */
+/* The cursor is op_pos; of how many keys, op_int[0]. */
 static const char *
 scan_parse(struct kv_op *op)
 {
@@ -215,10 +296,10 @@ scan_parse(struct kv_op *op)
 
 	if (!kv_arg_cursor(&op->op_argv[1], &op->op_pos))
 		return "ERR invalid cursor";
-	op->op_left = 10;
-	if (count != 0 && !kv_arg_i64(&op->op_argv[count], &op->op_left))
+	op->op_int[0] = 10;
+	if (count != 0 && !kv_arg_i64(&op->op_argv[count], &op->op_int[0]))
 		return KV_E_INTEGER;
-	return op->op_left < 1 ? KV_E_SYNTAX : NULL;
+	return op->op_int[0] < 1 ? KV_E_SYNTAX : NULL;
 }
 
 /*
@@ -228,12 +309,14 @@ scan_parse(struct kv_op *op)
 static void
 scan(struct kv_op *op)
 {
-	static const struct kv_cmd part = { .c_visit = scan_visit };
+	static const struct kv_cmd part = { .c_each = scan_each,
+	    .c_end = scan_end };
 	uint64_t n = kv_server.s_ncpus, next;
 	struct kv_op at = *op;
 
 	at.op_cmd = &part;
 	at.op_part = true;
+	at.op_left = 1;
 	at.op_shard = (unsigned int)(op->op_pos % n);
 	at.op_pos = op->op_pos / n;
 	kv_scatter(&at, 1);
@@ -294,7 +377,8 @@ static struct kv_cmd all_rows[] = {
 	    .c_parse = expire_parse)
 
 static struct kv_cmd rows[] = {
-	KV_CONN("keys", 2, "rep", keys, .c_visit = scan_visit),
+	KV_CONN("keys", 2, "rep", keys, .c_each = scan_each,
+	    .c_end = scan_end),
 	KV_CONN("scan", -2, "r", scan, .c_from = 2, .c_parse = scan_parse,
 	    .c_words = KV_MATCH | KV_OFTYPE | KV_COUNT_OF),
 	KV_CONN("randomkey", 1, "r", randomkey),

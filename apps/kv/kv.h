@@ -76,6 +76,21 @@ void		 kv_blob_unref(struct kv_blob *b);
 struct kv_blob	*kv_blob_room(struct kv_blob *b, size_t cap);
 struct kv_blob	*kv_blob_arg(const struct kv_arg *a);
 
+/* A match of a pattern and a string, under way. */
+struct kv_glob {
+	const char	*g_p, *g_pend;	/* the pattern's next item */
+	const char	*g_s, *g_send;	/* the string's next byte */
+	const char	*g_star;	/* behind the last star, or NULL */
+	const char	*g_from;	/* what follows it is tried from here */
+	size_t		 g_run;		/* bytes behind it without a meaning */
+	size_t		 g_cost;	/* steps so far */
+	const char	*g_set;		/* the next of a set's, or NULL */
+	bool		 g_not, g_hit;	/* of that set: [^...]; so far */
+	bool		 g_search;	/* go on from g_from by a search */
+};
+
+enum kv_glob_what { KV_GLOB_MORE, KV_GLOB_NO, KV_GLOB_YES };
+
 /* text.c */
 #define KV_NUMLEN	32		/* room for a number in decimal */
 #define KV_FLOATLEN	5200		/* room for a long double in decimal */
@@ -86,7 +101,9 @@ bool	 kv_arg_double(const struct kv_arg *a, bool bound, double *valp);
 bool	 kv_arg_ldouble(const struct kv_arg *a, long double *valp);
 bool	 kv_arg_is(const struct kv_arg *a, const char *word);
 size_t	 kv_fmt_i64(char *buf, int64_t val);
-bool	 kv_glob(const struct kv_arg *pattern, const char *s, size_t slen);
+void	 kv_glob_begin(struct kv_glob *g, const struct kv_arg *pattern,
+	    const char *s, size_t slen);
+enum kv_glob_what kv_glob_run(struct kv_glob *g, unsigned int steps);
 void	 kv_hash_seed(void);
 uint64_t kv_hash(const void *p, size_t len);
 uint64_t kv_random_below(uint64_t *state, uint64_t n);

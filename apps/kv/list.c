@@ -160,6 +160,8 @@ lrem_each(struct kv_op *op)
 		return;
 	}
 	is = kv_ent_bytes(at(op, left ? 0 : count(op) - 1), num);
+	if (is.a_len == a->a_len)
+		op->op_cost += a->a_len >> 13;	/* compared byte by byte */
 	if (is.a_len != a->a_len || memcmp(is.a_p, a->a_p, a->a_len) != 0) {
 		pass(op, left);
 		op->op_pos++;

@@ -2,8 +2,9 @@
 /*
  * A turn of a command: what all of them do, so that each only does its own.
  *
- * THEORY: a command of any length runs in turns of KV_SLICE steps; between two
- * turns others have theirs.  The first turn reads the arguments (c_ints,
+ * THEORY: a command of any length runs in turns of TURN_NS; between two turns
+ * others have theirs.  The clock is looked at after KV_STEPS steps, or fewer if
+ * they move many bytes (op_cost).  The first turn reads the arguments (c_ints,
  * c_words, c_parse), finds the value, checks its type and calls c_fn, which
  * replies, or says in op_left how many steps there are.  Each step (c_each,
  * c_visit) does one element or a few and takes them off op_left.  A key without
@@ -21,8 +22,31 @@
  */
 #include "db.h"
 
+#include <time.h>
+
+#define TURN_NS		100000	/* of work, then others */
+#define MANY_WORDS	64	/* options between two looks at the clock */
+#define COST_SHIFT	13	/* bytes of an argument or a reply, a step */
+
 /* Not an error: what a command wants is in use, it comes again. */
 const char kv_later[] = "later";
+
+/*
+ * Is the shard's turn over?  It begins when this is asked for the first time
+ * after db_until was set to 0, so turns that are short never ask.
+ */
+bool
+kv_turn_over(struct kv_db *db)
+{
+	struct timespec ts;
+	int64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = ts.tv_sec * 1000000000 + ts.tv_nsec;
+	if (db->db_until == 0)
+		db->db_until = now + TURN_NS;
+	return now >= db->db_until;
+}
 
 /* Reply an error; %s in it is the command's name. */
 void
@@ -103,16 +127,21 @@ static const struct {
 	{ "skipme", 1, 3, 0 },
 };
 
-/* Which options are there?  op_end is the first argument that is none. */
-static void
+/*
+ * Which options are there?  op_end is the first argument that is none.  False:
+ * there are so many that others have a turn before this goes on.
+ */
+static bool
 read_words(struct kv_op *op)
 {
 	uint32_t allowed = op->op_cmd->c_words;
+	int i = op->op_end != 0 ? op->op_end : op->op_cmd->c_from, n;
 	size_t w;
-	int i;
 
-	op->op_words = op->op_cmd->c_how;
-	for (i = op->op_cmd->c_from; i < op->op_argc; i += 1 + words[w].args) {
+	for (n = 1; i < op->op_argc; i += 1 + words[w].args, n++) {
+		op->op_end = i;
+		if (n % MANY_WORDS == 0 && kv_turn_over(op->op_db))
+			return false;
 		for (w = 0; w < KV_COUNT(words); w++) {
 			if ((allowed >> w & 1) != 0 &&
 			    kv_arg_is(&op->op_argv[i], words[w].name))
@@ -126,6 +155,7 @@ read_words(struct kv_op *op)
 			op->op_val[words[w].val] = i + 1;
 	}
 	op->op_end = i;
+	return true;
 }
 
 /* What the arguments say, whatever the value is; NULL or an error. */
@@ -142,8 +172,8 @@ kv_op_read(struct kv_op *op)
 		    &op->op_int[i]))
 			return KV_E_INTEGER;
 	}
-	if (cmd->c_words != 0)
-		read_words(op);
+	if (cmd->c_words != 0 && !read_words(op))
+		return kv_later;
 	if (cmd->c_words != 0 && op->op_end < op->op_argc &&
 	    (cmd->c_flags & KV_REST) == 0)
 		return KV_E_SYNTAX;
@@ -154,8 +184,11 @@ kv_op_read(struct kv_op *op)
 struct kv_arg *
 kv_op_next(struct kv_op *op)
 {
+	struct kv_arg *a = &op->op_argv[op->op_argc - op->op_left];
+
 	op->op_left--;
-	return &op->op_argv[op->op_argc - 1 - op->op_left];
+	op->op_cost += a->a_len >> COST_SHIFT;
+	return a;
 }
 
 /*
@@ -261,7 +294,35 @@ end(struct kv_op *op)
 }
 
 /*
- * Begin an operation or go on with it; false: it wants another turn.
+ * Carry out steps until none is left (true) or the turn is over.  Bytes that
+ * were added to the reply count like steps.
+ */
+static bool
+run_steps(struct kv_op *op)
+{
+	const struct kv_cmd *cmd = op->op_cmd;
+	size_t memory;
+
+	for (op->op_cost = 1; op->op_left > 0; op->op_cost++) {
+		if (op->op_cost > KV_STEPS) {
+			if (kv_turn_over(op->op_db))
+				return false;
+			op->op_cost = 1;
+		}
+		memory = op->op_out->r_memory;
+		if (cmd->c_each != NULL)
+			cmd->c_each(op);
+		else
+			kv_op_scan(op, cmd->c_visit);
+		op->op_cost += (op->op_out->r_memory - memory) >> COST_SHIFT;
+	}
+	return true;
+}
+
+/*
+ * Begin an operation or go on with it; false: it wants another turn.  If
+ * op_stop says that the reply is not wanted any more, an operation that only
+ * reads ends early.
  * Cpu: the shard's.
  */
 bool
@@ -279,16 +340,14 @@ kv_op_turn(struct kv_db *db, struct kv_op *op)
 		kv_op_fail(op, wrong);
 		return true;
 	}
-	for (op->op_cost = 0; op->op_left > 0; op->op_cost++) {
-		if (op->op_cost >= KV_SLICE) {
-			pin(op);
-			return false;
-		}
-		if (cmd->c_each != NULL)
-			cmd->c_each(op);
-		else
-			kv_op_scan(op, cmd->c_visit);
+	if (op->op_stop && (cmd->c_flags & KV_W) == 0)
+		op->op_left = 0;
+	if (!run_steps(op)) {
+		pin(op);
+		return false;
 	}
+	if (cmd->c_end != NULL)
+		cmd->c_end(op);
 	if ((cmd->c_flags & KV_SUM) != 0 && !op->op_part)
 		kv_say_int(op->op_out, op->op_result);
 	if (op->op_obj != NULL)

@@ -174,11 +174,17 @@ command_info(struct kv_op *op)
 	bool docs = op->op_words == KV_HOW1;
 	int n = op->op_argc > 2 ? op->op_argc - 2 : (int)ncommands, known = 0;
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		known += named(op, i) != NULL;
+		if (i % KV_STEPS == 0 && !kv_pause(op))
+			return;
+	}
 	kv_say_many(op->op_out, docs ? '%' : '*', docs ? known : n);
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		(docs ? say_docs : say_command)(op->op_out, named(op, i));
+		if (i % KV_STEPS == 0 && !kv_pause(op))
+			return;
+	}
 }
 
 static void

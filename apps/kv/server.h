@@ -29,6 +29,8 @@ struct kv_conn {
 	int64_t		 c_active;	/* (c) ms since 1970, last request */
 	const struct kv_cmd *c_cmd;	/* (c) the last one */
 	bool		 c_close;	/* (c) after the replies are sent */
+	_Atomic bool	 c_giveup;	/* (a) nobody reads its replies */
+	_Atomic uint64_t c_made;	/* (a) bytes of unfinished replies */
 	struct kv_resp	 c_in;		/* (s) */
 	struct kv_reply	 c_out;		/* (s) */
 	unsigned int	 c_nops;	/* (s) waiting in c_ops */
@@ -60,6 +62,7 @@ struct kv_server {
 	_Atomic uint64_t s_inlimit;	/* (a) bytes of one request */
 	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
 	_Atomic uint64_t s_outtime;	/* (a) s, how long above that */
+	_Atomic uint64_t s_replylimit;	/* (a) bytes of a reply in the making */
 	_Atomic uint64_t s_conns;	/* (a) */
 	_Atomic uint64_t s_rejected;	/* (a) */
 	_Atomic uint64_t s_nextid;	/* (a) */
@@ -84,6 +87,7 @@ void	 kv_turn_end(struct kv_cpu *cpu);
 void	 kv_op_init(struct kv_op *op, struct kv_conn *c,
 	    const struct kv_cmd *cmd, struct kv_arg *argv, int argc);
 bool	 kv_run_list(struct kv_db *db, struct kv_op *op);
+bool	 kv_pause(struct kv_op *op);
 void	 kv_scatter(struct kv_op *ops, unsigned int n);
 void	 kv_gather(struct kv_op *ops, unsigned int n);
 void	 kv_run(struct kv_op *ops, unsigned int n);

@@ -53,6 +53,7 @@ kv_turn(struct kv_cpu *cpu)
 	int64_t now = kv_clock_ms();
 
 	cpu->p_db.db_now = now;
+	cpu->p_db.db_until = 0;
 	if (cpu->p_keeper_ran < now - KEEPER_LATE_MS && keeper_due(cpu) <= now)
 		lwkt_setpri(cpu->p_keeper, LWKT_PRI_KERN_DAEMON);
 }
@@ -129,14 +130,18 @@ static void
 keeper_main(void *arg)
 {
 	struct kv_cpu *cpu = arg;
+	size_t n;
 
 	for (;;) {
 		lwkt_setpri_self(PRI_KEEPER);
 		lwkt_yield();
 		keeper_wait(cpu);
 		cpu->p_db.db_now = cpu->p_keeper_ran = kv_clock_ms();
-		kv_expire_some(&cpu->p_db, KV_SLICE / 4);
-		kv_db_sweep(&cpu->p_db, KV_SLICE);
+		cpu->p_db.db_until = 0;
+		do
+			n = kv_expire_some(&cpu->p_db, KV_STEPS) +
+			    kv_db_sweep(&cpu->p_db, KV_STEPS);
+		while (n > 0 && !kv_turn_over(&cpu->p_db));
 	}
 }
 

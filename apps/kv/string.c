@@ -15,6 +15,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <sys/mman.h>
+
+#define ZERO_PAGES	(1u << 20)	/* from so many bytes on */
 
 /* c_how: SETNX replies a number, MSET nothing; DECR, and GETDEL. */
 #define NUMBER	KV_HOW1
@@ -223,6 +226,27 @@ incrbyfloat(struct kv_op *op)
 }
 
 /*
+ * Bytes become zero.  Many of them lie on fresh pages, which are zero already
+ * and need not be touched: the kernel gives fresh ones for those that are not.
+ */
+static void
+zero(char *p, size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t front = -(uintptr_t)p % page, whole;
+
+	if (len >= ZERO_PAGES) {
+		whole = (len - front) / page * page;
+		if (madvise(p + front, whole, MADV_DONTNEED) == 0) {
+			memset(p, 0, front);
+			p += front + whole;
+			len -= front + whole;
+		}
+	}
+	memset(p, 0, len);
+}
+
+/*
  * Write an argument into the string, from byte off on; what is between its
  * old end and off becomes zero.  Growing by half makes appending linear.
  */
@@ -252,7 +276,8 @@ write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
 	e->e_type = KV_STRING;
 	e->e_blob = b;
 	if (end > b->b_len) {
-		memset(b->b_data + b->b_len, 0, end - b->b_len);
+		if (off > b->b_len)
+			zero(b->b_data + b->b_len, off - b->b_len);
 		b->b_len = (uint32_t)end;
 	}
 	memcpy(b->b_data + off, a->a_p, a->a_len);

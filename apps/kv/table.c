@@ -13,8 +13,7 @@
  */
 #include "db.h"
 
-#define FEW		(KV_SLICE / 4)	/* different ones, from random picks */
-#define PICK_COST	3		/* of a random pick, in further steps */
+#define FEW		128	/* different ones, from random picks */
 
 /* The element of this name, or NULL. */
 struct kv_node *
@@ -28,13 +27,14 @@ kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
 static struct kv_node *
 need_elem(struct kv_op *op, const struct kv_arg *name)
 {
-	struct kv_node *n = kv_elem_find(op->op_obj, name);
+	struct kv_dict *d = &op->op_obj->o_dict;
+	uint64_t hash = kv_hash(name->a_p, name->a_len);
+	struct kv_node *n = kv_dict_find(d, hash, name->a_p, name->a_len);
 
 	if (n != NULL)
 		return n;
 	op->op_result++;
-	return kv_dict_add(&op->op_obj->o_dict, kv_hash(name->a_p,
-	    name->a_len), name->a_p, name->a_len);
+	return kv_dict_add(d, hash, name->a_p, name->a_len);
 }
 
 void
@@ -167,7 +167,6 @@ spop_each(struct kv_op *op)
 	say_name(op, n);
 	kv_elem_remove(op, n);
 	op->op_left--;
-	op->op_cost += PICK_COST;
 }
 
 static const char *
@@ -238,7 +237,6 @@ sample_each(struct kv_op *op)
 	if (op->op_int[0] < 0) {
 		say_name(op, pick(op));
 		op->op_left--;
-		op->op_cost += PICK_COST;
 	} else {
 		kv_op_scan(op, sample_visit);
 	}

@@ -9,7 +9,10 @@
  * Patterns (KEYS, SCAN, CONFIG GET) know * ? [a-z] [^x] and \ to quote.  On a
  * mismatch only the last star needs to be tried again with one byte more,
  * because an earlier star could not do better: the cost is pattern times
- * string, never exponential, and there is no recursion.
+ * string, never exponential, and there is no recursion.  In long strings, libc
+ * searches for the plain bytes behind a star, which makes that a sum.  What is
+ * left can still take long (20,000 question marks behind a star, in 1 MB): so a
+ * match is made in steps, between which others may run.
  *
  * The hash is SipHash-2-4 of libsodium, with a secret of 128 bits: a client
  * that does not know it cannot choose keys that fall into one bucket, whatever
@@ -26,6 +29,10 @@
 #include <math.h>
 #include <sodium.h>
 #include <stdlib.h>
+
+#define RUN_MAX		(32 << 10)	/* plain bytes that are searched for */
+#define SEARCH_LEN	((size_t)16 << 10) /* bytes to search, or more */
+#define SEARCH_MIN	64		/* in fewer, a search takes longer */
 
 _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a hash");
 
@@ -139,71 +146,154 @@ kv_arg_is(const struct kv_arg *a, const char *word)
 	return word[a->a_len] == '\0';
 }
 
+void
+kv_glob_begin(struct kv_glob *g, const struct kv_arg *pattern, const char *s,
+    size_t slen)
+{
+	*g = (struct kv_glob){
+		.g_p = pattern->a_p, .g_pend = pattern->a_p + pattern->a_len,
+		.g_s = s, .g_send = s + slen,
+	};
+}
+
+/* The pattern's item matched the next byte; what follows is at next. */
+static void
+matched(struct kv_glob *g, const char *next)
+{
+	g->g_p = next;
+	g->g_s++;
+}
+
 /*
- * Match c against the set that begins behind '['; the pattern's position
- * behind the set in *pp.  A set that is not closed ends with the pattern.
+ * Try the last star from g_from on, or from the next place where the plain
+ * bytes behind the star are.  False: there is none.
  */
 static bool
-in_set(const char **pp, const char *pend, unsigned char c)
+try_star(struct kv_glob *g)
 {
-	const char *p = *pp;
-	bool not = p < pend && *p == '^', hit = false;
+	size_t left = (size_t)(g->g_send - g->g_from), len = g->g_run * 2;
+	const char *found = NULL;
 
-	for (p += not; p < pend && *p != ']'; p++) {
-		unsigned char lo = (unsigned char)*p, hi = lo;
-
-		if (lo == '\\' && pend - p >= 2) {
-			lo = hi = (unsigned char)*++p;
-		} else if (pend - p >= 3 && p[1] == '-') {
-			p += 2;
-			hi = (unsigned char)*p;
-		}
-		hit |= lo <= hi ? lo <= c && c <= hi : hi <= c && c <= lo;
-	}
-	*pp = p < pend ? p + 1 : p;
-	return hit != not;
-}
-
-/* Match one byte against the pattern's next item, which is not a star. */
-static bool
-match_one(const char **pp, const char *pend, char c)
-{
-	char item = *(*pp)++;
-
-	if (item == '?')
+	g->g_p = g->g_star;
+	g->g_s = g->g_from;
+	g->g_search = false;
+	if (g->g_run < 2 || left < SEARCH_MIN)
 		return true;
-	if (item == '[')
-		return in_set(pp, pend, (unsigned char)c);
-	if (item == '\\' && *pp < pend)
-		item = *(*pp)++;
-	return item == c;
+	len = len < SEARCH_LEN ? SEARCH_LEN : len;
+	len = len < left ? len : left;
+	g->g_cost += len / 16;
+	found = memmem(g->g_from, len, g->g_star, g->g_run);
+	if (found != NULL) {
+		g->g_from = found;
+		g->g_p = g->g_star + g->g_run;
+		g->g_s = found + g->g_run;
+		return true;
+	}
+	g->g_from += len - g->g_run + 1;
+	g->g_search = len < left;
+	return g->g_search;
 }
 
-bool
-kv_glob(const struct kv_arg *pattern, const char *s, size_t slen)
+/* It did not: try the last star with one byte more.  False: there is none. */
+static bool
+mismatched(struct kv_glob *g)
 {
-	const char *p = pattern->a_p, *pend = p + pattern->a_len;
-	const char *send = s + slen, *star = NULL, *from = NULL;
+	if (g->g_star == NULL)
+		return false;
+	g->g_from++;
+	return try_star(g);
+}
 
-	while (s < send) {
-		const char *next = p;
+/* A star, behind which the pattern goes on at p. */
+static bool
+star(struct kv_glob *g, const char *p)
+{
+	const char *q = p;
 
-		if (p < pend && *p == '*') {
-			star = ++p;
-			from = s;
-		} else if (p < pend && match_one(&next, pend, *s)) {
-			p = next;
-			s++;
-		} else if (star != NULL) {
-			p = star;
-			s = ++from;
-		} else {
-			return false;
+	while (q < g->g_pend && q - p < RUN_MAX &&
+	    memchr("*?[\\", *q, 4) == NULL)
+		q++;
+	g->g_run = (size_t)(q - p);
+	g->g_cost += g->g_run / 16;
+	g->g_star = p;
+	g->g_from = g->g_s;
+	return try_star(g);
+}
+
+/*
+ * The next member or range of the set [...] that is being looked at.  A set
+ * that is not closed ends with the pattern.  False: no match.
+ */
+static bool
+set_step(struct kv_glob *g)
+{
+	const char *p = g->g_set, *pend = g->g_pend;
+	unsigned char c = (unsigned char)*g->g_s, lo, hi;
+
+	if (p == pend || *p == ']') {
+		g->g_set = NULL;
+		if (g->g_hit == g->g_not)
+			return mismatched(g);
+		matched(g, p < pend ? p + 1 : p);
+		return true;
+	}
+	lo = hi = (unsigned char)*p;
+	if (lo == '\\' && pend - p >= 2) {
+		lo = hi = (unsigned char)*++p;
+	} else if (pend - p >= 3 && p[1] == '-') {
+		p += 2;
+		hi = (unsigned char)*p;
+	}
+	g->g_hit |= lo <= hi ? lo <= c && c <= hi : hi <= c && c <= lo;
+	g->g_set = p + 1;
+	return true;
+}
+
+/* The next item of the pattern, and the next byte.  False: no match. */
+static bool
+item_step(struct kv_glob *g)
+{
+	const char *p = g->g_p;
+
+	if (p == g->g_pend)
+		return mismatched(g);
+	switch (*p++) {
+	case '*':
+		return star(g, p);
+	case '?':
+		matched(g, p);
+		return true;
+	case '[':
+		g->g_not = p < g->g_pend && *p == '^';
+		g->g_set = p + g->g_not;
+		g->g_hit = false;
+		return true;
+	case '\\':
+		p += p < g->g_pend;
+		break;
+	}
+	if (p[-1] != *g->g_s)
+		return mismatched(g);
+	matched(g, p);
+	return true;
+}
+
+/* Go on for so many steps, each of which looks at some bytes, 16 at most. */
+enum kv_glob_what
+kv_glob_run(struct kv_glob *g, unsigned int steps)
+{
+	for (g->g_cost = 0; g->g_cost < steps; g->g_cost++) {
+		if (g->g_s == g->g_send) {
+			if (g->g_p == g->g_pend)
+				return KV_GLOB_YES;
+			if (*g->g_p++ != '*')
+				return KV_GLOB_NO;
+		} else if (!(g->g_search ? try_star(g) : g->g_set != NULL ?
+		    set_step(g) : item_step(g))) {
+			return KV_GLOB_NO;
 		}
 	}
-	while (p < pend && *p == '*')
-		p++;
-	return p == pend;
+	return KV_GLOB_MORE;
 }
 
 /* Make the secret of this process.  Without it hashes are always the same. */

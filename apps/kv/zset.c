@@ -71,7 +71,7 @@ add_parse(struct kv_op *op)
 			op->op_left = op->op_argc - op->op_end;
 			return NULL;
 		}
-		if (n == KV_SLICE)
+		if (n % KV_STEPS == KV_STEPS - 1 && kv_turn_over(op->op_db))
 			wrong = kv_later;
 		else if (!kv_arg_double(&op->op_argv[i], false, &score))
 			wrong = KV_E_FLOAT;
@@ -89,14 +89,16 @@ static void
 add_each(struct kv_op *op)
 {
 	const struct kv_arg *a = kv_op_next(op), *name = kv_op_next(op);
-	struct kv_member *m = find(op, name);
+	uint64_t hash = kv_hash(name->a_p, name->a_len);
+	struct kv_member *m = (struct kv_member *)kv_dict_find(
+	    &op->op_obj->o_dict, hash, name->a_p, name->a_len);
 	bool done = m == NULL && (op->op_words & KV_XX) == 0;
 	uint32_t o = op->op_words;
 	double score, old;
 
 	kv_arg_double(a, false, &score);
 	if (done) {
-		kv_zset_add(op->op_obj, name, score);
+		kv_zset_add(op->op_obj, hash, name, score);
 		op->op_result++;
 	} else if (m != NULL && (o & KV_NX) == 0) {
 		old = m->m_score;

@@ -85,10 +85,11 @@ kv_zset_unlink(struct kv_obj *z, struct kv_member *m)
 
 /* A new member. */
 struct kv_member *
-kv_zset_add(struct kv_obj *z, const struct kv_arg *name, double score)
+kv_zset_add(struct kv_obj *z, uint64_t hash, const struct kv_arg *name,
+    double score)
 {
-	struct kv_member *m = (struct kv_member *)kv_dict_add(&z->o_dict,
-	    kv_hash(name->a_p, name->a_len), name->a_p, name->a_len);
+	struct kv_member *m = (struct kv_member *)kv_dict_add(&z->o_dict, hash,
+	    name->a_p, name->a_len);
 
 	tree_insert(z, m, score);
 	return m;

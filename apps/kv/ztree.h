@@ -17,8 +17,8 @@ struct kv_member {
 
 typedef bool (*kv_before_t)(const struct kv_member *, const void *);
 
-struct kv_member *kv_zset_add(struct kv_obj *z, const struct kv_arg *name,
-		    double score);
+struct kv_member *kv_zset_add(struct kv_obj *z, uint64_t hash,
+		    const struct kv_arg *name, double score);
 void		 kv_zset_rescore(struct kv_obj *z, struct kv_member *m,
 		    double score);
 uint64_t	 kv_zset_rank(const struct kv_member *m);

@@ -88,6 +88,34 @@ meanwhile(const char *slow, const char *quick, const char *want)
 	ok(done >= 10, "%s goes on during %s (%d)", quick, slow, done);
 }
 
+/*
+ * Few elements, and each a lot of work: a pattern of 400 bytes in a key of
+ * 400 KB, and commands whose arguments are many.
+ */
+static void
+work_counts_not_elements(void)
+{
+	const size_t size = 400 << 10;
+	char *key = malloc(size + 1), line[500] = "KEYS *";
+	struct client c = client_open(port);
+
+	memset(key, 'a', size);
+	key[size] = '\0';
+	client_argv(&c, 3, (const char *const[]){ "SET", key, "v" }, NULL);
+	free(client_reply(&c, 0));
+	memset(line + 6, '?', 400);
+	strcpy(line + 406, "b");
+	meanwhile(line, "GET key:7", "\"value\"");
+	memcpy(line, "SCAN 0 COUNT 1000000 MATCH *", 28);
+	memset(line + 28, '?', 300);
+	strcpy(line + 328, "b");
+	meanwhile(line, "GET key:7", "\"value\"");
+	client_argv(&c, 2, (const char *const[]){ "DEL", key }, NULL);
+	free(client_reply(&c, 0));
+	client_close(&c);
+	free(key);
+}
+
 static void
 others_are_served(void)
 {
@@ -211,6 +239,7 @@ main(void)
 	watchdog(120);
 	port = s.port;
 	others_are_served();
+	work_counts_not_elements();
 	reads_are_of_one_moment();
 	deleting_does_not_wait();
 	flushing_does_not_wait();

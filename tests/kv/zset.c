@@ -127,7 +127,8 @@ main(void)
 			if (m != NULL)
 				kv_zset_rescore(z, m, score);
 			else
-				kv_zset_add(z, &arg, score);
+				kv_zset_add(z, kv_hash(arg.a_p,
+				    arg.a_len), &arg, score);
 			want_put(name, score);
 		}
 		if (i % 100 == 0)
