@@ -39,5 +39,7 @@
 
 /* Called once by lwkt_panic with the finished message, before abort(). */
 extern void (*lwkt__panic_hook)(const char *msg);
+/* Has lwkt_panic been called in this process?  Async-signal-safe. */
+int	lwkt__panicking(void);
 
 #endif

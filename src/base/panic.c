@@ -96,6 +96,12 @@ sigpipe_block(void)
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+int
+lwkt__panicking(void)
+{
+	return __atomic_load_n(&panicker, __ATOMIC_RELAXED) != 0;
+}
+
 void
 lwkt_panic(const char *fmt, ...)
 {

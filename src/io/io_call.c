@@ -34,7 +34,7 @@ static const char *const wmesgs[HIO_OPS] = {
 static int64_t
 call(struct ioreq *ir, int64_t timeout_ns)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct lwkt_systimer st;
 	int resched = 0;
 

@@ -217,7 +217,7 @@ end_waiters(int fd, uint64_t bits)
 int
 lwkt_close(int fd)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct ioreq ir;
 	uint64_t *word, bits;
 

@@ -217,7 +217,7 @@ ioreq_sleep(struct ioreq *ir, int64_t ns)
 int64_t
 ioreq_wait(struct ioreq *ir, const char *wmesg)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct globaldata *gd = mygd();
 
 	/* Others are to run: see first what the host has, if not just done. */

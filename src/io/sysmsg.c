@@ -97,7 +97,7 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 {
 	struct lwkt_sysmsg *sm = (struct lwkt_sysmsg *)msg;
 	struct ioreq *ir = request_of(sm);
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	(void)port;
 	KASSERTF((unsigned)sm->sm_op < LWKT_SYS_NOPS, "operation %d",

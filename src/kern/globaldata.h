@@ -131,6 +131,17 @@ mygd(void)
 #define mycpuid		(mycpu_m()->mc_cpuid)
 #define curthread	mycurthread()
 
+/*
+ * The same at the entry of a call that only a CPU may make: panics in another
+ * host thread, which may have inherited the gs base of a CPU.
+ */
+static inline lwkt_thread_t
+caller_thread(void)
+{
+	machine_check_cpu();
+	return curthread;
+}
+
 /* All CPUs: set at boot before the others start, then constant. */
 extern struct globaldata *lwkt__gd[LWKT_MAXCPU] __lwkt_hidden;
 extern int lwkt__ncpus __lwkt_hidden;

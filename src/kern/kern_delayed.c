@@ -96,7 +96,7 @@ delayed_flush(lwkt_thread_t td)
 void
 lwkt_wakeup_start_delayed(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	crit_enter_td(td);
 	KASSERTF(mygd()->gd_intr_nesting == 0 &&
@@ -109,7 +109,7 @@ lwkt_wakeup_start_delayed(void)
 void
 lwkt_wakeup_end_delayed(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	crit_enter_td(td);
 	KASSERTF(td->td_flags & TDF_DELAYED_WAKEUP, "thread \"%s\" puts no "

@@ -57,31 +57,32 @@ panic_boot(void)
 }
 
 void
-panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp, void *ucontext)
+panic_fault(struct mcpu *mc, const struct machine_fault *mf)
 {
 	lwkt_thread_t td = NULL;
 	void *pcs[BT_MAX];
 
 	if (mc == NULL) {
-		lwkt_printf("lwkt: call from a pthread that is not a cpu:");
+		lwkt_printf("lwkt: %s:", mf->mf_what);
 		machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX,
-		    NULL, ucontext));
+		    NULL, mf->mf_ucontext));
 		return;
 	}
-	if (lwkt__kern_ops.ko_fault_thread != NULL)
-		td = lwkt__kern_ops.ko_fault_thread(addr);
+	if (mf->mf_touched && lwkt__kern_ops.ko_fault_thread != NULL)
+		td = lwkt__kern_ops.ko_fault_thread(mf->mf_addr);
 	if (td != NULL) {
 		lwkt_printf("lwkt: stack overflow: thread \"%s\" on cpu %d, "
 		    "stack %zu bytes, address %#lx (sp %#lx)", td->td_name,
-		    mc->mc_cpuid, td->td_stksize, (unsigned long)addr,
-		    (unsigned long)sp);
+		    mc->mc_cpuid, td->td_stksize, (unsigned long)mf->mf_addr,
+		    (unsigned long)mf->mf_sp);
 	} else {
-		lwkt_printf("lwkt: memory fault at %#lx (sp %#lx)",
-		    (unsigned long)addr, (unsigned long)sp);
+		lwkt_printf("lwkt: %s at %s%#lx (sp %#lx)", mf->mf_what,
+		    mf->mf_touched ? "" : "instruction ",
+		    (unsigned long)mf->mf_addr, (unsigned long)mf->mf_sp);
 	}
 	report_thread("in", mc->mc_curthread, mc->mc_cpuid);
 	machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX, NULL,
-	    ucontext));
+	    mf->mf_ucontext));
 	report_others();
 }
 

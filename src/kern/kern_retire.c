@@ -90,7 +90,7 @@ round_begin(struct globaldata *gd)
 void
 lwkt_retire(struct lwkt_retire *rt, void (*fn)(struct lwkt_retire *rt))
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd;
 
 	crit_enter_td(self);

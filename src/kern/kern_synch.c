@@ -256,7 +256,7 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 void
 lwkt_tsleep_interlock(const volatile void *ident, int flags)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	crit_enter_td(td);
 	interlock(td, ident, (uint32_t)flags & LWKT_PDOMAIN_MASK);
@@ -266,7 +266,7 @@ lwkt_tsleep_interlock(const volatile void *ident, int flags)
 void
 lwkt_tsleep_remove(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	crit_enter_td(td);
 	synch_leave_queue(td);
@@ -364,7 +364,7 @@ int
 lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	int error;
 
 	crit_enter_td(td);
@@ -511,7 +511,7 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 static inline void
 wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	unsigned slot = tslp_slot(ident);
 	struct globaldata *gd;
 	struct tslpque *tq;
@@ -533,7 +533,7 @@ wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 void
 lwkt_wakeup(const volatile void *ident)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	if (unlikely(self->td_flags & TDF_DELAYED_WAKEUP) &&
 	    delay_wakeup(self, ident))
@@ -600,7 +600,7 @@ lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident)
 int
 lwkt_sleep(const char *wmesg, int flags)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	int catch = flags & LWKT_PCATCH, error = 0;
 	uint32_t how = (catch ? TDF_SINTR : 0) |
 	    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);
@@ -640,7 +640,7 @@ interrupt_remote(void *arg)
 void
 lwkt_interrupt(lwkt_thread_t td)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	intr_repost(td);
@@ -652,7 +652,7 @@ lwkt_interrupt(lwkt_thread_t td)
 int
 lwkt_sleep_ns(int64_t ns)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct lwkt_systimer st;
 
 	if (ns <= 0)

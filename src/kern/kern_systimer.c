@@ -251,7 +251,7 @@ void
 lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t delay_ns)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	systimer_set(st, fn, arg, 0, 0);
@@ -263,7 +263,7 @@ void
 lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t period_ns, int flags)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	KASSERTF(period_ns > 0, "period %lld ns", (long long)period_ns);
 	crit_enter_td(self);
@@ -294,7 +294,7 @@ lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
 void
 lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	KASSERTF(st->st_period > 0 && period_ns > 0 && st->st_cpu == mycpuid,
@@ -307,7 +307,7 @@ lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 void
 lwkt_systimer_del(struct lwkt_systimer *st)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	systimer_remove(st);

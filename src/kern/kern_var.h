@@ -120,8 +120,8 @@ void	check_sometimes(struct globaldata *gd);
 
 /* kern_panic.c. */
 void	panic_boot(void);
-void	panic_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp,
-	    void *ucontext);			/* mu_fault */
+void	panic_fault(struct mcpu *mc, const struct machine_fault *mf);
+						/* mu_fault */
 void	panic_deadlock(void);			/* mu_deadlock */
 void	panic_escape(struct mcpu *mc, int forced);	/* mu_escape */
 

@@ -90,19 +90,19 @@ crit_underflow(lwkt_thread_t td)
 void
 lwkt_crit_enter(void)
 {
-	crit_enter();
+	crit_enter_td(caller_thread());
 }
 
 void
 lwkt_crit_exit(void)
 {
-	crit_exit();
+	crit_exit_td(caller_thread());
 }
 
 void
 lwkt_crit_replay(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	if (td->td_critcount < 0)
 		crit_underflow(td);
@@ -113,7 +113,7 @@ lwkt_crit_replay(void)
 void
 lwkt_crit_exit_noyield(void)
 {
-	crit_exit_noyield(curthread);
+	crit_exit_noyield(caller_thread());
 }
 
 int
@@ -127,7 +127,7 @@ lwkt_crit_enter_hard(void)
 {
 	struct globaldata *gd;
 
-	crit_enter();
+	crit_enter_td(caller_thread());
 	gd = mygd();
 	gd->gd_intr_nesting++;
 	gd->gd_hard++;
@@ -149,7 +149,7 @@ lwkt_crit_exit_hard(void)
 void
 lwkt_splz(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	lwkt__choice(CHOICE_SWITCH);
 	if ((atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) != 0 &&

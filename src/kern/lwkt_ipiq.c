@@ -538,7 +538,7 @@ ipiq_room(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip)
 static inline unsigned
 ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd;
 	struct lwkt_ipiq *ip;
 	unsigned seq = 0;
@@ -631,7 +631,7 @@ ipiq_push(struct globaldata *gd)
 static unsigned
 send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd, *tgd;
 	struct lwkt_ipiq *ip;
 	uint32_t hint, old;
@@ -680,7 +680,7 @@ lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 int
 lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd;
 	struct lwkt_ipiq *ip;
 	int error = 0;
@@ -702,7 +702,7 @@ static int
 send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
     uint32_t nargs)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	int cpu, i, me, count = 0;
 
 	crit_enter_td(self);
@@ -758,7 +758,7 @@ lwkt_process_ipiq(void)
 void
 lwkt_wait_ipiq(int cpu, unsigned seq)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd;
 	struct lwkt_ipiq *ip;
 	unsigned turn = 0;
@@ -807,7 +807,7 @@ void
 lwkt_synchronize_ipiqs(const char *wmesg)
 {
 	struct ipiq_sync is;
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	int cpu;
 
 	if (lwkt__ncpus == 1)

@@ -75,7 +75,7 @@ lwkt_setmsg_receipt(lwkt_msg_t msg, void (*receiptfn)(lwkt_msg_t, lwkt_port_t))
 lwkt_port_t
 lwkt_curport(void)
 {
-	return &curthread->td_cold->tc_port;
+	return &caller_thread()->td_cold->tc_port;
 }
 
 lwkt_port_t

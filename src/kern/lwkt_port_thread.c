@@ -204,7 +204,7 @@ thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
 static void *
 thread_getport(lwkt_port_t port)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	lwkt_msg_t msg;
 
 	assert_owner(port, self);
@@ -237,7 +237,7 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 static __lwkt_noinline uintptr_t
 port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	uint32_t why = MPF_WAITPORT;
 	int interrupted = 0;
 	lwkt_msg_t got;
@@ -287,7 +287,7 @@ thread_waitmsg(lwkt_msg_t msg, int flags)
 static int
 thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	int error = ENOENT;
 
 	assert_owner(port, self);

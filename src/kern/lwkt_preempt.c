@@ -160,7 +160,7 @@ preempt_check(struct globaldata *gd)
 void
 lwkt_set_interrupt_support_thread(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
 	    td->td_name);
@@ -173,7 +173,7 @@ lwkt_set_interrupt_support_thread(void)
 lwkt_thread_t
 lwkt_preempted_proc(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	while (td->td_leave & TDL_PREEMPTING)
 		td = td->td_preempted;

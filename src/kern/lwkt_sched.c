@@ -241,7 +241,7 @@ static inline void
 on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
     lwkt_ipifunc1_t again)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd, *tgd;
 
 	crit_enter_td(self);
@@ -295,7 +295,7 @@ lwkt_schedule_noresched(lwkt_thread_t td)
 void
 lwkt_schedule_self(void)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	sched_enqueue(mygd(), self);
@@ -305,7 +305,7 @@ lwkt_schedule_self(void)
 void
 lwkt_deschedule_self(void)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	sched_dequeue(mygd(), self);
@@ -367,7 +367,7 @@ sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 void
 lwkt_setpri(lwkt_thread_t td, int pri)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd;
 
 	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
@@ -417,7 +417,7 @@ yield_splz(lwkt_thread_t td)
 void
 lwkt_yield(void)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd;
 
 	lwkt__choice(CHOICE_SWITCH);
@@ -433,7 +433,7 @@ lwkt_yield(void)
 void
 lwkt_yield_quick(void)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	lwkt__choice(CHOICE_SWITCH);
 	yield_splz(self);
@@ -447,7 +447,7 @@ lwkt_yield_quick(void)
 void
 lwkt_user_yield(void)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	lwkt__choice(CHOICE_SWITCH);
 	yield_splz(self);

@@ -314,7 +314,7 @@ switch_entry(void *from)
 void
 lwkt_switch(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	lwkt__choice(CHOICE_SWITCH);
 	crit_enter_td(td);

@@ -148,7 +148,7 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 	    lwkt__ncpus);
 	KASSERTF(stksize >= STACK_LEAST, "stack of %zu bytes", stksize);
 	memset(td, 0, sizeof(*td));
-	crit_enter();
+	crit_enter_td(caller_thread());
 	thread_init(td, stack, stksize, flags, cpu);
 	crit_exit();
 	return td;
@@ -241,7 +241,7 @@ join_begin(lwkt_thread_t td, lwkt_thread_t self)
 int
 lwkt_join(lwkt_thread_t td)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	int error;
 
 	if (td == self)
@@ -352,7 +352,7 @@ thread_finish_migrate(lwkt_thread_t td)
 int
 lwkt_migratecpu(int cpu)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct globaldata *gd;
 
 	if (cpu < 0 || cpu >= lwkt__ncpus)
@@ -375,7 +375,7 @@ lwkt_migratecpu(int cpu)
 void
 lwkt_giveaway(lwkt_thread_t td)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	KASSERTF(td->td_gd == mygd() && (td->td_flags & (TDF_RUNNING |
@@ -391,7 +391,7 @@ lwkt_giveaway(lwkt_thread_t td)
 void
 lwkt_acquire(lwkt_thread_t td)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	KASSERTF((td->td_flags & (TDF_MIGRATING | TDF_RUNNING)) ==
@@ -443,7 +443,7 @@ lwkt_setname(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	thread_vname(curthread, fmt, ap);
+	thread_vname(caller_thread(), fmt, ap);
 	va_end(ap);
 }
 

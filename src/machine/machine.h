@@ -69,6 +69,7 @@ struct machine_cxx {
 struct mcpu {
 	struct mcpu	*mc_self;	/* (i) what %gs:0 reads */
 	struct lwkt_thread *mc_curthread; /* (c) what %gs:8 reads */
+	uintptr_t	 mc_hostid;	/* (i) which host thread; %gs:16 */
 	int		 mc_cpuid;	/* (i) */
 	struct machine_host *mc_host;	/* (i) the host's private part */
 	int		*mc_errnop;	/* (i) errno of the carrier */
@@ -81,6 +82,19 @@ struct mcpu {
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
 #define MCPU_CURTHREAD	8
+#define MCPU_HOSTID	16
+
+/*
+ * A fault or another signal that ends the process.  mf_what says it in words;
+ * mf_addr is the address that was touched if mf_touched, else the instruction.
+ */
+struct machine_fault {
+	const char	*mf_what;	/* "memory fault (SIGSEGV)" */
+	uintptr_t	 mf_addr;
+	int		 mf_touched;
+	uintptr_t	 mf_sp;		/* stack pointer at that moment */
+	void		*mf_ucontext;
+};
 
 /*
  * What the host calls, on the CPU concerned; critical section state unknown
@@ -90,14 +104,12 @@ struct machine_upcalls {
 	/* First code on each CPU; returns when the CPU shall stop. */
 	void	(*mu_cpu_main)(struct mcpu *mc);
 	/*
-	 * A memory fault at addr on this CPU, from the signal handler on the
-	 * alternate stack: print what is known (async-signal-safe).  sp is
-	 * the stack pointer at the fault.  mc NULL: the fault of another host
-	 * thread that took itself for a CPU.  Returning ends the process by the
-	 * signal's default action.
+	 * A fault on this CPU, from the signal handler on the alternate stack:
+	 * print what is known (async-signal-safe).  mc NULL: the fault of a
+	 * host thread that called as if it were a CPU.  Returning ends the
+	 * process by the signal's default action.
 	 */
-	void	(*mu_fault)(struct mcpu *mc, uintptr_t addr, uintptr_t sp,
-		    void *ucontext);
+	void	(*mu_fault)(struct mcpu *mc, const struct machine_fault *mf);
 	/* sim: every CPU waits and no timer is armed: nothing can happen. */
 	void	(*mu_deadlock)(void);
 	/*
@@ -147,12 +159,21 @@ void	machine_shutdown(void);
  * One line for the boot message: host, cpus, guards, io.  After machine_boot.
  */
 const char *machine_describe(void);
+/*
+ * Is this a child of fork, while its parent has CPUs?  Any; async-signal-safe.
+ */
+#ifndef LWKT_HOST_SIM
+int	machine_forked(void);
+#endif
 
 /*
  * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
  * works anywhere: NULL on a host thread that carries no CPU, also on one that
- * a CPU created (which inherits the CPU's core, timer slack, signal mask and
- * even its gs base from the host).
+ * a CPU created (which inherits the CPU's gs base from the host).
+ *
+ * machine_check_cpu panics unless the caller is the host thread of the CPU
+ * that mycpu_m() names: what a call that needs a CPU asks first.  One load
+ * and one comparison.
  */
 #ifdef LWKT_HOST_SIM
 extern struct mcpu *lwkt__sim_mcpu;
@@ -174,7 +195,22 @@ mycurthread(void)
 {
 	return *(struct lwkt_thread *volatile *)&mycpu_m()->mc_curthread;
 }
+
+/* There is one host thread, and it carries all CPUs. */
+static inline void
+machine_check_cpu(void)
+{
+}
+
+static inline int
+machine_forked(void)
+{
+	return 0;
+}
 #elif defined(__x86_64__)
+void	lwkt__machine_strayed(void) __lwkt_hidden __lwkt_noreturn
+	    __attribute__((cold));
+
 /*
  * Volatile, so that no compiler keeps it across a switch; an asm rather than
  * a __seg_gs pointer, which gcc 12 folds away as a null dereference.
@@ -208,6 +244,19 @@ machine_oncpu(void)
 	    "movq %%fs:(%0),%0" : "=&r" (mc));
 	return mc;
 }
+
+/* %fs:0 is the address of the host thread's control block (the TLS ABI). */
+static inline void
+machine_check_cpu(void)
+{
+	uintptr_t hostid;
+	int differs;
+
+	__asm__ __volatile__("movq %%fs:0,%0\n\tcmpq %%gs:%c2,%0" :
+	    "=&r" (hostid), "=@ccne" (differs) : "i" (MCPU_HOSTID));
+	if (unlikely(differs))
+		lwkt__machine_strayed();
+}
 #else
 struct mcpu *lwkt__tls_mycpu(void);	/* out of line: never cached */
 
@@ -227,6 +276,11 @@ static inline struct mcpu *
 machine_oncpu(void)
 {
 	return mycpu_m();
+}
+
+static inline void
+machine_check_cpu(void)
+{
 }
 #endif
 

@@ -84,7 +84,7 @@ set_remote(void *arg, int packed)
 static void
 set(lwkt_lwp_t lp, int packed)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	int cpu;
 
 	crit_enter_td(self);
@@ -162,6 +162,7 @@ lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
 	va_list ap;
 	int error;
 
+	machine_check_cpu();
 	if (us == NULL)
 		us = lp != NULL ? lp->lp_usched : lwkt_usched_find(NULL);
 	if (flags & ~(LWKT_JOINABLE | LWKT_NOSTART))

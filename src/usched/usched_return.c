@@ -214,7 +214,7 @@ give(void *arg, int cpu)
 void
 lwkt_usched_dispatch(lwkt_lwp_t lp)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 	int owner, cpu;
 
 	crit_enter_td(self);
@@ -240,7 +240,7 @@ resched_here(void *arg)
 void
 lwkt_usched_resched(int cpu)
 {
-	lwkt_thread_t self = curthread;
+	lwkt_thread_t self = caller_thread();
 
 	crit_enter_td(self);
 	if (cpu == mycpuid)

@@ -51,6 +51,11 @@ lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),
 {
 	int error;
 
+	if (machine_forked()) {
+		lwkt_printf("lwkt: a child of fork cannot boot: it has a copy "
+		    "of the kernel that runs in its parent");
+		return EBUSY;
+	}
 	if (machine_oncpu() != NULL)
 		return EBUSY;
 	if ((error = kern_boot_prepare(cfg)) != 0)

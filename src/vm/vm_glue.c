@@ -374,6 +374,7 @@ lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 {
 	int cls = class_find(stksize != 0 ? stksize : default_stack);
 
+	machine_check_cpu();
 	if (create_args_bad(flags, cpu) || cls < 0)
 		return NULL;
 	return thread_alloc((unsigned)cls, cpu, flags);
@@ -396,6 +397,7 @@ lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 	lwkt_thread_t td = tmpl;
 	va_list ap;
 
+	machine_check_cpu();
 	if (create_args_bad(flags, cpu))
 		return EINVAL;
 	if (td == NULL) {

@@ -32,11 +32,11 @@ mu_main(struct mcpu *mc)
 static void (*mu_on_fault)(uintptr_t addr, uintptr_t sp, void *ucontext);
 
 static inline void
-mu_fault(struct mcpu *mc, uintptr_t addr, uintptr_t sp, void *ucontext)
+mu_fault(struct mcpu *mc, const struct machine_fault *mf)
 {
 	(void)mc;
 	if (mu_on_fault != NULL)
-		mu_on_fault(addr, sp, ucontext);
+		mu_on_fault(mf->mf_addr, mf->mf_sp, mf->mf_ucontext);
 }
 
 static const struct machine_upcalls mu_upcalls = {

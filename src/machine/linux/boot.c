@@ -42,32 +42,36 @@ machine_boot(const struct machine_config *cfg,
 	KASSERT(!booted);
 	error = lwkt__fail_boot();
 	if (error == 0)
+		error = lwkt__outside_boot();
+	if (error == 0)
+		error = lwkt__vcpu_boot(up);
+	if (error == 0)
 		error = lwkt__cores_boot(cfg->mcf_ncpus);
 	if (error == 0)
 		error = lwkt__io_boot();
 	if (error != 0)
-		return error;
+		goto fail;
 	lwkt__mem_boot();
 	lwkt__clock_boot();
 	lwkt__symbol_boot();
 	lwkt__cxx_boot();
 	lwkt__escape_boot(up);
 	lwkt__fence_boot();
-	lwkt__vcpu_boot(up);
 	lwkt__watch_boot(up);
 	lwkt__preempt_boot(up);
 	error = lwkt__timer_boot();
-	if (error != 0)
-		return error;
-	error = lwkt__trap_boot(up);
-	if (error != 0) {
+	if (error == 0 && (error = lwkt__trap_boot(up)) != 0)
 		lwkt__timer_shutdown();
-		return error;
-	}
+	if (error != 0)
+		goto fail;
 	boot_describe();
 	*ncpus = lwkt__cores.co_ncpus;
 	booted = 1;
 	return 0;
+
+fail:
+	lwkt__outside_shutdown();
+	return error;
 }
 
 void
@@ -76,6 +80,7 @@ machine_shutdown(void)
 	KASSERT(booted);
 	lwkt__trap_shutdown();
 	lwkt__timer_shutdown();
+	lwkt__outside_shutdown();
 	booted = 0;
 }
 

@@ -11,9 +11,9 @@
  * off the group's path.  LWKT_NCPU or the program may ask for another number,
  * also for more CPUs than cores.
  *
- * CPU i is pinned to the i-th allowed core, counted from the core the caller
- * runs on now, and round again: several processes with few CPUs each then do
- * not all crowd on core 0.
+ * CPU i starts on the i-th allowed core, counted from the core the caller runs
+ * on now, and round again: several processes with few CPUs each then do not
+ * all crowd on core 0.  vcpu.c places them.
  */
 #include <errno.h>
 #include <lwkt/panic.h>

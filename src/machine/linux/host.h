@@ -26,6 +26,7 @@
 
 #include "machine/machine.h"
 
+struct before;
 struct hostio;
 struct hostio_stats;
 
@@ -57,9 +58,10 @@ struct machine_host {
 	/* Start and stop (vcpu.c, trap.c). */
 	pthread_t	 h_pthread;	/* (i) */
 	pid_t		 h_tid;		/* (i) 0: it has stopped */
-	int		 h_core;	/* (i) where it is pinned, or -1 */
+	int		 h_core;	/* (i) where it starts, or -1 */
 	void		*h_altstack;	/* (i) */
 	size_t		 h_altsize;	/* (i) with its guard */
+	struct before	*h_before;	/* (i) what the host thread had */
 };
 
 /* The private part of CPU i. */
@@ -160,16 +162,36 @@ int	lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si,
 
 /* mem.c */
 void	lwkt__mem_boot(void);
+void	lwkt__mem_forked(void);		/* in a child: nothing gets there */
 const char *lwkt__mem_guard_name(void);
 int	lwkt__mem_is_ours(uintptr_t addr);	/* async-signal-safe */
+int	lwkt__mem_is_arena(uintptr_t addr);	/* the same */
 
 /* trap.c */
 int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
 void	lwkt__trap_mask(sigset_t *set, int timer_sig);
 
+/* outside.c: host threads that are not a CPU */
+int	lwkt__outside_boot(void);		/* 0 or an errno */
+void	lwkt__outside_shutdown(void);
+const char *lwkt__outside_reason(void);		/* why a call cannot be */
+int	lwkt__outside_is_nowhere(uintptr_t addr);
+
+/* The address of the calling host thread's control block: mc_hostid. */
+static inline uintptr_t
+lwkt__hostid(void)
+{
+	uintptr_t hostid;
+
+	__asm__ __volatile__("movq %%fs:0,%0" : "=r" (hostid));
+	return hostid;
+}
+
 /* vcpu.c */
-void	lwkt__vcpu_boot(const struct machine_upcalls *up);
+int	lwkt__vcpu_boot(const struct machine_upcalls *up);
+void	lwkt__vcpu_nobody(unsigned long nobody);	/* its gs base */
+void	lwkt__vcpu_forked(unsigned long nobody);
 /*
  * A helper pthread, not a CPU: it inherits nothing of the CPU that creates it,
  * has the cores that the program had, and blocks all signals.  0 or an errno.

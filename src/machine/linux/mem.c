@@ -8,8 +8,9 @@
  * and count nothing until touched: MAP_NORESERVE, no huge pages, so a touched
  * stack takes one page and not 2 MiB.  The arena is a memfd, which a tool opens
  * through /proc; where memfd is refused it is anonymous memory, and tools see
- * nothing.  A table of the reservations tells decommit which of the two it
- * handles and the fault handler whether an address is ours.
+ * nothing.  Either way it is not mapped in children (outside.c).  A table of
+ * the reservations tells decommit which of the two it handles and the fault
+ * handler whether an address is ours.
  *
  * Guards: MADV_GUARD_INSTALL marks pages without splitting the mapping, so a
  * million of them cost page table entries only (Linux 6.13).  Before that,
@@ -30,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/kassert.h"
@@ -47,6 +49,7 @@ struct reservation {
 	uintptr_t	r_base;		/* (l) 0: free slot */
 	size_t		r_size;		/* (l) */
 	int		r_fd;		/* (l) memfd, or -1 */
+	int		r_arena;	/* (l) not mapped in children */
 	uint64_t	r_maps;		/* (a) map entries of its guards */
 };
 
@@ -104,9 +107,33 @@ lwkt__mem_is_ours(uintptr_t addr)
 	return resv_find(addr) != NULL;
 }
 
+int
+lwkt__mem_is_arena(uintptr_t addr)
+{
+	const struct reservation *r = resv_find(addr);
+
+	return r != NULL && r->r_arena;
+}
+
+/*
+ * In a child of fork, where the place of an arena is free: later mappings of
+ * the child must not get there.
+ */
+void
+lwkt__mem_forked(void)
+{
+	const struct reservation *r;
+
+	for (r = resv; r < resv + nresv; r++)
+		if (r->r_base != 0 && r->r_arena)
+			(void)mmap((void *)r->r_base, r->r_size, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			    MAP_FIXED, -1, 0);
+}
+
 /* Enter a mapping into the table; it is taken back if the table is full. */
 static void *
-resv_add(void *p, size_t size, int fd)
+resv_add(void *p, size_t size, int fd, int arena)
 {
 	struct reservation *r;
 
@@ -116,6 +143,7 @@ resv_add(void *p, size_t size, int fd)
 			continue;
 		r->r_size = size;
 		r->r_fd = fd;
+		r->r_arena = arena;
 		r->r_maps = 0;
 		atomic_store_rel_ptr(&r->r_base, (uintptr_t)p);
 		if (r == resv + nresv)
@@ -152,26 +180,60 @@ machine_mem_reserve(size_t size)
 	if (machine_fail("mem.reserve"))
 		return NULL;
 	p = map_anonymous(size);
-	return p != NULL ? resv_add(p, size, -1) : NULL;
+	return p != NULL ? resv_add(p, size, -1, 0) : NULL;
+}
+
+/* May a file have that size?  A larger one raises SIGXFSZ. */
+static int
+file_size_allowed(size_t size)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_FSIZE, &rl) != 0 ||
+	    rl.rlim_cur == RLIM_INFINITY || rl.rlim_cur >= size;
+}
+
+/* The arena as a memfd; its descriptor, or -1. */
+static int
+arena_memfd(size_t size)
+{
+	int fd;
+
+	if (machine_fail("arena"))
+		return -1;
+	if (!file_size_allowed(size)) {
+		lwkt_printf("lwkt: the limit of file sizes (ulimit -f) is "
+		    "below %zu MiB: tools cannot look into this process",
+		    size >> 20);
+		return -1;
+	}
+	fd = memfd_create("lwkt-arena", MFD_CLOEXEC);
+	if (fd >= 0 && ftruncate(fd, (off_t)size) != 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 void *
 machine_arena_reserve(size_t size)
 {
-	void *p;
-	int fd = -1;
+	int fd = arena_memfd(size);
+	void *p = MAP_FAILED;
 
-	if (!machine_fail("arena"))
-		fd = memfd_create("lwkt-arena", MFD_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, (off_t)size) == 0) {
+	if (fd >= 0) {
 		p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_NORESERVE, fd, 0);
-		if (p != MAP_FAILED)
-			return resv_add(p, size, fd);
+		if (p == MAP_FAILED) {
+			(void)close(fd);
+			fd = -1;
+		}
 	}
-	if (fd >= 0)
-		(void)close(fd);
-	return machine_mem_reserve(size);
+	if (p == MAP_FAILED && (machine_fail("mem.reserve") ||
+	    (p = map_anonymous(size)) == NULL))
+		return NULL;
+	(void)madvise(p, size, MADV_DONTFORK);		/* O1 of outside.c */
+	return resv_add(p, size, fd, 1);
 }
 
 void

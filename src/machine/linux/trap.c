@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Faults: SIGSEGV, SIGBUS, SIGILL and SIGFPE.
+ * Signals that end the process: faults, traps and abort.
  *
  * THEORY
- * A fault on a CPU is reported by the kernel's mu_fault, on the alternate
+ * Such a signal on a CPU is reported by the kernel's mu_fault, on the alternate
  * stack because the fault may be the thread's stack running into its guard.
  * Then the disposition from before the boot is put back and the handler
  * returns: the instruction faults again, now with its own context, and the
  * process dies by that signal with a core that shows the place.  A signal that
- * somebody sent would not come again, so it is sent once more.
+ * does not come again by itself (it was sent, or follows its instruction as
+ * SIGTRAP does) is sent once more.
+ *
+ * abort(3) is among them because assert(3) and an uncaught exception of C++ end
+ * in it: the report says which thread it was.  lwkt_panic has reported before
+ * it aborts, so its own SIGABRT is not reported.
  *
  * A program that handles these signals itself (a collector's write barrier, a
  * checker) knows more about an address outside our memory than we do: its
  * handler is called, nothing is printed and we stay installed.  A fault inside
  * our reservations on a CPU is always reported first.  Other host threads are
  * none of our business: their faults go where they went before.  But one that
- * calls the kernel as if it were a CPU reads %gs:0 with gs at 0: an instruction
- * with that prefix faults at an address near 0, and that is said.
+ * calls the kernel as if it were a CPU is told so (outside.c).  It faults at
+ * the kernel's NOWHERE, in a child of fork in the place of the arena, and, if
+ * it was created before the library was loaded, near 0 by an instruction with
+ * the prefix of gs.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
- * ends the process at once instead of going round.
+ * ends the process at once instead of going round.  SIGPIPE stays blocked from
+ * the report on: a report that nobody reads must not replace the cause.
  */
 #include <errno.h>
 #include <signal.h>
@@ -28,23 +36,39 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/compiler.h"
+#include "base/kassert.h"
 #include "machine/linux/host.h"
 
-static const int trap_signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE };
-#define NTRAPS		nitems(trap_signals)
+#define PREFIX_GS	0x65		/* of an instruction */
+
+/* A signal, in words: as a fault of an instruction, and if it was sent. */
+struct trap {
+	int		 t_sig;
+	const char	*t_what;
+	const char	*t_sent;
+};
+
+static const struct trap traps[] = {
+	{ SIGSEGV, "memory fault (SIGSEGV)", "SIGSEGV was sent" },
+	{ SIGBUS, "bus error (SIGBUS)", "SIGBUS was sent" },
+	{ SIGILL, "illegal instruction (SIGILL)", "SIGILL was sent" },
+	{ SIGFPE, "arithmetic error (SIGFPE)", "SIGFPE was sent" },
+	{ SIGTRAP, "trap (SIGTRAP)", "SIGTRAP was sent" },
+	{ SIGABRT, "abort (SIGABRT)", "SIGABRT was sent" },
+};
+#define NTRAPS		nitems(traps)
 
 static struct sigaction trap_old[NTRAPS];	/* (i) before the boot */
 static const struct machine_upcalls *trap_up;	/* (i) */
 
-static const struct sigaction *
-trap_before(int sig)
+static size_t
+trap_index(int sig)
 {
 	size_t i;
 
-	for (i = 0; i < NTRAPS - 1 && trap_signals[i] != sig; i++)
+	for (i = 0; i < NTRAPS - 1 && traps[i].t_sig != sig; i++)
 		continue;
-	return &trap_old[i];
+	return i;
 }
 
 static int
@@ -69,36 +93,65 @@ static void
 trap_die(const struct sigaction *sa, int sig, const siginfo_t *si)
 {
 	(void)sigaction(sig, sa, NULL);
-	if (si->si_code <= 0)
+	if (si->si_code <= 0 || sig == SIGTRAP)
 		(void)syscall(SYS_tgkill, getpid(), gettid(), sig);
 }
 
-/* No CPU, but it believed so. */
-static int
-trap_strayed(const struct mcpu *mc, int sig, uintptr_t addr,
-    const ucontext_t *uc)
+/* What happened, for the report. */
+static void
+trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
+    ucontext_t *uc)
 {
+	const struct trap *t = &traps[trap_index(sig)];
+	int aborted = sig == SIGABRT && si->si_code == SI_TKILL &&
+	    si->si_pid == getpid();
+
+	mf->mf_what = si->si_code > 0 || aborted ? t->t_what : t->t_sent;
+	mf->mf_sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+	mf->mf_ucontext = uc;
+	/* SI_KERNEL: an address that no memory can have; which, is not said. */
+	mf->mf_touched = si->si_code > 0 && si->si_code != SI_KERNEL &&
+	    (sig == SIGSEGV || sig == SIGBUS);
+	mf->mf_addr = mf->mf_touched ? (uintptr_t)si->si_addr :
+	    (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
+	if (si->si_code == SI_KERNEL && sig == SIGSEGV)
+		mf->mf_what = "access to an impossible address (SIGSEGV)";
+	else if (si->si_code == FPE_INTDIV && sig == SIGFPE)
+		mf->mf_what = "integer division by zero or overflow (SIGFPE)";
+}
+
+/* Does a host thread that is not a CPU call as if it were one? */
+static int
+trap_strayed(int sig, const struct machine_fault *mf)
+{
+	const ucontext_t *uc = mf->mf_ucontext;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
 
-	return mc == NULL && sig == SIGSEGV && addr < 64 && pc >= 4096 &&
-	    *(const uint8_t *)pc == 0x65;		/* the prefix of gs */
+	if (sig != SIGSEGV || !mf->mf_touched)
+		return 0;
+	return lwkt__outside_is_nowhere(mf->mf_addr) ||
+	    lwkt__mem_is_arena(mf->mf_addr) ||
+	    (mf->mf_addr < 64 && pc >= 4096 &&
+	    *(const uint8_t *)pc == PREFIX_GS);
 }
 
 static void
 trap_handler(int sig, siginfo_t *si, void *ucontext)
 {
-	const struct sigaction *sa = trap_before(sig);
-	const ucontext_t *uc = ucontext;
-	struct mcpu *mc = machine_oncpu();
-	uintptr_t addr = (uintptr_t)si->si_addr;
+	const struct sigaction *sa = &trap_old[trap_index(sig)];
+	struct mcpu *mc = machine_forked() ? NULL : machine_oncpu();
 	int saved = errno, handled = trap_has_handler(sa);
+	struct machine_fault mf;
 
-	if (si->si_code > 0 && trap_strayed(mc, sig, addr, uc))
-		trap_up->mu_fault(NULL, addr, 0, ucontext);
-	if (mc != NULL && (!handled ||
-	    (si->si_code > 0 && lwkt__mem_is_ours(addr)))) {
-		trap_up->mu_fault(mc, addr,
-		    (uintptr_t)uc->uc_mcontext.gregs[REG_RSP], ucontext);
+	trap_describe(&mf, sig, si, ucontext);
+	if (mc == NULL && trap_strayed(sig, &mf)) {
+		mf.mf_what = lwkt__outside_reason();
+		trap_up->mu_fault(NULL, &mf);
+	}
+	if (mc != NULL && !(sig == SIGABRT && lwkt__panicking()) &&
+	    (!handled || (mf.mf_touched && lwkt__mem_is_ours(mf.mf_addr)))) {
+		(void)sigaddset(&((ucontext_t *)ucontext)->uc_sigmask, SIGPIPE);
+		trap_up->mu_fault(mc, &mf);
 		trap_die(sa, sig, si);
 	} else if (handled) {
 		trap_chain(sa, sig, si, ucontext);
@@ -118,22 +171,29 @@ lwkt__trap_boot(const struct machine_upcalls *up)
 	sa.sa_sigaction = trap_handler;
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
 	lwkt__trap_mask(&sa.sa_mask, lwkt__timer_signal());
+	(void)sigaddset(&sa.sa_mask, SIGPIPE);
 	for (size_t i = 0; i < NTRAPS; i++) {
-		if (sigaction(trap_signals[i], &sa, &trap_old[i]) != 0) {
+		if (sigaction(traps[i].t_sig, &sa, &trap_old[i]) != 0) {
 			while (i-- > 0)
-				(void)sigaction(trap_signals[i],
-				    &trap_old[i], NULL);
+				(void)sigaction(traps[i].t_sig, &trap_old[i],
+				    NULL);
 			return EINVAL;
 		}
 	}
 	return 0;
 }
 
+/* Put back what was there, unless the program has replaced ours since. */
 void
 lwkt__trap_shutdown(void)
 {
+	struct sigaction now;
+
 	for (size_t i = 0; i < NTRAPS; i++)
-		(void)sigaction(trap_signals[i], &trap_old[i], NULL);
+		if (sigaction(traps[i].t_sig, NULL, &now) == 0 &&
+		    (now.sa_flags & SA_SIGINFO) != 0 &&
+		    now.sa_sigaction == trap_handler)
+			(void)sigaction(traps[i].t_sig, &trap_old[i], NULL);
 }
 
 /* The signals that a CPU's thread must not block. */
@@ -142,6 +202,6 @@ lwkt__trap_mask(sigset_t *set, int timer_sig)
 {
 	(void)sigemptyset(set);
 	for (size_t i = 0; i < NTRAPS; i++)
-		(void)sigaddset(set, trap_signals[i]);
+		(void)sigaddset(set, traps[i].t_sig);
 	(void)sigaddset(set, timer_sig);
 }

@@ -16,10 +16,22 @@
  * What makes a pthread a CPU: %gs:0 points at its struct mcpu (see machine.h),
  * and so does a thread-local variable.  machine_oncpu() reads the latter: a
  * pthread that a CPU creates inherits gs from it (Linux copies the base), but
- * starts with that variable NULL.
+ * starts with that variable NULL.  outside.c has the host threads that are not
+ * a CPU.
  *
- * Signals: process-wide ones stay with CPU 0 and with the program's own
- * pthreads; the other CPUs take only faults and their timer.
+ * Cores.  Pthreads, and children made by fork, vfork and posix_spawn, inherit
+ * the affinity of the host thread that creates them, and no handler can undo
+ * that for all of them.  So a CPU is put on its core when it starts and is
+ * then allowed on all cores of the process again: the host scheduler leaves a
+ * thread where it is unless it has a reason.  One CPU alone stays where the
+ * caller was.  lwkt.pin=yes binds each CPU to its core.
+ *
+ * Signals.  Each CPU has the signal mask of the caller of machine_run, without
+ * the signals of faults and of the timers: a thread that raises a signal gets
+ * it on every CPU, and what a CPU creates inherits the program's own mask.
+ *
+ * The host thread of a CPU must not end.  pthread_exit and pthread_cancel run
+ * the destructors of thread-specific data; the one of `ended_key` panics.
  */
 #include <asm/prctl.h>
 #include <errno.h>
@@ -34,6 +46,7 @@
 #include <unistd.h>
 
 #include "base/kassert.h"
+#include "base/stat_decl.h"
 #include "machine/hostlib.h"
 #include "machine/linux/host.h"
 
@@ -48,6 +61,15 @@
 #define GATE_OPEN	1u
 #define GATE_HOME	2u
 
+#define PIN_NO		0
+#define PIN_START	1
+#define PIN_YES		2
+
+static const char *const pin_names[] = { "no", "start", "yes", NULL };
+
+TUNABLE_NAME(pin, "lwkt.pin", pin_names, PIN_START,
+    "whether CPUs are bound to cores: no, start (put there once), yes");
+
 struct machine_host lwkt__hosts[LWKT_MAXCPU];
 
 /* (i) of its host thread while that carries a CPU; machine_oncpu(). */
@@ -59,6 +81,9 @@ static const struct machine_upcalls *vcpu_up;	/* (i) */
 static int has_fsgsbase;		/* (i) */
 static cpu_set_t cores_before;		/* (i) the caller's */
 static int cores_known;			/* (i) cores_before is valid */
+static sigset_t mask_before;		/* (i) the caller's */
+static pthread_key_t ended_key;		/* (i) */
+static int ended_known;			/* (i) ended_key was made */
 
 static struct {
 	uint32_t	g_state;	/* (a) GATE_* */
@@ -134,33 +159,72 @@ altstack_leave(struct machine_host *h, const struct before *b)
 }
 
 static void
-pin(struct machine_host *h, struct before *b)
+unplace(struct before *b)
+{
+	if (b->b_pinned)
+		(void)sched_setaffinity(0, sizeof(b->b_cores), &b->b_cores);
+	b->b_pinned = 0;
+}
+
+/* Move the calling host thread to its core. */
+static void
+place(struct machine_host *h, struct before *b)
 {
 	cpu_set_t set;
 
 	b->b_pinned = 0;
-	if (h->h_core < 0 || h->h_core >= CPU_SETSIZE ||
+	if (pin == PIN_NO || (pin == PIN_START && lwkt__cores.co_ncpus == 1) ||
+	    h->h_core < 0 || h->h_core >= CPU_SETSIZE ||
 	    sched_getaffinity(0, sizeof(b->b_cores), &b->b_cores) != 0)
 		return;
 	CPU_ZERO(&set);
 	CPU_SET(h->h_core, &set);
 	b->b_pinned = sched_setaffinity(0, sizeof(set), &set) == 0;
+	if (pin == PIN_START)
+		unplace(b);
+}
+
+/* The caller's mask, but for what a CPU needs; the old one in *before. */
+static void
+mask_enter(sigset_t *before)
+{
+	sigset_t mask = mask_before, take;
+
+	lwkt__trap_mask(&take, lwkt__timer_signal());
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		if (sigismember(&take, sig) == 1)
+			(void)sigdelset(&mask, sig);
+	(void)pthread_sigmask(SIG_SETMASK, &mask, before);
+}
+
+/* What a thread has that is a CPU, for its own errno's sake too. */
+static void
+identity_enter(struct machine_host *h, struct before *b)
+{
+	b->b_gs = gs_get();
+	gs_set((unsigned long)h->h_mc);
+	h->h_mc->mc_errnop = &errno;
+	h->h_mc->mc_cxx = lwkt__cxx_globals();
+	h->h_mc->mc_hostid = lwkt__hostid();
+	lwkt__tls_mcpu = h->h_mc;
+	(void)pthread_setspecific(ended_key, h->h_mc);
 }
 
 static void
-unpin(const struct before *b)
+identity_leave(const struct before *b)
 {
-	if (b->b_pinned)
-		(void)sched_setaffinity(0, sizeof(b->b_cores), &b->b_cores);
+	(void)pthread_setspecific(ended_key, NULL);
+	lwkt__tls_mcpu = NULL;
+	gs_set(b->b_gs);
 }
 
 /* Make the calling host thread CPU h. */
 static int
 vcpu_enter(struct machine_host *h, struct before *b)
 {
-	sigset_t take;
 	int error;
 
+	h->h_before = b;
 	h->h_pthread = pthread_self();
 	h->h_tid = gettid();
 	h->h_io = NULL;
@@ -176,16 +240,11 @@ vcpu_enter(struct machine_host *h, struct before *b)
 		    lwkt__iops->io_init(h);
 	if (error != 0)
 		goto fail_timer;
-	pin(h, b);
+	place(h, b);
 	b->b_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
 	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	b->b_gs = gs_get();
-	gs_set((unsigned long)h->h_mc);
-	h->h_mc->mc_errnop = &errno;
-	h->h_mc->mc_cxx = lwkt__cxx_globals();
-	lwkt__tls_mcpu = h->h_mc;
-	lwkt__trap_mask(&take, lwkt__timer_signal());
-	(void)pthread_sigmask(SIG_UNBLOCK, &take, &b->b_mask);
+	identity_enter(h, b);
+	mask_enter(&b->b_mask);
 	return 0;
 
 fail_timer:
@@ -197,15 +256,14 @@ fail_altstack:
 
 /* Undo vcpu_enter, in the opposite order. */
 static void
-vcpu_leave(struct machine_host *h, const struct before *b)
+vcpu_leave(struct machine_host *h, struct before *b)
 {
 	__atomic_store_n(&h->h_tid, 0, __ATOMIC_RELAXED);
 	lwkt__timer_stop(h);
 	(void)pthread_sigmask(SIG_SETMASK, &b->b_mask, NULL);
-	lwkt__tls_mcpu = NULL;
-	gs_set(b->b_gs);
+	identity_leave(b);
 	(void)prctl(PR_SET_TIMERSLACK, b->b_slack, 0, 0, 0);
-	unpin(b);
+	unplace(b);
 	if (lwkt__iops != NULL)
 		lwkt__iops->io_fini(h);
 	altstack_leave(h, b);
@@ -312,6 +370,7 @@ machine_run(struct mcpu *const mc[], int n)
 	KASSERT(machine_oncpu() == NULL);
 	cores_known = sched_getaffinity(0, sizeof(cores_before),
 	    &cores_before) == 0;
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
 	vcpu_assign(mc, n);
 	memset(&gate, 0, sizeof(gate));
 	gate.g_running = (uint32_t)n;
@@ -356,10 +415,52 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	return error;
 }
 
+/* Destructor of ended_key: the host thread of a CPU ends. */
+static void
+vcpu_ended(void *arg)
+{
+	const struct mcpu *mc = arg;
+
+	lwkt_panic("the host thread of cpu %d ends: a thread called "
+	    "pthread_exit, or it was cancelled", mc->mc_cpuid);
+}
+
+/* In a child of fork: the caller may have been a CPU and is none now. */
 void
+lwkt__vcpu_forked(unsigned long nobody)
+{
+	struct machine_host *h;
+
+	for (h = lwkt__hosts; h < lwkt__hosts + LWKT_MAXCPU; h++) {
+		if (h->h_tid == 0 ||
+		    !pthread_equal(h->h_pthread, pthread_self()))
+			continue;
+		identity_leave(h->h_before);
+		(void)prctl(PR_SET_TIMERSLACK, h->h_before->b_slack, 0, 0, 0);
+		unplace(h->h_before);
+	}
+	if (lwkt__mem_is_ours(gs_get()))	/* made by a CPU */
+		gs_set(nobody);
+}
+
+/* The first thread of the program: not a CPU.  No boot has been. */
+void
+lwkt__vcpu_nobody(unsigned long nobody)
+{
+	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+	if (gs_get() == 0)
+		gs_set(nobody);
+}
+
+int
 lwkt__vcpu_boot(const struct machine_upcalls *up)
 {
+	int error = ended_known ? 0 : pthread_key_create(&ended_key,
+	    vcpu_ended);
+
+	ended_known |= error == 0;
 	vcpu_up = up;
 	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0 &&
 	    !machine_fail("vcpu.fsgsbase");
+	return error;
 }

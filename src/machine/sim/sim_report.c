@@ -102,15 +102,15 @@ static void
 fatal_signal(int sig, siginfo_t *si, void *ucontext)
 {
 	ucontext_t *uc = ucontext;
+	struct machine_fault mf = { "memory fault", (uintptr_t)si->si_addr, 1,
+	    (uintptr_t)uc->uc_mcontext.gregs[REG_RSP], uc };
 	size_t i;
 
 	sim_enter();
 	lwkt__sim.s_muted++;
 	if ((sig == SIGSEGV || sig == SIGBUS) && !reported &&
 	    lwkt__sim_mcpu != NULL && lwkt__sim.s_up->mu_fault != NULL)
-		lwkt__sim.s_up->mu_fault(lwkt__sim_mcpu,
-		    (uintptr_t)si->si_addr,
-		    (uintptr_t)uc->uc_mcontext.gregs[REG_RSP], uc);
+		lwkt__sim.s_up->mu_fault(lwkt__sim_mcpu, &mf);
 	sim_report(strsignal(sig));
 	for (i = 0; i < nitems(fatal); i++) {
 		if (fatal[i] == sig)
