@@ -321,7 +321,7 @@ note(lwkt_lock_t lk, unsigned type, int error)
 void
 lock_again(lwkt_lock_t lk, unsigned type)
 {
-	struct lock_req rq = { lk, curthread, type, LWKT_FOREVER };
+	struct lock_req rq = { lk, caller_thread(), type, LWKT_FOREVER };
 
 	order_want(LK_LOCKMGR, lk, lk->lk_spin.s_name);
 	(void)request(&rq);
@@ -331,7 +331,7 @@ lock_again(lwkt_lock_t lk, unsigned type)
 int
 lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)
 {
-	struct lock_req rq = { lk, curthread, flags | lk->lk_flags,
+	struct lock_req rq = { lk, caller_thread(), flags | lk->lk_flags,
 	    LWKT_FOREVER };
 	unsigned type = flags & LWKT_LK_TYPE;
 	int error;

@@ -400,7 +400,7 @@ static int
 lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     int flags, int64_t timeout_ns)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	int error;
 
 	if (kind == ML_EX ? try_ex(m, td) : try_sh(m, td, MTX_EXWANTED)) {
@@ -442,7 +442,7 @@ void
 lwkt_mtx_lock(lwkt_mtx_t m)
 {
 	order_want(LK_MTX, m, m->m_name);
-	if (unlikely(!try_ex(m, curthread)))
+	if (unlikely(!try_ex(m, caller_thread())))
 		(void)lock_slow(m, ML_EX, 0, LWKT_FOREVER);
 	order_took(LK_MTX, m, m->m_name);
 }
@@ -452,7 +452,7 @@ lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
 	if (timeout_ns != 0)
 		order_want(LK_MTX, m, m->m_name);
-	return tried(m, likely(try_ex(m, curthread)) ? 0 :
+	return tried(m, likely(try_ex(m, caller_thread())) ? 0 :
 	    lock_slow(m, ML_EX, flags, timeout_ns));
 }
 
@@ -461,27 +461,27 @@ lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
 	if (timeout_ns != 0)
 		order_want(LK_MTX, m, m->m_name);
-	return tried(m, likely(try_sh(m, curthread, MTX_EXWANTED)) ? 0 :
+	return tried(m, likely(try_sh(m, caller_thread(), MTX_EXWANTED)) ? 0 :
 	    lock_slow(m, ML_SH, flags, timeout_ns));
 }
 
 int
 lwkt_mtx_lock_ex_try(lwkt_mtx_t m)
 {
-	return tried(m, try_ex(m, curthread) ? 0 : EAGAIN);
+	return tried(m, try_ex(m, caller_thread()) ? 0 : EAGAIN);
 }
 
 int
 lwkt_mtx_lock_sh_try(lwkt_mtx_t m)
 {
-	return tried(m, try_sh(m, curthread, 0) ? 0 : EAGAIN);
+	return tried(m, try_sh(m, caller_thread(), 0) ? 0 : EAGAIN);
 }
 
 void
 lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 {
 	if ((atomic_load_32(&m->m_lock) & MTX_COUNT) == 0 ||
-	    !try_sh(m, curthread, 0))
+	    !try_sh(m, caller_thread(), 0))
 		lwkt_panic("mtx \"%s\" is not thread \"%s\"'s to take again",
 		    m->m_name, curthread->td_name);
 	order_took(LK_MTX, m, m->m_name);
@@ -490,7 +490,7 @@ lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 static void
 unlock(lwkt_mtx_t m, uint32_t c)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	if (unlikely((c & MTX_COUNT) == 0 ||
 	    ((c & MTX_EXCLUSIVE) != 0 && !mtx_owned(m, td))))
@@ -533,7 +533,7 @@ lwkt_mtx_unlock_sh(lwkt_mtx_t m)
 int
 lwkt_mtx_upgrade_try(lwkt_mtx_t m)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	uint32_t c = atomic_load_32(&m->m_lock);
 
 	do {

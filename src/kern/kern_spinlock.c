@@ -347,7 +347,7 @@ unlock_shared(lwkt_spin_t s)
 void
 lwkt_spin_lock(lwkt_spin_t s)
 {
-	crit_enter();
+	crit_enter_td(caller_thread());
 	lock(s);
 }
 
@@ -361,7 +361,7 @@ lwkt_spin_unlock(lwkt_spin_t s)
 void
 lwkt_spin_lock_shared(lwkt_spin_t s)
 {
-	crit_enter();
+	crit_enter_td(caller_thread());
 	lock_shared(s);
 }
 
@@ -411,7 +411,7 @@ lwkt_spin_unlock_shared_quick(lwkt_spin_t s)
 int
 lwkt_spin_trylock(lwkt_spin_t s)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	uint32_t was;
 
 	crit_enter_td(td);
@@ -435,7 +435,7 @@ lwkt_spin_lock_upgrade_try(lwkt_spin_t s)
 int
 lwkt_spin_held(lwkt_spin_t s)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	int held;
 
 	crit_enter_td(td);

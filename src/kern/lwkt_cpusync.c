@@ -211,7 +211,7 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 {
 	struct globaldata *gd;
 
-	crit_enter();
+	crit_enter_td(caller_thread());
 	gd = mygd();
 	KASSERTF(gd->gd_cscount == 0, "cpu %d is a master already",
 	    gd->gd_m.mc_cpuid);
@@ -269,7 +269,7 @@ lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 	struct globaldata *gd;
 
 	lwkt_cpusync_init(&cs, mask, fn, arg);
-	crit_enter();
+	crit_enter_td(caller_thread());
 	gd = mygd();
 	may_wait(gd);
 	counter_inc(gd->gd_cntbias, syncs);

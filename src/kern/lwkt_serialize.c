@@ -96,7 +96,7 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 void
 lwkt_serialize_enter(lwkt_serialize_t sz)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 
 	order_want(LK_SERIALIZER, sz, NULL);
 	if (unlikely(!try(sz, 0)))
@@ -107,7 +107,7 @@ lwkt_serialize_enter(lwkt_serialize_t sz)
 void
 lwkt_serialize_adaptive_enter(lwkt_serialize_t sz)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	int looks = lwkt__ncpus > 1 ? spin : 0;
 	int i;
 

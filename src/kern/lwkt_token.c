@@ -475,7 +475,7 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 static inline void
 get(lwkt_token_t tok, enum tokmode mode)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct tokref *tr = push_ref(td, tok, mode);
 
 	if (unlikely(!try_ref(tr, first_manners(td))))
@@ -498,7 +498,7 @@ lwkt_gettoken_shared(lwkt_token_t tok)
 int
 lwkt_trytoken(lwkt_token_t tok)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct tokref *tr = push_ref(td, tok, TOK_EXCL);
 
 	if (!try_exclusive(tok, tr, 0)) {
@@ -528,7 +528,7 @@ lwkt_reltoken(lwkt_token_t tok)
 void
 lwkt_token_swap(void)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	struct tokref *a, *b, tmp;
 
 	KASSERTF(td->td_ntoks >= 2, "thread \"%s\" holds %d tokens",
@@ -572,7 +572,7 @@ lwkt_token_held_excl(lwkt_token_t tok)
 int
 lwkt_token_is_stale(lwkt_token_t tok)
 {
-	lwkt_thread_t td = curthread;
+	lwkt_thread_t td = caller_thread();
 	uint64_t gen = atomic_load_64(&tok->t_gen);
 	int i, stale = 0;
 

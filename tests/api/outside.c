@@ -3,10 +3,14 @@
  * Host threads that are not a CPU: each call that needs one ends the process
  * that makes it, says why, and changes nothing for anybody else.
  */
+#include <lwkt/cpusync.h>
 #include <lwkt/io.h>
 #include <lwkt/ipiq.h>
+#include <lwkt/lock.h>
 #include <lwkt/lwkt.h>
 #include <lwkt/lwp.h>
+#include <lwkt/mtx.h>
+#include <lwkt/serialize.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/sync.h>
 #include <lwkt/systimer.h>
@@ -25,6 +29,9 @@
 
 static struct lwkt_token token = LWKT_TOKEN_INITIALIZER("coin");
 static struct lwkt_spin spin = LWKT_SPIN_INITIALIZER("top");
+static struct lwkt_mtx mtx = LWKT_MTX_INITIALIZER("latch");
+static struct lwkt_lock lock = LWKT_LOCK_INITIALIZER("bolt", 0, 0);
+static struct lwkt_serialize slz = LWKT_SERIALIZE_INITIALIZER;
 static struct lwkt_mutex mutex = LWKT_MUTEX_INITIALIZER("door");
 static struct lwkt_systimer timer;
 static lwkt_thread_t victim;		/* the thread that creates */
@@ -68,7 +75,16 @@ timer_nothing(struct lwkt_systimer *st, void *arg)
 	C(deschedule, lwkt_deschedule_self())				\
 	C(migratecpu, lwkt_migratecpu(0))				\
 	C(curport, (void)lwkt_curport())				\
+	C(gettoken, lwkt_gettoken(&token))				\
+	C(trytoken, (void)lwkt_trytoken(&token))			\
+	C(spin_lock, lwkt_spin_lock(&spin))				\
+	C(spin_trylock, (void)lwkt_spin_trylock(&spin))			\
+	C(mtx_lock, lwkt_mtx_lock(&mtx))				\
+	C(mtx_lock_ex_try, (void)lwkt_mtx_lock_ex_try(&mtx))		\
+	C(lockmgr, (void)lwkt_lockmgr(&lock, LWKT_LK_EXCLUSIVE))	\
+	C(serialize_enter, lwkt_serialize_enter(&slz))			\
 	C(send_ipiq, (void)lwkt_send_ipiq(0, nothing, NULL))		\
+	C(cpusync, lwkt_cpusync_simple(lwkt_cpumask_all(), nothing, NULL)) \
 	C(systimer, lwkt_systimer_init_oneshot(&timer, timer_nothing,	\
 	    NULL, MS))							\
 	C(interrupt, lwkt_interrupt(victim))				\
