@@ -31,15 +31,25 @@
  * it sets the timer, so when the handler says "not set" in between, the timer
  * is set all the same and goes off once for nothing.
  *
- * The signal is the first real-time one that nobody else has a handler for.
- * It is delivered on the alternate stack, so a thread's own stack need not
- * have room for the frame of a machine with wide vector registers.
+ * The signal is a real-time one, looked for from SIGRTMAX down, as programs
+ * take theirs from SIGRTMIN up: the first that has no handler and that the
+ * caller of the boot does not block (a blocked one may be meant for sigwaitinfo
+ * or a signalfd).  lwkt.signal names another one.  It is delivered on the
+ * alternate stack, so a thread's own stack need not have room for the frame of
+ * a machine with wide vector registers.
+ *
+ * A program may take the signal away later: install a handler of its own, or
+ * block every signal in a thread.  Then a thread that computes would never be
+ * interrupted again, and sleeps on its CPU would not end.  So each setting of
+ * the timer, which costs a system call anyway, first looks whether the handler
+ * is still ours (if not, it panics) and unblocks the signal.
  */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/kassert.h"
 #include "base/stat_decl.h"
 #include "machine/linux/host.h"
 
@@ -51,6 +61,9 @@
 
 TUNABLE_INT(timer_gap_us, "lwkt.timer_gap_us", 50, 0, 100000,
     "how long a CPU works undisturbed after a timer interrupt, us");
+
+TUNABLE_INT(wanted_sig, "lwkt.signal", 0, 0, 64,
+    "the real-time signal that interrupts CPUs; 0: the library chooses");
 
 static int timer_sig;			/* (i) 0: none */
 static struct sigaction timer_old;	/* (i) */
@@ -100,6 +113,29 @@ timer_handler(int sig, siginfo_t *si, void *ucontext)
 	errno = saved;
 }
 
+static int
+timer_is_ours(const struct sigaction *sa)
+{
+	return (sa->sa_flags & SA_SIGINFO) != 0 &&
+	    sa->sa_sigaction == timer_handler;
+}
+
+/* Has the program taken the signal away? */
+static void
+timer_check(void)
+{
+	struct sigaction now;
+	sigset_t set;
+
+	if (sigaction(timer_sig, NULL, &now) == 0 && !timer_is_ours(&now))
+		lwkt_panic("the program has replaced the handler of signal "
+		    "%d, which interrupts the cpus (another one: lwkt.signal)",
+		    timer_sig);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, timer_sig);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* In a handler of the CPU's: let the signal come at_ns, if not before. */
 void
 lwkt__timer_again(struct machine_host *h, int64_t at_ns)
@@ -126,9 +162,49 @@ machine_timer_arm(int64_t deadline_ns)
 	}
 	if (at < h->h_quiet && (at = h->h_quiet) >= h->h_armed)
 		return;
+	timer_check();
 	h->h_armed = at;
 	cc_fence();
 	timer_set(h, at);
+}
+
+/* Has the program no use for the signal?  What it was goes to timer_old. */
+static int
+signal_is_free(int sig)
+{
+	return !machine_fail("timer.signal") &&
+	    sigaction(sig, NULL, &timer_old) == 0 &&
+	    (timer_old.sa_flags & SA_SIGINFO) == 0 &&
+	    timer_old.sa_handler == SIG_DFL;
+}
+
+static int
+signal_choose(int *error)
+{
+	sigset_t blocked;
+	int sig = wanted_sig;
+
+	*error = EINVAL;
+	if (sig != 0 && sig >= SIGRTMIN && sig <= SIGRTMAX) {
+		if (signal_is_free(sig))
+			return sig;
+		lwkt_printf("lwkt: lwkt.signal=%d: this signal has a handler",
+		    sig);
+		return 0;
+	}
+	if (sig != 0) {
+		lwkt_printf("lwkt: lwkt.signal=%d: must be from %d to %d", sig,
+		    SIGRTMIN, SIGRTMAX);
+		return 0;
+	}
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	for (sig = SIGRTMAX; sig >= SIGRTMIN; sig--)
+		if (sigismember(&blocked, sig) == 0 && signal_is_free(sig))
+			return sig;
+	lwkt_printf("lwkt: each real-time signal has a handler or is blocked, "
+	    "none is left for the timers (lwkt.signal)");
+	*error = EAGAIN;
+	return 0;
 }
 
 /* Choose the signal and catch it. */
@@ -136,29 +212,28 @@ int
 lwkt__timer_boot(void)
 {
 	struct sigaction sa;
+	int error, sig = signal_choose(&error);
 
+	if (sig == 0)
+		return error;
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = timer_handler;
 	sa.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
 	(void)sigfillset(&sa.sa_mask);
-	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++) {
-		if (machine_fail("timer.signal") ||
-		    sigaction(sig, NULL, &timer_old) != 0 ||
-		    (timer_old.sa_flags & SA_SIGINFO) != 0 ||
-		    timer_old.sa_handler != SIG_DFL)
-			continue;
-		if (sigaction(sig, &sa, NULL) == 0) {
-			timer_sig = sig;
-			return 0;
-		}
-	}
-	return EAGAIN;
+	if (sigaction(sig, &sa, NULL) != 0)
+		return errno;
+	timer_sig = sig;
+	return 0;
 }
 
+/* Put back what was there, unless the program has replaced ours since. */
 void
 lwkt__timer_shutdown(void)
 {
-	if (timer_sig != 0)
+	struct sigaction now;
+
+	if (timer_sig != 0 && sigaction(timer_sig, NULL, &now) == 0 &&
+	    timer_is_ours(&now))
 		(void)sigaction(timer_sig, &timer_old, NULL);
 	timer_sig = 0;
 }
