@@ -44,6 +44,9 @@ COUNTER(idles, "lwkt.idle", "times the CPU had nothing to run");
 TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
     "thread structures the arena has room for");
 
+#define THREADS_LEAST	1024		/* fewer only if asked for */
+#define STACKS_ROOM	((size_t)64 << 20)
+
 struct globaldata *lwkt__gd[LWKT_MAXCPU];
 int lwkt__ncpus;
 struct kern_ops lwkt__kern_ops;
@@ -87,8 +90,9 @@ arena_alloc(size_t size)
 	return (char *)lwkt__arena + off;
 }
 
+/* How much an arena with room for so many threads takes. */
 static size_t
-arena_bytes(int ncpus)
+arena_bytes(int ncpus, int threads)
 {
 	size_t size = 4096 + sizeof(struct arena_head);
 
@@ -96,12 +100,50 @@ arena_bytes(int ncpus)
 	size += (size_t)ncpus * (stat_bytes() + 4096);
 	size += ipiq_bytes(ncpus) + synch_bytes(ncpus) +
 	    systimer_bytes(ncpus) + 3 * 4096;
-	size += (size_t)maxthreads * sizeof(struct lwkt_thread);
+	size += (size_t)threads * sizeof(struct lwkt_thread);
 	return roundup2(size, (size_t)1 << 20);
 }
 
+/*
+ * An arena for lwkt.maxthreads, or for as many threads as the host gives
+ * address space for.  Once the host has refused, room for stacks must be left.
+ */
+static int
+arena_reserve(int *threadsp, size_t *sizep)
+{
+	void *room = NULL;
+	int threads = maxthreads;
+
+	*sizep = arena_bytes(lwkt__ncpus, threads);
+	lwkt__arena = machine_arena_reserve(*sizep);
+	while (lwkt__arena == NULL && threads / 2 >= THREADS_LEAST) {
+		threads /= 2;
+		*sizep = arena_bytes(lwkt__ncpus, threads);
+		lwkt__arena = machine_arena_reserve(*sizep);
+		if (lwkt__arena != NULL &&
+		    (room = machine_mem_reserve(STACKS_ROOM)) == NULL) {
+			machine_mem_release(lwkt__arena, *sizep);
+			lwkt__arena = NULL;
+		}
+	}
+	if (lwkt__arena == NULL) {
+		lwkt_printf("lwkt: the host refuses %zu MiB of address space "
+		    "for %d threads (ulimit -v; lwkt.maxthreads)",
+		    *sizep >> 20, threads);
+		return ENOMEM;
+	}
+	if (room != NULL) {
+		machine_mem_release(room, STACKS_ROOM);
+		lwkt_printf("lwkt: room for %d threads only, not for %d: the "
+		    "host refuses the address space (ulimit -v; "
+		    "lwkt.maxthreads)", threads, maxthreads);
+	}
+	*threadsp = threads;
+	return 0;
+}
+
 static void
-arena_layout(const struct lwkt_config *cfg, size_t size)
+arena_layout(const struct lwkt_config *cfg, int threads, size_t size)
 {
 	struct arena_head *ah = lwkt__arena;
 
@@ -114,7 +156,7 @@ arena_layout(const struct lwkt_config *cfg, size_t size)
 	ah->ah_ncpus = (uint32_t)lwkt__ncpus;
 	ah->ah_gdstride = roundup2(sizeof(struct globaldata), 4096);
 	ah->ah_tdsize = sizeof(struct lwkt_thread);
-	ah->ah_tdmax = (uint32_t)maxthreads;
+	ah->ah_tdmax = (uint32_t)threads;
 	if (cfg != NULL && cfg->lc_name != NULL)
 		strncpy(ah->ah_name, cfg->lc_name, sizeof(ah->ah_name) - 1);
 }
@@ -337,8 +379,8 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 		.mcf_ncpus = cfg != NULL ? cfg->lc_ncpus : 0,
 		.mcf_seed = cfg != NULL ? cfg->lc_seed : 0,
 	};
+	int error, threads;
 	size_t size;
-	int error;
 
 	if (!atomic_cmpset_32(&booted, 0, 1))
 		return EBUSY;
@@ -354,13 +396,12 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 		atomic_store_rel_32(&booted, 0);
 		return error;
 	}
-	size = arena_bytes(lwkt__ncpus);
-	if ((lwkt__arena = machine_arena_reserve(size)) == NULL) {
+	if ((error = arena_reserve(&threads, &size)) != 0) {
 		kern_boot_release();
-		return ENOMEM;
+		return error;
 	}
 	cpus_stopped = 0;
-	arena_layout(cfg, size);
+	arena_layout(cfg, threads, size);
 	place_all();
 	if ((error = sysinits_boot()) != 0)
 		kern_boot_release();

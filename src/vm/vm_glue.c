@@ -47,6 +47,7 @@ TUNABLE_INT(cache_threads, "lwkt.cache_threads", 1024, 1, 1 << 24,
 #define SLOT_MIN_SHIFT	14		/* 16 KiB */
 #define NCLASSES	11		/* to 16 MiB */
 #define CHUNK_SIZE	((size_t)256 << 20)
+#define CHUNK_LEAST	((size_t)16 << 20)	/* one slot of any class */
 #define NCHUNKS		4096		/* 1 TiB of stacks */
 #define BATCH		16
 #define DEFAULT_STACK	((size_t)64 << 10)
@@ -143,11 +144,24 @@ chunk_open(unsigned cls)
 	return sc != NULL && sc->sc_next < sc->sc_nslots ? sc : NULL;
 }
 
+/* Address space for a chunk, as much as the host gives; its size, or NULL. */
+static char *
+chunk_reserve(size_t *sizep)
+{
+	char *base = NULL;
+
+	for (*sizep = CHUNK_SIZE; *sizep >= CHUNK_LEAST; *sizep /= 4)
+		if ((base = machine_mem_reserve(*sizep)) != NULL)
+			break;
+	return base;
+}
+
 /* Another chunk, unless somebody else was faster.  Whether there is a slot. */
 static int
 chunk_add(unsigned cls)
 {
-	char *base = machine_mem_reserve(CHUNK_SIZE);
+	size_t size;
+	char *base = chunk_reserve(&size);
 	struct stack_chunk *sc;
 	int used = 0, more;
 
@@ -157,7 +171,7 @@ chunk_add(unsigned cls)
 	if (chunk_open(cls) == NULL && nchunks < NCHUNKS) {
 		sc = &chunks[nchunks];
 		*sc = (struct stack_chunk){ base, class_slot(cls),
-		    (uint32_t)(CHUNK_SIZE / class_slot(cls)), 0 };
+		    (uint32_t)(size / class_slot(cls)), 0 };
 		classes[cls].cl_chunk = sc;
 		atomic_store_rel_32(&nchunks, nchunks + 1);
 		used = 1;
@@ -165,7 +179,7 @@ chunk_add(unsigned cls)
 	more = chunk_open(cls) != NULL;
 	depot_exit();
 	if (!used)
-		machine_mem_release(base, CHUNK_SIZE);
+		machine_mem_release(base, size);
 	return more;
 }
 
@@ -236,6 +250,25 @@ cache_pop(struct thread_cache *tc)
 	return td;
 }
 
+/* Say once in a process why a thread cannot be made. */
+static void
+tell_refused(void)
+{
+	static uint32_t told;
+	struct arena_head *ah = lwkt__arena;
+
+	if (atomic_swap_32(&told, 1) != 0)
+		return;
+	if (atomic_load_acq_64(&ah->ah_tdcount) >= ah->ah_tdmax)
+		lwkt_printf("lwkt: all %u thread structures are in use "
+		    "(lwkt.maxthreads)", ah->ah_tdmax);
+	else
+		lwkt_printf("lwkt: the host refuses memory for the stacks of "
+		    "more than %llu threads (ulimit -v, "
+		    "vm.overcommit_memory)",
+		    (unsigned long long)ah->ah_tdcount);
+}
+
 /* The cache has no warm thread: get some.  0, or ENOMEM. */
 static __lwkt_noinline int
 cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
@@ -265,6 +298,8 @@ cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 		cache_push(tc, td + i);
 	}
 	counter_add(gd->gd_cntbias, made, n);
+	if (n == 0)
+		tell_refused();
 	return n > 0 ? 0 : ENOMEM;
 }
 

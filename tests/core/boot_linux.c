@@ -148,13 +148,14 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-	{ "arena:1", 0 }, { "mem.reserve:1", ENOMEM },
+	{ "arena:1", 0 }, { "mem.reserve:1", 0 }, { "mem.reserve:*", ENOMEM },
 	{ "altstack:1", ENOMEM }, { "altstack:2", ENOMEM },
 	{ "timer.create:1", EAGAIN }, { "timer.create:2", EAGAIN },
 	{ "vcpu.start:1", EAGAIN }, { "vcpu.start:2", EAGAIN },
 	{ "vcpu.fsgsbase:*", 0 }, { "clock.tsc:*", 0 },
 	{ "guard.madvise:*", 0 }, { "guard.madvise:*,guard.mprotect:*", 0 },
-	{ "arena:*,mem.reserve:1", ENOMEM },
+	{ "arena:*,mem.reserve:1", 0 }, { "arena:*,mem.reserve:2", 0 },
+	{ "arena:*,mem.reserve:*", ENOMEM },
 };
 
 static void

@@ -40,7 +40,10 @@ machine_boot(const struct machine_config *cfg,
 	int error;
 
 	KASSERT(!booted);
+	lwkt__limit_boot();
 	error = lwkt__fail_boot();
+	if (error == 0)
+		error = lwkt__limit_stack();
 	if (error == 0)
 		error = lwkt__outside_boot();
 	if (error == 0)

@@ -14,6 +14,9 @@
  * CPU i starts on the i-th allowed core, counted from the core the caller runs
  * on now, and round again: several processes with few CPUs each then do not
  * all crowd on core 0.  vcpu.c places them.
+ *
+ * The buffers are static, as one boot runs at a time, and a boot may be called
+ * in a pthread with a small stack.
  */
 #include <errno.h>
 #include <lwkt/panic.h>
@@ -34,7 +37,7 @@ struct cores lwkt__cores;
 static void
 cores_affinity(struct cores *co)
 {
-	cpu_set_t set[CORE_BITS / (8 * sizeof(cpu_set_t))];
+	static cpu_set_t set[CORE_BITS / (8 * sizeof(cpu_set_t))];
 	long online;
 
 	co->co_n = 0;
@@ -74,8 +77,8 @@ quota_of_dir(const char *dir, int v2)
 		{ "cpu.cfs_quota_us", "cpu.cfs_period_us" },
 		{ "cpu.max", NULL }
 	};
+	static char path[PATH_BYTES + 32];
 	long num[2] = { 0, 0 };
-	char path[PATH_BYTES + 32];
 	int n = 0;
 	FILE *f;
 
@@ -98,7 +101,7 @@ quota_of_dir(const char *dir, int v2)
 static int
 quota_of_tree(const char *mount, const char *group, int v2)
 {
-	char path[PATH_BYTES];
+	static char path[PATH_BYTES];
 	size_t stem = strlen(mount);
 	int q, least = 0;
 	char *slash;
@@ -133,7 +136,8 @@ has_cpu(const char *list)
 static int
 group_path(const char *self_cgroup, int v2, char *path, size_t size)
 {
-	char line[LINE_BYTES], *list, *group;
+	static char line[LINE_BYTES];
+	char *list, *group;
 	FILE *f = fopen(self_cgroup, "re");
 	int found = 0;
 
@@ -196,7 +200,7 @@ quota_of_mount(char *line, const char *group, int v2)
 int
 lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 {
-	char line[LINE_BYTES], group[LINE_BYTES];
+	static char line[LINE_BYTES], group[LINE_BYTES];
 	int q, least = 0;
 	FILE *f;
 

@@ -172,6 +172,13 @@ int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
 void	lwkt__trap_mask(sigset_t *set, int timer_sig);
 
+/* limit.c: cpu could not have `what`; prints one line a boot */
+enum limit { LIMIT_FILES, LIMIT_THREADS, LIMIT_SIGNALS, LIMIT_MEMORY };
+void	lwkt__limit_boot(void);
+int	lwkt__limit_stack(void);
+void	lwkt__limit_refused(int cpu, const char *what, int error,
+	    enum limit which);
+
 /* outside.c: host threads that are not a CPU */
 int	lwkt__outside_boot(void);		/* 0 or an errno */
 void	lwkt__outside_shutdown(void);

@@ -67,6 +67,9 @@ lwkt__io_boot(void)
 		if (error == 0)
 			lwkt__iops = choices[i].ic_ops;
 	}
+	if (lwkt__iops == NULL)
+		lwkt__limit_refused(0, "epoll and io_uring", error,
+		    LIMIT_FILES);
 	return lwkt__iops != NULL ? 0 : error;
 }
 

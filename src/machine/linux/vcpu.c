@@ -35,6 +35,7 @@
  */
 #include <asm/prctl.h>
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -55,6 +56,8 @@
 #endif
 
 #define ALTSTACK_ROOM	(64 * 1024)	/* for a backtrace in the handler */
+
+#define VCPU_STACK	(256 * 1024)	/* callbacks of the idle thread, too */
 
 /* States of the gate. */
 #define GATE_SHUT	0u
@@ -84,6 +87,7 @@ static int cores_known;			/* (i) cores_before is valid */
 static sigset_t mask_before;		/* (i) the caller's */
 static pthread_key_t ended_key;		/* (i) */
 static int ended_known;			/* (i) ended_key was made */
+static size_t tls_bytes;		/* (i) libc takes it from each stack */
 
 static struct {
 	uint32_t	g_state;	/* (a) GATE_* */
@@ -222,7 +226,7 @@ identity_leave(const struct before *b)
 static int
 vcpu_enter(struct machine_host *h, struct before *b)
 {
-	int error;
+	int cpu = h->h_mc->mc_cpuid, error;
 
 	h->h_before = b;
 	h->h_pthread = pthread_self();
@@ -230,16 +234,23 @@ vcpu_enter(struct machine_host *h, struct before *b)
 	h->h_io = NULL;
 	lwkt__idle_start(h);
 	error = altstack_enter(h, b);
-	if (error != 0)
+	if (error != 0) {
+		lwkt__limit_refused(cpu, "a signal stack", error, LIMIT_MEMORY);
 		return error;
+	}
 	error = lwkt__timer_start(h);
-	if (error != 0)
+	if (error != 0) {
+		lwkt__limit_refused(cpu, "a timer", error, LIMIT_SIGNALS);
 		goto fail_altstack;
+	}
 	if (lwkt__iops != NULL)
 		error = machine_fail("io.init") ? ENOMEM :
 		    lwkt__iops->io_init(h);
-	if (error != 0)
+	if (error != 0) {
+		lwkt__limit_refused(cpu, lwkt__iops->io_name, error,
+		    error == ENOMEM ? LIMIT_MEMORY : LIMIT_FILES);
 		goto fail_timer;
+	}
 	place(h, b);
 	b->b_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
 	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
@@ -318,6 +329,25 @@ vcpu_thread(void *arg)
 	return NULL;
 }
 
+/* The default stack of pthreads may be too small (ulimit -s). */
+static int
+vcpu_pthread(struct machine_host *h)
+{
+	size_t least = VCPU_STACK + tls_bytes, size = 0;
+	pthread_attr_t attr;
+	int error = pthread_attr_init(&attr);
+
+	if (error != 0)
+		return error;
+	(void)pthread_attr_getstacksize(&attr, &size);
+	if (size < least)
+		error = pthread_attr_setstacksize(&attr, least);
+	if (error == 0)
+		error = pthread_create(&h->h_pthread, &attr, vcpu_thread, h);
+	(void)pthread_attr_destroy(&attr);
+	return error;
+}
+
 /* Create CPUs 1 to n-1, with all signals blocked; the count created. */
 static int
 vcpu_create(int n)
@@ -332,8 +362,10 @@ vcpu_create(int n)
 		h = &lwkt__hosts[i];
 		atomic_fetchadd_32(&gate.g_waiting, 1);
 		error = machine_fail("vcpu.start") ? EAGAIN :
-		    pthread_create(&h->h_pthread, NULL, vcpu_thread, h);
+		    vcpu_pthread(h);
 		if (error != 0) {
+			lwkt__limit_refused(i, "the host thread", error,
+			    LIMIT_THREADS);
 			gate_report(error);
 			break;
 		}
@@ -391,6 +423,20 @@ machine_run(struct mcpu *const mc[], int n)
 	return error;
 }
 
+/* The thread-local data of one module of the program. */
+static int
+tls_add(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	size_t *bytes = arg;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*bytes += info->dlpi_phdr[i].p_memsz +
+			    info->dlpi_phdr[i].p_align;
+	return 0;
+}
+
 int
 lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
     void *arg)
@@ -405,7 +451,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	(void)sigfillset(&all);
 	error = pthread_attr_setsigmask_np(&attr, &all);
 	if (error == 0)
-		error = pthread_attr_setstacksize(&attr, stack);
+		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
 	if (error == 0 && cores_known)
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);
@@ -459,6 +505,8 @@ lwkt__vcpu_boot(const struct machine_upcalls *up)
 	    vcpu_ended);
 
 	ended_known |= error == 0;
+	tls_bytes = 0;
+	(void)dl_iterate_phdr(tls_add, &tls_bytes);
 	vcpu_up = up;
 	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0 &&
 	    !machine_fail("vcpu.fsgsbase");
