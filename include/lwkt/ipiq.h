@@ -22,10 +22,12 @@ typedef void (*lwkt_ipifunc2_t)(void *arg1, int arg2);
 typedef void (*lwkt_ipifunc3_t)(void *arg1, int arg2, void *frame);
 
 /*
- * Queue and, if the target sleeps, wake it.  When the queue to that CPU is
- * more than half full the sender serves its own incoming messages until it has
- * room.  Returns a number for lwkt_wait_ipiq (0 for a message to oneself).
- * Context: any lwkt context.  Blocks: spins when the queue is full.
+ * Queue and, if the target sleeps, wake it.  When the queue to that CPU is half
+ * full the sender waits for room.  It executes messages meanwhile, but never
+ * inside a critical section, a callback or a spinlock: what comes there is
+ * executed at the end of the outermost section.  Returns a number for
+ * lwkt_wait_ipiq (0 for a message to oneself).
+ * Context: any lwkt context.  Blocks: spins when the queue is half full.
  */
 LWKT_API unsigned lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg);
 LWKT_API unsigned lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1,
@@ -55,15 +57,18 @@ LWKT_API int lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn,
 LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
 
 /*
- * Spin, serving own messages, until message seq to cpu has been executed.
- * Context: thread; not from a callback.
+ * Spin, executing messages to this CPU, until message seq to cpu has been
+ * executed.  seq was sent by this CPU: a thread that may move in between makes
+ * both calls in one critical section.
+ * Context: thread; not in a callback, not with a spinlock.
  */
 LWKT_API void lwkt_wait_ipiq(int cpu, unsigned seq);
 
 /*
- * Serve the messages that are there.  Whoever spins in a critical section until
- * another CPU has done something calls it in his loop, or that CPU may be
- * waiting for him.  Context: thread, critical section.
+ * Execute the messages that are there, inside the caller's critical section.  A
+ * thread that spins in one until another CPU has done something calls this in
+ * its loop, for that CPU may be waiting for an answer.
+ * Context: thread, critical section; not in a callback, not with a spinlock.
  */
 LWKT_API void lwkt_process_ipiq(void);
 

@@ -31,9 +31,9 @@
 
 #define NPRI		32
 
+struct ipiq_deferred;
 struct lwkt_cpusync;
 struct lwkt_ipiq;
-struct lwkt_putoff;
 struct lwkt_retire;
 struct tslpque;
 struct wheel;
@@ -76,7 +76,11 @@ struct globaldata {
 	/* IPI queues (lwkt_ipiq.c). */
 	LWKT_CACHEALIGN
 	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
-	struct lwkt_putoff *gd_putoff;	/* (c) read, not yet executed */
+	struct ipiq_deferred *gd_deferred; /* (c) read, not yet executed */
+	uint32_t	 gd_ndeferred;	/* (c) how many */
+	uint32_t	 gd_debt;	/* (c) sent too much to be executed */
+	uint32_t	 gd_room;	/* (c) the wait for room; others read */
+	uintptr_t	 gd_spinwant;	/* (c) spins for it; others read */
 	int		 gd_processing_ipiq; /* (c) 1: callbacks are run */
 	uint32_t	 gd_polls;	/* (c) looks in vain by who spins */
 	uint32_t	 gd_talker;	/* (c) 1 + who woke a thread; 0: none */

@@ -17,6 +17,13 @@
  * until the wakeup comes.  Other yields do not: the thread stays runnable.  A
  * thread that goes on for long without an end is helped by the tick.
  *
+ * Mostly the thread has tested its condition before that, in the critical
+ * section in which it blocks.  The flush does not make the test stale.  It may
+ * send, and a send may wait for room; but in a section such a wait executes no
+ * callback (IR3 of lwkt_ipiq_room.c), so nothing comes that the thread waits
+ * for.  By itself the flush changes nothing but sleep queues: it may take this
+ * thread off one, which lwkt_tsleep() looks at afterwards.
+ *
  * INVARIANTS
  * D1 tc_delayed is filled from the front, its idents differ, and it is empty
  *    without TDF_DELAYED_WAKEUP.

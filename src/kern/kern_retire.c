@@ -3,13 +3,13 @@
  * Free an object when no CPU can look at it any more.
  *
  * THEORY
- * Readers are in critical sections.  A message is never executed inside one,
- * so when a CPU has executed a message sent after an object was taken out of
- * reach, every critical section that could have found the object there has
- * ended.  Objects retired on a CPU gather in a list; one round of messages to
- * all CPUs and back serves a whole list, while the next one gathers.  The
- * CPU's own critical sections end before the timer that begins the round and
- * the answers that end it are served.
+ * Readers are in critical sections.  A message is never executed inside one
+ * (Q6 of lwkt_ipiq.c; a wait for room defers), so when a CPU has executed a
+ * message sent after an object was taken out of reach, every critical section
+ * that could have found the object there has ended.  Objects retired on a CPU
+ * gather in a list; one round of messages to all CPUs and back serves a whole
+ * list, while the next one gathers.  The CPU's own critical sections end before
+ * the timer that begins the round and the answers that end it are served.
  *
  * INVARIANTS
  * E1 gd_retire_cur belongs to the round under way, gd_retire_left answers

@@ -25,11 +25,17 @@
  * than any holder should, the host has taken the holder's core away, and
  * machine_pause gives it ours.
  *
+ * A holder may send messages, and wait for room in the ring to a CPU that spins
+ * for the lock.  So a CPU that spins reads that ring, and defers what it reads
+ * (lwkt_ipiq_room.c).
+ *
  * INVARIANTS
  * S1 s_lock is 0, 1, or SHARED | n.
  * S2 gd_spinlocks = entries in use of gd_spinheld, each held by this CPU and
  *    with one critical section of the thread that took it (_quick: the
  *    caller's).
+ * S3 While a CPU spins, gd_spinwant is the lock.  Other CPUs read it, and
+ *    gd_spinheld of CPUs that wait: these words are stored atomically.
  *
  * ORDER
  * Taking is a locked instruction; giving back a release store or a locked
@@ -118,8 +124,8 @@ push(struct globaldata *gd, lwkt_spin_t s)
 	if (unlikely(n >= LWKT_MAXSPINS))
 		lwkt_panic("spinlock \"%s\" is the %uth that cpu %d takes",
 		    s->s_name, n + 1, gd->gd_m.mc_cpuid);
-	gd->gd_spinheld[n] = s;
-	gd->gd_spinlocks = (int)n + 1;				/* S2 */
+	__atomic_store_n(&gd->gd_spinheld[n], s, __ATOMIC_RELAXED); /* S3 */
+	__atomic_store_n(&gd->gd_spinlocks, (int)n + 1, __ATOMIC_RELAXED);
 }
 
 /* Not the last one taken: find it. */
@@ -135,9 +141,11 @@ pop_slow(struct globaldata *gd, lwkt_spin_t s)
 		lwkt_panic("spinlock \"%s\" is given back by thread \"%s\" on "
 		    "cpu %d, which does not hold it", s->s_name,
 		    curthread->td_name, gd->gd_m.mc_cpuid);
-	gd->gd_spinlocks--;
+	__atomic_store_n(&gd->gd_spinlocks, gd->gd_spinlocks - 1,
+	    __ATOMIC_RELAXED);
 	for (; i < gd->gd_spinlocks; i++)
-		gd->gd_spinheld[i] = gd->gd_spinheld[i + 1];
+		__atomic_store_n(&gd->gd_spinheld[i], gd->gd_spinheld[i + 1],
+		    __ATOMIC_RELAXED);				/* S3 */
 }
 
 /* It is about to be given back. */
@@ -147,7 +155,7 @@ pop(struct globaldata *gd, lwkt_spin_t s)
 	int n = gd->gd_spinlocks;
 
 	if (likely(n > 0 && gd->gd_spinheld[n - 1] == s))
-		gd->gd_spinlocks = n - 1;
+		__atomic_store_n(&gd->gd_spinlocks, n - 1, __ATOMIC_RELAXED);
 	else
 		pop_slow(gd, s);
 }
@@ -233,6 +241,13 @@ wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
 	*sw = (struct spin_wait){ .sw_spin = s, .sw_pauses = 1 };
 	counter_inc(gd->gd_cntbias, contended);
 	ktr(gd, wait, curthread->td_id, was);
+	atomic_store_rel_ptr(&gd->gd_spinwant, (uintptr_t)s);	/* S3 */
+}
+
+static void
+wait_end(struct globaldata *gd)
+{
+	atomic_store_rel_ptr(&gd->gd_spinwant, 0);
 }
 
 static void
@@ -240,6 +255,7 @@ wait_turn(struct spin_wait *sw, struct globaldata *gd)
 {
 	int i;
 
+	ipiq_defer_waiting(gd);		/* the holder may wait for us: S3 */
 	counter_add(gd->gd_cntbias, pauses, (uint64_t)sw->sw_pauses);
 	for (i = 1; i < sw->sw_pauses; i++)
 		machine_pause(0);
@@ -268,6 +284,7 @@ lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 	    !try_exclusive(s, &was));
 	(void)atomic_fetchadd_32(&s->s_exclwait, (uint32_t)-1);
 	curthread->td_wmesg = wmesg;
+	wait_end(gd);
 }
 
 /*
@@ -291,6 +308,7 @@ lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 	    (sw.sw_turn >> window_shift) % 2 != 0))
 		wait_turn(&sw, gd);
 	curthread->td_wmesg = wmesg;
+	wait_end(gd);
 }
 
 static inline void

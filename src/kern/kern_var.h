@@ -72,6 +72,12 @@ int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
 /* The tick of the sender makes its passive messages active.  Signals, too. */
 void	ipiq_push(struct globaldata *gd);
 
+int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
+
+/* lwkt_ipiq_room.c: for code that spins in a section, and behind it. */
+void	ipiq_defer_waiting(struct globaldata *gd);
+void	ipiq_pay(struct globaldata *gd);
+
 /* lwkt_cpusync.c: the rendezvous of gd_csync; 1 if it still stops this CPU. */
 void	cpusync_boot(void);
 int	cpusync_poll(struct globaldata *gd);

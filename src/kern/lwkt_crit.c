@@ -12,6 +12,10 @@
  * with gd_intr_nesting raised: callbacks cannot block, and their own critical
  * exits never come back here, so splz does not recurse.
  *
+ * What was deferred in the section that ends here (lwkt_ipiq_room.c) are
+ * messages that come first.  After them this CPU pays its debt: if it has sent
+ * far more than others have executed, it goes on with messages for a while.
+ *
  * RQF_LWP comes last: the lwp that runs is about to go back to its own code and
  * looks whether it may (usched/usched_return.c).  There it may wait for its
  * turn, and go on elsewhere.  For other threads the bit means nothing.
@@ -51,8 +55,11 @@ splz(void)
 	gd->gd_served = 1;
 	counter_inc(gd->gd_cntbias, splz);
 	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
-	if (flags & RQF_IPIQ)
+	if (flags & RQF_IPIQ) {
 		ipiq_process(gd);
+		if (unlikely(gd->gd_debt))
+			ipiq_pay(gd);
+	}
 	if (flags & RQF_TIMER) {
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_TIMER);
 		systimer_intr(gd);

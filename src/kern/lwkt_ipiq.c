@@ -34,26 +34,26 @@
  * not taken by then.  The handler of the tick's signal does so, because the
  * sender may compute for long as well.
  *
- * A full ring must not deadlock.  A sender that waits publishes in ip_drain
- * how far the target must read, and meanwhile reads what *others* drain it for,
- * down to their marks and no further: every cycle of waiting senders makes
- * progress.  A thread that waits executes what it reads; a callback that waits
- * only puts it off, to a queue of its CPU that is worked off when the callback
- * is over and before any ring is read again.  So callbacks never nest, however
- * full the rings are; the price is that what callbacks can have under way
- * beyond the rings is bounded (IPIQ_PUTOFF; panic).
+ * A sender that finds a ring half full waits for room: lwkt_ipiq_room.c.  What
+ * it reads meanwhile may not be executed inside the section that sends, and is
+ * deferred: gd_ndeferred messages wait to be executed at the end of the
+ * outermost section.
  *
  * INVARIANTS
  * Q1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as differences).
  * Q2 Each message is executed once, in the order of its ring.
- * Q3 What was put off is executed before anything that is read later.
+ * Q3 What was deferred is executed before anything that is read later.
  * Q4 A non-empty ring has its sender's bit set, or its writer or its reader is
  *    about to set it or to look, as the reader is while it watches the ring;
  *    RQF_IPIQ is set as well unless all messages are passive.
  * P1 A sender whose passive message was not taken has a tick to come, and the
  *    target in gd_passive_cpus.
  * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
- *    time: gd_processing_ipiq is 0 or 1.
+ *    time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU is
+ *    no message but a call.)
+ * Q6 A callback never runs inside a critical section that was entered before
+ *    it, except in the calls that say that they execute messages:
+ *    lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
  *
  * ORDER
  * O1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
@@ -65,11 +65,11 @@
  * O4 The same with mc_watching.  Sender: stamp, FENCE, then reads it; reader:
  *    clears it, FENCE, then reads the stamp.
  *
- * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis, drain levels); its race of
- * 2005 (equality with a cached windex, d64a7617dd) is why Q1's differences are
- * compared by sign.  Putting off is ours: DragonFly executes there as well, and
- * answers to answers in full queues recurse as deep as the queues are long.
+ * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis); its race of 2005 (equality
+ * with a cached windex, d64a7617dd) is why Q1's differences are compared by
+ * sign.
  */
+#include "kern/ipiq_var.h"
 #include "kern/synch_var.h"
 
 #include <errno.h>
@@ -78,59 +78,15 @@
 
 TRACEPOINT(send, KTR_IPI, "ipi.send", "cpu=%llu seq=%llu");
 TRACEPOINT(recv, KTR_IPI, "ipi.recv", "cpu=%llu seq=%llu");
-TRACEPOINT(full, KTR_IPI, "ipi.full", "cpu=%llu fill=%llu");
 
 COUNTER(sent, "lwkt.ipiq_count", "messages sent to other CPUs");
 COUNTER(passive, "lwkt.ipiq_passive", "of these, without a signal");
 COUNTER(avoided, "lwkt.ipiq_avoided", "signals spared: already pending");
 COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
-COUNTER(fifofull, "lwkt.ipiq_fifofull", "waits for room in a ring");
-COUNTER(putoffs, "lwkt.ipiq_putoff", "messages put off by waiting callbacks");
 
 enum {
-	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
-	IPIQ_MASK = IPIQ_SIZE - 1,
-	IPIQ_HIGH = IPIQ_SIZE / 2,	/* a plain sender waits above */
-	IPIQ_LOW = IPIQ_SIZE / 4,	/* until here */
-	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a sending callback waits above */
-	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	IPIQ_PASSIVE = IPIQ_SIZE / 4,	/* passive becomes active above */
-	IPIQ_PASS = config_hard ? 4 : 32, /* most of one ring in one pass */
-	/* Power of two, hundreds of full rings; takes memory when used. */
-	IPIQ_PUTOFF = 1 << 16
-};
-
-/* (w:s); never across two cache lines */
-struct ipiq_entry {
-	LWKT_ALIGNED(32)
-	void		*ie_fn;
-	void		*ie_arg1;
-	int		 ie_arg2;
-	uint32_t	 ie_nargs;	/* of lwkt_ipifunc1_t, 2_t, 3_t */
-	uint32_t	 ie_stamp;	/* ip_windex after it was written */
-};
-
-/* (w:s) the sending CPU, (w:t) the target CPU */
-struct lwkt_ipiq {
-	LWKT_CACHEALIGN
-	uint32_t	 ip_windex;	/* (w:s) written; others may be late */
-	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
-	uint32_t	 ip_drain;	/* (w:s) 1 + level wanted, or 0 */
-	LWKT_CACHEALIGN
-	uint32_t	 ip_rindex;	/* (w:t) taken */
-	uint32_t	 ip_xindex;	/* (w:t) executed */
-	LWKT_CACHEALIGN
-	struct ipiq_entry ip_entry[IPIQ_SIZE];
-};
-
-/* (c) of the CPU that put them off: first in, first out */
-struct lwkt_putoff {
-	uint32_t	 po_windex;
-	uint32_t	 po_rindex;
-	struct {
-		struct lwkt_ipiq *po_ring;
-		struct ipiq_entry po_entry;
-	}		 po_slot[IPIQ_PUTOFF];
+	IPIQ_PASS = config_hard ? 4 : 32 /* most of one ring in one pass */
 };
 
 static size_t
@@ -142,20 +98,20 @@ rings_bytes(int ncpus)
 size_t
 ipiq_bytes(int ncpus)
 {
-	return rings_bytes(ncpus) + sizeof(struct lwkt_putoff) * (size_t)ncpus;
+	return rings_bytes(ncpus) +
+	    sizeof(struct ipiq_deferred) * (size_t)ncpus;
 }
 
 void
 ipiq_place(void *mem, int ncpus)
 {
 	struct lwkt_ipiq *rings = mem;
-	struct lwkt_putoff *po = (struct lwkt_putoff *)(void *)((char *)mem +
-	    rings_bytes(ncpus));
+	struct ipiq_deferred *df = (void *)((char *)mem + rings_bytes(ncpus));
 	int cpu;
 
 	for (cpu = 0; cpu < ncpus; cpu++) {
 		gd_find(cpu)->gd_ipiq = rings + (size_t)cpu * (size_t)ncpus;
-		gd_find(cpu)->gd_putoff = po + cpu;
+		gd_find(cpu)->gd_deferred = df + cpu;
 	}
 }
 
@@ -182,86 +138,45 @@ ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
 }
 
-/* Is ip_rindex + 1 once the ring has an entry that was not taken. */
-static inline const uint32_t *
-ipiq_stamp(const struct lwkt_ipiq *ip)
-{
-	return &ip->ip_entry[ip->ip_rindex & IPIQ_MASK].ie_stamp;
-}
-
-/* Whether the ring has an entry that was not taken; then it may be read. */
-static inline int
-ipiq_ready(const struct lwkt_ipiq *ip)
-{
-	return atomic_load_acq_32(ipiq_stamp(ip)) == ip->ip_rindex + 1; /* O1 */
-}
-
-/* Take the next entry of a ring that has one. */
-static inline struct ipiq_entry
-ipiq_take(struct globaldata *gd, struct lwkt_ipiq *ip, int src)
-{
-	uint32_t ri = ip->ip_rindex;
-	struct ipiq_entry ie = ip->ip_entry[ri & IPIQ_MASK];
-
-	atomic_store_rel_32(&ip->ip_rindex, ri + 1);		/* O2 */
-	ktr(gd, recv, src, ri);
-	return ie;
-}
-
-/* Execute what was put off (Q3); that may put off more. */
+/*
+ * Execute what is deferred at the time of the call (Q3).  What these callbacks
+ * defer themselves is left, so that the CPU returns to its threads in between.
+ */
 static __lwkt_noinline void
-putoff_run(struct lwkt_putoff *po)
+deferred_run(struct globaldata *gd)
 {
+	struct ipiq_deferred *df = gd->gd_deferred;
+	uint32_t left = gd->gd_ndeferred, i;
 	struct ipiq_entry ie;
 	struct lwkt_ipiq *ip;
-	uint32_t i;
 
-	while (po->po_rindex != po->po_windex) {
-		i = po->po_rindex++ % IPIQ_PUTOFF;
-		ip = po->po_slot[i].po_ring;
-		ie = po->po_slot[i].po_entry;
+	for (; left > 0; left--) {
+		i = df->df_first++ % IPIQ_DEFER_MAX;
+		gd->gd_ndeferred--;
+		ip = df->df_slot[i].df_ring;
+		ie = df->df_slot[i].df_entry;
 		ipiq_call(ip, &ie);
 	}
 }
 
-/* Execute up to `max` entries of one ring. */
+/* Execute up to `max` entries of one ring, behind what is deferred. */
 static void
 ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 {
-	struct lwkt_putoff *po = gd->gd_putoff;
 	struct ipiq_entry ie;
 
-	for (; max > 0 && ipiq_ready(ip); max--) {
-		ie = ipiq_take(gd, ip, src);
+	for (;; max--) {
+		if (unlikely(gd->gd_ndeferred != 0)) {
+			deferred_run(gd);
+			if (gd->gd_ndeferred != 0)
+				return;				/* Q3 */
+		}
+		if (max == 0 || !ipiq_ready(ip))
+			return;
+		ktr(gd, recv, src, ip->ip_rindex);
+		ie = ipiq_take(ip);
 		ipiq_call(ip, &ie);
-		if (unlikely(po->po_rindex != po->po_windex))
-			putoff_run(po);				/* Q3 */
 	}
-}
-
-/* Put off up to `max` entries of one ring. */
-static void
-ipiq_putoff(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
-{
-	struct lwkt_putoff *po = gd->gd_putoff;
-	uint32_t i;
-
-	for (; max > 0 && ipiq_ready(ip); max--) {
-		KASSERTF(po->po_windex - po->po_rindex < IPIQ_PUTOFF,
-		    "cpu %d: callbacks send more than can be under way, %d put "
-		    "off", gd->gd_m.mc_cpuid, IPIQ_PUTOFF);
-		i = po->po_windex++ % IPIQ_PUTOFF;
-		po->po_slot[i].po_ring = ip;
-		po->po_slot[i].po_entry = ipiq_take(gd, ip, src);
-		counter_inc(gd->gd_cntbias, putoffs);
-	}
-}
-
-/* What src sends to the owner of gd. */
-static inline struct lwkt_ipiq *
-ipiq_from(struct globaldata *gd, int src)
-{
-	return &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 }
 
 /* Q1, of the rings to this CPU. */
@@ -281,6 +196,52 @@ ipiq_check(struct globaldata *gd)
 		    "ring from cpu %d to %d: %d unread, %d unexecuted", src,
 		    gd->gd_m.mc_cpuid, fill, late);
 	}
+}
+
+static void
+revoked(void *arg)
+{
+	(void)arg;
+}
+
+static int
+entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
+{
+	if (ie->ie_fn != (void *)fn || ie->ie_arg1 != arg)
+		return 0;
+	ie->ie_fn = (void *)revoked;
+	return 1;
+}
+
+/*
+ * A message fn(arg) to this CPU that is not executed yet shall do nothing.  1,
+ * or 0: there is none.  An entry that was written and not taken belongs to the
+ * reader (O1, O2), so it may be changed in its ring.
+ */
+int
+ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
+{
+	struct ipiq_deferred *df = gd->gd_deferred;
+	struct lwkt_ipiq *ip;
+	struct ipiq_entry *ie;
+	uint32_t i;
+	int src;
+
+	for (i = 0; i < gd->gd_ndeferred; i++)
+		if (entry_revoke(&df->df_slot[(df->df_first + i) %
+		    IPIQ_DEFER_MAX].df_entry, fn, arg))
+			return 1;
+	for (src = 0; src < lwkt__ncpus; src++) {
+		ip = ipiq_from(gd, src);
+		for (i = ip->ip_rindex; ; i++) {
+			ie = &ip->ip_entry[i & IPIQ_MASK];
+			if (atomic_load_acq_32(&ie->ie_stamp) != i + 1)
+				break;					/* O1 */
+			if (entry_revoke(ie, fn, arg))
+				return 1;
+		}
+	}
+	return 0;
 }
 
 /* Whether anything is there, signalled or not. */
@@ -310,8 +271,8 @@ ipiq_drain_some(struct globaldata *gd, int sender)
 }
 
 /*
- * Some of each ring that has a hint, and what was put off meanwhile.  Who sends
- * faster than we execute does not keep the CPU from its threads: the hints are
+ * Execute what is deferred, then some of each ring that has a hint.  A sender
+ * that is faster than this CPU does not keep it from its threads: the hints are
  * set again for what is left.
  */
 static void
@@ -321,6 +282,8 @@ ipiq_pass(struct globaldata *gd)
 
 	bits = atomic_fetchand_32(&gd->gd_m.mc_reqflags,
 	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* O3 */
+	if (unlikely(gd->gd_ndeferred != 0))
+		deferred_run(gd);				/* Q3 */
 	for (; bits != 0; bits &= bits - 1)
 		left |= ipiq_drain_some(gd, __builtin_ctz(bits) -
 		    __builtin_ctz(RQF_SENDER(0)));
@@ -328,7 +291,8 @@ ipiq_pass(struct globaldata *gd)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ | left);
 	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
 		foreign_drain(gd);
-	putoff_run(gd->gd_putoff);				/* Q3 */
+	if (unlikely(gd->gd_ndeferred != 0))
+		deferred_run(gd);
 }
 
 static inline void
@@ -393,34 +357,6 @@ ipiq_watch(struct globaldata *gd)
 	return came;
 }
 
-/* While we wait for room: read those who wait for us, down to their mark. */
-static void
-ipiq_process_waiting(struct globaldata *gd)
-{
-	int in_callback = gd->gd_processing_ipiq, src;
-	struct lwkt_ipiq *ip;
-	uint32_t drain;
-	int32_t max;
-
-	gd->gd_processing_ipiq = 1;
-	gd->gd_intr_nesting++;
-	for (src = 0; src < lwkt__ncpus; src++) {
-		ip = ipiq_from(gd, src);
-		if ((drain = atomic_load_acq_32(&ip->ip_drain)) == 0)
-			continue;
-		max = (int32_t)(atomic_load_32(&ip->ip_windex) -
-		    ip->ip_rindex - (drain - 1));
-		if (max <= 0)
-			continue;
-		if (in_callback)
-			ipiq_putoff(gd, ip, src, (uint32_t)max);
-		else
-			ipiq_drain(gd, ip, src, (uint32_t)max);
-	}
-	gd->gd_intr_nesting--;
-	gd->gd_processing_ipiq = in_callback;
-}
-
 /* Both hints are set, and were after what was written before this call. */
 static inline int
 ipiq_hinted(struct globaldata *tgd, uint32_t hints)
@@ -463,34 +399,10 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 	}
 }
 
-static inline uint32_t
-ipiq_fill(struct lwkt_ipiq *ip)
+void
+ipiq_remind(struct globaldata *gd, struct globaldata *tgd)
 {
-	return ip->ip_windex - ip->ip_rcache;
-}
-
-/* Wait until at most `low` entries are in the ring. */
-static __lwkt_noinline void
-ipiq_wait_room(struct globaldata *gd, struct globaldata *tgd,
-    struct lwkt_ipiq *ip, uint32_t low)
-{
-	uint32_t outer = ip->ip_drain;	/* a thread's, if we are a callback */
-	unsigned turn = 0;
-
-	counter_inc(gd->gd_cntbias, fifofull);
-	ktr(gd, full, tgd->gd_m.mc_cpuid, ipiq_fill(ip));
-	if (outer == 0)
-		atomic_store_rel_32(&ip->ip_drain, low + 1);
-	for (;;) {
-		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
-		if (ipiq_fill(ip) <= low)
-			break;
-		/* It may hold passive messages only: 1b1e83e245. */
-		ipiq_signal(gd, tgd);
-		ipiq_process_waiting(gd);
-		machine_pause(turn++);
-	}
-	atomic_store_rel_32(&ip->ip_drain, outer);
+	ipiq_signal(gd, tgd);
 }
 
 static inline void
@@ -518,23 +430,6 @@ ipiq_find(struct globaldata *gd, int cpu)
 	return &gd->gd_ipiq[cpu];
 }
 
-/* Room for one more, waiting if need be. */
-static inline void
-ipiq_room(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip)
-{
-	uint32_t high = IPIQ_HIGH, low = IPIQ_LOW;
-
-	if (likely(ipiq_fill(ip) < IPIQ_HIGH))
-		return;
-	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* O2 */
-	if (gd->gd_processing_ipiq != 0) {
-		high = IPIQ_NESTED_HIGH;
-		low = IPIQ_NESTED_LOW;
-	}
-	if (ipiq_fill(ip) >= high)
-		ipiq_wait_room(gd, gd_find(cpu), ip, low);
-}
-
 static inline unsigned
 ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
@@ -551,7 +446,9 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 		entry_call(&(struct ipiq_entry){ fn, arg1, arg2, nargs, 0 });
 		gd->gd_intr_nesting--;
 	} else {
-		ipiq_room(gd, cpu, ip);
+		if (unlikely(ipiq_fill(ip) >= IPIQ_HIGH))
+			ipiq_room_slow(gd, gd_find(cpu), ip,
+			    self->td_critcount == 1);		/* Q6 */
 		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
 		seq = ip->ip_windex;
 		ipiq_signal(gd, gd_find(cpu));
@@ -741,6 +638,22 @@ lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	return lwkt_send_ipiq_mask(mask, fn, arg1, arg2);
 }
 
+/*
+ * Messages are about to be executed inside the caller's section.  That must be
+ * no callback (Q5), and no spinlock may be held: a callback could want it.
+ */
+static void
+may_execute(struct globaldata *gd, const char *what)
+{
+	if (gd->gd_intr_nesting != 0)
+		lwkt_panic("%s in a %s on cpu %d", what, gd->gd_hard != 0 ?
+		    "hard section" : "callback", gd->gd_m.mc_cpuid);
+	if (gd->gd_spinlocks != 0)
+		lwkt_panic("%s with spinlock \"%s\" on cpu %d", what,
+		    gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
+		    gd->gd_m.mc_cpuid);
+}
+
 void
 lwkt_process_ipiq(void)
 {
@@ -748,11 +661,27 @@ lwkt_process_ipiq(void)
 
 	KASSERTF(crit_test(curthread), "thread \"%s\" is in no critical "
 	    "section", curthread->td_name);
-	KASSERTF(gd->gd_processing_ipiq == 0, "in a callback on cpu %d",
-	    gd->gd_m.mc_cpuid);
+	may_execute(gd, "lwkt_process_ipiq");
 	gd->gd_polls = ipiq_pending(gd) ? 0 : gd->gd_polls + 1;
 	machine_pause(gd->gd_polls);
 	ipiq_process(gd);
+}
+
+/* Whether message seq of the ring was sent and is not executed yet. */
+static inline int
+ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
+{
+	uint32_t wi = ip->ip_windex;
+
+	return wi - seq < wi - atomic_load_acq_32(&ip->ip_xindex);
+}
+
+/* seq was not sent by this CPU; 0 is a message to the sender's own CPU. */
+static inline int
+ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)
+{
+	return seq != 0 && (cpu == gd->gd_m.mc_cpuid ||
+	    (int32_t)(seq - gd->gd_ipiq[cpu].ip_windex) > 0);
 }
 
 void
@@ -766,10 +695,11 @@ lwkt_wait_ipiq(int cpu, unsigned seq)
 	crit_enter_td(self);
 	gd = mygd();
 	ip = ipiq_find(gd, cpu);
-	KASSERTF(gd->gd_processing_ipiq == 0, "a callback waits for cpu %d",
-	    cpu);
-	while (cpu != gd->gd_m.mc_cpuid &&
-	    (int32_t)(seq - atomic_load_acq_32(&ip->ip_xindex)) > 0) {
+	may_execute(gd, "lwkt_wait_ipiq");
+	KASSERTF(!ipiq_unsent(gd, cpu, seq), "thread \"%s\" waits on cpu %d "
+	    "for message %u to cpu %d, which another cpu sent: it has moved",
+	    self->td_name, gd->gd_m.mc_cpuid, seq, cpu);
+	while (ipiq_late(ip, seq)) {
 		ipiq_signal(gd, gd_find(cpu));
 		ipiq_process(gd);
 		machine_pause(turn++);

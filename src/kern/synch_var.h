@@ -4,8 +4,9 @@
  *
  * The pair every wait is made of: the sleeper, in a critical section on its
  * CPU, tests its condition and calls block_self(); the waker, on the same CPU
- * and so never in between, makes the condition true and calls wake_local().
- * Whoever is on another CPU sends a message first.
+ * and so never in between, makes the condition true and calls wake_local().  A
+ * waker on another CPU sends a message first.  Sends between the test and the
+ * switch are harmless: they execute nothing (IR3 of lwkt_ipiq_room.c).
  */
 #ifndef LWKT_KERN_SYNCH_VAR_H
 #define LWKT_KERN_SYNCH_VAR_H

@@ -196,10 +196,10 @@ body(void *arg)
 		for (cpu = 0; cpu < n; cpu++)
 			join(spawn(synchronize, NULL, 0, cpu));
 	check_all();
-	diag("%lld messages, %lld waits for room, %lld put off, %llu refused",
+	diag("%lld messages, %lld waits for room, %lld deferred, %llu refused",
 	    (long long)counter("lwkt.ipiq_count"),
 	    (long long)counter("lwkt.ipiq_fifofull"),
-	    (long long)counter("lwkt.ipiq_putoff"),
+	    (long long)counter("lwkt.ipiq_deferred"),
 	    (unsigned long long)refused);
 	return 0;
 }
