@@ -42,12 +42,15 @@ LWKT_API void lwkt_systimer_init_oneshot(struct lwkt_systimer *st,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns);
 LWKT_API void lwkt_systimer_init_periodic(struct lwkt_systimer *st,
     lwkt_systimer_fn_t fn, void *arg, int64_t period_ns, int flags);
-/* The same on another CPU, by a message to it. */
+/* The same on another CPU, by a message to it; the timer is that CPU's now. */
 LWKT_API void lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns);
 LWKT_API void lwkt_systimer_adjust_periodic(struct lwkt_systimer *st,
     int64_t period_ns);
-/* Stop it: on its own CPU only.  It may be stopped from its own function. */
+/*
+ * Stop it, even if the message that starts it is still under way: on its own
+ * CPU only.  It may be stopped from its own function.
+ */
 LWKT_API void lwkt_systimer_del(struct lwkt_systimer *st);
 
 LWKT_END_DECLS

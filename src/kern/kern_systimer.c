@@ -21,9 +21,15 @@
  * says that a timer is running is a number made of its address and of this
  * boot, which memory that no running timer lies in will hardly contain.
  *
+ * A timer that is started on another CPU belongs to that CPU from the call on,
+ * though the message that starts it is still under way; st_running has a second
+ * mark meanwhile.  To delete it there revokes the message, so that nothing
+ * touches the timer's storage any more.
+ *
  * INVARIANTS
  * M1 st_running == running_mark(st) <=> in the wheel of CPU st_cpu; only that
  *    CPU, in a critical section, touches wheel and timer.
+ *    st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
  * M2 gd_timer_armed <= st_time of each timer in the wheel, except inside
  *    systimer_intr().
  * M3 A periodic timer keeps its phase: its times differ by whole periods.
@@ -80,6 +86,18 @@ systimer_runs(const struct lwkt_systimer *st)
 	return st->st_running == running_mark(st);
 }
 
+static inline uint64_t
+starting_mark(const struct lwkt_systimer *st)
+{
+	return running_mark(st) + 1;
+}
+
+static inline int
+systimer_starts(const struct lwkt_systimer *st)
+{
+	return st->st_running == starting_mark(st);
+}
+
 /* Make M2 true again, with a timer at that time. */
 static inline void
 systimer_arm(struct globaldata *gd, int64_t when_ns)
@@ -121,6 +139,19 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 	systimer_arm(gd, when_ns);
 }
 
+static void	systimer_add_remote(void *arg);
+
+/* M1: the message that starts it has to be here, for this is its CPU. */
+static __lwkt_noinline void
+systimer_revoke(struct globaldata *gd, struct lwkt_systimer *st)
+{
+	int found = ipiq_revoke(gd, systimer_add_remote, st);
+
+	KASSERTF(found, "timer %p: no message starts it on cpu %d",
+	    (void *)st, st->st_cpu);
+	st->st_running = 0;
+}
+
 void
 systimer_remove(struct lwkt_systimer *st)
 {
@@ -129,12 +160,15 @@ systimer_remove(struct lwkt_systimer *st)
 	INVARIANT(curthread->td_critcount > 0);			/* M1 */
 	if (gd->gd_systimer_inprog == st)
 		gd->gd_systimer_inprog = NULL;
-	if (systimer_runs(st)) {
-		KASSERTF(st->st_cpu == gd->gd_m.mc_cpuid,
-		    "timer %p of cpu %d deleted on cpu %d", (void *)st,
-		    st->st_cpu, gd->gd_m.mc_cpuid);
+	if (!systimer_runs(st) && likely(!systimer_starts(st)))
+		return;
+	KASSERTF(st->st_cpu == gd->gd_m.mc_cpuid,
+	    "timer %p of cpu %d deleted on cpu %d", (void *)st,
+	    st->st_cpu, gd->gd_m.mc_cpuid);
+	if (systimer_runs(st))
 		systimer_take(gd, st);
-	}
+	else
+		systimer_revoke(gd, st);
 }
 
 int
@@ -239,8 +273,8 @@ systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
 	    (unsigned)flags);
 	if (fiber_wanted())	/* a mark is a mark, in any storage */
 		fiber_defined(&st->st_running, sizeof(st->st_running));
-	KASSERTF(!systimer_runs(st), "timer %p is already running on cpu %d",
-	    (void *)st, st->st_cpu);
+	KASSERTF(!systimer_runs(st) && !systimer_starts(st), "timer %p is "
+	    "already running on cpu %d", (void *)st, st->st_cpu);
 	st->st_fn = fn;
 	st->st_arg = arg;
 	st->st_period = period_ns;
@@ -277,8 +311,9 @@ systimer_add_remote(void *arg)
 {
 	struct lwkt_systimer *st = arg;
 
-	KASSERTF(!systimer_runs(st), "timer %p is already running on cpu %d",
-	    (void *)st, st->st_cpu);
+	KASSERTF(systimer_starts(st) && st->st_cpu == mycpuid, "timer %p of "
+	    "cpu %d is started on cpu %d, mark %#llx", (void *)st, st->st_cpu,
+	    mycpuid, (unsigned long long)st->st_running);
 	systimer_add(st, st->st_time);
 }
 
@@ -286,8 +321,12 @@ void
 lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
 {
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
 	systimer_set(st, fn, arg, period_ns, 0);
 	st->st_time = systimer_when(delay_ns);
+	st->st_cpu = cpu;
+	st->st_running = starting_mark(st);			/* M1 */
 	lwkt_send_ipiq(cpu, systimer_add_remote, st);
 }
 

@@ -6,7 +6,7 @@
 #include <lwkt/systimer.h>
 
 #include "core/util.h"
-#include "kern/kern_var.h"
+#include "kern/ipiq_var.h"
 
 #define NTIMERS		40
 #define SHORT		(MS / 20)
@@ -424,9 +424,189 @@ foreign_delete_body(void *arg)
 	return 0;
 }
 
+/*
+ * A timer is deleted on its CPU before the message that starts it there has
+ * been executed.  Its storage is then the program's.
+ */
+static struct early {
+	uint32_t	e_ready;	/* the owner is in its section */
+	uint32_t	e_started;	/* lwkt_systimer_init_oncpu returned */
+	uint32_t	e_full;		/* the starter floods the owner */
+	uint32_t	e_deaf[2];	/* CPU 2: has begun; may end */
+	uint32_t	e_fired;
+	int		e_defer;
+	struct lwkt_systimer e_st;
+} early;
+
+static void
+early_fire(struct lwkt_systimer *st, void *arg)
+{
+	(void)st, (void)arg;
+	ADD(early.e_fired, 1);
+}
+
+static void
+early_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void
+early_fill(int cpu)
+{
+	int i;
+
+	for (i = 0; i < IPIQ_HIGH + 1; i++)
+		lwkt_send_ipiq(cpu, early_nothing, NULL);
+}
+
+static void
+early_deaf(void *arg)
+{
+	(void)arg;
+	lwkt_crit_enter();
+	STORE(early.e_deaf[0], 1);
+	await_deaf(&early.e_deaf[1], 1);
+	lwkt_crit_exit();
+}
+
+static void
+early_owner(void *arg)
+{
+	struct lwkt_systimer *st = &early.e_st;
+	unsigned char *byte = (unsigned char *)st;
+	size_t i;
+
+	lwkt_crit_enter();
+	STORE(early.e_ready, 1);
+	await_deaf(&early.e_started, 1);
+	if (early.e_defer) {
+		early_fill(2);
+		check(mygd()->gd_ndeferred > 0, "nothing is deferred");
+	}
+	lwkt_systimer_del(st);
+	if (arg != NULL)
+		lwkt_systimer_init_oneshot(st, early_fire, NULL, MS);
+	else
+		memset(st, 0x5a, sizeof(*st));
+	lwkt_crit_exit();
+	lwkt_sleep_ns(20 * MS);
+	for (i = 0; arg == NULL && i < sizeof(*st); i++)
+		check(byte[i] == 0x5a, "its storage is touched");
+	check(LOAD(early.e_fired) == (arg != NULL), "%u calls",
+	    early.e_fired);
+}
+
+static int
+early_delete_body(void *arg)
+{
+	lwkt_thread_t td[2] = { NULL, NULL };
+
+	memset(&early, 0, sizeof(early));
+	if (lwkt_ncpus() == 1)
+		return 0;
+	lwkt_migratecpu(0);
+	td[0] = spawn(early_owner, arg, 0, 1);
+	await_deaf(&early.e_ready, 1);
+	lwkt_systimer_init_oncpu(&early.e_st, 1, early_fire, NULL, 2 * MS,
+	    arg != NULL ? MS : 0);
+	STORE(early.e_started, 1);
+	join(td[0]);
+	return 0;
+}
+
+/* The message has been taken from its ring, and is deferred. */
+static int
+early_deferred_body(void *arg)
+{
+	lwkt_thread_t td[2];
+
+	memset(&early, 0, sizeof(early));
+	early.e_defer = 1;
+	lwkt_migratecpu(0);
+	td[0] = spawn(early_deaf, NULL, 0, 2);
+	await_deaf(&early.e_deaf[0], 1);
+	td[1] = spawn(early_owner, arg, 0, 1);
+	await_deaf(&early.e_ready, 1);
+	lwkt_systimer_init_oncpu(&early.e_st, 1, early_fire, NULL, 2 * MS, 0);
+	STORE(early.e_started, 1);
+	early_fill(1);
+	STORE(early.e_deaf[1], 1);
+	join_all(td, 2);
+	return 0;
+}
+
+/* Deleted at any moment: it has been called before that, or never is. */
+static void
+any_moment_owner(void *arg)
+{
+	uint32_t before;
+
+	(void)arg;
+	await(&early.e_started, 1);
+	lwkt_crit_enter();
+	lwkt_systimer_del(&early.e_st);
+	before = LOAD(early.e_fired);
+	memset(&early.e_st, 0x5a, sizeof(early.e_st));
+	lwkt_crit_exit();
+	lwkt_sleep_ns(MS);
+	check(LOAD(early.e_fired) == before, "called after it was deleted");
+}
+
+static int
+any_moment_body(void *arg)
+{
+	lwkt_thread_t td;
+	int i;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	for (i = 0; i < TIMES(50, 3); i++) {
+		memset(&early, 0, sizeof(early));
+		lwkt_migratecpu(0);
+		td = spawn(any_moment_owner, NULL, 0, 1);
+		lwkt_systimer_init_oncpu(&early.e_st, 1, early_fire, NULL,
+		    100, 100);
+		STORE(early.e_started, 1);
+		join(td);
+	}
+	return 0;
+}
+
+static int
+early_foreign_body(void *arg)
+{
+	(void)arg;
+	reset();
+	lwkt_migratecpu(0);
+	early_fill(1);
+	lwkt_systimer_init_oncpu(&probe[0].p_st, 1, note, &probe[0], 900 * MS,
+	    0);
+	lwkt_systimer_del(&probe[0].p_st);
+	return 0;
+}
+
+static void
+explore_early(void)
+{
+	struct sim_scenario ss = { .ss_name = "deleted while it is deferred",
+		.ss_body = early_deferred_body, .ss_seeds = 20,
+		.ss_ncpus = 3 };
+
+	sim_explore("deleted before the message that starts it",
+	    early_delete_body, NULL, 50);
+	sim_explore("and started again", early_delete_body, &early, 50);
+	sim_explore_with(&ss);
+	sim_explore("deleted at any moment of its start", any_moment_body,
+	    NULL, 200);
+}
+
 int
 main(void)
 {
+	panics("a timer deleted on another CPU before its start panics",
+	    early_foreign_body, "deleted on cpu 0");
 	panics("a timer deleted on another CPU panics", foreign_delete_body,
 	    "deleted on cpu 0");
 	panics("a running timer started again panics", start_twice_body,
@@ -452,5 +632,6 @@ main(void)
 	    100);
 	sim_explore("left running at the end, and started again",
 	    left_running_body, forgotten, 20);
+	explore_early();
 	return tap_done();
 }
