@@ -38,6 +38,10 @@ void	deadlock_boot(void);
 void	deadlock_look(struct globaldata *gd);
 void	deadlock_cycles(void);	/* those who wait for each other, on stderr */
 
+/* kern_liveness.c, simulated host. */
+void	liveness_boot(void);
+void	liveness_point(const struct machine_point *mp);		/* mu_point */
+
 /* kern_debug.c: on stderr. */
 void	show_thread(const char *what, lwkt_thread_t td);
 void	show_cpus(void);	/* who runs on the other CPUs, and where */

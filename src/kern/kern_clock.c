@@ -72,11 +72,17 @@ hardclock(struct lwkt_systimer *st, void *arg)
 	}
 }
 
+int64_t
+clock_period(void)
+{
+	return NS_PER_SEC / hz;
+}
+
 void
 clock_need_tick(struct globaldata *gd)
 {
 	struct lwkt_systimer *st = &gd->gd_hardclock;
-	int64_t period = NS_PER_SEC / hz, now;
+	int64_t period = clock_period(), now;
 
 	if (gd->gd_tick_armed)
 		return;

@@ -341,6 +341,7 @@ static const struct machine_upcalls upcalls = {
 	.mu_watch = watch_intr,
 	.mu_signal = async_signal,
 	.mu_interrupted = async_run,
+	.mu_point = liveness_point,
 };
 
 static void
@@ -400,6 +401,8 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 		kern_boot_release();
 		return error;
 	}
+	if (config_host_sim)
+		liveness_boot();
 	cpus_stopped = 0;
 	arena_layout(cfg, threads, size);
 	place_all();

@@ -71,6 +71,8 @@ int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
 /* The tick of the sender makes its passive messages active.  Signals, too. */
 void	ipiq_push(struct globaldata *gd);
+/* From src (-1: put off), is there something unexecuted?  And its number. */
+int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
 
 int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
 
@@ -100,7 +102,8 @@ int	systimer_none(struct globaldata *gd);	/* no timer runs here */
  */
 void	systimer_add(struct lwkt_systimer *st, int64_t when_ns);
 void	systimer_remove(struct lwkt_systimer *st); /* if queued; this CPU */
-void	clock_need_tick(struct globaldata *gd);	/* two threads want the CPU */
+void	clock_need_tick(struct globaldata *gd);	/* something waits */
+int64_t	clock_period(void);			/* ns between ticks */
 
 /* kern_stat.c. */
 int	stat_boot(void);			/* LWKT_TUNE, LWKT_TRACE */

@@ -158,7 +158,7 @@ lwkt_splz(void)
 {
 	lwkt_thread_t td = caller_thread();
 
-	lwkt__choice(CHOICE_SWITCH);
+	lwkt__choice(CHOICE_CRIT);
 	if ((atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) != 0 &&
 	    td->td_critcount == 0)
 		splz();

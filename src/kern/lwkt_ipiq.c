@@ -244,6 +244,21 @@ ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
 	return 0;
 }
 
+/* kern_liveness.c */
+int
+ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
+{
+	struct lwkt_ipiq *ip;
+
+	if (src < 0) {
+		*index = gd->gd_deferred->df_first;
+		return gd->gd_ndeferred != 0;
+	}
+	ip = ipiq_from(gd, src);
+	*index = ip->ip_rindex;
+	return ipiq_ready(ip);
+}
+
 /* Whether anything is there, signalled or not. */
 int
 ipiq_pending(struct globaldata *gd)

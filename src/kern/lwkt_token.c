@@ -328,6 +328,39 @@ tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
+ * For kern_liveness.c.  Could td, which does not run, have all of its tokens?
+ * And a number that changes when somebody has had one of them, or td was
+ * refused one.
+ */
+int
+tokens_free(lwkt_thread_t td)
+{
+	struct tokref *tr = td->td_cold->tc_tok;
+	uint64_t count;
+	int i;
+
+	for (i = 0; i < td->td_ntoks; i++, tr++) {
+		count = atomic_load_64(&tr->tr_tok->t_count);
+		if (tr->tr_mode == TOK_EXCL ? count != 0 :
+		    (count & T_EXCLUSIVE) != 0 ||
+		    (atomic_load_32(&tr->tr_tok->t_want) & T_EXCLREQ) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+uint64_t
+tokens_taken(lwkt_thread_t td)
+{
+	uint64_t n = td->td_contended;
+	int i;
+
+	for (i = 0; i < td->td_ntoks; i++)
+		n += atomic_load_64(&td->td_cold->tc_tok[i].tr_tok->t_gen);
+	return n;
+}
+
+/*
  * The scheduler passes td over for a worse thread.  Here a locked instruction
  * lies between NUDGE and the look at t_count, but the releaser has no fence
  * between its store and its look at t_want: it may miss NUDGE (N1).  Then the

@@ -34,6 +34,8 @@ int	tokens_get(lwkt_thread_t td);
 int	tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td);
 /* td is passed over: have the holder tell this CPU, which goes on meanwhile. */
 void	tokens_passed(struct globaldata *gd, lwkt_thread_t td);
+int	tokens_free(lwkt_thread_t td);
+uint64_t tokens_taken(lwkt_thread_t td);
 void	tokens_nudged(struct globaldata *gd);		/* RQF_TOKEN */
 
 #endif

@@ -34,6 +34,7 @@
 #include "base/compiler.h"
 
 struct lwkt_thread;
+struct machine_point;
 struct machine_host;		/* private to linux/ or sim/ */
 
 /* Bits of mc_reqflags (values of DragonFly's gd_reqflags where it has them). */
@@ -138,6 +139,20 @@ struct machine_upcalls {
 	 * follows, but not if forced.  mc NULL: the thread is no CPU.
 	 */
 	void	(*mu_escape)(struct mcpu *mc, int forced);
+	/* sim: see struct machine_point.  No switch, no choice point. */
+	void	(*mu_point)(const struct machine_point *mp);
+};
+
+/*
+ * sim: where mu_point is called, with all CPUs standing still.  A CPU that is
+ * not awake waits in machine_idle or has stopped.
+ */
+struct machine_point {
+	enum choice	 mp_kind;	/* CHOICE_PAUSE: every CPU waits */
+	int		 mp_cpu;	/* whose point it is, or -1 */
+	int64_t		 mp_now;
+	int64_t		 mp_until;	/* the clock will jump to, or mp_now */
+	uint64_t	 mp_awake;	/* mask of CPUs */
 };
 
 struct machine_config {

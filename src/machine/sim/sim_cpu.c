@@ -89,6 +89,7 @@ static void
 sim_await_runnable(void)
 {
 	while (sim->s_runnable == 0) {
+		sim_probe_wait(sim_time_next());
 		if (!sim_time_jump())
 			sim_die("deadlock: every CPU waits, no timer armed");
 	}
@@ -179,6 +180,7 @@ lwkt__choice(enum choice kind)
 	if (lwkt__stores)
 		sim_store_step(__builtin_frame_address(0));
 	sim_step(kind, lwkt__sim_mcpu->mc_host, __builtin_return_address(0));
+	sim_probe(kind, lwkt__sim_mcpu->mc_cpuid);
 	sim_leave();
 	if (kind == CHOICE_USER)
 		sim_signal();

@@ -144,6 +144,14 @@ sim_time_tick(uint32_t bits)
 		events_run();
 }
 
+int64_t
+sim_time_next(void)
+{
+	struct sim_event *se = TAILQ_FIRST(&events);
+
+	return se != NULL ? se->se_when : INT64_MAX;
+}
+
 /* Nobody can run: go to the next event.  0 if there is none. */
 int
 sim_time_jump(void)

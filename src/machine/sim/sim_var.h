@@ -77,6 +77,11 @@ uint64_t sim_dfs_index(void);
 void	sim_time_reset(void);
 void	sim_time_tick(uint32_t bits);
 int	sim_time_jump(void);
+int64_t	sim_time_next(void);		/* of the next event; or INT64_MAX */
+
+/* sim_probe.c: mu_point. */
+void	sim_probe(enum choice kind, int cpu);
+void	sim_probe_wait(int64_t until);
 
 /* sim_fail.c */
 int	sim_fail_reset(void);
