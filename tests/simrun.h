@@ -61,6 +61,7 @@ struct sim_scenario {
 	int		 ss_faults;	/* sim: the host may refuse things */
 	unsigned	 ss_dfs;	/* sim: decisions to enumerate, or 0 */
 	int		 ss_focus;	/* sim: the body calls focus() */
+	int		 ss_stores;	/* sim: store buffers in every run */
 };
 
 static unsigned check_failures;		/* atomic; of the run */
@@ -217,6 +218,7 @@ sim_explore_with(const struct sim_scenario *ss)
 		.so_strategy = ss->ss_dfs ? SIM_DFS : SIM_SWARM,
 		.so_depth = ss->ss_dfs, .so_faults = ss->ss_faults,
 		.so_focus = ss->ss_focus,
+		.so_stores = ss->ss_stores ? SIM_STORES_ALL : SIM_STORES_SOME,
 	};
 	uint64_t pinned = ss->ss_dfs ? 0 : simrun_number("LWKT_SEED", 0);
 	uint64_t seed = pinned ? pinned : simrun_number("LWKT_SIM_BASE", 1);

@@ -95,21 +95,133 @@ released_once(void *arg)
 	return 0;
 }
 
+/*
+ * Three CPUs take a token once a round: one falls asleep while the second
+ * releases it and the third takes it.
+ */
+#define TAKERS	3u
+
+static uint32_t	round_now, rested;
+
+static void
+linger(void)
+{
+	int i;
+
+	for (i = 0; i < 10; i++)
+		lwkt__choice(CHOICE_CRIT);
+}
+
+static void
+takes_once_a_round(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (i = 1; i <= ROUNDS; i++) {
+		await_asleep(&round_now, i);
+		lwkt_gettoken(&tok);
+		linger();
+		lwkt_reltoken(&tok);
+		ADD(rested, 1);
+		lwkt_wakeup(&rested);
+	}
+}
+
+static int
+three_take(void *arg)
+{
+	lwkt_thread_t td[TAKERS];
+	uint32_t i;
+
+	(void)arg;
+	STORE(round_now, 0);
+	STORE(rested, 0);
+	lwkt_token_init(&tok, "orders");
+	for (i = 0; i < TAKERS; i++)
+		td[i] = spawn_on((int)i, takes_once_a_round, NULL);
+	for (i = 1; i <= ROUNDS; i++) {
+		STORE(round_now, i);
+		lwkt_wakeup(&round_now);
+		await_asleep(&rested, TAKERS * i);
+	}
+	join_all(td, TAKERS);
+	lwkt_token_uninit(&tok);
+	return 0;
+}
+
+/*
+ * Two CPUs count changes of one word at the same time: a count that went back
+ * would equal the number that a sleeper remembers.
+ */
+#define CHANGES	3u
+
+static struct lwkt_xwait xw;
+static uint32_t	changes[2];
+
+static void
+changer(void *arg)
+{
+	uint32_t *mine = arg, i, k;
+
+	for (i = 1; i <= ROUNDS; i++) {
+		await_asleep(&round_now, i);
+		for (k = 1; k <= CHANGES; k++) {
+			STORE(*mine, (i - 1) * CHANGES + k);
+			lwkt_xwakeup(&xw);
+		}
+	}
+}
+
+static int
+two_change(void *arg)
+{
+	lwkt_thread_t td[2];
+	unsigned gen;
+	uint32_t i;
+
+	(void)arg;
+	STORE(round_now, 0);
+	STORE(changes[0], 0);
+	STORE(changes[1], 0);
+	lwkt_xwait_init(&xw);
+	for (i = 0; i < 2; i++)
+		td[i] = spawn_on((int)i + 1, changer, &changes[i]);
+	for (i = 1; i <= ROUNDS; i++) {
+		gen = lwkt_xgen(&xw);
+		STORE(round_now, i);
+		lwkt_wakeup(&round_now);
+		while (LOAD(changes[0]) < i * CHANGES ||
+		    LOAD(changes[1]) < i * CHANGES)
+			(void)lwkt_xsleep(&xw, 0, "changes", LWKT_FOREVER,
+			    &gen);
+	}
+	join_all(td, 2);
+	return 0;
+}
+
+/* Store buffers in every run: each scenario is about an order. */
+static void
+order(const char *name, int (*body)(void *), int ncpus)
+{
+	struct sim_scenario ss = {
+		.ss_name = name, .ss_body = body, .ss_seeds = 100,
+		.ss_ncpus = ncpus, .ss_stores = 1,
+	};
+
+	sim_explore_with(&ss);
+}
+
 int
 main(void)
 {
-	struct sim_scenario two = {
-		.ss_name = "O3: a message is sent while the last one is taken",
-		.ss_body = two_messages, .ss_seeds = 100, .ss_ncpus = 2,
-	};
-
-	struct sim_scenario once = {
-		.ss_name = "N1: a token is released as a CPU falls asleep",
-		.ss_body = released_once, .ss_seeds = 100, .ss_ncpus = 2,
-	};
-
 	setenv("LWKT_TUNE", "lwkt.token_spin=0", 1);
-	sim_explore_with(&two);
-	sim_explore_with(&once);
+	order("O3: a message is sent while the last one is taken",
+	    two_messages, 2);
+	order("N1: a token is released as a CPU falls asleep", released_once,
+	    2);
+	order("N1: a token is released and taken as a CPU falls asleep",
+	    three_take, 3);
+	order("X1: two CPUs count changes", two_change, 3);
 	return tap_done();
 }
