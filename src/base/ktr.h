@@ -16,9 +16,11 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/config.h"
 #include "base/stat_decl.h"
 
-#define KTR_ENTRIES	2048		/* power of two; 64 KiB a CPU */
+/* Power of two; 64 KiB a CPU. */
+#define KTR_ENTRIES	(config_hard ? 64 : 2048)
 
 struct ktr_rec {
 	int64_t		 kt_time;	/* ns */

@@ -32,7 +32,8 @@
 #include "kern/kern_var.h"
 #include "machine/machine_io.h"
 
-#define IO_BUCKETS	4096		/* of waiters and words, by fd */
+/* Of waiters and words, by fd. */
+#define IO_BUCKETS	(config_hard ? 2 : 4096)
 
 /* ir_flags */
 #define IR_INFLIGHT	0x01		/* started, not finished */

@@ -41,7 +41,8 @@ COUNTER(depot_out, "vm.depot_get", "threads taken from the depot");
 COUNTER(nomem, "vm.threads_refused", "creations refused: no memory");
 
 /* A tree of 10 children each has some 500 ended ones at once (skynet). */
-TUNABLE_INT(cache_threads, "lwkt.cache_threads", 1024, 1, 1 << 24,
+TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
+    1 << 24,
     "dead threads with their stacks that each CPU keeps");
 
 #define SLOT_MIN_SHIFT	14		/* 16 KiB */
@@ -49,7 +50,7 @@ TUNABLE_INT(cache_threads, "lwkt.cache_threads", 1024, 1, 1 << 24,
 #define CHUNK_SIZE	((size_t)256 << 20)
 #define CHUNK_LEAST	((size_t)16 << 20)	/* one slot of any class */
 #define NCHUNKS		4096		/* 1 TiB of stacks */
-#define BATCH		16
+#define BATCH		(config_hard ? 2u : 16u)
 #define DEFAULT_STACK	((size_t)64 << 10)
 #define COLOURS		16
 

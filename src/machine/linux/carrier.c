@@ -37,7 +37,7 @@
 
 #include "base/kassert.h"
 
-#define CARRIER_MAX	16		/* calls in the host at one time */
+#define CARRIER_MAX	(config_hard ? 2 : 16)	/* calls at one time */
 #define CARRIER_STACK	(64 * 1024)
 #define CARRIER_NAP_NS	2000000		/* between two tries */
 

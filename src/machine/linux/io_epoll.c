@@ -42,7 +42,7 @@
 
 #include "base/kassert.h"
 
-#define EP_EVENTS	128		/* taken in one epoll_wait */
+#define EP_EVENTS	(config_hard ? 1 : 128)	/* taken in one epoll_wait */
 #define EP_CHUNK	1024		/* descriptors in a part of the table */
 #define EP_CHUNKS	4096
 #define EP_WAKEFD	UINT32_MAX	/* data of the eventfd */

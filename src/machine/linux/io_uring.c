@@ -41,9 +41,9 @@
 
 #include "base/kassert.h"
 
-#define UR_ENTRIES	256		/* told of together, at most */
-#define UR_CQES		4096
-#define UR_HINTS	4096
+#define UR_ENTRIES	(config_hard ? 4 : 256)	/* told of together, at most */
+#define UR_CQES		(config_hard ? 8 : 4096)
+#define UR_HINTS	(config_hard ? 2 : 4096)
 
 /* Errors that should not leave the kernel, and do when a worker is stopped. */
 #define UR_RESTART	512		/* ERESTARTSYS */
