@@ -183,6 +183,21 @@ async_run(void)
 	*gd->gd_m.mc_errnop = error;
 }
 
+/* Say once what the first preemptible thread will miss. */
+void
+async_created(lwkt_thread_t td)
+{
+	static uint32_t told;
+	const char *why;
+
+	if (!preempt_async || atomic_load_32(&told) != 0 ||
+	    (why = machine_interrupt_off()) == NULL ||
+	    atomic_swap_32(&told, 1) != 0)
+		return;
+	lwkt_printf("lwkt: preemptible thread \"%s\" will not be interrupted "
+	    "while it computes: %s", td->td_name, why);
+}
+
 static void
 kick_look(struct lwkt_systimer *st, void *arg)
 {

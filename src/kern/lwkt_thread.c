@@ -134,6 +134,8 @@ thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
 	thread_vname(td, fmt, ap);
 	counter_inc(gd->gd_cntbias, created);
 	ktr(gd, create, td->td_id, td->td_gd->gd_m.mc_cpuid);
+	if (unlikely(td->td_flags & TDF_PREEMPTIBLE))
+		async_created(td);
 	if ((flags & LWKT_NOSTART) == 0)
 		lwkt_schedule(td);
 }

@@ -353,6 +353,7 @@ void	machine_watch(int64_t delay_ns);
  * of its stack (size bytes from stack on) may be stopped where it stands.
  * machine_interrupt_again: mu_signal once more, about delay_ns from now; a
  * signal that comes earlier counts.  sim: nothing, each point is one.
+ * machine_interrupt_off says why no code is interrupted at all; NULL: some is.
  * machine_code_register adds code that may be stopped anywhere (len 0: all of
  * the object that start lies in); unregister takes back what was given by the
  * same arguments.  0, EINVAL, ENOSPC, ENOENT.  Any.
@@ -368,6 +369,7 @@ enum machine_refusal {
 enum machine_refusal machine_interrupt(struct mcpu *mc, void *ucontext,
 	    void *stack, size_t size);
 void	machine_interrupt_again(int64_t delay_ns);
+const char *machine_interrupt_off(void);
 int	machine_code_register(const void *start, size_t len);
 int	machine_code_unregister(const void *start, size_t len);
 

@@ -14,6 +14,11 @@
  * text has been renamed to sections of our own (src/meson.build), which the
  * linker keeps together and marks with __start_ and __stop_ symbols.
  *
+ * Functions of libc are told by their addresses.  In a program that is not
+ * position independent an address may be that of the program's stub for the
+ * function; the program's dynamic symbol, undefined and with that value, says
+ * so (module_holds).
+ *
  * By default nothing is registered, so that no thread is ever stopped, when
  * the program's text is more than its own: a static program, whose text has
  * libc in it, and one that was linked with an allocator or a checker's runtime
@@ -37,6 +42,7 @@
 #include <sys/auxv.h>
 
 #include "base/kassert.h"
+#include "machine/elfsym.h"
 #include "machine/linux/host.h"
 
 #define CODES		64
@@ -62,12 +68,15 @@ struct module {
 	int		 m_main;	/* the program itself */
 	int		 m_interp;	/* it has an interpreter: is dynamic */
 	int		 m_nth;
+	const ElfW(Phdr) *m_phdr;	/* its program headers */
+	uint16_t	 m_phnum;
 };
 
 static struct code codes[CODES];
 static uint32_t ncodes;			/* (a) */
 static uint32_t codes_lock;
 static int begun;			/* under the lock */
+static const char *own_off;		/* (i) why not the program's own text */
 
 static int
 module_look(struct dl_phdr_info *info, size_t size, void *arg)
@@ -93,6 +102,8 @@ module_look(struct dl_phdr_info *info, size_t size, void *arg)
 		}
 	}
 	m->m_base = info->dlpi_addr;
+	m->m_phdr = info->dlpi_phdr;
+	m->m_phnum = info->dlpi_phnum;
 	m->m_main = m->m_nth++ == 0;
 	m->m_interp = interp;
 	return found;
@@ -113,22 +124,48 @@ module_has(const struct module *m, uintptr_t at)
 	return at >= m->m_lo && at < m->m_hi;
 }
 
+/* Functions that only code which must not be stopped has beside itself. */
+static const struct telltale {
+	const char	*t_name;
+	uintptr_t	 t_at;
+} telltales[] = {
+	{ "malloc", (uintptr_t)&malloc },
+	{ "free", (uintptr_t)&free },
+	{ "gnu_get_libc_version", (uintptr_t)&gnu_get_libc_version },
+	{ "dl_iterate_phdr", (uintptr_t)&dl_iterate_phdr },
+	{ "__asan_init", (uintptr_t)&__asan_init },
+	{ "__tsan_init", (uintptr_t)&__tsan_init },
+	{ "__msan_init", (uintptr_t)&__msan_init },
+};
+
 /*
- * Does the module hold what must not be stopped?  We are position independent,
- * so these are the functions themselves, not the program's stubs.
+ * Is the function in the module?  A program that is not position independent
+ * and takes its address has a stub there, and the stub is the address.
  */
+static int
+module_holds(const struct module *m, const struct telltale *t)
+{
+	const struct dl_phdr_info info = { .dlpi_addr = m->m_base,
+	    .dlpi_phdr = m->m_phdr, .dlpi_phnum = m->m_phnum };
+	const ElfW(Sym) *s;
+
+	if (!module_has(m, t->t_at))
+		return 0;
+	s = lwkt__elf_find(&info, t->t_name);
+	return s == NULL || s->st_shndx != SHN_UNDEF ||
+	    m->m_base + s->st_value != t->t_at;
+}
+
+/* Does the module hold what must not be stopped? */
 static int
 module_forbidden(const struct module *m)
 {
-	const uintptr_t at[] = { (uintptr_t)&malloc, (uintptr_t)&free,
-	    (uintptr_t)&gnu_get_libc_version, (uintptr_t)&dl_iterate_phdr,
-	    (uintptr_t)&__asan_init, (uintptr_t)&__tsan_init,
-	    (uintptr_t)&__msan_init, getauxval(AT_SYSINFO_EHDR) };
-
-	for (size_t i = 0; i < nitems(at); i++)
-		if (module_has(m, at[i]))
+	for (size_t i = 0; i < nitems(telltales); i++)
+		if (module_holds(m, &telltales[i]))
 			return 1;
-	return (m->m_main && !m->m_interp) || m->m_base == getauxval(AT_BASE);
+	return (m->m_main && !m->m_interp) ||
+	    module_has(m, getauxval(AT_SYSINFO_EHDR)) ||
+	    m->m_base == getauxval(AT_BASE);
 }
 
 static int
@@ -156,9 +193,14 @@ codes_begin(void)
 {
 	struct module own, prog;
 
-	if (begun || !module_find(&own, (uintptr_t)&lwkt__code_find))
+	if (begun)
 		return;
 	begun = 1;
+	if (!module_find(&own, (uintptr_t)&lwkt__code_find)) {
+		own_off = "the program has no index of its unwind tables: "
+		    "link it with -Wl,--eh-frame-hdr";
+		return;
+	}
 	if (!own.m_main) {
 		(void)code_add(own.m_lo, own.m_hi, own.m_table, 1);
 	} else if (__start_lwkt_text != NULL) {
@@ -168,11 +210,32 @@ codes_begin(void)
 			(void)code_add((uintptr_t)__start_lwkt_cold,
 			    (uintptr_t)__stop_lwkt_cold, own.m_table, 1);
 	} else {
+		own_off = "the archive of the library was made by other tools";
 		return;
 	}
-	if (module_find(&prog, getauxval(AT_ENTRY)) &&
-	    !module_forbidden(&prog))
+	if (!module_find(&prog, getauxval(AT_ENTRY)))
+		own_off = "the program's code was not found";
+	else if (!prog.m_interp)
+		own_off = "the C library is part of the program (-static), see "
+		    "lwkt_preempt_register(3)";
+	else if (module_forbidden(&prog))
+		own_off = "an allocator or a checker is part of the program, "
+		    "see lwkt_preempt_register(3)";
+	else
 		(void)code_add(prog.m_lo, prog.m_hi, prog.m_table, 0);
+}
+
+/* Nothing is registered but the library's own code. */
+const char *
+lwkt__code_off(void)
+{
+	uint32_t n = __atomic_load_n(&ncodes, __ATOMIC_ACQUIRE);
+
+	for (const struct code *c = codes; c < codes + n; c++)
+		if (!c->c_own &&
+		    __atomic_load_n(&c->c_hi, __ATOMIC_ACQUIRE) != 0)
+			return NULL;
+	return own_off;
 }
 
 static void

@@ -148,6 +148,7 @@ struct code {
 };
 void	lwkt__code_boot(void);
 const struct code *lwkt__code_find(uintptr_t pc);
+const char *lwkt__code_off(void);	/* why no code is stopped, or NULL */
 
 /* preempt.c */
 void	lwkt__preempt_boot(const struct machine_upcalls *up);

@@ -223,6 +223,13 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 	return MI_DONE;
 }
 
+const char *
+machine_interrupt_off(void)
+{
+	return lwkt__xsave_size == 0 ?
+	    "its registers cannot be saved here" : lwkt__code_off();
+}
+
 void
 machine_interrupt_again(int64_t delay_ns)
 {

@@ -157,6 +157,12 @@ machine_interrupt_again(int64_t delay_ns)
 	(void)delay_ns;			/* the next point is one */
 }
 
+const char *
+machine_interrupt_off(void)
+{
+	return NULL;
+}
+
 int
 machine_code_register(const void *start, size_t len)
 {
