@@ -210,6 +210,15 @@ int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 /* idle.c */
 void	lwkt__idle_start(struct machine_host *h);
 
+/*
+ * epwait.c: as epoll_wait with a limit in ns (-1: none).  Panics if the
+ * descriptor has been closed; lwkt__io_closed is that panic.
+ */
+struct epoll_event;
+int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
+	    int64_t timeout_ns);
+void	lwkt__io_closed(const char *what) __lwkt_noreturn;
+
 /* futex.c: 0 or a positive errno; timeout_ns < 0: none. */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
 void	lwkt__futex_wake(uint32_t *word, int n);

@@ -144,13 +144,21 @@ static int
 fd_add(struct epcpu *ec, int fd)
 {
 	struct epoll_event ev = { .events = EP_MASK };
+	int error;
 
 	ev.data.u64 = 0;
 	ev.data.u32 = (uint32_t)fd;
 	if (machine_fail("epoll.add"))
 		return ENOMEM;
-	return epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 :
-	    errno;
+	if (epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, fd, &ev) == 0)
+		return 0;
+	error = errno;
+	/* Of which descriptor?  Ours know each other. */
+	if ((error == EBADF || error == EINVAL) &&
+	    (epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, ec->epc_wakefd, &ev) == 0 ||
+	    errno != EEXIST))
+		lwkt__io_closed("epoll");
+	return error;
 }
 
 static int
@@ -364,18 +372,10 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)
 {
-	struct timespec ts = { timeout_ns / 1000000000,
-	    timeout_ns % 1000000000 };
-	int n, kept = 0;
+	int n = lwkt__epoll_wait(ec->epc_epfd, ec->epc_event, EP_EVENTS,
+	    timeout_ns);
+	int kept = 0;
 
-	if (timeout_ns == 0)
-		n = epoll_wait(ec->epc_epfd, ec->epc_event, EP_EVENTS, 0);
-	else
-		n = epoll_pwait2(ec->epc_epfd, ec->epc_event, EP_EVENTS,
-		    timeout_ns < 0 ? NULL : &ts, NULL);
-	if (n < 0 && errno == ENOSYS)		/* before Linux 5.11 */
-		n = epoll_wait(ec->epc_epfd, ec->epc_event, EP_EVENTS,
-		    (int)howmany(timeout_ns % INT32_MAX, 1000000));
 	for (int i = 0; i < n; i++) {
 		if (ec->epc_event[i].data.u32 != EP_WAKEFD)
 			ec->epc_event[kept++] = ec->epc_event[i];
@@ -444,7 +444,8 @@ epoll_wake(struct machine_host *h)
 	uint64_t one = 1;
 	ssize_t n = write(epcpu(h)->epc_wakefd, &one, sizeof(one));
 
-	KASSERTF(n == sizeof(one), "errno %d", errno);
+	if (n != sizeof(one))
+		lwkt__io_closed("eventfd");
 }
 
 static unsigned

@@ -69,6 +69,14 @@ urcpu(struct machine_host *h)
 	return h->h_io;
 }
 
+/* What the host says to being entered: is the ring still there? */
+static void
+entered(int r)
+{
+	if (r == -EBADF || r == -EOPNOTSUPP || r == -ENXIO)
+		lwkt__io_closed("io_uring");
+}
+
 /* An entry; the host is told of the others when there is none left. */
 static struct io_uring_sqe *
 get_sqe(struct urcpu *uc)
@@ -76,7 +84,7 @@ get_sqe(struct urcpu *uc)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&uc->urc_ring);
 
 	for (unsigned turn = 0; sqe == NULL; turn++) {
-		(void)io_uring_submit(&uc->urc_ring);
+		entered(io_uring_submit(&uc->urc_ring));
 		sqe = io_uring_get_sqe(&uc->urc_ring);
 		/* EAGAIN or EBUSY of the host pass. */
 		KASSERTF(turn < 1000000, "%u in the ring", uc->urc_inring);
@@ -220,7 +228,7 @@ uring_cancel(struct machine_host *h, struct hostio *io)
 	sqe = get_sqe(uc);
 	io_uring_prep_cancel(sqe, io, 0);
 	sqe->user_data = UD_CANCEL;
-	(void)io_uring_submit(&uc->urc_ring);
+	entered(io_uring_submit(&uc->urc_ring));
 }
 
 static void
@@ -300,7 +308,7 @@ uring_poll(struct machine_host *h)
 
 	uc->urc_common.ic_stats.his_polls++;
 	if (host_wants(uc))
-		(void)io_uring_submit_and_get_events(&uc->urc_ring);
+		entered(io_uring_submit_and_get_events(&uc->urc_ring));
 	reap(h);
 	return iocommon_reap(&uc->urc_common);
 }
@@ -311,7 +319,7 @@ uring_ready(struct machine_host *h)
 	struct urcpu *uc = urcpu(h);
 
 	if (host_wants(uc))
-		(void)io_uring_submit_and_get_events(&uc->urc_ring);
+		entered(io_uring_submit_and_get_events(&uc->urc_ring));
 	return io_uring_cq_ready(&uc->urc_ring) > 0 ||
 	    iocommon_ready(&uc->urc_common);
 }
@@ -326,8 +334,8 @@ uring_wait(struct machine_host *h, int64_t timeout_ns)
 
 	if (iocommon_ready(&uc->urc_common))
 		return 1;
-	(void)io_uring_submit_and_wait_timeout(&uc->urc_ring, &cqe, 1,
-	    timeout_ns < 0 ? NULL : &ts, NULL);
+	entered(io_uring_submit_and_wait_timeout(&uc->urc_ring, &cqe, 1,
+	    timeout_ns < 0 ? NULL : &ts, NULL));
 	return io_uring_cq_ready(&uc->urc_ring) > 0 ||
 	    iocommon_ready(&uc->urc_common);
 }
@@ -338,7 +346,8 @@ uring_wake(struct machine_host *h)
 	uint64_t one = 1;
 	ssize_t n = write(urcpu(h)->urc_wakefd, &one, sizeof(one));
 
-	KASSERTF(n == sizeof(one), "errno %d", errno);
+	if (n != sizeof(one))
+		lwkt__io_closed("eventfd");
 }
 
 static void
@@ -460,8 +469,8 @@ drain_ring(struct machine_host *h)
 		io_uring_prep_cancel64(sqe, 0,
 		    IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY);
 		sqe->user_data = UD_CANCEL;
-		(void)io_uring_submit_and_wait_timeout(&uc->urc_ring, &cqe, 2,
-		    &ts, NULL);
+		entered(io_uring_submit_and_wait_timeout(&uc->urc_ring, &cqe,
+		    2, &ts, NULL));
 		n = 0;
 		io_uring_for_each_cqe(&uc->urc_ring, head, cqe) {
 			n++;

@@ -232,7 +232,14 @@ machine_arena_reserve(size_t size)
 	if (p == MAP_FAILED && (machine_fail("mem.reserve") ||
 	    (p = map_anonymous(size)) == NULL))
 		return NULL;
-	(void)madvise(p, size, MADV_DONTFORK);		/* O1 of outside.c */
+	if (madvise(p, size, MADV_DONTFORK) != 0 && fd >= 0) {
+		/* O1 of outside.c: then it may not be shared memory. */
+		(void)munmap(p, size);
+		(void)close(fd);
+		fd = -1;
+		if ((p = map_anonymous(size)) == NULL)
+			return NULL;
+	}
 	return resv_add(p, size, fd, 1);
 }
 

@@ -452,7 +452,8 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	error = pthread_attr_setsigmask_np(&attr, &all);
 	if (error == 0)
 		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
-	if (error == 0 && cores_known)
+	/* A CPU that is bound has it inherit its core. */
+	if (error == 0 && cores_known && pin == PIN_YES)
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);
 	if (error == 0)

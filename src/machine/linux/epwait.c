@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Wait on an epoll instance with a limit in nanoseconds.
+ *
+ * THEORY
+ * epoll_pwait2 does it in one call (Linux 5.11).  Older hosts answer ENOSYS,
+ * and filters of containers that do not know the call answer what they like.
+ * Then ppoll(2) waits until the epoll descriptor is readable, which is as
+ * exact, and epoll_wait(2) takes the events.  A wait that fails at once would
+ * have the idle loop burn its core; so every error but EINTR is a refusal, if
+ * the descriptor can be asked without waiting.
+ *
+ * If it cannot, it is not ours any more: a program that calls closefrom(3) or
+ * close_range(2) closes what the library has open.  Nothing would ever wake a
+ * CPU again, so that panics.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include "base/kassert.h"
+#include "machine/linux/host.h"
+
+static uint32_t refused;		/* (a) epoll_pwait2 is */
+
+void
+lwkt__io_closed(const char *what)
+{
+	lwkt_panic("the program has closed a descriptor of the library (%s): "
+	    "closefrom or close_range?", what);
+}
+
+/* Take what is there; a descriptor that fails is not ours. */
+static int
+take(int epfd, struct epoll_event *events, int max)
+{
+	int n = epoll_wait(epfd, events, max, 0);
+
+	if (n < 0 && (errno == EBADF || errno == EINVAL))
+		lwkt__io_closed("epoll");
+	return n;
+}
+
+static int
+wait_by_poll(int epfd, struct epoll_event *events, int max,
+    const struct timespec *limit)
+{
+	struct pollfd pfd = { .fd = epfd, .events = POLLIN };
+
+	if (ppoll(&pfd, 1, limit, NULL) < 0)
+		return -1;
+	return take(epfd, events, max);
+}
+
+int
+lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
+    int64_t timeout_ns)
+{
+	struct timespec ts = { timeout_ns / 1000000000,
+	    timeout_ns % 1000000000 };
+	const struct timespec *limit = timeout_ns < 0 ? NULL : &ts;
+	int n;
+
+	if (timeout_ns == 0)
+		return take(epfd, events, max);
+	if (atomic_load_32(&refused))
+		return wait_by_poll(epfd, events, max, limit);
+	n = epoll_pwait2(epfd, events, max, limit, NULL);
+	if (n < 0 && errno != EINTR) {
+		n = take(epfd, events, max);	/* panics, or it is refused */
+		atomic_store_32(&refused, 1);
+	}
+	return n;
+}
