@@ -64,8 +64,7 @@ refuse(const struct refused *r, int error)
 	const struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->r_nr, 0,
-		    r->r_arg2 == ANY_ARG ? 1 : 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)r->r_nr, 0, 3),
 		BPF_STMT(r->r_arg2 == ANY_ARG ? BPF_RET | BPF_K :
 		    BPF_LD | BPF_W | BPF_ABS, r->r_arg2 == ANY_ARG ?
 		    SECCOMP_RET_ERRNO | (unsigned)error :
