@@ -52,6 +52,8 @@ static const struct refused {
 	{ "statx", SYS_statx, ANY_ARG, BOTH_OK },
 	{ "prlimit64", SYS_prlimit64, ANY_ARG, BOTH_OK },
 	{ "clone3", SYS_clone3, ANY_ARG, ENOSYS_OK },
+	{ "preadv2", SYS_preadv2, ANY_ARG, BOTH_OK },
+	{ "pwritev2", SYS_pwritev2, ANY_ARG, BOTH_OK },
 	{ "eventfd2", SYS_eventfd2, ANY_ARG, 0 },
 	{ "timer_create", SYS_timer_create, ANY_ARG, 0 },
 	{ "sigaltstack", SYS_sigaltstack, ANY_ARG, 0 },

@@ -124,6 +124,18 @@ try_connect(struct hostio *io)
 	return r;
 }
 
+/*
+ * The result of preadv2 or pwritev2.  A host that refuses the call itself has
+ * no form of it that does not wait; if the descriptor was refused, the call
+ * that waits says so again.
+ */
+static int64_t
+rw_result(int64_t r)
+{
+	r = result(r);
+	return r == -ENOSYS || r == -EPERM ? -EOPNOTSUPP : r;
+}
+
 /* One preadv2 or pwritev2 that does not wait; off -1: the file's own. */
 static int64_t
 rw_nowait(struct hostio *io, int writing, int64_t off)
@@ -134,10 +146,10 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	int64_t r;
 
 	if (!writing)
-		return result(preadv2(io->io_fd, &iov, 1, off, RWF_NOWAIT));
-	r = result(pwritev2(io->io_fd, &iov, 1, off, RWF_NOWAIT | fl));
+		return rw_result(preadv2(io->io_fd, &iov, 1, off, RWF_NOWAIT));
+	r = rw_result(pwritev2(io->io_fd, &iov, 1, off, RWF_NOWAIT | fl));
 	if ((r == -EOPNOTSUPP || r == -EINVAL) && fl != 0) {
-		r = result(pwritev2(io->io_fd, &iov, 1, off, RWF_NOWAIT));
+		r = rw_result(pwritev2(io->io_fd, &iov, 1, off, RWF_NOWAIT));
 		if (r != -EOPNOTSUPP && r != -EINVAL)
 			atomic_store_32((uint32_t *)&nosignal, 0);
 	}
