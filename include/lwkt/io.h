@@ -7,9 +7,9 @@
  * socket, only -EPIPE (of a pipe: since Linux 6.18).
  *
  * Descriptors may be blocking or not; the calls wait all the same, unless
- * MSG_DONTWAIT says otherwise.  A listening socket becomes O_NONBLOCK at its
- * first lwkt_accept and stays so.  send and write go on until all is sent: a
- * smaller count means that the rest failed or came too late.
+ * MSG_DONTWAIT says otherwise, and leave the flags of a descriptor as they are.
+ * send and write go on until all is sent: a smaller count means that the rest
+ * failed or came too late.
  *
  * _timo forms end with -ETIMEDOUT after timeout_ns (LWKT_FOREVER: no limit; 0:
  * only look).  lwkt_poll then returns 0.
@@ -17,6 +17,9 @@
  * lwkt_close() of a descriptor on which others wait, on any CPU, ends their
  * calls with -ECANCELED before the descriptor is closed; what begins later gets
  * -EBADF.  A plain close(2) does not end them.
+ *
+ * A call that may wait for ever (the open of a FIFO, for one) needs a host
+ * thread; if none can be had it ends with -EAGAIN.
  *
  * Context: thread.  Blocks: the thread.
  */

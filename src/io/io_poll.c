@@ -20,6 +20,8 @@ COUNTER(io_polls, "lwkt.io.polls", "looks for completions");
 COUNTER(io_timer, "lwkt.io.timer_polls", "of these, by the timer");
 COUNTER(io_reaped, "lwkt.io.reaped", "completions");
 COUNTER(io_carried, "lwkt.io.carried", "operations done by carriers");
+COUNTER(io_refused, "lwkt.io.refused",
+    "operations for which no carrier could be had");
 COUNTER(io_rearmed, "lwkt.io.rearmed",
     "registrations lost by a close(2) behind our back");
 COUNTER(io_overflows, "lwkt.io.cq_overflows", "completion queue full");
@@ -36,6 +38,8 @@ fold_stats(struct globaldata *gd, struct iocpu *ic)
 
 	counter_add(gd->gd_cntbias, io_carried,
 	    now->his_carried - seen->his_carried);
+	counter_add(gd->gd_cntbias, io_refused,
+	    now->his_refused - seen->his_refused);
 	counter_add(gd->gd_cntbias, io_rearmed,
 	    now->his_rearmed - seen->his_rearmed);
 	counter_add(gd->gd_cntbias, io_overflows,

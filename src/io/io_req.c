@@ -7,7 +7,8 @@
  * transfer that POSIX would complete before it returns (send and write of a
  * stream, a receive with MSG_WAITALL) goes on part by part, from the thread
  * before it sleeps and from the completion afterwards, so that the thread is
- * woken once.
+ * woken once.  Where a part is all that there is (a message, a full disk) the
+ * host says so (io_short).
  *
  * A time limit or an abort asks the host to cancel and lets the completion
  * come as always: until then the host may write into the buffer.  Whichever
@@ -44,7 +45,7 @@ ioreq_init(struct ioreq *ir, enum hostio_op op, int fd)
 static int
 unfinished(const struct hostio *io, int64_t r)
 {
-	if (r <= 0 || (size_t)r >= io->io_len)
+	if (r <= 0 || (size_t)r >= io->io_len || io->io_short)
 		return 0;
 	switch ((enum hostio_op)io->io_op) {
 	case HIO_SEND:
@@ -167,11 +168,13 @@ arm_timer(struct ioreq *ir, int64_t delay_ns)
 	    INT64_MAX - 1);
 }
 
+/* Is -EAGAIN the result of the call? */
 static int
 is_dontwait(const struct hostio *io)
 {
-	return (io->io_op == HIO_RECV || io->io_op == HIO_SEND) &&
-	    (io->io_flags & MSG_DONTWAIT) != 0;
+	return io->io_short ||
+	    ((io->io_op == HIO_RECV || io->io_op == HIO_SEND) &&
+	    (io->io_flags & MSG_DONTWAIT) != 0);
 }
 
 int

@@ -11,8 +11,8 @@
  *
  * - a runnable thread, better than the one that runs, whose tokens are free;
  * - an equal of the thread that runs;
- * - a message in a ring, or one that was read and put off;
- * - a wakeup that the running thread has put off.
+ * - a message in a ring, or one that was read and deferred;
+ * - a wakeup that the running thread has deferred.
  *
  * A chance is what the kernel promises to use: for a thread, a yield of the
  * thread that runs; for the others, the end of its outermost critical section.
@@ -64,7 +64,7 @@ struct life {
 	struct waiter	 l_better;
 	struct waiter	 l_equal;
 	struct waiter	 l_message;
-	struct waiter	 l_putoff;
+	struct waiter	 l_deferred;
 	struct waiter	 l_delayed;
 };
 
@@ -285,17 +285,17 @@ look_message(struct globaldata *gd)
 }
 
 static void
-look_putoff(struct globaldata *gd)
+look_deferred(struct globaldata *gd)
 {
 	struct life *l = life_of(gd);
-	struct waiter *w = &l->l_putoff;
+	struct waiter *w = &l->l_deferred;
 	uint32_t index;
 
 	if (!ipiq_waits(gd, -1, &index))
 		w->w_who = NULL;
 	else if (seen_before(gd, w, gd, index, l->l_exits, rounds) &&
 	    overdue(gd, w, l->l_exits))
-		lwkt_panic("liveness: cpu %d: callback %u has been put off "
+		lwkt_panic("liveness: cpu %d: callback %u has been deferred "
 		    "for %lld us", gd->gd_m.mc_cpuid, index,
 		    (long long)waited_us(w));
 }
@@ -334,7 +334,7 @@ look_all(void)
 		look_better(gd);
 		look_equal(gd);
 		look_message(gd);
-		look_putoff(gd);
+		look_deferred(gd);
 		look_delayed(gd);
 	}
 	rounds += (uint32_t)all;

@@ -13,7 +13,8 @@
  *
  * Points of the Linux host: arena, mem.reserve, guard.madvise, guard.mprotect,
  * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, clock.tsc,
- * io.init, io.mem, io_uring.setup, epoll.create, epoll.add, carrier.create.
+ * io.init, io.mem, io_uring.setup, epoll.create, epoll.add, carrier.create,
+ * retry.create, hostcall.nowait, open.cached.
  *
  * Source: FreeBSD's fail(9), reduced to one rule.
  */

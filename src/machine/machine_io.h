@@ -19,7 +19,12 @@
  *    with -ECANCELED otherwise.
  * H3 -EINTR is never a result; -EAGAIN only of machine_io_try.
  * H4 submit follows a machine_io_try of the same operation that gave -EAGAIN,
- *    with no machine_io_poll in between: a back end may rely on edges.
+ *    with no machine_io_poll in between: a back end may rely on edges, and on
+ *    what that try learned of the descriptor (io_way).
+ * H5 io_short is set with a result that is less than was asked for and yet
+ *    the whole: a message, a disk that is full, the eight bytes of a counter.
+ *    To go on with the rest would be another call.  With -EAGAIN of a try it
+ *    says that the call does not wait, so that this is its result.
  */
 #ifndef LWKT_MACHINE_IO_H
 #define LWKT_MACHINE_IO_H
@@ -55,10 +60,14 @@ struct hostio {
 	int		 io_aux;	/* (b) a descriptor of the back end's */
 	uint8_t		 io_op;		/* (m) enum hostio_op */
 	uint8_t		 io_state;	/* (b) zeroed by hostio_init */
-	uint16_t	 io_now;	/* (m) try may not answer from memory */
+	uint8_t		 io_now;	/* (m) try may not answer from memory */
+	uint8_t		 io_short;	/* (b) H5 */
 	uint32_t	 io_cancelled;	/* (a) cancel was asked for */
 	int64_t		 io_result;	/* (b) */
 	struct mcpu	*io_mc;		/* (b) the CPU it belongs to */
+	uint32_t	 io_gate;	/* (a) its place at the position */
+	uint8_t		 io_way;	/* (b) how it is waited for */
+	uint8_t		 io_with;	/* (b) who has it; own CPU only */
 };
 
 /* What went on in the back end of a CPU, for its counters. */
@@ -66,6 +75,7 @@ struct hostio_stats {
 	uint64_t	his_submits;	/* operations that had to wait */
 	uint64_t	his_polls;	/* looks for completions */
 	uint64_t	his_carried;	/* given to carrier threads */
+	uint64_t	his_refused;	/* no carrier could be had for them */
 	uint64_t	his_rearmed;	/* lost registrations renewed */
 	uint64_t	his_overflows;	/* the completion queue was full */
 };

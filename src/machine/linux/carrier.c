@@ -1,32 +1,45 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Carriers: a few parked host threads that finish calls which may block.
+ * Carriers: parked host threads that finish calls which may block.
  *
  * THEORY
- * One pool serves all CPUs.  A CPU puts an operation on the queue; a parked
- * carrier takes it, makes the call, pushes the operation on the stack of its
- * CPU and rings.  A carrier more is started when operations wait and nobody is
- * parked, up to CARRIER_MAX; beyond that they queue.  Carriers block all
+ * One pool serves all CPUs.  A CPU puts an operation on the queue of its class;
+ * a parked carrier of the class takes it, makes the call, pushes the operation
+ * on the stack of its CPU and rings.  If operations wait and no carrier is
+ * parked, another carrier is started, up to the limit of the class:
+ *
+ *	CC_FILE	Calls that end by themselves.  Beyond the limit they queue.
+ *	CC_LONG	Calls that may wait for ever: the open of a FIFO, the close
+ *		of a terminal.  Each has a carrier of its own.  Beyond the
+ *		limit they fail with EAGAIN at once, and are counted when they
+ *		are reaped (his_refused): an operation that queued here might
+ *		be the one which the others wait for.
+ *
+ * So no wait for a peer takes a carrier that a file needs.  Carriers block all
  * signals, so those of the program reach its own threads, and run on any core
  * of the program's, not on that of the CPU which happened to start them.
  *
  * What has no blocking form that can be ended early (waiting for any child, a
- * connect to a unix socket with a full backlog) is tried again and again with
- * naps in between.
+ * connect to a unix socket with a full backlog) needs no carrier: one thread
+ * tries all of these again and again (retry.c).
  *
- * The one call here that can wait for ever is the open of a FIFO without a
- * peer.  It is ended by pthread_cancel, enabled round that call alone; the
+ * Transfers and opens of CC_LONG, and opens in CC_FILE, are ended by
+ * pthread_cancel, enabled round the system call alone (hostcall_endable); the
  * carrier ends with it, and its place is free for another.
  *
  * The pool lives while a CPU is attached: the last to leave joins them all.
  *
  * INVARIANTS
- * P1 An operation is on the queue (io_prevp set) or in one carrier's hands;
- *    only one that is on the queue can be taken back.
+ * P1 An operation is in a gate's line, on a queue (io_prevp set), with the
+ *    retry thread, or in one carrier's hands; the last cannot be taken back.
  * P2 Whoever takes it off the queue is the only one to complete it.
  * P3 c_io names an operation only while its carrier has not completed it.
  *
- * The queue is locked, which no CPU-owned thing is: carriers are foreign
+ * ORDER
+ * The lock of a gate or of the retry thread is taken before that of the pool,
+ * never while it is held.
+ *
+ * The queues are locked, which no CPU-owned thing is: carriers are foreign
  * threads that must sleep, and the call they make costs microseconds anyway.
  */
 #include "machine/linux/hostcall.h"
@@ -37,34 +50,50 @@
 
 #include "base/kassert.h"
 
-#define CARRIER_MAX	(config_hard ? 2 : 16)	/* calls at one time */
+#define FILE_MAX	(config_hard ? 2 : 16)	/* calls in the host at one time */
+#define LONG_MAX_	(config_hard ? 24 : 256)
+#define LONG_PARKED	8		/* more of them end */
 #define CARRIER_STACK	(64 * 1024)
 #define CARRIER_NAP_NS	2000000		/* between two tries */
 
 enum carrier_state { C_NONE, C_LIVE, C_ENDED };
+enum carrier_class { CC_FILE, CC_LONG, CC_CLASSES };
 
 struct carrier {
 	pthread_t	 c_thread;
 	struct hostio	*c_io;		/* what it carries, or NULL */
 	enum carrier_state c_state;
+	enum carrier_class c_class;	/* (i) from its start */
 	int		 c_cancelled;	/* must end: a cancel may be pending */
 };
+
+/* (l:cp_lock) */
+struct carrier_queue {
+	pthread_cond_t	 cq_work;
+	struct hostio	*cq_first;
+	struct hostio	**cq_lastp;
+	unsigned	 cq_queued;
+	unsigned	 cq_parked;
+	unsigned	 cq_live;	/* carriers of the class */
+};
+
+#define CARRIERS	(FILE_MAX + 256)
 
 /* (l:cp_lock) all of it. */
 static struct {
 	pthread_mutex_t	 cp_lock;
-	pthread_cond_t	 cp_work;
-	struct hostio	*cp_first;
-	struct hostio	**cp_lastp;
-	unsigned	 cp_queued;
-	unsigned	 cp_parked;
+	struct carrier_queue cp_queue[CC_CLASSES];
 	unsigned	 cp_cpus;	/* attached */
 	int		 cp_stop;
-	struct carrier	 cp_carrier[CARRIER_MAX];
+	struct carrier	 cp_carrier[CARRIERS];
 } pool = {
 	.cp_lock = PTHREAD_MUTEX_INITIALIZER,
-	.cp_work = PTHREAD_COND_INITIALIZER,
-	.cp_lastp = &pool.cp_first,
+	.cp_queue = {
+		{ .cq_work = PTHREAD_COND_INITIALIZER,
+		    .cq_lastp = &pool.cp_queue[CC_FILE].cq_first },
+		{ .cq_work = PTHREAD_COND_INITIALIZER,
+		    .cq_lastp = &pool.cp_queue[CC_LONG].cq_first },
+	},
 };
 
 static void
@@ -83,9 +112,14 @@ unlock(void)
 	KASSERTF(error == 0, "errno %d", error);
 }
 
-/* Give it back to its CPU and see that the CPU looks. */
-static void
-finish(struct hostio *io, int64_t r)
+static enum carrier_class
+class_of(const struct hostio *io)
+{
+	return io->io_way == HW_LONG ? CC_LONG : CC_FILE;
+}
+
+void
+carrier_finish(struct hostio *io, int64_t r)
 {
 	struct mcpu *mc = io->io_mc;
 	struct iocommon *ic = io_common(mc->mc_host);
@@ -113,56 +147,93 @@ static void *carrier_main(void *arg);
 
 /* A place for one more, or NULL. */
 static struct carrier *
-free_place(void)
+free_place(enum carrier_class class)
 {
-	for (int i = 0; i < CARRIER_MAX; i++)
+	unsigned most = class == CC_FILE ? FILE_MAX : LONG_MAX_;
+
+	if (pool.cp_queue[class].cq_live == most)
+		return NULL;
+	for (int i = 0; i < CARRIERS; i++)
 		if (pool.cp_carrier[i].c_state == C_NONE)
 			return &pool.cp_carrier[i];
 	return NULL;
 }
 
-static unsigned
-count_live(void)
-{
-	unsigned n = 0;
-
-	for (int i = 0; i < CARRIER_MAX; i++)
-		n += pool.cp_carrier[i].c_state == C_LIVE;
-	return n;
-}
-
 /* One more, if there is a place and the host lets us. */
 static int
-grow(void)
+grow(enum carrier_class class)
 {
-	struct carrier *c = free_place();
+	struct carrier *c = free_place(class);
 	int error;
 
 	if (c == NULL)
 		return EAGAIN;
 	c->c_cancelled = 0;
+	c->c_class = class;
 	error = machine_fail("carrier.create") ? EAGAIN :
 	    lwkt__helper_create(&c->c_thread, CARRIER_STACK, carrier_main, c);
-	if (error == 0)
+	if (error == 0) {
 		c->c_state = C_LIVE;
+		pool.cp_queue[class].cq_live++;
+	}
 	return error;
 }
 
+static void
+unqueue(struct hostio *io)
+{
+	struct carrier_queue *cq = &pool.cp_queue[class_of(io)];
+
+	*io->io_prevp = io->io_next;
+	if (io->io_next != NULL)
+		io->io_next->io_prevp = io->io_prevp;
+	else
+		cq->cq_lastp = io->io_prevp;
+	io->io_prevp = NULL;
+	cq->cq_queued--;
+}
+
+/* Nobody is left to carry what is on the queue: take it off, linked. */
+static struct hostio *
+take_all(struct carrier_queue *cq)
+{
+	struct hostio *io, *all = NULL;
+
+	while ((io = cq->cq_first) != NULL) {
+		unqueue(io);
+		io->io_next = all;
+		all = io;
+	}
+	return all;
+}
+
 /*
- * The calling carrier's last act, pool locked.  One that had to end leaves its
- * place to another, which the queue may need; at the end of the pool it stays
- * to be joined.
+ * The calling carrier's last act; enters with the pool locked.  One that had
+ * to end leaves its place to another, which the queue may need; at the end of
+ * the pool it stays to be joined.
  */
 static void
 ending(struct carrier *c)
 {
+	struct carrier_queue *cq = &pool.cp_queue[c->c_class];
+	struct hostio *io, *next = NULL;
+	int error;
+
 	c->c_state = C_ENDED;
-	if (pool.cp_stop)
-		return;
-	(void)pthread_detach(pthread_self());
-	c->c_state = C_NONE;
-	if (pool.cp_first != NULL)
-		(void)grow();
+	cq->cq_live--;
+	if (!pool.cp_stop) {
+		(void)pthread_detach(pthread_self());
+		c->c_state = C_NONE;
+		error = cq->cq_first != NULL ? grow(c->c_class) : 0;
+		if (error != 0 && cq->cq_live == 0)
+			next = take_all(cq);
+	}
+	unlock();
+	while ((io = next) != NULL) {
+		next = io->io_next;
+		gate_leave(io);
+		carrier_finish(io, hostcall_total(io, -EAGAIN));
+	}
 }
 
 /* Let go of it, then tell its CPU: afterwards its storage may be gone. */
@@ -174,35 +245,78 @@ put_down(struct carrier *c, int64_t r)
 	lock();
 	c->c_io = NULL;				/* P3 */
 	unlock();
-	finish(io, r);
+	gate_leave(io);
+	carrier_finish(io, r);
 }
 
-/* The cancelled open never returned. */
+/* The cancelled call never returned. */
 static void
-open_cancelled(void *arg)
+call_cancelled(void *arg)
 {
 	struct carrier *c = arg;
 
-	put_down(c, -ECANCELED);
+	put_down(c, hostcall_total(c->c_io, -ECANCELED));
 	lock();
 	ending(c);
-	unlock();
+}
+
+/* Is its call one that pthread_cancel ends? */
+static int
+endable(const struct hostio *io, enum carrier_class class)
+{
+	return io->io_op == HIO_OPENAT ||
+	    (class == CC_LONG && io->io_op != HIO_CLOSE);
 }
 
 static int64_t
 block(struct carrier *c)
 {
 	int64_t r;
-	int state;
 
-	if (c->c_io->io_op != HIO_OPENAT)
-		return hostcall_block(c->c_io);
-	pthread_cleanup_push(open_cancelled, c);
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
+	pthread_cleanup_push(call_cancelled, c);
 	r = hostcall_block(c->c_io);
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_cleanup_pop(0);
 	return r;
+}
+
+/* Put it on the queue of its class; an errno: nobody would come for it. */
+static int
+enqueue(struct hostio *io)
+{
+	enum carrier_class class = class_of(io);
+	struct carrier_queue *cq = &pool.cp_queue[class];
+	int error = 0;
+
+	if (cq->cq_queued >= cq->cq_parked)
+		error = grow(class);
+	if (error != 0 && (class == CC_LONG || cq->cq_live == 0))
+		return error;
+	io->io_next = NULL;
+	io->io_prevp = cq->cq_lastp;
+	*cq->cq_lastp = io;
+	cq->cq_lastp = &io->io_next;
+	cq->cq_queued++;
+	(void)pthread_cond_signal(&cq->cq_work);
+	return 0;
+}
+
+/*
+ * A look told that the open may wait for ever: over to a carrier of its own,
+ * unless it was cancelled meanwhile.
+ */
+static void
+pass_on(struct carrier *c)
+{
+	struct hostio *io = c->c_io;
+	int error = ECANCELED;
+
+	lock();
+	c->c_io = NULL;				/* P3 */
+	if (!atomic_load_32(&io->io_cancelled))
+		error = enqueue(io);
+	unlock();
+	if (error != 0)
+		carrier_finish(io, -error);
 }
 
 static void
@@ -215,6 +329,10 @@ carry(struct carrier *c)
 		r = block(c);
 		if (r != -EAGAIN && r != -EINTR)
 			break;
+		if (class_of(io) != c->c_class) {
+			pass_on(c);
+			return;
+		}
 		if (atomic_load_32(&io->io_cancelled)) {
 			r = hostcall_total(io, -ECANCELED);
 			break;
@@ -225,22 +343,11 @@ carry(struct carrier *c)
 	put_down(c, r);
 }
 
-static void
-unqueue(struct hostio *io)
-{
-	*io->io_prevp = io->io_next;
-	if (io->io_next != NULL)
-		io->io_next->io_prevp = io->io_prevp;
-	else
-		pool.cp_lastp = io->io_prevp;
-	io->io_prevp = NULL;
-	pool.cp_queued--;
-}
-
 static void *
 carrier_main(void *arg)
 {
 	struct carrier *c = arg;
+	struct carrier_queue *cq = &pool.cp_queue[c->c_class];
 	struct hostio *io;
 	int state;
 
@@ -248,10 +355,13 @@ carrier_main(void *arg)
 	(void)pthread_setname_np(pthread_self(), "lwkt-carrier");
 	lock();
 	while (!pool.cp_stop && !c->c_cancelled) {
-		if ((io = pool.cp_first) == NULL) {
-			pool.cp_parked++;
-			pthread_cond_wait(&pool.cp_work, &pool.cp_lock);
-			pool.cp_parked--;
+		if ((io = cq->cq_first) == NULL) {
+			if (c->c_class == CC_LONG &&
+			    cq->cq_parked >= LONG_PARKED)
+				break;
+			cq->cq_parked++;
+			pthread_cond_wait(&cq->cq_work, &pool.cp_lock);
+			cq->cq_parked--;
 			continue;
 		}
 		unqueue(io);			/* P2 */
@@ -261,36 +371,52 @@ carrier_main(void *arg)
 		lock();
 	}
 	ending(c);
-	unlock();
 	return NULL;
+}
+
+int
+carrier_queue(struct hostio *io)
+{
+	int error;
+
+	lock();
+	error = enqueue(io);
+	unlock();
+	return error;
+}
+
+/* 0, or an errno: the host gives no thread. */
+static int
+submit(struct hostio *io)
+{
+	int error;
+
+	if (io->io_way == HW_RETRY)
+		return retry_submit(io);
+	if (io->io_way == HW_LINE && !gate_enter(io))
+		return 0;
+	lock();
+	error = enqueue(io);
+	unlock();
+	if (error != 0)
+		gate_leave(io);
+	return error;
 }
 
 void
 carrier_submit(struct machine_host *h, struct hostio *io)
 {
 	struct iocommon *ic = io_common(h);
-	int error = 0;
+	int error;
 
 	io->io_mc = h->h_mc;
-	io->io_state |= HIOS_CARRIER;
+	io->io_with = io->io_way == HW_RETRY ? HIOW_RETRY : HIOW_CARRIER;
 	ic->ic_carried++;
 	ic->ic_stats.his_carried++;
-	lock();
-	io->io_next = NULL;
-	io->io_prevp = pool.cp_lastp;
-	*pool.cp_lastp = io;
-	pool.cp_lastp = &io->io_next;
-	pool.cp_queued++;
-	if (pool.cp_queued > pool.cp_parked)
-		error = grow();
-	if (error != 0 && count_live() == 0)
-		unqueue(io);		/* nobody would ever come for it */
-	else
-		error = 0;
-	(void)pthread_cond_signal(&pool.cp_work);
-	unlock();
-	if (error != 0)
-		iocommon_done(h, io, -error);
+	error = submit(io);
+	if (error == 0)
+		return;
+	iocommon_done(h, io, hostcall_total(io, -error));
 }
 
 /* End it if that can be done; 1: it was on the queue and is the caller's. */
@@ -304,9 +430,9 @@ cancel_locked(struct hostio *io)
 		unqueue(io);
 		return 1;
 	}
-	for (int i = 0; i < CARRIER_MAX; i++) {
+	for (int i = 0; i < CARRIERS; i++) {
 		c = &pool.cp_carrier[i];
-		if (c->c_io == io && io->io_op == HIO_OPENAT &&
+		if (c->c_io == io && endable(io, c->c_class) &&
 		    !c->c_cancelled) {
 			c->c_cancelled = 1;
 			(void)pthread_cancel(c->c_thread);
@@ -320,11 +446,54 @@ carrier_cancel(struct machine_host *h, struct hostio *io)
 {
 	int mine;
 
+	if (io->io_with == HIOW_RETRY) {
+		mine = retry_cancel(io);
+	} else if ((mine = gate_cancel(io)) == 0) {
+		lock();
+		mine = cancel_locked(io);
+		unlock();
+	}
+	if (!mine)
+		return;
+	gate_leave(io);
+	iocommon_done(h, io, hostcall_total(io, -ECANCELED));
+}
+
+/* One of the CPU's from a queue, or NULL. */
+static struct hostio *
+take_queued(struct mcpu *mc)
+{
+	struct hostio *io = NULL;
+
 	lock();
-	mine = cancel_locked(io);
+	for (int class = 0; class < CC_CLASSES && io == NULL; class++) {
+		io = pool.cp_queue[class].cq_first;
+		while (io != NULL && io->io_mc != mc)
+			io = io->io_next;
+	}
+	if (io != NULL)
+		unqueue(io);
 	unlock();
-	if (mine)
-		iocommon_done(h, io, hostcall_total(io, -ECANCELED));
+	return io;
+}
+
+/* Take back all on the queues, end what carriers have: how many came back. */
+static unsigned
+drain_queues(struct mcpu *mc)
+{
+	struct hostio *io;
+	unsigned n;
+
+	for (n = 0; (io = take_queued(mc)) != NULL; n++)
+		gate_leave(io);
+	lock();
+	for (int i = 0; i < CARRIERS; i++) {
+		io = pool.cp_carrier[i].c_io;
+		if (io != NULL && io->io_mc == mc)
+			(void)cancel_locked(io);
+	}
+	unlock();
+	return n;
 }
 
 /* End all that this CPU gave away; afterwards nobody touches its memory. */
@@ -332,23 +501,14 @@ static void
 drain(struct machine_host *h)
 {
 	struct iocommon *ic = io_common(h);
-	struct hostio *io, *next;
-	struct carrier *c;
 
-	lock();
-	for (io = pool.cp_first; io != NULL; io = next) {
-		next = io->io_next;
-		if (io->io_mc == h->h_mc && cancel_locked(io))
-			ic->ic_carried--;
+	while (ic->ic_carried > iocommon_carried(ic)) {
+		ic->ic_carried -= retry_drain(h->h_mc);
+		ic->ic_carried -= gate_drain(h->h_mc);
+		ic->ic_carried -= drain_queues(h->h_mc);
+		if (ic->ic_carried > iocommon_carried(ic))
+			nap();
 	}
-	for (int i = 0; i < CARRIER_MAX; i++) {
-		c = &pool.cp_carrier[i];
-		if (c->c_io != NULL && c->c_io->io_mc == h->h_mc)
-			(void)cancel_locked(c->c_io);
-	}
-	unlock();
-	for (; ic->ic_carried > iocommon_carried(ic); nap())
-		continue;
 }
 
 void
@@ -370,11 +530,13 @@ carrier_detach(struct machine_host *h)
 	KASSERT(pool.cp_cpus > 0);
 	last = --pool.cp_cpus == 0;
 	pool.cp_stop = last;
-	(void)pthread_cond_broadcast(&pool.cp_work);
+	for (int class = 0; class < CC_CLASSES; class++)
+		(void)pthread_cond_broadcast(&pool.cp_queue[class].cq_work);
 	unlock();
 	if (!last)
 		return;
-	for (int i = 0; i < CARRIER_MAX; i++) {
+	retry_stop();
+	for (int i = 0; i < CARRIERS; i++) {
 		c = &pool.cp_carrier[i];
 		lock();
 		exists = c->c_state != C_NONE;

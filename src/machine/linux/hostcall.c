@@ -4,18 +4,23 @@
  *
  * THEORY
  * hostcall_try never stops the host thread, whatever the descriptor: sockets
- * get MSG_DONTWAIT; pipes and files RWF_NOWAIT; what knows neither (terminals,
- * some devices) is polled first and then read, and written in pieces that a
- * ready device takes.  Between that poll and the read another reader may have
- * taken the bytes: such a descriptor should have one reader.  Two calls have
- * no form that does not wait, so O_NONBLOCK it is: a listening socket gets it
- * at its first accept and keeps it; a connecting socket has it for the length
- * of connect(2) alone.
+ * get MSG_DONTWAIT, everything else RWF_NOWAIT.  What does not know that
+ * follows the table in hostkind.c: the call is made here if it cannot wait, or
+ * when poll(2) says ready; else io_way says how the caller must go on.
+ * Between that poll and the call another reader may have taken the bytes: a
+ * terminal or another device without RWF_NOWAIT should have one reader.  It is
+ * written in pieces that a ready device takes.
  *
- * A regular file may give less than was asked because the rest is not in the
+ * Two calls have no form that does not wait.  A blocking socket is O_NONBLOCK
+ * for the length of one accept4(2) or connect(2), under a lock, and never
+ * stays so.  A descriptor that does not listen, or that no connect can block,
+ * is not touched.
+ *
+ * A file may give or take less than was asked because the rest is not in the
  * page cache; hostcall_try goes on until the end of the file or until it would
- * wait, and then hands over the remainder (io_result counts what is done).
- * Writing one never succeeds at once unless its file system knows RWF_NOWAIT.
+ * wait, and then hands over the remainder (io_result counts what is done).  A
+ * write to a file is given to a carrier unless its file system knows
+ * RWF_NOWAIT.
  *
  * No call raises SIGPIPE (on pipes: since Linux 6.18).
  */
@@ -23,12 +28,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +44,7 @@
 
 #define HC_RWF_NOSIGNAL	0x100		/* Linux 6.18; not in libc yet */
 #define HC_PIECE	512		/* bytes a ready terminal takes */
+#define HC_LOCKS	64
 
 static int64_t
 result(int64_t r)
@@ -52,27 +61,58 @@ ready_now(int fd, int events)
 	return poll(&pfd, 1, 0) > 0;
 }
 
-/* Does reading or writing it go through the page cache? */
+/* An int of the socket, or -1 if it has none. */
 static int
-is_file(int fd)
+socket_option(int fd, int option)
 {
-	struct stat st;
+	socklen_t len = sizeof(int);
+	int v;
 
-	return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) ||
-	    S_ISBLK(st.st_mode) || S_ISDIR(st.st_mode));
+	return getsockopt(fd, SOL_SOCKET, option, &v, &len) == 0 ? v : -1;
+}
+
+static int
+is_tcp(int fd)
+{
+	return socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
+}
+
+static pthread_mutex_t nonblock_lock[HC_LOCKS] = {
+	[0 ... HC_LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER
+};
+
+/*
+ * Make the call with O_NONBLOCK set.  The lock is held across a call that does
+ * not wait: without it another CPU would take the flag for the program's and
+ * wait in the host when it is cleared.  FIONBIO changes this one flag only.
+ */
+static int64_t
+without_waiting(struct hostio *io, int64_t (*call)(struct hostio *io))
+{
+	pthread_mutex_t *m = &nonblock_lock[(unsigned)io->io_fd % HC_LOCKS];
+	int flags, on = 1, off = 0;
+	int64_t r;
+
+	(void)pthread_mutex_lock(m);
+	flags = fcntl(io->io_fd, F_GETFL);
+	if (flags < 0) {
+		r = -errno;
+	} else if (flags & O_NONBLOCK) {
+		r = call(io);
+	} else {
+		(void)ioctl(io->io_fd, FIONBIO, &on);
+		r = call(io);
+		(void)ioctl(io->io_fd, FIONBIO, &off);
+	}
+	(void)pthread_mutex_unlock(m);
+	return r;
 }
 
 static int64_t
-try_accept(struct hostio *io)
+call_accept(struct hostio *io)
 {
-	int flags = fcntl(io->io_fd, F_GETFL);
 	int64_t r;
 
-	if (flags < 0)
-		return -errno;
-	if ((flags & O_NONBLOCK) == 0 &&
-	    fcntl(io->io_fd, F_SETFL, flags | O_NONBLOCK) != 0)
-		return -errno;
 	do {
 		r = result(accept4(io->io_fd, io->io_buf, io->io_salen,
 		    io->io_flags));
@@ -80,45 +120,55 @@ try_accept(struct hostio *io)
 	return r;
 }
 
+static int64_t
+try_accept(struct hostio *io)
+{
+	io->io_way = HW_READY;
+	io->io_state |= HIOS_SOCKET;
+	if (socket_option(io->io_fd, SO_ACCEPTCONN) <= 0)
+		return call_accept(io);		/* is refused */
+	return without_waiting(io, call_accept);
+}
+
+static int64_t
+call_connect(struct hostio *io)
+{
+	return result(connect(io->io_fd, io->io_buf, (socklen_t)io->io_len));
+}
+
 /*
- * The second half of a connect: has it come to a result?  The host wants to be
- * asked by connect(2) once more, or the next one would say 0 and not EISCONN.
+ * The second half of a connect.  connect(2) itself must be asked for the
+ * result: only that makes the socket connected, or, after a refusal, fit for
+ * another connect.
  */
 static int64_t
 try_connected(struct hostio *io)
 {
-	socklen_t len = sizeof(int);
-	int error = 0;
+	int64_t r;
 
 	if (!ready_now(io->io_fd, POLLOUT))
 		return -EAGAIN;
-	if (getsockopt(io->io_fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-		return -errno;
-	if (error == 0 && connect(io->io_fd, io->io_buf,
-	    (socklen_t)io->io_len) != 0 && errno != EISCONN)
-		error = errno;
-	return -error;
+	r = without_waiting(io, call_connect);
+	if (r == -EISCONN)
+		return 0;
+	return r == -EALREADY || r == -EINPROGRESS ? -EAGAIN : r;
 }
 
 static int64_t
 try_connect(struct hostio *io)
 {
-	int flags;
+	int type = socket_option(io->io_fd, SO_TYPE);
 	int64_t r;
 
+	if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
+		return call_connect(io);	/* does not wait */
 	if (io->io_state & HIOS_STARTED)
 		return try_connected(io);
-	flags = fcntl(io->io_fd, F_GETFL);
-	if (flags < 0)
-		return -errno;
-	if ((flags & O_NONBLOCK) == 0 &&
-	    fcntl(io->io_fd, F_SETFL, flags | O_NONBLOCK) != 0)
-		return -errno;
-	r = result(connect(io->io_fd, io->io_buf, (socklen_t)io->io_len));
-	if ((flags & O_NONBLOCK) == 0)
-		(void)fcntl(io->io_fd, F_SETFL, flags);
+	r = without_waiting(io, call_connect);
+	io->io_way = HW_RETRY;			/* EAGAIN: backlog full */
 	if (r == -EINPROGRESS || r == -EALREADY) {
 		io->io_state |= HIOS_STARTED;
+		io->io_way = HW_READY;
 		r = -EAGAIN;
 	}
 	return r;
@@ -145,6 +195,12 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	int fl = atomic_load_32((uint32_t *)&nosignal);
 	int64_t r;
 
+	if (machine_fail("hostcall.nowait")) {	/* only checks, as it would */
+		iov.iov_len = 0;
+		r = result(writing ? pwritev2(io->io_fd, &iov, 1, off, 0) :
+		    preadv2(io->io_fd, &iov, 1, off, 0));
+		return r < 0 || io->io_len == 0 ? r : -EOPNOTSUPP;
+	}
 	if (!writing)
 		return rw_result(preadv2(io->io_fd, &iov, 1, off, RWF_NOWAIT));
 	r = rw_result(pwritev2(io->io_fd, &iov, 1, off, RWF_NOWAIT | fl));
@@ -156,41 +212,126 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	return r;
 }
 
-/* A device without RWF_NOWAIT. */
+/* The plain call, of at most len bytes. */
 static int64_t
-rw_polled(struct hostio *io, int writing)
+rw_plain(const struct hostio *io, size_t len)
 {
-	size_t len = io->io_len;
-
-	if (is_file(io->io_fd) ||
-	    !ready_now(io->io_fd, writing ? POLLOUT : POLLIN))
-		return -EAGAIN;
-	if (!writing)
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_READ:
 		return result(read(io->io_fd, io->io_buf, len));
-	return result(write(io->io_fd, io->io_buf,
-	    len < HC_PIECE ? len : HC_PIECE));
+	case HIO_WRITE:
+		return result(write(io->io_fd, io->io_buf, len));
+	case HIO_PREAD:
+		return result(pread(io->io_fd, io->io_buf, len, io->io_off));
+	default:
+		return result(pwrite(io->io_fd, io->io_buf, len,
+		    io->io_off));
+	}
 }
 
-/* A short read: of a file, go on to its end or to what is not in memory. */
 static int64_t
-read_rest(struct hostio *io, int64_t got, int positioned)
+wait_by(struct hostio *io, enum hostway way)
 {
-	struct hostio rest = *io;
+	io->io_way = way;
+	return -EAGAIN;
+}
+
+/* No form without waiting, or it would wait: what does the table say? */
+static int64_t
+rw_by_kind(struct hostio *io, int writing, int64_t r, enum hostkind kind)
+{
+	enum hostway way = hostkind_way(kind, io->io_op);
+	int polled = way == HW_READY || way == HW_READYFOR;
+
+	if (r == -EINVAL && way != HW_LINE && way != HW_FILE)
+		return r;				/* refused */
+	if (way == HW_CPU || io->io_len < hostkind_least(kind, writing))
+		return rw_plain(io, io->io_len);
+	if (polled && hostkind_odd(kind, writing, io->io_len))
+		way = HW_LONG;
+	if (way != HW_READY && way != HW_READYFOR)
+		return wait_by(io, way);
+	if ((r == -EAGAIN && way == HW_READY) ||
+	    !ready_now(io->io_fd, writing ? POLLOUT : POLLIN))
+		return wait_by(io, HW_READY);
+	if (way == HW_READYFOR)
+		return wait_by(io, HW_LONG);
+	return rw_plain(io, writing && io->io_len > HC_PIECE ? HC_PIECE :
+	    io->io_len);
+}
+
+static int
+is_file(enum hostkind kind)
+{
+	return kind == HK_FILE || kind == HK_BLOCK;
+}
+
+/*
+ * Does a transfer of no bytes do nothing?  To a file of /proc it may be a
+ * command.
+ */
+static int
+empty_is_done(int fd, struct hostkind_info *hi)
+{
+	enum hostkind kind = hostkind_of(fd, hi);
+
+	if (kind == HK_FILE)
+		return hostkind_local(hi->hi_dev);
+	return kind == HK_BLOCK || kind == HK_PIPE || kind == HK_SOCKET;
+}
+
+/* A file moved a part: go on to its end or to what would wait. */
+static int64_t
+file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
+{
+	int positioned = io->io_op == HIO_PREAD || io->io_op == HIO_PWRITE;
+
+	while (r > 0 && (size_t)r < io->io_len) {
+		io->io_result += r;
+		io->io_buf = (char *)io->io_buf + r;
+		io->io_len -= (size_t)r;
+		io->io_off += positioned ? r : 0;
+		r = rw_nowait(io, writing, positioned ? io->io_off : -1);
+	}
+	if (r != -EAGAIN && r != -EOPNOTSUPP && r != -EINVAL)
+		return r > 0 ? r : 0;		/* an error comes again */
+	if (io->io_now)
+		return 0;
+	return wait_by(io, hostkind_way(kind, io->io_op));
+}
+
+/* READ, WRITE, PREAD and PWRITE of what is not a socket. */
+static int64_t
+rw_try(struct hostio *io, int writing, int64_t off)
+{
+	int64_t r = rw_nowait(io, writing, off);
+	struct hostkind_info hi;
+
+	if (r == 0 && io->io_len == 0)
+		return empty_is_done(io->io_fd, &hi) ? 0 :
+		    rw_by_kind(io, writing, -EOPNOTSUPP, hi.hi_kind);
+	if (r == -EAGAIN || r == -EOPNOTSUPP || (writing && r == -EINVAL))
+		return rw_by_kind(io, writing, r,
+		    hostkind_of(io->io_fd, &hi));
+	if (r > 0 && (size_t)r < io->io_len &&
+	    is_file(hostkind_of(io->io_fd, &hi)))
+		return file_rest(io, writing, r, hi.hi_kind);
+	return r;
+}
+
+/* At the position: through the gate, if it is a file's. */
+static int64_t
+rw_here(struct hostio *io, int writing)
+{
+	struct hostkind_info hi;
 	int64_t r;
 
-	if (!positioned && !is_file(io->io_fd))
-		return got;
-	rest.io_buf = (char *)io->io_buf + got;
-	rest.io_len -= (size_t)got;
-	r = rw_nowait(&rest, 0, positioned ? io->io_off + got : -1);
-	if (r == -EAGAIN) {
-		io->io_result += got;
-		io->io_buf = rest.io_buf;
-		io->io_len = rest.io_len;
-		io->io_off += positioned ? got : 0;
-		return r;
-	}
-	return r > 0 ? got + r : got;
+	if (!gate_try(io) && is_file(hostkind_of(io->io_fd, &hi)))
+		return wait_by(io, HW_LINE);
+	r = rw_try(io, writing, -1);
+	if (r != -EAGAIN || io->io_result == 0)
+		gate_leave(io);
+	return r;
 }
 
 static int64_t
@@ -198,59 +339,57 @@ try_rw(struct hostio *io, int writing)
 {
 	int64_t r = -ENOTSOCK;
 
-	if (io->io_len > 0) {
-		r = writing ?
-		    result(send(io->io_fd, io->io_buf, io->io_len,
-		    MSG_DONTWAIT | MSG_NOSIGNAL)) :
-		    result(recv(io->io_fd, io->io_buf, io->io_len,
+	if (writing)
+		r = result(send(io->io_fd, io->io_buf, io->io_len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL));
+	else if (io->io_len > 0)
+		r = result(recv(io->io_fd, io->io_buf, io->io_len,
 		    MSG_DONTWAIT));
-	}
-	if (r != -ENOTSOCK)
-		return r;
-	r = rw_nowait(io, writing, -1);
-	if (r == -EOPNOTSUPP || r == -EINVAL)
-		r = rw_polled(io, writing);
-	else if (!writing && r > 0 && (size_t)r < io->io_len)
-		r = read_rest(io, r, 0);
+	if (r == -ENOTSOCK)
+		return rw_here(io, writing);
+	io->io_state |= HIOS_SOCKET;
+	io->io_way = HW_READY;
 	return r;
 }
 
 static int64_t
-try_prw(struct hostio *io, int writing)
+try_message(struct hostio *io)
 {
-	int64_t r = rw_nowait(io, writing, io->io_off);
+	int flags = io->io_flags | MSG_DONTWAIT;
+	int64_t r;
 
-	if (r == -EOPNOTSUPP)
-		return -EAGAIN;
-	if (!writing && r > 0 && (size_t)r < io->io_len)
-		r = read_rest(io, r, 1);
+	io->io_state |= HIOS_SOCKET;
+	io->io_way = HW_READY;
+	if (io->io_op == HIO_SEND)
+		return result(send(io->io_fd, io->io_buf, io->io_len,
+		    flags | MSG_NOSIGNAL));
+	r = result(recv(io->io_fd, io->io_buf, io->io_len, flags));
+	if (r == -EAGAIN && io->io_len == 0 && is_tcp(io->io_fd))
+		r = 0;			/* what a recv that may wait says */
 	return r;
 }
 
-/* A close that can take long is a file's, or a socket's that lingers. */
 static int64_t
-try_close(struct hostio *io)
+try_fsync(struct hostio *io)
 {
-	struct linger lg = { 0, 0 };
-	socklen_t len = sizeof(lg);
+	struct hostkind_info hi;
+	enum hostway way;
 
-	if (getsockopt(io->io_fd, SOL_SOCKET, SO_LINGER, &lg, &len) == 0) {
-		if (lg.l_onoff && lg.l_linger > 0)
-			return -EAGAIN;
-	} else if (errno == ENOTSOCK && is_file(io->io_fd)) {
-		return -EAGAIN;
-	}
-	return result(close(io->io_fd));
+	way = hostkind_way(hostkind_of(io->io_fd, &hi), HIO_FSYNC);
+	return way == HW_CPU ? result(fsync(io->io_fd)) : wait_by(io, way);
 }
 
 static int64_t
 try_poll(struct hostio *io)
 {
 	struct pollfd pfd = { .fd = io->io_fd, .events = (short)io->io_flags };
-	int64_t r = result(poll(&pfd, 1, 0));
+	int64_t r;
 
+	if (io->io_fd < 0)
+		return -EBADF;		/* poll(2) would wait for nothing */
+	r = result(poll(&pfd, 1, 0));
 	if (r <= 0)
-		return r == 0 ? -EAGAIN : r;
+		return r == 0 ? wait_by(io, HW_READY) : r;
 	return pfd.revents & POLLNVAL ? -EBADF : pfd.revents;
 }
 
@@ -262,7 +401,7 @@ try_waitpid(struct hostio *io)
 
 	r = result(waitpid(io->io_fd, &status, io->io_flags | WNOHANG));
 	if (r == 0)
-		return io->io_flags & WNOHANG ? 0 : -EAGAIN;
+		return io->io_flags & WNOHANG ? 0 : wait_by(io, HW_RETRY);
 	if (r > 0 && io->io_buf != NULL)
 		*(int *)io->io_buf = status;
 	return r;
@@ -279,22 +418,20 @@ try_once(struct hostio *io)
 	case HIO_CONNECT:
 		return try_connect(io);
 	case HIO_RECV:
-		return result(recv(io->io_fd, io->io_buf, io->io_len,
-		    io->io_flags | MSG_DONTWAIT));
 	case HIO_SEND:
-		return result(send(io->io_fd, io->io_buf, io->io_len,
-		    io->io_flags | MSG_DONTWAIT | MSG_NOSIGNAL));
+		return try_message(io);
 	case HIO_READ:
 	case HIO_WRITE:
 		return try_rw(io, io->io_op == HIO_WRITE);
 	case HIO_PREAD:
 	case HIO_PWRITE:
-		return try_prw(io, io->io_op == HIO_PWRITE);
+		return rw_try(io, io->io_op == HIO_PWRITE, io->io_off);
 	case HIO_OPENAT:
+		return hostopen_try(io);
 	case HIO_FSYNC:
-		return -EAGAIN;
+		return try_fsync(io);
 	case HIO_CLOSE:
-		return try_close(io);
+		return hostclose_try(io);
 	case HIO_POLL:
 		return try_poll(io);
 	case HIO_WAITPID:
@@ -305,11 +442,50 @@ try_once(struct hostio *io)
 	lwkt_panic("hostcall_try: operation %d", io->io_op);
 }
 
-/* What was read before the operation had to wait belongs to its result. */
-int64_t
-hostcall_total(const struct hostio *io, int64_t r)
+/* Is r bytes, less than was asked for, all that this call can do? */
+static int
+short_is_all(const struct hostio *io)
 {
-	if (io->io_result == 0 || r == -EAGAIN || r == -EINTR)
+	struct hostkind_info hi;
+
+	switch ((enum hostio_op)io->io_op) {
+	case HIO_RECV:
+		return (io->io_flags & (MSG_WAITALL | MSG_PEEK)) ==
+		    MSG_WAITALL &&
+		    (socket_option(io->io_fd, SO_TYPE) != SOCK_STREAM ||
+		    sockatmark(io->io_fd) == 1);
+	case HIO_WRITE:
+	case HIO_PWRITE:
+		return (io->io_state & HIOS_SOCKET) == 0 &&
+		    !hostkind_goes_on(hostkind_of(io->io_fd, &hi));
+	default:
+		return 0;
+	}
+}
+
+/* Flags that mean what cannot be waited for, to a socket that knows them. */
+static int
+again_is_all(const struct hostio *io)
+{
+	if (io->io_op != HIO_RECV)
+		return 0;
+	return ((io->io_flags & MSG_OOB) && is_tcp(io->io_fd)) ||
+	    ((io->io_flags & MSG_ERRQUEUE) &&
+	    socket_option(io->io_fd, SO_DOMAIN) != AF_UNIX);
+}
+
+/* What was moved before the operation had to wait belongs to its result. */
+int64_t
+hostcall_total(struct hostio *io, int64_t r)
+{
+	if (r == -EAGAIN || r == -EINTR) {
+		io->io_short = (uint8_t)again_is_all(io);
+		return r;
+	}
+	io->io_short = io->io_result > 0;
+	if (r > 0 && (size_t)r < io->io_len)
+		io->io_short |= (uint8_t)short_is_all(io);
+	if (io->io_result == 0)
 		return r;
 	return r > 0 ? io->io_result + r : io->io_result;
 }
@@ -327,30 +503,54 @@ hostcall_try(struct hostio *io)
 	return hostcall_total(io, r);
 }
 
+void
+hostcall_endable(int on)
+{
+	int old;
+
+	(void)pthread_setcancelstate(on ? PTHREAD_CANCEL_ENABLE :
+	    PTHREAD_CANCEL_DISABLE, &old);
+}
+
+/* Transfers that may wait for ever can be ended, those of files cannot. */
+static int64_t
+block_rw(struct hostio *io)
+{
+	int64_t r;
+
+	if (io->io_way == HW_LONG)
+		hostcall_endable(1);
+	r = rw_plain(io, io->io_len);
+	hostcall_endable(0);
+	return r;
+}
+
 static int64_t
 block_once(struct hostio *io)
 {
+	int64_t r;
+
 	switch ((enum hostio_op)io->io_op) {
 	case HIO_READ:
-		return result(read(io->io_fd, io->io_buf, io->io_len));
 	case HIO_WRITE:
-		return result(write(io->io_fd, io->io_buf, io->io_len));
 	case HIO_PREAD:
-		return result(pread(io->io_fd, io->io_buf, io->io_len,
-		    io->io_off));
 	case HIO_PWRITE:
-		return result(pwrite(io->io_fd, io->io_buf, io->io_len,
-		    io->io_off));
-	case HIO_OPENAT:
-		return result(openat(io->io_fd, io->io_buf, io->io_flags,
-		    io->io_mode));
+		r = block_rw(io);
+		break;
 	case HIO_FSYNC:
-		return result(fsync(io->io_fd));
+		r = result(fsync(io->io_fd));
+		break;
+	case HIO_OPENAT:
+		return hostopen_block(io);
 	case HIO_CLOSE:
+		hostkind_learn(io->io_fd);
 		return result(close(io->io_fd));
 	default:
-		return try_once(io);	/* -EAGAIN: the carrier naps */
+		return try_once(io);
 	}
+	if (io->io_way != HW_LONG)
+		hostkind_learn(io->io_fd);
+	return r;
 }
 
 int64_t
@@ -363,25 +563,19 @@ hostcall_block(struct hostio *io)
 	return hostcall_total(io, r);
 }
 
-enum hostcall_kind
-hostcall_kind(const struct hostio *io)
+int
+hostcall_is_out(const struct hostio *io)
 {
 	switch ((enum hostio_op)io->io_op) {
-	case HIO_ACCEPT:
-	case HIO_RECV:
-	case HIO_READ:
-		return HCK_IN;
 	case HIO_SEND:
 	case HIO_WRITE:
-		return HCK_OUT;
-	case HIO_POLL:
-		return io->io_flags & POLLOUT ? HCK_OUT : HCK_IN;
+	case HIO_PWRITE:
 	case HIO_CONNECT:
-		return io->io_state & HIOS_STARTED ? HCK_OUT : HCK_CARRIER;
-	case HIO_WAITPID:
-		return io->io_aux >= 0 ? HCK_IN : HCK_CARRIER;
+		return 1;
+	case HIO_POLL:
+		return (io->io_flags & POLLOUT) != 0;
 	default:
-		return HCK_CARRIER;
+		return 0;
 	}
 }
 
@@ -390,8 +584,11 @@ void
 hostcall_prepare(struct hostio *io)
 {
 	if (io->io_op == HIO_WAITPID && io->io_fd > 0 && io->io_aux < 0 &&
-	    (io->io_flags & (WUNTRACED | WCONTINUED)) == 0)
+	    (io->io_flags & (WUNTRACED | WCONTINUED)) == 0) {
 		io->io_aux = (int)syscall(SYS_pidfd_open, io->io_fd, 0);
+		if (io->io_aux >= 0)
+			io->io_way = HW_READY;
+	}
 }
 
 void
@@ -476,7 +673,7 @@ iocommon_carried(struct iocommon *ic)
 
 	take_remote(ic);
 	for (struct hostio *io = ic->ic_first; io != NULL; io = io->io_next)
-		n += (io->io_state & HIOS_CARRIER) != 0;
+		n += io->io_with != 0;
 	return n;
 }
 
@@ -494,9 +691,12 @@ iocommon_reap(struct iocommon *ic)
 			ic->ic_lastp = &ic->ic_first;
 		hostcall_finish(io);
 		ic->ic_pending--;
-		if (io->io_state & HIOS_CARRIER)
+		if (io->io_with != 0) {
 			ic->ic_carried--;
-		io->io_state &= HIOS_STARTED;
+			ic->ic_stats.his_refused += io->io_result == -EAGAIN;
+		}
+		io->io_with = 0;
+		io->io_state &= HIOS_STARTED | HIOS_SOCKET;
 		n++;
 		r = io->io_result;
 		io->io_result = 0;

@@ -7,30 +7,54 @@
 #define LWKT_MACHINE_LINUX_HOSTCALL_H
 
 #include "machine/linux/host.h"
+#include "machine/linux/hostkind.h"
 #include "machine/machine_io.h"
 
-/* io_state */
+/* io_state: written by the CPU, or by the thread that io_with names. */
 #define HIOS_INFLIGHT	0x01	/* submitted, not complete */
 #define HIOS_STARTED	0x02	/* a connect is under way in the host */
-#define HIOS_CARRIER	0x04	/* given to the carriers */
-#define HIOS_POLLING	0x08	/* io_uring: waits for readiness only */
-#define HIOS_EVENT	0x10	/* epoll: on a descriptor's queue */
+#define HIOS_POLLING	0x04	/* io_uring: waits for readiness only */
+#define HIOS_EVENT	0x08	/* epoll: on a descriptor's queue */
+#define HIOS_SOCKET	0x10	/* the last try found a socket */
+#define HIOS_PARKED	0x20	/* nothing but a cancel ends it */
 
-/* How an operation that cannot be done at once is waited for. */
-enum hostcall_kind {
-	HCK_IN,			/* until hostcall_fd() is readable */
-	HCK_OUT,		/* until it is writable */
-	HCK_CARRIER		/* by a carrier */
-};
+/* io_with */
+#define HIOW_CARRIER	1	/* the carriers, or a gate's line */
+#define HIOW_RETRY	2	/* the retry thread */
 
-int64_t	hostcall_try(struct hostio *io);	/* never waits */
-int64_t	hostcall_block(struct hostio *io);	/* on a carrier: waits */
-enum hostcall_kind hostcall_kind(const struct hostio *io);
+/* Most bytes of one transfer: what Linux itself takes (MAX_RW_COUNT). */
+#define HC_MAX		0x7ffff000u
+
+/*
+ * The call without waiting.  -EAGAIN: io_way says how to go on.  A carrier's
+ * form may wait.
+ */
+int64_t	hostcall_try(struct hostio *io);
+int64_t	hostcall_block(struct hostio *io);
+/* Round the one call of a carrier that pthread_cancel may end. */
+void	hostcall_endable(int on);
+/* Does it wait for room (POLLOUT), not for input? */
+int	hostcall_is_out(const struct hostio *io);
 void	hostcall_prepare(struct hostio *io);	/* before the first wait */
 void	hostcall_finish(struct hostio *io);	/* undoes it */
 int	hostcall_fd(const struct hostio *io);
-/* The result of the whole, when the last part gave r. */
-int64_t	hostcall_total(const struct hostio *io, int64_t r);
+/*
+ * The result of the whole, when the last part gave r and the caller made it in
+ * a form that waits; sets io_short.
+ */
+int64_t	hostcall_total(struct hostio *io, int64_t r);
+
+/* hostopen.c: the same for opening and closing. */
+int64_t	hostopen_try(struct hostio *io);
+int64_t	hostopen_block(struct hostio *io);	/* sets io_way: go on there */
+int64_t	hostclose_try(struct hostio *io);
+
+/* gate.c */
+int	gate_try(struct hostio *io);	/* 1: the gate is its own */
+void	gate_leave(struct hostio *io);	/* if it is; any thread */
+int	gate_enter(struct hostio *io);	/* 0: gate_leave will submit it */
+int	gate_cancel(struct hostio *io);	/* 1: it waited, and is out */
+unsigned gate_drain(struct mcpu *mc);	/* take back a CPU's: how many */
 
 /*
  * The first part of every back end's h_io.  (c) own CPU  (a) atomic
@@ -67,8 +91,19 @@ void	iomem_put(void *p, size_t size);
 /* carrier.c: _attach and _detach around a CPU's use of the pool. */
 void	carrier_attach(void);
 void	carrier_detach(struct machine_host *h);
+/* By io_way: HW_FILE, LINE, LOOK, LONG or RETRY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
+/* Give it back to its CPU, and see that the CPU looks.  Any thread. */
+void	carrier_finish(struct hostio *io, int64_t result);
+/* Its turn in the line has come: 0 or an errno.  Any thread. */
+int	carrier_queue(struct hostio *io);
+
+/* retry.c */
+int	retry_submit(struct hostio *io);	/* 0, or an errno: no thread */
+int	retry_cancel(struct hostio *io);	/* 1: it is the caller's */
+unsigned retry_drain(struct mcpu *mc);	/* take back a CPU's: how many */
+void	retry_stop(void);
 
 extern const struct linux_iops lwkt__io_epoll;
 extern const struct linux_iops lwkt__io_uring;

@@ -8,7 +8,8 @@
  * stays registered until it is closed.  When an edge arrives the operations
  * that wait on the descriptor are tried again, here, one after the other; an
  * edge without waiters is remembered by forgetting that the descriptor was
- * empty.
+ * empty.  What need not or cannot be polled is a carrier's: io_way says so,
+ * after each try (hostkind.c).
  *
  * "Drained" is that memory: the last read found the end of what the host had.
  * A read of a drained descriptor waits without a system call, which makes one
@@ -192,7 +193,24 @@ fd_register(struct epcpu *ec, struct fdent *fe)
 	return error;
 }
 
-/* Its waiters cannot be waited for by events: carry them or end them. */
+/*
+ * Another file is behind the number, or what it is cannot be polled (EPERM):
+ * ask again.  The answer goes another way, or nothing will ever end this wait.
+ */
+static void
+wait_otherwise(struct machine_host *h, struct hostio *io)
+{
+	int64_t r = hostcall_try(io);
+
+	if (r != -EAGAIN)
+		iocommon_done(h, io, r);
+	else if (io->io_way == HW_READY)
+		io->io_state |= HIOS_PARKED;
+	else
+		carrier_submit(h, io);
+}
+
+/* Its waiters cannot be waited for by events. */
 static void
 fd_refused(struct machine_host *h, struct fdent *fe, int error)
 {
@@ -200,8 +218,8 @@ fd_refused(struct machine_host *h, struct fdent *fe, int error)
 
 	while ((io = fe->fe_waiters) != NULL) {
 		waiter_remove(io);
-		if (error == EPERM && io->io_op != HIO_POLL)
-			carrier_submit(h, io);
+		if (error == EPERM)
+			wait_otherwise(h, io);
 		else
 			iocommon_done(h, io, hostcall_total(io, -error));
 	}
@@ -265,8 +283,8 @@ try_and_learn(struct fdent *fe, struct hostio *io)
 
 	if (fe == NULL || (fe->fe_flags & FE_REG) == 0 || !is_plain_read(io))
 		return r;
-	if (r == -EAGAIN || (r > 0 && io->io_op != HIO_ACCEPT &&
-	    (size_t)r < io->io_len &&
+	if ((r == -EAGAIN && io->io_way == HW_READY) || (r > 0 &&
+	    io->io_op != HIO_ACCEPT && (size_t)r < io->io_len &&
 	    (fe->fe_flags & (FE_STREAM | FE_STICKY)) == FE_STREAM))
 		fe->fe_flags |= FE_DRAINED;
 	return r;
@@ -279,8 +297,10 @@ epoll_try(struct machine_host *h, struct hostio *io)
 
 	if (fe != NULL && (fe->fe_flags & (FE_REG | FE_DRAINED)) ==
 	    (FE_REG | FE_DRAINED) && is_plain_read(io) && !io->io_now &&
-	    (io->io_len > 0 || io->io_op == HIO_ACCEPT))
+	    (io->io_len > 0 || io->io_op == HIO_ACCEPT)) {
+		io->io_way = HW_READY;
 		return -EAGAIN;
+	}
 	return try_and_learn(fe, io);
 }
 
@@ -295,7 +315,7 @@ epoll_submit(struct machine_host *h, struct hostio *io)
 	ec->epc_common.ic_stats.his_submits++;
 	io->io_mc = h->h_mc;
 	hostcall_prepare(io);
-	if (hostcall_kind(io) == HCK_CARRIER) {
+	if (io->io_way != HW_READY) {
 		carrier_submit(h, io);
 		return;
 	}
@@ -319,12 +339,16 @@ epoll_submit(struct machine_host *h, struct hostio *io)
 static void
 epoll_cancel(struct machine_host *h, struct hostio *io)
 {
-	if (io->io_state & HIOS_CARRIER) {
+	if (io->io_with != 0) {
 		carrier_cancel(h, io);
-	} else if (io->io_state & HIOS_EVENT) {
-		waiter_remove(io);
-		iocommon_done(h, io, hostcall_total(io, -ECANCELED));
+		return;
 	}
+	if ((io->io_state & (HIOS_EVENT | HIOS_PARKED)) == 0)
+		return;				/* on its way to be reaped */
+	if (io->io_state & HIOS_EVENT)
+		waiter_remove(io);
+	io->io_state &= (uint8_t)~HIOS_PARKED;
+	iocommon_done(h, io, hostcall_total(io, -ECANCELED));
 }
 
 static void
@@ -341,8 +365,7 @@ static void
 fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 {
 	struct hostio *io, *next;
-	enum hostcall_kind kind;
-	unsigned blocked = 0;
+	unsigned blocked = 0, way;
 	int64_t r;
 
 	if (events & ~(uint32_t)EPOLLOUT)
@@ -351,17 +374,19 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 		fe->fe_flags |= FE_STICKY;
 	for (io = fe->fe_waiters; io != NULL; io = next) {
 		next = io->io_next;
-		kind = hostcall_kind(io);
-		if (io->io_op != HIO_POLL && (blocked & (1u << kind)))
+		way = io->io_op == HIO_POLL ? 0 : 1u << hostcall_is_out(io);
+		if (blocked & way)
 			continue;
 		r = try_and_learn(fe, io);
-		if (r == -EAGAIN) {
-			if (io->io_op != HIO_POLL)
-				blocked |= 1u << kind;
+		if (r == -EAGAIN && io->io_way == HW_READY) {
+			blocked |= way;
 			continue;
 		}
 		waiter_remove(io);
-		iocommon_done(h, io, r);
+		if (r == -EAGAIN)
+			carrier_submit(h, io);
+		else
+			iocommon_done(h, io, r);
 	}
 }
 

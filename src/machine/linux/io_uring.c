@@ -10,10 +10,17 @@
  * A poll of a ring with nothing to submit and nothing to reap is a look at two
  * words of memory.
  *
- * Sockets and pipes are given their own operation, not a poll: the host does
- * it when it can.  On some hosts a descriptor that the program made
- * O_NONBLOCK answers EAGAIN instead of waiting; then it is polled and the call
- * made here.  What has no operation goes to the carriers.
+ * A socket is given its own operation, not a poll: the host does it when it
+ * can.  On some hosts a descriptor that the program made O_NONBLOCK answers
+ * EAGAIN instead of waiting; then it is polled and the call made here, as for
+ * all other descriptors that can be polled.  Files are given their own
+ * operation where it says the offset.  At the position of the descriptor the
+ * ring would not take the lock of the position, so that goes to the carriers,
+ * as does what has no operation or may wait for ever (hostkind.c): the ring's
+ * own workers for files are few.
+ *
+ * A receive with MSG_WAITALL is given without the flag: the ring would join
+ * messages of a SOCK_SEQPACKET socket.  The caller goes on by itself.
  *
  * A descriptor is resolved by the host when it is told of the entry.  So
  * cancel tells it at once: afterwards the descriptor may be closed, and its
@@ -92,31 +99,29 @@ get_sqe(struct urcpu *uc)
 	return sqe;
 }
 
+/*
+ * The wake-up for urgent data names POLLRDBAND and not POLLPRI, and the ring
+ * compares it with what was asked for.
+ */
 static unsigned
 poll_mask(const struct hostio *io)
 {
+	unsigned events = (unsigned)io->io_flags;
+
 	if (io->io_op == HIO_POLL)
-		return (unsigned)io->io_flags;
-	return hostcall_kind(io) == HCK_OUT ? POLLOUT : POLLIN;
+		return events & POLLPRI ? events | POLLRDBAND : events;
+	return hostcall_is_out(io) ? POLLOUT : POLLIN;
 }
 
-static void
-prep_rw(struct io_uring_sqe *sqe, const struct hostio *io)
+static unsigned
+length(const struct hostio *io)
 {
-	uint64_t off = UINT64_MAX;
-	unsigned len = io->io_len < INT32_MAX ? (unsigned)io->io_len :
-	    INT32_MAX;
-
-	if (io->io_op == HIO_PREAD || io->io_op == HIO_PWRITE)
-		off = (uint64_t)io->io_off;
-	if (io->io_op == HIO_READ || io->io_op == HIO_PREAD)
-		io_uring_prep_read(sqe, io->io_fd, io->io_buf, len, off);
-	else
-		io_uring_prep_write(sqe, io->io_fd, io->io_buf, len, off);
+	return io->io_len < HC_MAX ? (unsigned)io->io_len : HC_MAX;
 }
 
+/* A call on a socket. */
 static void
-prep(struct io_uring_sqe *sqe, struct hostio *io)
+prep_socket(struct io_uring_sqe *sqe, const struct hostio *io)
 {
 	switch ((enum hostio_op)io->io_op) {
 	case HIO_ACCEPT:
@@ -124,18 +129,29 @@ prep(struct io_uring_sqe *sqe, struct hostio *io)
 		    io->io_flags);
 		break;
 	case HIO_RECV:
-		io_uring_prep_recv(sqe, io->io_fd, io->io_buf, io->io_len,
-		    io->io_flags);
+	case HIO_READ:
+		io_uring_prep_recv(sqe, io->io_fd, io->io_buf, length(io),
+		    io->io_flags & ~MSG_WAITALL);
 		break;
-	case HIO_SEND:
-		io_uring_prep_send(sqe, io->io_fd, io->io_buf, io->io_len,
+	default:
+		io_uring_prep_send(sqe, io->io_fd, io->io_buf, length(io),
 		    io->io_flags | MSG_NOSIGNAL);
 		break;
-	case HIO_READ:
-	case HIO_WRITE:
+	}
+}
+
+/* A call on a file. */
+static void
+prep_file(struct io_uring_sqe *sqe, const struct hostio *io)
+{
+	switch ((enum hostio_op)io->io_op) {
 	case HIO_PREAD:
+		io_uring_prep_read(sqe, io->io_fd, io->io_buf, length(io),
+		    (uint64_t)io->io_off);
+		break;
 	case HIO_PWRITE:
-		prep_rw(sqe, io);
+		io_uring_prep_write(sqe, io->io_fd, io->io_buf, length(io),
+		    (uint64_t)io->io_off);
 		break;
 	case HIO_OPENAT:
 		io_uring_prep_openat(sqe, io->io_fd, io->io_buf, io->io_flags,
@@ -161,10 +177,36 @@ enter_ring(struct urcpu *uc, struct hostio *io)
 
 	if (io->io_state & HIOS_POLLING)
 		io_uring_prep_poll_add(sqe, hostcall_fd(io), poll_mask(io));
+	else if (io->io_way == HW_READY)
+		prep_socket(sqe, io);
 	else
-		prep(sqe, io);
+		prep_file(sqe, io);
 	io_uring_sqe_set_data(sqe, io);
 	uc->urc_inring++;			/* U1 */
+}
+
+/* Go on as the last try said: to the ring or to a carrier. */
+static void
+dispatch(struct machine_host *h, struct hostio *io)
+{
+	io->io_state &= (uint8_t)~(HIOS_INFLIGHT | HIOS_POLLING);
+	if (io->io_way != HW_READY && io->io_way != HW_FILE) {
+		carrier_submit(h, io);
+		return;
+	}
+	io->io_state |= HIOS_INFLIGHT;
+	if (io->io_way == HW_READY && ((io->io_state & HIOS_SOCKET) == 0 ||
+	    io->io_op == HIO_CONNECT))
+		io->io_state |= HIOS_POLLING;
+	enter_ring(urcpu(h), io);
+}
+
+/* Did a read of a socket find the end of what there is?  Only a hint. */
+static uint8_t
+is_drained(const struct hostio *io, int64_t r)
+{
+	return (io->io_state & HIOS_SOCKET) != 0 && (r == -EAGAIN || (r > 0 &&
+	    (size_t)r < io->io_len));
 }
 
 static int64_t
@@ -177,11 +219,14 @@ uring_try(struct machine_host *h, struct hostio *io)
 
 	/* Only a hint: the host looks again when it is told. */
 	if (reads && *drained && (io->io_flags & ~MSG_NOSIGNAL) == 0 &&
-	    io->io_len > 0 && !io->io_now)
+	    io->io_len > 0 && !io->io_now) {
+		io->io_way = HW_READY;
+		io->io_state |= HIOS_SOCKET;
 		return -EAGAIN;
+	}
 	r = hostcall_try(io);
 	if (reads)
-		*drained = r == -EAGAIN || (r > 0 && (size_t)r < io->io_len);
+		*drained = is_drained(io, r);
 	return r;
 }
 
@@ -193,23 +238,8 @@ uring_submit(struct machine_host *h, struct hostio *io)
 	uc->urc_common.ic_pending++;
 	uc->urc_common.ic_stats.his_submits++;
 	io->io_mc = h->h_mc;
-	io->io_state |= HIOS_INFLIGHT;
 	hostcall_prepare(io);
-	switch ((enum hostio_op)io->io_op) {
-	case HIO_CONNECT:
-	case HIO_WAITPID:
-		if (hostcall_kind(io) == HCK_CARRIER) {
-			carrier_submit(h, io);
-			return;
-		}
-		/* FALLTHROUGH */
-	case HIO_POLL:
-		io->io_state |= HIOS_POLLING;
-		break;
-	default:
-		break;
-	}
-	enter_ring(uc, io);
+	dispatch(h, io);
 }
 
 static void
@@ -218,8 +248,13 @@ uring_cancel(struct machine_host *h, struct hostio *io)
 	struct urcpu *uc = urcpu(h);
 	struct io_uring_sqe *sqe;
 
-	if (io->io_state & HIOS_CARRIER) {
+	if (io->io_with != 0) {
 		carrier_cancel(h, io);
+		return;
+	}
+	if (io->io_state & HIOS_PARKED) {
+		io->io_state &= (uint8_t)~HIOS_PARKED;
+		iocommon_done(h, io, -ECANCELED);
 		return;
 	}
 	if ((io->io_state & HIOS_INFLIGHT) == 0)
@@ -240,28 +275,67 @@ arm_wake(struct urcpu *uc)
 	sqe->user_data = UD_WAKE;
 }
 
+/*
+ * What the ring's answer means: a result, -EAGAIN (go on as io_way says) or
+ * -EINTR (the same once more).  A descriptor that was a socket may be another
+ * file by now, closed behind the library's back.
+ */
+static int64_t
+meaning(struct hostio *io, int64_t r)
+{
+	if (r <= -UR_RESTART && r >= -UR_RESTART_LAST)
+		return -EINTR;
+	if ((io->io_state & HIOS_POLLING) && r >= 0)
+		return hostcall_try(io);
+	if (r == -ENOTSOCK && (io->io_op == HIO_READ ||
+	    io->io_op == HIO_WRITE)) {
+		io->io_state &= (uint8_t)~HIOS_SOCKET;
+		return hostcall_try(io);
+	}
+	r = hostcall_total(io, r);
+	if (r == -EAGAIN && io->io_way == HW_READY)
+		io->io_state &= (uint8_t)~HIOS_SOCKET;	/* poll it */
+	return r;
+}
+
+/*
+ * It would wait, still.  The ring does not poll what cannot be polled: nothing
+ * will ever end such a wait.  It should not refuse to wait for a file.
+ */
+static void
+again(struct machine_host *h, struct hostio *io, int unpollable, int64_t r)
+{
+	if (unpollable && io->io_way == HW_READY) {
+		io->io_state &= (uint8_t)~(HIOS_INFLIGHT | HIOS_POLLING);
+		io->io_state |= HIOS_PARKED;
+	} else if (r == -EAGAIN && io->io_way == HW_FILE &&
+	    (io->io_state & HIOS_POLLING) == 0) {
+		io->io_state &= (uint8_t)~HIOS_INFLIGHT;
+		carrier_submit(h, io);
+	} else {
+		dispatch(h, io);
+	}
+}
+
 /* An operation's completion: its result, or the next step on the way. */
 static void
 completed(struct machine_host *h, struct hostio *io, int64_t r)
 {
 	struct urcpu *uc = urcpu(h);
-	int polled = (io->io_state & HIOS_POLLING) != 0;
+	int polled = (io->io_state & HIOS_POLLING) != 0, unpollable;
 
 	uc->urc_inring--;
-	if (r <= -UR_RESTART && r >= -UR_RESTART_LAST)
-		r = -EINTR;
-	r = polled && r >= 0 ? hostcall_try(io) : hostcall_total(io, r);
+	unpollable = polled && r == -EINVAL;
+	r = meaning(io, unpollable ? 0 : r);
 	if (io->io_cancelled && (r == -EAGAIN || r == -EINTR))
 		r = hostcall_total(io, -ECANCELED);
 	if (r == -EAGAIN || r == -EINTR) {
-		if (r == -EAGAIN)
-			io->io_state |= HIOS_POLLING;
-		enter_ring(uc, io);
+		again(h, io, unpollable, r);
 		return;
 	}
 	if (io->io_op == HIO_RECV || io->io_op == HIO_READ)
 		uc->urc_drained[(unsigned)io->io_fd % UR_HINTS] =
-		    r > 0 && (size_t)r < io->io_len;
+		    is_drained(io, r);
 	io->io_state &= (uint8_t)~HIOS_INFLIGHT;
 	iocommon_done(h, io, r);
 }

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of descriptors and calls: which part of the host makes the call.
+ *
+ * THEORY
+ * A CPU must not wait in the host, and a call must do what the plain system
+ * call does.  Which way serves both depends on the kind of the descriptor, so
+ * one table holds all ways and every back end follows it:
+ *
+ *	CPU	The call cannot wait; the CPU makes it.
+ *	READY	The CPU makes it in a form that does not wait.  If it would
+ *		wait, the back end waits for readiness and the CPU tries again.
+ *	READYFOR The call has no such form and may wait although poll(2) says
+ *		ready (/proc/kmsg, trace_pipe).  When ready, a carrier of its
+ *		own makes it.
+ *	FILE	It waits for a disk or a server and ends by itself: the ring,
+ *		or one of the few carriers for files.
+ *	LINE	The same at the position of the descriptor.  The ring does not
+ *		take the lock of that position and does not move it after a
+ *		partial write, so a carrier makes the plain call.  Those of one
+ *		descriptor stand in a line (gate.c), on one carrier at a time.
+ *	LONG	It may wait for ever: a carrier of its own.
+ *
+ * An open is judged by what its path names.  Two ways stand in no row, for
+ * they depend on the call alone: LOOK, an open whose path is not in the
+ * kernel's cache, and RETRY, a wait for any child or for a full backlog.
+ * Sockets know recv, send, accept and connect; the other kinds refuse these at
+ * once.  A wait for events is READY for every kind.
+ *
+ * The kind is asked for only when the call did not succeed at once, by statx(2)
+ * without synchronization, which no server can delay.  A file system is local
+ * if its name is on the list below.  Asking for the name may wait, so carriers
+ * do it and note the answer by device number for LOCAL_S seconds: a number may
+ * come back as another file system's.
+ *
+ * "least": timerfd, signalfd and eventfd refuse shorter transfers before they
+ * look whether they would wait.  Linux before 6.10 does not know their reads
+ * without waiting, so the CPU makes such a call, to be refused.
+ *
+ * INVARIANTS
+ * K1 No row lets a CPU make a call that can wait, nor a carrier for files one
+ *    that can wait for ever.
+ */
+#include "machine/linux/hostkind.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/kassert.h"
+
+#define LOCAL_SLOTS	64
+#define LOCAL_S		1
+
+struct kindrow {
+	const char	*kr_name;
+	uint8_t		 kr_read;
+	uint8_t		 kr_write;
+	uint8_t		 kr_at;		/* pread, pwrite */
+	uint8_t		 kr_fsync;
+	uint8_t		 kr_close;	/* hostopen.c may do better */
+	uint8_t		 kr_open;
+	uint8_t		 kr_leastread;
+	uint8_t		 kr_leastwrite;
+	uint8_t		 kr_goeson;	/* a partial write is not the end */
+};
+
+#define CPU	HW_CPU
+#define READY	HW_READY
+#define READYFOR HW_READYFOR
+#define FILE_	HW_FILE
+#define LINE	HW_LINE
+#define LONG	HW_LONG
+
+/*
+ * Closing: the last close of a file that has lost its name frees its blocks,
+ * one of a server's file sends what is left; a terminal drains; inotify waits
+ * for a grace period.
+ *		read	 write	  at	   fsync  close  open	least	goes on
+ */
+static const struct kindrow rows[HK_KINDS] = {
+	[HK_BAD] = { "bad",
+		CPU,	 CPU,	  CPU,	   CPU,	  CPU,	 CPU,	0, 0,	0 },
+	[HK_FILE] = { "file",
+		LINE,	 LINE,	  FILE_,   FILE_, FILE_, FILE_,	0, 0,	0 },
+	[HK_PSEUDO] = { "pseudo",
+		READYFOR, READYFOR, READYFOR, FILE_, FILE_, FILE_, 0, 0, 0 },
+	[HK_DIR] = { "directory",
+		CPU,	 CPU,	  CPU,	   FILE_, FILE_, FILE_,	0, 0,	0 },
+	[HK_BLOCK] = { "block device",
+		LINE,	 LINE,	  FILE_,   FILE_, FILE_, FILE_,	0, 0,	0 },
+	[HK_PIPE] = { "pipe",
+		READY,	 READY,	  CPU,	   CPU,	  CPU,	 LONG,	0, 0,	1 },
+	[HK_SOCKET] = { "socket",
+		READY,	 READY,	  CPU,	   CPU,	  CPU,	 FILE_,	0, 0,	1 },
+	[HK_MEM] = { "memory device",
+		CPU,	 CPU,	  CPU,	   CPU,	  CPU,	 FILE_,	0, 0,	0 },
+	[HK_CHAR] = { "device",
+		READY,	 READY,	  READY,   LONG,  LONG,	 LONG,	0, 0,	1 },
+	[HK_RAW] = { "raw device",
+		LONG,	 LONG,	  LONG,	   LONG,  LONG,	 LONG,	0, 0,	0 },
+	[HK_COUNTER] = { "eventfd",
+		READY,	 READY,	  READY,   CPU,	  CPU,	 CPU,	8, 8,	0 },
+	[HK_TIMER] = { "timerfd",
+		READY,	 READY,	  READY,   CPU,	  CPU,	 CPU,	8, 0,	0 },
+	[HK_SIGNALS] = { "signalfd",
+		READY,	 READY,	  READY,   CPU,	  CPU,	 CPU,	128, 0,	0 },
+	[HK_MUTE] = { "mute",
+		CPU,	 CPU,	  CPU,	   CPU,	  CPU,	 CPU,	0, 0,	0 },
+	[HK_OTHER] = { "other",
+		READY,	 READY,	  READY,   FILE_, FILE_, LONG,	0, 0,	0 },
+};
+
+enum hostway
+hostkind_way(enum hostkind kind, enum hostio_op op)
+{
+	const struct kindrow *kr = &rows[kind];
+
+	switch (op) {
+	case HIO_READ:
+		return kr->kr_read;
+	case HIO_WRITE:
+		return kr->kr_write;
+	case HIO_PREAD:
+	case HIO_PWRITE:
+		return kr->kr_at;
+	case HIO_FSYNC:
+		return kr->kr_fsync;
+	case HIO_CLOSE:
+		return kr->kr_close;
+	case HIO_OPENAT:
+		return kr->kr_open;
+	default:
+		return HW_READY;
+	}
+}
+
+size_t
+hostkind_least(enum hostkind kind, int writing)
+{
+	return writing ? rows[kind].kr_leastwrite : rows[kind].kr_leastread;
+}
+
+/*
+ * A terminal does nothing for no bytes, but may take a lock for it.  An eventfd
+ * refuses to be written more than 8 bytes, before Linux 6.9 it ignores them.
+ */
+int
+hostkind_odd(enum hostkind kind, int writing, size_t len)
+{
+	return (kind == HK_CHAR && len == 0) ||
+	    (kind == HK_COUNTER && writing && len > 8);
+}
+
+int
+hostkind_goes_on(enum hostkind kind)
+{
+	return rows[kind].kr_goeson;
+}
+
+const char *
+hostkind_name(enum hostkind kind)
+{
+	return rows[kind].kr_name;
+}
+
+/* Can it be polled?  What cannot is always ready to poll(2). */
+static int
+pollable(int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int epfd = epoll_create1(EPOLL_CLOEXEC), can;
+
+	if (epfd < 0)
+		return 0;
+	can = epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev) == 0;
+	(void)close(epfd);
+	return can;
+}
+
+/* Its inode has no type: it is named by the link in /proc. */
+static enum hostkind
+anonymous(int fd)
+{
+	static const struct {
+		const char	*name;
+		enum hostkind	 kind;
+	} known[] = {
+		{ "[eventfd]", HK_COUNTER },
+		{ "[timerfd]", HK_TIMER },
+		{ "[signalfd]", HK_SIGNALS },
+		{ "[eventpoll]", HK_MUTE },
+		{ "[pidfd]", HK_MUTE },
+	};
+	char path[32], link[64];
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < nitems(known); i++)
+		if (strstr(link, known[i].name) != NULL)
+			return known[i].kind;
+	return HK_OTHER;
+}
+
+static enum hostkind
+device(int fd, const struct statx *stx)
+{
+	static const unsigned mem[] = { 3, 5, 7, 8, 9 };
+
+	for (size_t i = 0; i < nitems(mem) && stx->stx_rdev_major == 1; i++)
+		if (stx->stx_rdev_minor == mem[i])
+			return HK_MEM;
+	return pollable(fd) ? HK_CHAR : HK_RAW;
+}
+
+enum hostkind
+hostkind_of(int fd, struct hostkind_info *hi)
+{
+	struct statx stx;
+
+	*hi = (struct hostkind_info){ .hi_kind = HK_BAD };
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	    STATX_TYPE | STATX_NLINK, &stx) != 0)
+		return HK_BAD;
+	hi->hi_dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+	hi->hi_linked = stx.stx_nlink > 0;
+	if (S_ISREG(stx.stx_mode))
+		hi->hi_kind = hostkind_local(hi->hi_dev) || !pollable(fd) ?
+		    HK_FILE : HK_PSEUDO;
+	else if (S_ISDIR(stx.stx_mode) || S_ISLNK(stx.stx_mode))
+		hi->hi_kind = HK_DIR;
+	else if (S_ISBLK(stx.stx_mode))
+		hi->hi_kind = HK_BLOCK;
+	else if (S_ISFIFO(stx.stx_mode))
+		hi->hi_kind = HK_PIPE;
+	else if (S_ISSOCK(stx.stx_mode))
+		hi->hi_kind = HK_SOCKET;
+	else if (S_ISCHR(stx.stx_mode))
+		hi->hi_kind = device(fd, &stx);
+	else
+		hi->hi_kind = anonymous(fd);
+	return hi->hi_kind;
+}
+
+/* (a) Device number above, then the second it is valid to, then "local". */
+static uint64_t local_slot[LOCAL_SLOTS];
+
+#define LOCAL_YES	1u
+#define LOCAL_SHIFT	20		/* bits of the second, and the answer */
+
+static uint64_t
+now_s(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint64_t)ts.tv_sec & ((1u << (LOCAL_SHIFT - 1)) - 1);
+}
+
+static uint64_t *
+slot_of(dev_t dev)
+{
+	return &local_slot[(major(dev) * 31 + minor(dev)) % LOCAL_SLOTS];
+}
+
+static uint64_t
+slot_value(dev_t dev, uint64_t second, int local)
+{
+	return ((uint64_t)major(dev) << 52 | (uint64_t)minor(dev) <<
+	    (LOCAL_SHIFT + 12)) | second << 1 | (local ? LOCAL_YES : 0);
+}
+
+/* Is there a fresh note of it?  *localp: what it says. */
+static int
+noted(dev_t dev, int *localp)
+{
+	uint64_t v = atomic_load_64(slot_of(dev)), now = now_s();
+
+	*localp = (v & LOCAL_YES) != 0;
+	for (uint64_t age = 0; age <= LOCAL_S; age++)
+		if (v == slot_value(dev, now - age, *localp))
+			return 1;
+	return 0;
+}
+
+int
+hostkind_known(dev_t dev)
+{
+	int local;
+
+	return noted(dev, &local);
+}
+
+int
+hostkind_local(dev_t dev)
+{
+	int local;
+
+	return noted(dev, &local) && local;
+}
+
+static int
+is_local(long type)
+{
+	static const long types[] = { BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC,
+	    F2FS_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, RAMFS_MAGIC,
+	    XFS_SUPER_MAGIC, SQUASHFS_MAGIC, EROFS_SUPER_MAGIC_V1,
+	    ISOFS_SUPER_MAGIC };
+
+	for (size_t i = 0; i < nitems(types); i++)
+		if (types[i] == type)
+			return 1;
+	return 0;
+}
+
+void
+hostkind_learn(int fd)
+{
+	struct statx stx;
+	struct statfs sf;
+	dev_t dev;
+	int local;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE,
+	    &stx) != 0)
+		return;
+	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+	if (noted(dev, &local))
+		return;
+	local = fstatfs(fd, &sf) == 0 && is_local((long)sf.f_type);
+	atomic_store_64(slot_of(dev), slot_value(dev, now_s(), local));
+}

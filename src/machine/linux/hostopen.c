@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Opening and closing descriptors without waiting, where that can be known.
+ *
+ * THEORY
+ * Both can wait: an open for a directory on the disk, for a server or for the
+ * peer of a FIFO; a close for a server, a terminal that drains, or the blocks
+ * of a file that has lost its name.  A hand-over to a carrier costs tens of
+ * microseconds, the call itself one or two.
+ *
+ * So the CPU first opens the path with O_PATH and RESOLVE_CACHED, which looks
+ * into the kernel's cache only and does not open what is there, and asks for
+ * its kind.  A regular file or a directory of a local file system, to be read,
+ * is then opened here, with O_NONBLOCK: a lease that must be broken would make
+ * that wait, and if the path names a FIFO by now, the open must not wait for
+ * its peer.  In both cases the result is dropped and a carrier opens it.  The
+ * flag is taken off again before anybody has the descriptor.
+ *
+ * What is not in the cache is looked at by a carrier for files (HW_LOOK).  If
+ * it then turns out to be something whose open may wait for ever, the carrier
+ * passes the operation on (HW_LONG).
+ *
+ * Whether a file system is local only a carrier can ask (hostkind_learn), so
+ * what is not known goes there, too.
+ *
+ * A close is made here for what was opened to be read, has a name and lies on
+ * a local file system, and for kinds that have nothing to wait for.
+ *
+ * openat2(2) is older than RESOLVE_CACHED (Linux 5.12), and sandboxes refuse
+ * it; either makes all opens go to carriers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "machine/linux/hostcall.h"
+
+#define LOOK		(O_PATH | O_CLOEXEC)
+#define LOOK_AS		(O_NOFOLLOW | O_DIRECTORY)	/* of the caller's */
+#define NOT_HERE	(O_CREAT | O_TRUNC | O_PATH | \
+			    (O_TMPFILE & ~O_DIRECTORY))
+
+static uint32_t cached_refused;		/* (a) the host has no such open */
+
+/* A descriptor, if the path can be walked in memory alone, or -errno. */
+static int
+open_cached(const struct hostio *io, int oflags)
+{
+	struct open_how how = { .flags = (uint64_t)(unsigned)oflags,
+	    .resolve = RESOLVE_CACHED };
+	long fd;
+
+	if (machine_fail("open.cached"))
+		return -ENOSYS;
+	fd = syscall(SYS_openat2, io->io_fd, io->io_buf, &how, sizeof(how));
+	return fd >= 0 ? (int)fd : -errno;
+}
+
+/* Open a file or directory to be read; -EAGAIN: a carrier must. */
+static int
+open_here(const struct hostio *io)
+{
+	int fd = open_cached(io, io->io_flags | O_NONBLOCK);
+	struct hostkind_info hi;
+
+	if (fd < 0)
+		return -EAGAIN;
+	(void)hostkind_of(fd, &hi);
+	if (hi.hi_kind != HK_FILE && hi.hi_kind != HK_DIR) {
+		(void)close(fd);
+		return -EAGAIN;
+	}
+	if ((io->io_flags & O_NONBLOCK) == 0)
+		(void)fcntl(fd, F_SETFL, io->io_flags);
+	return fd;
+}
+
+int64_t
+hostopen_try(struct hostio *io)
+{
+	int oflags = io->io_flags, fd, kind;
+	struct hostkind_info hi;
+
+	io->io_way = HW_LOOK;
+	if (atomic_load_32(&cached_refused))
+		return -EAGAIN;
+	fd = open_cached(io, LOOK | (oflags & LOOK_AS));
+	if (fd == -ENOENT) {
+		io->io_way = HW_FILE;		/* there is nothing to meet */
+		return oflags & O_CREAT ? -EAGAIN : -ENOENT;
+	}
+	if (fd == -ENOSYS || fd == -EPERM || fd == -EINVAL)
+		atomic_store_32(&cached_refused, 1);
+	if (fd < 0)
+		return -EAGAIN;
+	kind = hostkind_of(fd, &hi);
+	(void)close(fd);
+	if (hostkind_way(kind, HIO_OPENAT) != HW_FILE ||
+	    hostkind_known(hi.hi_dev))
+		io->io_way = (uint8_t)hostkind_way(kind, HIO_OPENAT);
+	if ((kind != HK_FILE && kind != HK_DIR) ||
+	    !hostkind_local(hi.hi_dev) || (oflags & NOT_HERE) != 0 ||
+	    (oflags & O_ACCMODE) != O_RDONLY)
+		return -EAGAIN;
+	return open_here(io);
+}
+
+/* May its open wait for ever?  On a carrier. */
+static int
+look(const struct hostio *io)
+{
+	struct hostkind_info hi;
+	enum hostway way;
+	int fd;
+
+	hostcall_endable(1);
+	fd = openat(io->io_fd, io->io_buf, LOOK | (io->io_flags & LOOK_AS));
+	hostcall_endable(0);
+	if (fd < 0)
+		return 0;
+	way = hostkind_way(hostkind_of(fd, &hi), HIO_OPENAT);
+	(void)close(fd);
+	return way == HW_LONG;
+}
+
+int64_t
+hostopen_block(struct hostio *io)
+{
+	int fd;
+
+	if (io->io_way == HW_LOOK && look(io)) {
+		io->io_way = HW_LONG;
+		return -EAGAIN;
+	}
+	hostcall_endable(1);
+	fd = openat(io->io_fd, io->io_buf, io->io_flags, io->io_mode);
+	hostcall_endable(0);
+	if (fd < 0)
+		return -errno;
+	if (io->io_way != HW_LONG)
+		hostkind_learn(fd);
+	return fd;
+}
+
+static int
+lingers(int fd)
+{
+	struct linger lg = { 0, 0 };
+	socklen_t len = sizeof(lg);
+
+	return getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) == 0 ?
+	    lg.l_onoff && lg.l_linger > 0 : -errno;
+}
+
+int64_t
+hostclose_try(struct hostio *io)
+{
+	int fd = io->io_fd, wait = lingers(fd);
+	struct hostkind_info hi;
+	enum hostkind kind;
+
+	io->io_way = HW_LONG;
+	if (wait == -ENOTSOCK) {
+		kind = hostkind_of(fd, &hi);
+		io->io_way = (uint8_t)hostkind_way(kind, HIO_CLOSE);
+		wait = io->io_way != HW_CPU;
+		if (io->io_way == HW_FILE && !hostkind_known(hi.hi_dev))
+			io->io_way = HW_LOOK;
+		if ((kind == HK_FILE || kind == HK_DIR) && hi.hi_linked &&
+		    hostkind_local(hi.hi_dev) &&
+		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+			wait = 0;
+	}
+	if (wait > 0)
+		return -EAGAIN;
+	return close(fd) == 0 ? 0 : -errno;
+}

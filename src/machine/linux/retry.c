@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waits that the host has no endable form for: tried again and again.
+ *
+ * THEORY
+ * Waiting for any child, and a connect to a unix socket whose backlog is full,
+ * can be made without waiting, but nothing tells when to try again, and their
+ * blocking forms cannot be ended.  One thread serves all of them: it tries
+ * each, naps, and starts over, as long as there are any.  So a thousand such
+ * waits cost one thread.
+ *
+ * A round takes each operation off the list, tries it with the lock held (so a
+ * cancel finds it on the list or completed) and puts it back.  The lock is free
+ * between two tries, so a CPU waits for one try at most.
+ *
+ * INVARIANTS
+ * T1 An operation is on the list (io_prevp set) from submit until a try gave
+ *    its result or a cancel took it off; each changes the list under the lock.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "base/kassert.h"
+#include "machine/linux/hostcall.h"
+
+#define RETRY_STACK	(64 * 1024)
+#define RETRY_NAP_NS	2000000		/* between two rounds */
+
+/* (l:r_lock) all of it. */
+static struct {
+	pthread_mutex_t	 r_lock;
+	pthread_cond_t	 r_work;
+	struct hostio	*r_first;
+	struct hostio	**r_lastp;
+	unsigned	 r_count;
+	pthread_t	 r_thread;
+	int		 r_runs;	/* the thread was started */
+	int		 r_stop;
+} retry = {
+	.r_lock = PTHREAD_MUTEX_INITIALIZER,
+	.r_work = PTHREAD_COND_INITIALIZER,
+	.r_lastp = &retry.r_first,
+};
+
+static void
+lock(void)
+{
+	int error = pthread_mutex_lock(&retry.r_lock);
+
+	KASSERTF(error == 0, "errno %d", error);
+}
+
+static void
+unlock(void)
+{
+	int error = pthread_mutex_unlock(&retry.r_lock);
+
+	KASSERTF(error == 0, "errno %d", error);
+}
+
+static void
+insert(struct hostio *io)
+{
+	io->io_next = NULL;
+	io->io_prevp = retry.r_lastp;
+	*retry.r_lastp = io;
+	retry.r_lastp = &io->io_next;
+	retry.r_count++;
+}
+
+static void
+take_off(struct hostio *io)
+{
+	*io->io_prevp = io->io_next;
+	if (io->io_next != NULL)
+		io->io_next->io_prevp = io->io_prevp;
+	else
+		retry.r_lastp = io->io_prevp;
+	io->io_prevp = NULL;
+	retry.r_count--;
+}
+
+/* The oldest once more; locked. */
+static void
+try_first(void)
+{
+	struct hostio *io = retry.r_first;
+	int64_t r = hostcall_try(io);
+
+	take_off(io);
+	if (r == -EAGAIN)
+		insert(io);
+	else
+		carrier_finish(io, r);				/* T1 */
+}
+
+static void
+nap(void)
+{
+	struct timespec ts = { 0, RETRY_NAP_NS };
+
+	(void)nanosleep(&ts, NULL);
+}
+
+static void *
+retry_main(void *arg)
+{
+	(void)arg;
+	(void)pthread_setname_np(pthread_self(), "lwkt-retry");
+	lock();
+	while (!retry.r_stop) {
+		if (retry.r_first == NULL) {
+			pthread_cond_wait(&retry.r_work, &retry.r_lock);
+			continue;
+		}
+		for (unsigned n = retry.r_count; n > 0 &&
+		    retry.r_first != NULL; n--) {
+			try_first();
+			unlock();
+			lock();
+		}
+		unlock();
+		nap();
+		lock();
+	}
+	unlock();
+	return NULL;
+}
+
+static int
+start(void)
+{
+	int error;
+
+	if (retry.r_runs)
+		return 0;
+	retry.r_stop = 0;
+	error = machine_fail("retry.create") ? EAGAIN :
+	    lwkt__helper_create(&retry.r_thread, RETRY_STACK, retry_main,
+	    NULL);
+	retry.r_runs = error == 0;
+	return error;
+}
+
+int
+retry_submit(struct hostio *io)
+{
+	int error;
+
+	lock();
+	error = start();
+	if (error == 0) {
+		insert(io);
+		(void)pthread_cond_signal(&retry.r_work);
+	}
+	unlock();
+	return error;
+}
+
+int
+retry_cancel(struct hostio *io)
+{
+	int waited;
+
+	lock();
+	waited = io->io_prevp != NULL;
+	if (waited)
+		take_off(io);
+	unlock();
+	return waited;
+}
+
+unsigned
+retry_drain(struct mcpu *mc)
+{
+	struct hostio *io, *next;
+	unsigned n = 0;
+
+	lock();
+	for (io = retry.r_first; io != NULL; io = next) {
+		next = io->io_next;
+		if (io->io_mc == mc) {
+			take_off(io);
+			n++;
+		}
+	}
+	unlock();
+	return n;
+}
+
+void
+retry_stop(void)
+{
+	int runs;
+
+	lock();
+	runs = retry.r_runs;
+	retry.r_stop = 1;
+	(void)pthread_cond_signal(&retry.r_work);
+	unlock();
+	if (runs)
+		(void)pthread_join(retry.r_thread, NULL);
+	retry.r_runs = 0;
+}
