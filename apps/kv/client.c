@@ -66,12 +66,12 @@ id(struct kv_op *op)
 }
 
 static void
-describe(struct kv_reply *t, const struct kv_conn *c, int64_t now)
+describe(struct kv_reply *t, struct kv_conn *c, int64_t now)
 {
 	kv_say_text(t, "id=%lu addr=%s laddr=%s fd=%d name=%s age=%ld "
 	    "idle=%ld flags=N db=0 sub=0 psub=0 multi=-1 qbuf=%zu omem=%zu "
-	    "cpu=%u cmd=%s resp=%d\n", (unsigned long)c->c_id, c->c_addr,
-	    c->c_laddr, c->c_fd, c->c_name, (long)((now - c->c_since) / 1000),
+	    "cpu=%u cmd=%s resp=%d\n", (unsigned long)c->c_id,
+	    kv_conn_addr(c), kv_conn_laddr(c), c->c_fd, c->c_name, (long)((now - c->c_since) / 1000),
 	    (long)((now - c->c_active) / 1000), kv_resp_pending(&c->c_in),
 	    kv_reply_pending(&c->c_out), c->c_cpu,
 	    c->c_cmd != NULL ? c->c_cmd->c_name : "NULL",
@@ -140,8 +140,8 @@ kill_here(struct kv_op *op)
 		if ((c == op->op_conn && op->op_int[1] != 0) ||
 		    (op->op_val[0] != 0 &&
 		    (uint64_t)op->op_int[0] != c->c_id) ||
-		    !says(op, op->op_val[1], c->c_addr) ||
-		    !says(op, op->op_val[2], c->c_laddr))
+		    !says(op, op->op_val[1], kv_conn_addr(c)) ||
+		    !says(op, op->op_val[2], kv_conn_laddr(c)))
 			continue;
 		c->c_close = true;
 		if (c != op->op_conn)

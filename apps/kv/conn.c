@@ -17,6 +17,7 @@
  */
 #include "server.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -26,6 +27,44 @@
 #define SEND_SOON	((size_t)64 << 10)	/* replies that do not wait */
 #define LAST_SEND_NS	1000000000	/* for replies before closing */
 #define HTTP_LOG_MS	60000		/* between two lines about HTTP */
+
+/* An end of the connection as text, made when it is asked for. */
+static const char *
+address(const struct sockaddr_in6 *end, char text[KV_ADDRLEN])
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)end;
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (end->sin6_family == AF_INET6) {
+		inet_ntop(AF_INET6, &end->sin6_addr, host, sizeof(host));
+		snprintf(text, KV_ADDRLEN, "[%s]:%d", host,
+		    ntohs(end->sin6_port));
+	} else {
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(text, KV_ADDRLEN, "%s:%d", host,
+		    ntohs(v4->sin_port));
+	}
+	return text;
+}
+
+const char *
+kv_conn_addr(struct kv_conn *c)
+{
+	return c->c_addr[0] != '\0' ? c->c_addr :
+	    address(&c->c_peer, c->c_addr);
+}
+
+const char *
+kv_conn_laddr(struct kv_conn *c)
+{
+	struct sockaddr_in6 end = { 0 };
+	socklen_t len = sizeof(end);
+
+	if (c->c_laddr[0] != '\0')
+		return c->c_laddr;
+	getsockname(c->c_fd, (struct sockaddr *)&end, &len);
+	return address(&end, c->c_laddr);
+}
 
 /* Send what the socket takes.  False: the connection is broken. */
 static bool
@@ -68,7 +107,7 @@ send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
 		got = lwkt_poll(c->c_fd, events, timeout_ns);
 		if (got == 0 || got == -ETIMEDOUT)
 			kv_log("client %s closed: %zu bytes of replies "
-			    "not read", c->c_addr,
+			    "not read", kv_conn_addr(c),
 			    kv_reply_pending(&c->c_out));
 		if (got <= 0)
 			return false;
@@ -99,7 +138,7 @@ receive(struct kv_conn *c)
 	if (kv_resp_pending(&c->c_in) <= kv_server.s_inlimit)
 		return true;
 	kv_log("client %s closed: a request of more than %lu bytes",
-	    c->c_addr, kv_server.s_inlimit);
+	    kv_conn_addr(c), kv_server.s_inlimit);
 	return false;
 }
 
@@ -131,7 +170,7 @@ is_http(struct kv_conn *c, const struct kv_arg *name)
 		return false;
 	if (now - logged >= HTTP_LOG_MS) {
 		kv_log("client %s closed: it sent HTTP.  A web page may be "
-		    "trying to send commands", c->c_addr);
+		    "trying to send commands", kv_conn_addr(c));
 		logged = now;
 	}
 	return true;
@@ -255,7 +294,6 @@ conn_free(struct kv_conn *c)
 		while (!kv_reply_free_some(&c->c_replies[i]))
 			lwkt_yield();
 	}
-	kv_free(c->c_replies);
 	kv_free(c->c_ops);
 	kv_free(c);
 	kv_server.s_conns--;
@@ -279,28 +317,43 @@ conn_main(void *arg)
 	conn_free(c);
 }
 
-/* A new connection of this CPU and its thread; the descriptor is its own. */
+/* A connection of this CPU and its thread; the descriptor is its own. */
 void
-kv_conn_start(int fd, unsigned int cpu)
+kv_conn_start(int fd, const struct sockaddr_in6 *peer)
 {
-	struct kv_conn *c = kv_zalloc(sizeof(*c));
+	struct kv_conn *c = kv_zalloc(sizeof(*c) +
+	    max_ops() * sizeof(c->c_replies[0]));
 	int error;
 
-	c->c_ops = kv_zalloc(max_ops() * sizeof(*c->c_ops));
-	c->c_replies = kv_zalloc(max_ops() * sizeof(*c->c_replies));
+	c->c_ops = kv_alloc(max_ops() * sizeof(*c->c_ops));
 	c->c_fd = fd;
-	c->c_cpu = cpu;
+	c->c_peer = *peer;
+	c->c_cpu = (unsigned int)lwkt_cpuid();
 	c->c_id = ++kv_server.s_nextid;
 	c->c_since = c->c_active = kv_clock_ms();
-	kv_address(fd, true, c->c_addr);
-	kv_address(fd, false, c->c_laddr);
 	kv_resp_init(&c->c_in);
-	kv_server.s_conns++;
-	error = lwkt_create(conn_main, c, NULL, NULL, 0, (int)cpu, "conn/%lu",
-	    (unsigned long)c->c_id);
+	error = lwkt_create(conn_main, c, NULL, NULL, 0, lwkt_cpuid(),
+	    "conn/%lu", (unsigned long)c->c_id);
 	if (error != 0) {
-		kv_log("client %s closed: no thread, error %d", c->c_addr,
-		    error);
+		kv_log("client %s closed: no thread, error %d",
+		    kv_conn_addr(c), error);
 		conn_free(c);
+	}
+}
+
+/*
+ * The thread of a CPU that begins its connections: what they take comes from
+ * this CPU and goes back to it.
+ */
+void
+kv_door_main(void *arg)
+{
+	struct kv_guest *g;
+
+	(void)arg;
+	for (;;) {
+		g = (struct kv_guest *)lwkt_waitport(lwkt_curport(), 0);
+		kv_conn_start(g->g_fd, &g->g_peer);
+		kv_free(g);
 	}
 }

@@ -71,23 +71,6 @@ limit_clients(void)
 	kv_server.s_maxclients = room;
 }
 
-/* The address of a socket's end, its own or its peer's, as text; the port. */
-uint64_t
-kv_address(int fd, bool peer, char text[KV_ADDRLEN])
-{
-	char host[KV_ADDRLEN - 10] = "?", port[8] = "0";
-	struct sockaddr_storage ss = { 0 };
-	struct sockaddr *sa = (struct sockaddr *)&ss;
-	socklen_t len = sizeof(ss);
-
-	(peer ? getpeername : getsockname)(fd, sa, &len);
-	getnameinfo(sa, len, host, sizeof(host), port, sizeof(port),
-	    NI_NUMERICHOST | NI_NUMERICSERV);
-	snprintf(text, KV_ADDRLEN, ss.ss_family == AF_INET6 ? "[%s]:%s" :
-	    "%s:%s", host, port);
-	return strtoul(port, NULL, 10);
-}
-
 /* A listening socket, or -errno; its options are the accepted ones' too. */
 static int
 listen_on(const char *addr, int port)
@@ -97,7 +80,7 @@ listen_on(const char *addr, int port)
 		.ai_socktype = SOCK_STREAM,
 	}, *ai;
 	const int on = 1;
-	char text[KV_ADDRLEN];
+	char text[8];
 	int fd, error = 0;
 
 	snprintf(text, sizeof(text), "%d", port);
@@ -121,7 +104,8 @@ listen_on(const char *addr, int port)
 static int
 listen_somewhere(bool any_behind)
 {
-	char text[KV_ADDRLEN];
+	struct sockaddr_in6 end = { 0 };
+	socklen_t len = sizeof(end);
 	int fd, tries = any_behind ? PORT_TRIES : 1;
 
 	do {
@@ -133,7 +117,8 @@ listen_somewhere(bool any_behind)
 		    kv_server.s_bind, (int)kv_server.s_port, strerror(-fd));
 		exit(1);
 	}
-	kv_server.s_port = kv_address(fd, false, text);
+	getsockname(fd, (struct sockaddr *)&end, &len);
+	kv_server.s_port = ntohs(end.sin6_port);	/* of IPv4, too */
 	return fd;
 }
 
@@ -163,14 +148,13 @@ turn_away(void)
 
 /* Is this an address of the loopback interface? */
 static bool
-is_loopback(const struct sockaddr_storage *ss)
+is_loopback(const struct sockaddr_in6 *v6)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)v6;
 
-	if (ss->ss_family == AF_INET)
+	if (v6->sin6_family == AF_INET)
 		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return ss->ss_family == AF_INET6 &&
+	return v6->sin6_family == AF_INET6 &&
 	    (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
 	    (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
 	    v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
@@ -180,11 +164,11 @@ is_loopback(const struct sockaddr_storage *ss)
 static void
 warn_if_open(void)
 {
-	struct sockaddr_storage ss = { 0 };
-	socklen_t len = sizeof(ss);
+	struct sockaddr_in6 end = { 0 };
+	socklen_t len = sizeof(end);
 
-	getsockname(listen_fd, (struct sockaddr *)&ss, &len);
-	if (!is_loopback(&ss))
+	getsockname(listen_fd, (struct sockaddr *)&end, &len);
+	if (!is_loopback(&end))
 		kv_log("warning: other machines may reach %s, and there is no "
 		    "password: %s", kv_server.s_bind,
 		    kv_server.s_protected != 0 ? "they are refused "
@@ -193,7 +177,7 @@ warn_if_open(void)
 
 /* Why a client is not served, as the error that it gets; or NULL. */
 static const char *
-refuse(const struct sockaddr_storage *peer)
+refuse(const struct sockaddr_in6 *peer)
 {
 	if (kv_server.s_conns >= kv_server.s_maxclients)
 		return "-ERR max number of clients reached\r\n";
@@ -206,14 +190,32 @@ refuse(const struct sockaddr_storage *peer)
 	return NULL;
 }
 
+/* Bring a new connection to its CPU. */
 static void
-welcome(int fd, const struct sockaddr_storage *peer)
+admit(int fd, const struct sockaddr_in6 *peer, unsigned int cpu)
+{
+	struct kv_guest *g;
+
+	kv_server.s_conns++;
+	if (cpu == (unsigned int)lwkt_cpuid()) {
+		kv_conn_start(fd, peer);
+		return;
+	}
+	g = kv_alloc(sizeof(*g));
+	g->g_fd = fd;
+	g->g_peer = *peer;
+	lwkt_initmsg(&g->g_msg, lwkt_curport(), 0);
+	lwkt_sendmsg(kv_server.s_cpus[cpu]->p_door, &g->g_msg);
+}
+
+static void
+welcome(int fd, const struct sockaddr_in6 *peer)
 {
 	const char *wrong = refuse(peer);
 	static unsigned int next;
 
 	if (wrong == NULL) {
-		kv_conn_start(fd, next++ % kv_server.s_ncpus);
+		admit(fd, peer, next++ % kv_server.s_ncpus);
 		return;
 	}
 	kv_server.s_rejected++;
@@ -229,7 +231,7 @@ acceptor(void *arg)
 	(void)arg;
 	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	while (!kv_server.s_stopping) {
-		struct sockaddr_storage peer = { 0 };
+		struct sockaddr_in6 peer = { 0 };
 		socklen_t len = sizeof(peer);
 		int fd = lwkt_accept(listen_fd, (struct sockaddr *)&peer,
 		    &len);

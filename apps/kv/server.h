@@ -11,6 +11,7 @@
 #include "db.h"
 
 #include <bsd/sys/queue.h>
+#include <netinet/in.h>
 
 #define KV_REDIS_VERSION "7.0.15"	/* whose behaviour clients may expect */
 #define KV_BATCH	32	/* commands of a pipeline that run together */
@@ -23,8 +24,9 @@ struct kv_conn {
 	unsigned int	 c_cpu;		/* (i) */
 	uint64_t	 c_id;		/* (i) */
 	int64_t		 c_since;	/* (i) ms since 1970 */
-	char		 c_addr[KV_ADDRLEN];	/* (i) */
-	char		 c_laddr[KV_ADDRLEN];	/* (i) */
+	struct sockaddr_in6 c_peer;	/* (i) of IPv4, too */
+	char		 c_addr[KV_ADDRLEN];	/* (c) of kv_conn_addr() */
+	char		 c_laddr[KV_ADDRLEN];	/* (c) of kv_conn_laddr() */
 	char		 c_name[KV_NAMELEN + 1]; /* (c) */
 	int64_t		 c_active;	/* (c) ms since 1970, last request */
 	const struct kv_cmd *c_cmd;	/* (c) the last one */
@@ -35,7 +37,14 @@ struct kv_conn {
 	struct kv_reply	 c_out;		/* (s) */
 	unsigned int	 c_nops;	/* (s) waiting in c_ops */
 	struct kv_op	*c_ops;		/* (s) for a batch, or one a shard */
-	struct kv_reply	*c_replies;	/* (s) theirs, when scattered */
+	struct kv_reply	 c_replies[];	/* (s) theirs, when scattered */
+};
+
+/* A new connection on its way to its CPU. */
+struct kv_guest {
+	struct lwkt_msg	 g_msg;
+	int		 g_fd;
+	struct sockaddr_in6 g_peer;
 };
 
 /* One CPU: its shard and its connections. */
@@ -47,6 +56,7 @@ struct kv_cpu {
 	lwkt_thread_t	 p_keeper;	/* (i) */
 	lwkt_port_t	 p_port;	/* (i) the shard thread's */
 	lwkt_port_t	 p_slow;	/* (i) of the thread for long work */
+	lwkt_port_t	 p_door;	/* (i) where new connections come */
 };
 
 struct kv_server {
@@ -102,9 +112,11 @@ bool	 kv_arity_ok(const struct kv_cmd *cmd, int argc);
 bool	 kv_options(char **argv);
 const char *kv_name_set(struct kv_conn *c, const struct kv_arg *name);
 void	 kv_hang_up_all(void *arg);
-void	 kv_conn_start(int fd, unsigned int cpu);
+void	 kv_conn_start(int fd, const struct sockaddr_in6 *peer);
+void	 kv_door_main(void *arg);
+const char *kv_conn_addr(struct kv_conn *c);
+const char *kv_conn_laddr(struct kv_conn *c);
 uint64_t kv_clients_room(uint64_t want);
-uint64_t kv_address(int fd, bool peer, char text[KV_ADDRLEN]);
 
 extern const struct kv_family kv_generic_family, kv_keyspace_family;
 extern const struct kv_family kv_connection_family, kv_server_family;

@@ -2,7 +2,8 @@
 /*
  * The threads of a shard.
  *
- * THEORY: every CPU has three.  The shard thread takes lists from its port
+ * THEORY: every CPU has three, and one that begins connections (conn.c).  The
+ * shard thread takes lists from its port
  * and runs each operation's first turn; it is of higher priority than
  * connections, because a connection on another CPU waits.  A list that needs
  * more turns is passed on to the slow thread, of the same priority as
@@ -170,6 +171,8 @@ cpu_main(void *arg)
 	cpu->p_keeper_wake = KV_NEVER;
 	cpu->p_port = lwkt_threadport(start(shard_main, "shard", cpu, 0, id));
 	cpu->p_slow = lwkt_threadport(start(slow_main, "slow", cpu, 0, id));
+	cpu->p_door = lwkt_threadport(start(kv_door_main, "door", cpu, 0,
+	    id));
 	cpu->p_keeper = start(keeper_main, "keeper", cpu, 0, id);
 }
 
