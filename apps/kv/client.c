@@ -71,7 +71,8 @@ describe(struct kv_reply *t, struct kv_conn *c, int64_t now)
 	kv_say_text(t, "id=%lu addr=%s laddr=%s fd=%d name=%s age=%ld "
 	    "idle=%ld flags=N db=0 sub=0 psub=0 multi=-1 qbuf=%zu omem=%zu "
 	    "cpu=%u cmd=%s resp=%d\n", (unsigned long)c->c_id,
-	    kv_conn_addr(c), kv_conn_laddr(c), c->c_fd, c->c_name, (long)((now - c->c_since) / 1000),
+	    kv_conn_addr(c), kv_conn_laddr(c), c->c_fd, c->c_name,
+	    (long)((now - c->c_since) / 1000),
 	    (long)((now - c->c_active) / 1000), kv_resp_pending(&c->c_in),
 	    kv_reply_pending(&c->c_out), c->c_cpu,
 	    c->c_cmd != NULL ? c->c_cmd->c_name : "NULL",

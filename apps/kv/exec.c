@@ -75,7 +75,8 @@ is_wanted(struct kv_conn *c, uint64_t bytes, uint32_t turns)
 		return false;
 	if (bytes > kv_server.s_replylimit || (bytes > REPLY_FREE && full)) {
 		kv_log("client %s closed: a reply of more than %lu bytes%s",
-		    kv_conn_addr(c), bytes, full ? ", with maxmemory in use" : "");
+		    kv_conn_addr(c), bytes,
+		    full ? ", with maxmemory in use" : "");
 		c->c_giveup = true;
 	} else if (has_left(c, bytes, turns)) {
 		c->c_giveup = true;

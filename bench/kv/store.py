@@ -3,8 +3,8 @@
 """store.py IMPL SERVER KVLOAD LOAD [N]: measure one key-value store.
 
 Starts the server on the first CPU and its clients on the second, and prints
-lines of `name impl value unit`.  LOAD is bench (redis-benchmark), light
-(kvload in a closed loop), or what goes on while kvload sends GETs at a fixed
+lines of `name impl value unit`.  LOAD is bench (redis-benchmark), fresh (the
+same, a connection for each request), light (kvload in a closed loop), or what goes on while kvload sends GETs at a fixed
 rate: rest, keys, flush, big.  `scale N` has the server on the first N CPUs and
 a kvload on each of the others.
 """
@@ -111,6 +111,16 @@ def load_bench(report, port, _):
                        float(row[1]) / 1e3, "kreq/s")
 
 
+def load_fresh(report, port, _):
+    """A connection for each request; as many as a port has others to offer."""
+    output = client(["redis-benchmark", "-h", "127.0.0.1", "-p", port, "-t",
+                     "set", "-c", str(CLIENTS), "-k", "0", "-n", "15000",
+                     "--csv"])
+    for row in csv.reader(output.splitlines()):
+        if row[0] == "SET":
+            report("kv-fresh", float(row[1]) / 1e3, "kreq/s")
+
+
 def load_light(report, port, path):
     kvload(path, port, "fill", 100000)
     for op in ("set", "get"):
@@ -153,6 +163,8 @@ def main():
     with serving(impl, server) as port:
         if load == "bench":
             load_bench(report, port, generator)
+        elif load == "fresh":
+            load_fresh(report, port, generator)
         elif load == "light":
             load_light(report, port, generator)
         elif load == "scale":
