@@ -162,12 +162,10 @@ kill_parse(struct kv_op *op)
 		op->op_val[1] = 2;
 		return NULL;
 	}
-	if (id_arg != 0 && (!kv_arg_i64(&argv[id_arg], &op->op_int[0]) ||
-	    op->op_int[0] < 1))
-		return "ERR client-id should be greater than 0";
+	if (id_arg != 0)
+		kv_arg_i64(&argv[id_arg], &op->op_int[0]);
 	op->op_int[1] = skipme == 0 || kv_arg_is(&argv[skipme], "yes");
-	return op->op_end < op->op_argc || (op->op_int[1] == 0 &&
-	    !kv_arg_is(&argv[skipme], "no")) ? KV_E_SYNTAX : NULL;
+	return op->op_end < op->op_argc ? KV_E_SYNTAX : NULL;
 }
 
 static void

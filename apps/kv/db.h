@@ -168,6 +168,7 @@ struct kv_cmd {
 	const char	*c_ints;	/* "23": arguments that are integers */
 	uint32_t	 c_words;	/* options, from argument c_from on */
 	int		 c_from;
+	const char	*(*c_first)(struct kv_op *);	/* before the options */
 	const char	*(*c_parse)(struct kv_op *);	/* NULL or an error */
 	void		(*c_each)(struct kv_op *);
 	void		(*c_end)(struct kv_op *);	/* gives up op_at */

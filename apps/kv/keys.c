@@ -288,18 +288,22 @@ keys(struct kv_op *op)
 	op->op_left = 1;
 }
 
-/* The cursor is op_pos; of how many keys, op_int[0]. */
+/* The cursor is op_pos. */
+static const char *
+scan_cursor(struct kv_op *op)
+{
+	return kv_arg_cursor(&op->op_argv[1], &op->op_pos) ? NULL :
+	    "ERR invalid cursor";
+}
+
+/* Of how many keys, op_int[0]. */
 static const char *
 scan_parse(struct kv_op *op)
 {
-	int count = op->op_val[2];
-
-	if (!kv_arg_cursor(&op->op_argv[1], &op->op_pos))
-		return "ERR invalid cursor";
 	op->op_int[0] = 10;
-	if (count != 0 && !kv_arg_i64(&op->op_argv[count], &op->op_int[0]))
-		return KV_E_INTEGER;
-	return op->op_int[0] < 1 ? KV_E_SYNTAX : NULL;
+	if (op->op_val[2] != 0)
+		kv_arg_i64(&op->op_argv[op->op_val[2]], &op->op_int[0]);
+	return NULL;
 }
 
 /*
@@ -379,8 +383,9 @@ static struct kv_cmd all_rows[] = {
 static struct kv_cmd rows[] = {
 	KV_CONN("keys", 2, "rep", keys, .c_each = scan_each,
 	    .c_end = scan_end),
-	KV_CONN("scan", -2, "r", scan, .c_from = 2, .c_parse = scan_parse,
-	    .c_words = KV_MATCH | KV_OFTYPE | KV_COUNT_OF),
+	KV_CONN("scan", -2, "r", scan, .c_from = 2, .c_first = scan_cursor,
+	    .c_words = KV_MATCH | KV_OFTYPE | KV_COUNT_OF,
+	    .c_parse = scan_parse),
 	KV_CONN("randomkey", 1, "r", randomkey),
 	KV_KEYS("exists", -2, "rFls", 1, exists),
 	KV_KEYS("del", -2, "ws", 1, exists),

@@ -101,61 +101,114 @@ kv_clip_range(int64_t len, int64_t *startp, int64_t *endp)
 	return *startp <= *endp;
 }
 
+/* What is wrong with the arguments of an option, which stand at a; or NULL. */
+static const char *
+check_limit(const struct kv_arg *a)
+{
+	int64_t n;
+
+	return kv_arg_i64(&a[0], &n) && kv_arg_i64(&a[1], &n) ? NULL :
+	    KV_E_INTEGER;
+}
+
+static const char *
+check_count(const struct kv_arg *a)
+{
+	int64_t n;
+
+	return !kv_arg_i64(a, &n) ? KV_E_INTEGER : n < 1 ? KV_E_SYNTAX : NULL;
+}
+
+static const char *
+check_id(const struct kv_arg *a)
+{
+	int64_t n;
+
+	return kv_arg_i64(a, &n) && n > 0 ? NULL :
+	    "ERR client-id should be greater than 0";
+}
+
+static const char *
+check_skipme(const struct kv_arg *a)
+{
+	return kv_arg_is(a, "yes") || kv_arg_is(a, "no") ? NULL : KV_E_SYNTAX;
+}
+
+#define OTHER_TTL(own)	((KV_TTL & ~own) | KV_KEEPTTL | KV_PERSIST)
+
 /*
  * Words that are options: how many arguments follow the word, the place of
  * op_val that says where these are, and the words it must not follow.  A word
- * without arguments leaves op_val alone: it may follow one that has some.
+ * without arguments leaves op_val alone: it may follow one that has some.  If
+ * a word is repeated, its last arguments count, and all are checked.
  */
 static const struct {
 	const char	*name;
 	int		 args, val;
 	uint32_t	 not;
+	const char	*(*check)(const struct kv_arg *);
 } words[] = {
-	{ "nx", 0, 0, 0 }, { "xx", 0, 0, 0 }, { "gt", 0, 0, 0 },
-	{ "lt", 0, 0, 0 }, { "ch", 0, 0, 0 }, { "incr", 0, 0, 0 },
-	{ "get", 0, 0, 0 }, { "keepttl", 0, 0, KV_TTL },
-	{ "persist", 0, 0, KV_TTL },
-	{ "ex", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
-	{ "px", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
-	{ "exat", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
-	{ "pxat", 1, 0, KV_TTL | KV_KEEPTTL | KV_PERSIST },
-	{ "byscore", 0, 0, KV_BYSCORE | KV_BYLEX },
-	{ "bylex", 0, 0, KV_BYSCORE | KV_BYLEX }, { "rev", 0, 0, 0 },
-	{ "withscores", 0, 0, 0 }, { "limit", 2, 0, 0 },
-	{ "match", 1, 0, 0 }, { "type", 1, 1, 0 }, { "count", 1, 2, 0 },
-	{ "id", 1, 0, 0 }, { "addr", 1, 1, 0 }, { "laddr", 1, 2, 0 },
-	{ "skipme", 1, 3, 0 },
+	{ "nx", 0, 0, 0, NULL }, { "xx", 0, 0, 0, NULL },
+	{ "gt", 0, 0, 0, NULL }, { "lt", 0, 0, 0, NULL },
+	{ "ch", 0, 0, 0, NULL }, { "incr", 0, 0, 0, NULL },
+	{ "get", 0, 0, 0, NULL }, { "keepttl", 0, 0, KV_TTL, NULL },
+	{ "persist", 0, 0, KV_TTL, NULL },
+	{ "ex", 1, 0, OTHER_TTL(KV_EX), NULL },
+	{ "px", 1, 0, OTHER_TTL(KV_PX), NULL },
+	{ "exat", 1, 0, OTHER_TTL(KV_EXAT), NULL },
+	{ "pxat", 1, 0, OTHER_TTL(KV_PXAT), NULL },
+	{ "byscore", 0, 0, KV_BYSCORE | KV_BYLEX, NULL },
+	{ "bylex", 0, 0, KV_BYSCORE | KV_BYLEX, NULL },
+	{ "rev", 0, 0, KV_REV, NULL }, { "withscores", 0, 0, 0, NULL },
+	{ "limit", 2, 0, 0, check_limit }, { "match", 1, 0, 0, NULL },
+	{ "type", 1, 1, 0, NULL }, { "count", 1, 2, 0, check_count },
+	{ "id", 1, 0, 0, check_id }, { "addr", 1, 1, 0, NULL },
+	{ "laddr", 1, 2, 0, NULL }, { "skipme", 1, 3, 0, check_skipme },
 };
 
+/* The option that an argument is, of those allowed; or none of words[]. */
+static size_t
+find_word(const struct kv_arg *a, uint32_t allowed)
+{
+	for (; allowed != 0; allowed &= allowed - 1) {
+		size_t w = (size_t)__builtin_ctz(allowed);
+
+		if (kv_arg_is(a, words[w].name))
+			return w;
+	}
+	return KV_COUNT(words);
+}
+
 /*
- * Which options are there?  op_end is the first argument that is none.  False:
- * there are so many that others have a turn before this goes on.
+ * Which options are there?  op_end is the first argument that is none.  NULL,
+ * or what is wrong; kv_later: there are so many that others have a turn first.
  */
-static bool
+static const char *
 read_words(struct kv_op *op)
 {
-	uint32_t allowed = op->op_cmd->c_words;
 	int i = op->op_end != 0 ? op->op_end : op->op_cmd->c_from, n;
-	size_t w;
+	const struct kv_arg *argv = op->op_argv;
+	const char *wrong = NULL;
 
-	for (n = 1; i < op->op_argc; i += 1 + words[w].args, n++) {
-		op->op_end = i;
-		if (n % MANY_WORDS == 0 && kv_turn_over(op->op_db))
-			return false;
-		for (w = 0; w < KV_COUNT(words); w++) {
-			if ((allowed >> w & 1) != 0 &&
-			    kv_arg_is(&op->op_argv[i], words[w].name))
-				break;
-		}
+	for (n = 1; i < op->op_argc && wrong == NULL; n++) {
+		size_t w = find_word(&argv[i], op->op_cmd->c_words);
+
 		if (w == KV_COUNT(words) || i + words[w].args >= op->op_argc ||
 		    (op->op_words & words[w].not) != 0)
 			break;
 		op->op_words |= 1u << w;
 		if (words[w].args > 0)
 			op->op_val[words[w].val] = i + 1;
+		if (words[w].check != NULL)
+			wrong = words[w].check(&argv[i + 1]);
+		i += 1 + words[w].args;
+		op->op_end = i;
+		if (wrong == NULL && n % MANY_WORDS == 0 &&
+		    kv_turn_over(op->op_db))
+			wrong = kv_later;
 	}
 	op->op_end = i;
-	return true;
+	return wrong;
 }
 
 /* What the arguments say, whatever the value is; NULL or an error. */
@@ -163,6 +216,7 @@ const char *
 kv_op_read(struct kv_op *op)
 {
 	const struct kv_cmd *cmd = op->op_cmd;
+	const char *wrong = NULL;
 
 	if ((cmd->c_flags & KV_PAIRS) != 0 &&
 	    (op->op_argc + (cmd->c_keys == 1)) % 2 == 0)
@@ -172,8 +226,12 @@ kv_op_read(struct kv_op *op)
 		    &op->op_int[i]))
 			return KV_E_INTEGER;
 	}
-	if (cmd->c_words != 0 && !read_words(op))
-		return kv_later;
+	if (cmd->c_first != NULL)
+		wrong = cmd->c_first(op);
+	if (wrong == NULL && cmd->c_words != 0)
+		wrong = read_words(op);
+	if (wrong != NULL)
+		return wrong;
 	if (cmd->c_words != 0 && op->op_end < op->op_argc &&
 	    (cmd->c_flags & KV_REST) == 0)
 		return KV_E_SYNTAX;

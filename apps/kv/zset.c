@@ -204,10 +204,10 @@ read_range(struct kv_op *op, struct range *r)
 	uint32_t o = op->op_words;
 
 	*r = (struct range){ .r_max = -1 };
-	if ((o & KV_LIMIT) != 0 &&
-	    (!kv_arg_i64(&limit[0], &r->r_skip) ||
-	    !kv_arg_i64(&limit[1], &r->r_max)))
-		return KV_E_INTEGER;
+	if ((o & KV_LIMIT) != 0) {
+		kv_arg_i64(&limit[0], &r->r_skip);
+		kv_arg_i64(&limit[1], &r->r_max);
+	}
 	if (r->r_max != -1 && (o & (KV_BYSCORE | KV_BYLEX)) == 0)
 		return "ERR syntax error, LIMIT is only supported in "
 		    "combination with either BYSCORE or BYLEX";
