@@ -29,7 +29,7 @@ port	= 6379
 
 .NOTPARALLEL:
 .PHONY: all build quick check test full bench install run asan tsan ubsan \
-	hard clang valgrind mutants clean distclean help lint
+	hard clang valgrind fuzz mutants clean distclean help lint
 
 all:
 	$(setup) build
@@ -131,6 +131,13 @@ valgrind:
 	    --wrapper '$(memcheck)'; \
 	    status=$$?; tools/dev/tally.py build-valgrind && exit $$status
 
+# Two fuzz targets of the store, one after the other.
+SECONDS	?= 60
+fuzz:
+	$(setup) clang
+	@tests/kv/fuzz.sh $(CURDIR) resp $(SECONDS)
+	@tests/kv/fuzz.sh $(CURDIR) op $(SECONDS)
+
 mutants:
 	$(setup) test
 	@tools/dev/mutants.py
@@ -154,6 +161,7 @@ help:
 	@echo 'make hard         quick tests with tiny limits and every assertion'
 	@echo 'make clang        quick tests, built with clang'
 	@echo 'make valgrind     the core and api tests under memcheck'
+	@echo 'make fuzz         the fuzz targets of the store; SECONDS=60'
 	@echo 'make mutants      known bugs put back in: do the tests notice?'
 	@echo 'make clean        remove what was built; distclean: all build directories'
 	@echo

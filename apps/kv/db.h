@@ -202,6 +202,7 @@ struct kv_family {
 /* op.c */
 extern const char kv_later[];
 bool	 kv_turn_over(struct kv_db *db);
+void	 kv_row_init(struct kv_cmd *cmd, const struct kv_family *f);
 bool	 kv_op_turn(struct kv_db *db, struct kv_op *op);
 void	 kv_op_fail(struct kv_op *op, const char *text);
 const char *kv_op_read(struct kv_op *op);

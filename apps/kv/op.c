@@ -48,6 +48,19 @@ kv_turn_over(struct kv_db *db)
 	return now >= db->db_until;
 }
 
+/* Make ready a row of a family's. */
+void
+kv_row_init(struct kv_cmd *cmd, const struct kv_family *f)
+{
+	static const char letters[] = KV_FLAG_LETTERS;
+
+	cmd->c_family = f;
+	for (const char *p = cmd->c_letters; *p != '\0'; p++)
+		cmd->c_flags |= 1u << (strchr(letters, *p) - letters);
+	if (f->f_type != KV_ANY && (cmd->c_flags & KV_R) != 0)
+		cmd->c_flags |= KV_LOOK;
+}
+
 /* Reply an error; %s in it is the command's name. */
 void
 kv_op_fail(struct kv_op *op, const char *text)

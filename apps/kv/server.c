@@ -33,14 +33,9 @@ add_row(struct kv_cmd *cmd, const struct kv_family *f)
 	size_t len = strlen(cmd->c_name);
 	struct kv_node *n = kv_dict_add(&by_name, kv_hash(cmd->c_name, len),
 	    cmd->c_name, len);
-	const char *letters = KV_FLAG_LETTERS;
 
 	((struct entry *)n)->n_cmd = cmd;
-	cmd->c_family = f;
-	for (const char *p = cmd->c_letters; *p != '\0'; p++)
-		cmd->c_flags |= 1u << (strchr(letters, *p) - letters);
-	if (f->f_type != KV_ANY && (cmd->c_flags & KV_R) != 0)
-		cmd->c_flags |= KV_LOOK;
+	kv_row_init(cmd, f);
 	if (strchr(cmd->c_name, '|') != NULL)
 		return;
 	if (ncommands == KV_COUNT(all))

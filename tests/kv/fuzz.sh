@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Build the fuzz target of the parser with clang's libFuzzer and run it.
-# usage: fuzz.sh SOURCE_ROOT SECONDS
+# Build a fuzz target with clang's libFuzzer and run it: resp, the parser, or
+# op, commands and their options.
+# usage: fuzz.sh SOURCE_ROOT resp|op SECONDS
 set -eu
 
 kv=$1/apps/kv
-seconds=$2
+what=$2
+seconds=$3
 
 command -v clang >/dev/null || { echo 'there is no clang'; exit 77; }
 dir=$(mktemp -d)
@@ -14,9 +16,15 @@ trap 'rm -rf "$dir"' EXIT
 echo 'int main(void) { return 0; }' >"$dir/probe.c"
 clang -fsanitize=address "$dir/probe.c" -o "$dir/probe" 2>/dev/null ||
     { echo "clang's sanitizers are not installed"; exit 77; }
+sources="$kv/mem.c $kv/text.c"
+case $what in
+resp) sources="$sources $kv/resp.c" ;;
+op) sources="$sources $kv/op.c $kv/db.c $kv/dict.c $kv/reply.c $kv/string.c
+    $kv/list.c $kv/table.c $kv/zset.c $kv/ztree.c" ;;
+esac
 clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
-    -fno-sanitize-recover=all -I"$kv" -o "$dir/fuzz" \
-    "$1/tests/kv/fuzz_resp.c" "$kv/resp.c" "$kv/mem.c" "$kv/text.c" -lm -lsodium
+    -fno-sanitize-recover=all -I"$kv" -I"$1/include" -o "$dir/fuzz" \
+    "$1/tests/kv/fuzz_$what.c" $sources -lm -lsodium
 cd "$dir"
 mkdir corpus
 printf '\003*2\r\n$3\r\nGET\r\n$1\r\na\r\nping\r\n' >corpus/1
