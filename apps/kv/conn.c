@@ -87,6 +87,7 @@ send_some(struct kv_conn *c)
 		if (len > SEND_MAX)
 			lwkt_yield();
 	}
+	kv_turn_end(kv_mycpu());	/* large strings may be free now */
 	return true;
 }
 
@@ -297,6 +298,7 @@ conn_free(struct kv_conn *c)
 	kv_free(c->c_ops);
 	kv_free(c);
 	kv_server.s_conns--;
+	kv_turn_end(kv_mycpu());
 }
 
 static void

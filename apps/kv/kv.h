@@ -43,6 +43,8 @@
 /* mem.c: malloc that counts; running out ends the process.  The log. */
 void	 kv_mem_slot(unsigned int cpu);
 size_t	 kv_mem_used(void);
+bool	 kv_mem_dirty(void);
+void	 kv_mem_sweep(void);
 void	*kv_zalloc(size_t size) __attribute__((malloc));
 void	*kv_realloc(void *p, size_t size);
 void	 kv_free(void *p);

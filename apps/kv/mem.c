@@ -9,8 +9,12 @@
  * than it came from: single counters may go below zero, the sum does not lie.
  * Sizes are malloc's own (malloc_usable_size), so nobody has to remember them.
  *
+ * The pages of a large string take the kernel 0.1 ms a megabyte to take back.
+ * So a string of TRASH_MIN bytes or more that nobody holds waits in a list of
+ * its CPU, of which kv_mem_sweep() gives one megabyte back at a time.
+ *
  * INVARIANTS
- * I1 a counter is written by the host thread of its CPU alone.
+ * I1 a counter and a list are written by the host thread of their CPU alone.
  * I2 the bytes of a blob change only while it has one reference.
  */
 #include "kv.h"
@@ -19,10 +23,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+
+#define TRASH_MIN	(2u << 20)
+#define TRASH_STEP	(1u << 20)
 
 static struct {
 	_Alignas(64) _Atomic int64_t	used;
+	struct kv_blob	*trash;		/* the next one's address in b_data */
 } counts[KV_MAXCPU];
 static _Atomic unsigned int nslots = 1;	/* in use, from the first on */
 static _Thread_local unsigned int slot;
@@ -117,9 +126,41 @@ blob_mine(struct kv_blob *b)
 void
 kv_blob_unref(struct kv_blob *b)
 {
-	if (b != NULL && (blob_mine(b) || atomic_fetch_sub_explicit(
-	    &b->b_refs, 1, memory_order_acq_rel) == 1))
+	if (b == NULL || (!blob_mine(b) && atomic_fetch_sub_explicit(
+	    &b->b_refs, 1, memory_order_acq_rel) != 1))
+		return;
+	if (b->b_cap < TRASH_MIN) {
 		kv_free(b);
+		return;
+	}
+	memcpy(b->b_data, &counts[slot].trash, sizeof(b));
+	counts[slot].trash = b;					/* I1 */
+}
+
+/* Has this CPU large strings to give back? */
+bool
+kv_mem_dirty(void)
+{
+	return counts[slot].trash != NULL;
+}
+
+/* Give some of the first one's pages back, or what is left of it. */
+void
+kv_mem_sweep(void)
+{
+	struct kv_blob *b = counts[slot].trash;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from, end;
+
+	if (b->b_cap < TRASH_MIN) {
+		memcpy(&counts[slot].trash, b->b_data, sizeof(b));
+		kv_free(b);
+		return;
+	}
+	end = ((uintptr_t)b->b_data + b->b_cap) & -page;
+	from = end - TRASH_STEP;
+	madvise((char *)b + (from - (uintptr_t)b), end - from,
+	    MADV_DONTNEED);
+	b->b_cap -= TRASH_STEP;
 }
 
 /* The same string with room for cap bytes, and safe to change (I2). */

@@ -13,7 +13,9 @@
  * A strict low priority would mean never on a busy CPU, and the trash would
  * grow without end.  So whoever begins a turn (kv_turn) looks when the keeper
  * ran last; if it has work and has not run for KEEPER_LATE_MS, it gets the
- * priority of connections for one turn.
+ * priority of connections for one turn.  While large strings are to be given
+ * back it has that priority throughout: clients that make them may not be
+ * faster than the keeper.
  *
  * The keeper sleeps while it has nothing to do, until the next key ends: an
  * idle server does not wake up.
@@ -41,7 +43,8 @@ kv_clock_ms(void)
 static int64_t
 keeper_due(struct kv_cpu *cpu)
 {
-	return cpu->p_db.db_trash != NULL ? 0 : kv_expire_next(&cpu->p_db);
+	return cpu->p_db.db_trash != NULL || kv_mem_dirty() ? 0 :
+	    kv_expire_next(&cpu->p_db);
 }
 
 /*
@@ -65,6 +68,8 @@ kv_turn_end(struct kv_cpu *cpu)
 {
 	int64_t due = keeper_due(cpu);
 
+	if (kv_mem_dirty())
+		lwkt_setpri(cpu->p_keeper, LWKT_PRI_KERN_DAEMON);
 	if (due < cpu->p_keeper_wake) {
 		cpu->p_keeper_wake = due;
 		lwkt_wakeup(&cpu->p_keeper_wake);
@@ -134,15 +139,20 @@ keeper_main(void *arg)
 	size_t n;
 
 	for (;;) {
-		lwkt_setpri_self(PRI_KEEPER);
+		lwkt_setpri_self(kv_mem_dirty() ? LWKT_PRI_KERN_DAEMON :
+		    PRI_KEEPER);
 		lwkt_yield();
 		keeper_wait(cpu);
 		cpu->p_db.db_now = cpu->p_keeper_ran = kv_clock_ms();
 		cpu->p_db.db_until = 0;
-		do
+		do {
 			n = kv_expire_some(&cpu->p_db, KV_STEPS) +
 			    kv_db_sweep(&cpu->p_db, KV_STEPS);
-		while (n > 0 && !kv_turn_over(&cpu->p_db));
+			if (kv_mem_dirty()) {
+				kv_mem_sweep();
+				n++;
+			}
+		} while (n > 0 && !kv_turn_over(&cpu->p_db));
 	}
 }
 

@@ -136,6 +136,47 @@ long_replies_are_not_moved(void)
 	is_int((long long)kv_mem_used(), (long long)before, "nothing leaks");
 }
 
+/* The process's pages in memory. */
+static long
+pages(void)
+{
+	long n = -1;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (f == NULL || fscanf(f, "%*d %ld", &n) != 1)
+		n = -1;
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
+/* A string of 100 MB that nobody holds is given back bit by bit. */
+static void
+large_strings_go_in_steps(void)
+{
+	const size_t size = 100 << 20;
+	size_t before = kv_mem_used();
+	struct kv_blob *b = kv_blob_new("", 0, size), *c;
+	int steps = 0, uneven = 0;
+	long left, last;
+
+	memset(b->b_data, 'x', size);
+	c = kv_blob_new("", 0, 3 << 20);
+	kv_blob_unref(kv_blob_ref(b));
+	ok(!kv_mem_dirty(), "a string that somebody holds stays");
+	kv_blob_unref(b);
+	kv_blob_unref(c);
+	for (last = pages(); kv_mem_dirty(); last = left) {
+		kv_mem_sweep();
+		left = pages();
+		uneven += last - left > 1024;
+		steps++;
+	}
+	ok(steps > 95 && steps < 110, "100 MB and 3 MB in %d steps", steps);
+	is_int(uneven, 0, "of which none gives back more than 4 MB");
+	is_int((long long)kv_mem_used(), (long long)before, "all of it");
+}
+
 int
 main(void)
 {
@@ -151,5 +192,6 @@ main(void)
 	}
 	says_what_it_is_told(&seed);
 	long_replies_are_not_moved();
+	large_strings_go_in_steps();
 	return tap_done();
 }
