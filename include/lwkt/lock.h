@@ -3,8 +3,12 @@
  * lockmgr locks: shared or exclusive, with upgrades, timeouts and a way to
  * send waiters away.
  *
- * Not fair: waiters are woken in turn, but who comes by may be first.  Who
- * waits to be exclusive, or to be upgraded, keeps new shared holders away.
+ * Waiters have their turns by priority, equal ones in order of arrival, and the
+ * lock is given to them: nobody who comes by is faster.  Between exclusive and
+ * shared waiters of equal priority the turns alternate.  A waiter that wants to
+ * be exclusive keeps away new shared holders that are not better than it, one
+ * that waits for its upgrade all.  Nothing is lent to the holders (see
+ * lwkt/mtx.h for a lock that does).
  *
  * Context: thread; with LWKT_LK_NOWAIT, and to release, also in callbacks.
  * Not from foreign pthreads.
@@ -12,6 +16,7 @@
 #ifndef LWKT_LOCK_H
 #define LWKT_LOCK_H
 
+#include <lwkt/mtx.h>
 #include <lwkt/spinlock.h>
 #include <lwkt/types.h>
 
@@ -42,9 +47,10 @@ struct lwkt_lock {
 	lwkt_thread_t	 lk_owner;	/* exclusive holder */
 	uint32_t	 lk_excl;	/* its takings */
 	uint32_t	 lk_shared;	/* shared takings */
-	uint32_t	 lk_exwait;	/* threads that wait to be exclusive */
-	uint32_t	 lk_shwait;	/* or shared */
-	uint32_t	 lk_upgrade;	/* 1: a shared holder waits for it */
+	struct lwkt_turn *lk_ex;	/* best waiter for exclusive */
+	struct lwkt_turn *lk_sh;	/* best waiter for shared */
+	struct lwkt_turn *lk_upgrade;	/* a shared holder, waits */
+	uint64_t	 lk_tickets;	/* requests that had to wait */
 	uint32_t	 lk_cancel;	/* 1: between CANCEL_BEG and _END */
 	unsigned	 lk_flags;	/* (i) */
 	int64_t		 lk_timo;	/* (i) ns, for LWKT_LK_TIMELOCK */

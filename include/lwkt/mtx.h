@@ -3,9 +3,13 @@
  * Mutexes with hand-off: shared or exclusive, recursive, held across calls
  * that block.
  *
- * Waiters have their turns: the last unlock gives the mutex to the exclusive
- * waiter who came first, or, if there is none, to all shared ones.  Who waits
- * to be exclusive keeps new shared holders away.
+ * Waiters have their turns by priority, equal ones in order of arrival: the
+ * last unlock gives the mutex to the best of them.  Between exclusive and
+ * shared waiters of equal priority the turns alternate: after an exclusive
+ * holder the shared waiters go, all together, after them an exclusive one.  A
+ * waiter that wants to be exclusive keeps away new shared holders that are not
+ * better than it.  The exclusive holder runs with the priority of the best
+ * waiter, if that is better than its own.
  *
  * Context: thread; the _try forms and unlock also in callbacks.  Not from
  * foreign pthreads.  A timeout is LWKT_FOREVER or nanoseconds; the only flag
@@ -23,10 +27,20 @@ struct lwkt_mtx_link;
 typedef void (*lwkt_mtx_callback_t)(struct lwkt_mtx_link *link, void *arg,
     int error);
 
+/* A place in the queue of a lock: by priority, then by arrival. */
+struct lwkt_turn {
+	struct lwkt_turn *tu_next;	/* ring of all, in order */
+	struct lwkt_turn *tu_prev;
+	struct lwkt_turn *tu_level;	/* the first of lesser priority */
+	struct lwkt_turn *tu_better;	/* or of greater; firsts only */
+	uint64_t	 tu_ticket;
+	int		 tu_pri;
+};
+
 /* A request, of its maker until it is granted or aborted. */
 struct lwkt_mtx_link {
-	struct lwkt_mtx_link *ml_next;	/* ring of waiters, spinlock held */
-	struct lwkt_mtx_link *ml_prev;
+	struct lwkt_turn ml_turn;	/* in m_ex or m_sh, spinlock held */
+	struct lwkt_mtx_link *ml_next;	/* granted together */
 	lwkt_thread_t	 ml_td;		/* who will be the owner */
 	uint32_t	 ml_state;	/* atomic */
 	int		 ml_async;	/* the request does not wait */
@@ -39,14 +53,16 @@ struct lwkt_mtx {
 	uint32_t	 m_lock;	/* holders, wishes; atomic */
 	uintptr_t	 m_owner;	/* exclusive holder; atomic */
 	const char	*m_name;
-	struct lwkt_spin m_spin;	/* of the two rings */
-	lwkt_mtx_link_t	 m_exlink;	/* first waiter of its kind */
-	lwkt_mtx_link_t	 m_shlink;
+	struct lwkt_spin m_spin;	/* of what follows */
+	struct lwkt_turn *m_ex;		/* the best waiter of its kind */
+	struct lwkt_turn *m_sh;
+	uint64_t	 m_tickets;	/* requests that had to wait */
+	uint32_t	 m_lent;	/* 1 + priority lent to m_owner; or 0 */
 };
 typedef struct lwkt_mtx *lwkt_mtx_t;
 
 #define LWKT_MTX_INITIALIZER(name)					\
-	{ 0, 0, (name), LWKT_SPIN_INITIALIZER(name), NULL, NULL }
+	{ 0, 0, (name), LWKT_SPIN_INITIALIZER(name), NULL, NULL, 0, 0 }
 
 LWKT_API void lwkt_mtx_init(lwkt_mtx_t m, const char *name);
 LWKT_API void lwkt_mtx_uninit(lwkt_mtx_t m);

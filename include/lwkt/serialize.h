@@ -3,7 +3,9 @@
  * Serializers: one at a time, also across calls that block; and a switch that
  * keeps a device's handler from being called.
  *
- * Not recursive, and not fair: who comes by when a serializer is free has it.
+ * Not recursive.  Waiters are served by priority, equal ones in order of
+ * arrival.  A thread that comes by when a serializer is free has it, before an
+ * equal waiter that is still waking up, but not often past the same one.
  *
  * Context: thread; lwkt_serialize_try, _handler_try, _exit and the switch of
  * the handler also in callbacks.  Not from foreign pthreads.

@@ -5,10 +5,14 @@
  *
  * All but the rwlock serve lwkt threads and plain pthreads alike, also both at
  * once; a pthread cannot wait with a timeout other than 0 and LWKT_FOREVER.
- * They are not fair, except the rwlock (lwkt/mtx.h): who comes by is served
- * before who is still waking up.  Each is initialised by its function or its
- * macro and needs no end; it may be freed as soon as nobody waits on it, also
- * by the thread that the last call has just let go.
+ * Waiters are served by priority, equal ones in order of arrival; a pthread
+ * among them has the place of a new thread (LWKT_PRI_KERN_DAEMON), an lwp that
+ * of LWKT_PRI_KERN_USER.  A thread that holds a mutex runs with the priority
+ * of the best waiter, if that is better than its own.  A mutex that is free is
+ * taken by a thread that comes by, before an equal waiter that is still waking
+ * up, but not often past the same one.  Each lock is initialised by its
+ * function or its macro and needs no end; it may be freed as soon as nobody
+ * waits on it, also by the thread that the last call has just let go.
  *
  * Timeouts are nanoseconds, 0 (do not wait) or LWKT_FOREVER.
  */
@@ -24,7 +28,7 @@ LWKT_BEGIN_DECLS
 
 struct lwkt_mutex {
 	uint64_t	 mu_word;
-	uintptr_t	 mu_owner;
+	uint64_t	 mu_lent;	/* 1 + priority lent to the holder */
 	const char	*mu_name;
 };
 #define LWKT_MUTEX_INITIALIZER(name)	{ 0, 0, (name) }
@@ -38,13 +42,10 @@ LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_owned(struct lwkt_mutex *mu);
 
 struct lwkt_cond {
-	uint32_t	 cv_lock;
 	uint32_t	 cv_waiters;
-	struct lwkt_cond_waiter *cv_first;	/* has waited longest */
-	struct lwkt_cond_waiter *cv_last;
 	const char	*cv_name;
 };
-#define LWKT_COND_INITIALIZER(name)	{ 0, 0, 0, 0, (name) }
+#define LWKT_COND_INITIALIZER(name)	{ 0, (name) }
 
 LWKT_API void lwkt_cond_init(struct lwkt_cond *cv, const char *name);
 /*
@@ -54,7 +55,7 @@ LWKT_API void lwkt_cond_init(struct lwkt_cond *cv, const char *name);
  */
 LWKT_API int lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
     int64_t timeout_ns);
-/* The one that has waited longest; all. */
+/* The best waiter; all. */
 LWKT_API void lwkt_cond_signal(struct lwkt_cond *cv);
 LWKT_API void lwkt_cond_broadcast(struct lwkt_cond *cv);
 

@@ -18,6 +18,7 @@
  */
 #include "kern/debug_var.h"
 
+#include "kern/lend_var.h"
 #include "kern/port_var.h"
 
 #define CHECK_EVERY	16	/* switches of a CPU */
@@ -110,6 +111,7 @@ threads_check(struct globaldata *gd)
 		if ((td->td_flags & TDF_FREE) || td->td_gd != gd)
 			continue;
 		thread_check(td);
+		lend_check(td);
 		sleepq_check(td);
 		port_check(&td->td_cold->tc_port);
 	}

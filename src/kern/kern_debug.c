@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "kern/arena.h"
+#include "kern/lock_var.h"
 #include "kern/port_var.h"
 
 #define LINES_MAX	200	/* threads that get a line */
@@ -134,10 +135,11 @@ thread_at(uintptr_t addr)
 	    (lwkt_thread_t)addr : NULL;
 }
 
+/* wait: tc_waitowner, which the thread may clear meanwhile. */
 static lwkt_thread_t
-waits_owner(lwkt_thread_t td, char *buf, size_t size)
+waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
 {
-	lwkt_thread_t owner = thread_at(peek_ptr(td->td_cold->tc_waitowner));
+	lwkt_thread_t owner = thread_at(peek_ptr(wait) & LOCK_OWNER);
 
 	(void)snprintf(buf, size, " for lock \"%s\"%s%s%s", td->td_wmesg,
 	    owner != NULL ? " of thread \"" : "",
@@ -150,6 +152,7 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
 	uint32_t flags = td->td_flags;
 	lwkt_thread_t other = NULL;
+	const uintptr_t *wait;
 
 	buf[0] = '\0';
 	if ((flags & (TDF_RUNNING | TDF_EXITING)) || td->td_wmesg == NULL)
@@ -158,8 +161,9 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 		return waits_token(td, buf, size);
 	if (td->td_cold->tc_waitmsg != NULL)
 		return waits_reply(td->td_cold->tc_waitmsg, buf, size);
-	if (td->td_cold->tc_waitowner != NULL)
-		return waits_owner(td, buf, size);
+	wait = __atomic_load_n(&td->td_cold->tc_waitowner, __ATOMIC_RELAXED);
+	if (wait != NULL)
+		return waits_owner(td, wait, buf, size);
 	if (strcmp(td->td_wmesg, "join") == 0 &&
 	    (other = joined_by(td)) != NULL)
 		(void)snprintf(buf, size, " for the end of thread \"%s\" "

@@ -6,8 +6,19 @@
  * The state of a semaphore is its units, of a wait group what is still to be
  * done, of a barrier the number of times it has opened, of a once NEW, RUNNING
  * or DONE.  Everything is one locked instruction on the word, which is also
- * the last time that the word is touched by who lets others go: a waiter may
- * free it at once.
+ * the last time that the word is touched by the caller that lets others go: a
+ * waiter may free it at once.
+ *
+ * A post gives its units to the waiters themselves, the best first; only what
+ * is left is added to the word.  So a unit cannot be taken by a thread that
+ * comes by before the waiter for which it was posted has run, and each unit
+ * posted while threads wait lets one go.
+ *
+ * INVARIANTS
+ * SE1 A waiter is queued only while the semaphore has no units: both are
+ *    looked at, and the word gets its units, with the bucket locked while the
+ *    word counts waiters.
+ * SE2 A waiter that is told has one unit.
  */
 #include <lwkt/sync.h>
 
@@ -24,42 +35,101 @@ lwkt_sem_init(struct lwkt_sem *se, unsigned n, const char *name)
 	*se = (struct lwkt_sem)LWKT_SEM_INITIALIZER(n, name);
 }
 
+/* Take a unit, if there is one. */
+static inline int
+take(uint64_t *word, uint64_t w)
+{
+	while (sync_state(w) != 0)
+		if (atomic_fcmpset_64(word, &w, w - 1))
+			return 1;
+	return 0;
+}
+
+/* Counted in and in a critical section. */
+static int
+wait_unit(struct lwkt_sem *se, int64_t deadline)
+{
+	struct park_bucket *b;
+	struct park pk;
+	int error, got;
+
+	park_init(&pk, se);
+	b = park_lock(se);
+	got = take(&se->se_word, atomic_load_64(&se->se_word));
+	if (!got)
+		park_insert(b, &pk);				/* SE1 */
+	park_unlock(b);
+	if (got)
+		return 0;
+	error = park_wait(&pk, 0, se->se_name, deadline);
+	if (error != 0 && park_leave(&pk, NULL) != PARK_NONE)
+		error = 0;					/* SE2 */
+	return error;
+}
+
 int
 lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
 {
 	int64_t deadline = wait_deadline(timeout_ns);
-	uint64_t w = atomic_load_64(&se->se_word);
-	int error = 0;
+	lwkt_thread_t td;
+	int error;
 
-	for (;;) {
-		while (sync_state(w) != 0)
-			if (atomic_fcmpset_64(&se->se_word, &w, w - 1))
-				return 0;
-		if (error != 0)
-			return error;
-		error = sync_wait(&se->se_word, 0, se->se_name, deadline);
-		w = atomic_load_64(&se->se_word);
+	if (take(&se->se_word, atomic_load_64(&se->se_word)))
+		return 0;
+	if (deadline == 0)
+		return EWOULDBLOCK;
+	td = sync_enter();
+	(void)atomic_fetchadd_64(&se->se_word, SW_ONE);
+	error = wait_unit(se, deadline);
+	(void)atomic_fetchadd_64(&se->se_word, -SW_ONE);
+	sync_exit(td);
+	return error;
+}
+
+static void
+check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
+{
+	KASSERTF(n <= LWKT_SEM_MAX - sync_state(w), "semaphore \"%s\": "
+	    "%u and %u", se->se_name, sync_state(w), n);
+}
+
+/* Somebody waits, or did a moment ago. */
+static __lwkt_noinline void
+post_slow(struct lwkt_sem *se, uint32_t n)
+{
+	lwkt_thread_t td = sync_enter();
+	struct park *list, *pk;
+	struct park_bucket *b;
+	uint64_t w;
+
+	b = park_lock(se);
+	list = park_take_all(b, se, n);
+	for (pk = list; pk != NULL; pk = pk->pk_chain)
+		n--;
+	w = atomic_load_64(&se->se_word);
+	while (n > 0) {						/* SE1 */
+		check_max(se, w, n);
+		if (atomic_fcmpset_64(&se->se_word, &w, w + n))
+			break;
 	}
+	park_unlock(b);
+	park_tell_all(list, PARK_TOLD);				/* SE2 */
+	sync_exit(td);
 }
 
 void
 lwkt_sem_post(struct lwkt_sem *se, unsigned n)
 {
-	uint64_t *word = &se->se_word;
-	uint64_t w = atomic_load_64(word);
+	uint64_t w = atomic_load_64(&se->se_word);
 
 	if (n == 0)
 		return;
-	do {
-		KASSERTF(n <= LWKT_SEM_MAX - sync_state(w), "semaphore \"%s\": "
-		    "%u and %u", se->se_name, sync_state(w), n);
-	} while (!atomic_fcmpset_64(word, &w, w + n));
-	if ((w & SW_WAITERS) == 0)
-		return;
-	if (n == 1)
-		sync_wake_one(word, w);
-	else
-		sync_wake_all(word, w);
+	while ((w & SW_WAITERS) == 0) {
+		check_max(se, w, n);
+		if (atomic_fcmpset_64(&se->se_word, &w, w + n))
+			return;
+	}
+	post_slow(se, n);
 }
 
 unsigned

@@ -9,10 +9,7 @@
 #include "kern/kern_var.h"
 
 /* Nobody else's sleepers. */
-#define PDOMAIN_SERIALIZE	0x00040000
 #define PDOMAIN_MTX		0x00050000
-#define PDOMAIN_LOCK		0x00060000
-#define PDOMAIN_SYNC		0x00070000
 #define PDOMAIN_XWAIT		0x00080000
 
 /* kern_lock.c: LWKT_LK_SHARED or _EXCLUSIVE, and nothing else. */
@@ -20,9 +17,12 @@ struct lwkt_lock;
 void	lock_again(struct lwkt_lock *lk, unsigned type);
 
 /*
- * For the report of deadlocks: the caller waits until *owner, a thread, lets
- * go.  NULL: no more.
+ * For the report of deadlocks: the caller waits until the thread in *owner lets
+ * go; bits outside LOCK_OWNER of that word mean something else.  NULL: no more.
  */
+#define LOCK_OWNER		((uintptr_t)0x0000ffffffffffc0)
+
+
 static inline void
 wait_owner(const void *owner)
 {

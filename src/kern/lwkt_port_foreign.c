@@ -21,6 +21,16 @@
 #include "kern/port_var.h"
 
 COUNTER(foreign, "lwkt.msg_foreign", "messages left here by plain pthreads");
+COUNTER(done, "lwkt.sync_foreign", "wakeups done on behalf of pthreads");
+
+/* Work that a pthread leaves to a CPU. */
+struct foreign_work {
+	struct lwkt_msg	fw_msg;
+	void		(*fw_fn)(void *arg, int n);
+	void		*fw_arg;
+	int		fw_n;
+	uint32_t	fw_done;
+};
 
 void
 foreign_push(int cpu, lwkt_msg_t msg)
@@ -78,4 +88,33 @@ foreign_drain(struct globaldata *gd)
 		else
 			foreign_put(msg);
 	}
+}
+
+/* On the CPU that was asked.  The pthread may go as soon as it is done. */
+static int
+foreign_work_put(lwkt_port_t port, lwkt_msg_t msg)
+{
+	struct foreign_work *fw = container_of(msg, struct foreign_work,
+	    fw_msg);
+	uint32_t *word = &fw->fw_done;
+
+	(void)port;
+	counter_inc(mygd()->gd_cntbias, done);
+	fw->fw_fn(fw->fw_arg, fw->fw_n);
+	atomic_store_rel_32(word, 1);
+	machine_foreign_wake(word);
+	return LWKT_EASYNC;
+}
+
+void
+foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n)
+{
+	static const struct lwkt_port_ops ops = { .putport = foreign_work_put };
+	static struct lwkt_port port = { .mp_ops = &ops };
+	struct foreign_work fw = { .fw_msg = { .ms_target = &port },
+		.fw_fn = fn, .fw_arg = arg, .fw_n = n };
+
+	foreign_push(cpu, &fw.fw_msg);
+	while (atomic_load_acq_32(&fw.fw_done) == 0)
+		machine_foreign_wait(&fw.fw_done, 0);
 }

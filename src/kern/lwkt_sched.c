@@ -31,7 +31,7 @@
  * Source: DragonFly's lwkt_thread.c for the meaning; the rings instead of its
  * one sorted list are ours (its insertion is linear in the worst case).
  */
-#include "kern/kern_var.h"
+#include "kern/lend_var.h"
 #include <lwkt/ipiq.h>
 
 TRACEPOINT(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
@@ -378,7 +378,7 @@ lwkt_setpri(lwkt_thread_t td, int pri)
 	gd = mygd();
 	KASSERTF(td->td_gd == gd, "thread \"%s\" belongs to cpu %d, not %d",
 	    td->td_name, td->td_gd->gd_m.mc_cpuid, gd->gd_m.mc_cpuid);
-	sched_setpri(gd, td, pri);
+	lend_setpri(gd, td, pri);
 	crit_exit_td(self);
 }
 

@@ -4,11 +4,15 @@
  *
  * THEORY
  * One word: HELD, DISABLED (the handler's switch) and a count of threads that
- * want it.  Whoever finds HELD clear sets it; who does not counts himself in,
- * queues himself for a wakeup, looks again, and only then sleeps.  The exit
- * clears HELD, and if the same instruction saw anybody counted, wakes one.
- * That one competes again with all others, and stays counted until it wins, so
- * the exit of whoever came first wakes again.
+ * want it.  A thread that finds HELD clear sets it; one that does not counts
+ * itself in and parks (kern_park.c), if with the bucket locked it still finds
+ * HELD.  An exit that sees threads counted locks the bucket and looks at the
+ * best waiter.  If that is better than the thread that leaves, or has been
+ * passed too often, it is given the serializer: HELD stays set.  Else HELD is
+ * cleared and the waiter told; it competes with whoever comes by, and stays
+ * counted until it wins, so each exit until then wakes the best waiter.
+ *
+ * Nothing is lent to the holder.
  *
  * INVARIANTS
  * Z2 sz_last is the holder while HELD is set, stored just after and replaced
@@ -17,18 +21,18 @@
  *    entry.
  *
  * ORDER
- * Z1 of kern_synch.c: waiter queued, then looks at HELD; exit: clears HELD (a
- *    locked instruction), then looks at the sleep queues.
+ * A waiter is counted (locked) before it locks the bucket, where it looks at
+ * HELD once more; an exit that does not see it counted has cleared HELD by the
+ * same locked instruction, and one that does locks the bucket.
  *
  * Source: DragonFly lwkt_serialize.c; the second look was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).
  */
 #include <lwkt/serialize.h>
 
-#include <lwkt/synch.h>
-
 #include "kern/lock_var.h"
 #include "kern/lockorder.h"
+#include "kern/park_var.h"
 
 TRACEPOINT(wait, KTR_SLEEP, "serialize.wait", "td=%llu word=%#llx");
 
@@ -72,9 +76,24 @@ owned(lwkt_serialize_t sz, lwkt_thread_t td)
 	return atomic_load_ptr(&sz->sz_last) == (uintptr_t)td;
 }
 
+/* Counted, in a critical section: 1: entered after all; 0: queued. */
+static int
+enter_or_queue(lwkt_serialize_t sz, struct park *pk)
+{
+	struct park_bucket *b = park_lock(sz);
+	int got = try(sz, 1);
+
+	if (!got)
+		park_insert(b, pk);
+	park_unlock(b);
+	return got;
+}
+
 static __lwkt_noinline void
 enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 {
+	struct park pk;
+
 	if (owned(sz, td))
 		lwkt_panic("serializer %p is entered again by thread \"%s\"",
 		    (void *)sz, td->td_name);
@@ -82,14 +101,13 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, contended);
 	ktr(mygd(), wait, td->td_id, atomic_load_32(&sz->sz_lock));
-	for (;;) {
-		lwkt_tsleep_interlock(sz, PDOMAIN_SERIALIZE);
-		if (try(sz, 1))					/* Z1 */
+	park_init(&pk, sz);
+	while (!enter_or_queue(sz, &pk)) {
+		(void)park_wait(&pk, 0, "serialize", LWKT_FOREVER);
+		if (park_state(&pk) == PARK_OWNER)
 			break;
-		(void)lwkt_tsleep(sz, PDOMAIN_SERIALIZE |
-		    LWKT_PINTERLOCKED, "serialize", LWKT_FOREVER);
+		pk.pk_passed++;
 	}
-	lwkt_tsleep_remove();
 	crit_exit_td(td);
 }
 
@@ -131,19 +149,48 @@ lwkt_serialize_try(lwkt_serialize_t sz)
 	return 1;
 }
 
+/* Somebody is counted. */
+static __lwkt_noinline void
+exit_slow(lwkt_serialize_t sz, lwkt_thread_t td)
+{
+	enum park_state how = PARK_TOLD;
+	struct park_bucket *b;
+	struct park *first;
+
+	crit_enter_td(td);
+	b = park_lock(sz);
+	if ((first = park_first(b, sz)) != NULL)
+		park_take(b, first);
+	if (first != NULL && park_deserves(first, td)) {
+		how = PARK_OWNER;
+		atomic_store_ptr(&sz->sz_last, (uintptr_t)first->pk_td);
+		(void)atomic_fetchadd_32(&sz->sz_lock, (uint32_t)-1);
+	} else {
+		(void)atomic_fetchand_32(&sz->sz_lock, ~HELD);
+	}
+	park_unlock(b);
+	if (first != NULL)
+		park_tell(first, how);
+	crit_exit_td(td);
+}
+
 void
 lwkt_serialize_exit(lwkt_serialize_t sz)
 {
-	uint32_t old;
+	uint32_t c;
 
 	if (unlikely(!owned(sz, curthread)))
 		lwkt_panic("serializer %p is left by thread \"%s\", which does "
 		    "not hold it", (void *)sz, curthread->td_name);
 	order_drop(sz);
 	atomic_store_ptr(&sz->sz_last, LWKT_SERIALIZE_RELEASED); /* Z2 */
-	old = atomic_fetchand_32(&sz->sz_lock, ~HELD);
-	if (unlikely((old & ~(HELD | DISABLED)) != 0))
-		lwkt_wakeup_domain_one(sz, PDOMAIN_SERIALIZE);	/* Z1 */
+	c = atomic_load_32(&sz->sz_lock);
+	do {
+		if (unlikely((c & ~(HELD | DISABLED)) != 0)) {
+			exit_slow(sz, curthread);
+			return;
+		}
+	} while (unlikely(!atomic_fcmpset_32(&sz->sz_lock, &c, c & ~HELD)));
 }
 
 int

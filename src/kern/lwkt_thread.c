@@ -30,6 +30,7 @@
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
  */
+#include "kern/lend_var.h"
 #include "kern/lockorder.h"
 #include "kern/port_var.h"
 #include "kern/synch_var.h"
@@ -85,6 +86,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_switches = 0;
 	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU +
 	    (uint64_t)gd->gd_m.mc_cpuid;
+	lend_init(td);
 	cold->tc_delayed[0] = cold->tc_delayed[1] = NULL;
 	cold->tc_waitmsg = NULL;
 	cold->tc_waitowner = NULL;
@@ -305,6 +307,8 @@ thread_exit(void)
 	crit_enter_td(td);
 	while (unlikely(!port_is_empty(&td->td_cold->tc_port)))
 		exit_flush(td);
+	if (unlikely(lend_busy(td)))
+		lend_drain(td);
 	delayed_flush_if(td);
 	synch_leave_queue(td);
 	exit_wake_joiner(td);
@@ -329,6 +333,7 @@ migrate_remote(void *arg)
 
 	INVARIANT(td->td_gd == gd);
 	td->td_flags &= ~TDF_MIGRATING;
+	lend_arrived(td);
 	sched_enqueue(gd, td);
 }
 
@@ -401,6 +406,7 @@ lwkt_acquire(lwkt_thread_t td)
 	    td->td_flags);
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)mygd());
 	td->td_flags &= ~TDF_MIGRATING;
+	lend_arrived(td);
 	crit_exit_td(self);
 }
 

@@ -28,6 +28,8 @@
  * The message is not the caller's any more.  Any context.
  */
 void	foreign_push(int cpu, lwkt_msg_t msg);
+/* A pthread: have fn(arg, n) done by that CPU, as a callback; wait for it. */
+void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
 
 /*
  * A thread that selects, and sleeps on pw_ident, on the list of a spin port.

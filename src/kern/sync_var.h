@@ -3,8 +3,8 @@
  * Waiting on a word, for threads and pthreads: what the everyday locks are
  * made of.
  *
- * A word holds a state, which belongs to the lock, and the numbers of threads
- * and of pthreads that wait on it.  Whoever changes the state by a locked
+ * A word holds a state, which belongs to the lock, and the number of threads
+ * and pthreads that wait on it.  Whoever changes the state by a locked
  * instruction learns from its result whether to wake anybody, and does that by
  * the word's address alone: the lock may be gone by then.
  */
@@ -12,11 +12,10 @@
 #define LWKT_KERN_SYNC_VAR_H
 
 #include "kern/lock_var.h"
+#include "kern/park_var.h"
 
 #define SW_STATE	((uint64_t)0x0fffffff)	/* the lock's */
-#define SW_PTH		((uint64_t)1 << 28)	/* 12 bits: waiting pthreads */
-#define SW_TD		((uint64_t)1 << 40)	/* 24 bits: waiting threads */
-#define SW_PTHMASK	(SW_TD - SW_PTH)
+#define SW_ONE		((uint64_t)1 << 28)	/* a waiter */
 #define SW_WAITERS	(~SW_STATE)
 
 static inline uint32_t
@@ -31,20 +30,25 @@ sync_state(uint64_t w)
  */
 int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	    int64_t deadline);
-/* `old`: the word before the change.  One thread (and all pthreads), or all. */
-void	sync_wake_one(uint64_t *word, uint64_t old);
+/* `old`: the word before the change. */
 void	sync_wake_all(uint64_t *word, uint64_t old);
-/* An address that is the calling pthread's own. */
-uintptr_t sync_pthread(void);
 
-/* Who calls. */
-static inline uintptr_t
-sync_self(void)
+/* The calling thread, in a critical section from now on; NULL: a pthread. */
+static inline lwkt_thread_t
+sync_enter(void)
 {
-	struct mcpu *mc = machine_oncpu();
+	lwkt_thread_t td = machine_oncpu() != NULL ? curthread : NULL;
 
-	return likely(mc != NULL) ? (uintptr_t)mc->mc_curthread :
-	    sync_pthread();
+	if (td != NULL)
+		crit_enter_td(td);
+	return td;
+}
+
+static inline void
+sync_exit(lwkt_thread_t td)
+{
+	if (td != NULL)
+		crit_exit_td(td);
 }
 
 #endif

@@ -74,6 +74,7 @@ struct lwkt_systimer;
 
 /* td_mpflags: any CPU, atomically. */
 #define TDF_MP_INTR		0x0001u	/* lwkt_interrupt is pending */
+#define TDF_MP_LEND		0x0002u	/* tc_lend has changed (kern_lend.c) */
 
 /* td_join: NULL, the joining thread, or one of these. */
 #define TD_JOIN_EXITED		((uintptr_t)1)
@@ -97,6 +98,12 @@ struct order_held {
 	uint16_t	 oh_class;
 };
 
+/* Priorities lent to a thread: 32 counts of 16 bits (kern_lend.c). */
+#define LEND_WORDS		8
+
+struct lend_wait;
+struct lwkt_mutex;
+
 #define THREAD_MAGIC		0x64616572685474ULL
 
 /* At the top of the thread's stack; its own page is touched anyway. */
@@ -104,6 +111,11 @@ struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
 	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
 	const uintptr_t	*tc_waitowner;	/* (s) who holds the lock it wants */
+	struct lend_wait *tc_lendwait;	/* (s) its place in a queue */
+	struct lwkt_mutex *tc_barged;	/* (c) had past its waiters */
+	uint64_t	 tc_lend[LEND_WORDS]; /* (a) locks by what they lend */
+	uint32_t	 tc_lendhops;	/* (a) length of the chain so far */
+	uint32_t	 tc_lendrefs;	/* (a) changes not yet carried out */
 	const volatile void *tc_delayed[2]; /* (s) wakeups put off, in order */
 	struct fiber	 tc_fiber;	/* checkers' state */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
@@ -158,7 +170,9 @@ struct lwkt_thread {
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
 	struct thread_cold *td_cold;	/* (i) top of stack */
 	struct lwkt_lwp	*td_lwp;	/* (i) of an lwp; usched/ */
-	uint64_t	 td_reserved4[2]; /* for accounting (features, K14) */
+	uint64_t	 td_reserved4;	/* for accounting (features, K14) */
+	uint8_t		 td_lent;	/* (c) best lent priority, or 0 */
+	uint8_t		 td_ownpri;	/* (c) its own, while td_lent != 0 */
 	lwkt_thread_t	 td_preempted;	/* (c) see lwkt_preempt.c */
 };
 

@@ -17,6 +17,8 @@
 #include <lwkt/ipiq.h>
 #include <string.h>
 
+#include "kern/lend_var.h"
+
 enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 
 #define SET_PACK(what, v)	((what) << 16 | (v))
@@ -57,7 +59,7 @@ set_here(lwkt_lwp_t lp, int packed)
 		break;
 	}
 	if (lp->lp_mode == LWKT_LWP_QUEUED || lp->lp_mode == LWKT_LWP_NEW)
-		td->td_pri = (uint8_t)lwp_user_pri(lp);
+		lend_setpri(mygd(), td, lwp_user_pri(lp));
 	us->us_resetpriority(lp);
 	if (SET_WHAT(packed) == SET_STARTED) {
 		lp->lp_mode = LWKT_LWP_QUEUED;

@@ -17,7 +17,9 @@
  *
  * A critical exit in the middle of a function of the library is a way back as
  * well.  That is why only an lwp without tokens is held up (a token would be
- * lost between two calls that do not wait), why one that is on a sleep queue
+ * lost between two calls that do not wait), and none that is lent priority (a
+ * better thread waits for a lock of it: it goes on, and comes here again when
+ * the loan ends, kern_lend.c), why one that is on a sleep queue
  * leaves it (its sleep will return at once, as after any wakeup), and why a
  * function of the library that needs to stay on its CPU must be in a critical
  * section.
@@ -42,7 +44,7 @@
  * E1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd: neither running
  *    nor runnable, once its last switch is over.
  * E2 In its own code an lwp has user priority and is USER; KERN <=> priority
- *    LWKT_PRI_KERN_USER.
+ *    LWKT_PRI_KERN_USER.  (Of its own; what it is lent comes on top.)
  * E3 A thread that descheduled itself is not held up before it has switched.
  * E4 An lwp with TDF_INTERRUPTED is given to no other CPU.
  *
@@ -54,6 +56,7 @@
 
 #include <lwkt/ipiq.h>
 
+#include "kern/lend_var.h"
 #include "kern/synch_var.h"
 
 TRACEPOINT(release, KTR_SCHED, "lwp.release", "td=%llu blocked=%llu");
@@ -62,7 +65,8 @@ TRACEPOINT(arrive, KTR_SCHED, "lwp.arrive", "td=%llu from=%llu");
 
 COUNTER(releases, "lwkt.lwp_releases", "lwps that gave up being current");
 COUNTER(returns, "lwkt.lwp_returns", "looks round on the way back");
-COUNTER(put_off, "lwkt.lwp_put_off", "of these put off: tokens held");
+COUNTER(put_off, "lwkt.lwp_put_off",
+    "of these put off: tokens held, or priority lent");
 COUNTER(queued, "lwkt.lwp_queued", "lwps that had to wait for their turn");
 COUNTER(moved, "lwkt.lwp_moved", "lwps that were given to another CPU");
 
@@ -91,7 +95,7 @@ lwp_leave(lwkt_thread_t td)
 		counter_inc(gd->gd_cntbias, releases);
 		ktr(gd, release, td->td_id, (td->td_flags & TDF_RUNQ) == 0);
 		lp->lp_mode = LWKT_LWP_KERN;			/* E2 */
-		sched_setpri(gd, td, LWKT_PRI_KERN_USER);
+		lend_setpri(gd, td, LWKT_PRI_KERN_USER);
 		us->us_release_curproc(lp);
 	}
 	if (unlikely(td->td_flags & TDF_EXITING) &&
@@ -120,9 +124,13 @@ lwp_return(lwkt_thread_t td)
 	do {
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();
+		if (unlikely(td->td_lent != 0)) {	/* LD5 */
+			counter_inc(mygd()->gd_cntbias, put_off);
+			break;
+		}
 		lp->lp_usched->us_acquire_curproc(lp);
 		lp->lp_mode = LWKT_LWP_USER;
-		sched_setpri(mygd(), td, lwp_user_pri(lp));
+		lend_setpri(mygd(), td, lwp_user_pri(lp));
 	} while (mygd()->gd_ast & AST_LWKT_RESCHED);
 	clock_need_tick(mygd());
 	crit_exit_noyield(td);
@@ -166,7 +174,7 @@ lwkt_usched_requeue(lwkt_lwp_t lp)
 	delayed_flush_if(td);
 	synch_leave_queue(td);
 	sched_dequeue(gd, td);
-	sched_setpri(gd, td, lwp_user_pri(lp));
+	lend_setpri(gd, td, lwp_user_pri(lp));
 	lp->lp_mode = LWKT_LWP_QUEUED;				/* E1 */
 	td->td_migrate_gd = NULL;
 	td->td_flags |= TDF_MIGRATING;
@@ -186,6 +194,7 @@ arrive(void *arg)
 	INVARIANT(td->td_gd == gd && lp->lp_mode == LWKT_LWP_QUEUED);
 	lp->lp_mode = LWKT_LWP_USER;
 	td->td_flags &= ~TDF_MIGRATING;
+	lend_arrived(td);
 	sched_enqueue(gd, td);
 }
 
@@ -278,8 +287,8 @@ lwp_check(lwkt_thread_t td)
 	    td->td_migrate_gd == NULL), "lwp \"%s\": mode %d, flags %#x",
 	    td->td_name, lp->lp_mode, td->td_flags);
 	KASSERTF((lp->lp_mode == LWKT_LWP_KERN) ==		/* E2 */
-	    (td->td_pri == LWKT_PRI_KERN_USER), "lwp \"%s\": mode %d, "
-	    "priority %d", td->td_name, lp->lp_mode, td->td_pri);
+	    (lend_ownpri(td) == LWKT_PRI_KERN_USER), "lwp \"%s\": mode "
+	    "%d, priority %d", td->td_name, lp->lp_mode, lend_ownpri(td));
 	if (lp->lp_usched->us_check != NULL)
 		lp->lp_usched->us_check(mycpuid);
 }

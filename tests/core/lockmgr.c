@@ -48,7 +48,7 @@ run_all(void (*fn)(void *), int n)
 	join_all(td, n);
 	check(lwkt_lockcount(&lk) == 0 && lk.lk_owner == NULL, "left %u",
 	    lwkt_lockcount(&lk));
-	check((lk.lk_exwait | lk.lk_shwait | lk.lk_upgrade) == 0,
+	check(lk.lk_ex == NULL && lk.lk_sh == NULL && lk.lk_upgrade == NULL,
 	    "waiters are left");
 	lwkt_lockuninit(&lk);
 }

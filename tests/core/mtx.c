@@ -33,7 +33,7 @@ run_all(void (*fn)(void *), int n)
 		td[i] = spawn_on(i, fn, NULL);
 	join_all(td, n);
 	check(mtx.m_lock == 0, "left %#x", mtx.m_lock);
-	check(mtx.m_exlink == NULL && mtx.m_shlink == NULL, "links are left");
+	check(mtx.m_ex == NULL && mtx.m_sh == NULL, "links are left");
 	check(mtx.m_owner == 0, "an owner is left");
 	lwkt_mtx_uninit(&mtx);
 }
@@ -198,7 +198,10 @@ unlock_before_the_sleep(void *arg)
 	return 0;
 }
 
-/* Waiters have their turns: first come, first served; then all shared. */
+/*
+ * Waiters have their turns: after an exclusive holder the shared ones, all
+ * together; after them the exclusive ones in order of arrival.
+ */
 static char order[8];
 static uint32_t norder;
 
@@ -235,9 +238,9 @@ waiters_have_turns(void *arg)
 	lwkt_mtx_unlock(&mtx);
 	check(!lwkt_mtx_owned(&mtx), "nobody was given it");
 	check(lwkt_mtx_lock_ex_try(&mtx) == EAGAIN, "overtaken");
-	check(lwkt_mtx_islocked_ex(&mtx), "free in between");
+	check(lwkt_mtx_lockrefs(&mtx) == 2, "not with both that share");
 	join_all(td, 5);
-	check(strcmp(order, "123ss") == 0, "order %s", order);
+	check(strcmp(order, "ss123") == 0, "order %s", order);
 	return 0;
 }
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the tests of priorities at locks share.
+ */
+#ifndef LWKT_TESTS_CORE_LEND_H
+#define LWKT_TESTS_CORE_LEND_H
+
+#include <lwkt/lock.h>
+#include <lwkt/mtx.h>
+
+#include "core/util.h"
+#include "kern/park_var.h"
+
+/* Another program for each schedule; on real CPUs for each run. */
+UTIL struct rng
+run_rng(void)
+{
+	static uint64_t runs;
+	uint64_t seed = lwkt__boot_config.lc_seed;
+
+	return (struct rng){ seed != 0 ? seed : ++runs };
+}
+
+UTIL unsigned
+mtx_waiters(struct lwkt_mtx *m)
+{
+	unsigned n;
+
+	lwkt_spin_lock(&m->m_spin);
+	n = turn_count(m->m_ex) + turn_count(m->m_sh);
+	lwkt_spin_unlock(&m->m_spin);
+	return n;
+}
+
+UTIL unsigned
+lock_waiters(struct lwkt_lock *lk)
+{
+	unsigned n;
+
+	lwkt_spin_lock(&lk->lk_spin);
+	n = turn_count(lk->lk_ex) + turn_count(lk->lk_sh);
+	lwkt_spin_unlock(&lk->lk_spin);
+	return n;
+}
+
+/* Set the priority of a thread that stays where it is, on its CPU. */
+static void
+set_pri_there(void *arg, int pri)
+{
+	lwkt_setpri(arg, pri);
+}
+
+UTIL void
+set_pri(lwkt_thread_t td, int pri)
+{
+	int cpu = lwkt_getcpu(td);
+
+	if (cpu == lwkt_cpuid()) {
+		lwkt_setpri(td, pri);
+		return;
+	}
+	lwkt_send_ipiq2(cpu, set_pri_there, td, pri);
+	lwkt_synchronize_ipiqs("set_pri");
+}
+
+#endif
