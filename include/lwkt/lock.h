@@ -58,8 +58,8 @@ struct lwkt_lock {
 typedef struct lwkt_lock *lwkt_lock_t;
 
 #define LWKT_LOCK_INITIALIZER(name, timo_ns, flags)			\
-	{ LWKT_SPIN_INITIALIZER(name), NULL, 0, 0, 0, 0, 0, 0, (flags),	\
-	    (timo_ns) }
+	{ LWKT_SPIN_INITIALIZER(name), NULL, 0, 0, NULL, NULL, NULL, 0,	\
+	    0, (flags), (timo_ns) }
 
 LWKT_API void lwkt_lockinit(lwkt_lock_t lk, const char *name, int64_t timo_ns,
     unsigned flags);

@@ -50,7 +50,8 @@
 
 #include "base/kassert.h"
 
-#define FILE_MAX	(config_hard ? 2 : 16)	/* calls in the host at one time */
+/* Calls in the host at one time, by class. */
+#define FILE_MAX	(config_hard ? 2 : 16)
 #define LONG_MAX_	(config_hard ? 24 : 256)
 #define LONG_PARKED	8		/* more of them end */
 #define CARRIER_STACK	(64 * 1024)
