@@ -77,16 +77,15 @@ thread_state(lwkt_thread_t td)
 	return flags & TDF_TSLEEP_DESCHEDULED ? "sleeping" : "blocked";
 }
 
-/* Whom it joins, or NULL. */
+/* Whom it joins, or NULL; a joiner that has been told waits no more. */
 static lwkt_thread_t
 joined_by(lwkt_thread_t joiner)
 {
-	uint64_t i, n = thread_count();
+	lwkt_thread_t td = (lwkt_thread_t)peek_ptr(
+	    (const uintptr_t *)&joiner->td_cold->tc_joins);
 
-	for (i = 0; i < n; i++)
-		if (peek_ptr(&thread_nth(i)->td_join) == (uintptr_t)joiner)
-			return thread_nth(i);
-	return NULL;
+	return td != NULL && peek_ptr(&td->td_join) == (uintptr_t)joiner ?
+	    td : NULL;
 }
 
 static lwkt_thread_t
@@ -151,8 +150,8 @@ lwkt_thread_t
 thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
 	uint32_t flags = td->td_flags;
-	lwkt_thread_t other = NULL;
 	const uintptr_t *wait;
+	lwkt_thread_t other;
 
 	buf[0] = '\0';
 	if ((flags & (TDF_RUNNING | TDF_EXITING)) || td->td_wmesg == NULL)
@@ -164,8 +163,7 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 	wait = __atomic_load_n(&td->td_cold->tc_waitowner, __ATOMIC_RELAXED);
 	if (wait != NULL)
 		return waits_owner(td, wait, buf, size);
-	if (strcmp(td->td_wmesg, "join") == 0 &&
-	    (other = joined_by(td)) != NULL)
+	if ((other = joined_by(td)) != NULL)
 		(void)snprintf(buf, size, " for the end of thread \"%s\" "
 		    "(id %llu)", other->td_name,
 		    (unsigned long long)other->td_id);

@@ -88,6 +88,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	    (uint64_t)gd->gd_m.mc_cpuid;
 	lend_init(td);
 	cold->tc_delayed[0] = cold->tc_delayed[1] = NULL;
+	cold->tc_joins = NULL;
 	cold->tc_waitmsg = NULL;
 	cold->tc_waitowner = NULL;
 	cold->tc_ncrit = 0;
@@ -255,8 +256,10 @@ lwkt_join(lwkt_thread_t td)
 	if ((error = join_begin(td, self)) == 0) {
 		self->td_wmesg = "join";
 		while (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
+			self->td_cold->tc_joins = td;	/* thread_waits */
 			sched_dequeue(mygd(), self);
 			switch_away();
+			self->td_cold->tc_joins = NULL;
 		}
 		self->td_wmesg = NULL;
 		lwkt_rele(td);

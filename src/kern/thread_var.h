@@ -109,6 +109,7 @@ struct lwkt_mutex;
 /* At the top of the thread's stack; its own page is touched anyway. */
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
+	lwkt_thread_t	 tc_joins;	/* (s) whose end it waits for */
 	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
 	const uintptr_t	*tc_waitowner;	/* (s) who holds the lock it wants */
 	struct lend_wait *tc_lendwait;	/* (s) its place in a queue */
