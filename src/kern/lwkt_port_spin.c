@@ -32,7 +32,11 @@
  *    only while it is 0.
  *
  * Nothing is sent or woken with the lock held.  After the lock of a reply has
- * been released the message may be gone; its address still serves as an ident.
+ * been released the message may be gone, and its reply port with it; their
+ * addresses still serve as idents.  Not before that, although the reply is
+ * marked as done under the lock: a sender that waits (lwkt_domsg) looks at it
+ * under the lock alone, and a sender that has seen the mark of another reply
+ * (lwkt_checkmsg) has to take it off the queue, under the lock.
  *
  * Source: DragonFly lwkt_msgport.c, spin backend; the pthreads are ours.
  */

@@ -580,7 +580,7 @@ circle_of_sections(void *arg)
 	return 0;
 }
 
-/* Many short sections against a CPU that waits, but not for them. */
+/* A long section against a CPU that waits, but not for it. */
 static uint32_t pressed;
 
 static void
@@ -589,12 +589,12 @@ presses(void *arg)
 	int i;
 
 	(void)arg;
-	for (i = 0; i < MANY; i += 2) {
-		lwkt_crit_enter();
-		send_nothing(0, 2);
-		lwkt_crit_exit();
-		ADD(pressed, 2);
+	lwkt_crit_enter();
+	for (i = 0; i < MANY; i++) {
+		send_nothing(0, 1);
+		ADD(pressed, 1);
 	}
+	lwkt_crit_exit();
 }
 
 static void

@@ -314,6 +314,58 @@ abort_body(void *arg)
 	return 0;
 }
 
+/*
+ * As soon as the reply has been taken, the message and its reply port are the
+ * sender's memory again: nobody touches them any more.
+ */
+struct briefly {
+	struct lwkt_port b_port;
+	struct job	 b_job;
+};
+
+static void
+brief_client(void *arg)
+{
+	int how = (int)(uintptr_t)arg, i;
+	struct briefly b;
+	unsigned char *byte = (unsigned char *)&b;
+	size_t at;
+
+	for (i = 0; i < TIMES(2000, 6); i++) {
+		lwkt_initport_spin(&b.b_port);
+		job_init(&b.b_job, &b.b_port, W_WORK, 0);
+		if (how == 0) {
+			(void)lwkt_domsg(&work, &b.b_job.j_msg, 0);
+		} else {
+			lwkt_sendmsg(&work, &b.b_job.j_msg);
+			while (how == 1 && !lwkt_checkmsg(&b.b_job.j_msg))
+				lwkt_yield();
+			(void)lwkt_waitmsg(&b.b_job.j_msg, 0);
+		}
+		memset(&b, 0x5a, sizeof(b));
+		machine_pause(0);
+		for (at = 0; at < sizeof(b) && byte[at] == 0x5a; at++)
+			continue;
+		check(at == sizeof(b), "byte %zu was written", at);
+	}
+}
+
+static int
+brief_body(void *arg)
+{
+	lwkt_thread_t td, client[3];
+	int i;
+
+	(void)arg;
+	workers_start(&td, 1);
+	for (i = 0; i < 3; i++)
+		client[i] = spawn_on(i + 1, brief_client,
+		    (void *)(uintptr_t)i);
+	join_all(client, 3);
+	workers_stop(&td, 1);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -330,5 +382,7 @@ main(void)
 	sim_explore("interrupted receivers lose no message", interrupt_body,
 	    NULL, 200);
 	sim_explore("an interrupt aborts a message", abort_body, NULL, 200);
+	sim_explore("a reply port is the sender's as soon as it has the reply",
+	    brief_body, NULL, 200);
 	return tap_done();
 }
