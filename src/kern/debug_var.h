@@ -30,6 +30,7 @@ void	halt_nmi(struct mcpu *mc, void *ucontext);		/* mu_nmi */
 
 /* kern_watchdog.c: this CPU has threads to run.  CPU. */
 void	watch_start(struct globaldata *gd);
+int	watch_wanted(void);			/* lwkt.watchdog_ms */
 void	watch_later(struct globaldata *gd);	/* at different times */
 void	watch_intr(struct mcpu *mc, void *ucontext);		/* mu_watch */
 

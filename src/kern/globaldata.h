@@ -41,6 +41,7 @@ struct wheel;
 /* Own-CPU wishes, plain because only this CPU sets and reads them. */
 #define AST_LWKT_RESCHED	0x1u	/* a better thread is runnable */
 #define AST_USER_RESCHED	0x2u	/* the user scheduler wants the CPU */
+#define AST_WATCHED		0x4u	/* the watchdog saw the first of them */
 
 struct globaldata {
 	struct mcpu	 gd_m;		/* the host's part, first */

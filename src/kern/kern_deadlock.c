@@ -7,8 +7,8 @@
  * is on its way, then no thread of the kernel will ever run again by itself.
  * The simulated host knows that at once and panics.  On a real one it is
  * looked for half a second after a CPU became idle, by the wake-up that ends
- * its watch (kern_watchdog.c): the last CPU to become idle finds all others at
- * rest.  It costs one wake-up, once.
+ * its watch (kern_watchdog.c; not without one): the last CPU to become idle
+ * finds all others at rest.  It costs one wake-up, once.
  *
  * Two that look at the same time see each other awake; then each looks again,
  * after different times.
@@ -37,6 +37,8 @@
 #define CHAIN_MAX	64	/* longest cycle looked for */
 #define LOOK_MAX	4096	/* threads that chains begin at */
 #define LINES_MAX	100	/* threads that get a line */
+
+COUNTER(reports, "lwkt.deadlock_reports", "reports that all may wait for ever");
 
 static uint32_t reported;	/* (a) once a boot */
 
@@ -184,6 +186,7 @@ deadlock_look(struct globaldata *gd)
 		if (all_idle())
 			watch_later(gd);
 	} else if (blocked != 0 && atomic_cmpset_32(&reported, 0, 1)) {
+		counter_inc(gd->gd_cntbias, reports);
 		deadlock_report(blocked);
 	}
 }

@@ -231,8 +231,7 @@ idle_look(struct globaldata *gd)
 
 	/* Not choice points.  Release: pairs with kern_deadlock.c. */
 	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0);
-	/* The simulated host knows by itself. */
-	if (unlikely(gd->gd_look) && !config_host_sim)
+	if (unlikely(gd->gd_look) && watch_wanted())
 		deadlock_look(gd);
 }
 

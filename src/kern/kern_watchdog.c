@@ -11,10 +11,15 @@
  * Two looks are taken in lwkt.watchdog_ms.  Each sets RQF_TIMER, which whoever
  * comes by serves; so "did not come by" is that nothing was served until the
  * next look.  (Not that the bit is still set: a timer may have set it again in
- * the same instant.)  A thread that does come by but never switches counts too,
- * if AST_LWKT_RESCHED says that somebody deserves the CPU.  A process that was
- * stopped, or lost its cores, makes one look late and not two: hence the
- * counting of looks.
+ * the same instant.)  A process that was stopped, or lost its cores, makes one
+ * look late and not two: hence the counting of looks.
+ *
+ * A thread that does come by but keeps the CPU from a better thread or an equal
+ * counts, too.  AST_LWKT_RESCHED alone does not say so: the thread that it was
+ * set for may be gone again, and a thread that yields often has the bit set
+ * again by each tick, if the better one waits for a token.  So a look marks the
+ * bit (AST_WATCHED), each attempt to switch clears both, and the next look
+ * finds whether there was one.
  *
  * Nobody watches a CPU that has nothing to run: the look that finds it idle is
  * the last one until the idle loop finds a thread to run.  That last look also
@@ -61,6 +66,12 @@ watch_start(struct globaldata *gd)
 		watch_again();
 }
 
+int
+watch_wanted(void)
+{
+	return watchdog_ms != 0;
+}
+
 void
 watch_later(struct globaldata *gd)
 {
@@ -86,17 +97,30 @@ watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 	    ucontext));
 }
 
+/* Was td asked to make way at the last look, and has not tried to since? */
+static int
+keeps_cpu(struct globaldata *gd, lwkt_thread_t td)
+{
+	const uint32_t marked = AST_LWKT_RESCHED | AST_WATCHED;
+	int still = (gd->gd_ast & marked) == marked;
+
+	if (gd->gd_ast & AST_LWKT_RESCHED)
+		gd->gd_ast |= AST_WATCHED;
+	return still && (td->td_flags & TDF_RUNQ) != 0 &&
+	    (gd->gd_rqmask >> td->td_pri > 1 || td->td_rqnext != td);
+}
+
 static void
 watch_look(struct globaldata *gd, void *ucontext)
 {
 	struct watch *w = &watches[gd->gd_m.mc_cpuid];
 	lwkt_thread_t td = gd->gd_m.mc_curthread;
-	int came_by = gd->gd_served != 0;
+	int keeps = keeps_cpu(gd, td), came_by = gd->gd_served != 0;
 
 	gd->gd_served = 0;
 	if (w->w_td != td || w->w_id != td->td_id ||
 	    w->w_switches != td->td_switches ||
-	    (came_by && (gd->gd_ast & AST_LWKT_RESCHED) == 0)) {
+	    (came_by && !keeps)) {
 		*w = (struct watch){ .w_td = td, .w_id = td->td_id,
 		    .w_switches = td->td_switches,
 		    .w_since = machine_time_ns() };

@@ -253,7 +253,7 @@ switch_lwp(struct globaldata *gd, lwkt_thread_t td)
 	lwkt_thread_t ntd;
 
 	lwkt__kern_ops.ko_lwp_leave(td);
-	gd->gd_ast &= ~AST_LWKT_RESCHED;
+	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
 	tokens_release(td);
 	if ((ntd = pick(gd)) != td)
 		switch_to(gd, td, ntd);
@@ -273,7 +273,7 @@ switch_away(void)
 		switch_refused(gd, td);
 	if (config_invariants && config_host_sim)
 		check_sometimes(gd);
-	gd->gd_ast &= ~AST_LWKT_RESCHED;
+	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
 	if (unlikely((td->td_ntoks | td->td_leave) != 0)) {
 		delayed_flush_if(td);	/* a holder may wait for these */
 		if (td->td_leave & TDL_LWP) {

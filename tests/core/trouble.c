@@ -176,6 +176,76 @@ polite_body(void *arg)
 	return 0;
 }
 
+/* Asked to make way for a thread that was taken back. */
+static int
+stale_body(void *arg)
+{
+	lwkt_thread_t td;
+
+	(void)arg;
+	td = spawn_pri(util_nothing, NULL, LWKT_PRI_SOFT_NORM, LWKT_NOSTART,
+	    lwkt_cpuid());
+	lwkt_crit_enter();
+	lwkt_schedule(td);
+	lwkt_deschedule(td);
+	lwkt_crit_exit();
+	rude(&long_ns);
+	lwkt_schedule(td);
+	join(td);
+	return 0;
+}
+
+static struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("trouble");
+
+static void
+takes_token(void *arg)
+{
+	(void)arg;
+	ADD(flag, 1);
+	lwkt_gettoken(&tok);
+	lwkt_reltoken(&tok);
+}
+
+/*
+ * Yields every 30 ms, in vain: a better thread waits for a token.  Each tick
+ * that it serves in between asks it to yield.
+ */
+static void
+yields_in_vain(void *arg)
+{
+	int64_t end = now_ns() + *(int64_t *)arg;
+	int i;
+
+	ADD(flag, 1);
+	while (now_ns() < end) {
+		for (i = 0; i < 3; i++) {
+			compute(10 * MS);
+			lwkt_splz();
+		}
+		lwkt_yield_quick();
+		compute(MS);
+		lwkt_splz();
+	}
+	ADD(flag, 1);
+}
+
+static int
+in_vain_body(void *arg)
+{
+	lwkt_thread_t td[2];
+
+	(void)arg;
+	lwkt_gettoken(&tok);
+	td[0] = spawn(takes_token, NULL, 0, 1);
+	await_deaf(&flag, 1);
+	td[1] = spawn_pri(yields_in_vain, &long_ns, LWKT_PRI_USER_NORM, 0, 1);
+	while (LOAD(flag) < 3)
+		lwkt_splz();	/* no yield: it would give the token away */
+	lwkt_reltoken(&tok);
+	join_all(td, 2);
+	return 0;
+}
+
 static void
 test_polite(void)
 {
@@ -184,6 +254,14 @@ test_polite(void)
 	if (!ok(c->c_status == 0 && !child_said(c, "watchdog") &&
 	    !child_said(c, "deadlock"),
 	    "nobody is named who lets others have a chance"))
+		child_diag(c);
+	c = run(stale_body, "lwkt.watchdog_ms=100", "");
+	if (!ok(c->c_status == 0 && !child_said(c, "watchdog"),
+	    "nor a thread that nobody waits for any more"))
+		child_diag(c);
+	c = run(in_vain_body, "lwkt.watchdog_ms=100", "");
+	if (!ok(c->c_status == 0 && !child_said(c, "watchdog"),
+	    "nor one that yields while the better one waits for a token"))
 		child_diag(c);
 	c = run(greedy_body, "lwkt.watchdog_ms=0", "");
 	if (!ok(c->c_status == 0 && !child_said(c, "watchdog"),
@@ -345,6 +423,23 @@ foreign_body(void *arg)
 	return pthread_join(pth, NULL);
 }
 
+/* The same of one that was created on another CPU: it inherits the name. */
+static void
+waits_for_pthread(void *arg)
+{
+	STORE(*(int *)arg, foreign_body(NULL));
+}
+
+static int
+foreign_elsewhere_body(void *arg)
+{
+	int error = -1;
+
+	(void)arg;
+	join(spawn(waits_for_pthread, &error, 0, 1));
+	return error;
+}
+
 static void
 test_foreign(void)
 {
@@ -352,6 +447,10 @@ test_foreign(void)
 
 	if (!ok(c->c_status == 0 && !child_said(c, "deadlock"),
 	    "a program with pthreads of its own is not suspected"))
+		child_diag(c);
+	c = run(foreign_elsewhere_body, "lwkt.watchdog_ms=200", "");
+	if (!ok(c->c_status == 0 && !child_said(c, "deadlock"),
+	    "wherever it creates them"))
 		child_diag(c);
 	c = run(foreign_body, "lwkt.watchdog_ms=200", "deadlock");
 	if (!ok(c->c_status == 0 && child_said(c, "deadlock?"),

@@ -353,7 +353,7 @@ carrier_main(void *arg)
 	int state;
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	(void)pthread_setname_np(pthread_self(), "lwkt-carrier");
+	(void)pthread_setname_np(pthread_self(), CARRIER_NAME);
 	lock();
 	while (!pool.cp_stop && !c->c_cancelled) {
 		if ((io = cq->cq_first) == NULL) {

@@ -196,6 +196,9 @@ lwkt__hostid(void)
 	return hostid;
 }
 
+/* carrier.c: what its host threads are called, and nothing else is. */
+#define CARRIER_NAME	"lwkt-carrier"
+
 /* vcpu.c */
 int	lwkt__vcpu_boot(const struct machine_upcalls *up);
 void	lwkt__vcpu_nobody(unsigned long nobody);	/* its gs base */

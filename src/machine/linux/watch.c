@@ -91,7 +91,10 @@ machine_watch(int64_t delay_ns)
 	(void)timer_settime(h->h_watch, 0, &its, NULL);
 }
 
-/* Is this host thread a CPU or, by its name, a helper or the kernel's? */
+/*
+ * Is this host thread a CPU or, by its name, a helper or the kernel's?  A CPU's
+ * name says nothing: a pthread that the program creates there inherits it.
+ */
 static int
 task_is_ours(const char *tid)
 {
@@ -107,7 +110,8 @@ task_is_ours(const char *tid)
 		return errno == ENOENT;		/* gone since */
 	(void)!read(fd, name, sizeof(name) - 1);
 	(void)close(fd);
-	return strncmp(name, "lwkt", 4) == 0 || strncmp(name, "iou-", 4) == 0;
+	return strcmp(name, CARRIER_NAME) == 0 ||
+	    strncmp(name, "iou-", 4) == 0;
 }
 
 int
