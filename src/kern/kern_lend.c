@@ -113,16 +113,19 @@ lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new)
 
 	if (old == new)
 		return;
+	for (i = 0; i < lt->lt_n; i++)
+		if (lt->lt_td[i] == td)
+			break;
+	if (i == lt->lt_n) {
+		INVARIANT(i < 2);
+		(void)atomic_fetchadd_32(&td->td_cold->tc_lendrefs,
+		    1);						/* LD4 */
+		lt->lt_td[lt->lt_n++] = td;
+	}
 	if (new >= 0)
 		count(td, new, 1);
 	if (old >= 0)
 		count(td, old, (uint64_t)-1);			/* LD1 */
-	for (i = 0; i < lt->lt_n; i++)
-		if (lt->lt_td[i] == td)
-			return;
-	INVARIANT(lt->lt_n < 2);
-	(void)atomic_fetchadd_32(&td->td_cold->tc_lendrefs, 1);	/* LD4 */
-	lt->lt_td[lt->lt_n++] = td;
 }
 
 /* td runs with another priority; it may itself wait for a lock. */

@@ -463,20 +463,43 @@ cycle(void *arg)
 	return 0;
 }
 
-/* A holder that moves to another CPU while loans for it are under way. */
+/* At any moment: it has what is counted, or a change is under way. */
 static void
-moves(void *arg)
+has_what_is_counted(void)
+{
+	lwkt_crit_enter();
+	lend_check(lwkt_self());
+	lwkt_crit_exit();
+}
+
+/* Lends and gives up, many times; then waits. */
+static void
+lends_often(void *arg)
 {
 	int i;
 
-	(void)arg;
+	for (i = 0; i < 10; i++)
+		if (lock((int)(uintptr_t)arg, 500) == 0)
+			check(0, "nobody has it");
+	ADD(done, 1);
+	high(arg);
+}
+
+/* A holder to which two lend at once; perhaps it moves meanwhile. */
+static void
+moves(void *arg)
+{
+	int i, most = (int)(uintptr_t)arg;
+
 	(void)lock(0, LWKT_FOREVER);
 	(void)lock(1, LWKT_FOREVER);
 	STORE(ready, 1);
-	for (i = 0; i < 12; i++)
+	for (i = 0; i < most; i++)
 		lwkt_migratecpu(i % lwkt_ncpus());
-	while (!LOAD(stop))
-		lwkt_sleep_ns(1000);
+	while (!LOAD(stop)) {
+		lwkt_sleep_ns(300);
+		has_what_is_counted();
+	}
 	while (lend_busy(lwkt_self()))
 		lwkt_yield();
 	check(lwkt_getpri(lwkt_self()) == LWKT_PRI_SOFT_TIMER, "has %d",
@@ -490,20 +513,21 @@ moves(void *arg)
 }
 
 static int
-holder_moves(void *arg)
+two_lend_at_once(void *arg)
 {
 	lwkt_thread_t td[3];
 	int i;
 
-	(void)arg;
 	fresh();
 	lwkt_setpri_self(LWKT_PRI_MAX);
-	td[2] = spawn_on(0, moves, NULL);
+	td[2] = spawn_on(0, moves, arg);
 	while (!LOAD(ready))
 		lwkt_sleep_ns(1000);
 	for (i = 0; i < 2; i++)
-		td[i] = spawn_pri(high, (void *)(uintptr_t)i,
+		td[i] = spawn_pri(lends_often, (void *)(uintptr_t)i,
 		    LWKT_PRI_SOFT_NORM + 2 * i, 0, (i + 1) % lwkt_ncpus());
+	while (LOAD(done) != 2)
+		lwkt_sleep_ns(1000);
 	while (waiters(0) != 1 || waiters(1) != 1)
 		lwkt_sleep_ns(1000);
 	STORE(stop, 1);
@@ -514,6 +538,11 @@ holder_moves(void *arg)
 int
 main(void)
 {
+	static const struct sim_scenario at_once = {
+		.ss_name = "two lend at the same time",
+		.ss_body = two_lend_at_once, .ss_seeds = 400, .ss_ncpus = 3,
+	};
+
 	sim_explore("each has the best priority of all that wait for it",
 	    forest, NULL, 300);
 	sim_explore("the best does not wait for a middling one", inversion,
@@ -525,6 +554,8 @@ main(void)
 	sim_explore("one that was told and becomes worse passes it on",
 	    told_and_lowered, NULL, 20);
 	sim_explore("a cycle of holders ends", cycle, NULL, 200);
-	sim_explore("a holder may move meanwhile", holder_moves, NULL, 200);
+	sim_explore_with(&at_once);
+	sim_explore("a holder may move meanwhile", two_lend_at_once,
+	    (void *)12, 200);
 	return tap_done();
 }

@@ -278,6 +278,36 @@ no_sleep_on_a_free_lock(void *arg)
 }
 
 /*
+ * A waiter that was told does not run, a second is queued, we come by and have
+ * the mutex: a better one that comes then is not made to wait for either.
+ */
+static int
+told_is_in_the_way(void *arg)
+{
+	enum kind kind = (enum kind)(uintptr_t)arg;
+	lwkt_thread_t td[4];
+	unsigned i;
+
+	fresh();
+	take(kind);
+	for (i = 0; i < 2; i++) {
+		td[i] = spawn_pri(passes, arg, LWKT_PRI_USER_NORM, 0,
+		    lwkt_cpuid());
+		wait_for(kind, i + 1);
+	}
+	give(kind);
+	check(waiting(kind) == 1, "%u wait", waiting(kind));
+	take(kind);
+	td[2] = spawn_pri(passes, arg, LWKT_PRI_SOFT_NORM, 0, lwkt_cpuid());
+	while (waiting(kind) != 2)
+		lwkt_yield();
+	td[3] = spawn(hog, NULL, 0, lwkt_cpuid());
+	give(kind);
+	join_all(td, 4);
+	return 0;
+}
+
+/*
  * One that comes by all the time, whenever it lets others run it has the lock:
  * an equal waiter gets it after a few rounds, a better one at once.
  */
@@ -452,6 +482,9 @@ main(void)
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock, MUTEX);
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock, MTX);
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock,
+	    SERIALIZER);
+	EACH(20, "one that was told is not in the way", told_is_in_the_way, MUTEX);
+	EACH(20, "one that was told is not in the way", told_is_in_the_way,
 	    SERIALIZER);
 	EACH(100, "not passed for ever", not_passed_for_ever, MUTEX);
 	EACH(100, "not passed for ever", not_passed_for_ever, SERIALIZER);
