@@ -483,7 +483,8 @@ main(void)
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock, MTX);
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock,
 	    SERIALIZER);
-	EACH(20, "one that was told is not in the way", told_is_in_the_way, MUTEX);
+	EACH(20, "one that was told is not in the way", told_is_in_the_way,
+	    MUTEX);
 	EACH(20, "one that was told is not in the way", told_is_in_the_way,
 	    SERIALIZER);
 	EACH(100, "not passed for ever", not_passed_for_ever, MUTEX);
