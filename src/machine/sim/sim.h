@@ -16,7 +16,8 @@
  *				number of decisions enumerated)
  *	LWKT_SIM_PREEMPTIONS=n	of a schedule under dfs (2)
  *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
- *	LWKT_SIM_STORES=1	stores are delayed in every run; 0: in none
+ *	LWKT_SIM_STORES=1	stores are delayed in every run, but under dfs;
+ *				0: in none
  *	LWKT_SIM_FAULTS=1	machine_fail() says yes now and then
  *	LWKT_SIM_TRACE=1	print each event and switch as it happens
  *	LWKT_NCPU=n		CPUs, when the caller gave no number

@@ -75,8 +75,10 @@ sim_options_read(struct sim_options *so)
 	so->so_faults = (int)sim_env_number("LWKT_SIM_FAULTS",
 	    (uint64_t)so->so_faults);
 	stores = sim_env_number("LWKT_SIM_STORES", UINT64_MAX);
-	if (stores != UINT64_MAX)
-		so->so_stores = stores ? SIM_STORES_ALL : SIM_STORES_NONE;
+	if (stores == 0)
+		so->so_stores = SIM_STORES_NONE;
+	else if (stores != UINT64_MAX && so->so_strategy != SIM_DFS)
+		so->so_stores = SIM_STORES_ALL;
 	so->so_max_steps = sim_env_number("LWKT_SIM_STEPS", so->so_max_steps);
 	so->so_preemptions = (unsigned)sim_env_number("LWKT_SIM_PREEMPTIONS",
 	    so->so_preemptions);
