@@ -5,6 +5,8 @@
 Every public header compiles by itself, as strict C11 and, where there is a
 C++ compiler, as C++; the shared library in BUILD exports nothing that no
 header marks with LWKT_API; and with --complete, everything that one marks.
+The archives that are installed define no other global name: a program may use
+all others.
 
 api.py --self-test breaks every rule once and expects to be told.
 """
@@ -66,6 +68,20 @@ def check_exports(names, symbols, complete):
             yield f"{names[name]}: {name} is declared, but not exported"
 
 
+def global_names(archive):
+    out = subprocess.run(["nm", "-g", "-P", "--defined-only", archive],
+                         check=True, capture_output=True, text=True).stdout
+    return {line.split()[0] for line in out.splitlines()
+            if len(line.split()) > 1}
+
+
+def check_archive(where, names, found):
+    for name in sorted(found - set(names)):
+        yield f"{where}: {name} is global, but not LWKT_API"
+    for name in sorted(set(names) - found):
+        yield f"{where}: {name} is not there"
+
+
 def self_test():
     with tempfile.TemporaryDirectory() as top:
         root = Path(top)
@@ -84,6 +100,10 @@ def self_test():
             (set(), False, 0), (set(), True, 1)]:
         told = list(check_exports({"lwkt_a": "a.h"}, symbols, complete))
         assert len(told) == errors, told
+    for found, errors in [({"lwkt_a"}, 0), ({"lwkt_a", "splz"}, 1),
+                          (set(), 1)]:
+        told = list(check_archive("x.a", {"lwkt_a": "a.h"}, found))
+        assert len(told) == errors, told
 
 
 def main():
@@ -96,6 +116,10 @@ def main():
     names = declared(root)
     symbols = exported(Path(args[-1]) / "src/liblwkt.so")
     errors = [*check_headers(root), *check_exports(names, symbols, complete)]
+    if complete:
+        for archive in ("src/liblwkt.a", "src/liblwkt_sim.a"):
+            found = global_names(Path(args[-1]) / archive)
+            errors += check_archive(archive, names, found)
     for error in errors:
         print(error)
     print(f"api: {len(errors)} error(s)" if errors else
