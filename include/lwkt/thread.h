@@ -62,7 +62,8 @@ LWKT_API int lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 /*
  * A thread with stksize bytes of address space for its stack (0: the default),
  * rounded up to a power of two from 16 KiB.  A guard of 4 KiB (16 KiB from
- * 64 KiB on) and up to 3 KiB of the thread's own data are taken from it.
+ * 64 KiB on, with another 64 KiB beside it) and up to 3 KiB of the thread's own
+ * data are taken from it.
  * NULL: no memory, or more than 16 MiB.
  */
 LWKT_API lwkt_thread_t lwkt_alloc_thread(size_t stksize, int cpu, int flags);

@@ -5,9 +5,13 @@
  * THEORY
  * A stack is a slot in a large reserved mapping, one row of equal slots a
  * chunk, so that a million stacks are a few mappings: a guard at the low end
- * of each slot, usable memory above it, struct thread_cold at the top.  Slots
- * are powers of two from 16 KiB; the guard is 4 KiB up to 32 KiB slots and
- * 16 KiB above.
+ * of each slot, usable memory above it, struct thread_cold at the top.  Sizes
+ * are powers of two from 16 KiB; up to 32 KiB the guard is 4 KiB, taken from
+ * that.  Above, it is 16 KiB taken from that and 64 KiB beside it: so a local
+ * variable of 64 KiB that is written from its far end does not step over the
+ * guard into the next stack, even in a program that was compiled without
+ * -fstack-clash-protection.  The price is address space, and 128 bytes of page
+ * tables a stack.
  *
  * A structure and its stack are made together once and never parted.  A dead
  * thread goes to the cache of the CPU that drops its last reference, LIFO, so
@@ -48,15 +52,18 @@ TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
 #define SLOT_MIN_SHIFT	14		/* 16 KiB */
 #define NCLASSES	11		/* to 16 MiB */
 #define CHUNK_SIZE	((size_t)256 << 20)
-#define CHUNK_LEAST	((size_t)16 << 20)	/* one slot of any class */
+#define CHUNK_LEAST	((size_t)16 << 20)
 #define NCHUNKS		4096		/* 1 TiB of stacks */
 #define BATCH		(config_hard ? 2u : 16u)
 #define DEFAULT_STACK	((size_t)64 << 10)
 #define COLOURS		16
+#define GUARD_GAP	((size_t)64 << 10)
 
 struct stack_chunk {
 	char		*sc_base;
-	size_t		 sc_slot;	/* bytes of a slot */
+	size_t		 sc_size;	/* bytes reserved */
+	size_t		 sc_slot;	/* bytes from one slot to the next */
+	unsigned	 sc_class;
 	uint32_t	 sc_nslots;
 	uint32_t	 sc_next;	/* first slot never used; depot lock */
 };
@@ -86,9 +93,22 @@ static size_t default_stack;
 static struct vm_pcpu *pcpus;
 
 static inline size_t
-class_slot(unsigned cls)
+class_size(unsigned cls)
 {
 	return (size_t)1 << (SLOT_MIN_SHIFT + cls);
+}
+
+/* What lies below the size, all of it guard. */
+static inline size_t
+class_gap(unsigned cls)
+{
+	return cls < 2 ? 0 : GUARD_GAP;
+}
+
+static inline size_t
+class_slot(unsigned cls)
+{
+	return class_size(cls) + class_gap(cls);
 }
 
 static inline size_t
@@ -97,17 +117,17 @@ class_guard(unsigned cls)
 	size_t guard = cls < 2 ? 4096 : 16384;
 	size_t page = machine_page_size();
 
-	return guard > page ? guard : page;
+	return (guard > page ? guard : page) + class_gap(cls);
 }
 
 /*
- * Slots lie a power of two apart, so the same frame of every thread would fall
- * into one set of the cache: the tops are staggered.
+ * Slots lie whole pages apart, so the same frame of every thread would fall
+ * into few sets of the cache: the tops are staggered.
  */
 static inline size_t
 slot_colour(uintptr_t slot, unsigned cls)
 {
-	return ((slot >> (SLOT_MIN_SHIFT + cls)) % COLOURS) * CACHE_LINE;
+	return (slot / class_slot(cls) % COLOURS) * CACHE_LINE;
 }
 
 static int
@@ -116,7 +136,7 @@ class_find(size_t size)
 	unsigned cls;
 
 	for (cls = 0; cls < NCLASSES; cls++)
-		if (size <= class_slot(cls))
+		if (size <= class_size(cls))
 			return (int)cls;
 	return -1;
 }
@@ -145,13 +165,17 @@ chunk_open(unsigned cls)
 	return sc != NULL && sc->sc_next < sc->sc_nslots ? sc : NULL;
 }
 
-/* Address space for a chunk, as much as the host gives; its size, or NULL. */
+/*
+ * Address space for a chunk, as much as the host gives and at least one slot;
+ * its size, or NULL.
+ */
 static char *
-chunk_reserve(size_t *sizep)
+chunk_reserve(unsigned cls, size_t *sizep)
 {
 	char *base = NULL;
 
-	for (*sizep = CHUNK_SIZE; *sizep >= CHUNK_LEAST; *sizep /= 4)
+	for (*sizep = CHUNK_SIZE; *sizep >= CHUNK_LEAST &&
+	    *sizep >= class_slot(cls); *sizep /= 4)
 		if ((base = machine_mem_reserve(*sizep)) != NULL)
 			break;
 	return base;
@@ -162,7 +186,7 @@ static int
 chunk_add(unsigned cls)
 {
 	size_t size;
-	char *base = chunk_reserve(&size);
+	char *base = chunk_reserve(cls, &size);
 	struct stack_chunk *sc;
 	int used = 0, more;
 
@@ -171,8 +195,10 @@ chunk_add(unsigned cls)
 	depot_enter();
 	if (chunk_open(cls) == NULL && nchunks < NCHUNKS) {
 		sc = &chunks[nchunks];
-		*sc = (struct stack_chunk){ base, class_slot(cls),
-		    (uint32_t)(size / class_slot(cls)), 0 };
+		*sc = (struct stack_chunk){ .sc_base = base,
+		    .sc_size = size, .sc_slot = class_slot(cls),
+		    .sc_class = cls,
+		    .sc_nslots = (uint32_t)(size / class_slot(cls)) };
 		classes[cls].cl_chunk = sc;
 		atomic_store_rel_32(&nchunks, nchunks + 1);
 		used = 1;
@@ -467,7 +493,7 @@ fault_thread(uintptr_t addr)
 		off = addr - (uintptr_t)sc->sc_base;
 		if (off >= (uintptr_t)sc->sc_nslots * sc->sc_slot)
 			continue;
-		cls = (unsigned)class_find(sc->sc_slot);
+		cls = sc->sc_class;
 		if (off % sc->sc_slot >= class_guard(cls))
 			return NULL;
 		slot = addr - off % sc->sc_slot;
@@ -523,8 +549,7 @@ vm_glue_fini(void)
 	if (fiber_wanted())
 		abandon_fibers();
 	for (i = 0; i < nchunks; i++)
-		machine_mem_release(chunks[i].sc_base,
-		    (size_t)chunks[i].sc_nslots * chunks[i].sc_slot);
+		machine_mem_release(chunks[i].sc_base, chunks[i].sc_size);
 	nchunks = 0;
 	memset(classes, 0, sizeof(classes));
 }

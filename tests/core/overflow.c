@@ -40,6 +40,19 @@ big_leaf(void *arg)
 	*(volatile int *)arg = frame[100];
 }
 
+/*
+ * A frame of 64 KiB at the end of the stack whose far end is written first, as
+ * compilers do without -fstack-clash-protection.
+ */
+static __attribute__((noinline)) void
+steps_over(void *arg)
+{
+	volatile char *p = (char *)curthread->td_stack + 1024 - (64 << 10);
+
+	*p = 1;
+	*(volatile int *)arg = *p;
+}
+
 static int
 body(void *arg)
 {
@@ -89,6 +102,8 @@ main(void)
 		{ "endless recursion on 16 MiB", 16 << 20, deep },
 		{ "a big frame on 16 KiB", 16384, big_leaf },
 		{ "a big frame on 64 KiB", 65536, big_leaf },
+		{ "a step over the guard, 64 KiB", 65536, steps_over },
+		{ "a step over the guard, 256 KiB", 1 << 18, steps_over },
 	};
 	static struct child c;
 	size_t i;
@@ -102,7 +117,8 @@ main(void)
 		    list[i].a_name))
 			child_diag(&c);
 		ok(child_said(&c, "#0") && (child_said(&c, "recurse") ||
-		    child_said(&c, "big_leaf") || child_said(&c, "+0x")),
+		    child_said(&c, "big_leaf") ||
+		    child_said(&c, "steps_over") || child_said(&c, "+0x")),
 		    "and a backtrace");
 	}
 	return tap_done();

@@ -8,8 +8,10 @@
  * and count nothing until touched: MAP_NORESERVE, no huge pages, so a touched
  * stack takes one page and not 2 MiB.  The arena is a memfd, which a tool opens
  * through /proc; where memfd is refused it is anonymous memory, and tools see
- * nothing.  Either way it is not mapped in children (outside.c).  A table of
- * the reservations tells decommit which of the two it handles and the fault
+ * nothing.  Either way it is not mapped in children (outside.c).  Reservations
+ * are executable in a program that was linked to have executable stacks, as the
+ * stacks of pthreads are there: nested functions of GCC run from the stack.  A
+ * table of the reservations tells decommit which kind it handles and the fault
  * handler whether an address is ours.
  *
  * Guards: MADV_GUARD_INSTALL marks pages without splitting the mapping, so a
@@ -27,6 +29,7 @@
  *         written last at a reservation's birth, first at its death.
  */
 #include <errno.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +62,7 @@ static uint32_t mem_lock;		/* (a) guards resv */
 static uint64_t guard_maps;		/* (a) G1 */
 static uint64_t guard_maps_max;		/* (i) */
 static enum machine_guard guard_kind;	/* (i) what the boot probe found */
+static int stack_prot;			/* (i) PROT_EXEC, or 0 */
 
 static void
 mem_enter(void)
@@ -163,7 +167,7 @@ map_anonymous(size_t size)
 {
 	void *p;
 
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE | stack_prot,
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
@@ -330,6 +334,18 @@ maps_in_use(void)
 	return n;
 }
 
+/* The program's wish, in the first object's headers. */
+static int
+stack_look(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_GNU_STACK)
+			return (info->dlpi_phdr[i].p_flags & PF_X) != 0 ?
+			    PROT_EXEC : -1;
+	return -1;
+}
+
 /* Find out which guards there are. */
 void
 lwkt__mem_boot(void)
@@ -343,6 +359,8 @@ lwkt__mem_boot(void)
 	used = maps_in_use();
 	guard_maps_max = most > used ? most - used : 0;
 	guard_kind = GUARD_MPROTECT;
+	stack_prot = dl_iterate_phdr(stack_look, NULL) == PROT_EXEC ?
+	    PROT_EXEC : 0;
 	p = map_anonymous(page);
 	if (p == NULL)
 		return;
