@@ -145,21 +145,13 @@ static int
 fd_add(struct epcpu *ec, int fd)
 {
 	struct epoll_event ev = { .events = EP_MASK };
-	int error;
 
 	ev.data.u64 = 0;
 	ev.data.u32 = (uint32_t)fd;
 	if (machine_fail("epoll.add"))
 		return ENOMEM;
-	if (epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, fd, &ev) == 0)
-		return 0;
-	error = errno;
-	/* Of which descriptor?  Ours know each other. */
-	if ((error == EBADF || error == EINVAL) &&
-	    (epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, ec->epc_wakefd, &ev) == 0 ||
-	    errno != EEXIST))
-		lwkt__io_closed("epoll");
-	return error;
+	return epoll_ctl(ec->epc_epfd, EPOLL_CTL_ADD, fd, &ev) == 0 ? 0 :
+	    errno;
 }
 
 static int
