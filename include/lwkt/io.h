@@ -11,8 +11,8 @@
  * send and write go on until all is sent: a smaller count means that the rest
  * failed or came too late.
  *
- * _timo forms end with -ETIMEDOUT after timeout_ns (LWKT_FOREVER: no limit; 0:
- * only look).  lwkt_poll then returns 0.
+ * _timo forms end with -ETIMEDOUT after timeout_ns (LWKT_FOREVER: no limit; 0
+ * or another negative number: only look).  lwkt_poll then returns 0.
  *
  * lwkt_close() of a descriptor on which others wait, on any CPU, ends their
  * calls with -ECANCELED before the descriptor is closed; what begins later gets

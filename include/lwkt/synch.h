@@ -109,6 +109,12 @@ LWKT_API int lwkt_sleep_ns(int64_t ns);
 /* The monotonic clock, nanoseconds; the virtual one on the simulated host. */
 LWKT_API int64_t lwkt_time_ns(void);
 
+/*
+ * How long it is until that time of the clock: the limit of a call that has to
+ * end by then.  0 once it has passed, never negative.
+ */
+LWKT_API int64_t lwkt_until(int64_t deadline_ns);
+
 LWKT_END_DECLS
 
 #endif

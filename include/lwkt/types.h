@@ -26,7 +26,10 @@
 #define LWKT_ALIGNED(n)		__attribute__((aligned(n)))
 #define LWKT_PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
 
-/* A timeout that never comes. */
+/*
+ * A timeout that never comes.  Any other negative timeout is over at once; one
+ * for a deadline is made by lwkt_until().
+ */
 #define LWKT_FOREVER		((int64_t)-1)
 
 typedef struct lwkt_thread *lwkt_thread_t;

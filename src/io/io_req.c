@@ -183,6 +183,7 @@ ioreq_start(struct ioreq *ir, int64_t timeout_ns)
 	struct globaldata *gd;
 	int64_t r;
 
+	timeout_ns = limit_ns(timeout_ns);
 	ir->ir_io.io_now = timeout_ns == 0;
 	do {
 		r = try_parts(ir);

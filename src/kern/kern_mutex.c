@@ -600,7 +600,7 @@ lwkt_mtx_lock(lwkt_mtx_t m)
 int
 lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (timeout_ns != 0)
+	if (limit_ns(timeout_ns) != 0)
 		order_want(LK_MTX, m, m->m_name);
 	return tried(m, likely(try_ex(m, caller_thread())) ? 0 :
 	    lock_slow(m, ML_EX, flags, timeout_ns));
@@ -609,7 +609,7 @@ lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 int
 lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (timeout_ns != 0)
+	if (limit_ns(timeout_ns) != 0)
 		order_want(LK_MTX, m, m->m_name);
 	return tried(m, likely(try_sh(m, caller_thread(), MTX_EXWANTED)) ? 0 :
 	    lock_slow(m, ML_SH, flags, timeout_ns));

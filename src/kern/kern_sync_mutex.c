@@ -411,7 +411,7 @@ lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
 	if (lwkt_mutex_owned(mu))
 		lwkt_panic("mutex \"%s\" is locked again by its holder",
 		    mu->mu_name);
-	if (timeout_ns == 0)
+	if (limit_ns(timeout_ns) == 0)
 		return EWOULDBLOCK;
 	if (spin(mu, self, &w))
 		return 0;
@@ -447,7 +447,7 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 {
 	uint64_t self = me(), w = 0;
 
-	if (timeout_ns != 0)
+	if (limit_ns(timeout_ns) != 0)
 		order_want(LK_MUTEX, mu, mu->mu_name);
 	if (!try(mu, self, &w) && lock_slow(mu, self, w, timeout_ns) != 0)
 		return EWOULDBLOCK;

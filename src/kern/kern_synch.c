@@ -342,7 +342,7 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 		return 0;		/* woken since the interlock */
 	if ((flags & LWKT_PCATCH) && intr_take(td))
 		return EINTR;
-	if (timeout_ns == 0)
+	if (limit_ns(timeout_ns) == 0)
 		return EWOULDBLOCK;
 	ktr(mygd(), sleep, td->td_id, timeout_ns >= 0);
 	if (likely(timeout_ns < 0))

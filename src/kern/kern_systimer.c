@@ -358,3 +358,11 @@ lwkt_time_ns(void)
 {
 	return machine_time_ns();
 }
+
+int64_t
+lwkt_until(int64_t deadline_ns)
+{
+	int64_t now = machine_time_ns();
+
+	return deadline_ns > now ? deadline_ns - now : 0;
+}

@@ -177,4 +177,14 @@ void	kern_stop(void);
 /* Boot storage in the arena that tools see: zeroed, cache aligned. */
 void   *arena_alloc(size_t size);
 
+/*
+ * A limit as a caller gave it: LWKT_FOREVER or nanoseconds.  Anything below 0
+ * but LWKT_FOREVER is a deadline that has passed: it means 0, do not wait.
+ */
+static inline int64_t
+limit_ns(int64_t timeout_ns)
+{
+	return timeout_ns >= LWKT_FOREVER ? timeout_ns : 0;
+}
+
 #endif

@@ -37,7 +37,7 @@ wait_deadline(int64_t timeout_ns)
 	int64_t now;
 
 	if (timeout_ns <= 0)
-		return timeout_ns;
+		return limit_ns(timeout_ns);
 	now = machine_time_ns();
 	return timeout_ns < INT64_MAX - now ? now + timeout_ns : LWKT_FOREVER;
 }

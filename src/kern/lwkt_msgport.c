@@ -227,6 +227,7 @@ lwkt_waitmsg(lwkt_msg_t msg, int flags)
 void *
 lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
+	timeout_ns = limit_ns(timeout_ns);
 	if (timeout_ns < 0)
 		return port->mp_ops->waitport(port, flags);
 	port_assert_timeout(port, timeout_ns);
@@ -236,6 +237,7 @@ lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 int
 lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
+	timeout_ns = limit_ns(timeout_ns);
 	if (timeout_ns < 0) {
 		(void)lwkt_waitmsg(msg, flags);
 		return 0;

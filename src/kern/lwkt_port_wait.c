@@ -188,7 +188,7 @@ lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp, int flags,
 		crit_exit_td(self);
 	} else {
 		port_assert_timeout(ports[0], timeout_ns);
-		error = select_pthread(&se, timeout_ns, &msg);
+		error = select_pthread(&se, limit_ns(timeout_ns), &msg);
 	}
 	if (whichp != NULL)
 		*whichp = error == 0 ? se.se_which : -error;
