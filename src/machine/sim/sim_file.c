@@ -147,6 +147,17 @@ sim_socketpair(int fd[2])
 }
 
 int
+sim_dgrampair(int fd[2])
+{
+	int r;
+
+	sim_enter();
+	r = fd_pair(SF_DGRAM, fd);
+	sim_leave();
+	return r;
+}
+
+int
 sim_pipe(int fd[2])
 {
 	int r;
@@ -249,6 +260,52 @@ op_send(struct simfile *sf, struct hostio *io)
 	return (int64_t)n;
 }
 
+/* Messages stay apart: each lies there behind its length. */
+static char *
+at(struct simfile *sf, unsigned i)
+{
+	return &sf->sf_buf[(sf->sf_head + i) % SIM_IO_BUF];
+}
+
+static int64_t
+op_recv_dgram(struct simfile *sf, struct hostio *io)
+{
+	unsigned n, len;
+	char *p = io->io_buf;
+
+	if (sf->sf_len == 0)
+		return -EAGAIN;
+	n = (unsigned char)*at(sf, 0);
+	len = io->io_len < n ? (unsigned)io->io_len : n;
+	for (unsigned i = 0; i < len; i++)
+		p[i] = *at(sf, 1 + i);
+	sf->sf_head = (sf->sf_head + 1 + n) % SIM_IO_BUF;
+	sf->sf_len -= 1 + n;
+	if (sf->sf_peer != NULL)
+		simio_kick(sf->sf_peer);
+	return len;
+}
+
+static int64_t
+op_send_dgram(struct simfile *sf, struct hostio *io)
+{
+	struct simfile *to = sf->sf_peer;
+	const char *p = io->io_buf;
+
+	if (to == NULL)
+		return -ECONNREFUSED;
+	if (io->io_len + 1 > SIM_IO_BUF)
+		return -EMSGSIZE;
+	if (to->sf_len + 1 + io->io_len > SIM_IO_BUF)
+		return -EAGAIN;
+	*at(to, to->sf_len) = (char)io->io_len;
+	for (unsigned i = 0; i < io->io_len; i++)
+		*at(to, to->sf_len + 1 + i) = p[i];
+	to->sf_len += 1 + (unsigned)io->io_len;
+	simio_kick(to);
+	return (int64_t)io->io_len;
+}
+
 static int64_t
 op_file(struct simfile *sf, struct hostio *io, int writing, int64_t *posp)
 {
@@ -285,6 +342,9 @@ op_transfer(struct simfile *sf, struct hostio *io)
 	if (sf->sf_type == SF_FILE)
 		return io->io_op == HIO_RECV || io->io_op == HIO_SEND ?
 		    -ENOTSOCK : op_file(sf, io, writing, &sf->sf_pos);
+	if (sf->sf_type == SF_DGRAM)
+		return writing ? op_send_dgram(sf, io) :
+		    op_recv_dgram(sf, io);
 	return writing ? op_send(sf, io) : op_recv(sf, io);
 }
 
@@ -438,8 +498,8 @@ op_close(struct hostio *io)
 	return 0;
 }
 
-int64_t
-simfile_op(struct simfile *sf, struct hostio *io)
+static int64_t
+op_any(struct simfile *sf, struct hostio *io)
 {
 	switch ((enum hostio_op)io->io_op) {
 	case HIO_NOP:
@@ -467,4 +527,15 @@ simfile_op(struct simfile *sf, struct hostio *io)
 	default:
 		return op_transfer(sf, io);
 	}
+}
+
+/* A file takes and gives all that it can: to go on would be another call. */
+int64_t
+simfile_op(struct simfile *sf, struct hostio *io)
+{
+	int64_t r = op_any(sf, io);
+
+	io->io_short = r >= 0 && sf != NULL && (sf->sf_type == SF_FILE ||
+	    sf->sf_type == SF_DGRAM);
+	return r;
 }

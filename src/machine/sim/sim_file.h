@@ -9,7 +9,9 @@
 #include "machine/sim/sim_io.h"
 #include "machine/sim/sim_var.h"
 
-enum simfile_type { SF_FREE, SF_SOCKET, SF_LISTENER, SF_PIPE, SF_FILE };
+enum simfile_type {
+	SF_FREE, SF_SOCKET, SF_DGRAM, SF_LISTENER, SF_PIPE, SF_FILE
+};
 
 struct simfile {
 	enum simfile_type sf_type;

@@ -20,6 +20,7 @@
 #define SIM_IO_FILE	256		/* bytes a file can hold */
 
 int	sim_socketpair(int fd[2]);
+int	sim_dgrampair(int fd[2]);	/* messages below SIM_IO_BUF bytes */
 int	sim_pipe(int fd[2]);		/* [0] reads, [1] writes */
 int	sim_socket(void);
 int	sim_listen(int port);
