@@ -150,6 +150,8 @@ static void
 lrem_each(struct kv_op *op)
 {
 	bool left = op->op_int[0] >= 0;
+	uint64_t most = left ? (uint64_t)op->op_int[0] :
+	    -(uint64_t)op->op_int[0];
 	const struct kv_arg *a = &op->op_argv[3];
 	char num[KV_NUMLEN];
 	struct kv_arg is;
@@ -169,7 +171,7 @@ lrem_each(struct kv_op *op)
 	}
 	pop(op, left);
 	op->op_result++;
-	if (op->op_result == (left ? op->op_int[0] : -op->op_int[0])) {
+	if ((uint64_t)op->op_result == most) {
 		op->op_at = op->op_obj;
 		op->op_left = op->op_left > 0 ? (int64_t)op->op_pos : 0;
 	}

@@ -163,6 +163,8 @@ static const struct row {
 	{ "LPOP l", "\"y\"" }, { "RPOP l 2", "[\"c\", \"b\"]" },
 	{ "LPOP none 2", "nil" }, { "LPOP none", "nil" },
 	{ "LPOP l -1", "-ERR value is out of range, must be positive" },
+	{ "RPUSH l q q", ":4" },
+	{ "LREM l -9223372036854775808 q", ":2" },
 	{ "RPUSH l a b a", ":5" }, { "LREM l -2 a", ":2" },
 	{ "LRANGE l 0 -1", "[\"Z\", \"a\", \"b\"]" },
 	{ "LTRIM l 1 1", "+OK" }, { "LRANGE l 0 -1", "[\"a\"]" },
