@@ -82,23 +82,32 @@ meanwhile(const char *slow, const char *quick, const char *want)
 	for (int tries = 0; tries < 20 && done >= 0 && done < 10; tries++) {
 		int n = meanwhile_once(slow, quick, want);
 
-		/* One may be answered before the long one even begins. */
-		done += n > 0 ? n - 1 : n;
+		/*
+		 * One may be answered before the long one even begins, and
+		 * another between its last turn and its reply.
+		 */
+		done += n > 2 ? n - 2 : n < 0 ? n : 0;
 	}
 	ok(done >= 10, "%s goes on during %s (%d)", quick, slow, done);
 }
 
 /*
  * Few elements, and each a lot of work: a pattern of 400 bytes in a key of
- * 400 KB, and commands whose arguments are many.
+ * 400 KB.  On one CPU, so that nobody is out of its way.
  */
 static void
 work_counts_not_elements(void)
 {
 	const size_t size = 400 << 10;
 	char *key = malloc(size + 1), line[500] = "KEYS *";
-	struct client c = client_open(port);
+	struct server s = server_start((const char *const[]){ "--cpus", "1",
+	    NULL });
+	int old_port = port;
+	struct client c;
 
+	port = s.port;
+	c = client_open(port);
+	expect(&c, "SET key:7 value", "+OK");
 	memset(key, 'a', size);
 	key[size] = '\0';
 	client_argv(&c, 3, (const char *const[]){ "SET", key, "v" }, NULL);
@@ -110,10 +119,10 @@ work_counts_not_elements(void)
 	memset(line + 28, '?', 300);
 	strcpy(line + 328, "b");
 	meanwhile(line, "GET key:7", "\"value\"");
-	client_argv(&c, 2, (const char *const[]){ "DEL", key }, NULL);
-	free(client_reply(&c, 0));
 	client_close(&c);
 	free(key);
+	is_int(server_stop(&s, SIGTERM), 0, "the server ends well");
+	port = old_port;
 }
 
 static void
