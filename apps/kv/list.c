@@ -122,7 +122,7 @@ element(struct kv_op *op)
 		kv_op_fail(op, KV_E_INTEGER);
 		return;
 	}
-	if (i >= -count(op))
+	if (i >= -count(op) && i < count(op))
 		e = at(op, i < 0 ? i + count(op) : i);
 	if (!set) {
 		kv_say_value(op->op_out, e);

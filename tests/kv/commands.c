@@ -157,6 +157,7 @@ static const struct row {
 	{ "LRANGE l -2 100", "[\"b\", \"c\"]" }, { "LRANGE l 3 1", "[]" },
 	{ "LLEN l", ":5" }, { "LINDEX l 0", "\"y\"" },
 	{ "LINDEX l -1", "\"c\"" }, { "LINDEX l 9", "nil" },
+	{ "LINDEX l 9223372036854775807", "nil" },
 	{ "LSET l 1 Z", "+OK" }, { "LSET l 9 x",
 	    "-ERR index out of range" },
 	{ "LSET none 0 x", "-ERR no such key" },
