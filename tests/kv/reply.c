@@ -169,11 +169,11 @@ large_strings_go_in_steps(void)
 	for (last = pages(); kv_mem_dirty(); last = left) {
 		kv_mem_sweep();
 		left = pages();
-		uneven += last - left > 1024;
+		uneven += last - left > 4096;
 		steps++;
 	}
 	ok(steps > 95 && steps < 110, "100 MB and 3 MB in %d steps", steps);
-	is_int(uneven, 0, "of which none gives back more than 4 MB");
+	is_int(uneven, 0, "of which none gives back more than 16 MB");
 	is_int((long long)kv_mem_used(), (long long)before, "all of it");
 }
 
