@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "iotest.h"
@@ -218,7 +219,109 @@ tcp(void)
 	    -ECONNREFUSED, "nobody listens");
 	is_int(fcntl(c, F_GETFL) & O_NONBLOCK, 0,
 	    "connect leaves the socket as it was");
+	lfd = listener(&sin);
+	is_int(lwkt_connect(c, (struct sockaddr *)&sin, sizeof(sin)), 0,
+	    "and the same socket connects elsewhere");
+	is_int(lwkt_connect(c, (struct sockaddr *)&sin, sizeof(sin)),
+	    -EISCONN, "once");
 	lwkt_close(c);
+	lwkt_close(lfd);
+}
+
+static void
+urgent_later(void *arg)
+{
+	struct peer *p = arg;
+
+	let_others_wait();
+	(void)lwkt_send(p->p_fd, "n", 1, 0);
+	let_others_wait();
+	(void)lwkt_send(p->p_fd, "!", 1, MSG_OOB);
+}
+
+static void
+urgent(void)
+{
+	struct sockaddr_in sin;
+	struct peer p;
+	lwkt_thread_t td;
+	int lfd = listener(&sin), c = socket(AF_INET, SOCK_STREAM, 0);
+
+	is_int(lwkt_connect(c, (struct sockaddr *)&sin, sizeof(sin)), 0,
+	    "connect");
+	p.p_fd = lwkt_accept(lfd, NULL, NULL);
+	td = spawn(urgent_later, &p, lwkt_ncpus() - 1);
+	is_int(lwkt_poll(c, POLLPRI, 20000 * MS), POLLPRI,
+	    "poll waits for urgent data alone");
+	lwkt_join(td);
+	lwkt_close(c);
+	lwkt_close(p.p_fd);
+	lwkt_close(lfd);
+}
+
+/* Receives that wait, longer than the host takes at once. */
+static void
+long_receives(void)
+{
+	static const size_t lens[] = { 0x7ffff000, 0x7fffffff, 0x80000000,
+	    3ul << 30, 1ul << 32 };
+	size_t size = (1ul << 32) + 4096;
+	char *m = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+	    MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct peer p;
+	lwkt_thread_t td;
+	int fd[2];
+
+	if (m == MAP_FAILED) {
+		skip("no room for 4 GiB");
+		return;
+	}
+	for (int i = 0; i < 5; i++) {
+		pair(fd);
+		p.p_fd = fd[1];
+		td = spawn(write_later, &p, 0);
+		is_int(lwkt_recv(fd[0], m, lens[i], 0), 5,
+		    "recv of %#zx bytes waits for the first", lens[i]);
+		lwkt_join(td);
+		lwkt_close(fd[0]);
+		lwkt_close(fd[1]);
+	}
+	munmap(m, size);
+}
+
+static void
+packets_later(void *arg)
+{
+	struct peer *p = arg;
+
+	for (int i = 0; i < 2; i++) {
+		let_others_wait();
+		(void)lwkt_send(p->p_fd, "abc", 3, 0);
+	}
+}
+
+/* Messages are not joined, whoever waits for them. */
+static void
+packets(void)
+{
+	static const int types[] = { SOCK_DGRAM, SOCK_SEQPACKET };
+	struct peer p;
+	lwkt_thread_t td;
+	char buf[8];
+	int fd[2];
+
+	for (int i = 0; i < 2; i++) {
+		if (socketpair(AF_UNIX, types[i], 0, fd) != 0)
+			abort();
+		p.p_fd = fd[1];
+		td = spawn(packets_later, &p, 0);
+		is_int(lwkt_recv(fd[0], buf, 8, MSG_WAITALL), 3,
+		    "MSG_WAITALL waits for one message");
+		is_int(lwkt_read(fd[0], buf, 8), 3, "read for the other");
+		lwkt_join(td);
+		lwkt_close(fd[0]);
+		lwkt_close(fd[1]);
+	}
 }
 
 static void
@@ -339,6 +442,9 @@ test(void *arg)
 	pipes();
 	terminals();
 	tcp();
+	urgent();
+	packets();
+	long_receives();
 	files();
 	polling();
 	fifos();

@@ -18,7 +18,7 @@
 static char dir[] = "/tmp/lwkt-opens-XXXXXX";
 
 static const struct path {
-	const char	*name;		/* below dir, if it has no slash first */
+	const char	*name;		/* in dir, unless it begins with / */
 	int		 oflags;
 } paths[] = {
 	{ "file", O_RDONLY }, { "file", O_RDONLY | O_CLOEXEC },
