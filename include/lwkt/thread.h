@@ -152,8 +152,15 @@ LWKT_API void lwkt_yield(void);
 LWKT_API void lwkt_yield_quick(void);
 
 /*
- * The same for long work on a user's behalf: also honours the user scheduler.
- * An lwp lets others run that are as good as it is.
+ * Would lwkt_yield_quick switch?  1: a better thread is runnable on this CPU,
+ * or the tick has asked for an equal; 0.  Serves what is pending, unless in a
+ * critical section.  Any lwkt context.
+ */
+LWKT_API int lwkt_resched_wanted(void);
+
+/*
+ * lwkt_yield_quick for long work on a user's behalf: also honours the user
+ * scheduler.  An lwp lets others run that are as good as it is.
  */
 LWKT_API void lwkt_user_yield(void);
 

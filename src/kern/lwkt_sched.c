@@ -430,6 +430,14 @@ lwkt_yield(void)
 	crit_exit_td(self);
 }
 
+int
+lwkt_resched_wanted(void)
+{
+	lwkt__choice(CHOICE_SWITCH);
+	yield_splz(curthread);
+	return (mygd()->gd_ast & AST_LWKT_RESCHED) != 0;
+}
+
 void
 lwkt_yield_quick(void)
 {
