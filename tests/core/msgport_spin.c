@@ -331,7 +331,7 @@ brief_client(void *arg)
 	unsigned char *byte = (unsigned char *)&b;
 	size_t at;
 
-	for (i = 0; i < TIMES(2000, 6); i++) {
+	for (i = 0; i < TIMES(2000, 20); i++, how = (how + 1) % 3) {
 		lwkt_initport_spin(&b.b_port);
 		job_init(&b.b_job, &b.b_port, W_WORK, 0);
 		if (how == 0) {

@@ -196,7 +196,7 @@ static const struct {
 	{ "a callback that switches on another CPU",
 	    block_in_remote_callback, "blocks in a callback on cpu 1" },
 	{ "a callback that waits for a message", wait_in_callback,
-	    "lwkt_wait_ipiq in a callback on cpu " },
+	    "lwkt_wait_ipiq in a callback on cpu 1" },
 	{ "a section left too often", crit_underflow_body,
 	    "left more often than entered by thread \"main\" (count -1)" },
 	{ "an exit in a section", exit_in_section,
