@@ -21,6 +21,7 @@ TREE = pathlib.Path(__file__).resolve().parents[2]
 LIMIT_S = 120		# a mutant that hangs has failed
 SETUP = {
     'build': [],
+    'hard': ['-Dhard=true', '-Dinvariants=true'],
     'tsan': ['-Db_lundef=false', '-Db_sanitize=thread'],
 }
 
