@@ -19,7 +19,7 @@ LWKT_BEGIN_DECLS
 #define LWKT_TD_CRITCOUNT	36
 #define LWKT_CPU_CURTHREAD	8
 #define LWKT_CPU_REQFLAGS	64
-#define LWKT_REQ_SPLZ		0x497u
+#define LWKT_REQ_SPLZ		0x2497u
 
 /* What the outermost exit does when something is pending. */
 LWKT_API void lwkt_crit_replay(void);

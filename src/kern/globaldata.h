@@ -59,6 +59,8 @@ struct globaldata {
 	uint32_t	 gd_rqcount;	/* (c) runnable, running one too */
 	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
 	uint32_t	 gd_stopping;	/* (c) shutdown: run nothing but idle */
+	uint32_t	 gd_stopped;	/* (a) its idle loop has ended */
+	lwkt_thread_t	 gd_abandoned;	/* (c) stopped by shutdown, or NULL */
 	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */
 	struct lwkt_thread gd_idlethread; /* (c) never on the run queue */
 	struct thread_cold gd_idlecold;	/* (c) its cold part */

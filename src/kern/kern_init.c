@@ -15,9 +15,18 @@
  * thread; it goes on serving messages until all CPUs have come that far (a
  * sender may still wait for room in a ring of ours), and leaves.
  *
+ * A thread that runs on another CPU is given lwkt.shutdown_ms to block, yield
+ * or end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others,
+ * and interrupts preemptible threads: now the outermost critical exit of the
+ * thread, or any of its instructions, is where it stays for ever.  It keeps its
+ * tokens until all CPUs have stopped, for a thread of another CPU may wait for
+ * what they protect.  A thread that neither calls the library nor can be
+ * interrupted is named, and waited for.
+ *
  * INVARIANTS
  * B1 Nothing runs on a CPU before its si_cpu hooks ran there.
- * B2 After cpu_stopped == ncpus no CPU sends messages.
+ * B2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
+ * B3 Tokens of abandoned threads are released after B2 holds.
  *
  * Source: the order of DragonFly's mi_startup; scenario H of its reading.
  */
@@ -44,6 +53,11 @@ COUNTER(idles, "lwkt.idle", "times the CPU had nothing to run");
 TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
     "thread structures the arena has room for");
 
+TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
+    "how long threads that still run at shutdown may do so undisturbed, ms");
+
+#define NS_PER_MS	INT64_C(1000000)
+#define PATIENCE	50	/* in shutdown_ms: then the thread is named */
 #define THREADS_LEAST	1024		/* fewer only if asked for */
 #define STACKS_ROOM	((size_t)64 << 20)
 
@@ -265,7 +279,8 @@ idle_loop(struct globaldata *gd)
 			lwkt__kern_ops.ko_poll(gd);
 		if (ipiq_pending(gd))		/* passive messages */
 			ipiq_process(gd);
-		if (gd->gd_rqmask != 0 && !all_want_tokens(gd))
+		if (gd->gd_stopping ||
+		    (gd->gd_rqmask != 0 && !all_want_tokens(gd)))
 			continue;
 		counter_inc(gd->gd_cntbias, idles);
 		ktr(gd, idle, gd->gd_m.mc_cpuid,
@@ -282,12 +297,63 @@ idle_loop(struct globaldata *gd)
 	}
 }
 
+void
+stop_thread(struct globaldata *gd, lwkt_thread_t td)
+{
+	gd->gd_abandoned = td;
+	gd->gd_preempt_depth = 0;	/* its lenders are, too */
+	switch_to_thread(&gd->gd_idlethread);
+	lwkt_panic("thread \"%s\" goes on after shutdown", td->td_name);
+}
+
+/* Shutdown has waited for a thread of tgd for so long. */
+static void
+stop_insist(struct globaldata *tgd, int64_t waited_ns, int say)
+{
+	lwkt_thread_t td;
+
+	if ((atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_SHUTDOWN) &
+	    RQF_PREEMPTIBLE) != 0)
+		(void)machine_nmi(&tgd->gd_m);
+	td = __atomic_load_n(&tgd->gd_m.mc_curthread, __ATOMIC_RELAXED);
+	if (!say || td == &tgd->gd_idlethread)
+		return;
+	lwkt_printf("lwkt: shutdown: thread \"%s\" (id %llu) runs on cpu %d "
+	    "and has not called the library for %lld ms; waiting for it",
+	    td->td_name, (unsigned long long)td->td_id, tgd->gd_m.mc_cpuid,
+	    (long long)(waited_ns / NS_PER_MS));
+}
+
+/* Serve messages until all CPUs have stopped; the first one sees to it. */
+static void
+stop_wait(struct globaldata *gd, int first)
+{
+	int64_t begin = machine_time_ns(), now;
+	unsigned turn = 0, times = 0;
+	int cpu;
+
+	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
+		ipiq_process(gd);
+		machine_pause(turn++);
+		if (!first)
+			continue;
+		now = machine_time_ns();
+		if (now - begin < (int64_t)(times + 1) * shutdown_ms *
+		    NS_PER_MS)
+			continue;
+		times++;
+		for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+			if (!atomic_load_32(&gd_find(cpu)->gd_stopped))
+				stop_insist(gd_find(cpu), now - begin,
+				    times == PATIENCE);
+	}
+}
+
 static void
 cpu_main(struct mcpu *mc)
 {
 	struct globaldata *gd = (struct globaldata *)(void *)mc;
 	const struct sysinit *si;
-	unsigned turn = 0;
 	int k;
 
 	no_unwind();		/* into the caller of lwkt_boot() */
@@ -299,11 +365,10 @@ cpu_main(struct mcpu *mc)
 	idle_loop(gd);
 	machine_watch(0);
 	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
-	(void)atomic_fetchadd_32(&cpus_stopped, 1);
-	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
-		ipiq_process(gd);
-		machine_pause(turn++);
-	}
+	atomic_store_32(&gd->gd_stopped, 1);
+	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* B2 */
+	if (gd->gd_abandoned != NULL)
+		tokens_release(gd->gd_abandoned);		/* B3 */
 	while (k-- > 0)
 		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
 			si->si_cpu_fini(gd);
@@ -322,7 +387,6 @@ stop_cpu(void *arg, int unused)
 			sched_dequeue(gd, gd->gd_rq[pri]);
 	gd->gd_stopping = 1;
 	gd->gd_ast |= AST_LWKT_RESCHED;	/* the quick yields leave, too */
-	atomic_set_32(&gd->gd_m.mc_reqflags, RQF_SHUTDOWN);
 }
 
 void

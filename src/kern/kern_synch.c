@@ -655,8 +655,13 @@ lwkt_sleep_ns(int64_t ns)
 	lwkt_thread_t td = caller_thread();
 	struct lwkt_systimer st;
 
-	if (ns <= 0)
+	if (ns <= 0) {
+		if (td->td_leave & TDL_LWP)
+			lwkt_user_yield();
+		else
+			lwkt_yield();
 		return 0;
+	}
 	crit_enter_td(td);
 	td->td_flags &= ~TDF_TIMEOUT;
 	sleep_timer(&st, td, ns);

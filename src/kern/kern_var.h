@@ -174,6 +174,8 @@ int	kern_boot_prepare(const struct lwkt_config *cfg);
 int	kern_boot_run(void);
 void	kern_boot_release(void);
 void	kern_stop(void);
+/* splz: the thread that runs on a CPU that stops goes no further. */
+void	stop_thread(struct globaldata *gd, lwkt_thread_t td) __lwkt_noreturn;
 /* Boot storage in the arena that tools see: zeroed, cache aligned. */
 void   *arena_alloc(size_t size);
 

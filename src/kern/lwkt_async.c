@@ -98,7 +98,8 @@ async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
 {
 	return td->td_critcount != 0 || gd->gd_intr_nesting != 0 ||
 	    gd->gd_cscount != 0 || gd->gd_spinlocks != 0 ||
-	    (td->td_flags & (TDF_RUNQ | TDF_INTERRUPTED)) != TDF_RUNQ ||
+	    (td->td_flags & TDF_INTERRUPTED) != 0 ||
+	    ((td->td_flags & TDF_RUNQ) == 0 && !gd->gd_stopping) ||
 	    (!served_here(gd) && !may_leave(td));
 }
 

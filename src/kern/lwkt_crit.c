@@ -73,6 +73,9 @@ splz(void)
 		tokens_nudged(gd);
 	gd->gd_intr_nesting--;
 	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
+	if (unlikely(flags & RQF_SHUTDOWN) && gd->gd_stopping &&
+	    (td->td_flags & TDF_IDLE) == 0)
+		stop_thread(gd, td);
 	if (unlikely(flags & RQF_LWP)) {
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_LWP);
 		lwp = td->td_leave & TDL_LWP;

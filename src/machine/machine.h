@@ -46,13 +46,13 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
 #define RQF_PREEMPTIBLE	0x0800u	/* who runs may be interrupted (own CPU) */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
-#define RQF_SHUTDOWN	0x2000u	/* leave the idle loop */
+#define RQF_SHUTDOWN	0x2000u	/* the thread that runs is abandoned */
 #define RQF_SENDERS	16		/* who sent them, modulo this */
 #define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
 #define RQF_SENDERMASK	0xffff0000u
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_LWP | \
-			RQF_TIMER | RQF_TOKEN)
-#define RQF_WAKE	(RQF_SPLZ | RQF_SHUTDOWN | RQF_SENDERMASK)
+			RQF_TIMER | RQF_TOKEN | RQF_SHUTDOWN)
+#define RQF_WAKE	(RQF_SPLZ | RQF_SENDERMASK)
 
 /*
  * What the C++ ABI keeps for each host thread (__cxa_eh_globals): the kernel

@@ -7,6 +7,7 @@
  * calls the library without blocking, or is preemptible.  Without the tick that
  * thread would go on until its limit, which is far more than a tick.
  */
+#include <lwkt/lwp.h>
 #include <lwkt/token.h>
 
 #include "base/choice.h"
@@ -299,6 +300,56 @@ interrupt_by_the_tick(void *arg)
 	return 0;
 }
 
+/* A sleep of no time lets equals run. */
+static void
+sleeps_no_time(void *arg)
+{
+	int64_t end = lwkt_time_ns() + LIMIT_NS;
+
+	STORE(begun, 1);
+	while (LOAD(got) == 0 && lwkt_time_ns() < end)
+		lwkt_sleep_ns(*(int64_t *)arg);
+	check(LOAD(got) != 0, "the equal waits still");
+}
+
+static int
+sleep_of_no_time(void *arg)
+{
+	lwkt_thread_t td[2];
+
+	reset();
+	td[0] = spawn(sleeps_no_time, arg, 0, lwkt_cpuid());
+	td[1] = spawn(interrupts, NULL, 0, lwkt_cpuid());
+	join_all(td, 2);
+	return 0;
+}
+
+/* The same of lwps on one CPU. */
+static int
+lwp_sleep_of_no_time(void *arg)
+{
+	lwkt_cpumask_t here;
+	lwkt_lwp_t lp[2];
+	int i;
+
+	reset();
+	memset(&here, 0, sizeof(here));
+	cpumask_set(&here, lwkt_cpuid());
+	for (i = 0; i < 2; i++) {
+		check(lwkt_lwp_create(i == 0 ? sleeps_no_time : interrupts,
+		    arg, &lp[i], NULL, LWKT_NOSTART | LWKT_JOINABLE,
+		    "lwp %d", i) == 0, "no lwp");
+		(void)lwkt_lwp_setcpumask(lp[i], here);
+	}
+	for (i = 0; i < 2; i++)
+		lwkt_lwp_start(lp[i]);
+	for (i = 0; i < 2; i++)
+		(void)lwkt_lwp_join(lp[i]);
+	return 0;
+}
+
+static int64_t no_times[] = { 0, -1, INT64_MIN };
+
 int
 main(void)
 {
@@ -319,6 +370,13 @@ main(void)
 	    wakeup_put_off, NULL, 100);
 	sim_explore("a wakeup that is put off comes before a wait for a token",
 	    wakeup_before_a_token, NULL, 100);
+	sim_explore("a sleep of no time lets equals run", sleep_of_no_time,
+	    &no_times[0], 50);
+	sim_explore("so does one of negative time", sleep_of_no_time,
+	    &no_times[1], 50);
+	sim_explore("and the least there is", sleep_of_no_time, &no_times[2],
+	    50);
+	sim_explore("and one of lwps", lwp_sleep_of_no_time, &no_times[0], 50);
 	sim_explore("an interrupt thread takes the CPU of one that got worse",
 	    interrupt_after_setpri, NULL, 50);
 	sim_explore("an interrupt thread that nobody asked for, by the tick",
