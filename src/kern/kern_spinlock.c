@@ -115,6 +115,19 @@ check_rank(struct globaldata *gd, lwkt_spin_t s)
 	}
 }
 
+/* The list of spinlocks held: other CPUs may look at it.  (S3) */
+static inline void
+held_set(struct globaldata *gd, unsigned i, lwkt_spin_t s)
+{
+	atomic_poke_ptr((uintptr_t *)&gd->gd_spinheld[i], (uintptr_t)s);
+}
+
+static inline void
+held_count(struct globaldata *gd, int n)
+{
+	atomic_poke_32((uint32_t *)&gd->gd_spinlocks, (uint32_t)n);
+}
+
 /* It is ours. */
 static inline void
 push(struct globaldata *gd, lwkt_spin_t s)
@@ -124,8 +137,8 @@ push(struct globaldata *gd, lwkt_spin_t s)
 	if (unlikely(n >= LWKT_MAXSPINS))
 		lwkt_panic("spinlock \"%s\" is the %uth that cpu %d takes",
 		    s->s_name, n + 1, gd->gd_m.mc_cpuid);
-	__atomic_store_n(&gd->gd_spinheld[n], s, __ATOMIC_RELAXED); /* S3 */
-	__atomic_store_n(&gd->gd_spinlocks, (int)n + 1, __ATOMIC_RELAXED);
+	held_set(gd, n, s);
+	held_count(gd, (int)n + 1);
 }
 
 /* Not the last one taken: find it. */
@@ -141,11 +154,9 @@ pop_slow(struct globaldata *gd, lwkt_spin_t s)
 		lwkt_panic("spinlock \"%s\" is given back by thread \"%s\" on "
 		    "cpu %d, which does not hold it", s->s_name,
 		    curthread->td_name, gd->gd_m.mc_cpuid);
-	__atomic_store_n(&gd->gd_spinlocks, gd->gd_spinlocks - 1,
-	    __ATOMIC_RELAXED);
+	held_count(gd, gd->gd_spinlocks - 1);
 	for (; i < gd->gd_spinlocks; i++)
-		__atomic_store_n(&gd->gd_spinheld[i], gd->gd_spinheld[i + 1],
-		    __ATOMIC_RELAXED);				/* S3 */
+		held_set(gd, (unsigned)i, gd->gd_spinheld[i + 1]);
 }
 
 /* It is about to be given back. */
@@ -155,7 +166,7 @@ pop(struct globaldata *gd, lwkt_spin_t s)
 	int n = gd->gd_spinlocks;
 
 	if (likely(n > 0 && gd->gd_spinheld[n - 1] == s))
-		__atomic_store_n(&gd->gd_spinlocks, n - 1, __ATOMIC_RELAXED);
+		held_count(gd, n - 1);
 	else
 		pop_slow(gd, s);
 }
