@@ -43,6 +43,7 @@
  */
 #include "machine/linux/hostkind.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -223,14 +224,34 @@ device(int fd, const struct statx *stx)
 	return pollable(fd) ? HK_CHAR : HK_RAW;
 }
 
+/* What is open there; by fstat(2) where a filter refuses statx(2). */
+static int
+look(int fd, struct statx *stx)
+{
+	struct stat st;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	    STATX_TYPE | STATX_NLINK, stx) == 0)
+		return 1;
+	if (errno == EBADF || fstat(fd, &st) != 0)
+		return 0;
+	memset(stx, 0, sizeof(*stx));
+	stx->stx_mode = (uint16_t)st.st_mode;
+	stx->stx_nlink = (uint32_t)st.st_nlink;
+	stx->stx_dev_major = major(st.st_dev);
+	stx->stx_dev_minor = minor(st.st_dev);
+	stx->stx_rdev_major = major(st.st_rdev);
+	stx->stx_rdev_minor = minor(st.st_rdev);
+	return 1;
+}
+
 enum hostkind
 hostkind_of(int fd, struct hostkind_info *hi)
 {
 	struct statx stx;
 
 	*hi = (struct hostkind_info){ .hi_kind = HK_BAD };
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-	    STATX_TYPE | STATX_NLINK, &stx) != 0)
+	if (!look(fd, &stx))
 		return HK_BAD;
 	hi->hi_dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	hi->hi_linked = stx.stx_nlink > 0;
@@ -331,8 +352,7 @@ hostkind_learn(int fd)
 	dev_t dev;
 	int local;
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE,
-	    &stx) != 0)
+	if (!look(fd, &stx))
 		return;
 	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	if (noted(dev, &local))
