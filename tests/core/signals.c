@@ -132,7 +132,7 @@ sleeps_beside_hog(void *arg)
 	sigset_t most;
 
 	(void)sigfillset(&most);
-	(void)sigdelset(&most, SIGALRM);	/* the end of a test that hangs */
+	(void)sigdelset(&most, SIGALRM);	/* ends a test that hangs */
 	if (arg != NULL)
 		(void)signal(SIGRTMAX, note);
 	else
