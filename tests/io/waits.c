@@ -156,6 +156,26 @@ number_comes_back(void)
 	lwkt_close(lfd);
 }
 
+/* The number comes back as a file that refuses the call. */
+static void
+number_refuses(void)
+{
+	int p[2], s[2];
+	char c;
+
+	pair(s);
+	is_int(lwkt_recv_timo(s[0], &c, 1, 0, 5 * MS), -ETIMEDOUT,
+	    "the library has waited on a socket");
+	if (pipe(p) != 0 || dup2(p[0], s[0]) != s[0])
+		abort();
+	is_int(lwkt_recv_timo(s[0], &c, 1, 0, 10000 * MS), -ENOTSOCK,
+	    "which is a pipe now, without a word to the library");
+	for (int i = 0; i < 2; i++) {
+		close(p[i]);
+		close(s[i]);
+	}
+}
+
 /* More calls than carriers, none of which ends by itself. */
 static void
 many_opens(const char *fifo)
@@ -227,6 +247,7 @@ test(void *arg)
 	close_listener();
 	time_limits();
 	number_comes_back();
+	number_refuses();
 	aborts();
 	return 0;
 }

@@ -229,12 +229,20 @@ verify_later(struct epcpu *ec, struct fdent *fe)
 	ec->epc_vlastp = &fe->fe_vnext;
 }
 
-/* Register again what waits since `age` polls or longer. */
+static void	fd_event(struct machine_host *h, struct fdent *fe,
+		    uint32_t events);
+
+/*
+ * Register again what waits since `age` polls or longer.  If another file is
+ * behind the number, its waiters are tried: it may refuse the call at once, and
+ * then no edge ever comes.
+ */
 static void
 verify(struct machine_host *h, uint64_t age)
 {
 	struct epcpu *ec = epcpu(h);
 	struct fdent *fe;
+	uint64_t rearmed;
 	int error;
 
 	while ((fe = ec->epc_vfirst) != NULL &&
@@ -245,9 +253,12 @@ verify(struct machine_host *h, uint64_t age)
 		fe->fe_flags &= (uint16_t)~FE_VERIFY;
 		if (fe->fe_waiters == NULL)
 			continue;
+		rearmed = ec->epc_common.ic_stats.his_rearmed;
 		error = fd_register(ec, fe);
 		if (error != 0)
 			fd_refused(h, fe, error);
+		else if (ec->epc_common.ic_stats.his_rearmed != rearmed)
+			fd_event(h, fe, EPOLLIN | EPOLLOUT);
 	}
 }
 
