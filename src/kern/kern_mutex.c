@@ -406,7 +406,7 @@ enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     lwkt_thread_t td, int pri)
 {
 	counter_inc(mygd()->gd_cntbias, contended);
-	ktr(mygd(), wait, td->td_id, m->m_lock);
+	ktr(mygd(), wait, td->td_id, atomic_peek_32(&m->m_lock));
 	link->ml_td = td;
 	link->ml_turn.tu_pri = pri;
 	link->ml_turn.tu_ticket = ++m->m_tickets;

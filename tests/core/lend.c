@@ -98,6 +98,18 @@ in_a_forest(void *arg)
 	    "%d, its own is %d", n->n_id, lwkt_getpri(n->n_td), n->n_pri);
 }
 
+/* How many wait for that lock; -1: for the gate. */
+static unsigned
+wanted(int lock)
+{
+	unsigned n = 0;
+	int i;
+
+	for (i = 0; i < MANY; i++)
+		n += node[i].n_wants == lock;
+	return n;
+}
+
 static void
 plant(struct rng *r)
 {
@@ -113,15 +125,15 @@ plant(struct rng *r)
 		    node[i].n_pri, LWKT_NOSTART,
 		    (int)rng_below(r, (uint32_t)ncpus));
 		lwkt_schedule(node[i].n_td);
-		while (LOAD(ready) <= (uint32_t)i ||
-		    (node[i].n_wants < 0 ? park_count(&gate) :
-		    waiters(node[i].n_wants)) == 0)
+		while (LOAD(ready) <= (uint32_t)i)
 			lwkt_sleep_ns(1000);
 	}
-	/* Each is where it says: the last of them too. */
+	/* On a slow machine one may have given up already. */
 	for (i = 0; i < MANY; i++)
-		while (node[i].n_td->td_cold->tc_lendwait == NULL)
+		while (waiters(i) != wanted(i) && LOAD(gave_up) == 0)
 			lwkt_sleep_ns(1000);
+	while (park_count(&gate) != wanted(-1) && LOAD(gave_up) == 0)
+		lwkt_sleep_ns(1000);
 }
 
 /* What a thread of the forest must have: the best of its subtree. */
@@ -143,7 +155,7 @@ wrong(void)
 	int i, n = 0;
 
 	for (i = 0; i < MANY; i++)
-		n += lwkt_getpri(node[i].n_td) != wants(i);
+		n += get_pri(node[i].n_td) != wants(i);
 	return n;
 }
 
@@ -158,9 +170,9 @@ look(const char *when, uint32_t gone)
 	if (LOAD(gave_up) != gone)
 		return;		/* it is no more what it was */
 	for (i = 0; i < MANY; i++)
-		check(lwkt_getpri(node[i].n_td) == wants(i), "%s: thread %d "
+		check(get_pri(node[i].n_td) == wants(i), "%s: thread %d "
 		    "has %d and should have %d (own %d)", when, i,
-		    lwkt_getpri(node[i].n_td), wants(i), node[i].n_pri);
+		    get_pri(node[i].n_td), wants(i), node[i].n_pri);
 }
 
 /* One that waits with a timeout has given up: it waits for the gate. */
@@ -172,17 +184,6 @@ wither(void)
 	for (i = 0; i < MANY; i++)
 		if (node[i].n_timeout > 0)
 			node[i].n_wants = -1;
-}
-
-static unsigned
-roots(void)
-{
-	unsigned n = 0;
-	int i;
-
-	for (i = 0; i < MANY; i++)
-		n += node[i].n_wants < 0;
-	return n;
 }
 
 static int
@@ -203,11 +204,11 @@ forest(void *arg)
 		look("changed", 0);
 	}
 	wither();
-	while (park_count(&gate) != roots())
+	while (park_count(&gate) != wanted(-1))
 		lwkt_sleep_ns(MS);
 	look("withered", LOAD(gave_up));
 	/* Root after root ends, and all that waits for it. */
-	lwkt_sem_post(&gate, roots());
+	lwkt_sem_post(&gate, wanted(-1));
 	for (i = 0; i < MANY; i++)
 		join(node[i].n_td);
 	return 0;

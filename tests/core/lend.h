@@ -63,4 +63,31 @@ set_pri(lwkt_thread_t td, int pri)
 	lwkt_synchronize_ipiqs("set_pri");
 }
 
+/* The priority of a thread that stays where it is, as its CPU sees it. */
+struct pri_asked {
+	lwkt_thread_t	pa_td;
+	int		pa_pri;
+};
+
+static void
+get_pri_there(void *arg)
+{
+	struct pri_asked *pa = arg;
+
+	pa->pa_pri = lwkt_getpri(pa->pa_td);
+}
+
+UTIL int
+get_pri(lwkt_thread_t td)
+{
+	struct pri_asked pa = { .pa_td = td };
+	int cpu = lwkt_getcpu(td);
+
+	if (cpu == lwkt_cpuid())
+		return lwkt_getpri(td);
+	lwkt_send_ipiq(cpu, get_pri_there, &pa);
+	lwkt_synchronize_ipiqs("get_pri");
+	return pa.pa_pri;
+}
+
 #endif
