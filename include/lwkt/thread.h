@@ -166,7 +166,9 @@ LWKT_API void lwkt_user_yield(void);
 
 /*
  * Change a priority.  td must belong to the calling CPU, or not be started
- * yet, and be no lwp.  No immediate switch.
+ * yet, and be no lwp.  No immediate switch.  A holder of a mutex or a mtx runs
+ * with the best priority of its waiters, if that is better than its own; this
+ * one is its own, lwkt_getpri() that with which it runs.
  */
 LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
 LWKT_API void lwkt_setpri_self(int pri);
