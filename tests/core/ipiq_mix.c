@@ -264,7 +264,7 @@ main(void)
 		"so on four CPUs", "so on eight" };
 	unsigned i;
 
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < TIMES(2, 3); i++) {
 		struct sim_scenario ss = { .ss_name = name[i],
 			.ss_body = mix, .ss_arg = (void *)(uintptr_t)(i * 7919),
 			.ss_seeds = 40 >> i, .ss_ncpus = ncpus[i] };
