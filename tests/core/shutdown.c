@@ -61,14 +61,23 @@ leaves_with_token(void *arg)
 	leaves_sections(arg);
 }
 
-/* Waits for a token that is never given back before the end. */
+/* Tries for a token that is not given back, for longer than shutdown waits. */
 static void
 wants_token(void *arg)
 {
+	int64_t end = lwkt_time_ns() + 5 * MS;
+
 	(void)arg;
 	ADD(begun, 1);
-	lwkt_gettoken(&tok);
-	STORE(over, 1);
+	lwkt_crit_enter();
+	while (lwkt_time_ns() < end) {
+		if (lwkt_trytoken(&tok)) {
+			STORE(over, 1);
+			lwkt_reltoken(&tok);
+		}
+		machine_pause(1);
+	}
+	lwkt_crit_exit();
 }
 
 struct way {
