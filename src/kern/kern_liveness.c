@@ -372,6 +372,9 @@ count_chances(struct life *l, lwkt_thread_t td)
 void
 liveness_point(const struct machine_point *mp)
 {
+	/* Acquire loads here would hide from TSan what nothing orders. */
+	if (LWKT_TSAN)
+		return;
 	point = mp;
 	if (mp->mp_cpu >= 0)
 		count_chances(&lives[mp->mp_cpu],

@@ -248,6 +248,8 @@ excused(void *arg)
 int
 main(void)
 {
+	if (LWKT_TSAN)
+		skip_all("nobody looks under TSan");
 	panics("a better thread that nobody asked for", better_forgotten,
 	    "is runnable and gets its tokens, but has waited");
 	panics("one whose token is free, under a worse one", passed_forgotten,
