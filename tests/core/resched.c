@@ -2,6 +2,8 @@
 /*
  * lwkt_resched_wanted: does another thread deserve this CPU?
  */
+#include <lwkt/systimer.h>
+
 #include "base/choice.h"
 #include "core/util.h"
 
@@ -66,8 +68,9 @@ not_for_lesser_ones(void *arg)
 }
 
 static void
-looks(void *arg)
+looks(struct lwkt_systimer *st, void *arg)
 {
+	(void)st;
 	lwkt_schedule(arg);
 	STORE(in_callback, lwkt_resched_wanted());
 }
@@ -76,6 +79,7 @@ looks(void *arg)
 static int
 serves_what_waits(void *arg)
 {
+	struct lwkt_systimer st;
 	lwkt_thread_t td;
 	unsigned turn;
 
@@ -84,7 +88,7 @@ serves_what_waits(void *arg)
 	STORE(in_callback, -1);
 	td = spawn_pri(runs, NULL, LWKT_PRI_SOFT_NORM, LWKT_NOSTART,
 	    lwkt_cpuid());
-	lwkt_send_ipiq(lwkt_cpuid(), looks, td);
+	lwkt_systimer_init_oneshot(&st, looks, td, 1000);
 	for (turn = 0; !lwkt_resched_wanted(); turn++)
 		machine_pause(turn);
 	check(LOAD(in_callback) == 1, "in a callback: %d", LOAD(in_callback));
