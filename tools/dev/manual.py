@@ -6,6 +6,9 @@ A page becomes roff that mandoc -Tlint accepts; its NAME section names the page
 and the links that man/meson.build makes to it, and nothing else; it refers
 only to pages of ours that exist.
 
+The NAME sections have the words of EVERYDAY between them, which people give to
+man -k.
+
 A page of section 3 has the sections of SECTIONS in their order; what its
 SYNOPSIS shows agrees with the headers and its EXAMPLE compiles without a
 warning (a compiler reads one after the other).  Every function of the public
@@ -27,6 +30,10 @@ from api import declared
 SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "CONTEXT", "BLOCKING",
             "RETURN VALUES", "ERRORS", "EXAMPLE", "SEE ALSO", "HISTORY"]
 # scdoc puts a paragraph macro at the head of each section, always.
+EVERYDAY = """accept allocate barrier clock condition connection CPU critical file
+    free function join lock memory message mutex open overview port preemption
+    priority process queue read scheduler semaphore signal sleep socket spinlock
+    thread timer token wait wakeup write yield C++ exception""".split()
 SCDOC_HABIT = "skipping paragraph macro"
 CODE_COLUMNS = 72               # what a page of 80 columns has room for
 NAME_LINE = re.compile(r"^# NAME\n\n([\w., \n-]+?) - \S", re.MULTILINE)
@@ -131,6 +138,13 @@ def check_functions(pages, functions):
         yield f"{functions[name]}: {name} has no manual page"
 
 
+def check_words(pages, words):
+    told = " ".join(section_of(text, "NAME") for text in pages.values())
+    for word in words:
+        if word.lower() not in told.lower():
+            yield f"man: no NAME section has the word {word}"
+
+
 def check_settings(pages, sources):
     """sources: {path: text}."""
     told = "".join(text for page, text in pages.items()
@@ -227,6 +241,8 @@ def self_test(root):
     errors = list(check_functions({"lwkt_a.3": GOOD},
                                   {"lwkt_a": "x.h", "lwkt_z": "x.h"}))
     assert errors == ["x.h: lwkt_z has no manual page"], errors
+    errors = list(check_words({"lwkt_a.3": GOOD}, ["do", "socket"]))
+    assert errors == ["man: no NAME section has the word socket"], errors
     errors = list(check_settings(
         {"lwkt-a.7": "*lwkt.a*\n*LWKT_A*\n"},
         {"a.c": 'TUNABLE_INT(a, "lwkt.a", 1);\n\tgetenv("LWKT_A");\n',
@@ -245,6 +261,7 @@ def main():
         *check_pages(root, pages,
                      links_of((root / "man/meson.build").read_text())),
         *check_functions(pages, declared(root)),
+        *check_words(pages, EVERYDAY),
         *check_settings(pages, {path.relative_to(root): path.read_text()
                                 for path in (root / "src").rglob("*.c")}),
     ]

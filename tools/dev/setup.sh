@@ -5,11 +5,13 @@
 # Debian packages for these purposes are installed, and install the missing
 # ones: as root, or through sudo if that asks no password.  Otherwise print the
 # one command to type and exit 1.  When nothing is missing it only asks dpkg
-# once.
+# once.  What a build can do without (scdoc: the manual pages) is installed if
+# that is possible; otherwise a line says what will be missing.
 set -eu
 
 build="gcc libc6-dev meson ninja-build pkgconf liburing-dev libunwind-dev
 libbsd-dev libsodium-dev systemtap-sdt-dev"
+optional=scdoc
 run=$build
 test="$build g++ python3 scdoc mandoc redis-tools redis-server libhiredis-dev"
 clang="$test clang libclang-rt-14-dev"
@@ -22,8 +24,7 @@ libmimalloc-dev"
 want=
 for purpose in "${@:-build}"; do
 	case $purpose in
-	build) want="$want $build" ;;
-	install) want="$want $build scdoc" ;;
+	build | install) want="$want $build $optional" ;;
 	run) want="$want $run" ;;
 	test) want="$want $test" ;;
 	clang) want="$want $clang" ;;
@@ -52,13 +53,22 @@ fi
 have=" $(dpkg-query -W -f '${db:Status-Status}:${Package}\n' $want \
     2>/dev/null | sed -n 's/^installed://p' | tr '\n' ' ')"
 missing=
+needed=
 for package in $want; do
 	case "$have $missing " in
-	*" $package "*) ;;
-	*) missing="$missing $package" ;;
+	*" $package "*) continue ;;
 	esac
+	missing="$missing $package"
+	[ "$package" = $optional ] || needed="$needed $package"
 done
 [ -n "$missing" ] || exit 0
+
+# The packages could not be installed: go on if none of them is needed.
+give_up() {
+	[ -z "$needed" ] || exit 1
+	echo "setup: without $optional there will be no manual pages" >&2
+	exit 0
+}
 
 install="apt-get install -y --no-install-recommends$missing"
 if [ "$(id -u)" = 0 ]; then
@@ -68,7 +78,7 @@ elif sudo -n true 2>/dev/null; then
 else
 	echo "setup: packages are missing; please type" >&2
 	echo "	sudo apt-get update && sudo $install" >&2
-	exit 1
+	give_up
 fi
 
 apt() {
@@ -94,7 +104,7 @@ if ! { apt -s install $missing && apt ${install#apt-get }; } \
 	    >"$log" 2>&1 </dev/null; then
 		tail -n 20 "$log" >&2
 		echo "setup: could not install; the whole log: $log" >&2
-		exit 1
+		give_up
 	fi
 fi
 rm -f "$log"
