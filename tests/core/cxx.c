@@ -16,10 +16,13 @@ static uint32_t stop, looked;
 struct machine_cxx *__cxa_get_globals(void);
 
 /* A host thread's, whichever it is now: never to be kept by a compiler. */
-__attribute__((noipa)) struct machine_cxx *
+__attribute__((noinline)) struct machine_cxx *
 __cxa_get_globals(void)
 {
-	return &host_globals;
+	struct machine_cxx *cx = &host_globals;
+
+	__asm__ __volatile__("" : "+r" (cx));
+	return cx;
 }
 
 static void
