@@ -128,7 +128,9 @@ sleepq(void *arg)
 {
 	crit_enter();
 	lwkt_tsleep_interlock(&word, 0);
-	curthread->td_wchan = &tok;
+	synch_leave_queue(curthread);
+	curthread->td_flags |= TDF_TSLEEPQ;
+	curthread->td_wchan = &word;
 	sleepq_check(curthread);
 	(void)arg;
 	return 0;
@@ -286,7 +288,7 @@ test_damage(void)
 	panics("a timer out of order panics", timer_order, "is out of order");
 	panics("a port's queue without its end panics", port_end,
 	    "not the end of its queue");
-	panics("a sleeper on the wrong queue panics", sleepq,
+	panics("a sleeper that is on no queue panics", sleepq,
 	    "thread \"main\" is not on the sleep queue");
 	panics("a spinlock on the list that is free panics", spin_word,
 	    "spinlock \"spin\" is held by cpu 0, word 0");

@@ -52,7 +52,7 @@
 
 /* Calls in the host at one time, by class. */
 #define FILE_MAX	(config_hard ? 2 : 16)
-#define LONG_MAX_	(config_hard ? 24 : 256)
+#define LONG_MAX_	(config_hard ? 64 : 256)
 #define LONG_PARKED	8		/* more of them end */
 #define CARRIER_STACK	(64 * 1024)
 #define CARRIER_NAP_NS	2000000		/* between two tries */
