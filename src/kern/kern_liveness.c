@@ -380,7 +380,8 @@ liveness_point(const struct machine_point *mp)
 		count_chances(&lives[mp->mp_cpu],
 		    gd_find(mp->mp_cpu)->gd_m.mc_curthread);
 	if (mp->mp_until >= look_at) {
-		look_at = mp->mp_until + unit / 2;
+		look_at = mp->mp_until < INT64_MAX - unit ?
+		    mp->mp_until + unit / 2 : INT64_MAX;
 		look_all();
 		if (mp->mp_kind == CHOICE_PAUSE)
 			look_all();	/* what was new will wait so long */

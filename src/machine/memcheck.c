@@ -29,6 +29,7 @@
 #else
 #define __asan_poison_memory_region(p, size)	((void)(p), (void)(size))
 #define __asan_unpoison_memory_region(p, size)	((void)(p), (void)(size))
+#define __asan_handle_no_return()		((void)0)
 #endif
 
 #define LINK	sizeof(void *)		/* the allocator's word in it */
@@ -86,4 +87,10 @@ lwkt__memcheck_show(void *p, size_t size)
 {
 	__asan_unpoison_memory_region(p, size);
 	(void)VALGRIND_MAKE_MEM_DEFINED(p, size);
+}
+
+void
+lwkt__memcheck_unwound(void)
+{
+	__asan_handle_no_return();
 }

@@ -28,6 +28,15 @@ void	lwkt__memcheck_resize(void *p, size_t size, size_t room);
 /* Nobody may touch it; it is ordinary memory again. */
 void	lwkt__memcheck_hide(void *p, size_t size);
 void	lwkt__memcheck_show(void *p, size_t size);
+/* A cancellation has left frames of this stack without their returns. */
+void	lwkt__memcheck_unwound(void);
+
+static inline void
+memcheck_unwound(void)
+{
+	if (fiber_wanted())
+		lwkt__memcheck_unwound();
+}
 
 static inline void
 memcheck_alloc(void *p, size_t size, size_t room, int zeroed)

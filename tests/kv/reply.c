@@ -172,7 +172,8 @@ large_strings_go_in_steps(void)
 		kv_mem_sweep();
 	}
 	ok(steps > 95 && steps < 110, "100 MB and 3 MB in %d steps", steps);
-	ok(full - left > 90 << 8 && full - left < 100 << 8,
+	/* A checker gives back more: its own notes of these bytes. */
+	ok(full - left > 90 << 8 && full - left < 120 << 8,
 	    "of which 95 gave %ld MB back", (full - left) >> 8);
 	is_int((long long)kv_mem_used(), (long long)before, "all of it");
 }

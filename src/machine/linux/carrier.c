@@ -49,6 +49,7 @@
 #include <time.h>
 
 #include "base/kassert.h"
+#include "machine/memcheck.h"
 
 /* Calls in the host at one time, by class. */
 #define FILE_MAX	(config_hard ? 2 : 16)
@@ -256,6 +257,7 @@ call_cancelled(void *arg)
 {
 	struct carrier *c = arg;
 
+	memcheck_unwound();
 	put_down(c, hostcall_total(c->c_io, -ECANCELED));
 	lock();
 	ending(c);
