@@ -110,7 +110,7 @@ bring_msg(struct sleeper *s)
 static void
 block_told(struct sleeper *s)
 {
-	while (s->s_told == 0)
+	while (LOAD(s->s_told) == 0)
 		(void)lwkt_sleep("test", 0);
 }
 
@@ -119,7 +119,7 @@ tell(void *arg)
 {
 	struct sleeper *s = arg;
 
-	s->s_told = 1;
+	STORE(s->s_told, 1);
 	lwkt_schedule(s->s_td);
 }
 
