@@ -21,6 +21,23 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A sanitizer reports faults by its own handler; TSan keeps signals back. */
+#if defined(__has_feature)
+#define TAP_HAS(x)	__has_feature(x)
+#else
+#define TAP_HAS(x)	0
+#endif
+#if defined(__SANITIZE_THREAD__) || TAP_HAS(thread_sanitizer)
+#define TAP_TSAN	1
+#else
+#define TAP_TSAN	0
+#endif
+#if TAP_TSAN || defined(__SANITIZE_ADDRESS__) || TAP_HAS(address_sanitizer)
+#define TAP_SANITIZED	1
+#else
+#define TAP_SANITIZED	0
+#endif
+
 #define TAP_PRINTFLIKE(f, a)	__attribute__((format(printf, f, a), unused))
 
 static int tap_count, tap_failures;	/* atomic */

@@ -58,6 +58,12 @@
 #else
 #define __lwkt_no_asan
 #endif
+/* And for reports that read what another CPU writes: a hint, perhaps stale. */
+#if LWKT_TSAN
+#define __lwkt_no_tsan		__attribute__((noinline, no_sanitize_thread))
+#else
+#define __lwkt_no_tsan
+#endif
 
 /*
  * A statement: no exception of C++ leaves the function that has it.  Only an

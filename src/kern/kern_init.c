@@ -306,22 +306,30 @@ stop_thread(struct globaldata *gd, lwkt_thread_t td)
 	lwkt_panic("thread \"%s\" goes on after shutdown", td->td_name);
 }
 
-/* Shutdown has waited for a thread of tgd for so long. */
-static void
-stop_insist(struct globaldata *tgd, int64_t waited_ns, int say)
+/*
+ * Say which thread keeps a CPU from stopping.  It may leave the CPU meanwhile;
+ * its structure stays one of a thread.
+ */
+static void __lwkt_no_tsan
+stop_tell(struct globaldata *tgd, int64_t waited_ns)
 {
-	lwkt_thread_t td;
+	lwkt_thread_t td = *(lwkt_thread_t volatile *)&tgd->gd_m.mc_curthread;
 
-	if ((atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_SHUTDOWN) &
-	    RQF_PREEMPTIBLE) != 0)
-		(void)machine_nmi(&tgd->gd_m);
-	td = __atomic_load_n(&tgd->gd_m.mc_curthread, __ATOMIC_RELAXED);
-	if (!say || td == &tgd->gd_idlethread)
+	if (td == &tgd->gd_idlethread)
 		return;
 	lwkt_printf("lwkt: shutdown: thread \"%s\" (id %llu) runs on cpu %d "
 	    "and has not called the library for %lld ms; waiting for it",
 	    td->td_name, (unsigned long long)td->td_id, tgd->gd_m.mc_cpuid,
 	    (long long)(waited_ns / NS_PER_MS));
+}
+
+/* Shutdown has waited for tgd: whatever thread runs there goes no further. */
+static void
+stop_insist(struct globaldata *tgd)
+{
+	if ((atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_SHUTDOWN) &
+	    RQF_PREEMPTIBLE) != 0)
+		(void)machine_nmi(&tgd->gd_m);
 }
 
 /* Serve messages until all CPUs have stopped; the first one sees to it. */
@@ -342,10 +350,13 @@ stop_wait(struct globaldata *gd, int first)
 		    NS_PER_MS)
 			continue;
 		times++;
-		for (cpu = 0; cpu < lwkt__ncpus; cpu++)
-			if (!atomic_load_32(&gd_find(cpu)->gd_stopped))
-				stop_insist(gd_find(cpu), now - begin,
-				    times == PATIENCE);
+		for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+			if (atomic_load_32(&gd_find(cpu)->gd_stopped))
+				continue;
+			stop_insist(gd_find(cpu));
+			if (times == PATIENCE)
+				stop_tell(gd_find(cpu), now - begin);
+		}
 	}
 }
 

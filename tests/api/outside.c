@@ -226,8 +226,8 @@ child_aborts(const struct call *call)
 	struct child *c = ran(boot_child, call);
 	int sig = WIFEXITED(c->c_status) ? WEXITSTATUS(c->c_status) : -1;
 
-	/* ASan's handler reports the fault by itself, and exits. */
-	if (!ok(CHILD_ASAN ? sig > 0 : (sig == SIGABRT || sig == SIGSEGV) &&
+	/* A sanitizer's handler reports the fault by itself, and exits. */
+	if (!ok(TAP_SANITIZED ? sig > 0 : (sig == SIGABRT || sig == SIGSEGV) &&
 	    child_said(c, "in a child of fork"), "%s: ends a child of fork "
 	    "and not its parent", call->c_name))
 		child_diag(c);

@@ -15,18 +15,6 @@
 
 #include "tap.h"
 
-/* This program reports faults by the handler of ASan. */
-#if defined(__has_feature)
-#define CHILD_HAS(x)	__has_feature(x)
-#else
-#define CHILD_HAS(x)	0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || CHILD_HAS(address_sanitizer)
-#define CHILD_ASAN	1
-#else
-#define CHILD_ASAN	0
-#endif
-
 struct child {
 	int	c_status;		/* of waitpid */
 	size_t	c_len;
