@@ -513,6 +513,8 @@ test_ends(void)
 	struct child *c;
 
 	for (int i = 0; i < 4; i++) {
+		if (i % 2 == 0 && TAP_TSAN)
+			continue;	/* refuses pthread_exit there itself */
 		ends = i % 2 == 0 ? exits : cancels;
 		ends_on = i / 2;
 		c = ran(boot_ends, NULL);
