@@ -3,11 +3,11 @@
  * Stop a set of CPUs, change something, let them go on.
  *
  * Between lwkt_cpusync_interlock and lwkt_cpusync_deinterlock every CPU of the
- * set stands still in a callback, with nothing of its threads running; then
- * each of them runs the function, the caller's own CPU too if it is in the
- * set.  The caller is in a critical section meanwhile and must not block.
- * There is one caller at a time, whatever the sets: the others wait for their
- * turn in lwkt_cpusync_interlock, and stand still there.
+ * set waits in a callback and runs no thread; then each of them runs the
+ * function, the caller's own CPU too if it is in the set.  The caller is in a
+ * critical section meanwhile and must not block.
+ * There is one caller at a time, whatever the sets.  The other callers wait
+ * for their turn in lwkt_cpusync_interlock; their CPUs run no other thread.
  *
  * And: free memory when nobody can look at it any more.
  */

@@ -4,7 +4,7 @@
  * send waiters away.
  *
  * Waiters have their turns by priority, equal ones in order of arrival, and the
- * lock is given to them: nobody who comes by is faster.  Between exclusive and
+ * lock is given to them: no later thread gets it first.  Between exclusive and
  * shared waiters of equal priority the turns alternate.  A waiter that wants to
  * be exclusive keeps away new shared holders that are not better than it, one
  * that waits for its upgrade all.  Nothing is lent to the holders (see

@@ -4,7 +4,7 @@
  * keeps a device's handler from being called.
  *
  * Not recursive.  Waiters are served by priority, equal ones in order of
- * arrival.  A thread that comes by when a serializer is free has it, before an
+ * arrival.  A thread that asks when a serializer is free has it, before an
  * equal waiter that is still waking up, but not often past the same one.
  *
  * Context: thread; lwkt_serialize_try, _handler_try, _exit and the switch of

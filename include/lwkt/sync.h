@@ -9,7 +9,7 @@
  * among them has the place of a new thread (LWKT_PRI_KERN_DAEMON), an lwp that
  * of LWKT_PRI_KERN_USER.  A thread that holds a mutex runs with the priority
  * of the best waiter, if that is better than its own.  A mutex that is free is
- * taken by a thread that comes by, before an equal waiter that is still waking
+ * taken by a thread that just asks, before an equal waiter that is still waking
  * up, but not often past the same one.  Each lock is initialised by its
  * function or its macro and needs no end; it may be freed as soon as nobody
  * waits on it, also by the thread that the last call has just let go.

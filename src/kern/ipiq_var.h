@@ -18,7 +18,7 @@ enum {
 	IPIQ_LOW = IPIQ_SIZE / 4,	/* until here */
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a callback that sends, above */
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
-	/* Read for everybody who waits while fewer than this are deferred. */
+	/* Read for every CPU that waits while fewer than this are deferred. */
 	IPIQ_DEFER_EASY = config_hard ? 256 : 4096,
 	/* Sent by one CPU to another and not executed: more is a debt. */
 	IPIQ_DEBT = IPIQ_DEFER_EASY,

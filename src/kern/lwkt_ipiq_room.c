@@ -22,7 +22,7 @@
  *
  * How much is deferred.  A CPU says what it waits for: gd_room (a ring and
  * the fill it needs) or gd_spinwant (a spinlock).  While few messages are
- * deferred (IPIQ_DEFER_EASY) a CPU reads for everybody who waits for it, as far
+ * deferred (IPIQ_DEFER_EASY) a CPU reads for each one that waits for it, as far
  * as the wait needs.  Beyond that it reads only where it must: for a sender
  * that it waits for itself, directly or through other CPUs that wait (a cycle).
  * Everybody else just waits until the section here is over: that is the

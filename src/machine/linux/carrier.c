@@ -52,8 +52,8 @@
 #include "machine/memcheck.h"
 
 /* Calls in the host at one time, by class. */
-#define FILE_MAX	(config_hard ? 2 : 16)
-#define LONG_MAX_	(config_hard ? 64 : 256)
+#define FILE_LIMIT	(config_hard ? 2 : 16)
+#define LONG_LIMIT	(config_hard ? 64 : 256)
 #define LONG_PARKED	8		/* more of them end */
 #define CARRIER_STACK	(64 * 1024)
 #define CARRIER_NAP_NS	2000000		/* between two tries */
@@ -79,7 +79,7 @@ struct carrier_queue {
 	unsigned	 cq_live;	/* carriers of the class */
 };
 
-#define CARRIERS	(FILE_MAX + 256)
+#define CARRIERS	(FILE_LIMIT + 256)
 
 /* (l:cp_lock) all of it. */
 static struct {
@@ -151,7 +151,7 @@ static void *carrier_main(void *arg);
 static struct carrier *
 free_place(enum carrier_class class)
 {
-	unsigned most = class == CC_FILE ? FILE_MAX : LONG_MAX_;
+	unsigned most = class == CC_FILE ? FILE_LIMIT : LONG_LIMIT;
 
 	if (pool.cp_queue[class].cq_live == most)
 		return NULL;
