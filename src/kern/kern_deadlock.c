@@ -95,7 +95,11 @@ all_rest(struct globaldata *me)
 	return sum;
 }
 
-static int
+/*
+ * A CPU that came out of its rest may write the flags just now.  Then the
+ * second all_rest() does not equal the first, and the count is not used.
+ */
+static int __lwkt_no_tsan
 is_blocked(lwkt_thread_t td)
 {
 	return (td->td_flags & TDF_STARTED) != 0 && (td->td_flags &

@@ -470,7 +470,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 	lwkt__cxx_boot();
 	lwkt__escape_boot(up);
 	sim_report_boot();
-	sim_tsan_boot();
+	sim_tsan_boot(lwkt__cxx_globals());
 	return 0;
 }
 

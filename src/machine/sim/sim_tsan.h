@@ -8,8 +8,9 @@
  * (no_sync), unlike a thread switch inside a CPU; so only what the program's
  * own atomics order is ordered, by the orders they name, although everything
  * runs on one host thread.  What the simulator itself touches does not count:
- * it stands between sim_enter and sim_leave, which nest.  errno, one word here
- * but one for each host thread there, may race.
+ * it stands between sim_enter and sim_leave, which nest.  Two objects may race,
+ * because all CPUs share them here and each has its own on a real host: errno
+ * and the exceptions of C++.
  *
  * The model of descriptors stands between sim_io_enter and sim_io_leave: its
  * calls are ordered, as are those of a real host on one descriptor.
@@ -18,6 +19,7 @@
 #define LWKT_MACHINE_SIM_TSAN_H
 
 #include "machine/fiber.h"
+#include "machine/machine.h"
 
 #if LWKT_TSAN
 #include <errno.h>
@@ -55,10 +57,13 @@ sim_io_leave(void *model)
 }
 
 static inline void
-sim_tsan_boot(void)
+sim_tsan_boot(const struct machine_cxx *cx)
 {
 	AnnotateBenignRaceSized(__FILE__, __LINE__, &errno, sizeof(errno),
 	    "errno");
+	if (cx != NULL)
+		AnnotateBenignRaceSized(__FILE__, __LINE__, cx, sizeof(*cx),
+		    "exceptions");
 }
 
 /*
@@ -97,8 +102,9 @@ sim_io_leave(void *model)
 }
 
 static inline void
-sim_tsan_boot(void)
+sim_tsan_boot(const struct machine_cxx *cx)
 {
+	(void)cx;
 }
 
 static inline void
