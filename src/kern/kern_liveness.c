@@ -12,16 +12,19 @@
  * - a runnable thread, better than the one that runs, whose tokens are free;
  * - an equal of the thread that runs;
  * - a message in a ring, or one that was read and deferred;
- * - a wakeup that the running thread has deferred.
+ * - a wakeup that the running thread has deferred;
+ * - a timer that is due.
  *
  * A chance is what the kernel promises to use: for a thread, a yield of the
  * thread that runs; for the others, the end of its outermost critical section.
  * Chances are counted at most once in a unit, which is a tick and the lateness
  * of the simulated timer: so between two of them a tick has come if one was
  * armed.  A run fails after CHANCES of them.  A thread that computes or is in
- * a critical section gives none, and excuses itself so; of a preemptible one,
- * POINTS of its points are a chance.  A sender must have had chances as well:
- * it may be about to ring.  A CPU that waits in the host for as many units has
+ * a critical section gives none, and excuses itself so.  A preemptible one that
+ * computes gives one in SIGNALS_NS: a sender looks after 0.8 ms at the latest
+ * whether its message was read, and a signal that was refused comes again
+ * within 0.4 ms (lwkt_async.c).  A sender must have had chances as well: it may
+ * be about to ring.  A CPU that waits in the host for as many units has
  * had its chances, because somebody had to wake it.
  *
  * Which thread should run is decided as the switch does (pick_free).  One
@@ -43,7 +46,7 @@
 #define MAXCPUS		64		/* of the simulated host */
 #define LATE_NS		150000		/* of its timers, at most */
 #define CHANCES		3u
-#define POINTS		16u		/* all but one in 4 is honoured */
+#define SIGNALS_NS	600000
 
 struct waiter {
 	const void	*w_who;		/* NULL: none */
@@ -58,7 +61,6 @@ struct life {
 	int64_t		 l_yield_at;
 	uint32_t	 l_exits;	/* chances for messages and wakeups */
 	uint32_t	 l_yields;	/* chances for threads */
-	uint32_t	 l_points;
 	uint32_t	 l_round;	/* l_exits when the round began */
 	int		 l_src;		/* whose ring is watched */
 	struct waiter	 l_better;
@@ -66,6 +68,7 @@ struct life {
 	struct waiter	 l_message;
 	struct waiter	 l_deferred;
 	struct waiter	 l_delayed;
+	struct waiter	 l_timer;
 };
 
 static struct life lives[MAXCPUS];
@@ -253,6 +256,19 @@ find_ring(struct globaldata *gd, int from, uint32_t *index)
 	return -1;
 }
 
+/*
+ * A preemptible thread that computes is interrupted by the sender, whenever
+ * that wakes: then the wait begins anew.
+ */
+static inline uint64_t
+message_mark(struct globaldata *gd, int src, uint32_t index)
+{
+	int kicker = (atomic_peek_32(&gd->gd_m.mc_reqflags) &
+	    RQF_PREEMPTIBLE) != 0 && awake(src);
+
+	return (uint64_t)index << 1 | (uint64_t)kicker;
+}
+
 static void
 look_message(struct globaldata *gd)
 {
@@ -263,7 +279,7 @@ look_message(struct globaldata *gd)
 
 	src = find_ring(gd, l->l_src, &index);
 	if (src == l->l_src && w->w_who == &lives[src] &&
-	    (uint32_t)(w->w_mark >> 1) != index)	/* others have a turn */
+	    (uint32_t)(w->w_mark >> 2) != index)	/* others have a turn */
 		src = find_ring(gd, src + 1, &index);
 	if (src < 0) {
 		w->w_who = NULL;
@@ -271,7 +287,8 @@ look_message(struct globaldata *gd)
 	}
 	l->l_src = src;
 	sl = &lives[src];
-	if (!seen_before(gd, w, sl, index, l->l_exits, sl->l_exits))
+	if (!seen_before(gd, w, sl, message_mark(gd, src, index), l->l_exits,
+	    sl->l_exits))
 		return;
 	if (awake(gd->gd_m.mc_cpuid) ? l->l_exits - w->w_chances < CHANCES :
 	    !slept_over(w))
@@ -319,6 +336,22 @@ look_delayed(struct globaldata *gd)
 		    (const void *)(uintptr_t)ident, (long long)waited_us(w));
 }
 
+/* A CPU that has served its timers asks the host for another deadline. */
+static void
+look_timer(struct globaldata *gd)
+{
+	struct life *l = life_of(gd);
+	struct waiter *w = &l->l_timer;
+
+	if (gd->gd_timer_armed > point->mp_now)
+		w->w_who = NULL;
+	else if (seen_before(gd, w, gd, (uint64_t)gd->gd_timer_armed,
+	    l->l_exits, rounds) && overdue(gd, w, l->l_exits))
+		lwkt_panic("liveness: cpu %d: a timer has been due for %lld "
+		    "us while thread \"%s\" runs", gd->gd_m.mc_cpuid,
+		    (long long)waited_us(w), gd->gd_m.mc_curthread->td_name);
+}
+
 static void
 look_all(void)
 {
@@ -336,17 +369,18 @@ look_all(void)
 		look_message(gd);
 		look_deferred(gd);
 		look_delayed(gd);
+		look_timer(gd);
 	}
 	rounds += (uint32_t)all;
 	for (cpu = 0; all && cpu < lwkt__ncpus; cpu++)
 		lives[cpu].l_round = lives[cpu].l_exits;
 }
 
-/* A chance counts if the last one that did is a unit ago. */
+/* A chance counts if the last one that did is so long ago. */
 static inline void
-chance(uint32_t *count, int64_t *at)
+chance(uint32_t *count, int64_t *at, int64_t gap)
 {
-	if (point->mp_now - *at >= unit) {
+	if (point->mp_now - *at >= gap) {
 		*at = point->mp_now;
 		++*count;
 	}
@@ -355,17 +389,20 @@ chance(uint32_t *count, int64_t *at)
 static void
 count_chances(struct life *l, lwkt_thread_t td)
 {
+	int64_t gap = unit;
+
 	if (td->td_critcount != 0)
 		return;
 	if (point->mp_kind == CHOICE_USER) {
 		if ((td->td_flags & TDF_PREEMPTIBLE) == 0 ||
-		    (td->td_ntoks | td->td_leave) != 0 ||
-		    ++l->l_points % POINTS != 0)
+		    (td->td_ntoks | td->td_leave) != 0)
 			return;
+		if (gap < SIGNALS_NS)
+			gap = SIGNALS_NS;
 	}
-	chance(&l->l_exits, &l->l_exit_at);
+	chance(&l->l_exits, &l->l_exit_at, gap);
 	if (point->mp_kind != CHOICE_CRIT)
-		chance(&l->l_yields, &l->l_yield_at);
+		chance(&l->l_yields, &l->l_yield_at, gap);
 }
 
 /* mu_point */

@@ -60,6 +60,7 @@ lwkt_thread_t preempt_return(struct globaldata *gd, lwkt_thread_t td);
 
 /* lwkt_async.c. */
 void	async_signal(struct mcpu *mc, void *ucontext);	/* mu_signal */
+void	async_arrive(struct globaldata *gd);	/* at the switch */
 void	async_run(void);			/* mu_interrupted */
 void	async_created(lwkt_thread_t td);	/* it is preemptible */
 void	async_kick_later(struct globaldata *gd, struct globaldata *tgd);

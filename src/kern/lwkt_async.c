@@ -33,11 +33,22 @@
  * timer of his own: who has not looked by then is interrupted.  A look in vain
  * makes him more patient, a signal less.
  *
+ * A signal that comes while a thread runs that is not preemptible asks for no
+ * other, and a sender spares the signal then.  The CPU may go from that thread
+ * to a preemptible one that does not look at mc_reqflags before it is back in
+ * its own code: a lender that async_run has made call splz, for example.  So
+ * the switch to a preemptible thread asks for a signal if a bit is set (A3).
+ *
  * INVARIANTS
  * A1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
  *    has returned: its registers may hold addresses of this host thread's.
- * A2 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible
- *    (from switch_to on).
+ * A2 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
+ *    the CPU is about to switch to one that is.
+ * A3 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
+ *    will come, or the thread looks before it is back in its own code.  Who
+ *    sets the bit first and RQF_PREEMPTIBLE then, sees the other: both are in
+ *    one word.  A handler that comes before RQF_PREEMPTIBLE is set leaves its
+ *    bit for async_arrive; one that comes after asks for a signal itself.
  *
  * Source: DragonFly's doreti and userret, where ASTs are honoured on the way
  * back to user mode; its vkernel has signals for interrupts.
@@ -138,7 +149,8 @@ async_signal(struct mcpu *mc, void *ucontext)
 	int busy;
 
 	ipiq_push(gd);
-	if (likely((td->td_flags & TDF_PREEMPTIBLE) == 0) || !preempt_async)
+	if (likely((atomic_peek_32(&mc->mc_reqflags) & RQF_PREEMPTIBLE) == 0) ||
+	    !preempt_async)					/* A3 */
 		return;
 	if (!served_here(gd) && !wants_cpu(gd, td)) {
 		gd->gd_async_tries = 0;
@@ -155,6 +167,17 @@ async_signal(struct mcpu *mc, void *ucontext)
 	async_count(gd, busy, why);
 	if (why != MI_OFF)
 		machine_interrupt_again(retry_ns(gd->gd_async_tries++));
+}
+
+/*
+ * The switch is about to go to a preemptible thread, from one that is not: A3.
+ * Most look by themselves, and the signal finds nothing to do.
+ */
+void
+async_arrive(struct globaldata *gd)
+{
+	if (unlikely(served_here(gd)) && preempt_async)
+		machine_interrupt_again(retry_ns(0));
 }
 
 /* mu_interrupted: the thread, wherever it was. */

@@ -96,10 +96,12 @@ prefetch_next(lwkt_thread_t ntd)
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {
-	if (ntd->td_flags & TDF_PREEMPTIBLE)
+	if (ntd->td_flags & TDF_PREEMPTIBLE) {
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
-	else
+		async_arrive(gd);
+	} else {
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
+	}
 }
 
 static inline void

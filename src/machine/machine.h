@@ -122,8 +122,8 @@ struct machine_upcalls {
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
 	/*
 	 * A signal of the host has reached this CPU, its bits are set: in the
-	 * handler, after everything else.  sim: at a point that stands for an
-	 * instruction of the program, ucontext NULL.
+	 * handler, after everything else.  sim: at a choice point, ucontext
+	 * NULL.
 	 */
 	void	(*mu_signal)(struct mcpu *mc, void *ucontext);
 	/*
@@ -337,8 +337,8 @@ void	machine_doorbell(struct mcpu *mc);
 void	machine_pause(unsigned turn);
 
 /*
- * machine_nmi interrupts a CPU wherever it is: mu_nmi follows there.  1, or 0
- * if that cannot be (sim: the others stand still anyway).  Any context,
+ * machine_nmi interrupts a CPU wherever it is: mu_nmi follows there (sim: only
+ * mu_signal), then mu_signal.  1, or 0 if that cannot be.  Any context,
  * async-signal-safe.
  * machine_watch has mu_watch called on the calling CPU, once, after delay_ns,
  * wherever it is then; a wait ends by it (not on sim, where waiting CPUs are
@@ -352,7 +352,7 @@ void	machine_watch(int64_t delay_ns);
  * a call of mu_interrupted, if the host can undo that exactly and every frame
  * of its stack (size bytes from stack on) may be stopped where it stands.
  * machine_interrupt_again: mu_signal once more, about delay_ns from now; a
- * signal that comes earlier counts.  sim: nothing, each point is one.
+ * signal that comes earlier counts.  CPU, or mu_signal.
  * machine_interrupt_off says why no code is interrupted at all; NULL: some is.
  * machine_code_register adds code that may be stopped anywhere (len 0: all of
  * the object that start lies in); unregister takes back what was given by the

@@ -321,9 +321,9 @@ is_critical(void *arg)
 
 	(void)arg;
 	STORE(fired, 0);
-	lwkt_systimer_init_oneshot(&st, timer_fires, NULL, 50000);
 	STORE(wanted, 0);
 	lwkt_crit_enter();
+	lwkt_systimer_init_oneshot(&st, timer_fires, NULL, 50000);
 	intr = spawn_pri(wants_cpu, NULL, LWKT_PRI_USER_REAL, 0, lwkt_cpuid());
 	while (lwkt_time_ns() < st.st_time + 200000)
 		crunch();

@@ -27,9 +27,11 @@
  * M2 If h_armed != INT64_MAX the timer is set or about to be.
  *
  * The handler may come between any two lines of machine_timer_arm.  That
- * writes h_deadline first, so the handler sees the new one; and h_armed before
- * it sets the timer, so when the handler says "not set" in between, the timer
- * is set all the same and goes off once for nothing.
+ * writes h_deadline first, so the handler sees the new one; and timer_move
+ * writes h_armed before it sets the timer.  A handler that comes in between and
+ * makes h_armed later is harmless: the timer goes off once for nothing.  If it
+ * makes h_armed earlier, because it asks for another signal, timer_move has
+ * overwritten its setting by a later one; so timer_move looks at h_armed again.
  *
  * The signal is a real-time one, looked for from SIGRTMAX down, as programs
  * take theirs from SIGRTMIN up: the first that has no handler and that the
@@ -80,6 +82,30 @@ timer_set(struct machine_host *h, int64_t deadline_ns)
 	its.it_value.tv_sec = at / NS_PER_S;
 	its.it_value.tv_nsec = at % NS_PER_S;
 	(void)timer_settime(h->h_timer, TIMER_ABSTIME, &its, NULL);
+}
+
+/*
+ * Let the timer go off at_ns, if it would not before.  A handler may change
+ * h_armed at any instruction here: one that comes before the exchange makes it
+ * fail, one that comes after it and before the setting is seen in h_armed.
+ */
+static void
+timer_move(struct machine_host *h, int64_t at_ns)
+{
+	int64_t armed = h->h_armed;
+
+	do {
+		if (at_ns >= armed)
+			return;
+	} while (!__atomic_compare_exchange_n(&h->h_armed, &armed, at_ns, 0,
+	    __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	timer_set(h, at_ns);
+	cc_fence();
+	while (unlikely(h->h_armed < at_ns)) {
+		at_ns = h->h_armed;
+		timer_set(h, at_ns);
+		cc_fence();
+	}
 }
 
 static void
@@ -136,14 +162,11 @@ timer_check(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* In a handler of the CPU's: let the signal come at_ns, if not before. */
+/* On the CPU, or in its handler: let the signal come at_ns, if not before. */
 void
 lwkt__timer_again(struct machine_host *h, int64_t at_ns)
 {
-	if (at_ns >= h->h_armed)
-		return;
-	h->h_armed = at_ns;
-	timer_set(h, at_ns);
+	timer_move(h, at_ns);
 }
 
 void
@@ -163,9 +186,7 @@ machine_timer_arm(int64_t deadline_ns)
 	if (at < h->h_quiet && (at = h->h_quiet) >= h->h_armed)
 		return;
 	timer_check();
-	h->h_armed = at;
-	cc_fence();
-	timer_set(h, at);
+	timer_move(h, at);
 }
 
 /* Has the program no use for the signal?  What it was goes to timer_old. */

@@ -37,7 +37,6 @@
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
 #define STEPS_DEFAULT	5000000
-#define SIGNAL_SHARE	4u		/* all but one come at once */
 #define POLLS		3	/* looks of an idle CPU */
 
 struct mcpu *lwkt__sim_mcpu;
@@ -131,52 +130,6 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 		sim_store_arrive();
 }
 
-/* An instruction at which a signal may come, or a little later. */
-static void
-sim_signal(void)
-{
-	if (sim->s_up->mu_signal != NULL && (sim_is_dfs() ||
-	    sim_random(SIGNAL_SHARE) != 0)) {
-		choice_drain();		/* the host interrupts */
-		sim->s_up->mu_signal(lwkt__sim_mcpu, NULL);
-	}
-}
-
-/* The thread stands where it may: it makes the call itself. */
-enum machine_refusal
-machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
-{
-	(void)mc, (void)ucontext, (void)stack, (void)size;
-	sim->s_up->mu_interrupted();
-	return MI_DONE;
-}
-
-void
-machine_interrupt_again(int64_t delay_ns)
-{
-	(void)delay_ns;			/* the next point is one */
-}
-
-const char *
-machine_interrupt_off(void)
-{
-	return NULL;
-}
-
-int
-machine_code_register(const void *start, size_t len)
-{
-	(void)start, (void)len;		/* points say where it may be */
-	return 0;
-}
-
-int
-machine_code_unregister(const void *start, size_t len)
-{
-	(void)start, (void)len;
-	return 0;
-}
-
 void
 lwkt__choice(enum choice kind)
 {
@@ -188,8 +141,7 @@ lwkt__choice(enum choice kind)
 	sim_step(kind, lwkt__sim_mcpu->mc_host, __builtin_return_address(0));
 	sim_probe(kind, lwkt__sim_mcpu->mc_cpuid);
 	sim_leave();
-	if (kind == CHOICE_USER)
-		sim_signal();
+	sim_signal_point(kind);
 }
 
 static void
@@ -275,13 +227,6 @@ machine_fence_all(void)
 	return 1;
 }
 
-int
-machine_nmi(struct mcpu *mc)
-{
-	(void)mc;
-	return 0;
-}
-
 void
 machine_watch(int64_t delay_ns)
 {
@@ -321,6 +266,7 @@ cpu_stop(struct machine_host *h)
 	(void)__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
 	sim_enter();
 	sim_event_del(&h->h_timer);
+	sim_event_del(&h->h_again);
 	sim_block(h, SIM_STOPPED);
 	if (--sim->s_live > 0) {
 		sim_await_runnable();

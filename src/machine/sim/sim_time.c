@@ -101,6 +101,13 @@ events_run(void)
 	lwkt__sim.s_muted--;
 }
 
+static void
+timer_signal(struct machine_host *h)
+{
+	sim_interrupt(h->h_mc, RQF_TIMER);
+	sim_signal_raise(h);
+}
+
 /* Something happens to some CPU that nobody asked for. */
 static void
 spurious_happens(void)
@@ -111,7 +118,7 @@ spurious_happens(void)
 	if (h->h_state == SIM_STOPPED)
 		return;
 	if (sim_random(2) != 0)
-		sim_interrupt(h->h_mc, RQF_TIMER);
+		timer_signal(h);
 	else
 		sim_wake(h);
 }
@@ -176,8 +183,7 @@ machine_time_ns(void)
 static void
 timer_fire(struct sim_event *se)
 {
-	sim_interrupt(container_of(se, struct machine_host, h_timer)->h_mc,
-	    RQF_TIMER);
+	timer_signal(container_of(se, struct machine_host, h_timer));
 }
 
 void

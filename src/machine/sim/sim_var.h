@@ -26,10 +26,15 @@ struct machine_host {
 	struct sim_event h_timer;	/* its armed deadline */
 	struct fiber	 h_first;	/* its first stack, for checkers */
 	struct fiber	 h_fiber;	/* the one it stands on */
+	struct sim_event h_again;	/* machine_interrupt_again */
 	int64_t		 h_watch;	/* when mu_watch is due, or 0 */
 	struct machine_cxx h_cxx;	/* its C++ exceptions */
 	int		 h_errno;
 	int		 h_cpu;
+	int		 h_signal;	/* one is pending */
+	int		 h_handler;	/* its handler runs */
+	int		 h_refused;	/* the last one was */
+	int		 h_user;	/* it interrupted a program: divert */
 	enum sim_state	 h_state;
 };
 
@@ -78,6 +83,10 @@ void	sim_time_reset(void);
 void	sim_time_tick(uint32_t bits);
 int	sim_time_jump(void);
 int64_t	sim_time_next(void);		/* of the next event; or INT64_MAX */
+
+/* sim_signal.c */
+void	sim_signal_raise(struct machine_host *h);
+void	sim_signal_point(enum choice kind);
 
 /* sim_probe.c: mu_point. */
 void	sim_probe(enum choice kind, int cpu);

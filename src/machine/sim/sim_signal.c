@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Signals that interrupt a simulated CPU.
+ *
+ * THEORY
+ * A CPU has a signal pending when its timer went off, when another CPU
+ * interrupted it (machine_nmi), and when the kernel asked for one more
+ * (machine_interrupt_again).  The handler runs at the next choice point of that
+ * CPU, of whatever kind and in whatever thread, as on a real host.  It blocks
+ * the signal for its time.
+ *
+ * The thread can be made to call the kernel at CHOICE_USER alone, which stands
+ * for an instruction of a program; elsewhere it is in the library.  One time in
+ * REFUSE the host refuses there as well, as if the program were in libc, but
+ * not twice in a row, so that the kernel owes service after a bounded time.
+ *
+ * A point without a pending signal is nothing.  It must not be, even if bits of
+ * mc_reqflags are set: a kernel that forgets to ask for a signal would be saved
+ * by the simulator.  Only a depth-first search interrupts at each CHOICE_USER:
+ * it has no time to wait for timers.
+ *
+ * Source: POSIX signals, as machine/linux/timer.c uses them.
+ */
+#include "machine/sim/sim_var.h"
+
+#define REFUSE		4u
+
+void
+sim_signal_raise(struct machine_host *h)
+{
+	h->h_signal = 1;
+}
+
+static void
+again_fire(struct sim_event *se)
+{
+	sim_signal_raise(container_of(se, struct machine_host, h_again));
+}
+
+/* The CPU stands at a choice point of that kind. */
+void
+sim_signal_point(enum choice kind)
+{
+	struct machine_host *h = lwkt__sim_mcpu->mc_host;
+	int user = kind == CHOICE_USER;
+
+	if ((h->h_signal == 0 && (!user || !sim_is_dfs())) || h->h_handler ||
+	    lwkt__sim.s_up->mu_signal == NULL)
+		return;
+	h->h_signal = 0;
+	h->h_handler = 1;
+	choice_drain();				/* the host interrupts */
+	h->h_user = user && (sim_is_dfs() || h->h_refused ||
+	    sim_random(REFUSE) != 0);
+	h->h_refused = !h->h_user;
+	lwkt__sim.s_up->mu_signal(lwkt__sim_mcpu, NULL);
+	h->h_handler = 0;
+}
+
+/* The thread stands where it may: it makes the call itself. */
+enum machine_refusal
+machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
+{
+	struct machine_host *h = mc->mc_host;
+
+	(void)ucontext, (void)stack, (void)size;
+	if (!h->h_user)
+		return MI_CODE;
+	h->h_handler = 0;			/* the handler returns first */
+	lwkt__sim.s_up->mu_interrupted();
+	return MI_DONE;
+}
+
+void
+machine_interrupt_again(int64_t delay_ns)
+{
+	struct machine_host *h = lwkt__sim_mcpu->mc_host;
+	int64_t when = lwkt__sim.s_now + delay_ns;
+
+	h->h_again.se_fn = again_fire;
+	if (!h->h_again.se_armed || when < h->h_again.se_when)
+		sim_event_add(&h->h_again, when);
+}
+
+int
+machine_nmi(struct mcpu *mc)
+{
+	lwkt__choice(CHOICE_DOORBELL);
+	sim_enter();
+	sim_signal_raise(mc->mc_host);
+	sim_leave();
+	return 1;
+}
+
+const char *
+machine_interrupt_off(void)
+{
+	return NULL;
+}
+
+int
+machine_code_register(const void *start, size_t len)
+{
+	(void)start, (void)len;		/* points say where it may be */
+	return 0;
+}
+
+int
+machine_code_unregister(const void *start, size_t len)
+{
+	(void)start, (void)len;
+	return 0;
+}
