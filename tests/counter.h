@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/stat_decl.h"
-#include "kern/globaldata.h"
+#include "kern/cpu/globaldata.h"
 
 /* A counter's sum over all CPUs; -1: there is no such counter. */
 extern const uint64_t __start_lwkt_cnt[];

@@ -40,7 +40,7 @@
 #include <lwkt/synch.h>
 #include <string.h>
 
-#include "kern/sysinit.h"
+#include "kern/boot/sysinit.h"
 
 TRACEPOINT(close, KTR_IO, "io.close", "fd=%llu cpus=%llx");
 

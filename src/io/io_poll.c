@@ -14,7 +14,7 @@
 
 #include <errno.h>
 
-#include "kern/sysinit.h"
+#include "kern/boot/sysinit.h"
 
 COUNTER(io_polls, "lwkt.io.polls", "looks for completions");
 COUNTER(io_timer, "lwkt.io.timer_polls", "of these, by the timer");

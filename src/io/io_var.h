@@ -29,7 +29,7 @@
 #include <bsd/sys/queue.h>
 #include <lwkt/sysmsg.h>
 
-#include "kern/kern_var.h"
+#include "kern/cpu/kern_var.h"
 #include "machine/machine_io.h"
 
 /* Of waiters and words, by fd. */

@@ -25,7 +25,7 @@
 #include <lwkt/ipiq.h>
 #include <lwkt/sysmsg.h>
 
-#include "kern/sysinit.h"
+#include "kern/boot/sysinit.h"
 
 COUNTER(sysmsgs, "lwkt.io.sysmsgs", "system messages started");
 

@@ -6,8 +6,8 @@
  * The C++ ABI gives each host thread a stack of caught exceptions and a count
  * of those in flight.  __cxa_get_globals() returns their address; libstdc++ and
  * libc++abi agree about the layout.  The kernel makes them a thread's own: it
- * saves them at a switch (kern/lwkt_switch.c).  Compiled code calls the runtime
- * for each access, so no function of a program keeps the address.
+ * saves them at a switch (kern/sched/lwkt_switch.c).  Compiled code calls the
+ * runtime for each access, so no function of a program keeps the address.
  *
  * This library does not depend on a C++ runtime, so the function is a weak
  * symbol.  It stays undefined when the runtime came by dlopen(), perhaps for a

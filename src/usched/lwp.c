@@ -17,7 +17,7 @@
 #include <lwkt/ipiq.h>
 #include <string.h>
 
-#include "kern/lend_var.h"
+#include "kern/lock/lend_var.h"
 
 enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 

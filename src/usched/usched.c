@@ -23,7 +23,7 @@
 #include <lwkt/sync.h>
 #include <string.h>
 
-#include "kern/sysinit.h"
+#include "kern/boot/sysinit.h"
 
 #define MAXSCHEDS	8	/* two of ours, and a program's own */
 #define NS_PER_SEC	1000000000

@@ -19,15 +19,15 @@
  * well.  That is why only an lwp without tokens is held up (a token would be
  * lost between two calls that do not wait), and none that is lent priority (a
  * better thread waits for a lock of it: it goes on, and comes here again when
- * the loan ends, kern_lend.c), why one that is on a sleep queue
+ * the loan ends, lend.c), why one that is on a sleep queue
  * leaves it (its sleep will return at once, as after any wakeup), and why a
  * function of the library that needs to stay on its CPU must be in a critical
  * section.
  *
  * An lwp that calls nothing is interrupted between two instructions of its own
- * code (kern/lwkt_async.c), which calls splz in its name: so a slice ends there
- * as well.  It may have addresses of this host thread's in its registers, so
- * it waits for its turn on this CPU, whatever its mask says by then.
+ * code (kern/sched/lwkt_async.c), which calls splz in its name: so a slice ends
+ * there as well.  It may have addresses of this host thread's in its registers,
+ * so it waits for its turn on this CPU, whatever its mask says by then.
  *
  * An lwp in its scheduler's queue belongs to the CPU that it left, marked
  * TDF_MIGRATING, so that nobody makes it runnable.  The successor puts it into
@@ -56,8 +56,8 @@
 
 #include <lwkt/ipiq.h>
 
-#include "kern/lend_var.h"
-#include "kern/synch_var.h"
+#include "kern/lock/lend_var.h"
+#include "kern/sleep/synch_var.h"
 
 TRACEPOINT(release, KTR_SCHED, "lwp.release", "td=%llu blocked=%llu");
 TRACEPOINT(queue, KTR_SCHED, "lwp.queue", "td=%llu cpu=%llu");

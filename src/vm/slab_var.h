@@ -16,7 +16,7 @@
 
 #include <lwkt/malloc.h>
 
-#include "kern/kern_var.h"
+#include "kern/cpu/kern_var.h"
 #include "machine/memcheck.h"
 
 #define ZONE_SIZE	((size_t)128 << 10)	/* and of a slot */

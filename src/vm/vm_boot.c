@@ -12,8 +12,8 @@
 #include <lwkt/boot.h>
 #include <string.h>
 
-#include "kern/kern_var.h"
-#include "kern/sysinit.h"
+#include "kern/cpu/kern_var.h"
+#include "kern/boot/sysinit.h"
 
 /* One boot at a time (kern_boot_prepare says EBUSY), so this is one. */
 static struct {

@@ -34,9 +34,9 @@
 #include <lwkt/thread.h>
 #include <string.h>
 
-#include "kern/arena.h"
-#include "kern/kern_var.h"
-#include "kern/sysinit.h"
+#include "kern/cpu/arena.h"
+#include "kern/cpu/kern_var.h"
+#include "kern/boot/sysinit.h"
 
 COUNTER(made, "vm.threads_made", "structures with stacks made");
 COUNTER(hit, "vm.cache_hits", "threads taken from the CPU's cache");

@@ -29,7 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kern/sysinit.h"
+#include "kern/boot/sysinit.h"
 
 COUNTER(refused, "vm.malloc_refused", "requests refused: limit or memory");
 COUNTER(warned, "vm.malloc_waitok_intr", "WAITOK requests of callbacks");

@@ -76,7 +76,7 @@
 #include <sys/auxv.h>
 
 #include "base/rng.h"
-#include "kern/sysinit.h"
+#include "kern/boot/sysinit.h"
 
 COUNTER(made, "vm.slab_zones", "zones made");
 COUNTER(given, "vm.slab_released", "zones given back to the host");

@@ -9,7 +9,7 @@
 #include <lwkt/systimer.h>
 
 #include "core/util.h"
-#include "kern/ipiq_var.h"
+#include "kern/ipi/ipiq_var.h"
 
 #define FULL		IPIQ_HIGH	/* the next message waits for room */
 

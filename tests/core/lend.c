@@ -7,7 +7,7 @@
 
 #include "core/lend.h"
 #include "core/util.h"
-#include "kern/lend_var.h"
+#include "kern/lock/lend_var.h"
 
 #define MANY	8		/* threads, and a lock for each */
 #define FAR	TIMES(100000000, 100000)

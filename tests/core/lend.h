@@ -9,7 +9,7 @@
 #include <lwkt/mtx.h>
 
 #include "core/util.h"
-#include "kern/park_var.h"
+#include "kern/lock/park_var.h"
 
 /* Another program for each schedule; on real CPUs for each run. */
 UTIL struct rng

@@ -9,7 +9,7 @@
 #include <sched.h>
 
 #include "core/util.h"
-#include "kern/crit.h"
+#include "kern/cpu/crit.h"
 
 
 static uint32_t told, heard, rounds;

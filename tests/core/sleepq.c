@@ -7,7 +7,7 @@
  * share a filter.
  */
 #include "core/util.h"
-#include "kern/synch_var.h"
+#include "kern/sleep/synch_var.h"
 
 #define IDENTS		6	/* more than a filter holds */
 #define SLOTS_LOG2	4	/* LWKT_TUNE below */

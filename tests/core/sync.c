@@ -5,7 +5,7 @@
 #include <lwkt/sync.h>
 
 #include "core/util.h"
-#include "kern/park_var.h"
+#include "kern/lock/park_var.h"
 
 #define THREADS	6
 #define ROUNDS	8

@@ -6,7 +6,7 @@
 #include <lwkt/systimer.h>
 
 #include "core/util.h"
-#include "kern/ipiq_var.h"
+#include "kern/ipi/ipiq_var.h"
 
 #define NTIMERS		40
 #define SHORT		(MS / 20)

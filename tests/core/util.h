@@ -18,7 +18,7 @@
 
 #include "base/rng.h"
 #include "counter.h"
-#include "kern/globaldata.h"
+#include "kern/cpu/globaldata.h"
 #include "simrun.h"
 
 /* So many times on real CPUs; fewer where each step is simulated. */

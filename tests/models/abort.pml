@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Abort of a message against its reply (src/kern/lwkt_msgport.c).
+ * Abort of a message against its reply (src/kern/port/lwkt_msgport.c).
  *
  * The sender waits for a message that a server on another CPU holds; an
  * interrupt makes it ask for an early end, once, and it waits on for the

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The IPI ring with its hints and the doorbell (src/kern/lwkt_ipiq.c, O3, Q4;
+ * The IPI ring with its hints and the doorbell (src/kern/ipi/lwkt_ipiq.c, O3, Q4;
  * src/machine/linux/idle.c).
  *
  * One sender, one target, a ring of two of which a pass executes one.  An

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "kern/wheel_var.h"
+#include "kern/time/wheel_var.h"
 #include "tap.h"
 
 #define TIMERS		400

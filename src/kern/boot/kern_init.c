@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Boot, the idle loop, shutdown.
+ *
+ * THEORY
+ * Everything a CPU owns is laid out in the shared arena before any CPU runs:
+ * globaldata, rings, sleep queues, counters.  Then the host carries the CPUs
+ * into cpu_main, which is the idle thread of each: it lends the CPU to the
+ * best thread, and when there is none serves what is pending and waits in the
+ * host.  The idle thread runs on the host thread's own stack, so boot and
+ * shutdown happen on neutral ground.
+ *
+ * Shutdown: kern_stop tells every CPU to stop, the caller's own too.  A
+ * stopping CPU forgets its run queue, so that the next switch ends in its idle
+ * thread; it goes on serving messages until all CPUs have come that far (a
+ * sender may still wait for room in a ring of ours), and leaves.
+ *
+ * A thread that runs on another CPU is given lwkt.shutdown_ms to block, yield
+ * or end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others,
+ * and interrupts preemptible threads: now the outermost critical exit of the
+ * thread, or any of its instructions, is where it stays for ever.  It keeps its
+ * tokens until all CPUs have stopped, for a thread of another CPU may wait for
+ * what they protect.  A thread that neither calls the library nor can be
+ * interrupted is named, and waited for.
+ *
+ * INVARIANTS
+ * B1 Nothing runs on a CPU before its si_cpu hooks ran there.
+ * B2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
+ * B3 Tokens of abandoned threads are released after B2 holds.
+ *
+ * Source: the order of DragonFly's mi_startup; scenario H of its reading.
+ */
+#include "kern/cpu/kern_var.h"
+
+#include <errno.h>
+#include <lwkt/boot.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kern/cpu/arena.h"
+#include "kern/trouble/debug_var.h"
+#include "kern/lock/lockorder.h"
+#include "kern/boot/sysinit.h"
+#include "machine/machine_io.h"
+
+TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
+TRACEPOINT(stop, KTR_HOST, "cpu.stop", "cpu=%llu of=%llu");
+TRACEPOINT(idle, KTR_SCHED, "cpu.idle", "cpu=%llu flags=%llu");
+
+COUNTER(idles, "lwkt.idle", "times the CPU had nothing to run");
+
+TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
+    "thread structures the arena has room for");
+
+TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
+    "how long threads that still run at shutdown may do so undisturbed, ms");
+
+#define NS_PER_MS	INT64_C(1000000)
+#define PATIENCE	50	/* in shutdown_ms: then the thread is named */
+#define THREADS_LEAST	1024		/* fewer only if asked for */
+#define STACKS_ROOM	((size_t)64 << 20)
+
+struct globaldata *lwkt__gd[LWKT_MAXCPU];
+int lwkt__ncpus;
+struct kern_ops lwkt__kern_ops;
+struct lwkt_config lwkt__boot_config;
+struct arena_head *lwkt__arena;
+
+extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
+extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
+
+static uint32_t booted;			/* one boot at a time */
+static uint32_t cpus_stopped;		/* (a) */
+static int sysinits_done;		/* how many booted */
+
+/* The k-th record by order, NULL at the end. */
+static const struct sysinit *
+sysinit_nth(int k)
+{
+	const struct sysinit *si, *at;
+	int before;
+
+	for (si = __start_lwkt_sysinit; si < __stop_lwkt_sysinit; si++) {
+		before = 0;
+		for (at = __start_lwkt_sysinit; at < __stop_lwkt_sysinit; at++)
+			before += at->si_order < si->si_order ||
+			    (at->si_order == si->si_order && at < si);
+		if (before == k)
+			return si;
+	}
+	return NULL;
+}
+
+void *
+arena_alloc(size_t size)
+{
+	uint64_t off;
+
+	size = roundup2(size, (size_t)CACHE_LINE);
+	off = atomic_fetchadd_64(&lwkt__arena->ah_used, size);
+	KASSERTF(off + size <= lwkt__arena->ah_size, "arena full: %zu bytes",
+	    size);
+	return (char *)lwkt__arena + off;
+}
+
+/* How much an arena with room for so many threads takes. */
+static size_t
+arena_bytes(int ncpus, int threads)
+{
+	size_t size = 4096 + sizeof(struct arena_head);
+
+	size += (size_t)ncpus * roundup2(sizeof(struct globaldata), 4096);
+	size += (size_t)ncpus * (stat_bytes() + 4096);
+	size += ipiq_bytes(ncpus) + synch_bytes(ncpus) +
+	    systimer_bytes(ncpus) + 3 * 4096;
+	size += (size_t)threads * sizeof(struct lwkt_thread);
+	return roundup2(size, (size_t)1 << 20);
+}
+
+/*
+ * An arena for lwkt.maxthreads, or for as many threads as the host gives
+ * address space for.  Once the host has refused, room for stacks must be left.
+ */
+static int
+arena_reserve(int *threadsp, size_t *sizep)
+{
+	void *room = NULL;
+	int threads = maxthreads;
+
+	*sizep = arena_bytes(lwkt__ncpus, threads);
+	lwkt__arena = machine_arena_reserve(*sizep);
+	while (lwkt__arena == NULL && threads / 2 >= THREADS_LEAST) {
+		threads /= 2;
+		*sizep = arena_bytes(lwkt__ncpus, threads);
+		lwkt__arena = machine_arena_reserve(*sizep);
+		if (lwkt__arena != NULL &&
+		    (room = machine_mem_reserve(STACKS_ROOM)) == NULL) {
+			machine_mem_release(lwkt__arena, *sizep);
+			lwkt__arena = NULL;
+		}
+	}
+	if (lwkt__arena == NULL) {
+		lwkt_printf("lwkt: the host refuses %zu MiB of address space "
+		    "for %d threads (ulimit -v; lwkt.maxthreads)",
+		    *sizep >> 20, threads);
+		return ENOMEM;
+	}
+	if (room != NULL) {
+		machine_mem_release(room, STACKS_ROOM);
+		lwkt_printf("lwkt: room for %d threads only, not for %d: the "
+		    "host refuses the address space (ulimit -v; "
+		    "lwkt.maxthreads)", threads, maxthreads);
+	}
+	*threadsp = threads;
+	return 0;
+}
+
+static void
+arena_layout(const struct lwkt_config *cfg, int threads, size_t size)
+{
+	struct arena_head *ah = lwkt__arena;
+
+	ah->ah_magic = ARENA_MAGIC;
+	ah->ah_version = ARENA_VERSION;
+	ah->ah_pid = (uint32_t)getpid();
+	ah->ah_base = (uint64_t)(uintptr_t)ah;
+	ah->ah_size = size;
+	ah->ah_used = 4096;
+	ah->ah_ncpus = (uint32_t)lwkt__ncpus;
+	ah->ah_gdstride = roundup2(sizeof(struct globaldata), 4096);
+	ah->ah_tdsize = sizeof(struct lwkt_thread);
+	ah->ah_tdmax = (uint32_t)threads;
+	if (cfg != NULL && cfg->lc_name != NULL)
+		strncpy(ah->ah_name, cfg->lc_name, sizeof(ah->ah_name) - 1);
+}
+
+static void
+gd_init(struct globaldata *gd, int cpu)
+{
+	lwkt_thread_t td = &gd->gd_idlethread;
+
+	gd->gd_m.mc_self = &gd->gd_m;
+	gd->gd_m.mc_cpuid = cpu;
+	gd->gd_m.mc_curthread = td;
+	td->td_gd = gd;
+	td->td_flags = TDF_IDLE | TDF_RUNNING;
+	td->td_critcount = 1;
+	td->td_refs = 1;
+	td->td_cold = &gd->gd_idlecold;
+	td->td_cold->tc_magic = THREAD_MAGIC;
+	td->td_pri = LWKT_PRI_IDLE;
+	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU + (uint64_t)cpu;
+	strncpy(td->td_name, "idle", LWKT_NAMELEN - 1);
+	lwkt__gd[cpu] = gd;
+	stat_place(gd, arena_alloc(stat_bytes()));
+}
+
+static void
+place_all(void)
+{
+	struct arena_head *ah = lwkt__arena;
+	char *gds;
+	int cpu;
+
+	gds = arena_alloc((size_t)ah->ah_gdstride * (size_t)lwkt__ncpus);
+	ah->ah_gdoff = (uint64_t)(gds - (char *)ah);
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		gd_init((struct globaldata *)(void *)(gds +
+		    (size_t)cpu * ah->ah_gdstride), cpu);
+	ipiq_place(arena_alloc(ipiq_bytes(lwkt__ncpus)), lwkt__ncpus);
+	synch_place(arena_alloc(synch_bytes(lwkt__ncpus)), lwkt__ncpus);
+	systimer_place(arena_alloc(systimer_bytes(lwkt__ncpus)), lwkt__ncpus);
+}
+
+/*
+ * Threads are runnable, yet none was chosen: does each of them wait for a
+ * token that another CPU holds, which will tell us?
+ */
+static int
+all_want_tokens(struct globaldata *gd)
+{
+	uint32_t mask = gd->gd_rqmask;
+	lwkt_thread_t td, head;
+
+	for (; mask != 0; mask &= mask - 1) {
+		td = head = gd->gd_rq[__builtin_ctz(mask)];
+		do {
+			if (!tokens_want_nudge(gd, td)) {
+				tokens_nudged(gd);
+				return 0;
+			}
+			td = td->td_rqnext;
+		} while (td != head);
+	}
+	return 1;
+}
+
+/* Nothing to run: is that the end of it? */
+static inline void
+idle_look(struct globaldata *gd)
+{
+	int quiet = systimer_none(gd) && gd->gd_rqmask == 0 &&
+	    machine_io_pending() == 0;
+
+	/* Not choice points.  Release: pairs with deadlock.c. */
+	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0);
+	if (unlikely(gd->gd_look) && watch_wanted())
+		deadlock_look(gd);
+}
+
+/* Lend the CPU to a thread, watched. */
+static inline void
+idle_switch(struct globaldata *gd)
+{
+	if (gd->gd_rqmask != 0) {
+		atomic_poke_32(&gd->gd_quiet, 0);
+		if (unlikely(!gd->gd_watched))
+			watch_start(gd);
+	}
+	switch_away();
+}
+
+/* Run the CPU as its idle thread until it is told to stop. */
+static void
+idle_loop(struct globaldata *gd)
+{
+	lwkt_thread_t td = &gd->gd_idlethread;
+
+	while (idle_switch(gd), !gd->gd_stopping) {
+		if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) {
+			crit_exit_noyield(td);
+			splz();
+			crit_enter_td(td);
+			gd->gd_look |= !gd->gd_watched;
+			continue;
+		}
+		if (lwkt__kern_ops.ko_poll != NULL)
+			lwkt__kern_ops.ko_poll(gd);
+		if (ipiq_pending(gd))		/* passive messages */
+			ipiq_process(gd);
+		if (gd->gd_stopping ||
+		    (gd->gd_rqmask != 0 && !all_want_tokens(gd)))
+			continue;
+		counter_inc(gd->gd_cntbias, idles);
+		ktr(gd, idle, gd->gd_m.mc_cpuid,
+		    atomic_peek_32(&gd->gd_m.mc_reqflags));
+		idle_look(gd);
+		if (ipiq_watch(gd)) {
+			gd->gd_look |= !gd->gd_watched;
+			continue;
+		}
+		machine_idle(&gd->gd_m);
+		if (gd->gd_rqmask != 0 ||
+		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))
+			tokens_nudged(gd);
+	}
+}
+
+void
+stop_thread(struct globaldata *gd, lwkt_thread_t td)
+{
+	gd->gd_abandoned = td;
+	gd->gd_preempt_depth = 0;	/* its lenders are, too */
+	switch_to_thread(&gd->gd_idlethread);
+	lwkt_panic("thread \"%s\" goes on after shutdown", td->td_name);
+}
+
+/*
+ * Say which thread keeps a CPU from stopping.  It may leave the CPU meanwhile;
+ * its structure stays one of a thread.
+ */
+static void __lwkt_no_tsan
+stop_tell(struct globaldata *tgd, int64_t waited_ns)
+{
+	lwkt_thread_t td = *(lwkt_thread_t volatile *)&tgd->gd_m.mc_curthread;
+
+	if (td == &tgd->gd_idlethread)
+		return;
+	lwkt_printf("lwkt: shutdown: thread \"%s\" (id %llu) runs on cpu %d "
+	    "and has not called the library for %lld ms; waiting for it",
+	    td->td_name, (unsigned long long)td->td_id, tgd->gd_m.mc_cpuid,
+	    (long long)(waited_ns / NS_PER_MS));
+}
+
+/* Shutdown has waited for tgd: whatever thread runs there goes no further. */
+static void
+stop_insist(struct globaldata *tgd)
+{
+	if ((atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_SHUTDOWN) &
+	    RQF_PREEMPTIBLE) != 0)
+		(void)machine_nmi(&tgd->gd_m);
+}
+
+/* Serve messages until all CPUs have stopped; the first one sees to it. */
+static void
+stop_wait(struct globaldata *gd, int first)
+{
+	int64_t begin = machine_time_ns(), now;
+	unsigned turn = 0, times = 0;
+	int cpu;
+
+	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
+		ipiq_process(gd);
+		machine_pause(turn++);
+		if (!first)
+			continue;
+		now = machine_time_ns();
+		if (now - begin < (int64_t)(times + 1) * shutdown_ms *
+		    NS_PER_MS)
+			continue;
+		times++;
+		for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+			if (atomic_load_32(&gd_find(cpu)->gd_stopped))
+				continue;
+			stop_insist(gd_find(cpu));
+			if (times == PATIENCE)
+				stop_tell(gd_find(cpu), now - begin);
+		}
+	}
+}
+
+static void
+cpu_main(struct mcpu *mc)
+{
+	struct globaldata *gd = (struct globaldata *)(void *)mc;
+	const struct sysinit *si;
+	int k;
+
+	no_unwind();		/* into the caller of lwkt_boot() */
+	fiber_init_host(&gd->gd_idlecold.tc_fiber);
+	ktr(gd, boot, mc->mc_cpuid, lwkt__ncpus);
+	for (k = 0; (si = sysinit_nth(k)) != NULL; k++)		/* B1 */
+		if (si->si_cpu != NULL)
+			si->si_cpu(gd);
+	idle_loop(gd);
+	machine_watch(0);
+	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
+	atomic_store_32(&gd->gd_stopped, 1);
+	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* B2 */
+	if (gd->gd_abandoned != NULL)
+		tokens_release(gd->gd_abandoned);		/* B3 */
+	while (k-- > 0)
+		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
+			si->si_cpu_fini(gd);
+}
+
+/* On each CPU: forget who was runnable. */
+static void
+stop_cpu(void *arg, int unused)
+{
+	struct globaldata *gd = mygd();
+	unsigned pri;
+
+	(void)arg, (void)unused;
+	for (pri = 0; pri < NPRI; pri++)
+		while (gd->gd_rq[pri] != NULL)
+			sched_dequeue(gd, gd->gd_rq[pri]);
+	gd->gd_stopping = 1;
+	gd->gd_ast |= AST_LWKT_RESCHED;	/* the quick yields leave, too */
+}
+
+void
+kern_stop(void)
+{
+	lwkt_send_ipiq_bcast(stop_cpu, NULL, 0);
+}
+
+static const struct machine_upcalls upcalls = {
+	.mu_cpu_main = cpu_main,
+	.mu_fault = panic_fault,
+	.mu_escape = panic_escape,
+	.mu_deadlock = panic_deadlock,
+	.mu_nmi = halt_nmi,
+	.mu_watch = watch_intr,
+	.mu_signal = async_signal,
+	.mu_interrupted = async_run,
+	.mu_point = liveness_point,
+};
+
+static void
+sysinits_undo(void)
+{
+	const struct sysinit *si;
+
+	while (sysinits_done > 0) {
+		si = sysinit_nth(--sysinits_done);
+		if (si->si_fini != NULL)
+			si->si_fini();
+	}
+}
+
+static int
+sysinits_boot(void)
+{
+	const struct sysinit *si;
+	int error;
+
+	while ((si = sysinit_nth(sysinits_done)) != NULL) {
+		error = si->si_boot != NULL ? si->si_boot() : 0;
+		if (error != 0) {
+			sysinits_undo();
+			return error;
+		}
+		sysinits_done++;
+	}
+	return 0;
+}
+
+int
+kern_boot_prepare(const struct lwkt_config *cfg)
+{
+	struct machine_config mcf = {
+		.mcf_ncpus = cfg != NULL ? cfg->lc_ncpus : 0,
+		.mcf_seed = cfg != NULL ? cfg->lc_seed : 0,
+	};
+	int error, threads;
+	size_t size;
+
+	if (!atomic_cmpset_32(&booted, 0, 1))
+		return EBUSY;
+	lwkt__boot_config = cfg != NULL ? *cfg : (struct lwkt_config){ 0 };
+	fiber_boot();
+	panic_boot();
+	deadlock_boot();
+	cpusync_boot();
+	if (config_invariants)
+		lockorder_boot();
+	if ((error = stat_boot()) != 0 ||
+	    (error = machine_boot(&mcf, &upcalls, &lwkt__ncpus)) != 0) {
+		atomic_store_rel_32(&booted, 0);
+		return error;
+	}
+	if ((error = arena_reserve(&threads, &size)) != 0) {
+		kern_boot_release();
+		return error;
+	}
+	if (config_host_sim)
+		liveness_boot();
+	cpus_stopped = 0;
+	arena_layout(cfg, threads, size);
+	place_all();
+	if ((error = sysinits_boot()) != 0)
+		kern_boot_release();
+	return error;
+}
+
+int
+kern_boot_run(void)
+{
+	struct mcpu *mc[LWKT_MAXCPU];
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		mc[cpu] = &gd_find(cpu)->gd_m;
+	return machine_run(mc, lwkt__ncpus);
+}
+
+void
+kern_boot_release(void)
+{
+	if (lwkt__arena != NULL) {
+		sysinits_undo();
+		stat_shutdown();
+		machine_mem_release(lwkt__arena, lwkt__arena->ah_size);
+	}
+	machine_shutdown();
+	lwkt__arena = NULL;
+	lwkt__ncpus = 0;
+	memset(lwkt__gd, 0, sizeof(lwkt__gd));
+	atomic_store_rel_32(&booted, 0);
+}

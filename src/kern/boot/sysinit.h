@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A layer's part in boot and shutdown, found by linker section.
+ *
+ * SYSINIT(order, name, boot, cpu, cpu_fini, fini): boot() runs once before the
+ * CPUs start (0 or an errno, which ends the boot); cpu(gd) on each CPU in its
+ * idle thread before it runs anything; cpu_fini(gd) likewise after its last
+ * thread; fini() once at the end, also after a failed boot if boot() had
+ * succeeded.  Any of them may be NULL.  Lower orders boot first, end last.
+ *
+ * Source: SYSINIT(9) of the BSDs.
+ */
+#ifndef LWKT_KERN_BOOT_SYSINIT_H
+#define LWKT_KERN_BOOT_SYSINIT_H
+
+#include "base/stat_decl.h"
+
+struct globaldata;
+
+enum sysinit_order {
+	SI_VM = 100,
+	SI_IO = 200,
+	SI_USCHED = 250,
+	SI_STAT = 300
+};
+
+struct sysinit {
+	int		 si_order;
+	const char	*si_name;
+	int		(*si_boot)(void);
+	void		(*si_cpu)(struct globaldata *gd);
+	void		(*si_cpu_fini)(struct globaldata *gd);
+	void		(*si_fini)(void);
+};
+
+#define SYSINIT(order, name, boot, cpu, cpu_fini, fini)			\
+	static const struct sysinit sysinit_##name			\
+	    STAT_SECTION("lwkt_sysinit") =				\
+	    { order, #name, boot, cpu, cpu_fini, fini }
+
+#endif

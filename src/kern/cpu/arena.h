@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The head of the shared arena: where a reader from outside finds everything.
+ *
+ * All offsets are bytes from this header, so that the arena can be mapped
+ * anywhere, or read from a core file.
+ */
+#ifndef LWKT_KERN_CPU_ARENA_H
+#define LWKT_KERN_CPU_ARENA_H
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define ARENA_MAGIC	0x31746b776cULL		/* "lwkt1" */
+#define ARENA_VERSION	1
+
+struct arena_head {
+	uint64_t	 ah_magic;
+	uint32_t	 ah_version;
+	uint32_t	 ah_pid;
+	uint64_t	 ah_base;	/* our address of this header */
+	uint64_t	 ah_size;
+	uint64_t	 ah_used;	/* (a) bytes handed out */
+	uint32_t	 ah_ncpus;
+	uint32_t	 ah_gdstride;
+	uint64_t	 ah_gdoff;	/* struct globaldata of each CPU */
+	uint64_t	 ah_tdoff;	/* thread structures, vm's */
+	uint64_t	 ah_tdcount;	/* (a) made so far */
+	uint32_t	 ah_tdsize;
+	uint32_t	 ah_tdmax;
+	char		 ah_name[32];
+};
+
+extern struct arena_head *lwkt__arena;
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Critical sections: a plain counter of the thread.
+ *
+ * THEORY
+ * While td_critcount > 0 no IPI callback, timer callback or interrupt thread
+ * runs on this CPU.  Signal handlers never do work: they set a bit in
+ * mc_reqflags, and whoever leaves the outermost critical section runs what the
+ * bits ask for (splz).  Enter and exit are a load, an add and a compiler fence:
+ * no atomic instruction, under 1 ns.
+ *
+ * ORDER
+ * exit: decrement, then look at mc_reqflags.  A bit set before the look is
+ * seen here; one set after it finds the count 0, and the next exit, yield or
+ * the idle loop sees it (the handler itself never acts).
+ *
+ * INVARIANTS
+ * C1 td_critcount >= 0 (panic on underflow).
+ * C2 splz never runs for a thread that is descheduled but not yet switched
+ *    out: such a thread holds a critical section.
+ *
+ * Source: DragonFly sys/thread2.h; both fences are needed (its commit
+ * a4d9568036 of 2017 found the compiler moving the counter).
+ */
+#ifndef LWKT_KERN_CPU_CRIT_H
+#define LWKT_KERN_CPU_CRIT_H
+
+#include "kern/cpu/globaldata.h"
+
+/* Run what is pending (splz.c).  Outside critical sections only. */
+void	splz(void);
+void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
+
+/*
+ * check.c, invariants builds: td has entered or left; the calling
+ * function returns to pc.  Print what was noted.  A callback did not leave the
+ * count as it found it.
+ */
+void	crit_note(lwkt_thread_t td, const void *pc, int entered);
+void	crit_show(lwkt_thread_t td);
+void	crit_unbalanced(int before, const void *fn) __lwkt_noreturn;
+
+/* Around a callback: the count before it, and after it. */
+static inline int
+crit_count(void)
+{
+	return config_invariants ? curthread->td_critcount : 0;
+}
+
+static inline void
+crit_balance(int before, const void *fn)
+{
+	if (config_invariants && curthread->td_critcount != before)
+		crit_unbalanced(before, fn);
+}
+
+static inline void
+crit_enter_td(lwkt_thread_t td)
+{
+	td->td_critcount++;
+	cc_fence();
+	if (config_invariants)
+		crit_note(td, __builtin_return_address(0), 1);
+}
+
+/* Leave without running what is pending. */
+static inline void
+crit_exit_noyield(lwkt_thread_t td)
+{
+	int count;
+
+	cc_fence();
+	count = --td->td_critcount;
+	cc_fence();
+	if (config_invariants)
+		crit_note(td, __builtin_return_address(0), 0);
+	if (unlikely(count < 0))
+		crit_underflow(td);
+}
+
+static inline void
+crit_exit_td(lwkt_thread_t td)
+{
+	crit_exit_noyield(td);
+	lwkt__choice(CHOICE_CRIT);
+	if (unlikely(atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) &&
+	    td->td_critcount == 0)
+		splz();
+}
+
+/* An lwp that runs here is to look round at its next critical exit (splz). */
+static inline void
+ast_raise(struct globaldata *gd)
+{
+	if (gd->gd_m.mc_curthread->td_leave & TDL_LWP)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_LWP);
+}
+
+static inline void
+crit_enter(void)
+{
+	crit_enter_td(curthread);
+}
+
+static inline void
+crit_exit(void)
+{
+	crit_exit_td(curthread);
+}
+
+static inline int
+crit_test(lwkt_thread_t td)
+{
+	return td->td_critcount > 0;
+}
+
+#endif

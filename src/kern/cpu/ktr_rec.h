@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Recording a trace event: one test when its group is off.
+ */
+#ifndef LWKT_KERN_CPU_KTR_REC_H
+#define LWKT_KERN_CPU_KTR_REC_H
+
+#include "kern/cpu/globaldata.h"
+
+void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
+	    uint64_t a, uint64_t b);
+
+/* ktr(gd, sched_switch, a, b): ktr_sched_switch was a TRACEPOINT. */
+#define ktr(gd, var, a, b)						\
+	do {								\
+		if (unlikely(atomic_peek_32(&lwkt__ktr_mask) &		\
+		    ktr_##var.ke_group))				\
+			ktr_record((gd), &ktr_##var, (uint64_t)(a),	\
+			    (uint64_t)(b));				\
+	} while (0)
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rings between CPUs, for the two files that keep them: lwkt_ipiq.c sends
+ * and executes, lwkt_ipiq_room.c waits for room and defers.
+ *
+ * Legend of the fields: (w:s) written by the sending CPU alone, (w:t) by the
+ * target CPU alone, (c) by the CPU that owns it in a critical section.
+ */
+#ifndef LWKT_KERN_IPI_IPIQ_VAR_H
+#define LWKT_KERN_IPI_IPIQ_VAR_H
+
+#include "kern/cpu/kern_var.h"
+
+enum {
+	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
+	IPIQ_MASK = IPIQ_SIZE - 1,
+	IPIQ_HIGH = IPIQ_SIZE / 2,	/* a thread that sends waits above */
+	IPIQ_LOW = IPIQ_SIZE / 4,	/* until here */
+	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a callback that sends, above */
+	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
+	/* Read for every CPU that waits while fewer than this are deferred. */
+	IPIQ_DEFER_EASY = config_hard ? 256 : 4096,
+	/* Sent by one CPU to another and not executed: more is a debt. */
+	IPIQ_DEBT = IPIQ_DEFER_EASY,
+	/* Power of two; takes memory when used. */
+	IPIQ_DEFER_MAX = 1 << 16
+};
+
+/* (w:s); never across two cache lines.  The reader may revoke it. */
+struct ipiq_entry {
+	LWKT_ALIGNED(32)
+	void		*ie_fn;
+	void		*ie_arg1;
+	int		 ie_arg2;
+	uint32_t	 ie_nargs;	/* of lwkt_ipifunc1_t, 2_t, 3_t */
+	uint32_t	 ie_stamp;	/* ip_windex after it was written */
+};
+
+struct lwkt_ipiq {
+	LWKT_CACHEALIGN
+	uint32_t	 ip_windex;	/* (w:s) written; others may be late */
+	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
+	LWKT_CACHEALIGN
+	uint32_t	 ip_rindex;	/* (w:t) taken */
+	uint32_t	 ip_xindex;	/* (w:t) executed */
+	LWKT_CACHEALIGN
+	struct ipiq_entry ip_entry[IPIQ_SIZE];
+};
+
+/* (c) first in, first out; gd_ndeferred are in use, from df_first on. */
+struct ipiq_deferred {
+	uint32_t	 df_first;
+	struct {
+		struct lwkt_ipiq *df_ring;
+		struct ipiq_entry df_entry;
+	}		 df_slot[IPIQ_DEFER_MAX];
+};
+
+/* What src sends to the owner of gd. */
+static inline struct lwkt_ipiq *
+ipiq_from(struct globaldata *gd, int src)
+{
+	return &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
+}
+
+/* Is ip_rindex + 1 once the ring has an entry that was not taken. */
+static inline const uint32_t *
+ipiq_stamp(const struct lwkt_ipiq *ip)
+{
+	return &ip->ip_entry[ip->ip_rindex & IPIQ_MASK].ie_stamp;
+}
+
+/* Whether the ring has an entry that was not taken; then it may be read. */
+static inline int
+ipiq_ready(const struct lwkt_ipiq *ip)
+{
+	return atomic_load_acq_32(ipiq_stamp(ip)) == ip->ip_rindex + 1; /* O1 */
+}
+
+/* Take the next entry of a ring that has one. */
+static inline struct ipiq_entry
+ipiq_take(struct lwkt_ipiq *ip)
+{
+	uint32_t ri = ip->ip_rindex;
+	struct ipiq_entry ie = ip->ip_entry[ri & IPIQ_MASK];
+
+	atomic_store_rel_32(&ip->ip_rindex, ri + 1);		/* O2 */
+	return ie;
+}
+
+/* Of the sender: entries that were not taken when it last looked. */
+static inline uint32_t
+ipiq_fill(const struct lwkt_ipiq *ip)
+{
+	return ip->ip_windex - ip->ip_rcache;
+}
+
+/* lwkt_ipiq.c: make sure that the target looks at ring (gd, tgd). */
+void	ipiq_remind(struct globaldata *gd, struct globaldata *tgd);
+
+/*
+ * lwkt_ipiq_room.c.  Wait, if need be, until ring (gd, tgd) has room for one
+ * more.  `open`: the sender was in no section but the send's own, so callbacks
+ * may run meanwhile; if it was, what must be read is deferred.
+ */
+void	ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
+	    struct lwkt_ipiq *ip, int open);
+
+#endif

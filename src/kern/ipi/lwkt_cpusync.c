@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Rendezvous of CPUs.
+ *
+ * THEORY
+ * The master sends a message to every other CPU of the set.  The handler there
+ * answers with its bit in cs_ack and notes the request in gd_csync;
+ * ipiq_process() does not return while that is set.  So the CPU stands still,
+ * but goes on executing messages: callbacks run there, threads do not.  A
+ * message is executed in the open only (Q6 of lwkt_ipiq.c), or in a call that
+ * says so, and never inside another critical section: a CPU that has answered
+ * is in no section that a thread of it believes to be in.
+ *
+ *	master				target
+ *	interlock: message	--->	sets its bit in cs_ack, stands still
+ *	all bits there: caller's work
+ *	deinterlock: clears cs_ack -->	sees its bit clear: runs fn,
+ *	runs fn itself			sets the bit, goes on
+ *	all bits there again: over	(*cs may be gone from here)
+ *
+ * There is one master at a time, whatever the sets are, by numbers drawn and
+ * called in turn.  A CPU that waits for its number executes messages, so it
+ * stands still for the master before it: two CPUs that want to be masters do
+ * not wait for each other.  lwkt_cpusync_quick() stops nobody, has no turn, and
+ * a CPU that waits in it stands still as well.
+ *
+ * INVARIANTS
+ * R1 gd_cscount is 1 on the CPU of the master, from its turn to the end, and 0
+ *    elsewhere: critical section, no switch.  At most one rendezvous is under
+ *    way, so a CPU has at most one request, and the master's has none.
+ * R2 A target touches *cs no more once it has set its bit for the second time.
+ *
+ * ORDER
+ * The bits are set and cleared by read-modify-writes and looked at by acquire
+ * loads: what fn did on a target is visible to the master afterwards.  The end
+ * of a master's turn is a release, its beginning an acquire: what one master
+ * has changed is visible to the next.
+ *
+ * Source: DragonFly's lwkt_cpusync of 2011 (its re-polled self queue).
+ */
+#include "kern/cpu/kern_var.h"
+
+#include <lwkt/cpusync.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+
+TRACEPOINT(begin, KTR_IPI, "cpusync.begin", "cpu=%llu first=%#llx");
+TRACEPOINT(end, KTR_IPI, "cpusync.end", "cpu=%llu first=%#llx");
+
+COUNTER(syncs, "lwkt.cpusyncs", "rendezvous of CPUs mastered");
+COUNTER(stopped, "lwkt.cpusync_stops", "times a rendezvous stopped the CPU");
+
+static uint32_t turn_drawn;		/* (a) numbers given out */
+static uint32_t turn_called;		/* (a) the number of the master */
+
+void
+cpusync_boot(void)
+{
+	turn_drawn = turn_called = 0;
+}
+
+lwkt_cpumask_t
+lwkt_cpumask_all(void)
+{
+	lwkt_cpumask_t mask;
+	int cpu;
+
+	memset(&mask, 0, sizeof(mask));
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		cpumask_set(&mask, cpu);
+	return mask;
+}
+
+lwkt_cpumask_t
+lwkt_cpumask_one(int cpu)
+{
+	lwkt_cpumask_t mask;
+
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	memset(&mask, 0, sizeof(mask));
+	cpumask_set(&mask, cpu);
+	return mask;
+}
+
+void
+lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
+    void (*fn)(void *arg), void *arg)
+{
+	lwkt_cpumask_t all = lwkt_cpumask_all();
+	unsigned w;
+
+	memset(cs, 0, sizeof(*cs));
+	for (w = 0; w < CPUMASK_WORDS; w++)
+		cs->cs_mask.cm_word[w] = mask.cm_word[w] & all.cm_word[w];
+	cs->cs_fn = fn;
+	cs->cs_arg = arg;
+}
+
+/* Is every CPU of the set but this one in cs_ack? */
+static int
+all_acked(struct lwkt_cpusync *cs, int me)
+{
+	uint64_t want;
+	unsigned w;
+
+	for (w = 0; w < howmany((unsigned)lwkt__ncpus, 64); w++) {
+		want = cs->cs_mask.cm_word[w];
+		if (w == CPUMASK_WORD(me))
+			want &= ~CPUMASK_BIT(me);
+		if ((atomic_load_acq_64(&cs->cs_ack.cm_word[w]) & want) !=
+		    want)
+			return 0;
+	}
+	return 1;
+}
+
+static void
+wait_acks(struct globaldata *gd, struct lwkt_cpusync *cs)
+{
+	unsigned turn = 0;
+
+	while (!all_acked(cs, gd->gd_m.mc_cpuid)) {
+		ipiq_process(gd);
+		machine_pause(turn++);
+	}
+}
+
+/* Send to all of the set but this CPU. */
+static void
+send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
+{
+	lwkt_cpumask_t others = cs->cs_mask;
+	int cpu;
+
+	cpumask_clear(&others, mycpuid);
+	CPUMASK_FOREACH(cpu, &others)
+		lwkt_send_ipiq(cpu, fn, cs);
+}
+
+static inline void
+run_fn(struct lwkt_cpusync *cs)
+{
+	no_unwind();
+	if (cs->cs_fn != NULL)
+		cs->cs_fn(cs->cs_arg);
+}
+
+/* On a target: answer, and stand still in cpusync_poll(). */
+static void
+stop_remote(void *arg)
+{
+	struct lwkt_cpusync *cs = arg;
+	struct globaldata *gd = mygd();
+
+	KASSERTF(gd->gd_csync == NULL && gd->gd_cscount == 0,	/* R1 */
+	    "cpu %d: a second rendezvous", gd->gd_m.mc_cpuid);
+	counter_inc(gd->gd_cntbias, stopped);
+	gd->gd_csync = cs;
+	cpumask_set_atomic(&cs->cs_ack, gd->gd_m.mc_cpuid);
+}
+
+int
+cpusync_poll(struct globaldata *gd)
+{
+	struct lwkt_cpusync *cs = gd->gd_csync;
+	int cpu = gd->gd_m.mc_cpuid;
+
+	if (cpumask_test_acq(&cs->cs_ack, cpu))
+		return 1;
+	gd->gd_csync = NULL;
+	run_fn(cs);
+	cpumask_set_atomic(&cs->cs_ack, cpu);			/* R2 */
+	return 0;
+}
+
+/* The caller waits for other CPUs, which must be able to answer. */
+static void
+may_wait(struct globaldata *gd)
+{
+	KASSERTF(gd->gd_intr_nesting == 0, "in a %s on cpu %d",
+	    gd->gd_hard != 0 ? "hard section" : "callback",
+	    gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
+	    "others may wait and not answer", gd->gd_m.mc_cpuid);
+}
+
+/* Wait to be the master, standing still for those that come first. */
+static void
+turn_begin(struct globaldata *gd)
+{
+	uint32_t mine = atomic_fetchadd_32(&turn_drawn, 1);
+	unsigned turn = 0;
+
+	while (atomic_load_acq_32(&turn_called) != mine) {
+		ipiq_process(gd);
+		machine_pause(turn++);
+	}
+	gd->gd_cscount = 1;					/* R1 */
+}
+
+static void
+turn_end(struct globaldata *gd)
+{
+	gd->gd_cscount = 0;					/* R1 */
+	atomic_store_rel_32(&turn_called, turn_called + 1);
+}
+
+void
+lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
+{
+	struct globaldata *gd;
+
+	crit_enter_td(caller_thread());
+	gd = mygd();
+	KASSERTF(gd->gd_cscount == 0, "cpu %d is a master already",
+	    gd->gd_m.mc_cpuid);
+	may_wait(gd);
+	turn_begin(gd);
+	counter_inc(gd->gd_cntbias, syncs);
+	ktr(gd, begin, gd->gd_m.mc_cpuid, cs->cs_mask.cm_word[0]);
+	send_others(cs, stop_remote);
+	wait_acks(gd, cs);
+}
+
+void
+lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
+{
+	struct globaldata *gd = mygd();
+	int me = gd->gd_m.mc_cpuid, cpu;
+
+	KASSERTF(gd->gd_cscount == 1, "cpu %d is not a master", me);
+	CPUMASK_FOREACH(cpu, &cs->cs_mask)
+		cpumask_clear_atomic(&cs->cs_ack, cpu);
+	if (cpumask_test(&cs->cs_mask, me)) {
+		gd->gd_intr_nesting++;
+		run_fn(cs);
+		gd->gd_intr_nesting--;
+	}
+	wait_acks(gd, cs);
+	ktr(gd, end, me, cs->cs_mask.cm_word[0]);
+	turn_end(gd);
+	crit_exit();
+}
+
+void
+lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
+{
+	struct lwkt_cpusync cs;
+
+	lwkt_cpusync_init(&cs, mask, fn, arg);
+	lwkt_cpusync_interlock(&cs);
+	lwkt_cpusync_deinterlock(&cs);
+}
+
+static void
+quick_remote(void *arg)
+{
+	struct lwkt_cpusync *cs = arg;
+
+	run_fn(cs);
+	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* R2 */
+}
+
+void
+lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
+{
+	struct lwkt_cpusync cs;
+	struct globaldata *gd;
+
+	lwkt_cpusync_init(&cs, mask, fn, arg);
+	crit_enter_td(caller_thread());
+	gd = mygd();
+	may_wait(gd);
+	counter_inc(gd->gd_cntbias, syncs);
+	send_others(&cs, quick_remote);
+	if (cpumask_test(&cs.cs_mask, gd->gd_m.mc_cpuid)) {
+		gd->gd_intr_nesting++;
+		run_fn(&cs);
+		gd->gd_intr_nesting--;
+	}
+	wait_acks(gd, &cs);
+	crit_exit();
+}

@@ -1,0 +1,776 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages between CPUs: a matrix of rings with one writer and one reader.
+ *
+ * THEORY
+ * Ring (s, t) is written by CPU s alone and read by CPU t alone, so its order
+ * is exact and it needs no lock.  ip_windex counts what was written, ip_rindex
+ * what was taken, ip_xindex what was executed; all run freely, their
+ * differences count.  The reader does not need the writer's index: an entry
+ * says by its stamp, the index after it, that it was written in this turn of
+ * the ring.  So a message moves one cache line from CPU to CPU, and the index
+ * is never taken from a writer that is busy writing.
+ *
+ * Whether t must be told is decided by two hints in its mc_reqflags: the bit of
+ * sender s ("ring s, or another of the same bit, may have something") and
+ * RQF_IPIQ ("look at those bits").  A sender that finds both set leaves them
+ * alone; else it sets them by one locked instruction, and rings the doorbell
+ * if t sleeps.  A target that is awake looks at its next critical exit.  It
+ * clears all hints at once and then looks into the rings.
+ *
+ * Two CPUs in conversation do without hints.  An idle CPU watches the ring of
+ * the one whose messages made a thread runnable here last (gd_talker), and says
+ * so in mc_watching; then that one sets no hint, and of all that the two share
+ * only the entry and what it points at moves.  The watch ends with the first
+ * message, with a hint of somebody else, or with the poll; the CPU then says
+ * that it watches no more, and looks once again.  Messages that make nobody
+ * runnable end the conversation: a stream of functions is better taken in
+ * batches.
+ *
+ * A passive message has a sender's bit and no RQF_IPIQ: a CPU that runs a
+ * thread is not asked to look.  A CPU that is idle is: the bit ends its wait,
+ * or keeps it from waiting.  For a CPU that runs one thread for long, and so
+ * has no tick of its own, the sender's tick sets RQF_IPIQ if the message was
+ * not taken by then.  The handler of the tick's signal does so, because the
+ * sender may compute for long as well.
+ *
+ * A sender that finds a ring half full waits for room: lwkt_ipiq_room.c.  What
+ * it reads meanwhile may not be executed inside the section that sends, and is
+ * deferred: gd_ndeferred messages wait to be executed at the end of the
+ * outermost section.
+ *
+ * INVARIANTS
+ * Q1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as differences).
+ * Q2 Each message is executed once, in the order of its ring.
+ * Q3 What was deferred is executed before anything that is read later.
+ * Q4 A non-empty ring has its sender's bit set, or its writer or its reader is
+ *    about to set it or to look, as the reader is while it watches the ring;
+ *    RQF_IPIQ is set as well unless all messages are passive.
+ * P1 A sender whose passive message was not taken has a tick to come, and the
+ *    target in gd_passive_cpus.
+ * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
+ *    time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU is
+ *    no message but a call.)
+ * Q6 A callback never runs inside a critical section that was entered before
+ *    it, except in the calls that say that they execute messages:
+ *    lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
+ *
+ * ORDER
+ * O1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
+ * O2 reader: entry copied, then rindex (release); sender: rindex (acquire)
+ *    before it writes the slot again.
+ * O3 sender: stamp, FENCE, then reads the hints, or sets them at once, which
+ *    is a fence too; reader: clears the hints with a read-modify-write, then
+ *    reads the stamp.  One of the two sees the other.
+ * O4 The same with mc_watching.  Sender: stamp, FENCE, then reads it; reader:
+ *    clears it, FENCE, then reads the stamp.
+ *
+ * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis); its race of 2005 (equality
+ * with a cached windex, d64a7617dd) is why Q1's differences are compared by
+ * sign.
+ */
+#include "kern/ipi/ipiq_var.h"
+#include "kern/sleep/synch_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <string.h>
+
+TRACEPOINT(send, KTR_IPI, "ipi.send", "cpu=%llu seq=%llu");
+TRACEPOINT(recv, KTR_IPI, "ipi.recv", "cpu=%llu seq=%llu");
+
+COUNTER(sent, "lwkt.ipiq_count", "messages sent to other CPUs");
+COUNTER(passive, "lwkt.ipiq_passive", "of these, without a signal");
+COUNTER(avoided, "lwkt.ipiq_avoided", "signals spared: already pending");
+COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
+
+enum {
+	IPIQ_PASSIVE = IPIQ_SIZE / 4,	/* passive becomes active above */
+	IPIQ_PASS = config_hard ? 4 : 32 /* most of one ring in one pass */
+};
+
+static size_t
+rings_bytes(int ncpus)
+{
+	return sizeof(struct lwkt_ipiq) * (size_t)ncpus * (size_t)ncpus;
+}
+
+size_t
+ipiq_bytes(int ncpus)
+{
+	return rings_bytes(ncpus) +
+	    sizeof(struct ipiq_deferred) * (size_t)ncpus;
+}
+
+void
+ipiq_place(void *mem, int ncpus)
+{
+	struct lwkt_ipiq *rings = mem;
+	struct ipiq_deferred *df = (void *)((char *)mem + rings_bytes(ncpus));
+	int cpu;
+
+	for (cpu = 0; cpu < ncpus; cpu++) {
+		gd_find(cpu)->gd_ipiq = rings + (size_t)cpu * (size_t)ncpus;
+		gd_find(cpu)->gd_deferred = df + cpu;
+	}
+}
+
+/* The callback.  Nothing was interrupted for it, so there is no frame. */
+static inline void
+entry_call(const struct ipiq_entry *ie)
+{
+	int count = crit_count();
+
+	no_unwind();
+	if (ie->ie_nargs == 1)
+		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
+	else if (ie->ie_nargs == 2)
+		((lwkt_ipifunc2_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2);
+	else
+		((lwkt_ipifunc3_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2, NULL);
+	crit_balance(count, ie->ie_fn);
+}
+
+static inline void
+ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
+{
+	entry_call(ie);
+	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
+}
+
+/*
+ * Execute what is deferred at the time of the call (Q3).  What these callbacks
+ * defer themselves is left, so that the CPU returns to its threads in between.
+ */
+static __lwkt_noinline void
+deferred_run(struct globaldata *gd)
+{
+	struct ipiq_deferred *df = gd->gd_deferred;
+	uint32_t left = gd->gd_ndeferred, i;
+	struct ipiq_entry ie;
+	struct lwkt_ipiq *ip;
+
+	for (; left > 0; left--) {
+		i = df->df_first++ % IPIQ_DEFER_MAX;
+		gd->gd_ndeferred--;
+		ip = df->df_slot[i].df_ring;
+		ie = df->df_slot[i].df_entry;
+		ipiq_call(ip, &ie);
+	}
+}
+
+/* Execute up to `max` entries of one ring, behind what is deferred. */
+static void
+ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
+{
+	struct ipiq_entry ie;
+
+	for (;; max--) {
+		if (unlikely(gd->gd_ndeferred != 0)) {
+			deferred_run(gd);
+			if (gd->gd_ndeferred != 0)
+				return;				/* Q3 */
+		}
+		if (max == 0 || !ipiq_ready(ip))
+			return;
+		ktr(gd, recv, src, ip->ip_rindex);
+		ie = ipiq_take(ip);
+		ipiq_call(ip, &ie);
+	}
+}
+
+/* Q1, of the rings to this CPU. */
+void
+ipiq_check(struct globaldata *gd)
+{
+	struct lwkt_ipiq *ip;
+	int32_t fill, late;
+	int src;
+
+	for (src = 0; src < lwkt__ncpus; src++) {
+		ip = ipiq_from(gd, src);
+		late = (int32_t)(ip->ip_rindex - ip->ip_xindex);
+		fill = (int32_t)(__atomic_load_n(&ip->ip_windex,
+		    __ATOMIC_RELAXED) - ip->ip_rindex);
+		KASSERTF(fill >= 0 && fill <= IPIQ_SIZE && late >= 0,
+		    "ring from cpu %d to %d: %d unread, %d unexecuted", src,
+		    gd->gd_m.mc_cpuid, fill, late);
+	}
+}
+
+static void
+revoked(void *arg)
+{
+	(void)arg;
+}
+
+static int
+entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
+{
+	if (ie->ie_fn != (void *)fn || ie->ie_arg1 != arg)
+		return 0;
+	ie->ie_fn = (void *)revoked;
+	return 1;
+}
+
+/*
+ * A message fn(arg) to this CPU that is not executed yet shall do nothing.  1,
+ * or 0: there is none.  An entry that was written and not taken belongs to the
+ * reader (O1, O2), so it may be changed in its ring.
+ */
+int
+ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
+{
+	struct ipiq_deferred *df = gd->gd_deferred;
+	struct lwkt_ipiq *ip;
+	struct ipiq_entry *ie;
+	uint32_t i;
+	int src;
+
+	for (i = 0; i < gd->gd_ndeferred; i++)
+		if (entry_revoke(&df->df_slot[(df->df_first + i) %
+		    IPIQ_DEFER_MAX].df_entry, fn, arg))
+			return 1;
+	for (src = 0; src < lwkt__ncpus; src++) {
+		ip = ipiq_from(gd, src);
+		for (i = ip->ip_rindex; ; i++) {
+			ie = &ip->ip_entry[i & IPIQ_MASK];
+			if (atomic_load_acq_32(&ie->ie_stamp) != i + 1)
+				break;					/* O1 */
+			if (entry_revoke(ie, fn, arg))
+				return 1;
+		}
+	}
+	return 0;
+}
+
+/* liveness.c */
+int
+ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
+{
+	struct lwkt_ipiq *ip;
+
+	if (src < 0) {
+		*index = gd->gd_deferred->df_first;
+		return gd->gd_ndeferred != 0;
+	}
+	ip = ipiq_from(gd, src);
+	*index = ip->ip_rindex;
+	return ipiq_ready(ip);
+}
+
+/* Whether anything is there, signalled or not. */
+int
+ipiq_pending(struct globaldata *gd)
+{
+	return (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SENDERMASK) != 0;
+}
+
+/* Some of each ring with this sender's bit; the bit, if that was not all. */
+static inline uint32_t
+ipiq_drain_some(struct globaldata *gd, int sender)
+{
+	struct lwkt_ipiq *ip;
+	uint32_t left = 0;
+	int src;
+
+	for (src = sender; src < lwkt__ncpus; src += RQF_SENDERS) {
+		ip = ipiq_from(gd, src);
+		ipiq_drain(gd, ip, src, IPIQ_PASS);
+		if (ipiq_ready(ip))
+			left = RQF_SENDER(src);
+		if (gd->gd_rqmask != 0)
+			gd->gd_talker = (uint32_t)src + 1;
+	}
+	return left;
+}
+
+/*
+ * Execute what is deferred, then some of each ring that has a hint.  A sender
+ * that is faster than this CPU does not keep it from its threads: the hints are
+ * set again for what is left.
+ */
+static void
+ipiq_pass(struct globaldata *gd)
+{
+	uint32_t bits, left = 0;
+
+	bits = atomic_fetchand_32(&gd->gd_m.mc_reqflags,
+	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* O3 */
+	if (unlikely(gd->gd_ndeferred != 0))
+		deferred_run(gd);				/* Q3 */
+	for (; bits != 0; bits &= bits - 1)
+		left |= ipiq_drain_some(gd, __builtin_ctz(bits) -
+		    __builtin_ctz(RQF_SENDER(0)));
+	if (unlikely(left != 0))
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ | left);
+	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
+		foreign_drain(gd);
+	if (unlikely(gd->gd_ndeferred != 0))
+		deferred_run(gd);
+}
+
+static inline void
+process_begin(struct globaldata *gd)
+{
+	KASSERT(gd->gd_processing_ipiq == 0);			/* Q5 */
+	gd->gd_processing_ipiq = 1;
+	gd->gd_intr_nesting++;
+}
+
+/* While a rendezvous stops this CPU, make more passes. */
+static inline void
+process_end(struct globaldata *gd)
+{
+	unsigned turn = 0;
+
+	while (unlikely(gd->gd_csync != NULL) && cpusync_poll(gd)) {
+		machine_pause(turn++);
+		ipiq_pass(gd);
+	}
+	gd->gd_intr_nesting--;
+	gd->gd_processing_ipiq = 0;
+}
+
+/* The owner of gd, in a critical section. */
+void
+ipiq_process(struct globaldata *gd)
+{
+	process_begin(gd);
+	ipiq_pass(gd);
+	process_end(gd);
+}
+
+/*
+ * The idle thread, before it waits: poll.  1 if messages came that were not
+ * hinted at; they have been executed.
+ */
+int
+ipiq_watch(struct globaldata *gd)
+{
+	uint32_t talker = gd->gd_talker;
+	int src = (int)talker - 1, came;
+	struct lwkt_ipiq *ip;
+
+	if (talker == 0)
+		return machine_poll(&gd->gd_m, NULL, 0);
+	ip = ipiq_from(gd, src);
+	atomic_store_32(&gd->gd_m.mc_watching, talker);
+	came = machine_poll(&gd->gd_m, ipiq_stamp(ip), ip->ip_rindex + 1);
+	atomic_store_32(&gd->gd_m.mc_watching, 0);
+	atomic_fence_seq_cst();					/* O4 */
+	if (came) {
+		process_begin(gd);
+		ipiq_drain(gd, ip, src, IPIQ_PASS);
+		process_end(gd);
+	}
+	if (gd->gd_rqmask == 0)
+		gd->gd_talker = 0;
+	if (unlikely(ipiq_ready(ip)))
+		atomic_set_32(&gd->gd_m.mc_reqflags,
+		    RQF_IPIQ | RQF_SENDER(src));		/* Q4 */
+	return came;
+}
+
+/* Both hints are set, and were after what was written before this call. */
+static inline int
+ipiq_hinted(struct globaldata *tgd, uint32_t hints)
+{
+	if ((atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) != hints)
+		return 0;
+	atomic_fence_seq_cst();					/* O3 */
+	return (atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) == hints;
+}
+
+/* The target watches our ring, and will look at what was written before. */
+static inline int
+ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
+{
+	uint32_t self = (uint32_t)gd->gd_m.mc_cpuid + 1;
+
+	if (atomic_load_32(&tgd->gd_m.mc_watching) != self)
+		return 0;
+	atomic_fence_seq_cst();					/* O4 */
+	return atomic_load_32(&tgd->gd_m.mc_watching) == self;
+}
+
+/* Make sure that the target will look at ring (gd, tgd). */
+static inline void
+ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
+{
+	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid), old;
+
+	if (ipiq_watched(gd, tgd) || ipiq_hinted(tgd, hints)) {
+		counter_inc(gd->gd_cntbias, avoided);		/* Q4 */
+		return;
+	}
+	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hints);	/* O3 */
+	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
+		counter_inc(gd->gd_cntbias, doorbells);
+		machine_doorbell(&tgd->gd_m);
+	} else if (unlikely((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) ==
+	    RQF_PREEMPTIBLE)) {
+		async_kick_later(gd, tgd);
+	}
+}
+
+void
+ipiq_remind(struct globaldata *gd, struct globaldata *tgd)
+{
+	ipiq_signal(gd, tgd);
+}
+
+static inline void
+ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
+    void *arg1, int arg2, uint32_t nargs)
+{
+	uint32_t wi = ip->ip_windex;
+	struct ipiq_entry *ie = &ip->ip_entry[wi & IPIQ_MASK];
+
+	ie->ie_fn = fn;
+	ie->ie_arg1 = arg1;
+	ie->ie_arg2 = arg2;
+	ie->ie_nargs = nargs;
+	ktr(gd, send, cpu, wi);
+	counter_inc(gd->gd_cntbias, sent);
+	atomic_store_32(&ip->ip_windex, wi + 1);
+	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* O1 */
+}
+
+static inline struct lwkt_ipiq *
+ipiq_find(struct globaldata *gd, int cpu)
+{
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	return &gd->gd_ipiq[cpu];
+}
+
+static inline unsigned
+ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
+{
+	lwkt_thread_t self = caller_thread();
+	struct globaldata *gd;
+	struct lwkt_ipiq *ip;
+	unsigned seq = 0;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	if (unlikely(cpu == gd->gd_m.mc_cpuid)) {
+		gd->gd_intr_nesting++;
+		entry_call(&(struct ipiq_entry){ fn, arg1, arg2, nargs, 0 });
+		gd->gd_intr_nesting--;
+	} else {
+		if (unlikely(ipiq_fill(ip) >= IPIQ_HIGH))
+			ipiq_room_slow(gd, gd_find(cpu), ip,
+			    self->td_critcount == 1);		/* Q6 */
+		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
+		seq = ip->ip_windex;
+		ipiq_signal(gd, gd_find(cpu));
+	}
+	crit_exit_td(self);
+	return seq;
+}
+
+unsigned
+lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg)
+{
+	return ipiq_send(cpu, (void *)fn, arg, 0, 1);
+}
+
+unsigned
+lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	return ipiq_send(cpu, (void *)fn, arg1, arg2, 2);
+}
+
+unsigned
+lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
+{
+	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
+}
+
+/* P1: the sender's next tick looks whether the message was taken. */
+static inline void
+passive_note(struct globaldata *gd, int cpu)
+{
+	if (!cpumask_test_atomic(&gd->gd_passive_cpus, cpu))
+		cpumask_set_atomic(&gd->gd_passive_cpus, cpu);
+	atomic_store_32(&gd->gd_passive, 1);
+	clock_need_tick(gd);
+}
+
+/*
+ * Make the messages of one ring active if the hint says that they are there
+ * still.  While it is set the target is awake or has been rung for, so it needs
+ * no doorbell; and RQF_IPIQ is not set without it, or a later sender would
+ * spare the doorbell of a CPU that sleeps.
+ */
+static void
+push_one(struct globaldata *tgd, uint32_t hint)
+{
+	uint32_t old = atomic_load_32(&tgd->gd_m.mc_reqflags);
+
+	do {
+		if ((old & (hint | RQF_IPIQ)) != hint)
+			return;
+	} while (!atomic_fcmpset_32(&tgd->gd_m.mc_reqflags, &old,
+	    old | RQF_IPIQ));
+	if (old & RQF_PREEMPTIBLE)
+		(void)machine_nmi(&tgd->gd_m);
+}
+
+/*
+ * The handler of a signal may come between any two lines of passive_note: the
+ * mask is written first, and what this misses is left for the next tick.
+ */
+void
+ipiq_push(struct globaldata *gd)
+{
+	int cpu;
+
+	if (likely(atomic_load_32(&gd->gd_passive) == 0))
+		return;
+	atomic_store_32(&gd->gd_passive, 0);
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		if (!cpumask_test_atomic(&gd->gd_passive_cpus, cpu))
+			continue;
+		cpumask_clear_atomic(&gd->gd_passive_cpus, cpu);
+		push_one(gd_find(cpu), RQF_SENDER(gd->gd_m.mc_cpuid));
+	}
+}
+
+static unsigned
+send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
+{
+	lwkt_thread_t self = caller_thread();
+	struct globaldata *gd, *tgd;
+	struct lwkt_ipiq *ip;
+	uint32_t hint, old;
+	unsigned seq;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	KASSERTF(cpu != gd->gd_m.mc_cpuid, "passive message to oneself, cpu %d",
+	    cpu);
+	tgd = gd_find(cpu);
+	if (ipiq_fill(ip) >= IPIQ_PASSIVE)
+		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
+	if (ipiq_fill(ip) >= IPIQ_PASSIVE) {
+		crit_exit_noyield(self);
+		return ipiq_send(cpu, fn, arg1, arg2, nargs);
+	}
+	ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
+	seq = ip->ip_windex;
+	counter_inc(gd->gd_cntbias, passive);
+	hint = RQF_SENDER(gd->gd_m.mc_cpuid);
+	if (!ipiq_hinted(tgd, hint)) {
+		old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hint); /* O3 */
+		if ((old & (hint | RQF_SLEEPING)) == RQF_SLEEPING) {
+			counter_inc(gd->gd_cntbias, doorbells);
+			machine_doorbell(&tgd->gd_m);
+		}
+	}
+	passive_note(gd, cpu);
+	crit_exit_td(self);
+	return seq;
+}
+
+unsigned
+lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	return send_passive(cpu, (void *)fn, arg1, arg2, 2);
+}
+
+unsigned
+lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
+{
+	return send_passive(cpu, (void *)fn, arg1, arg2, 3);
+}
+
+int
+lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	lwkt_thread_t self = caller_thread();
+	struct globaldata *gd;
+	struct lwkt_ipiq *ip;
+	int error = 0;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* O2 */
+	if (cpu != gd->gd_m.mc_cpuid && ipiq_fill(ip) >= IPIQ_HIGH)
+		error = EAGAIN;
+	else
+		(void)ipiq_send(cpu, (void *)fn, arg1, arg2, 2);
+	crit_exit_td(self);
+	return error;
+}
+
+/* From our own number upward, so that CPU 0 is not favoured. */
+static int
+send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
+    uint32_t nargs)
+{
+	lwkt_thread_t self = caller_thread();
+	int cpu, i, me, count = 0;
+
+	crit_enter_td(self);
+	me = mycpuid;
+	for (i = 0; i < lwkt__ncpus; i++) {
+		cpu = (me + i) % lwkt__ncpus;
+		if (cpumask_test(mask, cpu)) {
+			(void)ipiq_send(cpu, fn, arg1, arg2, nargs);
+			count++;
+		}
+	}
+	crit_exit_td(self);
+	return count;
+}
+
+int
+lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
+    int arg2)
+{
+	return send_mask(&mask, (void *)fn, arg1, arg2, 2);
+}
+
+int
+lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn, void *arg1,
+    int arg2)
+{
+	return send_mask(&mask, (void *)fn, arg1, arg2, 3);
+}
+
+int
+lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
+{
+	lwkt_cpumask_t mask;
+
+	memset(&mask, 0xff, sizeof(mask));
+	return lwkt_send_ipiq_mask(mask, fn, arg1, arg2);
+}
+
+/*
+ * Messages are about to be executed inside the caller's section.  That must be
+ * no callback (Q5), and no spinlock may be held: a callback could want it.
+ */
+static void
+may_execute(struct globaldata *gd, const char *what)
+{
+	if (gd->gd_intr_nesting != 0)
+		lwkt_panic("%s in a %s on cpu %d", what, gd->gd_hard != 0 ?
+		    "hard section" : "callback", gd->gd_m.mc_cpuid);
+	if (gd->gd_spinlocks != 0)
+		lwkt_panic("%s with spinlock \"%s\" on cpu %d", what,
+		    gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
+		    gd->gd_m.mc_cpuid);
+}
+
+void
+lwkt_process_ipiq(void)
+{
+	struct globaldata *gd = mygd();
+
+	KASSERTF(crit_test(curthread), "thread \"%s\" is in no critical "
+	    "section", curthread->td_name);
+	may_execute(gd, "lwkt_process_ipiq");
+	gd->gd_polls = ipiq_pending(gd) ? 0 : gd->gd_polls + 1;
+	machine_pause(gd->gd_polls);
+	ipiq_process(gd);
+}
+
+/* Whether message seq of the ring was sent and is not executed yet. */
+static inline int
+ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
+{
+	uint32_t wi = ip->ip_windex;
+
+	return wi - seq < wi - atomic_load_acq_32(&ip->ip_xindex);
+}
+
+/* seq was not sent by this CPU; 0 is a message to the sender's own CPU. */
+static inline int
+ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)
+{
+	return seq != 0 && (cpu == gd->gd_m.mc_cpuid ||
+	    (int32_t)(seq - gd->gd_ipiq[cpu].ip_windex) > 0);
+}
+
+void
+lwkt_wait_ipiq(int cpu, unsigned seq)
+{
+	lwkt_thread_t self = caller_thread();
+	struct globaldata *gd;
+	struct lwkt_ipiq *ip;
+	unsigned turn = 0;
+
+	crit_enter_td(self);
+	gd = mygd();
+	ip = ipiq_find(gd, cpu);
+	may_execute(gd, "lwkt_wait_ipiq");
+	KASSERTF(!ipiq_unsent(gd, cpu, seq), "thread \"%s\" waits on cpu %d "
+	    "for message %u to cpu %d, which another cpu sent: it has moved",
+	    self->td_name, gd->gd_m.mc_cpuid, seq, cpu);
+	while (ipiq_late(ip, seq)) {
+		ipiq_signal(gd, gd_find(cpu));
+		ipiq_process(gd);
+		machine_pause(turn++);
+	}
+	crit_exit_td(self);
+}
+
+struct ipiq_sync {
+	lwkt_thread_t	is_td;
+	int		is_home;	/* its CPU; it does not move */
+	int		is_done;	/* written on is_home only */
+	uint32_t	is_left;	/* CPUs that have not answered */
+};
+
+static void
+sync_done(void *arg)
+{
+	struct ipiq_sync *is = arg;
+
+	is->is_done = 1;
+	sched_enqueue(mygd(), is->is_td);
+}
+
+static void
+sync_remote(void *arg)
+{
+	struct ipiq_sync *is = arg;
+
+	/* The waiter must not see the end before the last one lets go. */
+	if (atomic_fetchadd_32(&is->is_left, (uint32_t)-1) == 1)
+		lwkt_send_ipiq(is->is_home, sync_done, is);
+}
+
+void
+lwkt_synchronize_ipiqs(const char *wmesg)
+{
+	struct ipiq_sync is;
+	lwkt_thread_t self = caller_thread();
+	int cpu;
+
+	if (lwkt__ncpus == 1)
+		return;
+	crit_enter_td(self);
+	delayed_flush_if(self);
+	is.is_td = self;
+	is.is_home = mycpuid;
+	is.is_done = 0;
+	is.is_left = (uint32_t)lwkt__ncpus - 1;
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		if (cpu != is.is_home)
+			lwkt_send_ipiq(cpu, sync_remote, &is);
+	self->td_wmesg = wmesg;
+	while (!*(volatile int *)&is.is_done) {
+		sched_dequeue(mygd(), self);
+		switch_away();
+	}
+	self->td_wmesg = NULL;
+	crit_exit_td(self);
+}

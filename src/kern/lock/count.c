@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everyday semaphore, barrier, wait group and once: a count and its waiters.
+ *
+ * THEORY
+ * The state of a semaphore is its units, of a wait group what is still to be
+ * done, of a barrier the number of times it has opened, of a once NEW, RUNNING
+ * or DONE.  Everything is one locked instruction on the word, which is also
+ * the last time that the word is touched by the caller that lets others go: a
+ * waiter may free it at once.
+ *
+ * A post gives its units to the waiters themselves, the best first; only what
+ * is left is added to the word.  So a unit cannot be taken by a thread that
+ * comes by before the waiter for which it was posted has run, and each unit
+ * posted while threads wait lets one go.
+ *
+ * INVARIANTS
+ * SE1 A waiter is queued only while the semaphore has no units: both are
+ *    looked at, and the word gets its units, with the bucket locked while the
+ *    word counts waiters.
+ * SE2 A waiter that is told has one unit.
+ */
+#include <lwkt/sync.h>
+
+#include <errno.h>
+
+#include "kern/lock/word_var.h"
+
+enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE };
+
+void
+lwkt_sem_init(struct lwkt_sem *se, unsigned n, const char *name)
+{
+	KASSERTF(n <= LWKT_SEM_MAX, "semaphore \"%s\": %u", name, n);
+	*se = (struct lwkt_sem)LWKT_SEM_INITIALIZER(n, name);
+}
+
+/* Take a unit, if there is one. */
+static inline int
+take(uint64_t *word, uint64_t w)
+{
+	while (sync_state(w) != 0)
+		if (atomic_fcmpset_64(word, &w, w - 1))
+			return 1;
+	return 0;
+}
+
+/* Counted in and in a critical section. */
+static int
+wait_unit(struct lwkt_sem *se, int64_t deadline)
+{
+	struct park_bucket *b;
+	struct park pk;
+	int error, got;
+
+	park_init(&pk, se);
+	b = park_lock(se);
+	got = take(&se->se_word, atomic_load_64(&se->se_word));
+	if (!got)
+		park_insert(b, &pk);				/* SE1 */
+	park_unlock(b);
+	if (got)
+		return 0;
+	error = park_wait(&pk, 0, se->se_name, deadline);
+	if (error != 0 && park_leave(&pk, NULL) != PARK_NONE)
+		error = 0;					/* SE2 */
+	return error;
+}
+
+int
+lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	lwkt_thread_t td;
+	int error;
+
+	if (take(&se->se_word, atomic_load_64(&se->se_word)))
+		return 0;
+	if (deadline == 0)
+		return EWOULDBLOCK;
+	td = sync_enter();
+	(void)atomic_fetchadd_64(&se->se_word, SW_ONE);
+	error = wait_unit(se, deadline);
+	(void)atomic_fetchadd_64(&se->se_word, -SW_ONE);
+	sync_exit(td);
+	return error;
+}
+
+static void
+check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
+{
+	KASSERTF(n <= LWKT_SEM_MAX - sync_state(w), "semaphore \"%s\": "
+	    "%u and %u", se->se_name, sync_state(w), n);
+}
+
+/* Somebody waits, or did a moment ago. */
+static __lwkt_noinline void
+post_slow(struct lwkt_sem *se, uint32_t n)
+{
+	lwkt_thread_t td = sync_enter();
+	struct park *list, *pk;
+	struct park_bucket *b;
+	uint64_t w;
+
+	b = park_lock(se);
+	list = park_take_all(b, se, n);
+	for (pk = list; pk != NULL; pk = pk->pk_chain)
+		n--;
+	w = atomic_load_64(&se->se_word);
+	while (n > 0) {						/* SE1 */
+		check_max(se, w, n);
+		if (atomic_fcmpset_64(&se->se_word, &w, w + n))
+			break;
+	}
+	park_unlock(b);
+	park_tell_all(list, PARK_TOLD);				/* SE2 */
+	sync_exit(td);
+}
+
+void
+lwkt_sem_post(struct lwkt_sem *se, unsigned n)
+{
+	uint64_t w = atomic_load_64(&se->se_word);
+
+	if (n == 0)
+		return;
+	while ((w & SW_WAITERS) == 0) {
+		check_max(se, w, n);
+		if (atomic_fcmpset_64(&se->se_word, &w, w + n))
+			return;
+	}
+	post_slow(se, n);
+}
+
+unsigned
+lwkt_sem_value(struct lwkt_sem *se)
+{
+	return sync_state(atomic_load_64(&se->se_word));
+}
+
+void
+lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
+{
+	KASSERTF(n > 0, "barrier \"%s\"", name);
+	*ba = (struct lwkt_barrier)LWKT_BARRIER_INITIALIZER(n, name);
+}
+
+int
+lwkt_barrier_wait(struct lwkt_barrier *ba)
+{
+	uint64_t *word = &ba->ba_word;
+	uint64_t w = atomic_load_64(word);
+	uint32_t opened = sync_state(w);
+
+	if (atomic_fetchadd_32(&ba->ba_arrived, 1) + 1 < ba->ba_parties) {
+		do
+			(void)sync_wait(word, opened, ba->ba_name,
+			    LWKT_FOREVER);
+		while (sync_state(atomic_load_acq_64(word)) == opened);
+		return 0;
+	}
+	/* Nobody comes back before it opens. */
+	atomic_store_32(&ba->ba_arrived, 0);
+	w = atomic_load_64(word);
+	while (!atomic_fcmpset_64(word, &w,
+	    (w & ~SW_STATE) | ((w + 1) & SW_STATE)))
+		continue;
+	if ((w & SW_WAITERS) != 0)
+		sync_wake_all(word, w);
+	return 1;
+}
+
+void
+lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
+{
+	KASSERTF(n <= LWKT_SEM_MAX, "wait group \"%s\": %u", name, n);
+	*wg = (struct lwkt_waitgroup)LWKT_WAITGROUP_INITIALIZER(n, name);
+}
+
+void
+lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
+{
+	uint64_t *word = &wg->wg_word;
+	uint64_t w = atomic_load_64(word);
+	int64_t to;
+
+	do {
+		to = (int64_t)sync_state(w) + n;
+		KASSERTF(to >= 0 && to <= LWKT_SEM_MAX, "wait group \"%s\": %u "
+		    "and %d", wg->wg_name, sync_state(w), n);
+	} while (!atomic_fcmpset_64(word, &w,
+	    (w & ~SW_STATE) | (uint64_t)to));
+	if (to == 0 && (w & SW_WAITERS) != 0)
+		sync_wake_all(word, w);
+}
+
+void
+lwkt_waitgroup_done(struct lwkt_waitgroup *wg)
+{
+	lwkt_waitgroup_add(wg, -1);
+}
+
+int
+lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	int error = 0;
+	uint32_t left;
+
+	while ((left = sync_state(atomic_load_acq_64(&wg->wg_word))) != 0 &&
+	    error == 0)
+		error = sync_wait(&wg->wg_word, left, wg->wg_name, deadline);
+	return left == 0 ? 0 : error;
+}
+
+void
+lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg)
+{
+	uint64_t w = atomic_load_acq_64(&on->on_word);
+
+	no_unwind();		/* it would stay ONCE_RUNNING for ever */
+	while (sync_state(w) != ONCE_DONE) {
+		if (sync_state(w) == ONCE_RUNNING) {
+			(void)sync_wait(&on->on_word, ONCE_RUNNING, "once",
+			    LWKT_FOREVER);
+			w = atomic_load_acq_64(&on->on_word);
+			continue;
+		}
+		if (!atomic_fcmpset_64(&on->on_word, &w, w | ONCE_RUNNING))
+			continue;
+		fn(arg);
+		w = atomic_fetchadd_64(&on->on_word, ONCE_DONE - ONCE_RUNNING);
+		if ((w & SW_WAITERS) != 0)
+			sync_wake_all(&on->on_word, w);
+		return;
+	}
+}

@@ -1,0 +1,856 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Mutexes with hand-off.
+ *
+ * THEORY
+ * While nobody waits, one word is the whole mutex, and every operation is one
+ * compare-and-set of it.  A waiter's request is a link in one of two queues
+ * (turn.c), which a spinlock protects; a bit in the word for each queue
+ * says that it is not empty.  With such a bit set nobody but the holder of the
+ * spinlock can take the last holder's place: the word goes from one owner to
+ * the next in one step, with the new owner's count, and is never free in
+ * between.  So a waiter whose turn it is cannot be overtaken; it wakes up as
+ * the owner.
+ *
+ * The next one is the better of the best exclusive and the best shared waiter.
+ * If these are equal, the phases alternate: after an exclusive holder shared
+ * waiters go, all that are at least as good as the exclusive ones, after
+ * shared holders an exclusive one.  So neither kind starves under any number
+ * of equal ones of the other.  A new shared request does not wait for the
+ * exclusive waiters that it is better than.
+ *
+ * The best waiter lends its priority to the exclusive holder (lend.c).
+ *
+ * A sleeper that is told of a timeout or an interrupt takes the spinlock and
+ * looks at its link: it may have become the owner meanwhile.
+ *
+ * Nobody is woken, and no callback called, with the spinlock held: what is to
+ * be done afterwards is noted in a struct grants.  As soon as a link without
+ * callback is marked as granted it may be gone; only its address is used then.
+ *
+ * INVARIANTS
+ * M1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
+ * M2 Waiters <=> count > 0: a word without holders is 0.
+ * M3 m_owner is the exclusive holder; stored after EXCLUSIVE is set (by hand-
+ *    off: before the link says so) and cleared before it is given up.  While
+ *    EXCLUSIVE and a WANTED bit are set it is stored soon, without the
+ *    spinlock (owner_of).
+ * M4 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter that
+ *    is at least as good.
+ * M6 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex, or
+ *    0; with the spinlock free it is that of the best waiter while EXCLUSIVE
+ *    is set.
+ *
+ * ORDER
+ * G1 granter: word, m_owner, then ml_state by release; the waiter's look at
+ *    ml_state acquires.  Sleeping and waking: Z1 of kern_synch.c.
+ *
+ * Source: DragonFly kern_mutex.c, its rules and the counting of all shared
+ * waiters before the first wakes (124e15f96b); its LINKSPIN bit is a spinlock
+ * here.  The alternation: B. Brandenburg, J. Anderson, "Spin-Based
+ * Reader-Writer Synchronization for Multiprocessor Real-Time Systems" (2010).
+ */
+#include <errno.h>
+#include <lwkt/synch.h>
+#include <string.h>
+
+#include "kern/lock/lend_var.h"
+#include "kern/lock/lockorder.h"
+#include "kern/lock/mtx_var.h"
+#include "kern/sleep/synch_var.h"
+#include "kern/lock/turn_var.h"
+
+TRACEPOINT(wait, KTR_SLEEP, "mtx.wait", "td=%llu word=%#llx");
+TRACEPOINT(give, KTR_SLEEP, "mtx.give", "from=%llu word=%#llx");
+
+COUNTER(contended, "lwkt.mtx_contended", "requests for a mtx that had to wait");
+COUNTER(handoffs, "lwkt.mtx_handoffs", "mtxs given to waiters");
+
+enum mtx_link_state {
+	ML_IDLE,		/* no request yet */
+	ML_EX,			/* in the ring of its kind */
+	ML_SH,
+	ML_ACQUIRED,
+	ML_CALLEDBACK,		/* granted or aborted; the callback knows */
+	ML_ABORTED
+};
+
+/* What has to be done without the spinlock. */
+struct grants {
+	lwkt_mtx_link_t	g_wake;		/* an address */
+	int		g_shared;	/* wake all shared waiters */
+	lwkt_mtx_link_t	g_async;	/* callbacks to call, by ml_next */
+	int		g_error;	/* their argument */
+	struct lend_todo g_lend;
+};
+
+/* A thread that waits for its link. */
+struct mtx_wait {
+	struct lend_wait mw_lend;
+	lwkt_mtx_t	mw_mtx;
+	lwkt_mtx_link_t	mw_link;
+};
+
+void
+lwkt_mtx_init(lwkt_mtx_t m, const char *name)
+{
+	memset(m, 0, sizeof(*m));
+	m->m_name = name;
+	lwkt_spin_init(&m->m_spin, name);
+}
+
+void
+lwkt_mtx_uninit(lwkt_mtx_t m)
+{
+	KASSERTF(atomic_load_32(&m->m_lock) == 0, "mtx \"%s\" is held, word "
+	    "%#x", m->m_name, m->m_lock);
+}
+
+/*
+ * The queues; spinlock held.
+ */
+static inline lwkt_mtx_link_t
+link_of(struct lwkt_turn *tu)
+{
+	return container_of(tu, struct lwkt_mtx_link, ml_turn);
+}
+
+static inline struct lwkt_turn **
+queue_of(lwkt_mtx_t m, int ex)
+{
+	return ex ? &m->m_ex : &m->m_sh;
+}
+
+/* How many shared waiters have at least that priority? */
+static uint32_t
+count_shared(lwkt_mtx_t m, int pri)
+{
+	struct lwkt_turn *tu = m->m_sh;
+	uint32_t n = 0;
+
+	for (; tu != NULL && tu->tu_pri >= pri; tu = turn_next(m->m_sh, tu))
+		n++;
+	return n;
+}
+
+/* The WANTED bits (M1), when `granted` shared waiters will have gone. */
+static uint32_t
+wanted(lwkt_mtx_t m, uint32_t granted)
+{
+	return (m->m_ex != NULL ? MTX_EXWANTED : 0) |
+	    (count_shared(m, 0) > granted ? MTX_SHWANTED : 0);
+}
+
+/* In invariants builds; spinlock held. */
+static void
+mtx_check(lwkt_mtx_t m)
+{
+	uint32_t c = atomic_peek_32(&m->m_lock);
+	uint32_t wait = (m->m_ex != NULL ? MTX_EXWANTED : 0) |
+	    (m->m_sh != NULL ? MTX_SHWANTED : 0);
+	int best = turn_best(m->m_ex), sh = turn_best(m->m_sh);
+
+	if (!config_invariants)
+		return;
+	KASSERTF((c & MTX_WANTED) == wait, "mtx \"%s\", word %#x: %u wait to "
+	    "be exclusive, %u to share", m->m_name, c, turn_count(m->m_ex),
+	    turn_count(m->m_sh));				/* M1 */
+	KASSERTF(wait == 0 || (c & MTX_COUNT) != 0, "mtx \"%s\", word %#x",
+	    m->m_name, c);					/* M2 */
+	KASSERTF(m->m_sh == NULL || (c & MTX_EXCLUSIVE) != 0 || best >= sh,
+	    "mtx \"%s\", word %#x: best waiters %d and %d", m->m_name, c, best,
+	    sh);						/* M4 */
+	KASSERTF((int)m->m_lent - 1 == ((c & MTX_EXCLUSIVE) == 0 ? -1 :
+	    best > sh ? best : sh), "mtx \"%s\", word %#x: lends %u",
+	    m->m_name, c, m->m_lent);				/* M6 */
+}
+
+/*
+ * The exclusive holder.  Between its instruction that took the mutex and the
+ * next, which says so, nothing makes it wait; neither for the spinlock, which
+ * the caller holds.
+ */
+static lwkt_thread_t
+owner_of(lwkt_mtx_t m)
+{
+	unsigned turn = 0;
+	uintptr_t owner;
+
+	while ((owner = atomic_load_acq_ptr(&m->m_owner)) == 0)	/* M3 */
+		machine_pause(turn++);
+	return (lwkt_thread_t)owner;
+}
+
+/* Waiters or the owner have changed, and the word knows it: M6. */
+static void
+mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
+{
+	int ex = turn_best(m->m_ex), sh = turn_best(m->m_sh);
+	int best = ex > sh ? ex : sh, old = (int)m->m_lent - 1;
+
+	if ((atomic_load_32(&m->m_lock) & MTX_EXCLUSIVE) == 0 || best == old)
+		return;
+	lend_change(lt, owner_of(m), old, best);
+	m->m_lent = (uint32_t)(best + 1);
+}
+
+/* td stops being the owner. */
+static void
+mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
+{
+	if (m->m_lent == 0)
+		return;
+	lend_change(lt, td, (int)m->m_lent - 1, -1);
+	m->m_lent = 0;
+}
+
+/* One try. */
+static inline int
+try_ex(lwkt_mtx_t m, lwkt_thread_t td)
+{
+	uint32_t c = 0;
+
+	if (likely(atomic_fcmpset_32(&m->m_lock, &c, MTX_EXCLUSIVE | 1))) {
+		mtx_own(m, td);
+		return 1;
+	}
+	if ((c & MTX_EXCLUSIVE) == 0 || !mtx_owned(m, td))
+		return 0;
+	(void)atomic_fetchadd_32(&m->m_lock, 1);
+	return 1;
+}
+
+/* What of the word keeps a shared one away: MTX_EXWANTED, or 0. */
+static inline int
+try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
+{
+	uint32_t c = atomic_load_32(&m->m_lock);
+
+	do {
+		if (c & MTX_EXCLUSIVE) {
+			if (!mtx_owned(m, td))
+				return 0;
+		} else if (c & mind) {
+			return 0;
+		}
+	} while (!atomic_fcmpset_32(&m->m_lock, &c, c + 1));
+	return 1;
+}
+
+/*
+ * Granting.
+ */
+
+/* The word counts this link in already; spinlock held. */
+static void
+grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
+{
+	int ex = link->ml_state == ML_EX;
+
+	turn_remove(queue_of(m, ex), &link->ml_turn);
+	if (ex)
+		mtx_own(m, link->ml_td);
+	if (link->ml_callback != NULL) {
+		atomic_store_32(&link->ml_state, ML_CALLEDBACK);
+		link->ml_next = g->g_async;
+		g->g_async = link;
+		return;
+	}
+	if (ex)
+		g->g_wake = link;
+	else
+		g->g_shared = 1;
+	atomic_store_rel_32(&link->ml_state, ML_ACQUIRED);	/* G1 */
+}
+
+static void
+grant_shared(lwkt_mtx_t m, uint32_t n, struct grants *g)
+{
+	for (; n > 0; n--)
+		grant(m, link_of(m->m_sh), g);
+}
+
+/* Without the spinlock, in the same critical section. */
+static void
+carry_out(lwkt_mtx_t m, struct grants *g)
+{
+	lwkt_mtx_link_t link;
+
+	no_unwind();
+	lend_carry_out(&g->g_lend);
+	if (g->g_wake != NULL)
+		lwkt_wakeup_domain(g->g_wake, PDOMAIN_MTX);
+	if (g->g_shared)
+		lwkt_wakeup_domain(&m->m_sh, PDOMAIN_MTX);
+	while ((link = g->g_async) != NULL) {
+		g->g_async = link->ml_next;
+		link->ml_callback(link, link->ml_arg, g->g_error);
+	}
+}
+
+/* The spinlock, and a critical section that lasts until carry_out(). */
+static lwkt_thread_t
+enter(lwkt_mtx_t m)
+{
+	lwkt_thread_t td = curthread;
+
+	crit_enter_td(td);
+	lwkt_spin_lock(&m->m_spin);
+	return td;
+}
+
+static void
+leave(lwkt_mtx_t m, lwkt_thread_t td, struct grants *g)
+{
+	mtx_lend(m, &g->g_lend);
+	mtx_check(m);
+	lwkt_spin_unlock(&m->m_spin);
+	carry_out(m, g);
+	crit_exit_td(td);
+}
+
+/* Is it an exclusive waiter's turn?  Somebody waits. */
+static int
+turn_is_ex(lwkt_mtx_t m, int was_ex)
+{
+	int ex = turn_best(m->m_ex), sh = turn_best(m->m_sh);
+
+	return ex > sh || (ex == sh && !was_ex);
+}
+
+/* The word after its last holder, who is going.  Spinlock held. */
+static uint32_t
+next_word(lwkt_mtx_t m, int was_ex)
+{
+	struct lwkt_turn *ex = m->m_ex;
+	uint32_t n;
+
+	if (ex == NULL || !turn_is_ex(m, was_ex)) {
+		n = count_shared(m, turn_best(ex));
+		return n | wanted(m, n);
+	}
+	return MTX_EXCLUSIVE | 1 | (ex->tu_next != ex ? MTX_EXWANTED : 0) |
+	    (m->m_sh != NULL ? MTX_SHWANTED : 0);		/* M1 */
+}
+
+/* The caller, maybe the last holder, goes, and somebody waits. */
+static __lwkt_noinline void
+hand_off(lwkt_mtx_t m)
+{
+	struct grants g = { 0 };
+	lwkt_thread_t td = enter(m);
+	uint32_t c = atomic_load_32(&m->m_lock), to;
+	int last;
+
+	if ((c & MTX_EXCLUSIVE) != 0 && (c & MTX_COUNT) == 1) {
+		mtx_unlend(m, td, &g.g_lend);
+		mtx_own(m, NULL);				/* M3 */
+	}
+	do {
+		last = (c & MTX_COUNT) == 1;
+		to = last ? next_word(m, (c & MTX_EXCLUSIVE) != 0) : c - 1;
+	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
+	ktr(mygd(), give, td->td_id, to);
+	if (last && to != 0) {
+		counter_inc(mygd()->gd_cntbias, handoffs);
+		if (to & MTX_EXCLUSIVE)
+			grant(m, link_of(m->m_ex), &g);
+		else
+			grant_shared(m, to & MTX_COUNT, &g);
+	}
+	leave(m, td, &g);
+}
+
+/*
+ * Clear bits of the word and count in the shared waiters of at least that
+ * priority, if no exclusive holder keeps them away then.  Held, spinlock held.
+ */
+static void
+admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
+{
+	uint32_t c = atomic_load_32(&m->m_lock), to, n;
+
+	do {
+		to = c & ~(bits | MTX_WANTED);
+		n = (to & MTX_EXCLUSIVE) ? 0 : count_shared(m, pri);
+		to = (to | wanted(m, n)) + n;			/* M1, M4 */
+	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
+	grant_shared(m, n, g);
+}
+
+/* A request ends ungranted.  Spinlock held. */
+static void
+withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
+{
+	turn_remove(queue_of(m, link->ml_state == ML_EX), &link->ml_turn);
+	mtx_lend(m, &g->g_lend);	/* the word still keeps the owner */
+	admit(m, 0, turn_best(m->m_ex) + 1, g);
+}
+
+/*
+ * Waiting.
+ */
+
+/* Does the word let a request of this kind and priority in? */
+static inline int
+lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
+{
+	if (ex)
+		return c == 0;
+	return (c & MTX_EXCLUSIVE) == 0 && pri > turn_best(m->m_ex); /* M4 */
+}
+
+/* The word has the bit.  Spinlock held. */
+static void
+enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
+    lwkt_thread_t td, int pri)
+{
+	counter_inc(mygd()->gd_cntbias, contended);
+	ktr(mygd(), wait, td->td_id, atomic_peek_32(&m->m_lock));
+	link->ml_td = td;
+	link->ml_turn.tu_pri = pri;
+	link->ml_turn.tu_ticket = ++m->m_tickets;
+	atomic_store_32(&link->ml_state, kind);
+	turn_insert(queue_of(m, kind == ML_EX), &link->ml_turn); /* M1 */
+}
+
+/* 0: it could be had after all; EINPROGRESS: in a queue; ENOLCK: aborted. */
+static int
+request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
+{
+	struct grants g = { 0 };
+	lwkt_thread_t td = enter(m);
+	int ex = kind == ML_EX, pri = lend_rank(td), error = 0, got;
+	uint32_t c = atomic_load_32(&m->m_lock), to;
+
+	do {
+		got = lets_in(m, c, ex, pri);
+		if (link->ml_state == ML_ABORTED) {
+			error = ENOLCK;
+			break;
+		}
+		to = got ? (ex ? MTX_EXCLUSIVE | 1 : c + 1) :
+		    c | (ex ? MTX_EXWANTED : MTX_SHWANTED);
+	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
+	if (error == 0 && got) {
+		if (ex)
+			mtx_own(m, td);
+		atomic_store_32(&link->ml_state, ML_ACQUIRED);
+	} else if (error == 0) {
+		enqueue(m, link, kind, td, pri);
+		error = EINPROGRESS;
+	}
+	leave(m, td, &g);
+	return error;
+}
+
+/* The wait is over, by `error` or because of the link's state. */
+static int
+wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
+{
+	struct grants g = { 0 };
+	lwkt_thread_t td = enter(m);
+	int interrupted = error == EINTR;
+
+	switch (link->ml_state) {
+	case ML_ACQUIRED:
+		error = 0;
+		break;
+	case ML_ABORTED:
+		error = ENOLCK;
+		break;
+	default:
+		withdraw(m, link, &g);
+		atomic_store_32(&link->ml_state, ML_IDLE);
+		break;
+	}
+	leave(m, td, &g);
+	if (interrupted && error != EINTR)
+		intr_repost(curthread);
+	return error;
+}
+
+/* lw_moved of a thread that waits. */
+static void
+moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
+{
+	struct mtx_wait *mw = container_of(lw, struct mtx_wait, mw_lend);
+	struct grants g = { .g_lend = *lt };
+	lwkt_mtx_link_t link = mw->mw_link;
+	lwkt_mtx_t m = mw->mw_mtx;
+	struct lwkt_turn **queue;
+	uint32_t state;
+
+	lwkt_spin_lock(&m->m_spin);
+	state = atomic_load_32(&link->ml_state);
+	if ((state == ML_EX || state == ML_SH) &&
+	    link->ml_turn.tu_pri != pri) {
+		queue = queue_of(m, state == ML_EX);
+		turn_remove(queue, &link->ml_turn);
+		link->ml_turn.tu_pri = pri;
+		turn_insert(queue, &link->ml_turn);
+		admit(m, 0, turn_best(m->m_ex) + 1, &g);
+	}
+	mtx_lend(m, &g.g_lend);
+	mtx_check(m);
+	lwkt_spin_unlock(&m->m_spin);
+	*lt = g.g_lend;
+	g.g_lend.lt_n = 0;		/* the caller's */
+	carry_out(m, &g);
+}
+
+/* The priority may have changed since the request. */
+static void
+wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+
+	crit_enter_td(td);
+	lend_wait_begin(td, &mw->mw_lend);
+	if (mw->mw_link->ml_turn.tu_pri != lend_rank(td)) {
+		moved(&mw->mw_lend, lend_rank(td), &lt);
+		lend_carry_out(&lt);
+	}
+	crit_exit_td(td);
+}
+
+static int
+wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
+{
+	struct mtx_wait mw = { { moved }, m, link };
+	uint32_t state = atomic_load_acq_32(&link->ml_state);	/* G1 */
+	int64_t deadline = wait_deadline(timeout_ns);
+	const void *ident = state == ML_SH ? (const void *)&m->m_sh : link;
+	lwkt_thread_t td = curthread;
+	int error = 0;
+
+	KASSERTF(link->ml_callback == NULL, "mtx \"%s\": thread \"%s\" waits "
+	    "for a link with a callback", m->m_name, td->td_name);
+	KASSERTF(state != ML_IDLE, "mtx \"%s\": thread \"%s\" waits for a link "
+	    "without a request", m->m_name, td->td_name);
+	wait_owner(&m->m_owner);
+	wait_begin(td, &mw);
+	while (error == 0) {
+		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);
+		state = atomic_load_acq_32(&link->ml_state);	/* G1 */
+		if (state != ML_EX && state != ML_SH)
+			break;
+		error = lwkt_tsleep(ident, PDOMAIN_MTX | LWKT_PINTERLOCKED |
+		    (flags & LWKT_PCATCH), m->m_name, wait_left(deadline));
+	}
+	lwkt_tsleep_remove();
+	lend_wait_end(td);
+	wait_owner(NULL);
+	if (error != 0 || state != ML_ACQUIRED)
+		error = wait_result(m, link, error);
+	return error;
+}
+
+static int
+lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
+    int flags, int64_t timeout_ns)
+{
+	lwkt_thread_t td = caller_thread();
+	int error;
+
+	if (kind == ML_EX ? try_ex(m, td) : try_sh(m, td, MTX_EXWANTED)) {
+		if (atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ACQUIRED))
+			return 0;
+		lwkt_mtx_unlock(m);
+		return ENOLCK;				/* aborted early */
+	}
+	error = request(m, link, kind);
+	if (error != EINPROGRESS || link->ml_async)
+		return error;
+	return wait_link(m, link, flags, timeout_ns);
+}
+
+static __lwkt_noinline int
+lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
+    int64_t timeout_ns)
+{
+	struct lwkt_mtx_link link;
+
+	lwkt_mtx_link_init(&link);
+	return lock_link(m, &link, kind, flags, timeout_ns);
+}
+
+/*
+ * Callers' side.
+ */
+
+/* The end of an attempt, for lockorder.c. */
+static inline int
+tried(lwkt_mtx_t m, int error)
+{
+	if (error == 0)
+		order_took(LK_MTX, m, m->m_name);
+	return error;
+}
+
+void
+lwkt_mtx_lock(lwkt_mtx_t m)
+{
+	order_want(LK_MTX, m, m->m_name);
+	if (unlikely(!try_ex(m, caller_thread())))
+		(void)lock_slow(m, ML_EX, 0, LWKT_FOREVER);
+	order_took(LK_MTX, m, m->m_name);
+}
+
+int
+lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
+{
+	if (limit_ns(timeout_ns) != 0)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, likely(try_ex(m, caller_thread())) ? 0 :
+	    lock_slow(m, ML_EX, flags, timeout_ns));
+}
+
+int
+lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
+{
+	if (limit_ns(timeout_ns) != 0)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, likely(try_sh(m, caller_thread(), MTX_EXWANTED)) ? 0 :
+	    lock_slow(m, ML_SH, flags, timeout_ns));
+}
+
+int
+lwkt_mtx_lock_ex_try(lwkt_mtx_t m)
+{
+	return tried(m, try_ex(m, caller_thread()) ? 0 : EAGAIN);
+}
+
+int
+lwkt_mtx_lock_sh_try(lwkt_mtx_t m)
+{
+	return tried(m, try_sh(m, caller_thread(), 0) ? 0 : EAGAIN);
+}
+
+void
+lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
+{
+	if ((atomic_load_32(&m->m_lock) & MTX_COUNT) == 0 ||
+	    !try_sh(m, caller_thread(), 0))
+		lwkt_panic("mtx \"%s\" is not thread \"%s\"'s to take again",
+		    m->m_name, curthread->td_name);
+	order_took(LK_MTX, m, m->m_name);
+}
+
+static void
+unlock(lwkt_mtx_t m, uint32_t c)
+{
+	lwkt_thread_t td = caller_thread();
+	int last_ex;
+
+	if (unlikely((c & MTX_COUNT) == 0 ||
+	    ((c & MTX_EXCLUSIVE) != 0 && !mtx_owned(m, td))))
+		lwkt_panic("mtx \"%s\" is unlocked by thread \"%s\", which "
+		    "does not hold it, word %#x", m->m_name, td->td_name, c);
+	order_drop(m);
+	for (;;) {
+		if ((c & MTX_COUNT) == 1 && (c & MTX_WANTED) != 0) {
+			hand_off(m);
+			return;
+		}
+		last_ex = (c & MTX_COUNT) == 1 && (c & MTX_EXCLUSIVE) != 0;
+		if (last_ex)
+			mtx_own(m, NULL);				/* M3 */
+		if (likely(atomic_fcmpset_32(&m->m_lock, &c,
+		    (c & MTX_COUNT) == 1 ? 0 : c - 1)))
+			return;
+		if (last_ex)	/* a waiter looks for it: owner_of() */
+			mtx_own(m, td);
+	}
+}
+
+void
+lwkt_mtx_unlock(lwkt_mtx_t m)
+{
+	unlock(m, atomic_load_32(&m->m_lock));
+}
+
+void
+lwkt_mtx_unlock_ex(lwkt_mtx_t m)
+{
+	uint32_t c = atomic_load_32(&m->m_lock);
+
+	KASSERTF(c & MTX_EXCLUSIVE, "mtx \"%s\", word %#x", m->m_name, c);
+	unlock(m, c);
+}
+
+/* Exclusive too: the owner's shared taking counts as another of that kind. */
+void
+lwkt_mtx_unlock_sh(lwkt_mtx_t m)
+{
+	unlock(m, atomic_load_32(&m->m_lock));
+}
+
+/* 0, EDEADLK, or EAGAIN: a bit of `refused` is set. */
+static inline int
+upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)
+{
+	uint32_t c = atomic_load_32(&m->m_lock);
+
+	do {
+		if (c & MTX_EXCLUSIVE)
+			return mtx_owned(m, td) ? 0 : EDEADLK;
+		if ((c & MTX_COUNT) != 1)
+			return EDEADLK;
+		if (c & refused)
+			return EAGAIN;
+	} while (!atomic_fcmpset_32(&m->m_lock, &c, c | MTX_EXCLUSIVE));
+	mtx_own(m, td);
+	return 0;
+}
+
+int
+lwkt_mtx_upgrade_try(lwkt_mtx_t m)
+{
+	struct grants g = { 0 };
+	int error = upgrade(m, caller_thread(), MTX_WANTED);
+	lwkt_thread_t td;
+
+	if (error == EAGAIN) {
+		td = enter(m);
+		error = upgrade(m, td, 0);
+		leave(m, td, &g);				/* M6 */
+	}
+	return error;
+}
+
+void
+lwkt_mtx_downgrade(lwkt_mtx_t m)
+{
+	struct grants g = { 0 };
+	lwkt_thread_t td;
+
+	if (!mtx_owned(m, caller_thread()))
+		lwkt_panic("mtx \"%s\" is downgraded by thread \"%s\", which "
+		    "does not own it", m->m_name, curthread->td_name);
+	td = enter(m);
+	mtx_unlend(m, td, &g.g_lend);
+	mtx_own(m, NULL);						/* M3 */
+	admit(m, MTX_EXCLUSIVE, turn_best(m->m_ex), &g);
+	leave(m, td, &g);
+}
+
+unsigned
+lwkt_mtx_lock_temp_release(lwkt_mtx_t m)
+{
+	uint32_t c = atomic_load_32(&m->m_lock);
+	unsigned n = c & MTX_COUNT;
+
+	if ((c & MTX_EXCLUSIVE) == 0) {
+		unlock(m, c);
+		return 1;
+	}
+	for (; n > 0; n--)
+		lwkt_mtx_unlock(m);
+	return MTX_EXCLUSIVE | (c & MTX_COUNT);
+}
+
+void
+lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state)
+{
+	unsigned n;
+
+	if ((state & MTX_EXCLUSIVE) == 0)
+		(void)lwkt_mtx_lock_sh(m, 0, LWKT_FOREVER);
+	else
+		for (n = state & MTX_COUNT; n > 0; n--)
+			lwkt_mtx_lock(m);
+}
+
+int
+lwkt_mtx_owned(lwkt_mtx_t m)
+{
+	return mtx_owned(m, curthread);
+}
+
+int
+lwkt_mtx_islocked(lwkt_mtx_t m)
+{
+	return atomic_load_32(&m->m_lock) != 0;			/* M2 */
+}
+
+int
+lwkt_mtx_islocked_ex(lwkt_mtx_t m)
+{
+	return (atomic_load_32(&m->m_lock) & MTX_EXCLUSIVE) != 0;
+}
+
+unsigned
+lwkt_mtx_lockrefs(lwkt_mtx_t m)
+{
+	return atomic_load_32(&m->m_lock) & MTX_COUNT;
+}
+
+void
+lwkt_mtx_link_init(lwkt_mtx_link_t link)
+{
+	memset(link, 0, sizeof(*link));
+}
+
+void
+lwkt_mtx_link_init_async(lwkt_mtx_link_t link, lwkt_mtx_callback_t callback,
+    void *arg)
+{
+	lwkt_mtx_link_init(link);
+	link->ml_async = 1;
+	link->ml_callback = callback;
+	link->ml_arg = arg;
+}
+
+int
+lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
+    int64_t timeout_ns)
+{
+	if (!link->ml_async)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, lock_link(m, link, ML_EX, flags, timeout_ns));
+}
+
+int
+lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
+    int64_t timeout_ns)
+{
+	if (!link->ml_async)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, lock_link(m, link, ML_SH, flags, timeout_ns));
+}
+
+int
+lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
+    int64_t timeout_ns)
+{
+	order_want(LK_MTX, m, m->m_name);
+	return tried(m, wait_link(m, link, flags, timeout_ns));
+}
+
+void
+lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
+{
+	struct grants g = { .g_error = 0 }, aborted = { .g_error = ENOLCK };
+	lwkt_thread_t td = enter(m);
+	uint32_t state;
+
+	state = atomic_load_32(&link->ml_state);	/* see lock_link */
+	if (state == ML_EX || state == ML_SH) {
+		withdraw(m, link, &g);
+		if (link->ml_callback != NULL) {
+			link->ml_next = NULL;
+			aborted.g_async = link;
+		} else if (state == ML_EX) {
+			aborted.g_wake = link;
+		} else {
+			aborted.g_shared = 1;
+		}
+		atomic_store_rel_32(&link->ml_state,
+		    link->ml_callback != NULL ? ML_CALLEDBACK : ML_ABORTED);
+	} else {
+		(void)atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ABORTED);
+	}
+	leave(m, td, &g);
+	carry_out(m, &aborted);
+}

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Spinlocks, exclusive and shared.
+ *
+ * THEORY
+ * s_lock is 0 (free), 1 (held exclusively), or SHARED with a count of shared
+ * holders, which may be 0: the bit stays when the last one leaves.  That is
+ * where a lock's history is kept.  A shared locker guesses SHARED with no
+ * holder, an exclusive one guesses 0, so a lock that is always taken in the
+ * same way costs one locked instruction; who comes the other way pays a second
+ * one, once.
+ *
+ * Every step is a compare-and-set of the whole word, so what it was is part of
+ * the check (three times DragonFly got a lock that was shared and exclusive at
+ * once by looking first and setting SHARED afterwards).  It also follows that
+ * nobody changes the word while it is held exclusively, and that such a lock
+ * is given back by a plain store.  What waiters ask for is in a word of its
+ * own, s_exclwait: while it is not 0 new shared holders stand back.
+ *
+ * Every CPU keeps a list of the locks that it holds.  It names the culprit
+ * when a thread blocks with one, and finds locks that are given back by who
+ * has not got them.
+ *
+ * A waiter pauses for growing times between its looks.  When that takes longer
+ * than any holder should, the host has taken the holder's core away, and
+ * machine_pause gives it ours.
+ *
+ * A holder may send messages, and wait for room in the ring to a CPU that spins
+ * for the lock.  So a CPU that spins reads that ring, and defers what it reads
+ * (lwkt_ipiq_room.c).
+ *
+ * INVARIANTS
+ * S1 s_lock is 0, 1, or SHARED | n.
+ * S2 gd_spinlocks = entries in use of gd_spinheld, each held by this CPU and
+ *    with one critical section of the thread that took it (_quick: the
+ *    caller's).
+ * S3 While a CPU spins, gd_spinwant is the lock.  Other CPUs read it, and
+ *    gd_spinheld of CPUs that wait: these words are stored atomically.
+ *
+ * ORDER
+ * Taking is a locked instruction; giving back a release store or a locked
+ * subtraction: it pairs with the compare-and-set of the next holder.
+ * Q1 writer: s_update odd, release fence, data, release store even; reader:
+ *    s_update by acquire, data, acquire fence, s_update.
+ *
+ * Source: DragonFly kern_spinlock.c (the cached bit, counts of waiters, the
+ * back-off); its fetch-adds are compare-and-sets here.
+ */
+#include <lwkt/spinlock.h>
+
+#include "kern/cpu/kern_var.h"
+#include "kern/lock/lockorder.h"
+
+#include <string.h>
+
+TRACEPOINT(wait, KTR_SCHED, "spin.wait", "td=%llu word=%#llx");
+
+COUNTER(contended, "lwkt.spin_contended", "spinlocks waited for");
+COUNTER(pauses, "lwkt.spin_pauses", "pause instructions while waiting");
+
+TUNABLE_INT(backoff_max, "lwkt.spin_backoff_max", 64, 1, 4096,
+    "longest pause between two looks at a spinlock, in pause instructions");
+TUNABLE_INT(window_shift, "lwkt.spin_window_shift", 6, 0, 20,
+    "log2 of the looks of a shared waiter between good manners and bad ones");
+TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,
+    "seconds that a CPU waits for a spinlock before it panics");
+
+#define EXCL		1u
+#define SHARED		0x80000000u
+
+#define CLOCK_LOOKS	4096	/* looks between two at the clock */
+
+void
+lwkt_spin_init(lwkt_spin_t s, const char *name)
+{
+	memset(s, 0, sizeof(*s));
+	s->s_name = name;
+}
+
+void
+lwkt_spin_uninit(lwkt_spin_t s)
+{
+	KASSERTF((atomic_load_32(&s->s_lock) & ~SHARED) == 0,
+	    "spinlock \"%s\" is held, word %#x", s->s_name, s->s_lock);
+}
+
+void
+lwkt_spin_setrank(lwkt_spin_t s, unsigned rank)
+{
+	s->s_rank = rank;
+}
+
+static int
+held_here(struct globaldata *gd, lwkt_spin_t s)
+{
+	int i;
+
+	for (i = 0; i < gd->gd_spinlocks; i++)
+		if (gd->gd_spinheld[i] == s)
+			return 1;
+	return 0;
+}
+
+static void
+check_rank(struct globaldata *gd, lwkt_spin_t s)
+{
+	lwkt_spin_t t;
+	int i;
+
+	for (i = 0; i < gd->gd_spinlocks; i++) {
+		t = gd->gd_spinheld[i];
+		KASSERTF(s->s_rank == 0 || t->s_rank < s->s_rank,
+		    "spinlock \"%s\" of rank %u taken while \"%s\" of rank %u "
+		    "is held", s->s_name, s->s_rank, t->s_name, t->s_rank);
+	}
+}
+
+/* The list of spinlocks held: other CPUs may look at it.  (S3) */
+static inline void
+held_set(struct globaldata *gd, unsigned i, lwkt_spin_t s)
+{
+	atomic_poke_ptr((uintptr_t *)&gd->gd_spinheld[i], (uintptr_t)s);
+}
+
+static inline void
+held_count(struct globaldata *gd, int n)
+{
+	atomic_poke_32((uint32_t *)&gd->gd_spinlocks, (uint32_t)n);
+}
+
+/* It is ours. */
+static inline void
+push(struct globaldata *gd, lwkt_spin_t s)
+{
+	unsigned n = (unsigned)gd->gd_spinlocks;
+
+	if (unlikely(n >= LWKT_MAXSPINS))
+		lwkt_panic("spinlock \"%s\" is the %uth that cpu %d takes",
+		    s->s_name, n + 1, gd->gd_m.mc_cpuid);
+	held_set(gd, n, s);
+	held_count(gd, (int)n + 1);
+}
+
+/* Not the last one taken: find it. */
+static __lwkt_noinline void
+pop_slow(struct globaldata *gd, lwkt_spin_t s)
+{
+	int i;
+
+	for (i = gd->gd_spinlocks - 1; i >= 0; i--)
+		if (gd->gd_spinheld[i] == s)
+			break;
+	if (i < 0)
+		lwkt_panic("spinlock \"%s\" is given back by thread \"%s\" on "
+		    "cpu %d, which does not hold it", s->s_name,
+		    curthread->td_name, gd->gd_m.mc_cpuid);
+	held_count(gd, gd->gd_spinlocks - 1);
+	for (; i < gd->gd_spinlocks; i++)
+		held_set(gd, (unsigned)i, gd->gd_spinheld[i + 1]);
+}
+
+/* It is about to be given back. */
+static inline void
+pop(struct globaldata *gd, lwkt_spin_t s)
+{
+	int n = gd->gd_spinlocks;
+
+	if (likely(n > 0 && gd->gd_spinheld[n - 1] == s))
+		held_count(gd, n - 1);
+	else
+		pop_slow(gd, s);
+}
+
+/* S1 and S2, of the locks that the CPU holds. */
+void
+spin_check(struct globaldata *gd)
+{
+	uint32_t word;
+	int i;
+
+	KASSERTF(gd->gd_spinlocks >= 0 && gd->gd_spinlocks <= LWKT_MAXSPINS,
+	    "cpu %d holds %d spinlocks", gd->gd_m.mc_cpuid, gd->gd_spinlocks);
+	for (i = 0; i < gd->gd_spinlocks; i++) {
+		word = atomic_peek_32(&gd->gd_spinheld[i]->s_lock);
+		KASSERTF(word == EXCL || word > SHARED, "spinlock \"%s\" is "
+		    "held by cpu %d, word %#x", gd->gd_spinheld[i]->s_name,
+		    gd->gd_m.mc_cpuid, word);
+	}
+}
+
+/* One try; *was is the word that refused. */
+static inline int
+try_exclusive(lwkt_spin_t s, uint32_t *was)
+{
+	*was = 0;
+	if (likely(atomic_fcmpset_32(&s->s_lock, was, EXCL)))
+		return 1;
+	return *was == SHARED && atomic_fcmpset_32(&s->s_lock, was, EXCL);
+}
+
+/* `rude`: even if somebody waits to be alone. */
+static inline int
+try_shared(lwkt_spin_t s, uint32_t *was, int rude)
+{
+	uint32_t to;
+
+	*was = SHARED;
+	if (unlikely(atomic_load_32(&s->s_exclwait) != 0) && !rude) {
+		*was = atomic_load_32(&s->s_lock);
+		return 0;
+	}
+	do {
+		if (unlikely(*was == EXCL))
+			return 0;
+		to = (*was | SHARED) + 1;			/* S1 */
+	} while (unlikely(!atomic_fcmpset_32(&s->s_lock, was, to)));
+	return 1;
+}
+
+/* A wait for a lock. */
+struct spin_wait {
+	lwkt_spin_t	sw_spin;
+	unsigned	sw_turn;	/* looks so far */
+	int		sw_pauses;	/* between this look and the next */
+	int64_t		sw_since_ns;	/* 0: not yet asked */
+	int64_t		sw_told_s;	/* last complaint */
+};
+
+/* This should not take seconds: say so, and give up in the end. */
+static void
+complain(struct spin_wait *sw)
+{
+	int64_t now = machine_time_ns(), s;
+
+	if (sw->sw_since_ns == 0)
+		sw->sw_since_ns = now;
+	s = (now - sw->sw_since_ns) / 1000000000;
+	if (s >= panic_s)
+		lwkt_panic("spinlock \"%s\" waited for %d s by cpu %d, word "
+		    "%#x", sw->sw_spin->s_name, panic_s, mycpuid,
+		    sw->sw_spin->s_lock);
+	if (s > sw->sw_told_s)
+		lwkt_printf("lwkt: cpu %d waits for spinlock \"%s\": %d s\n",
+		    mycpuid, sw->sw_spin->s_name, (int)s);
+	sw->sw_told_s = s;
+}
+
+static void
+wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
+    uint32_t was)
+{
+	*sw = (struct spin_wait){ .sw_spin = s, .sw_pauses = 1 };
+	counter_inc(gd->gd_cntbias, contended);
+	ktr(gd, wait, curthread->td_id, was);
+	atomic_store_rel_ptr(&gd->gd_spinwant, (uintptr_t)s);	/* S3 */
+}
+
+static void
+wait_end(struct globaldata *gd)
+{
+	atomic_store_rel_ptr(&gd->gd_spinwant, 0);
+}
+
+static void
+wait_turn(struct spin_wait *sw, struct globaldata *gd)
+{
+	int i;
+
+	ipiq_defer_waiting(gd);		/* the holder may wait for us: S3 */
+	counter_add(gd->gd_cntbias, pauses, (uint64_t)sw->sw_pauses);
+	for (i = 1; i < sw->sw_pauses; i++)
+		machine_pause(0);
+	machine_pause(sw->sw_turn++);
+	if (sw->sw_pauses < backoff_max)
+		sw->sw_pauses += (sw->sw_pauses >> 1) + 1;
+	if (unlikely(sw->sw_turn % CLOCK_LOOKS == 0))
+		complain(sw);
+}
+
+static __lwkt_noinline void
+lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
+{
+	const char *wmesg = curthread->td_wmesg;
+	struct spin_wait sw;
+
+	if (held_here(gd, s))
+		lwkt_panic("spinlock \"%s\" is taken again by cpu %d",
+		    s->s_name, gd->gd_m.mc_cpuid);
+	wait_begin(&sw, gd, s, was);
+	curthread->td_wmesg = s->s_name;
+	(void)atomic_fetchadd_32(&s->s_exclwait, 1);
+	do
+		wait_turn(&sw, gd);
+	while ((atomic_load_32(&s->s_lock) & ~SHARED) != 0 ||
+	    !try_exclusive(s, &was));
+	(void)atomic_fetchadd_32(&s->s_exclwait, (uint32_t)-1);
+	curthread->td_wmesg = wmesg;
+	wait_end(gd);
+}
+
+/*
+ * Who holds it already does not stand back for one that waits for him.  The
+ * others lose their manners now and then, or exclusive ones could keep them
+ * away for ever.
+ */
+static __lwkt_noinline void
+lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
+{
+	const char *wmesg = curthread->td_wmesg;
+	int again = held_here(gd, s);
+	struct spin_wait sw;
+
+	if (again && was == EXCL)
+		lwkt_panic("spinlock \"%s\" is taken again by cpu %d",
+		    s->s_name, gd->gd_m.mc_cpuid);
+	wait_begin(&sw, gd, s, was);
+	curthread->td_wmesg = s->s_name;
+	while (!try_shared(s, &was, again ||
+	    (sw.sw_turn >> window_shift) % 2 != 0))
+		wait_turn(&sw, gd);
+	curthread->td_wmesg = wmesg;
+	wait_end(gd);
+}
+
+static inline void
+lock(lwkt_spin_t s)
+{
+	struct globaldata *gd = mygd();
+	uint32_t was;
+
+	if (config_invariants)
+		check_rank(gd, s);
+	order_want(LK_SPIN, s, s->s_name);
+	if (unlikely(!try_exclusive(s, &was)))
+		lock_slow(gd, s, was);
+	push(gd, s);
+	order_took(LK_SPIN, s, s->s_name);
+}
+
+static inline void
+unlock(lwkt_spin_t s)
+{
+	pop(mygd(), s);
+	order_drop(s);
+	if (unlikely(atomic_peek_32(&s->s_lock) != EXCL))
+		lwkt_panic("spinlock \"%s\" is not held exclusively, word %#x",
+		    s->s_name, s->s_lock);
+	atomic_store_rel_32(&s->s_lock, 0);			/* S1 */
+}
+
+static inline void
+lock_shared(lwkt_spin_t s)
+{
+	struct globaldata *gd = mygd();
+	uint32_t was;
+
+	if (config_invariants)
+		check_rank(gd, s);
+	order_want(LK_SPIN, s, s->s_name);
+	if (unlikely(!try_shared(s, &was, 0)))
+		lock_shared_slow(gd, s, was);
+	push(gd, s);
+	order_took(LK_SPIN, s, s->s_name);
+}
+
+static inline void
+unlock_shared(lwkt_spin_t s)
+{
+	pop(mygd(), s);
+	order_drop(s);
+	if (unlikely(atomic_peek_32(&s->s_lock) == EXCL))
+		lwkt_panic("spinlock \"%s\" is not held shared", s->s_name);
+	(void)atomic_fetchadd_32(&s->s_lock, (uint32_t)-1);	/* S1 */
+}
+
+void
+lwkt_spin_lock(lwkt_spin_t s)
+{
+	crit_enter_td(caller_thread());
+	lock(s);
+}
+
+void
+lwkt_spin_unlock(lwkt_spin_t s)
+{
+	unlock(s);
+	crit_exit();
+}
+
+void
+lwkt_spin_lock_shared(lwkt_spin_t s)
+{
+	crit_enter_td(caller_thread());
+	lock_shared(s);
+}
+
+void
+lwkt_spin_unlock_shared(lwkt_spin_t s)
+{
+	unlock_shared(s);
+	crit_exit();
+}
+
+void
+lwkt_spin_unlock_any(lwkt_spin_t s)
+{
+	if (atomic_load_32(&s->s_lock) == EXCL)
+		unlock(s);
+	else
+		unlock_shared(s);
+	crit_exit();
+}
+
+void
+lwkt_spin_lock_quick(lwkt_spin_t s)
+{
+	INVARIANT(crit_test(curthread));
+	lock(s);
+}
+
+void
+lwkt_spin_unlock_quick(lwkt_spin_t s)
+{
+	unlock(s);
+}
+
+void
+lwkt_spin_lock_shared_quick(lwkt_spin_t s)
+{
+	INVARIANT(crit_test(curthread));
+	lock_shared(s);
+}
+
+void
+lwkt_spin_unlock_shared_quick(lwkt_spin_t s)
+{
+	unlock_shared(s);
+}
+
+int
+lwkt_spin_trylock(lwkt_spin_t s)
+{
+	lwkt_thread_t td = caller_thread();
+	uint32_t was;
+
+	crit_enter_td(td);
+	if (!try_exclusive(s, &was)) {
+		crit_exit_td(td);
+		return 0;
+	}
+	push(mygd(), s);
+	order_took(LK_SPIN, s, s->s_name);
+	return 1;
+}
+
+int
+lwkt_spin_lock_upgrade_try(lwkt_spin_t s)
+{
+	if (!lwkt_spin_held(s) || atomic_peek_32(&s->s_lock) == EXCL)
+		lwkt_panic("spinlock \"%s\" is not held shared", s->s_name);
+	return atomic_cmpset_32(&s->s_lock, SHARED | 1, EXCL);
+}
+
+int
+lwkt_spin_held(lwkt_spin_t s)
+{
+	lwkt_thread_t td = caller_thread();
+	int held;
+
+	crit_enter_td(td);
+	held = held_here(mygd(), s);
+	crit_exit_td(td);
+	return held;
+}
+
+/*
+ * The update counter.
+ */
+unsigned
+lwkt_spin_access_start_only(lwkt_spin_t s)
+{
+	return atomic_load_acq_32(&s->s_update);		/* Q1 */
+}
+
+int
+lwkt_spin_access_inprog(unsigned v)
+{
+	return (v & 1) != 0;
+}
+
+int
+lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
+{
+	atomic_fence_acq();					/* Q1 */
+	return (v & 1) != 0 || atomic_load_32(&s->s_update) != v;
+}
+
+void
+lwkt_spin_lock_update_only(lwkt_spin_t s)
+{
+	INVARIANT(crit_test(curthread));
+	KASSERTF((s->s_update & 1) == 0, "spinlock \"%s\" is being updated",
+	    s->s_name);
+	atomic_store_32(&s->s_update, s->s_update + 1);
+	atomic_fence_rel();					/* Q1 */
+}
+
+void
+lwkt_spin_unlock_update_only(lwkt_spin_t s)
+{
+	KASSERTF((s->s_update & 1) != 0, "spinlock \"%s\" is not being updated",
+	    s->s_name);
+	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* Q1 */
+}
+
+unsigned
+lwkt_spin_access_start(lwkt_spin_t s)
+{
+	unsigned v = lwkt_spin_access_start_only(s);
+
+	if (unlikely(v & 1))
+		lwkt_spin_lock_shared(s);
+	return v;
+}
+
+int
+lwkt_spin_access_end(lwkt_spin_t s, unsigned v)
+{
+	if (unlikely(v & 1)) {
+		lwkt_spin_unlock_shared(s);
+		return 0;
+	}
+	return lwkt_spin_access_end_only(s, v);
+}
+
+void
+lwkt_spin_lock_update(lwkt_spin_t s)
+{
+	lwkt_spin_lock(s);
+	lwkt_spin_lock_update_only(s);
+}
+
+void
+lwkt_spin_unlock_update(lwkt_spin_t s)
+{
+	lwkt_spin_unlock_update_only(s);
+	lwkt_spin_unlock(s);
+}

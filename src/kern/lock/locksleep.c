@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sleep on an address and let go of a lock meanwhile.
+ *
+ * THEORY
+ * Queue for the wakeup, give the lock back, sleep, take the lock.  Whoever
+ * changes the condition under the lock does so after it was given back, and so
+ * after the caller was queued.  None of the releases sleeps, which would take
+ * the caller off the queue.
+ *
+ * Source: DragonFly's ssleep, mtxsleep, lksleep, zsleep.
+ */
+#include <lwkt/locksleep.h>
+
+#include "kern/lock/lock_var.h"
+
+static void
+queue(const volatile void *ident, int flags)
+{
+	KASSERTF((flags & LWKT_PINTERLOCKED) == 0, "flags %#x", flags);
+	lwkt_tsleep_interlock(ident, flags);
+}
+
+static int
+sleep(const volatile void *ident, int flags, const char *wmesg,
+    int64_t timeout_ns)
+{
+	return lwkt_tsleep(ident, flags | LWKT_PINTERLOCKED, wmesg,
+	    timeout_ns);
+}
+
+int
+lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
+    const char *wmesg, int64_t timeout_ns)
+{
+	int error;
+
+	queue(ident, flags);
+	lwkt_spin_unlock(s);
+	error = sleep(ident, flags, wmesg, timeout_ns);
+	lwkt_spin_lock(s);
+	return error;
+}
+
+int
+lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
+    const char *wmesg, int64_t timeout_ns)
+{
+	unsigned state;
+	int error;
+
+	queue(ident, flags);
+	state = lwkt_mtx_lock_temp_release(m);
+	error = sleep(ident, flags, wmesg, timeout_ns);
+	lwkt_mtx_lock_temp_restore(m, state);
+	return error;
+}
+
+int
+lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
+    const char *wmesg, int64_t timeout_ns)
+{
+	unsigned type = lwkt_lockstatus(lk, curthread);
+	int error;
+
+	KASSERTF(type == LWKT_LK_SHARED || (type == LWKT_LK_EXCLUSIVE &&
+	    lwkt_lockcount(lk) == 1), "lock \"%s\" is not thread \"%s\"'s, "
+	    "once", lk->lk_spin.s_name, curthread->td_name);
+	queue(ident, flags);
+	(void)lwkt_lockmgr(lk, LWKT_LK_RELEASE);
+	error = sleep(ident, flags, wmesg, timeout_ns);
+	lock_again(lk, type);
+	return error;
+}
+
+int
+lwkt_zsleep(const volatile void *ident, lwkt_serialize_t sz, int flags,
+    const char *wmesg, int64_t timeout_ns)
+{
+	int error;
+
+	queue(ident, flags);
+	lwkt_serialize_exit(sz);
+	error = sleep(ident, flags, wmesg, timeout_ns);
+	lwkt_serialize_enter(sz);
+	return error;
+}

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everyday mutex.
+ *
+ * THEORY
+ * The word names the holder, so that taking a free mutex nobody waits for, and
+ * giving it back, are one locked instruction each.  A thread that finds it
+ * held by another CPU looks a few times more, for the holder may be about to
+ * let go; a holder on the same CPU cannot.  Then it parks at the mutex's
+ * address (park.c).
+ *
+ * With the bucket of the mutex locked the queue and the holder fit together:
+ * a waiter queues itself only after it has set a bit of the word that makes
+ * the holder come to the bucket before it lets go (MU_SLOW).  There the best
+ * waiter is chosen (hand_over):
+ *
+ * - If it is better than the thread that unlocks, or has been passed too
+ *   often, it is handed the mutex: the word goes from one holder to the next
+ *   in one step.  Otherwise it would stand behind worse threads that come by.
+ * - Else the mutex becomes free and the waiter is told to take it.  A thread
+ *   that comes by may be faster (it barges): a mutex that is used all the time
+ *   does not wait for threads to be switched in.  The waiter that was passed
+ *   goes back to its place in the queue.
+ *
+ * Until the waiter that was told has tried, other unlocks wake nobody: it is
+ * as good as all those that are queued (MU_SLOW is clear).  Every 32nd does all
+ * the same, because the waiter may belong to a CPU that has better to do.
+ * A better waiter that comes meanwhile sets MU_SLOW.
+ *
+ * The best waiter lends its priority to the holder (lend.c).  A thread
+ * that barges and is as good as the waiters by itself needs no loan; it only
+ * notes the mutex (MU_BARGED, tc_barged), one at a time, in case that its own
+ * priority is lowered before it unlocks.
+ *
+ * INVARIANTS
+ * With the bucket locked:
+ * MU1 MU_BEST is 1 + the priority of the best waiter in the queue, 0 if it is
+ *    empty.
+ * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told (or
+ *    its successor by the same rule) has not tried yet and is as good as all
+ *    in the queue.  Its try ends in lock_told(), whatever the result: it takes
+ *    the mutex with MU_SLOW, or queues itself, or passes the wakeup on.
+ * MU3 mu_lent is 1 + the priority that is counted in the holder's tc_lend for
+ *    this mutex, or 0.  mu_lent != 0 => MU_SLOW: the holder cannot let go
+ *    without the bucket.
+ * MU4 A thread holder with a queue has mu_lent == MU_BEST, or MU_BARGED and an
+ *    own rank of at least the best waiter's.
+ * MU5 MU_BARGED <=> tc_barged of the holder is this mutex.
+ *
+ * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
+ * BSD's adaptive mutexes for the looks.
+ */
+#include <lwkt/sync.h>
+
+#include <errno.h>
+
+#include "kern/lock/lockorder.h"
+#include "kern/lock/word_var.h"
+
+TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
+    "pauses for a mutex held by another CPU before the thread sleeps");
+
+COUNTER(handed, "lwkt.mutex_handoffs", "mutexes handed to a waiter");
+
+#define SPIN_MOST	32		/* pauses between two looks */
+
+#define MU_SLOW		((uint64_t)0x1)	/* the unlock has work to do */
+#define MU_LATE		((uint64_t)0x3e) /* unlocks that had none, modulo */
+#define MU_LATE_ONE	((uint64_t)0x2)
+#define MU_OWNER	((uint64_t)0x0000ffffffffffc0)	/* thread, pthread */
+#define MU_CPU_SHIFT	48
+#define MU_CPU		((uint64_t)0x1ff << MU_CPU_SHIFT) /* 0: pthread */
+#define MU_BEST_SHIFT	57
+#define MU_BEST		((uint64_t)0x3f << MU_BEST_SHIFT) /* 1 + priority */
+#define MU_BARGED	((uint64_t)1 << 63)
+#define MU_HOLDER	(MU_OWNER | MU_CPU)
+
+CTASSERT(LWKT_MAXCPU < 0x1ff, "MU_CPU");
+CTASSERT(NPRI < 0x3f, "MU_BEST");
+
+/* Its address stands for the pthread. */
+static __thread struct {
+	LWKT_CACHEALIGN char pi_id;
+} pthread_id;
+
+void
+lwkt_mutex_init(struct lwkt_mutex *mu, const char *name)
+{
+	*mu = (struct lwkt_mutex)LWKT_MUTEX_INITIALIZER(name);
+}
+
+/* td as a holder, on the CPU that it is on. */
+static inline uint64_t
+holder(const struct lwkt_thread *td, int cpu)
+{
+	return (uint64_t)(uintptr_t)td | (uint64_t)(cpu + 1) << MU_CPU_SHIFT;
+}
+
+static inline uint64_t
+me(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return likely(mc != NULL) ? holder(mc->mc_curthread, mc->mc_cpuid) :
+	    (uint64_t)(uintptr_t)&pthread_id;
+}
+
+/* The holder, if it is a thread. */
+static inline lwkt_thread_t
+holder_thread(uint64_t w)
+{
+	return (w & MU_CPU) != 0 ?
+	    (lwkt_thread_t)(uintptr_t)(w & MU_OWNER) : NULL;
+}
+
+static inline int
+best_of(uint64_t w)
+{
+	return (int)((w & MU_BEST) >> MU_BEST_SHIFT) - 1;
+}
+
+static inline uint64_t
+best_bits(const struct park *first)
+{
+	return first == NULL ? 0 :
+	    (uint64_t)(first->pk_turn.tu_pri + 1) << MU_BEST_SHIFT;
+}
+
+/* The bucket is locked: the holder in w is lent `best` (MU3). */
+static void
+lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
+{
+	lwkt_thread_t td = holder_thread(w);
+	int old = (int)mu->mu_lent - 1;
+
+	if (td == NULL || (best < 0 && old < 0))
+		return;
+	lend_change(lt, td, old, best);
+	mu->mu_lent = (uint64_t)(best + 1);
+}
+
+/*
+ * The bucket is locked and the queue has changed: make MU1, MU2 and MU4 true
+ * again.  0: the mutex is free; then a waiter that was told is about to try.
+ */
+static int
+settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
+{
+	struct park *first = park_first(b, mu);
+	uint64_t w = atomic_load_64(&mu->mu_word), to;
+
+	do {
+		to = (w & ~MU_BEST) | best_bits(first);
+		if ((w & MU_OWNER) == 0 && first == NULL)
+			to = 0;
+		else if ((w & MU_OWNER) != 0 && first != NULL)
+			to |= MU_SLOW;
+	} while (!atomic_fcmpset_64(&mu->mu_word, &w, to));
+	if ((to & MU_OWNER) == 0)
+		return 0;
+	lend(mu, to, best_of(to), lt);
+	return 1;
+}
+
+/*
+ * The bucket is locked and the mutex was free: take the best waiter, to be
+ * told.  NULL: nobody is queued, or the mutex is held (and settled).
+ */
+static struct park *
+choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
+{
+	struct park *first = park_first(b, mu);
+	uint64_t w = atomic_load_64(&mu->mu_word);
+	struct lwkt_turn *next;
+
+	if (first == NULL)
+		return NULL;
+	next = turn_next(&first->pk_turn, &first->pk_turn);
+	do {
+		if ((w & MU_OWNER) != 0) {
+			(void)settle(mu, b, lt);
+			return NULL;
+		}
+	} while (!atomic_fcmpset_64(&mu->mu_word, &w,
+	    best_bits(next != NULL ? park_of(next) : NULL)));
+	park_take(b, first);					/* MU1 */
+	return first;
+}
+
+static inline void
+tell_if(struct park *pk)
+{
+	if (pk != NULL)
+		park_tell(pk, PARK_TOLD);
+}
+
+/* In a critical section: a waiter that was told will not take the mutex. */
+static void
+pass_on(struct lwkt_mutex *mu)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	struct park *pk = NULL;
+
+	if (!settle(mu, b, &lt))				/* MU2 */
+		pk = choose(mu, b, &lt);
+	park_unlock(b);
+	tell_if(pk);
+	lend_carry_out(&lt);
+}
+
+/* lw_moved of a waiter. */
+static void
+moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
+{
+	struct park *pk = container_of(lw, struct park, pk_lend), *told = NULL;
+	struct lwkt_mutex *mu = (void *)(uintptr_t)pk->pk_ident;
+	int rises = pri > pk->pk_turn.tu_pri;
+	struct park_bucket *b;
+
+	if (pri == pk->pk_turn.tu_pri)
+		return;
+	b = park_lock(mu);
+	if (atomic_load_32(&pk->pk_state) == PARK_QUEUED) {
+		park_move(b, pk, pri);
+		if (!settle(mu, b, lt) && rises &&
+		    park_first(b, mu) == pk)
+			told = choose(mu, b, lt);
+	} else {
+		/* Told; if it falls it may be worse than those behind. */
+		pk->pk_turn.tu_pri = pri;
+		if (!rises && !settle(mu, b, lt))		/* MU2 */
+			told = choose(mu, b, lt);
+	}
+	park_unlock(b);
+	tell_if(told);
+}
+
+void
+mutex_barged(struct lwkt_mutex *mu)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+
+	(void)settle(mu, b, &lt);				/* MU4 */
+	park_unlock(b);
+	lend_carry_out(&lt);
+}
+
+/*
+ * Taking.
+ */
+
+/* The mutex is free and the word says more: somebody is queued, or was. */
+static __lwkt_noinline int
+try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	lwkt_thread_t td = sync_enter();
+	struct park_bucket *b;
+	int best, barge;
+	uint64_t to;
+
+	do {
+		if ((*w & MU_OWNER) != 0) {
+			sync_exit(td);
+			return 0;
+		}
+		best = best_of(*w);
+		barge = td != NULL && td->td_cold->tc_barged == NULL &&
+		    lend_ownrank(td) >= best;			/* MU4 */
+		to = best < 0 ? self : self | (*w & ~MU_SLOW) |
+		    (told || !barge ? MU_SLOW : 0) |
+		    (barge ? MU_BARGED : 0);
+	} while (!atomic_fcmpset_64(&mu->mu_word, w, to));
+	if (best >= 0 && barge) {
+		td->td_cold->tc_barged = mu;			/* MU5 */
+	} else if (best >= 0) {
+		b = park_lock(mu);
+		(void)settle(mu, b, &lt);			/* MU4 */
+		park_unlock(b);
+		lend_carry_out(&lt);
+	}
+	sync_exit(td);
+	return 1;
+}
+
+/* Take it if nobody has it; *w is the word that refused. */
+static inline int
+try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
+{
+	while (likely(*w == 0))
+		if (likely(atomic_fcmpset_64(&mu->mu_word, w, self)))
+			return 1;
+	return (*w & MU_OWNER) == 0 && try_past(mu, self, w, 0);
+}
+
+/*
+ * The holder runs elsewhere: it may be quick.  Each look takes the line from
+ * it, so they get rarer.
+ */
+static int
+spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
+{
+	int left = mutex_spin, pauses = 1, i;
+
+	for (; left > 0 && (*w & MU_CPU) != (self & MU_CPU); left -= pauses) {
+		for (i = 0; i < pauses; i++)
+			machine_pause(0);
+		if (pauses < SPIN_MOST)
+			pauses *= 2;
+		*w = atomic_load_64(&mu->mu_word);
+		if (try(mu, self, w))
+			return 1;
+	}
+	return 0;
+}
+
+/* The bucket is locked: 1: had it after all; 0: queued. */
+static int
+take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
+    struct lend_todo *lt)
+{
+	uint64_t w = atomic_load_64(&mu->mu_word), to;
+
+	for (;;) {
+		if ((w & MU_OWNER) != 0) {
+			park_insert(b, pk);
+			if (settle(mu, b, lt))
+				return 0;
+			park_remove(b, pk);
+			w = atomic_load_64(&mu->mu_word);
+			continue;
+		}
+		to = pk->pk_holder | best_bits(park_first(b, mu)) |
+		    (park_first(b, mu) != NULL ? MU_SLOW : 0);
+		if (!atomic_fcmpset_64(&mu->mu_word, &w, to))
+			continue;
+		lend(mu, to, best_of(to), lt);			/* MU4 */
+		return 1;
+	}
+}
+
+static int
+queue(struct lwkt_mutex *mu, struct park *pk)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	int got = take_or_queue(mu, b, pk, &lt);
+
+	park_unlock(b);
+	if (got && pk->pk_td != NULL)
+		lend_wait_end(pk->pk_td);
+	lend_carry_out(&lt);
+	return got;
+}
+
+/* The time is up: how the wait has ended. */
+static uint32_t
+leave(struct lwkt_mutex *mu, struct park *pk)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	int queued = atomic_load_32(&pk->pk_state) == PARK_QUEUED;
+
+	if (queued) {
+		park_remove(b, pk);
+		(void)settle(mu, b, &lt);
+	}
+	park_unlock(b);
+	lend_carry_out(&lt);
+	if (queued)
+		lend_wait_end(pk->pk_td);
+	else
+		(void)park_wait(pk, 0, mu->mu_name, LWKT_FOREVER);
+	return park_state(pk);
+}
+
+/* The wait has ended.  1: *error says how; 0: queue again. */
+static int
+lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
+{
+	uint64_t w = atomic_load_64(&mu->mu_word);
+
+	if (state == PARK_OWNER) {
+		*error = 0;
+	} else if (state == PARK_NONE) {
+		if (try(mu, pk->pk_holder, &w))
+			*error = 0;
+	} else if (try_past(mu, pk->pk_holder, &w, 1)) {
+		*error = 0;
+	} else if (*error != 0) {
+		pass_on(mu);					/* MU2 */
+	} else {
+		pk->pk_passed++;
+		return 0;
+	}
+	return 1;
+}
+
+static __lwkt_noinline int
+lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
+    int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	struct park pk;
+	lwkt_thread_t td;
+	uint32_t state;
+	int error = 0;
+
+	if (lwkt_mutex_owned(mu))
+		lwkt_panic("mutex \"%s\" is locked again by its holder",
+		    mu->mu_name);
+	if (limit_ns(timeout_ns) == 0)
+		return EWOULDBLOCK;
+	if (spin(mu, self, &w))
+		return 0;
+	td = sync_enter();
+	park_init(&pk, mu);
+	pk.pk_lend.lw_moved = moved;
+	pk.pk_holder = self;
+	wait_owner(&mu->mu_word);
+	while (!queue(mu, &pk)) {
+		error = park_wait(&pk, 0, mu->mu_name, deadline);
+		state = error != 0 ? leave(mu, &pk) : park_state(&pk);
+		if (lock_told(mu, &pk, state, &error))
+			break;
+	}
+	wait_owner(NULL);
+	sync_exit(td);
+	return error;
+}
+
+void
+lwkt_mutex_lock(struct lwkt_mutex *mu)
+{
+	uint64_t self = me(), w = 0;
+
+	order_want(LK_MUTEX, mu, mu->mu_name);
+	if (unlikely(!try(mu, self, &w)))
+		(void)lock_slow(mu, self, w, LWKT_FOREVER);
+	order_took(LK_MUTEX, mu, mu->mu_name);
+}
+
+int
+lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
+{
+	uint64_t self = me(), w = 0;
+
+	if (limit_ns(timeout_ns) != 0)
+		order_want(LK_MUTEX, mu, mu->mu_name);
+	if (!try(mu, self, &w) && lock_slow(mu, self, w, timeout_ns) != 0)
+		return EWOULDBLOCK;
+	order_took(LK_MUTEX, mu, mu->mu_name);
+	return 0;
+}
+
+int
+lwkt_mutex_trylock(struct lwkt_mutex *mu)
+{
+	uint64_t w = 0;
+
+	if (!try(mu, me(), &w))
+		return EBUSY;
+	order_took(LK_MUTEX, mu, mu->mu_name);
+	return 0;
+}
+
+/*
+ * Giving back.
+ */
+
+/*
+ * The holder td lets go and has to look at the queue.  Nobody else changes the
+ * word of a mutex that is held while the bucket is locked.
+ */
+static void
+hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	struct park *first = park_first(b, mu), *next;
+	enum park_state how = PARK_TOLD;
+	uint64_t to = 0;
+
+	lend(mu, atomic_load_64(&mu->mu_word), -1, &lt);	/* MU3 */
+	if (first != NULL) {
+		park_take(b, first);
+		next = park_first(b, mu);
+		to = best_bits(next);				/* MU1 */
+		if (park_deserves(first, td)) {
+			how = PARK_OWNER;
+			to |= first->pk_holder |
+			    (next != NULL ? MU_SLOW : 0);	/* MU2 */
+			lend(mu, to, best_of(to), &lt);		/* MU4 */
+		}
+	}
+	atomic_store_rel_64(&mu->mu_word, to);
+	park_unlock(b);
+	if (first != NULL)
+		park_tell(first, how);
+	lend_carry_out(&lt);
+}
+
+static __lwkt_noinline void
+unlock_slow(struct lwkt_mutex *mu)
+{
+	lwkt_thread_t td = sync_enter();
+	uint64_t w = atomic_load_64(&mu->mu_word), to;
+
+	do {
+		if ((w & MU_BARGED) != 0)
+			td->td_cold->tc_barged = NULL;		/* MU5 */
+		if ((w & MU_SLOW) != 0 || (w & MU_LATE) == MU_LATE) {
+			hand_over(mu, td);
+			break;
+		}
+		to = best_of(w) < 0 ? 0 :
+		    (w & MU_BEST) | ((w & MU_LATE) + MU_LATE_ONE);
+	} while (!atomic_fcmpset_64(&mu->mu_word, &w, to));
+	sync_exit(td);
+}
+
+void
+lwkt_mutex_unlock(struct lwkt_mutex *mu)
+{
+	uint64_t w = atomic_load_64(&mu->mu_word);
+
+	if (unlikely(((w ^ me()) & MU_OWNER) != 0))
+		lwkt_panic("mutex \"%s\" is unlocked by another than its "
+		    "holder", mu->mu_name);
+	order_drop(mu);
+	if (unlikely((w & ~MU_HOLDER) != 0) ||
+	    unlikely(!atomic_cmpset_64(&mu->mu_word, w, 0)))
+		unlock_slow(mu);
+}
+
+int
+lwkt_mutex_owned(struct lwkt_mutex *mu)
+{
+	return ((atomic_load_64(&mu->mu_word) ^ me()) & MU_OWNER) == 0;
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting for a turn at an address, for threads and pthreads.
+ *
+ * THEORY
+ * The waiters of a lock have their turns by priority, equal ones in order of
+ * arrival, on whichever CPU they are.  So they stand in one queue
+ * (turn.c), made of records on their stacks.  The queue is found by the
+ * lock's address, in one of many buckets, and needs no room in the lock; so a
+ * waker needs no part of the lock either, which may be gone by then.  A bucket
+ * has a small lock of its own, held for a few instructions, also by pthreads,
+ * in a critical section where there is one.
+ *
+ * Whoever takes a waiter off the queue tells it: this one and no other.  The
+ * waiter waits until it is told, even if its time is up meanwhile.  A thread
+ * is told on its own CPU, in the same step that makes it runnable: so nobody
+ * makes a thread runnable that has gone on and ended.  A pthread waits for a
+ * change of its record's word in the host.
+ *
+ * A pthread cannot tell a thread; it has the CPU of the thread do it.
+ *
+ * A thread whose priority changes while it waits is moved (lend_wait).
+ *
+ * INVARIANTS
+ * PK1 pk_state is PARK_QUEUED <=> the record is in the queue of pk_ident.
+ *     That, the queue and pk_chain of heads change with the bucket locked.
+ * PK2 A record that is PARK_TAKEN belongs to its taker, which tells it soon.
+ * PK3 A thread stays on its CPU from before it is queued until it is told or
+ *     off the queue: it is in a critical section, and blocks only here.
+ * PK4 Of each queue its best record, the head, is in the chain of its bucket.
+ *
+ * ORDER
+ * A waiter looks at its condition with the bucket locked, then queues itself.
+ * A waker changes the condition first and then locks the bucket.  So the
+ * waiter sees the change, or the waker the waiter.
+ *
+ * Source: WebKit's ParkingLot (the table); BSD's turnstiles (the order).
+ */
+#include "kern/lock/park_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <lwkt/synch.h>
+
+#include "kern/lock/lock_var.h"
+#include "kern/port/port_var.h"
+#include "kern/sleep/synch_var.h"
+
+COUNTER(waits, "lwkt.sync_waits", "waits of threads for a turn at a lock");
+
+#define BUCKETS_MAX	16384			/* powers of two */
+#define BUCKETS		(config_hard ? 2 : BUCKETS_MAX)
+
+struct park_bucket {
+	uint32_t	 pb_lock;	/* (a) */
+	uint64_t	 pb_tickets;	/* numbers of arrivals; locked */
+	struct park	*pb_first;	/* chain of heads; locked */
+};
+
+static struct park_bucket buckets[BUCKETS_MAX];
+
+struct park_bucket *
+park_lock(const void *ident)
+{
+	uint64_t h = (uint64_t)machine_key(ident) * 0x9e3779b97f4a7c15u >> 32;
+	struct park_bucket *b = &buckets[h % BUCKETS];
+	unsigned turn = 0;
+
+	/* Acquire: pairs with the release in park_unlock(). */
+	while (atomic_load_32(&b->pb_lock) != 0 ||
+	    !atomic_cmpset_32(&b->pb_lock, 0, 1))
+		machine_pause(turn++);
+	return b;
+}
+
+void
+park_unlock(struct park_bucket *b)
+{
+	atomic_store_rel_32(&b->pb_lock, 0);
+}
+
+/* Where the chain points at the head of a queue, or its end. */
+static struct park **
+find(struct park_bucket *b, const void *ident)
+{
+	struct park **headp = &b->pb_first;
+
+	while (*headp != NULL && (*headp)->pk_ident != ident)
+		headp = &(*headp)->pk_chain;
+	return headp;
+}
+
+struct park *
+park_first(struct park_bucket *b, const void *ident)
+{
+	return *find(b, ident);
+}
+
+/* The queue whose head was *headp has another one, or none. */
+static inline void
+new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)
+{
+	if (head == NULL) {
+		*headp = chain;
+		return;
+	}
+	*headp = park_of(head);					/* PK4 */
+	(*headp)->pk_chain = chain;
+}
+
+static void
+insert(struct park_bucket *b, struct park *pk)
+{
+	struct park **headp = find(b, pk->pk_ident), *old = *headp;
+	struct lwkt_turn *head = old != NULL ? &old->pk_turn : NULL;
+
+	turn_insert(&head, &pk->pk_turn);
+	new_head(headp, head, old != NULL ? old->pk_chain : NULL);
+}
+
+/* A record that is queued again keeps its place among its equals. */
+void
+park_insert(struct park_bucket *b, struct park *pk)
+{
+	if (pk->pk_turn.tu_ticket == 0)
+		pk->pk_turn.tu_ticket = ++b->pb_tickets;
+	atomic_store_32(&pk->pk_state, PARK_QUEUED);		/* PK1 */
+	insert(b, pk);
+	if (pk->pk_td != NULL)
+		lend_wait_begin(pk->pk_td, &pk->pk_lend);
+}
+
+static void
+unlink(struct park_bucket *b, struct park *pk)
+{
+	struct park **headp = find(b, pk->pk_ident), *old = *headp;
+	struct lwkt_turn *head = &old->pk_turn;
+
+	turn_remove(&head, &pk->pk_turn);
+	if (head != &old->pk_turn)
+		new_head(headp, head, old->pk_chain);
+}
+
+void
+park_remove(struct park_bucket *b, struct park *pk)
+{
+	unlink(b, pk);
+	atomic_store_32(&pk->pk_state, PARK_NONE);		/* PK1 */
+}
+
+void
+park_take(struct park_bucket *b, struct park *pk)
+{
+	unlink(b, pk);
+	atomic_store_32(&pk->pk_state, PARK_TAKEN);		/* PK1 */
+}
+
+void
+park_move(struct park_bucket *b, struct park *pk, int pri)
+{
+	unlink(b, pk);
+	pk->pk_turn.tu_pri = pri;
+	insert(b, pk);
+}
+
+/* What most waiters do when their priority changes. */
+static void
+moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
+{
+	struct park *pk = container_of(lw, struct park, pk_lend);
+	struct park_bucket *b;
+
+	(void)lt;
+	if (pk->pk_turn.tu_pri == pri)
+		return;
+	b = park_lock(pk->pk_ident);
+	if (atomic_load_32(&pk->pk_state) == PARK_QUEUED)
+		park_move(b, pk, pri);
+	park_unlock(b);
+}
+
+void
+park_init(struct park *pk, const void *ident)
+{
+	lwkt_thread_t td = machine_oncpu() != NULL ? curthread : NULL;
+
+	*pk = (struct park){ .pk_ident = ident, .pk_td = td,
+	    .pk_lend = { moved }, .pk_turn = {
+		.tu_pri = td != NULL ? lend_rank(td) : PARK_PTHREAD_PRI } };
+}
+
+static inline int
+told(const struct park *pk)
+{
+	return park_state(pk) >= PARK_TOLD;
+}
+
+static void
+time_is_up(struct lwkt_systimer *st, void *arg)
+{
+	lwkt_thread_t td = arg;
+
+	(void)st;
+	td->td_flags |= TDF_TIMEOUT;
+	wake_local(mygd(), td);
+}
+
+/* A pthread waits for ever; the taker changes the word. */
+static int
+wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
+{
+	uint32_t state;
+
+	if (deadline > 0)
+		lwkt_panic("\"%s\": a pthread waits with a timeout", wmesg);
+	while ((state = park_state(pk)) < PARK_TOLD) {
+		if (deadline == 0)
+			return EWOULDBLOCK;
+		machine_foreign_wait(&pk->pk_state, state);
+	}
+	return 0;
+}
+
+/* In a critical section: until told, or the time is up, or interrupted. */
+static int
+block(struct park *pk, int flags, const char *wmesg)
+{
+	lwkt_thread_t td = pk->pk_td;
+
+	while (!told(pk)) {
+		if ((flags & LWKT_PCATCH) && intr_take(td))
+			return EINTR;
+		if (td->td_flags & TDF_TIMEOUT)
+			return EWOULDBLOCK;
+		td->td_flags |= flags & LWKT_PCATCH ? TDF_SINTR : 0;
+		block_self(td, wmesg);
+		td->td_flags &= ~TDF_SINTR;
+	}
+	return 0;
+}
+
+static int
+block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
+{
+	struct lwkt_systimer st;
+	int error;
+
+	st.st_fn = time_is_up;
+	st.st_arg = pk->pk_td;
+	st.st_period = 0;
+	st.st_flags = 0;
+	systimer_add(&st, deadline);
+	error = block(pk, flags, wmesg);
+	systimer_remove(&st);
+	return error;
+}
+
+int
+park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
+{
+	lwkt_thread_t td = pk->pk_td;
+	int error;
+
+	if (td == NULL)
+		return wait_pthread(pk, wmesg, deadline);
+	INVARIANT(td->td_critcount > 0);			/* PK3 */
+	counter_inc(mygd()->gd_cntbias, waits);
+	delayed_flush_if(td);		/* before the last look */
+	td->td_flags &= ~TDF_TIMEOUT;
+	if (deadline == 0)
+		error = told(pk) ? 0 : EWOULDBLOCK;
+	else if (deadline > 0)
+		error = block_timed(pk, flags, wmesg, deadline);
+	else
+		error = block(pk, flags, wmesg);
+	if (error == 0)
+		lend_wait_end(td);
+	return error;
+}
+
+uint32_t
+park_leave(struct park *pk, uint32_t *counter)
+{
+	struct park_bucket *b = park_lock(pk->pk_ident);
+	int queued = atomic_load_32(&pk->pk_state) == PARK_QUEUED;
+
+	if (queued) {
+		park_remove(b, pk);
+		if (counter != NULL)
+			atomic_store_32(counter, *counter - 1);
+	}
+	park_unlock(b);
+	if (!queued)						/* PK2 */
+		(void)park_wait(pk, 0, "told", LWKT_FOREVER);
+	else if (pk->pk_td != NULL)
+		lend_wait_end(pk->pk_td);
+	return park_state(pk);
+}
+
+/*
+ * Telling.
+ */
+
+/* On the thread's CPU (PK3); the record may be gone at once. */
+static void
+tell_here(void *arg, int how)
+{
+	struct park *pk = arg;
+	lwkt_thread_t td = pk->pk_td;
+
+	INVARIANT(td->td_gd == mygd());
+	atomic_store_rel_32(&pk->pk_state, (uint32_t)how);
+	wake_local(mygd(), td);
+}
+
+void
+park_tell(struct park *pk, enum park_state how)
+{
+	uint32_t *word = &pk->pk_state;
+	lwkt_thread_t self;
+	int cpu;
+
+	if (pk->pk_td == NULL) {
+		atomic_store_rel_32(word, how);
+		machine_foreign_wake(word);
+		return;
+	}
+	cpu = pk->pk_td->td_gd->gd_m.mc_cpuid;			/* PK3 */
+	if (machine_oncpu() == NULL) {
+		foreign_do(cpu, tell_here, pk, (int)how);
+		return;
+	}
+	self = curthread;
+	crit_enter_td(self);
+	if (cpu == mycpuid)
+		tell_here(pk, (int)how);
+	else
+		lwkt_send_ipiq2(cpu, tell_here, pk, (int)how);
+	crit_exit_td(self);
+}
+
+struct park *
+park_take_all(struct park_bucket *b, const void *ident, uint32_t max)
+{
+	struct park *pk, *first = NULL, **lastp = &first;
+
+	for (; max > 0 && (pk = park_first(b, ident)) != NULL; max--) {
+		park_take(b, pk);
+		pk->pk_chain = NULL;
+		*lastp = pk;
+		lastp = &pk->pk_chain;
+	}
+	return first;
+}
+
+void
+park_tell_all(struct park *pk, enum park_state how)
+{
+	struct park *next;
+
+	for (; pk != NULL; pk = next) {
+		next = pk->pk_chain;
+		park_tell(pk, how);				/* PK2 */
+	}
+}
+
+void
+park_wake(const void *ident, uint32_t max)
+{
+	lwkt_thread_t td = machine_oncpu() != NULL ? curthread : NULL;
+	struct park_bucket *b;
+	struct park *list;
+
+	if (td != NULL)
+		crit_enter_td(td);
+	b = park_lock(ident);
+	list = park_take_all(b, ident, max);
+	park_unlock(b);
+	park_tell_all(list, PARK_TOLD);
+	if (td != NULL)
+		crit_exit_td(td);
+}
+
+unsigned
+park_count(const void *ident)
+{
+	struct park_bucket *b;
+	struct park *first;
+	unsigned n;
+
+	crit_enter();
+	b = park_lock(ident);
+	first = park_first(b, ident);
+	n = first != NULL ? turn_count(&first->pk_turn) : 0;
+	park_unlock(b);
+	crit_exit();
+	return n;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Everyday rwlock: a mtx under the names of every day.
+ *
+ * THEORY
+ * Who is served when is the mtx's rule (kern_mutex.c): the better waiter
+ * first; between readers and writers of equal priority the phases alternate,
+ * so neither kind can keep the other out.
+ */
+#include <lwkt/sync.h>
+
+#include "kern/cpu/kern_var.h"
+
+void
+lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name)
+{
+	lwkt_mtx_init(&rw->rw_mtx, name);
+}
+
+int
+lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns)
+{
+	return lwkt_mtx_lock_sh(&rw->rw_mtx, 0, timeout_ns);
+}
+
+int
+lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns)
+{
+	if (lwkt_mtx_owned(&rw->rw_mtx))
+		lwkt_panic("rwlock \"%s\" is locked again by thread \"%s\"",
+		    rw->rw_mtx.m_name, curthread->td_name);
+	return lwkt_mtx_lock_ex(&rw->rw_mtx, 0, timeout_ns);
+}
+
+void
+lwkt_rwlock_unlock(struct lwkt_rwlock *rw)
+{
+	lwkt_mtx_unlock(&rw->rw_mtx);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting on a word, for threads and pthreads: what the everyday locks are
+ * made of.
+ *
+ * A word holds a state, which belongs to the lock, and the number of threads
+ * and pthreads that wait on it.  Whoever changes the state by a locked
+ * instruction learns from its result whether to wake anybody, and does that by
+ * the word's address alone: the lock may be gone by then.
+ */
+#ifndef LWKT_KERN_LOCK_WORD_VAR_H
+#define LWKT_KERN_LOCK_WORD_VAR_H
+
+#include "kern/lock/lock_var.h"
+#include "kern/lock/park_var.h"
+
+#define SW_STATE	((uint64_t)0x0fffffff)	/* the lock's */
+#define SW_ONE		((uint64_t)1 << 28)	/* a waiter */
+#define SW_WAITERS	(~SW_STATE)
+
+static inline uint32_t
+sync_state(uint64_t w)
+{
+	return (uint32_t)(w & SW_STATE);
+}
+
+/*
+ * word.c.  Wait until woken, if the state is (still) `state`; may return
+ * early.  0, or EWOULDBLOCK.  deadline: of wait_deadline().
+ */
+int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
+	    int64_t deadline);
+/* `old`: the word before the change. */
+void	sync_wake_all(uint64_t *word, uint64_t old);
+
+/* The calling thread, in a critical section from now on; NULL: a pthread. */
+static inline lwkt_thread_t
+sync_enter(void)
+{
+	lwkt_thread_t td = machine_oncpu() != NULL ? curthread : NULL;
+
+	if (td != NULL)
+		crit_enter_td(td);
+	return td;
+}
+
+static inline void
+sync_exit(lwkt_thread_t td)
+{
+	if (td != NULL)
+		crit_exit_td(td);
+}
+
+#endif

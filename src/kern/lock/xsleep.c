@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sleeping by number: an event count.
+ *
+ * THEORY
+ * xw_gen counts the changes of a condition.  Who wants to sleep says which
+ * number he had read before he looked at the condition; if it has changed since
+ * he does not sleep but looks again.  So the look needs no interlock, and may
+ * be as long as it likes.
+ *
+ * ORDER
+ * X1 changer: condition, then the count (a locked instruction); sleeper: the
+ *    count (acquire), then the condition.  Who saw the old condition has the
+ *    old number.
+ * The sleeper queues himself before the second look at the count, the changer
+ * counts before he looks for sleepers: Z1 of kern_synch.c.
+ *
+ * Source: the xsleep and xwakeup of the first DragonFly; Reed and Kanodia's
+ * eventcounts (1979).
+ */
+#include <lwkt/synch.h>
+
+#include "kern/lock/lock_var.h"
+
+void
+lwkt_xwait_init(struct lwkt_xwait *xw)
+{
+	xw->xw_gen = 0;
+}
+
+unsigned
+lwkt_xgen(struct lwkt_xwait *xw)
+{
+	return atomic_load_acq_32(&xw->xw_gen);			/* X1 */
+}
+
+int
+lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
+    int64_t timeout_ns, unsigned *gen)
+{
+	int error = 0;
+
+	KASSERTF((flags & (LWKT_PINTERLOCKED | LWKT_PDOMAIN_MASK)) == 0,
+	    "flags %#x", flags);
+	lwkt_tsleep_interlock(xw, PDOMAIN_XWAIT);
+	if (lwkt_xgen(xw) == *gen)
+		error = lwkt_tsleep(xw, PDOMAIN_XWAIT | LWKT_PINTERLOCKED |
+		    flags, wmesg, timeout_ns);
+	lwkt_tsleep_remove();
+	*gen = lwkt_xgen(xw);
+	return error;
+}
+
+void
+lwkt_xupdate(struct lwkt_xwait *xw)
+{
+	(void)atomic_fetchadd_32(&xw->xw_gen, 1);		/* X1 */
+}
+
+void
+lwkt_xwakeup(struct lwkt_xwait *xw)
+{
+	lwkt_xupdate(xw);
+	lwkt_wakeup_domain(xw, PDOMAIN_XWAIT);
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Thread ports: one thread receives; its CPU does all the work, without a lock.
+ *
+ * THEORY
+ * The queues of a thread port are touched only on the CPU that owns the thread,
+ * in a critical section.  A sender there appends and wakes the owner; a sender
+ * elsewhere sends the message itself as an IPI, and the handler looks again and
+ * sends it on if the owner has moved meanwhile.  Replies go the same way; the
+ * reply of a SYNC message is not queued but marked done.
+ *
+ *	client, CPU 0		CPU 1			server, CPU 1
+ *	domsg: put  --IPI-->	queue, wake server
+ *	waits			server runs  --->	waitport, work
+ *	mark done  <--IPI--				replymsg
+ *	returns ms_error
+ *
+ * On one CPU nothing of this is an atomic operation or a message, and the whole
+ * round trip is two switches.
+ *
+ * A migrating thread changes td_gd on the CPU that it leaves, after its last
+ * switch there, and the IPI that brings it follows.  So of two CPUs at most one
+ * believes itself the owner, and what was queued on the old one is visible on
+ * the new one.
+ *
+ * INVARIANTS
+ * P3 Queues and mp_flags of the port: owner's CPU, critical section.
+ * P4 MPF_WAITPORT or MPF_WAITSYNC is set only while the owner is off the run
+ *    queue or on its way there.
+ * P5 Nobody sends to the port of a thread that has ended.
+ *
+ * Source: DragonFly lwkt_msgport.c, thread backend.
+ */
+#include "kern/port/port_var.h"
+#include "kern/sleep/synch_var.h"
+
+#include <errno.h>
+#include <lwkt/ipiq.h>
+#include <lwkt/synch.h>
+
+COUNTER(put_local, "lwkt.msg_local", "messages queued by the owner's CPU");
+COUNTER(remote, "lwkt.msg_remote", "messages and replies sent by IPI");
+
+static inline struct globaldata *
+owner_gd(lwkt_thread_t td)
+{
+	/* Pairs with the release in thread_finish_migrate(). */
+	return (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);
+}
+
+static inline void
+assert_alive(lwkt_port_t port, lwkt_thread_t td)
+{
+	KASSERTF((td->td_flags & (TDF_EXITING | TDF_FREE)) == 0,	/* P5 */
+	    "message to port %p of thread \"%s\", which has ended",
+	    (void *)port, td->td_name);
+}
+
+static inline void
+assert_owner(lwkt_port_t port, lwkt_thread_t td)
+{
+	KASSERTF(port->mp_td == td, "port %p belongs to thread \"%s\", not "
+	    "\"%s\"", (void *)port, port->mp_td->td_name, td->td_name);
+}
+
+/* Queue on the owner's CPU and wake the owner if it waits for that. */
+static inline void
+queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
+    uint32_t flags)
+{
+	port_enqueue(port, msg, flags);				/* P3 */
+	if (port->mp_flags & MPF_WAITPORT)
+		wake_local(gd, port->mp_td);
+}
+
+static void	thread_put_remote(void *arg);
+static void	thread_reply_remote(void *arg);
+
+static __lwkt_noinline void
+send_on(struct globaldata *gd, lwkt_thread_t td, lwkt_msg_t msg,
+    lwkt_ipifunc1_t fn)
+{
+	int cpu = owner_gd(td)->gd_m.mc_cpuid;
+
+	counter_inc(gd->gd_cntbias, remote);
+	msg_setflags(msg, msg->ms_flags | LWKT_MSGF_INTRANSIT);
+	lwkt_send_ipiq(cpu, fn, msg);
+}
+
+/* A pthread that is no CPU leaves the work to the owner's. */
+static __lwkt_noinline void
+send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
+{
+	msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
+	foreign_push(owner_gd(td)->gd_m.mc_cpuid, msg);
+}
+
+/* The same for what is rare: a receipt, a message without a hurry. */
+static __lwkt_noinline void
+queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
+    uint32_t flags)
+{
+	flags = msg_receipt(port, msg, flags);
+	if (flags & LWKT_MSGF_NORESCHED) {
+		port_enqueue(port, msg, flags);			/* P3 */
+		if (port->mp_flags & MPF_WAITPORT)
+			lwkt_schedule_noresched(port->mp_td);
+	} else {
+		queue_here(gd, port, msg, flags);
+	}
+}
+
+static inline void
+thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t td = port->mp_td;
+	uint32_t flags;
+
+	if (unlikely(owner_gd(td) != gd)) {
+		send_on(gd, td, msg, thread_put_remote);
+		return;
+	}
+	assert_alive(port, td);
+	counter_inc(gd->gd_cntbias, put_local);
+	flags = msg->ms_flags & ~(uint32_t)LWKT_MSGF_INTRANSIT;
+	if (unlikely(flags & (LWKT_MSGF_RECEIPT | LWKT_MSGF_NORESCHED)))
+		queue_special(gd, port, msg, flags);
+	else
+		queue_here(gd, port, msg, flags);
+}
+
+static void
+thread_put_remote(void *arg)
+{
+	lwkt_msg_t msg = arg;
+
+	thread_put(mygd(), msg->ms_target, msg);
+}
+
+int
+thread_putport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t self;
+
+	if (unlikely(msg->ms_flags & LWKT_MSGF_FOREIGN)) {
+		send_foreign(port->mp_td, msg, msg->ms_flags);
+		return LWKT_EASYNC;
+	}
+	self = curthread;
+	crit_enter_td(self);
+	thread_put(mygd(), port, msg);
+	crit_exit_td(self);
+	return LWKT_EASYNC;
+}
+
+static inline void
+thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t td = port->mp_td;
+	uint32_t flags = msg->ms_flags;
+
+	if (unlikely(owner_gd(td) != gd)) {
+		send_on(gd, td, msg, thread_reply_remote);
+		return;
+	}
+	assert_alive(port, td);
+	flags &= ~(uint32_t)LWKT_MSGF_INTRANSIT;
+	flags |= LWKT_MSGF_DONE | LWKT_MSGF_REPLY;
+	if ((flags & LWKT_MSGF_SYNC) == 0) {
+		queue_here(gd, port, msg, flags);
+		return;
+	}
+	msg_setflags(msg, flags);
+	if (port->mp_flags & MPF_WAITSYNC)
+		wake_local(gd, td);
+}
+
+static void
+thread_reply_remote(void *arg)
+{
+	lwkt_msg_t msg = arg;
+
+	thread_reply(mygd(), msg->ms_reply, msg);
+}
+
+static void
+thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	uint32_t flags = msg->ms_flags | LWKT_MSGF_REPLY;
+	lwkt_thread_t self;
+
+	if (unlikely(flags & LWKT_MSGF_FOREIGN)) {
+		send_foreign(port->mp_td, msg, flags);
+		return;
+	}
+	self = curthread;
+	crit_enter_td(self);
+	msg_setflags(msg, flags);
+	thread_reply(mygd(), port, msg);
+	crit_exit_td(self);
+}
+
+static void *
+thread_getport(lwkt_port_t port)
+{
+	lwkt_thread_t self = caller_thread();
+	lwkt_msg_t msg;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	msg = port_dequeue(port);
+	crit_exit_td(self);
+	return msg;
+}
+
+/* What the owner waits for has come: msg is done, or anything is queued. */
+static inline lwkt_msg_t
+port_take(lwkt_port_t port, lwkt_msg_t msg)
+{
+	if (msg == NULL)
+		return port_dequeue(port);
+	if ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0)
+		return NULL;
+	if (msg->ms_flags & LWKT_MSGF_QUEUED)
+		port_remove(port, msg);
+	return msg;
+}
+
+/*
+ * Wait for msg, and return its ms_error; or if it is NULL for any message, and
+ * return that, or 0 when interrupted.  One function with one result for both,
+ * so that the two ends of a conversation leave the switch through the same
+ * frames: a processor predicts where a return goes from the calls made before,
+ * and those were the other thread's.
+ */
+static __lwkt_noinline uintptr_t
+port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
+{
+	lwkt_thread_t self = caller_thread();
+	uint32_t why = MPF_WAITPORT;
+	int interrupted = 0;
+	lwkt_msg_t got;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	if (msg != NULL && (msg_lookflags(msg) & LWKT_MSGF_SYNC))
+		why = MPF_WAITSYNC;
+	self->td_cold->tc_waitmsg = msg;	/* for thread_waits */
+	while ((got = port_take(port, msg)) == NULL) {
+		if (unlikely(interrupted) && msg == NULL)
+			break;
+		port->mp_flags |= why;				/* P4 */
+		if (likely(!intr)) {
+			block_self(self, "port");
+		} else if (lwkt_sleep("port", LWKT_PCATCH) != 0) {
+			interrupted = 1;
+			intr = 0;
+			if (msg != NULL)
+				lwkt_abortmsg(msg);
+		}
+		port->mp_flags &= ~why;
+	}
+	self->td_cold->tc_waitmsg = NULL;
+	/* An interrupt that ended nothing stays pending. */
+	if (unlikely(interrupted) &&
+	    (msg != NULL ? msg->ms_error != EINTR : got != NULL))
+		intr_repost(self);
+	crit_exit_td(self);
+	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
+}
+
+static void *
+thread_waitport(lwkt_port_t port, int flags)
+{
+	return (void *)port_wait(port, NULL, flags & LWKT_PCATCH);
+}
+
+static int
+thread_waitmsg(lwkt_msg_t msg, int flags)
+{
+	if (likely((msg_lookflags(msg) & LWKT_MSGF_ABORTABLE) == 0))
+		flags = 0;
+	return (int)port_wait(msg->ms_reply, msg, flags & LWKT_PCATCH);
+}
+
+static int
+thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_thread_t self = caller_thread();
+	int error = ENOENT;
+
+	assert_owner(port, self);
+	crit_enter_td(self);
+	if ((msg->ms_flags & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
+	    LWKT_MSGF_QUEUED) {
+		port_remove(port, msg);
+		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE);
+		error = 0;
+	}
+	crit_exit_td(self);
+	return error;
+}
+
+lwkt_thread_t
+port_owner(const struct lwkt_port *port)
+{
+	return port->mp_ops->waitport == thread_waitport ? port->mp_td : NULL;
+}
+
+#define THREAD_OPS							\
+	.getport = thread_getport, .waitmsg = thread_waitmsg,		\
+	.waitport = thread_waitport, .replyport = thread_replyport,	\
+	.dropmsg = thread_dropmsg,					\
+	.waitport_timed = thread_waitport_timed,			\
+	.waitmsg_timed = thread_waitmsg_timed
+
+const struct lwkt_port_ops lwkt__thread_ops = { THREAD_OPS,
+	.putport = thread_putport };
+const struct lwkt_port_ops lwkt__thread_direct_ops = { THREAD_OPS,
+	.putport = thread_putport_direct };
+
+void
+lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
+{
+	port_init(port, &lwkt__thread_ops);
+	port->mp_td = td;
+}

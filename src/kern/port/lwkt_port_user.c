@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the ports of a program are made of.
+ *
+ * THEORY
+ * A port of a program's own kind decides who may touch its queues, who waits
+ * and who is woken.  What is the same for every kind is here: the order in the
+ * two queues, the flags of a message and when each may be seen, the receipt.
+ * None of it looks at who calls or takes a lock.
+ */
+#include "kern/port/port_var.h"
+
+#include <errno.h>
+
+void
+lwkt_initport(lwkt_port_t port, const struct lwkt_port_ops *ops)
+{
+	if (ops->getport == NULL || ops->putport == NULL ||
+	    ops->waitmsg == NULL || ops->waitport == NULL ||
+	    ops->replyport == NULL || ops->dropmsg == NULL ||
+	    ops->waitport_timed == NULL || ops->waitmsg_timed == NULL)
+		lwkt_panic("lwkt_initport: port %p: a function of its vector "
+		    "%p is missing", (void *)port, (const void *)ops);
+	port_init(port, ops);
+}
+
+void
+lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
+{
+	uint32_t flags = msg->ms_flags & ~(uint32_t)LWKT_MSGF_INTRANSIT;
+
+	KASSERTF((flags & LWKT_MSGF_QUEUED) == 0,
+	    "message %p is queued already, flags %#x", (void *)msg, flags);
+	port_enqueue(port, msg, msg_receipt(port, msg, flags));
+}
+
+/* FOREIGN: who has it now is who calls (P2 of lwkt_msgport.c). */
+void
+lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
+{
+	KASSERTF((msg->ms_flags & LWKT_MSGF_QUEUED) != 0,
+	    "message %p is not queued, flags %#x", (void *)msg, msg->ms_flags);
+	port_remove(port, msg);
+	msg_setflags(msg, machine_oncpu() != NULL ?
+	    msg->ms_flags & ~(uint32_t)LWKT_MSGF_FOREIGN :
+	    msg->ms_flags | LWKT_MSGF_FOREIGN);
+}
+
+lwkt_msg_t
+lwkt_port_dequeue(lwkt_port_t port)
+{
+	lwkt_msg_t msg = port->mp_prioq.mq_first;
+
+	if (msg == NULL)
+		msg = port->mp_msgq.mq_first;
+	if (msg != NULL)
+		lwkt_port_unqueue(port, msg);
+	return msg;
+}
+
+int
+lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg)
+{
+	if (!msg_is_at(msg, port))
+		return ENOENT;
+	lwkt_port_unqueue(port, msg);
+	/* Release, here and below: pairs with lwkt_checkmsg(). */
+	atomic_store_rel_32(&msg->ms_flags, msg->ms_flags | LWKT_MSGF_DONE);
+	return 0;
+}
+
+void
+lwkt_port_done(lwkt_port_t port, lwkt_msg_t msg)
+{
+	uint32_t flags = msg->ms_flags & ~(uint32_t)LWKT_MSGF_INTRANSIT;
+
+	flags |= LWKT_MSGF_DONE | LWKT_MSGF_REPLY;
+	if (flags & LWKT_MSGF_SYNC)
+		atomic_store_rel_32(&msg->ms_flags, flags);
+	else
+		port_enqueue(port, msg, flags);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting on several ports at once, and with a limit.
+ *
+ * THEORY
+ * A thread that selects queues itself for a wakeup on an ident of its own
+ * first.  Then it goes through the ports: it takes a message of the first that
+ * has one, and asks each of the others, in the same step as it finds it empty,
+ * to be woken: a thread port by MPF_WAITPORT, as lwkt_waitport does, a spin
+ * port by an entry in its list, under its lock.  Only when all were empty it
+ * sleeps.  A message that comes to any of them in between finds the request,
+ * and the wakeup takes the thread off the sleep queue, so that the sleep
+ * returns at once.  At the end the requests are taken back; a wakeup that
+ * another port gave in vain is passed on there (spin_unwatch).
+ *
+ * The order of the ports is their priority: each look begins with the first.
+ *
+ * A pthread cannot sleep on several words.  All pthreads that select wait on
+ * one, a count of the messages that found MPF_SELECT at their port; it is read
+ * before the ports are looked at, so no message is missed.  All of them wake;
+ * they are few.
+ *
+ * INVARIANTS
+ * P8 While a thread sleeps here every port of its list has its request, or has
+ *    woken it since.
+ *
+ * ORDER
+ * W9 pthread: load of select_count, then look at the ports (locks); message:
+ *    flag seen under the lock, then count; the host compares before it sleeps.
+ *
+ * Source: select(2); DragonFly has no such wait.
+ */
+#include "kern/lock/lock_var.h"
+#include "kern/port/port_var.h"
+#include "kern/sleep/synch_var.h"
+
+#include <errno.h>
+#include <lwkt/synch.h>
+
+COUNTER(selects, "lwkt.port_selects", "sleeps on several ports, or timed");
+
+static uint32_t select_count;	/* (a) only ever counts up */
+
+struct port_select {
+	const lwkt_port_t *se_ports;
+	int		 se_n;
+	int		 se_which;	/* whose message it is */
+	int		 se_asked;	/* the first so many were asked */
+	struct port_watch se_watch[LWKT_SELECT_MAX];
+};
+
+static void
+assert_kinds(const lwkt_port_t *ports, int n)
+{
+	lwkt_thread_t self = machine_oncpu() != NULL ? curthread : NULL;
+	lwkt_thread_t owner;
+	int i;
+
+	KASSERTF(n > 0 && n <= LWKT_SELECT_MAX, "%d ports, at most %d", n,
+	    LWKT_SELECT_MAX);
+	for (i = 0; i < n; i++) {
+		owner = port_owner(ports[i]);
+		if (owner == NULL && !port_is_spin(ports[i]))
+			lwkt_panic("lwkt_port_select: port %p (%d) is neither "
+			    "a thread port nor a spin port", (void *)ports[i],
+			    i);
+		if (owner != NULL && owner != self)
+			lwkt_panic("lwkt_port_select: port %p (%d) belongs to "
+			    "thread \"%s\", not \"%s\"", (void *)ports[i], i,
+			    owner->td_name,
+			    self != NULL ? self->td_name : "a pthread");
+	}
+}
+
+/* A message, or have the port wake us. */
+static lwkt_msg_t
+take_or_ask(struct port_select *se, int i)
+{
+	lwkt_port_t port = se->se_ports[i];
+	lwkt_msg_t msg;
+
+	if (port_is_spin(port))
+		return spin_watch(port, &se->se_watch[i]);
+	msg = port_dequeue(port);
+	if (msg == NULL)
+		port->mp_flags |= MPF_WAITPORT;			/* P4 */
+	return msg;
+}
+
+static lwkt_msg_t
+take_first(struct port_select *se)
+{
+	lwkt_msg_t msg = NULL;
+	int i;
+
+	for (i = 0; i < se->se_n && msg == NULL; i++) {
+		msg = take_or_ask(se, i);
+		if (i >= se->se_asked)
+			se->se_asked = i + 1;
+		if (msg != NULL)
+			se->se_which = i;
+	}
+	return msg;
+}
+
+static void
+ask_no_more(struct port_select *se)
+{
+	int i;
+
+	for (i = 0; i < se->se_asked; i++) {
+		if (port_is_spin(se->se_ports[i]))
+			spin_unwatch(se->se_ports[i], &se->se_watch[i]);
+		else
+			se->se_ports[i]->mp_flags &= ~MPF_WAITPORT;
+	}
+}
+
+/* In a critical section.  0 with a message, EWOULDBLOCK or EINTR. */
+static int
+select_td(struct port_select *se, int intr, int64_t deadline,
+    lwkt_msg_t *msgp)
+{
+	int error = 0;
+
+	for (;;) {
+		lwkt_tsleep_interlock(se, PDOMAIN_PORT);
+		*msgp = take_first(se);
+		if (*msgp != NULL || error != 0)
+			break;
+		counter_inc(mygd()->gd_cntbias, selects);
+		error = lwkt_tsleep(se, PDOMAIN_PORT | LWKT_PINTERLOCKED |
+		    intr, "ports", wait_left(deadline));	/* P8 */
+	}
+	lwkt_tsleep_remove();
+	ask_no_more(se);
+	if (*msgp == NULL)
+		return error;
+	if (error == EINTR)
+		intr_repost(curthread);	/* it ended nothing */
+	return 0;
+}
+
+static int
+select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
+{
+	uint32_t count;
+	int i;
+
+	for (;;) {
+		count = atomic_load_acq_32(&select_count);	/* W9 */
+		for (i = 0; i < se->se_n; i++) {
+			*msgp = spin_watch(se->se_ports[i], NULL);
+			se->se_which = i;
+			if (*msgp != NULL)
+				return 0;
+		}
+		if (timeout_ns == 0)
+			return EWOULDBLOCK;
+		machine_foreign_wait(&select_count, count);
+	}
+}
+
+void
+select_wake_foreign(void)
+{
+	(void)atomic_fetchadd_32(&select_count, 1);		/* W9 */
+	machine_foreign_wake(&select_count);
+}
+
+void *
+lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp, int flags,
+    int64_t timeout_ns)
+{
+	struct port_select se = { .se_ports = ports, .se_n = n };
+	lwkt_thread_t self;
+	lwkt_msg_t msg;
+	int error, i;
+
+	assert_kinds(ports, n);
+	for (i = 0; i < n; i++)
+		se.se_watch[i].pw_ident = &se;
+	if (machine_oncpu() != NULL) {
+		self = curthread;
+		crit_enter_td(self);
+		error = select_td(&se, flags & LWKT_PCATCH,
+		    wait_deadline(timeout_ns), &msg);
+		crit_exit_td(self);
+	} else {
+		port_assert_timeout(ports[0], timeout_ns);
+		error = select_pthread(&se, limit_ns(timeout_ns), &msg);
+	}
+	if (whichp != NULL)
+		*whichp = error == 0 ? se.se_which : -error;
+	return msg;
+}
+
+/*
+ * A thread port with a limit: a select of one.
+ */
+void *
+thread_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
+{
+	return lwkt_port_select(&port, 1, NULL, flags, timeout_ns);
+}
+
+static int
+reply_taken(lwkt_port_t port, lwkt_msg_t msg)
+{
+	if ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0)
+		return 0;
+	if (msg->ms_flags & LWKT_MSGF_QUEUED)
+		port_remove(port, msg);
+	return 1;
+}
+
+/* The reply comes to this CPU, and schedules the thread by name. */
+static int
+sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
+{
+	int error;
+
+	port->mp_flags |= MPF_WAITPORT | MPF_WAITSYNC;		/* P4 */
+	counter_inc(mygd()->gd_cntbias, selects);
+	error = lwkt_tsleep(msg, PDOMAIN_PORT | intr, "waitmsg", left);
+	port->mp_flags &= ~(MPF_WAITPORT | MPF_WAITSYNC);
+	return error;
+}
+
+int
+thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
+{
+	int64_t deadline = wait_deadline(timeout_ns);
+	int intr = msg_lookflags(msg) & LWKT_MSGF_ABORTABLE ?
+	    flags & LWKT_PCATCH : 0;
+	lwkt_port_t port = msg->ms_reply;
+	lwkt_thread_t self = curthread;
+	int done, error = 0, interrupted = 0;
+
+	if (port->mp_td != self)
+		lwkt_panic("port %p belongs to thread \"%s\", not \"%s\"",
+		    (void *)port, port->mp_td->td_name, self->td_name);
+	crit_enter_td(self);
+	self->td_cold->tc_waitmsg = msg;	/* for thread_waits */
+	while ((done = reply_taken(port, msg)) == 0 && error != EWOULDBLOCK) {
+		error = sleep_for_reply(port, msg, intr, wait_left(deadline));
+		if (error == EINTR) {
+			interrupted = 1;
+			intr = 0;
+			lwkt_abortmsg(msg);
+		}
+	}
+	self->td_cold->tc_waitmsg = NULL;
+	if (interrupted && !(done && msg->ms_error == EINTR))
+		intr_repost(self);
+	crit_exit_td(self);
+	return done ? 0 : EWOULDBLOCK;
+}

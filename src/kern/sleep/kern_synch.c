@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sleep on an address; wake who sleeps there, on whichever CPU.
+ *
+ * THEORY
+ * An ident hashes to a slot.  Every CPU has its own queue for each slot, which
+ * it alone touches, and every slot has one mask, shared, of the CPUs that may
+ * have sleepers in it.  Beside its queue a CPU publishes which idents are
+ * queued there (sleepq_filter.h), so that a waker elsewhere need not disturb
+ * it for another ident of the same slot.  wakeup() serves its own CPU's queue
+ * directly and sends a message to each candidate.  wakeup_one() sends one
+ * message, and the handler that finds nobody sends it on to the next candidate
+ * (never recursively), until it would come back to where it started.  So at
+ * most one thread wakes.  If none does, each CPU had no sleeper when the
+ * message passed it: a thread that sleeps there by then tested its condition
+ * after the caller had made it true.
+ *
+ * Mask bit and filter are cleaned lazily, when a message finds nobody or an
+ * empty queue: a thread that sleeps on the same ident again and again, the
+ * usual case, publishes it once.  The price is one useless message after the
+ * last sleeper was woken by its own CPU.
+ *
+ * tsleep_interlock() queues the thread while it still runs.  A wakeup then
+ * takes it off the queue, and the tsleep that follows sees that and returns at
+ * once; such a thread does not count as "the one".  A sleep that ends by
+ * timeout or interrupt stays queued until it runs, so that a wakeup in between
+ * still wins: every sleeper a wakeup counted returns 0.
+ *
+ * Timeouts lie on the sleeper's stack, on the sleeper's CPU: the timer's
+ * function and the sleeper never race.
+ *
+ * INVARIANTS
+ * Y1 TDF_TSLEEPQ <=> on the queue of td_gd for hash(td_wchan).
+ * Y2 A thread on a queue has its CPU's mask bit set, and its ident passes the
+ *    filter (SF2).  Both were so before a full fence of that CPU that precedes
+ *    the sleeper's test of its condition.
+ * Y3 TDF_TSLEEP_DESCHEDULED <=> really asleep, not only interlocked.
+ *
+ * ORDER
+ * Z1 sleeper: publish (filter, then the mask by a locked instruction), test
+ *    the condition; waker: make the condition true, FENCE, read the mask, then
+ *    the filter.  Either the waker sees the sleeper or the sleeper the
+ *    condition.  A load fence is not enough (DragonFly e676ebdaf2).  What was
+ *    published earlier and not cleaned needs no second fence: the locked
+ *    instruction of that time lies before this test as well.
+ *
+ * Source: DragonFly kern_synch.c; exact wakeup_one by forwarding and the lazy
+ * cleaning are ours.
+ */
+#include "kern/sleep/synch_var.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <lwkt/ipiq.h>
+#include <lwkt/synch.h>
+
+#include "kern/sleep/sleepq_filter.h"
+
+TUNABLE_INT(tslp_size, "lwkt.tslp_size", 16384, 16, 1 << 22,
+    "slots of each CPU's sleep table, rounded up to a power of two");
+
+TRACEPOINT(sleep, KTR_SLEEP, "sleep.block", "td=%llu timed=%llu");
+TRACEPOINT(wake, KTR_SLEEP, "sleep.wake", "td=%llu from=%llu");
+TRACEPOINT(remote, KTR_SLEEP, "sleep.remote", "cpu=%llu max=%llu");
+
+COUNTER(sleeps, "lwkt.tsleeps", "sleeps in lwkt_tsleep");
+COUNTER(timeouts, "lwkt.tsleep_timeouts", "of these, ended by timeout");
+COUNTER(sent, "lwkt.wakeup_ipis", "wakeups sent to another CPU");
+COUNTER(forwarded, "lwkt.wakeup_forwards", "wakeup_one sent on to the next");
+COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke nobody");
+
+#define TSLP_CLEAN_MAX	16	/* longer queues are not looked through */
+
+#define WAKE_ALL	INT_MAX
+#define WAKE_CHUNK	255		/* most threads one message may wake */
+
+struct tslpque {
+	LWKT_CACHEALIGN
+	TAILQ_HEAD(, lwkt_thread) tq_queue;	/* (c) FIFO */
+	struct sleepq_filter tq_filter;	/* (c) writes, others read */
+};
+
+CTASSERT(sizeof(struct tslpque) == CACHE_LINE, "one line a slot");
+
+/* (i) Set at boot. */
+static unsigned tslp_log2;		/* of the slots */
+static unsigned tslp_words;		/* of one slot's mask */
+static uint64_t *tslp_mask;		/* (a) [slot][word] */
+
+static size_t
+tslp_slots(void)
+{
+	return config_hard ? 1 : (size_t)1 << tslp_log2;
+}
+
+static size_t
+tslp_mask_bytes(int ncpus)
+{
+	return roundup2(sizeof(uint64_t) * tslp_slots() *
+	    howmany((size_t)ncpus, 64), (size_t)CACHE_LINE);
+}
+
+size_t
+synch_bytes(int ncpus)
+{
+	tslp_log2 = 32 - (unsigned)__builtin_clz((unsigned)tslp_size - 1);
+	return tslp_mask_bytes(ncpus) +
+	    (size_t)ncpus * tslp_slots() * sizeof(struct tslpque);
+}
+
+/* mem is zero and aligned to a cache line; queues are made on first use. */
+void
+synch_place(void *mem, int ncpus)
+{
+	struct tslpque *tq;
+	int cpu;
+
+	tslp_words = howmany((unsigned)ncpus, 64);
+	tslp_mask = mem;
+	tq = (struct tslpque *)(void *)((char *)mem + tslp_mask_bytes(ncpus));
+	for (cpu = 0; cpu < ncpus; cpu++)
+		gd_find(cpu)->gd_tslpque = tq + (size_t)cpu * tslp_slots();
+}
+
+static inline unsigned
+tslp_slot(const volatile void *ident)
+{
+	return config_hard ? 0 : sleepq_hash(ident, tslp_log2);
+}
+
+static inline uint64_t *
+tslp_word(unsigned slot, int cpu)
+{
+	return &tslp_mask[slot * tslp_words + CPUMASK_WORD(cpu)];
+}
+
+/*
+ * Collect the different idents of the queue.  Return their number, or -1 if
+ * there are more than a filter holds or the queue is too long to look through.
+ */
+static int
+tslp_idents(const struct tslpque *tq, uintptr_t id[SLEEPQ_IDENTS])
+{
+	lwkt_thread_t td;
+	int i, n = 0, seen = 0;
+
+	TAILQ_FOREACH(td, &tq->tq_queue, td_sleepq) {
+		for (i = 0; i < n; i++)
+			if (id[i] == (uintptr_t)td->td_wchan)
+				break;
+		if (i == SLEEPQ_IDENTS || ++seen > TSLP_CLEAN_MAX)
+			return -1;
+		if (i == n)
+			id[n++] = (uintptr_t)td->td_wchan;
+	}
+	return n;
+}
+
+/* Drop from filter and mask what no thread sleeps on any more. */
+static void
+tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
+{
+	uintptr_t id[SLEEPQ_IDENTS];
+	int cpu = gd->gd_m.mc_cpuid, n;
+
+	if ((n = tslp_idents(tq, id)) >= 0)
+		filter_keep(&tq->tq_filter, id, n);
+	if (n == 0)
+		atomic_clear_64(tslp_word(slot, cpu), CPUMASK_BIT(cpu));
+}
+
+/* Put the ident of a queued thread into a filter that has no place for it. */
+static __lwkt_noinline void
+tslp_crowded(struct tslpque *tq)
+{
+	uintptr_t id[SLEEPQ_IDENTS];
+	int n;
+
+	if ((n = tslp_idents(tq, id)) >= 0)
+		filter_keep(&tq->tq_filter, id, n);
+	else
+		filter_any(&tq->tq_filter);
+}
+
+/* Make Y2 true for a thread that has just been queued. */
+static inline void
+tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
+    uintptr_t id)
+{
+	int cpu = gd->gd_m.mc_cpuid;
+	uint64_t *word = tslp_word(slot, cpu);
+	int known;
+
+	if (lwkt__ncpus == 1)
+		return;
+	known = filter_passes(&tq->tq_filter, id);
+	if (known && (atomic_load_64(word) & CPUMASK_BIT(cpu)) != 0)
+		return;
+	if (!known && !filter_add(&tq->tq_filter, id))
+		tslp_crowded(tq);
+	atomic_set_64(word, CPUMASK_BIT(cpu));			/* Z1 */
+}
+
+void
+synch_leave_queue(lwkt_thread_t td)
+{
+	struct tslpque *tq;
+
+	if ((td->td_flags & TDF_TSLEEPQ) == 0)
+		return;
+	tq = &td->td_gd->gd_tslpque[tslp_slot(td->td_wchan)];	/* Y1 */
+	TAILQ_REMOVE(&tq->tq_queue, td, td_sleepq);
+	td->td_flags &= ~TDF_TSLEEPQ;
+	td->td_wchan = NULL;
+}
+
+/* Y1, of one thread. */
+void
+sleepq_check(lwkt_thread_t td)
+{
+	lwkt_thread_t at;
+
+	if ((td->td_flags & TDF_TSLEEPQ) == 0)
+		return;
+	TAILQ_FOREACH(at, &td->td_gd->gd_tslpque[tslp_slot(td->td_wchan)].
+	    tq_queue, td_sleepq)
+		if (at == td)
+			return;
+	lwkt_panic("thread \"%s\" is not on the sleep queue of %p, cpu %d",
+	    td->td_name, (void *)(uintptr_t)td->td_wchan,
+	    td->td_gd->gd_m.mc_cpuid);
+}
+
+static inline void
+interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
+{
+	struct globaldata *gd = mygd();
+	unsigned slot = tslp_slot(ident);
+	struct tslpque *tq = &gd->gd_tslpque[slot];
+
+	KASSERT(ident != NULL);
+	if (td->td_flags & TDF_TSLEEPQ) {
+		if (td->td_wchan == ident && td->td_wdomain == domain)
+			return;
+		synch_leave_queue(td);
+	}
+	if (tq->tq_queue.tqh_last == NULL)
+		TAILQ_INIT(&tq->tq_queue);
+	TAILQ_INSERT_TAIL(&tq->tq_queue, td, td_sleepq);
+	td->td_wchan = ident;
+	td->td_wdomain = domain;
+	td->td_flags |= TDF_TSLEEPQ;				/* Y1 */
+	tslp_publish(gd, tq, slot, (uintptr_t)ident);
+}
+
+void
+lwkt_tsleep_interlock(const volatile void *ident, int flags)
+{
+	lwkt_thread_t td = caller_thread();
+
+	crit_enter_td(td);
+	interlock(td, ident, (uint32_t)flags & LWKT_PDOMAIN_MASK);
+	crit_exit_td(td);
+}
+
+void
+lwkt_tsleep_remove(void)
+{
+	lwkt_thread_t td = caller_thread();
+
+	crit_enter_td(td);
+	synch_leave_queue(td);
+	crit_exit_td(td);
+}
+
+/* The sleep's time is up.  It stays queued until it runs. */
+static void
+sleep_timeout(struct lwkt_systimer *st, void *arg)
+{
+	lwkt_thread_t td = arg;
+
+	(void)st;
+	td->td_flags |= TDF_TIMEOUT;
+	wake_local(mygd(), td);
+}
+
+static inline void
+sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
+{
+	int64_t now = machine_time_ns();
+
+	st->st_fn = sleep_timeout;
+	st->st_arg = td;
+	st->st_period = 0;
+	st->st_flags = 0;
+	systimer_add(st, timeout_ns < INT64_MAX - now ?
+	    now + timeout_ns : INT64_MAX);
+}
+
+/* Queued and in a critical section: sleep until something ends it. */
+static inline void
+tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
+{
+	struct globaldata *gd = mygd();
+	uint32_t how = TDF_TSLEEP_DESCHEDULED;			/* Y3 */
+
+	if (unlikely(flags & (LWKT_PCATCH | LWKT_PNORESCHED)))
+		how |= (flags & LWKT_PCATCH ? TDF_SINTR : 0) |
+		    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);
+	counter_inc(gd->gd_cntbias, sleeps);
+	td->td_flags = (td->td_flags & ~(TDF_TIMEOUT | TDF_SINTR)) | how;
+	td->td_wmesg = wmesg;
+	sched_dequeue(gd, td);
+	switch_away();
+	INVARIANT(mygd() == gd);	/* sleepers do not migrate */
+	td->td_wmesg = NULL;
+	td->td_flags &= ~(TDF_TSLEEP_DESCHEDULED | TDF_SINTR | TDF_NORESCHED);
+}
+
+static __lwkt_noinline void
+tsleep_block_timed(lwkt_thread_t td, int flags, const char *wmesg,
+    int64_t timeout_ns)
+{
+	struct lwkt_systimer st;
+
+	sleep_timer(&st, td, timeout_ns);
+	tsleep_block(td, flags, wmesg);
+	systimer_remove(&st);
+}
+
+static int
+tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
+    const char *wmesg, int64_t timeout_ns)
+{
+	uint32_t domain = (uint32_t)flags & LWKT_PDOMAIN_MASK;
+
+	delayed_flush_if(td);	/* may wake us from the interlock */
+	if ((flags & LWKT_PINTERLOCKED) == 0)
+		interlock(td, ident, domain);
+	else if ((td->td_flags & TDF_TSLEEPQ) == 0 || td->td_wchan != ident ||
+	    td->td_wdomain != domain)
+		return 0;		/* woken since the interlock */
+	if ((flags & LWKT_PCATCH) && intr_take(td))
+		return EINTR;
+	if (limit_ns(timeout_ns) == 0)
+		return EWOULDBLOCK;
+	ktr(mygd(), sleep, td->td_id, timeout_ns >= 0);
+	if (likely(timeout_ns < 0))
+		tsleep_block(td, flags, wmesg);
+	else
+		tsleep_block_timed(td, flags, wmesg, timeout_ns);
+	if ((td->td_flags & TDF_TSLEEPQ) == 0)
+		return 0;
+	if (td->td_flags & TDF_TIMEOUT) {
+		counter_inc(mygd()->gd_cntbias, timeouts);
+		return EWOULDBLOCK;
+	}
+	if ((flags & LWKT_PCATCH) && intr_take(td))
+		return EINTR;
+	return 0;			/* somebody scheduled it by name */
+}
+
+int
+lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
+    int64_t timeout_ns)
+{
+	lwkt_thread_t td = caller_thread();
+	int error;
+
+	crit_enter_td(td);
+	error = tsleep_crit(td, ident, flags, wmesg, timeout_ns);
+	synch_leave_queue(td);
+	crit_exit_td(td);
+	return error;
+}
+
+/*
+ * Wake up to max sleepers of this CPU, first come first served.  Returns how
+ * many of the max are still wanted.
+ */
+static inline int
+wake_queue(struct globaldata *gd, struct tslpque *tq,
+    const volatile void *ident, uint32_t domain, int max, int origin)
+{
+	lwkt_thread_t td, next;
+
+	for (td = TAILQ_FIRST(&tq->tq_queue); td != NULL; td = next) {
+		next = TAILQ_NEXT(td, td_sleepq);
+		if (td->td_wchan != ident || td->td_wdomain != domain)
+			continue;
+		TAILQ_REMOVE(&tq->tq_queue, td, td_sleepq);
+		td->td_flags &= ~TDF_TSLEEPQ;
+		td->td_wakefromcpu = origin;
+		ktr(gd, wake, td->td_id, origin);
+		if ((td->td_flags & TDF_TSLEEP_DESCHEDULED) == 0)
+			continue;				/* Y3 */
+		wake_local(gd, td);
+		if (--max == 0)
+			break;
+	}
+	return max;
+}
+
+/*
+ * The next CPU after `after`, in a circle that ends before origin, that may
+ * have a sleeper; -1 if there is none.
+ */
+static int
+tslp_next(unsigned slot, uintptr_t id, int after, int origin)
+{
+	int ncpus = lwkt__ncpus;
+	int cpu, dist, skip;
+	uint64_t bits;
+
+	for (dist = (after - origin + ncpus) % ncpus + 1; dist < ncpus;
+	    dist += skip) {
+		cpu = (origin + dist) % ncpus;
+		bits = atomic_load_64(tslp_word(slot, cpu)) >> (cpu % 64);
+		if (bits & 1) {
+			if (filter_passes(&gd_find(cpu)->gd_tslpque[slot].
+			    tq_filter, id))
+				return cpu;
+			skip = 1;
+		} else {
+			skip = bits != 0 ? __builtin_ctzll(bits) :
+			    64 - cpu % 64;
+			if (skip > ncpus - cpu)
+				skip = ncpus - cpu;
+		}
+	}
+	return -1;
+}
+
+/* A wakeup as a message: domain 16 bits, max 8 (0: all), origin 8. */
+static inline int
+wake_pack(uint32_t domain, int max, int origin)
+{
+	return (int)(domain | (uint32_t)(max == WAKE_ALL ? 0 : max) << 8 |
+	    (uint32_t)origin);
+}
+
+static void	wakeup_remote(void *arg, int packed);
+
+/* Hand max wakeups to the next candidate after `after`; 0: there is none. */
+static int
+wake_send(struct globaldata *gd, unsigned slot, void *ident, uint32_t domain,
+    int max, int after, int origin)
+{
+	int cpu = tslp_next(slot, (uintptr_t)ident, after, origin);
+
+	if (cpu < 0)
+		return 0;
+	counter_inc(gd->gd_cntbias, sent);
+	ktr(gd, remote, cpu, max);
+	lwkt_send_ipiq2(cpu, wakeup_remote, ident,
+	    wake_pack(domain, max, origin));
+	return 1;
+}
+
+static void
+wakeup_remote(void *ident, int packed)
+{
+	struct globaldata *gd = mygd();
+	uint32_t domain = (uint32_t)packed & LWKT_PDOMAIN_MASK;
+	int origin = packed & 0xff;
+	int max = (packed >> 8) & 0xff;
+	unsigned slot = tslp_slot(ident);
+	struct tslpque *tq = &gd->gd_tslpque[slot];
+	int left;
+
+	if (max == 0)
+		max = WAKE_ALL;
+	left = wake_queue(gd, tq, ident, domain, max, origin);
+	if (left == max)
+		counter_inc(gd->gd_cntbias, useless);
+	if (left == max || TAILQ_FIRST(&tq->tq_queue) == NULL)
+		tslp_clean(gd, tq, slot);
+	if (max == WAKE_ALL || left == 0)
+		return;
+	atomic_fence_seq_cst();					/* Z1 */
+	if (wake_send(gd, slot, ident, domain, left, gd->gd_m.mc_cpuid,
+	    origin))
+		counter_inc(gd->gd_cntbias, forwarded);
+}
+
+static void
+wake_others(struct globaldata *gd, unsigned slot, void *ident,
+    uint32_t domain, int max)
+{
+	uintptr_t id = (uintptr_t)ident;
+	int me = gd->gd_m.mc_cpuid;
+	int chunk, cpu = me;
+
+	atomic_fence_seq_cst();					/* Z1 */
+	if (max == WAKE_ALL) {
+		while ((cpu = tslp_next(slot, id, cpu, me)) >= 0) {
+			counter_inc(gd->gd_cntbias, sent);
+			ktr(gd, remote, cpu, 0);
+			lwkt_send_ipiq2(cpu, wakeup_remote, ident,
+			    wake_pack(domain, WAKE_ALL, me));
+		}
+		return;
+	}
+	for (; max > 0; max -= chunk) {
+		chunk = max < WAKE_CHUNK ? max : WAKE_CHUNK;
+		if (!wake_send(gd, slot, ident, domain, chunk, me, me))
+			break;
+	}
+}
+
+static inline void
+wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
+{
+	lwkt_thread_t self = caller_thread();
+	unsigned slot = tslp_slot(ident);
+	struct globaldata *gd;
+	struct tslpque *tq;
+	int left = max;
+
+	crit_enter_td(self);
+	gd = mygd();
+	tq = &gd->gd_tslpque[slot];
+	if (TAILQ_FIRST(&tq->tq_queue) != NULL)
+		left = wake_queue(gd, tq, ident, domain, max,
+		    gd->gd_m.mc_cpuid);
+	if (max == WAKE_ALL)
+		left = WAKE_ALL;
+	if (left > 0 && everywhere && lwkt__ncpus > 1)
+		wake_others(gd, slot, (void *)(uintptr_t)ident, domain, left);
+	crit_exit_td(self);
+}
+
+void
+lwkt_wakeup(const volatile void *ident)
+{
+	lwkt_thread_t self = caller_thread();
+
+	if (unlikely(self->td_flags & TDF_DELAYED_WAKEUP) &&
+	    delay_wakeup(self, ident))
+		return;
+	wake(ident, 0, WAKE_ALL, 1);
+}
+
+void
+lwkt_wakeup_one(const volatile void *ident)
+{
+	wake(ident, 0, 1, 1);
+}
+
+void
+lwkt_wakeup_n(const volatile void *ident, int n)
+{
+	if (n > 0)
+		wake(ident, 0, n, 1);
+}
+
+void
+lwkt_wakeup_domain(const volatile void *ident, int domain)
+{
+	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, WAKE_ALL, 1);
+}
+
+void
+lwkt_wakeup_domain_one(const volatile void *ident, int domain)
+{
+	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, 1, 1);
+}
+
+void
+lwkt_wakeup_mycpu(const volatile void *ident)
+{
+	wake(ident, 0, WAKE_ALL, 0);
+}
+
+void
+lwkt_wakeup_mycpu_one(const volatile void *ident)
+{
+	wake(ident, 0, 1, 0);
+}
+
+static void
+wakeup_oncpu_remote(void *ident, int max)
+{
+	wake(ident, 0, max, 0);
+}
+
+void
+lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
+{
+	lwkt_send_ipiq2(cpu, wakeup_oncpu_remote, (void *)(uintptr_t)ident,
+	    WAKE_ALL);
+}
+
+void
+lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident)
+{
+	lwkt_send_ipiq2(cpu, wakeup_oncpu_remote, (void *)(uintptr_t)ident, 1);
+}
+
+int
+lwkt_sleep(const char *wmesg, int flags)
+{
+	lwkt_thread_t td = caller_thread();
+	int catch = flags & LWKT_PCATCH, error = 0;
+	uint32_t how = (catch ? TDF_SINTR : 0) |
+	    (flags & LWKT_PNORESCHED ? TDF_NORESCHED : 0);
+
+	crit_enter_td(td);
+	if (catch && intr_take(td)) {
+		error = EINTR;
+	} else {
+		td->td_flags |= how;
+		block_self(td, wmesg);
+		td->td_flags &= ~how;
+		if (catch && intr_take(td))
+			error = EINTR;
+	}
+	crit_exit_td(td);
+	return error;
+}
+
+/* On td's CPU, if it has not moved meanwhile; arg carries a reference. */
+static void
+interrupt_remote(void *arg)
+{
+	lwkt_thread_t td = arg;
+	struct globaldata *gd = (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
+
+	if (gd != mygd()) {
+		lwkt_send_ipiq(gd->gd_m.mc_cpuid, interrupt_remote, td);
+		return;
+	}
+	if ((td->td_flags & TDF_SINTR) &&
+	    (atomic_load_32(&td->td_mpflags) & TDF_MP_INTR))
+		wake_local(gd, td);
+	lwkt_rele(td);
+}
+
+void
+lwkt_interrupt(lwkt_thread_t td)
+{
+	lwkt_thread_t self = caller_thread();
+
+	crit_enter_td(self);
+	intr_repost(td);
+	lwkt_hold(td);
+	interrupt_remote(td);
+	crit_exit_td(self);
+}
+
+int
+lwkt_sleep_ns(int64_t ns)
+{
+	lwkt_thread_t td = caller_thread();
+	struct lwkt_systimer st;
+
+	if (ns <= 0) {
+		if (td->td_leave & TDL_LWP)
+			lwkt_user_yield();
+		else
+			lwkt_yield();
+		return 0;
+	}
+	crit_enter_td(td);
+	td->td_flags &= ~TDF_TIMEOUT;
+	sleep_timer(&st, td, ns);
+	while ((td->td_flags & TDF_TIMEOUT) == 0)
+		block_self(td, "sleep");
+	crit_exit_td(td);
+	return 0;
+}

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The queue of a CPU's timers: slots for the far ones, a list for the near.
+ *
+ * THEORY
+ * Timers of sleeping threads lie on the threads' stacks, each on a page of its
+ * own that has left the caches long ago: to look at one costs more than all
+ * else that is done with it.  So an insertion looks at none.  It adds the timer
+ * to the slot of its time, which is a line of memory of ours.
+ *
+ * The wheel has a clock, wh_now, that moves in slots of level 0.  What lies in
+ * the slot of the clock or before it is in a list in exact order, the rest in
+ * slots.  A level is a circle of slots beginning at the clock; a slot of the
+ * next level is 2^WHEEL_STEP times as long.  A timer lies in the lowest level
+ * that reaches as far as its time:
+ *
+ *	level	slot	reaches		level	slot	reaches
+ *	0	131 us	134 ms		5	73 min	52 days
+ *	1	4.2 ms	4.3 s		6	39 h	4.5 years
+ *	2	134 ms	137 s		7	52 d	146 years
+ *	3	4.3 s	73 min		8	4.5 y	the end of time
+ *	4	137 s	39 h
+ *
+ * When time comes to a slot, it is opened: the clock moves there, and its
+ * timers are sorted to become the list or, above level 0, fall to lower slots.
+ * A slot is no longer than what the level two below reaches, so a timer falls
+ * once for every two levels: what sleeps 100 ms never, what sleeps a minute
+ * once; and few fall at a time.  Equal times can be in different levels; the
+ * sequence number tells them apart.
+ *
+ * A slot is six chains that are filled in turn.  To open it is to wait for the
+ * memory of each of its timers; that way six are fetched at once.
+ *
+ * A timer pushed on a chain does not tell the one it is pushed on, or it would
+ * have to touch it.  Links back are made when first needed: to delete a timer
+ * that does not know its predecessor, the chain is walked from its head to
+ * where links back begin, and from there on it has them all.  So each timer is
+ * passed once at most, and a timeout that is deleted soon after it was started
+ * is still the head and needs none.
+ *
+ * Nothing walks over empty slots: each level has a bit a slot, a bit a word of
+ * those bits, and the wheel a bit a level.  A slot knows the least time that
+ * was put in it, so the time of the next timer is known without opening any.
+ * Deleting does not look for the new least: ws_min may be too early, never too
+ * late, and who comes too early because of that opens the slot and knows.
+ *
+ * The clock moves only when somebody asks for what is due.  A timer added long
+ * after the last question may lie higher than it need, and fall once more.
+ *
+ * The list is one slot, 131 us, and short; but who knows: a place in it is
+ * searched from both ends at once, and nearly everything goes to one of them.
+ *
+ * The newest timer is put nowhere until the next one comes or somebody asks
+ * what is due.  So a timeout that is deleted before costs next to nothing.
+ *
+ * INVARIANTS, with t the slot of level 0 of a timer's time
+ * V1 A timer other than wh_newest is in the list <=> t <= wh_now, else in a
+ *    slot.  The list is ordered by (time, sequence).
+ * V2 In a slot of level l: the timer's slot there lies after the clock's, by
+ *    less than WHEEL_SLOTS; so a slot holds times of one turn only.
+ * V3 ws_count = timers in the six chains; bit in wh_map <=> ws_count > 0; bit
+ *    in wh_words <=> word of wh_map != 0; bit in wh_levels <=> wh_words != 0.
+ * V4 ws_min <= the time of each timer in the slot, and lies in the slot.
+ * V5 In a chain, st_prev is the predecessor if that one has WHERE_LINKED, else
+ *    NULL; who follows one with WHERE_LINKED has it too, unless it is the last.
+ *
+ * Source: Varghese and Lauck, Hashed and Hierarchical Timing Wheels (1987).
+ * The two-ended search is DragonFly's.  Levels that overlap, chains in turn
+ * and links made late are ours.
+ */
+#include "kern/time/wheel_var.h"
+
+#include "base/kassert.h"
+
+CTASSERT(sizeof(struct wheel_slot) == CACHE_LINE, "a slot is a line");
+CTASSERT(WHEEL_SHIFT + WHEEL_STEP * (WHEEL_LEVELS - 1) + WHEEL_BITS >= 63,
+    "the wheel reaches to the end of time");
+CTASSERT(WHEEL_BITS >= 2 * WHEEL_STEP, "a slot falls two levels at once");
+CTASSERT(WHEEL_WORDS <= 32, "a level's words are bits of wh_words");
+
+#define RUNS_MAX	33		/* log2 of ws_count and one */
+
+/*
+ * st_where: 0 is the list, others a chain: the slot's index, the number of the
+ * chain, and one.
+ */
+#define WHERE_LIST	0u
+#define WHERE_CHAINS	8u		/* WHEEL_CHAINS, rounded up */
+#define WHERE_LINKED	0x80000000u	/* the next one knows this one (V5) */
+
+static inline uint32_t
+where_chain(unsigned slot, unsigned chain)
+{
+	return slot * WHERE_CHAINS + chain + 1;
+}
+
+/* The index of the slot of that level in which t lies, in its slots. */
+static inline unsigned
+slot_index(unsigned level, int64_t t)
+{
+	return level * WHEEL_SLOTS + (unsigned)t % WHEEL_SLOTS;
+}
+
+static inline int
+before(const struct lwkt_systimer *a, const struct lwkt_systimer *b)
+{
+	return a->st_time < b->st_time ||
+	    (a->st_time == b->st_time && a->st_seq < b->st_seq);
+}
+
+/*
+ * The list.
+ */
+static __lwkt_noinline void
+list_insert(struct wheel *wh, struct lwkt_systimer *st)
+{
+	struct lwkt_systimer *at = wh->wh_first, *prev = wh->wh_last;
+
+	if (prev == NULL || before(prev, st)) {
+		at = NULL;
+	} else {
+		while (!before(st, at) && !before(prev->st_prev, st)) {
+			at = at->st_next;
+			prev = prev->st_prev;
+		}
+		if (before(st, at))
+			prev = at;
+		at = prev;
+		prev = at->st_prev;
+	}
+	st->st_where = WHERE_LIST;
+	st->st_next = at;
+	st->st_prev = prev;
+	*(prev != NULL ? &prev->st_next : &wh->wh_first) = st;
+	*(at != NULL ? &at->st_prev : &wh->wh_last) = st;
+}
+
+static inline void
+list_remove(struct wheel *wh, struct lwkt_systimer *st)
+{
+	struct lwkt_systimer *next = st->st_next, *prev = st->st_prev;
+
+	*(prev != NULL ? &prev->st_next : &wh->wh_first) = next;
+	*(next != NULL ? &next->st_prev : &wh->wh_last) = prev;
+}
+
+/* Two sorted lists, linked by st_next only. */
+static struct lwkt_systimer *
+list_merge(struct lwkt_systimer *a, struct lwkt_systimer *b)
+{
+	struct lwkt_systimer *first, **lastp = &first;
+
+	while (a != NULL && b != NULL) {
+		if (before(a, b)) {
+			*lastp = a;
+			lastp = &a->st_next;
+			a = a->st_next;
+		} else {
+			*lastp = b;
+			lastp = &b->st_next;
+			b = b->st_next;
+		}
+	}
+	*lastp = a != NULL ? a : b;
+	return first;
+}
+
+/* run[i] is a sorted list of 2^i timers, or none: a binary counter. */
+static struct lwkt_systimer *
+list_sort(struct lwkt_systimer *st)
+{
+	struct lwkt_systimer *run[RUNS_MAX], *next, *all = NULL;
+	unsigned i, n = 0;
+
+	for (; st != NULL; st = next) {
+		next = st->st_next;
+		st->st_next = NULL;
+		for (i = 0; i < n && run[i] != NULL; i++) {
+			st = list_merge(run[i], st);
+			run[i] = NULL;
+		}
+		if (i == n)
+			n++;
+		run[i] = st;
+	}
+	for (i = 0; i < n; i++)
+		all = list_merge(run[i], all);
+	return all;
+}
+
+/* A sorted list becomes the list, which is empty. */
+static void
+list_set(struct wheel *wh, struct lwkt_systimer *st)
+{
+	struct lwkt_systimer *prev = NULL;
+
+	wh->wh_first = st;
+	for (; st != NULL; st = st->st_next) {
+		st->st_prev = prev;
+		st->st_where = WHERE_LIST;
+		prev = st;
+	}
+	wh->wh_last = prev;
+}
+
+/*
+ * Slots.
+ */
+static inline void
+slot_mark(struct wheel *wh, unsigned slot)			/* V3 */
+{
+	unsigned level = slot / WHEEL_SLOTS;
+
+	wh->wh_map[slot / 64] |= UINT64_C(1) << slot % 64;
+	wh->wh_words[level] |= 1u << slot / 64 % WHEEL_WORDS;
+	wh->wh_levels |= 1u << level;
+}
+
+static inline void
+slot_unmark(struct wheel *wh, unsigned slot)			/* V3 */
+{
+	unsigned level = slot / WHEEL_SLOTS;
+
+	if ((wh->wh_map[slot / 64] &= ~(UINT64_C(1) << slot % 64)) != 0)
+		return;
+	if ((wh->wh_words[level] &= ~(1u << slot / 64 % WHEEL_WORDS)) != 0)
+		return;
+	wh->wh_levels &= ~(1u << level);
+}
+
+static inline void
+slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
+{
+	struct wheel_slot *ws = &wh->wh_slot[slot];
+	unsigned chain;
+
+	if (ws->ws_count == 0) {
+		slot_mark(wh, slot);
+		ws->ws_min = st->st_time;
+	} else if (st->st_time < ws->ws_min) {
+		ws->ws_min = st->st_time;			/* V4 */
+	}
+	chain = ws->ws_count++ % WHEEL_CHAINS;
+	st->st_where = where_chain(slot, chain);
+	st->st_prev = NULL;					/* V5 */
+	st->st_next = ws->ws_chain[chain];
+	ws->ws_chain[chain] = st;
+}
+
+void
+wheel_place(struct wheel *wh, struct lwkt_systimer *st)
+{
+	int64_t t = st->st_time >> WHEEL_SHIFT, now = wh->wh_now;
+	unsigned level = 0;
+
+	if (t <= now) {						/* V1 */
+		list_insert(wh, st);
+		return;
+	}
+	for (; t - now >= WHEEL_SLOTS; level++) {		/* V2 */
+		t >>= WHEEL_STEP;
+		now >>= WHEEL_STEP;
+	}
+	slot_push(wh, slot_index(level, t), st);
+}
+
+/*
+ * Links back, from the head to where they begin (V5).  Every timer is passed
+ * here once at most.
+ */
+static __lwkt_noinline void
+chain_link(struct lwkt_systimer *st)
+{
+	struct lwkt_systimer *next;
+
+	while ((next = st->st_next) != NULL &&
+	    (st->st_where & WHERE_LINKED) == 0) {
+		st->st_where |= WHERE_LINKED;
+		next->st_prev = st;
+		st = next;
+	}
+}
+
+static inline void
+chain_remove(struct lwkt_systimer **headp, struct lwkt_systimer *st)
+{
+	struct lwkt_systimer *next = st->st_next;
+
+	if (st == *headp) {
+		*headp = next;
+	} else {
+		if (st->st_prev == NULL)
+			chain_link(*headp);
+		st->st_prev->st_next = next;
+	}
+	if (next != NULL && (st->st_where & WHERE_LINKED) != 0)
+		next->st_prev = st->st_prev;
+}
+
+void
+wheel_unplace(struct wheel *wh, struct lwkt_systimer *st)
+{
+	unsigned at = (st->st_where & ~WHERE_LINKED) - 1;
+	struct wheel_slot *ws = &wh->wh_slot[at / WHERE_CHAINS];
+
+	if (st->st_where == WHERE_LIST) {
+		list_remove(wh, st);
+		return;
+	}
+	chain_remove(&ws->ws_chain[at % WHERE_CHAINS], st);
+	if (--ws->ws_count == 0)
+		slot_unmark(wh, at / WHERE_CHAINS);
+}
+
+/*
+ * All timers of a slot, linked by st_next; the slot is empty.  Of each chain
+ * the next is fetched while the other chains have their turns, and what the
+ * function will need with it.
+ */
+static struct lwkt_systimer *
+slot_take(struct wheel *wh, unsigned slot)
+{
+	struct wheel_slot *ws = &wh->wh_slot[slot];
+	struct lwkt_systimer *all = NULL, *st;
+	uint32_t left = ws->ws_count;
+	unsigned i;
+
+	if (left == 0)
+		return NULL;
+	while (left > 0) {
+		for (i = 0; i < WHEEL_CHAINS; i++) {
+			if ((st = ws->ws_chain[i]) == NULL)
+				continue;
+			ws->ws_chain[i] = st->st_next;
+			__builtin_prefetch(st->st_next);
+			__builtin_prefetch(st->st_arg);
+			st->st_next = all;
+			all = st;
+			left--;
+		}
+	}
+	ws->ws_count = 0;
+	slot_unmark(wh, slot);
+	return all;
+}
+
+/*
+ * The first slot of a level that is not empty, counted in slots of that level
+ * from time 0.  The level is not empty, the slot where its circle begins is
+ * (V2).
+ */
+static int64_t
+level_first(const struct wheel *wh, unsigned level)
+{
+	const uint64_t *map = &wh->wh_map[level * WHEEL_WORDS];
+	int64_t now = wh->wh_now >> WHEEL_STEP * level;
+	unsigned from = (unsigned)now % WHEEL_SLOTS, word = from / 64, slot;
+	uint64_t bits = map[word] >> from % 64;
+	uint32_t words;
+
+	if (bits != 0)
+		return now + __builtin_ctzll(bits);
+	words = wh->wh_words[level] & ~((2u << word) - 1);
+	if (words == 0)
+		words = wh->wh_words[level];	/* from the beginning */
+	word = (unsigned)__builtin_ctz(words);
+	slot = word * 64 + (unsigned)__builtin_ctzll(map[word]);
+	return now + (slot - from) % WHEEL_SLOTS;
+}
+
+/* When the first slot of all begins; INT64_MAX: there is none. */
+static int64_t
+wheel_first(const struct wheel *wh)
+{
+	uint32_t levels = wh->wh_levels;
+	int64_t begin, first = INT64_MAX;
+	unsigned level;
+
+	for (; levels != 0; levels &= levels - 1) {
+		level = (unsigned)__builtin_ctz(levels);
+		begin = level_first(wh, level) << WHEEL_STEP * level;
+		if (begin < first)
+			first = begin;
+	}
+	return first;
+}
+
+/*
+ * Move the clock to where the first slot begins, and open the slots of all
+ * levels that begin there, from the highest.  The list is empty.
+ */
+static void
+wheel_open(struct wheel *wh, int64_t begin)
+{
+	struct lwkt_systimer *st, *next;
+	unsigned level;
+
+	wh->wh_now = begin;
+	for (level = WHEEL_LEVELS - 1; level > 0; level--) {
+		if ((wh->wh_levels >> level & 1) == 0)
+			continue;
+		st = slot_take(wh, slot_index(level,
+		    begin >> WHEEL_STEP * level));
+		for (; st != NULL; st = next) {
+			next = st->st_next;
+			if (st->st_time >> WHEEL_SHIFT == begin)
+				slot_push(wh, slot_index(0, begin), st);
+			else
+				wheel_place(wh, st);
+		}
+	}
+	list_set(wh, list_sort(slot_take(wh, slot_index(0, begin))));
+}
+
+struct lwkt_systimer *
+wheel_due(struct wheel *wh, int64_t now_ns)
+{
+	int64_t t = now_ns >> WHEEL_SHIFT, begin;
+	struct lwkt_systimer *st;
+
+	if ((st = wh->wh_newest) != NULL) {			/* V1 */
+		wh->wh_newest = NULL;
+		wheel_place(wh, st);
+	}
+	while ((st = wh->wh_first) == NULL) {
+		begin = wheel_first(wh);
+		if (begin > t) {
+			if (t > wh->wh_now)
+				wh->wh_now = t;
+			return NULL;
+		}
+		wheel_open(wh, begin);
+	}
+	return st->st_time <= now_ns ? st : NULL;
+}
+
+int64_t
+wheel_next(const struct wheel *wh)
+{
+	uint32_t levels = wh->wh_levels;
+	int64_t next = INT64_MAX;
+	const struct wheel_slot *ws;
+	unsigned level;
+
+	if (wh->wh_newest != NULL)
+		next = wh->wh_newest->st_time;
+	if (wh->wh_first != NULL)
+		return wh->wh_first->st_time < next ?
+		    wh->wh_first->st_time : next;
+	for (; levels != 0; levels &= levels - 1) {
+		level = (unsigned)__builtin_ctz(levels);
+		ws = &wh->wh_slot[slot_index(level, level_first(wh, level))];
+		if (ws->ws_min < next)
+			next = ws->ws_min;
+	}
+	return next;
+}
+
+/*
+ * Checks.
+ */
+static void
+list_check(const struct wheel *wh, void (*fn)(const struct lwkt_systimer *))
+{
+	const struct lwkt_systimer *st, *prev = NULL;
+
+	for (st = wh->wh_first; st != NULL; prev = st, st = st->st_next) {
+		fn(st);
+		KASSERTF(prev == NULL || before(prev, st),
+		    "timer %p is out of order", (const void *)st);	/* V1 */
+		KASSERTF(st->st_prev == prev && st->st_where == WHERE_LIST &&
+		    st->st_time >> WHEEL_SHIFT <= wh->wh_now,
+		    "timer %p is on the wheel's list at %lld, time %lld, "
+		    "where %u", (const void *)st, (long long)wh->wh_now,
+		    (long long)st->st_time, st->st_where);	/* V1 */
+	}
+	KASSERTF(wh->wh_last == prev, "wheel %p: not the end of its list",
+	    (const void *)wh);
+}
+
+static uint32_t
+chain_check(const struct wheel *wh, unsigned slot, unsigned chain,
+    void (*fn)(const struct lwkt_systimer *))
+{
+	const struct wheel_slot *ws = &wh->wh_slot[slot];
+	const struct lwkt_systimer *st, *prev = NULL;
+	unsigned step = slot / WHEEL_SLOTS * WHEEL_STEP;
+	int64_t t, dist;
+	uint32_t n = 0;
+	int linked = 0;
+
+	for (st = ws->ws_chain[chain]; st != NULL; st = st->st_next) {
+		fn(st);
+		t = st->st_time >> WHEEL_SHIFT >> step;
+		dist = t - (wh->wh_now >> step);
+		KASSERTF(t % WHEEL_SLOTS == slot % WHEEL_SLOTS && dist > 0 &&
+		    dist < WHEEL_SLOTS && st->st_time >= ws->ws_min,
+		    "timer %p is out of order: slot %u at %lld, time %lld",
+		    (const void *)st, slot, (long long)wh->wh_now,
+		    (long long)st->st_time);			/* V2 V4 */
+		KASSERTF(st->st_prev == (linked ? prev : NULL) &&
+		    (st->st_where & ~WHERE_LINKED) == where_chain(slot, chain)
+		    && (!linked || (st->st_where & WHERE_LINKED) != 0 ||
+		    st->st_next == NULL), "timer %p: slot %u, where %#x",
+		    (const void *)st, slot, st->st_where);	/* V5 */
+		linked = (st->st_where & WHERE_LINKED) != 0;
+		prev = st;
+		n++;
+	}
+	return n;
+}
+
+static void
+slot_check(const struct wheel *wh, unsigned slot,
+    void (*fn)(const struct lwkt_systimer *))
+{
+	uint32_t count = wh->wh_slot[slot].ws_count, n = 0;
+	unsigned chain;
+
+	for (chain = 0; chain < WHEEL_CHAINS; chain++)
+		n += chain_check(wh, slot, chain, fn);
+	KASSERTF(n > 0 && n == count, "wheel %p: slot %u: %u timers, count %u",
+	    (const void *)wh, slot, n, count);			/* V3 */
+}
+
+static void
+level_check(const struct wheel *wh, unsigned level,
+    void (*fn)(const struct lwkt_systimer *))
+{
+	unsigned word, at;
+	uint64_t bits;
+
+	KASSERTF((wh->wh_levels >> level & 1) == (wh->wh_words[level] != 0),
+	    "wheel %p: level %u", (const void *)wh, level);	/* V3 */
+	for (word = 0; word < WHEEL_WORDS; word++) {
+		at = level * WHEEL_WORDS + word;
+		bits = wh->wh_map[at];
+		KASSERTF((wh->wh_words[level] >> word & 1) == (bits != 0),
+		    "wheel %p: level %u, word %u", (const void *)wh, level,
+		    word);					/* V3 */
+		for (; bits != 0; bits &= bits - 1)
+			slot_check(wh, at * 64 +
+			    (unsigned)__builtin_ctzll(bits), fn);
+	}
+}
+
+void
+wheel_check(const struct wheel *wh, void (*fn)(const struct lwkt_systimer *))
+{
+	unsigned level;
+
+	if (wh->wh_newest != NULL)
+		fn(wh->wh_newest);
+	list_check(wh, fn);
+	for (level = 0; level < WHEEL_LEVELS; level++)
+		level_check(wh, level, fn);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whole-structure checks, and the record of critical sections.
+ *
+ * THEORY
+ * A damaged queue shows far from where it was damaged.  check_cpu() goes
+ * through all that a CPU owns and panics at the first thing that breaks an
+ * invariant.  It holds whenever a thread of that CPU is about to leave it:
+ * there, in invariants builds, the simulated host has it called at intervals,
+ * so that a run stops soon after the damage.  Nothing here is a choice point:
+ * the schedule of a seed is the same with and without.
+ *
+ * Critical sections are counted, so a missing exit shows as late.  Invariants
+ * builds keep the last entries and exits of each thread: who called, and the
+ * count after it.  A callback must leave the count as it found it.
+ *
+ * Source: DragonFly's DEBUG_CRIT_SECTIONS (32 caller ids a thread).
+ */
+#include "kern/trouble/debug_var.h"
+
+#include "kern/lock/lend_var.h"
+#include "kern/port/port_var.h"
+
+#define CHECK_EVERY	16	/* switches of a CPU */
+#define THREADS_MAX	256	/* of the arena, looked at each time */
+#define QUEUE_MAX	100000	/* longer is a loop */
+
+void
+thread_check(lwkt_thread_t td)
+{
+	KASSERTF(td->td_cold->tc_magic == THREAD_MAGIC,
+	    "thread \"%s\": the top of its stack is overwritten, magic %#llx",
+	    td->td_name, (unsigned long long)td->td_cold->tc_magic);
+	KASSERTF(td->td_critcount >= 0, "thread \"%s\": count %d",
+	    td->td_name, td->td_critcount);
+	KASSERTF(td->td_ntoks <= LWKT_MAXTOKENS, "thread \"%s\": %d tokens",
+	    td->td_name, td->td_ntoks);
+	KASSERTF(td->td_refs > 0, "thread \"%s\": no reference", td->td_name);
+}
+
+static unsigned
+ring_check(struct globaldata *gd, unsigned pri)
+{
+	lwkt_thread_t head = gd->gd_rq[pri], td = head;
+	unsigned n = 0;
+
+	KASSERTF((head != NULL) == ((gd->gd_rqmask >> pri & 1) != 0),
+	    "cpu %d: priority %u, mask %#x", gd->gd_m.mc_cpuid, pri,
+	    gd->gd_rqmask);
+	if (head == NULL)
+		return 0;
+	do {
+		KASSERTF((td->td_flags & TDF_RUNQ) && td->td_gd == gd &&
+		    td->td_pri == pri && td->td_rqnext->td_rqprev == td,
+		    "cpu %d: thread \"%s\" on queue %u, flags %#x, "
+		    "priority %d", gd->gd_m.mc_cpuid, td->td_name, pri,
+		    td->td_flags, td->td_pri);
+		KASSERTF(++n <= QUEUE_MAX, "cpu %d: queue %u has no end",
+		    gd->gd_m.mc_cpuid, pri);
+		td = td->td_rqnext;
+	} while (td != head);
+	return n;
+}
+
+void
+runq_check(struct globaldata *gd)
+{
+	unsigned pri, n = 0;
+
+	for (pri = 0; pri < NPRI; pri++)
+		n += ring_check(gd, pri);
+	KASSERTF(n == gd->gd_rqcount, "cpu %d: %u threads on the run queue, "
+	    "count %u", gd->gd_m.mc_cpuid, n, gd->gd_rqcount);
+}
+
+static void
+msgq_check(struct lwkt_port *port, struct lwkt_msgq *mq)
+{
+	struct lwkt_msg **prevp = &mq->mq_first, *msg;
+	unsigned n = 0;
+
+	for (; (msg = *prevp) != NULL; prevp = &msg->ms_next) {
+		KASSERTF(msg->ms_prevp == prevp &&
+		    (msg->ms_flags & LWKT_MSGF_QUEUED), "port %p: message %p "
+		    "on its queue, flags %#x", (void *)port, (void *)msg,
+		    msg->ms_flags);
+		KASSERTF(++n <= QUEUE_MAX, "port %p: a queue has no end",
+		    (void *)port);
+	}
+	KASSERTF(mq->mq_lastp == prevp, "port %p: not the end of its queue",
+	    (void *)port);
+}
+
+void
+port_check(struct lwkt_port *port)
+{
+	KASSERTF(port->mp_ops != NULL, "port %p is none", (void *)port);
+	msgq_check(port, &port->mp_msgq);
+	msgq_check(port, &port->mp_prioq);
+}
+
+/* The threads of a CPU; on the simulated host nobody changes them. */
+static void
+threads_check(struct globaldata *gd)
+{
+	uint64_t i, n = thread_count();
+	lwkt_thread_t td;
+
+	for (i = 0; i < n && i < THREADS_MAX; i++) {
+		td = thread_nth(i);
+		if ((td->td_flags & TDF_FREE) || td->td_gd != gd)
+			continue;
+		thread_check(td);
+		lend_check(td);
+		sleepq_check(td);
+		port_check(&td->td_cold->tc_port);
+	}
+}
+
+void
+check_cpu(struct globaldata *gd)
+{
+	lwkt_thread_t td = gd->gd_m.mc_curthread;
+
+	runq_check(gd);
+	spin_check(gd);
+	preempt_check(gd);
+	ipiq_check(gd);
+	systimer_check(gd);
+	thread_check(td);
+	token_check(td);
+	if (td->td_leave & TDL_LWP)
+		lwkt__kern_ops.ko_lwp_check(td);
+	/* To TSan even a look at whose a thread is would be a race. */
+	if (config_host_sim && !LWKT_TSAN)
+		threads_check(gd);
+}
+
+void
+check_sometimes(struct globaldata *gd)
+{
+	if (++gd->gd_checks % CHECK_EVERY == 0)
+		check_cpu(gd);
+}
+
+/*
+ * The record of critical sections.
+ */
+void
+crit_note(lwkt_thread_t td, const void *pc, int entered)
+{
+	struct thread_cold *cold = td->td_cold;
+	struct crit_rec *cr = &cold->tc_crit[cold->tc_ncrit++ % CRIT_RECS];
+
+	if (machine_oncpu() == NULL)
+		lwkt_panic("lwkt call from a pthread that is not a cpu (its "
+		    "creator runs thread \"%s\")", td->td_name);
+	cr->cr_pc = pc;
+	cr->cr_count = td->td_critcount;
+	cr->cr_entered = entered;
+}
+
+void
+crit_show(lwkt_thread_t td)
+{
+	struct thread_cold *cold = td->td_cold;
+	uint32_t end = cold->tc_ncrit;
+	uint32_t i = end > CRIT_RECS ? end - CRIT_RECS : 0;
+	struct crit_rec *cr;
+	void *pc;
+
+	if (!config_invariants)
+		return;
+	lwkt_printf("lwkt: thread \"%s\" and its critical sections, the last "
+	    "%u of %u:", td->td_name, end - i, end);
+	for (; i < end; i++) {
+		cr = &cold->tc_crit[i % CRIT_RECS];
+		pc = (void *)(uintptr_t)cr->cr_pc;
+		lwkt_printf("lwkt: %s, count %d, by", cr->cr_entered ?
+		    "entered" : "left", cr->cr_count);
+		machine_backtrace_print(&pc, 1);
+	}
+}
+
+void
+crit_unbalanced(int before, const void *fn)
+{
+	lwkt_thread_t td = curthread;
+	void *pc = (void *)(uintptr_t)fn;
+
+	crit_show(td);
+	machine_backtrace_print(&pc, 1);
+	lwkt_panic("callback %p left %d critical sections, found %d, in thread "
+	    "\"%s\"", fn, td->td_critcount, before, td->td_name);
+}

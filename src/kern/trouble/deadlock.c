@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * When nothing can happen any more: say who waits for what.
+ *
+ * THEORY
+ * If every CPU is idle, none has a timer or a call under way, and no message
+ * is on its way, then no thread of the kernel will ever run again by itself.
+ * The simulated host knows that at once and panics.  On a real one it is
+ * looked for half a second after a CPU became idle, by the wake-up that ends
+ * its watch (watchdog.c; not without one): the last CPU to become idle
+ * finds all others at rest.  It costs one wake-up, once.
+ *
+ * Two that look at the same time see each other awake; then each looks again,
+ * after different times.
+ *
+ * It need not be an error there: another pthread of the program may send a
+ * message, or a signal end the process.  So it is a warning, printed once a
+ * boot, and only if every host thread of the process is a CPU or a helper of
+ * ours; with LWKT_DEBUG=deadlock in any case.
+ *
+ * Who waits for whom is known for joins, for messages (the owner of the port),
+ * for tokens, and for locks with one owner.  Everybody waits for one at most,
+ * so a cycle is found by following.
+ *
+ * ORDER
+ * A CPU is at rest if gd_quiet is set (before RQF_SLEEPING, a locked
+ * instruction) and mc_reqflags has RQF_SLEEPING and nothing to wake for.  CPUs
+ * are looked at one after the other; between two looks one might wake another
+ * and go to rest itself.  So all are looked at twice, and the number of times
+ * they came to rest must not change in between.
+ */
+#include "kern/trouble/debug_var.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHAIN_MAX	64	/* longest cycle looked for */
+#define LOOK_MAX	4096	/* threads that chains begin at */
+#define LINES_MAX	100	/* threads that get a line */
+
+COUNTER(reports, "lwkt.deadlock_reports", "reports that all may wait for ever");
+
+static uint32_t reported;	/* (a) once a boot */
+
+void
+deadlock_boot(void)
+{
+	atomic_store_32(&reported, 0);
+}
+
+/*
+ * What the CPU did before it came to rest is visible then; acquire: pairs with
+ * idle_look().
+ */
+static inline uint32_t
+quiet(struct globaldata *gd)
+{
+	return __atomic_load_n(&gd->gd_quiet, __ATOMIC_ACQUIRE);
+}
+
+static int
+cpu_rests(struct globaldata *gd, int self)
+{
+	uint32_t flags = atomic_load_acq_32(&gd->gd_m.mc_reqflags);
+
+	if ((flags & RQF_WAKE) != 0 || (!self && (flags & RQF_SLEEPING) == 0))
+		return 0;
+	return quiet(gd) != 0 && !ipiq_pending(gd);
+}
+
+/* Would they all rest if they were not awake just now? */
+static int
+all_idle(void)
+{
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		if (quiet(gd_find(cpu)) == 0)
+			return 0;
+	return 1;
+}
+
+/* How often all CPUs have come to rest, or 0 if not all of them do. */
+static uint64_t
+all_rest(struct globaldata *me)
+{
+	uint64_t sum = 1;
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		if (!cpu_rests(gd_find(cpu), gd_find(cpu) == me))
+			return 0;
+		sum += quiet(gd_find(cpu));
+	}
+	return sum;
+}
+
+/*
+ * A CPU that came out of its rest may write the flags just now.  Then the
+ * second all_rest() does not equal the first, and the count is not used.
+ */
+static int __lwkt_no_tsan
+is_blocked(lwkt_thread_t td)
+{
+	return (td->td_flags & TDF_STARTED) != 0 && (td->td_flags &
+	    (TDF_FREE | TDF_RUNNING | TDF_RUNQ | TDF_EXITING)) == 0;
+}
+
+/* Print a cycle that td is the first of (by address), if it is in one. */
+static void
+report_cycle(lwkt_thread_t td)
+{
+	lwkt_thread_t at = td;
+	char why[160];
+	int i, n = 0;
+
+	do {
+		at = thread_waits(at, why, sizeof(why));
+		if (at == NULL || at < td || ++n > CHAIN_MAX)
+			return;
+	} while (at != td);
+	lwkt_printf("lwkt: deadlock: a cycle of %d:", n);
+	for (i = 0; i < n; i++) {
+		lwkt_thread_t next = thread_waits(at, why, sizeof(why));
+
+		lwkt_printf("lwkt:   thread \"%s\" (id %llu) waits%s",
+		    at->td_name, (unsigned long long)at->td_id, why);
+		at = next;
+	}
+}
+
+void
+deadlock_cycles(void)
+{
+	uint64_t i, n = thread_count();
+
+	for (i = 0; i < n && i < LOOK_MAX; i++)
+		if (is_blocked(thread_nth(i)))
+			report_cycle(thread_nth(i));
+}
+
+static uint64_t
+blocked_count(void)
+{
+	uint64_t i, n = thread_count(), blocked = 0;
+
+	for (i = 0; i < n; i++)
+		blocked += (uint64_t)is_blocked(thread_nth(i));
+	return blocked;
+}
+
+static void
+deadlock_report(uint64_t blocked)
+{
+	uint64_t i, lines = 0, n = thread_count();
+
+	lwkt_printf("lwkt: deadlock? every cpu is idle, no timer is set, no "
+	    "call is under way, %llu threads wait: only a signal or another "
+	    "pthread could go on", (unsigned long long)blocked);
+	for (i = 0; i < n && lines < LINES_MAX; i++)
+		if (is_blocked(thread_nth(i))) {
+			show_thread("", thread_nth(i));
+			lines++;
+		}
+	deadlock_cycles();
+}
+
+static int
+wanted(void)
+{
+	const char *debug = getenv("LWKT_DEBUG");
+
+	return (debug != NULL && strstr(debug, "deadlock") != NULL) ||
+	    !machine_foreign_threads();
+}
+
+void
+deadlock_look(struct globaldata *gd)
+{
+	uint64_t sum, blocked;
+
+	if (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_WAKE)
+		return;			/* not idle yet; later */
+	gd->gd_look = 0;
+	if (atomic_load_32(&reported) != 0)
+		return;
+	sum = all_rest(gd);
+	blocked = sum != 0 && wanted() ? blocked_count() : 0;
+	if (sum == 0 || all_rest(gd) != sum) {
+		if (all_idle())
+			watch_later(gd);
+	} else if (blocked != 0 && atomic_cmpset_32(&reported, 0, 1)) {
+		counter_inc(gd->gd_cntbias, reports);
+		deadlock_report(blocked);
+	}
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Show the threads: who they are, what they wait for, where they stand.
+ *
+ * THEORY
+ * The threads of the arena are found by looking through it from end to end; no
+ * list has to be right for that.  A line about a thread is made of words that
+ * may change meanwhile and are true one by one.  Its stack is looked at only
+ * while its CPU stands still, or is the caller's own: then a thread that does
+ * not run stays as it is.
+ *
+ * There may be a million threads and this may be the end of the process, so
+ * everything is limited in number: lines, backtraces and frames.
+ */
+#include "kern/trouble/debug_var.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/cpu/arena.h"
+#include "kern/lock/lock_var.h"
+#include "kern/port/port_var.h"
+
+#define LINES_MAX	200	/* threads that get a line */
+#define TRACES_MAX	16	/* of these, with a backtrace */
+#define FRAMES_MAX	10	/* of these backtraces */
+#define TRACE_FEW	8	/* records of each ring */
+#define TRACE_MANY	256	/* the same with LWKT_DEBUG=trace */
+
+uint64_t
+thread_count(void)
+{
+	uint64_t n;
+
+	if (lwkt__arena == NULL || lwkt__arena->ah_tdoff == 0)
+		return 0;
+	n = __atomic_load_n(&lwkt__arena->ah_tdcount, __ATOMIC_RELAXED);
+	return n < lwkt__arena->ah_tdmax ? n : lwkt__arena->ah_tdmax;
+}
+
+lwkt_thread_t
+thread_nth(uint64_t i)
+{
+	return (lwkt_thread_t)(void *)((char *)lwkt__arena +
+	    lwkt__arena->ah_tdoff) + i;
+}
+
+static uintptr_t
+peek_ptr(const uintptr_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/* Is it a thread of this moment? */
+static int
+thread_alive(lwkt_thread_t td)
+{
+	return (td->td_flags & TDF_FREE) == 0 && td->td_cold != NULL;
+}
+
+static const char *
+thread_state(lwkt_thread_t td)
+{
+	uint32_t flags = td->td_flags;
+
+	if (flags & TDF_RUNNING)
+		return flags & TDF_EXITING ? "ending" : "running";
+	if (flags & TDF_EXITING)
+		return "ended";
+	if (flags & TDF_MIGRATING)
+		return "migrating";
+	if (flags & TDF_RUNQ)
+		return td->td_tokpend ? "waiting" : "runnable";
+	if ((flags & TDF_STARTED) == 0)
+		return "not started";
+	return flags & TDF_TSLEEP_DESCHEDULED ? "sleeping" : "blocked";
+}
+
+/* Whom it joins, or NULL; a joiner that has been told waits no more. */
+static lwkt_thread_t
+joined_by(lwkt_thread_t joiner)
+{
+	lwkt_thread_t td = (lwkt_thread_t)peek_ptr(
+	    (const uintptr_t *)&joiner->td_cold->tc_joins);
+
+	return td != NULL && peek_ptr(&td->td_join) == (uintptr_t)joiner ?
+	    td : NULL;
+}
+
+static lwkt_thread_t
+token_holder(const struct lwkt_token *tok)
+{
+	uintptr_t ref = peek_ptr(&tok->t_ref);
+
+	return ref != 0 ? ((struct tokref *)ref)->tr_td : NULL;
+}
+
+static lwkt_thread_t
+waits_token(lwkt_thread_t td, char *buf, size_t size)
+{
+	const struct lwkt_token *tok = td->td_tokwant;
+	lwkt_thread_t holder = token_holder(tok);
+
+	(void)snprintf(buf, size, " for token \"%s\"%s%s%s", tok->t_name,
+	    holder != NULL ? " of thread \"" : "",
+	    holder != NULL ? holder->td_name : "",
+	    holder != NULL ? "\"" : "");
+	return holder;
+}
+
+/* The message is its own and has not come back, so it can be looked at. */
+static lwkt_thread_t
+waits_reply(const struct lwkt_msg *msg, char *buf, size_t size)
+{
+	lwkt_thread_t owner = port_owner(msg->ms_target);
+
+	(void)snprintf(buf, size, " for the reply to message %p%s%s%s%s",
+	    (const void *)msg, msg->ms_flags & LWKT_MSGF_QUEUED ?
+	    ", which waits at a port" : "",
+	    owner != NULL ? " of thread \"" : "",
+	    owner != NULL ? owner->td_name : "", owner != NULL ? "\"" : "");
+	return owner;
+}
+
+/* The thread at an address, which may also be a pthread's of its own. */
+static lwkt_thread_t
+thread_at(uintptr_t addr)
+{
+	uintptr_t off = addr - (uintptr_t)lwkt__arena - lwkt__arena->ah_tdoff;
+
+	return off % sizeof(struct lwkt_thread) == 0 &&
+	    off / sizeof(struct lwkt_thread) < thread_count() ?
+	    (lwkt_thread_t)addr : NULL;
+}
+
+/* wait: tc_waitowner, which the thread may clear meanwhile. */
+static lwkt_thread_t
+waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
+{
+	lwkt_thread_t owner = thread_at(peek_ptr(wait) & LOCK_OWNER);
+
+	(void)snprintf(buf, size, " for lock \"%s\"%s%s%s", td->td_wmesg,
+	    owner != NULL ? " of thread \"" : "",
+	    owner != NULL ? owner->td_name : "", owner != NULL ? "\"" : "");
+	return owner;
+}
+
+lwkt_thread_t
+thread_waits(lwkt_thread_t td, char *buf, size_t size)
+{
+	uint32_t flags = td->td_flags;
+	const uintptr_t *wait;
+	lwkt_thread_t other;
+
+	buf[0] = '\0';
+	if ((flags & (TDF_RUNNING | TDF_EXITING)) || td->td_wmesg == NULL)
+		return NULL;
+	if (td->td_tokwant != NULL)
+		return waits_token(td, buf, size);
+	if (td->td_cold->tc_waitmsg != NULL)
+		return waits_reply(td->td_cold->tc_waitmsg, buf, size);
+	wait = __atomic_load_n(&td->td_cold->tc_waitowner, __ATOMIC_RELAXED);
+	if (wait != NULL)
+		return waits_owner(td, wait, buf, size);
+	if ((other = joined_by(td)) != NULL)
+		(void)snprintf(buf, size, " for the end of thread \"%s\" "
+		    "(id %llu)", other->td_name,
+		    (unsigned long long)other->td_id);
+	else if (flags & TDF_TSLEEPQ)
+		(void)snprintf(buf, size, " on \"%s\" at %p", td->td_wmesg,
+		    (void *)(uintptr_t)td->td_wchan);
+	else
+		(void)snprintf(buf, size, " on \"%s\"", td->td_wmesg);
+	return other;
+}
+
+void
+show_thread(const char *what, lwkt_thread_t td)
+{
+	char why[160];
+
+	(void)thread_waits(td, why, sizeof(why));
+	lwkt_printf("lwkt: %sthread \"%s\" (id %llu) on cpu %d, priority %d, "
+	    "%s%s%s", what, td->td_name, (unsigned long long)td->td_id,
+	    td->td_gd->gd_m.mc_cpuid, td->td_pri, thread_state(td), why,
+	    td->td_ntoks != 0 ? ", has tokens" : "");
+}
+
+void
+show_cpus(void)
+{
+	struct mcpu *self = machine_oncpu();
+	void *pcs[BT_MAX];
+	struct globaldata *gd;
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		gd = gd_find(cpu);
+		if (&gd->gd_m == self)
+			continue;
+		lwkt_printf("lwkt: cpu %d%s:", cpu, halt_stands(cpu) ? "" :
+		    " did not answer");
+		show_thread("", gd->gd_m.mc_curthread);
+		machine_backtrace_print(pcs, halt_backtrace(cpu, pcs));
+	}
+}
+
+/* May the stack of a thread be looked at? */
+static int
+stack_stays(lwkt_thread_t td)
+{
+	struct mcpu *self = machine_oncpu();
+
+	return (td->td_flags & (TDF_RUNNING | TDF_EXITING | TDF_MIGRATING)) ==
+	    0 && (td->td_flags & TDF_STARTED) != 0 &&
+	    (&td->td_gd->gd_m == self ||
+	    halt_stands(td->td_gd->gd_m.mc_cpuid));
+}
+
+void
+show_threads(void)
+{
+	uint64_t i, n = thread_count(), lines = 0, traces = 0;
+	void *pcs[FRAMES_MAX];
+	lwkt_thread_t td;
+
+	for (i = 0; i < n; i++) {
+		td = thread_nth(i);
+		if (!thread_alive(td) || lines++ >= LINES_MAX)
+			continue;
+		show_thread("", td);
+		if (stack_stays(td) && traces++ < TRACES_MAX)
+			machine_backtrace_print(pcs, machine_backtrace(pcs,
+			    FRAMES_MAX, td->td_sp, NULL));
+	}
+	if (lines > LINES_MAX)
+		lwkt_printf("lwkt: and %llu more threads",
+		    (unsigned long long)(lines - LINES_MAX));
+}
+
+static void
+show_record(int cpu, const struct ktr_rec *rec)
+{
+	const struct ktr_event *ev = rec->kt_event;
+	char args[96];
+
+	if (ev == NULL)
+		return;
+	(void)snprintf(args, sizeof(args), ev->ke_fmt,
+	    (unsigned long long)rec->kt_a, (unsigned long long)rec->kt_b);
+	lwkt_printf("lwkt: trace: cpu %d %lld.%09lld %s %s", cpu,
+	    (long long)(rec->kt_time / 1000000000),
+	    (long long)(rec->kt_time % 1000000000), ev->ke_name, args);
+}
+
+void
+show_trace(void)
+{
+	const char *debug = getenv("LWKT_DEBUG");
+	uint64_t i, end, most = TRACE_FEW;
+	const struct ktr_ring *kr;
+	int cpu;
+
+	if (debug != NULL && strstr(debug, "trace") != NULL)
+		most = TRACE_MANY;
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		kr = gd_find(cpu)->gd_ktr;
+		end = __atomic_load_n(&kr->kr_index, __ATOMIC_ACQUIRE);
+		for (i = end > most ? end - most : 0; i < end; i++)
+			show_record(cpu, &kr->kr_rec[i % KTR_ENTRIES]);
+	}
+}
+
+void
+lwkt_show_threads(void)
+{
+	struct mcpu *self = machine_oncpu();
+	int mine = halt_others(HALT_PAUSE);
+
+	if (lwkt__ncpus == 0)
+		lwkt_printf("lwkt: there are no threads");
+	if (self != NULL)
+		show_thread("", self->mc_curthread);
+	show_cpus();
+	show_threads();
+	if (mine)
+		halt_release();
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stop the other CPUs, wherever they are, to look at what they left.
+ *
+ * THEORY
+ * Each CPU is interrupted (machine_nmi), takes its own backtrace, says that it
+ * stands still, and waits in the handler.  One that does not answer within
+ * ANSWER_NS (it handles a fault, or its core is gone) is left alone: what it
+ * owns is then shown without going into its stacks.
+ *
+ * For a panic it stands still for ever.  It still serves messages, because
+ * what reports may need an answer, if the interrupted code cannot be in the
+ * middle of something: no critical section, or waiting in the host.  That
+ * thread never goes on, so the callbacks may have its stack references and
+ * whatever else it had not protected.  And it keeps the time: if the report
+ * does not end the process, it does.
+ *
+ * On the simulated host the others stand still whenever one runs.
+ *
+ * halt_word says how to stand still, and counts: a CPU that is slow to leave
+ * the last halt does not count for the next one, whose signal waits for it.
+ *
+ * ORDER
+ * A CPU's ha_stands (release) is read (acquire) by who halted it: all that the
+ * CPU wrote before is visible then.
+ *
+ * Source: DragonFly's stop_cpus and cpustop handler.
+ */
+#include "kern/trouble/debug_var.h"
+
+#include <stdlib.h>
+
+#define HALT_STEP	4u
+#define ANSWER_NS	100000000	/* to wait for the others */
+#define PAUSE_NS	5000000000	/* longest pause without a release */
+#define FOREVER_NS	10000000000	/* longest report */
+
+/* (w:c) the halted CPU, in its handler */
+struct halted {
+	uint32_t	 ha_stands;	/* (a) the halt_word it stands for */
+	int		 ha_npcs;	/* (w:c) */
+	void		*ha_pcs[BT_MAX]; /* (w:c) where it was */
+};
+
+static struct halted halted[LWKT_MAXCPU];
+static uint32_t halt_word;		/* (a) number * HALT_STEP + enum halt */
+
+/* Can this CPU run callbacks, though interrupted here? */
+static int
+can_serve(const struct globaldata *gd)
+{
+	return gd->gd_intr_nesting == 0 && gd->gd_processing_ipiq == 0 &&
+	    (gd->gd_m.mc_curthread->td_critcount == 0 ||
+	    (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SLEEPING) != 0);
+}
+
+static void
+serve(struct globaldata *gd)
+{
+	lwkt_thread_t td = gd->gd_m.mc_curthread;
+
+	if (!ipiq_pending(gd))
+		return;
+	crit_enter_td(td);
+	ipiq_process(gd);
+	crit_exit_noyield(td);
+}
+
+static void
+stand_still(struct globaldata *gd, uint32_t word)
+{
+	int64_t begin = machine_time_ns(), stood;
+	int forever = word % HALT_STEP == HALT_FOREVER;
+	int serves = forever && can_serve(gd);
+	unsigned turn = 0;
+
+	while (atomic_load_acq_32(&halt_word) == word) {
+		stood = machine_time_ns() - begin;
+		if (forever && stood > FOREVER_NS)
+			abort();
+		if (!forever && stood > PAUSE_NS)
+			return;
+		if (serves)
+			serve(gd);
+		machine_pause(turn++);
+	}
+}
+
+void
+halt_nmi(struct mcpu *mc, void *ucontext)
+{
+	struct globaldata *gd = (struct globaldata *)(void *)mc;
+	struct halted *ha = &halted[mc->mc_cpuid];
+	uint32_t word = atomic_load_acq_32(&halt_word);
+
+	if (word % HALT_STEP == HALT_NONE)
+		return;			/* too late */
+	ha->ha_npcs = machine_backtrace(ha->ha_pcs, BT_MAX, NULL, ucontext);
+	atomic_store_rel_32(&ha->ha_stands, word);
+	stand_still(gd, word);
+	atomic_store_rel_32(&ha->ha_stands, 0);
+}
+
+/* Interrupt all but the caller and wait a moment for their answers. */
+static void
+halt_send(void)
+{
+	struct mcpu *self = machine_oncpu();
+	int64_t begin = machine_time_ns();
+	uint64_t sent[howmany(LWKT_MAXCPU, 64)] = { 0 };
+	unsigned turn = 0;
+	int cpu;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		if (&gd_find(cpu)->gd_m != self &&
+		    machine_nmi(&gd_find(cpu)->gd_m))
+			sent[CPUMASK_WORD(cpu)] |= CPUMASK_BIT(cpu);
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		if ((sent[CPUMASK_WORD(cpu)] & CPUMASK_BIT(cpu)) == 0)
+			continue;
+		while (!halt_stands(cpu) &&
+		    machine_time_ns() - begin < ANSWER_NS)
+			machine_pause(turn++);
+	}
+}
+
+int
+halt_others(enum halt how)
+{
+	uint32_t old, new;
+
+	if (config_host_sim)
+		return 1;
+	old = atomic_load_32(&halt_word);
+	if (how == HALT_PAUSE && old % HALT_STEP != HALT_NONE)
+		return 0;
+	new = roundup2(old + 1, HALT_STEP) + (uint32_t)how;
+	if (!atomic_cmpset_32(&halt_word, old, new)) {
+		if (how == HALT_PAUSE)
+			return 0;
+		atomic_store_rel_32(&halt_word, new);
+	}
+	halt_send();
+	return 1;
+}
+
+void
+halt_release(void)
+{
+	uint32_t word;
+
+	if (config_host_sim)
+		return;
+	word = atomic_load_32(&halt_word);
+	if (word % HALT_STEP == HALT_PAUSE)
+		(void)atomic_cmpset_32(&halt_word, word, word - HALT_PAUSE);
+}
+
+int
+halt_stands(int cpu)
+{
+	uint32_t word;
+
+	if (config_host_sim)
+		return 1;
+	word = atomic_load_32(&halt_word);
+	return word % HALT_STEP != HALT_NONE &&
+	    atomic_load_acq_32(&halted[cpu].ha_stands) == word;
+}
+
+int
+halt_backtrace(int cpu, void *pcs[BT_MAX])
+{
+	const struct halted *ha = &halted[cpu];
+	int i;
+
+	if (config_host_sim || !halt_stands(cpu))
+		return 0;
+	for (i = 0; i < ha->ha_npcs; i++)
+		pcs[i] = ha->ha_pcs[i];
+	return i;
+}

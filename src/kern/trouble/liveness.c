@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * On the simulated host: what waits and could be served, is served in time.
+ *
+ * THEORY
+ * A lost wake-up need not hang a run: another message, a timer or the end of
+ * the test may rescue the waiter.  So while all CPUs stand still (mu_point)
+ * this file looks for waiters, and notes when it first saw each.  A run fails
+ * if a waiter of one of these kinds is there still although the CPU had its
+ * chances:
+ *
+ * - a runnable thread, better than the one that runs, whose tokens are free;
+ * - an equal of the thread that runs;
+ * - a message in a ring, or one that was read and deferred;
+ * - a wakeup that the running thread has deferred;
+ * - a timer that is due.
+ *
+ * A chance is what the kernel promises to use: for a thread, a yield of the
+ * thread that runs; for the others, the end of its outermost critical section.
+ * Chances are counted at most once in a unit, which is a tick and the lateness
+ * of the simulated timer: so between two of them a tick has come if one was
+ * armed.  A run fails after CHANCES of them.  A thread that computes or is in
+ * a critical section gives none, and excuses itself so.  A preemptible one that
+ * computes gives one in SIGNALS_NS: a sender looks after 0.8 ms at the latest
+ * whether its message was read, and a signal that was refused comes again
+ * within 0.4 ms (lwkt_async.c).  A sender must have had chances as well: it may
+ * be about to ring.  A CPU that waits in the host for as many units has
+ * had its chances, because somebody had to wake it.
+ *
+ * Which thread should run is decided as the switch does (pick_free).  One
+ * waiter of a kind is watched on each CPU at a time.  A waiter that is served
+ * leaves, or changes its mark: the index of the ring, the thread's count of
+ * switches, the owners of its tokens.  CPUs that are about to stop owe nothing.
+ *
+ * INVARIANTS
+ * V1 Nothing here changes what it looks at, nor the schedule: no choice point,
+ *    no random number.
+ *
+ * Source: TigerBeetle's simulator, which checks liveness beside safety.
+ */
+#include "kern/trouble/debug_var.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define MAXCPUS		64		/* of the simulated host */
+#define LATE_NS		150000		/* of its timers, at most */
+#define CHANCES		3u
+#define SIGNALS_NS	600000
+
+struct waiter {
+	const void	*w_who;		/* NULL: none */
+	uint64_t	 w_mark;
+	int64_t		 w_since;
+	uint32_t	 w_chances;	/* of the CPU, then */
+	uint32_t	 w_senders;	/* of the sender, then */
+};
+
+struct life {
+	int64_t		 l_exit_at;	/* when the last one was counted */
+	int64_t		 l_yield_at;
+	uint32_t	 l_exits;	/* chances for messages and wakeups */
+	uint32_t	 l_yields;	/* chances for threads */
+	uint32_t	 l_round;	/* l_exits when the round began */
+	int		 l_src;		/* whose ring is watched */
+	struct waiter	 l_better;
+	struct waiter	 l_equal;
+	struct waiter	 l_message;
+	struct waiter	 l_deferred;
+	struct waiter	 l_delayed;
+	struct waiter	 l_timer;
+};
+
+static struct life lives[MAXCPUS];
+static int64_t unit, look_at;	/* time of the next look */
+static uint32_t rounds;		/* each CPU that is awake has had a chance */
+static const struct machine_point *point;
+
+void
+liveness_boot(void)
+{
+	memset(lives, 0, sizeof(lives));
+	unit = clock_period() + LATE_NS;
+	look_at = 0;
+	rounds = 0;
+}
+
+static inline int
+awake(int cpu)
+{
+	return (point->mp_awake >> cpu & 1) != 0;
+}
+
+static inline struct life *
+life_of(struct globaldata *gd)
+{
+	return &lives[gd->gd_m.mc_cpuid];
+}
+
+/*
+ * Was it seen before, unserved since, with the CPU awake or asleep as now?  If
+ * not, it is noted.
+ */
+static int
+seen_before(struct globaldata *gd, struct waiter *w, const void *who,
+    uint64_t mark, uint32_t chances, uint32_t senders)
+{
+	mark = mark << 1 | (uint64_t)awake(gd->gd_m.mc_cpuid);
+	if (who != NULL && w->w_who == who && w->w_mark == mark)
+		return 1;
+	*w = (struct waiter){ who, mark, point->mp_now, chances, senders };
+	return 0;
+}
+
+static int64_t
+waited_us(const struct waiter *w)
+{
+	return (point->mp_until - w->w_since) / 1000;
+}
+
+/* A CPU that is not awake: for long enough? */
+static int
+slept_over(const struct waiter *w)
+{
+	return point->mp_until - w->w_since >= (int64_t)CHANCES * unit;
+}
+
+/*
+ * The thread that the switch would choose: pick_free, without taking tokens.
+ */
+static lwkt_thread_t
+would_pick(struct globaldata *gd)
+{
+	uint32_t mask = gd->gd_rqmask;
+	lwkt_thread_t td, head;
+	int upri = INT_MIN;
+
+	for (; mask != 0; mask &= ~(1u << head->td_pri)) {
+		td = head = gd->gd_rq[31 - __builtin_clz(mask)];
+		do {
+			if (td->td_ntoks == 0 &&
+			    (td->td_pri >= LWKT_PRI_KERN_LPSCHED ||
+			    td->td_upri >= upri))
+				return td;
+			if (td->td_ntoks != 0 && tokens_free(td))
+				return td;
+			if (td->td_ntoks != 0 && td->td_upri > upri)
+				upri = td->td_upri;
+			td = td->td_rqnext;
+		} while (td != head);
+	}
+	return NULL;
+}
+
+/*
+ * A CPU that is awake owes something after CHANCES of its own; one that waits
+ * owes it after that time, once all that are awake have had chances.
+ */
+static int
+overdue(struct globaldata *gd, const struct waiter *w, uint32_t chances)
+{
+	if (awake(gd->gd_m.mc_cpuid))
+		return chances - w->w_chances >= CHANCES;
+	return slept_over(w) && (point->mp_awake == 0 ||
+	    rounds - w->w_senders >= CHANCES);
+}
+
+static void
+look_better(struct globaldata *gd)
+{
+	lwkt_thread_t cur = gd->gd_m.mc_curthread, td = would_pick(gd);
+	struct life *l = life_of(gd);
+	struct waiter *w = &l->l_better;
+
+	if (td == NULL || td->td_pri <= cur->td_pri ||
+	    (td->td_flags & TDF_RUNNING)) {
+		w->w_who = NULL;
+		return;
+	}
+	if (!seen_before(gd, w, td, td->td_switches + tokens_taken(td),
+	    l->l_yields, rounds) || !overdue(gd, w, l->l_yields))
+		return;
+	lwkt_panic("liveness: cpu %d: thread \"%s\", priority %d, is runnable"
+	    " and gets its tokens, but has waited for %lld us while %s "
+	    "\"%s\", priority %d, %s", gd->gd_m.mc_cpuid, td->td_name,
+	    td->td_pri, (long long)waited_us(w), cur->td_flags & TDF_IDLE ?
+	    "the thread" : "thread", cur->td_name, cur->td_pri,
+	    awake(gd->gd_m.mc_cpuid) ? "yields" : "waits in the host");
+}
+
+/* How many are in the ring of a thread that is on one. */
+static uint32_t
+ring_count(lwkt_thread_t td)
+{
+	lwkt_thread_t at = td;
+	uint32_t n = 0;
+
+	do
+		n++;
+	while ((at = at->td_rqnext) != td);
+	return n;
+}
+
+/* The equal that is watched, if it is one still, or the next one; or NULL. */
+static lwkt_thread_t
+find_equal(lwkt_thread_t cur, const void *watched)
+{
+	lwkt_thread_t td;
+
+	if ((cur->td_flags & TDF_RUNQ) == 0 || cur->td_rqnext == cur)
+		return NULL;
+	td = cur->td_rqnext;
+	while (td != cur && td != watched)
+		td = td->td_rqnext;
+	if (td == cur)
+		td = cur->td_rqnext;
+	/* Lwps have their own rule, which is their scheduler's. */
+	return ((cur->td_leave | td->td_leave) & TDL_LWP) == 0 &&
+	    tokens_free(td) ? td : NULL;
+}
+
+static void
+look_equal(struct globaldata *gd)
+{
+	lwkt_thread_t cur = gd->gd_m.mc_curthread, td;
+	struct life *l = life_of(gd);
+	struct waiter *w = &l->l_equal;
+	uint32_t n;
+
+	if ((td = find_equal(cur, w->w_who)) == NULL) {
+		w->w_who = NULL;
+		return;
+	}
+	n = ring_count(cur);
+	if (!seen_before(gd, w, td, td->td_switches + tokens_taken(td),
+	    l->l_yields, rounds) || l->l_yields - w->w_chances < n + CHANCES)
+		return;
+	lwkt_panic("liveness: cpu %d: thread \"%s\", priority %d, waits for "
+	    "%lld us while thread \"%s\" and %u other equals take turns",
+	    gd->gd_m.mc_cpuid, td->td_name, td->td_pri,
+	    (long long)waited_us(w), cur->td_name, n - 2);
+}
+
+/* From a CPU on, the first whose ring has an entry, and which; or -1. */
+static int
+find_ring(struct globaldata *gd, int from, uint32_t *index)
+{
+	int i, src;
+
+	for (i = 0; i < lwkt__ncpus; i++) {
+		src = (from + i) % lwkt__ncpus;
+		if (src != gd->gd_m.mc_cpuid && !gd_find(src)->gd_stopping &&
+		    ipiq_waits(gd, src, index))
+			return src;
+	}
+	return -1;
+}
+
+/*
+ * A preemptible thread that computes is interrupted by the sender, whenever
+ * that wakes: then the wait begins anew.
+ */
+static inline uint64_t
+message_mark(struct globaldata *gd, int src, uint32_t index)
+{
+	int kicker = (atomic_peek_32(&gd->gd_m.mc_reqflags) &
+	    RQF_PREEMPTIBLE) != 0 && awake(src);
+
+	return (uint64_t)index << 1 | (uint64_t)kicker;
+}
+
+static void
+look_message(struct globaldata *gd)
+{
+	struct life *l = life_of(gd), *sl;
+	struct waiter *w = &l->l_message;
+	uint32_t index;
+	int src;
+
+	src = find_ring(gd, l->l_src, &index);
+	if (src == l->l_src && w->w_who == &lives[src] &&
+	    (uint32_t)(w->w_mark >> 2) != index)	/* others have a turn */
+		src = find_ring(gd, src + 1, &index);
+	if (src < 0) {
+		w->w_who = NULL;
+		return;
+	}
+	l->l_src = src;
+	sl = &lives[src];
+	if (!seen_before(gd, w, sl, message_mark(gd, src, index), l->l_exits,
+	    sl->l_exits))
+		return;
+	if (awake(gd->gd_m.mc_cpuid) ? l->l_exits - w->w_chances < CHANCES :
+	    !slept_over(w))
+		return;
+	if (awake(src) && sl->l_exits - w->w_senders < CHANCES)
+		return;
+	lwkt_panic("liveness: cpu %d: a message of cpu %d, number %u, has "
+	    "waited for %lld us; the cpu %s", gd->gd_m.mc_cpuid, src, index,
+	    (long long)waited_us(w), awake(gd->gd_m.mc_cpuid) ?
+	    "leaves critical sections" : "waits in the host");
+}
+
+static void
+look_deferred(struct globaldata *gd)
+{
+	struct life *l = life_of(gd);
+	struct waiter *w = &l->l_deferred;
+	uint32_t index;
+
+	if (!ipiq_waits(gd, -1, &index))
+		w->w_who = NULL;
+	else if (seen_before(gd, w, gd, index, l->l_exits, rounds) &&
+	    overdue(gd, w, l->l_exits))
+		lwkt_panic("liveness: cpu %d: callback %u has been deferred "
+		    "for %lld us", gd->gd_m.mc_cpuid, index,
+		    (long long)waited_us(w));
+}
+
+/* The time of the next tick is in the mark: each tick does the wakeups. */
+static void
+look_delayed(struct globaldata *gd)
+{
+	lwkt_thread_t cur = gd->gd_m.mc_curthread;
+	const volatile void *ident = cur->td_cold->tc_delayed[0];
+	struct life *l = life_of(gd);
+	struct waiter *w = &l->l_delayed;
+
+	if (ident == NULL)
+		w->w_who = NULL;
+	else if (seen_before(gd, w, cur, cur->td_id +
+	    (uint64_t)gd->gd_hardclock.st_time, l->l_exits, rounds) &&
+	    overdue(gd, w, l->l_exits))
+		lwkt_panic("liveness: cpu %d: thread \"%s\" has put a wakeup "
+		    "of %p off for %lld us", gd->gd_m.mc_cpuid, cur->td_name,
+		    (const void *)(uintptr_t)ident, (long long)waited_us(w));
+}
+
+/* A CPU that has served its timers asks the host for another deadline. */
+static void
+look_timer(struct globaldata *gd)
+{
+	struct life *l = life_of(gd);
+	struct waiter *w = &l->l_timer;
+
+	if (gd->gd_timer_armed > point->mp_now)
+		w->w_who = NULL;
+	else if (seen_before(gd, w, gd, (uint64_t)gd->gd_timer_armed,
+	    l->l_exits, rounds) && overdue(gd, w, l->l_exits))
+		lwkt_panic("liveness: cpu %d: a timer has been due for %lld "
+		    "us while thread \"%s\" runs", gd->gd_m.mc_cpuid,
+		    (long long)waited_us(w), gd->gd_m.mc_curthread->td_name);
+}
+
+static void
+look_all(void)
+{
+	struct globaldata *gd;
+	int cpu, all = 1;
+
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		gd = gd_find(cpu);
+		all &= !awake(cpu) || lives[cpu].l_exits !=
+		    lives[cpu].l_round;
+		if (gd->gd_stopping)
+			continue;
+		look_better(gd);
+		look_equal(gd);
+		look_message(gd);
+		look_deferred(gd);
+		look_delayed(gd);
+		look_timer(gd);
+	}
+	rounds += (uint32_t)all;
+	for (cpu = 0; all && cpu < lwkt__ncpus; cpu++)
+		lives[cpu].l_round = lives[cpu].l_exits;
+}
+
+/* A chance counts if the last one that did is so long ago. */
+static inline void
+chance(uint32_t *count, int64_t *at, int64_t gap)
+{
+	if (point->mp_now - *at >= gap) {
+		*at = point->mp_now;
+		++*count;
+	}
+}
+
+static void
+count_chances(struct life *l, lwkt_thread_t td)
+{
+	int64_t gap = unit;
+
+	if (td->td_critcount != 0)
+		return;
+	if (point->mp_kind == CHOICE_USER) {
+		if ((td->td_flags & TDF_PREEMPTIBLE) == 0 ||
+		    (td->td_ntoks | td->td_leave) != 0)
+			return;
+		if (gap < SIGNALS_NS)
+			gap = SIGNALS_NS;
+	}
+	chance(&l->l_exits, &l->l_exit_at, gap);
+	if (point->mp_kind != CHOICE_CRIT)
+		chance(&l->l_yields, &l->l_yield_at, gap);
+}
+
+/* mu_point */
+void
+liveness_point(const struct machine_point *mp)
+{
+	/* Acquire loads here would hide from TSan what nothing orders. */
+	if (LWKT_TSAN)
+		return;
+	point = mp;
+	if (mp->mp_cpu >= 0)
+		count_chances(&lives[mp->mp_cpu],
+		    gd_find(mp->mp_cpu)->gd_m.mc_curthread);
+	if (mp->mp_until >= look_at) {
+		look_at = mp->mp_until < INT64_MAX - unit ?
+		    mp->mp_until + unit / 2 : INT64_MAX;
+		look_all();
+		if (mp->mp_kind == CHOICE_PAUSE)
+			look_all();	/* what was new will wait so long */
+	}
+}
