@@ -33,11 +33,13 @@
  * timer of his own: who has not looked by then is interrupted.  A look in vain
  * makes him more patient, a signal less.
  *
- * A signal that comes while a thread runs that is not preemptible asks for no
- * other, and a sender spares the signal then.  The CPU may go from that thread
- * to a preemptible one that does not look at mc_reqflags before it is back in
- * its own code: a lender that async_run has made call splz, for example.  So
- * the switch to a preemptible thread asks for a signal if a bit is set (A3).
+ * Two things set a bit, or leave it set, without a signal to come.  A signal
+ * that arrives while a thread runs that is not preemptible asks for no other,
+ * and a sender spares the signal then; the CPU may go from that thread to a
+ * preemptible one that does not look at mc_reqflags before it is back in its
+ * own code, for example to a lender that async_run has made call splz.  And
+ * splz leaves bits set for messages that it does not execute in its pass.  So
+ * the switch to a preemptible thread and splz ask for a signal if a bit is set.
  *
  * INVARIANTS
  * A1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
@@ -170,8 +172,9 @@ async_signal(struct mcpu *mc, void *ucontext)
 }
 
 /*
- * The switch is about to go to a preemptible thread, from one that is not: A3.
- * Most look by themselves, and the signal finds nothing to do.
+ * The switch is about to go to a preemptible thread, from one that is not, or
+ * splz goes back to one: A3.  Most threads look by themselves soon, and the
+ * signal finds nothing to do.
  */
 void
 async_arrive(struct globaldata *gd)

@@ -8,7 +8,8 @@
  * timers, then host completions, each with its bit cleared before the look, so
  * that what comes during the look sets it again.  That is left for the next
  * exit: a CPU that gets messages faster than it can serve them still goes on
- * with its threads in between.  The work runs in a critical section of its own
+ * with its threads in between.  A preemptible thread may compute and have no
+ * next exit: for it a signal is asked for (A3 of lwkt_async.c).  The work runs in a critical section of its own
  * with gd_intr_nesting raised: callbacks cannot block, and their own critical
  * exits never come back here, so splz does not recurse.
  *
@@ -84,6 +85,8 @@ splz(void)
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 		preempt_pending(gd, td);
 	}
+	if (unlikely(flags & RQF_PREEMPTIBLE))
+		async_arrive(gd);
 	crit_exit_noyield(td);
 	if (unlikely(lwp))
 		lwkt__kern_ops.ko_lwp_return(td);

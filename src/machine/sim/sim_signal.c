@@ -53,6 +53,8 @@ sim_signal_point(enum choice kind)
 	h->h_user = user && (sim_is_dfs() || h->h_refused ||
 	    sim_random(REFUSE) != 0);
 	h->h_refused = !h->h_user;
+	sim_trace_event("sim.signal", "cpu=%llu program=%llu",
+	    (uint64_t)h->h_cpu, (uint64_t)h->h_user);
 	lwkt__sim.s_up->mu_signal(lwkt__sim_mcpu, NULL);
 	h->h_handler = 0;
 }
@@ -88,6 +90,8 @@ machine_nmi(struct mcpu *mc)
 	lwkt__choice(CHOICE_DOORBELL);
 	sim_enter();
 	sim_signal_raise(mc->mc_host);
+	sim_trace_event("sim.nmi", "cpu=%llu by=%llu", (uint64_t)mc->mc_cpuid,
+	    (uint64_t)lwkt__sim_mcpu->mc_cpuid);
 	sim_leave();
 	return 1;
 }
