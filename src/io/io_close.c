@@ -40,6 +40,7 @@
 #include <lwkt/synch.h>
 #include <string.h>
 
+#include "kern/sched/sched_var.h"
 #include "kern/boot/sysinit.h"
 
 TRACEPOINT(close, KTR_IO, "io.close", "fd=%llu cpus=%llx");

@@ -14,6 +14,8 @@
 
 #include <errno.h>
 
+#include "kern/cpu/kern_ops.h"
+#include "kern/time/systimer_var.h"
 #include "kern/boot/sysinit.h"
 
 COUNTER(io_polls, "lwkt.io.polls", "looks for completions");

@@ -29,7 +29,8 @@
 #include <bsd/sys/queue.h>
 #include <lwkt/sysmsg.h>
 
-#include "kern/cpu/kern_var.h"
+#include "kern/sleep/synch_var.h"
+#include "kern/time/systimer_var.h"
 #include "machine/machine_io.h"
 
 /* Of waiters and words, by fd. */

@@ -25,6 +25,7 @@
 #include <lwkt/ipiq.h>
 #include <lwkt/sysmsg.h>
 
+#include "kern/cpu/crit.h"
 #include "kern/boot/sysinit.h"
 
 COUNTER(sysmsgs, "lwkt.io.sysmsgs", "system messages started");

@@ -17,6 +17,8 @@
 #include <lwkt/ipiq.h>
 #include <string.h>
 
+#include "kern/cpu/crit.h"
+#include "kern/thread/thread_make.h"
 #include "kern/lock/lend_var.h"
 
 enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };

@@ -23,6 +23,7 @@
 #include <lwkt/sync.h>
 #include <string.h>
 
+#include "kern/cpu/kern_ops.h"
 #include "kern/boot/sysinit.h"
 
 #define MAXSCHEDS	8	/* two of ours, and a program's own */

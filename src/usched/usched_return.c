@@ -56,6 +56,7 @@
 
 #include <lwkt/ipiq.h>
 
+#include "kern/time/systimer_var.h"
 #include "kern/lock/lend_var.h"
 #include "kern/sleep/synch_var.h"
 

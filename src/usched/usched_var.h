@@ -8,7 +8,7 @@
 
 #include <lwkt/usched.h>
 
-#include "kern/cpu/kern_var.h"
+#include "kern/sched/sched_var.h"
 
 /* usched.c */
 int64_t	usched_tick_ns(void);		/* 1 / kern.schedhz */

@@ -16,7 +16,9 @@
 
 #include <lwkt/malloc.h>
 
-#include "kern/cpu/kern_var.h"
+#include "base/kassert.h"
+#include "kern/cpu/crit.h"
+#include "kern/cpu/ktr_rec.h"
 #include "machine/memcheck.h"
 
 #define ZONE_SIZE	((size_t)128 << 10)	/* and of a slot */

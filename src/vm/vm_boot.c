@@ -12,8 +12,10 @@
 #include <lwkt/boot.h>
 #include <string.h>
 
-#include "kern/cpu/kern_var.h"
+#include "base/kassert.h"
+#include "kern/boot/boot_var.h"
 #include "kern/boot/sysinit.h"
+#include "kern/cpu/globaldata.h"
 
 /* One boot at a time (kern_boot_prepare says EBUSY), so this is one. */
 static struct {

@@ -35,7 +35,10 @@
 #include <string.h>
 
 #include "kern/cpu/arena.h"
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/crit.h"
+#include "kern/cpu/kern_ops.h"
+#include "kern/thread/thread_make.h"
+#include "kern/boot/boot_var.h"
 #include "kern/boot/sysinit.h"
 
 COUNTER(made, "vm.threads_made", "structures with stacks made");

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kern/cpu/ktr_rec.h"
 #include "kern/boot/sysinit.h"
 
 COUNTER(refused, "vm.malloc_refused", "requests refused: limit or memory");

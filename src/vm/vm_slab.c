@@ -76,6 +76,7 @@
 #include <sys/auxv.h>
 
 #include "base/rng.h"
+#include "kern/cpu/ktr_rec.h"
 #include "kern/boot/sysinit.h"
 
 COUNTER(made, "vm.slab_zones", "zones made");

@@ -10,7 +10,8 @@
 #include <lwkt/token.h>
 
 #include "core/util.h"
-#include "kern/cpu/kern_var.h"
+#include "kern/sleep/synch_var.h"
+#include "kern/trouble/debug_var.h"
 
 static struct lwkt_systimer timers[3];
 static struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("tok");

@@ -9,6 +9,7 @@
 #include <lwkt/mtx.h>
 
 #include "core/util.h"
+#include "kern/boot/boot_var.h"
 #include "kern/lock/park_var.h"
 
 /* Another program for each schedule; on real CPUs for each run. */

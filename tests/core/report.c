@@ -9,7 +9,6 @@
 #include "core/child.h"
 #include "core/util.h"
 #include "kern/trouble/debug_var.h"
-#include "kern/cpu/kern_var.h"
 
 static uint32_t hogs;			/* threads that keep a CPU */
 static uint32_t served;

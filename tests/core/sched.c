@@ -3,7 +3,7 @@
  * The run queue on one CPU: who runs next.
  */
 #include "core/util.h"
-#include "kern/cpu/kern_var.h"
+#include "kern/sched/sched_var.h"
 
 static struct log trail;
 

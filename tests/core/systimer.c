@@ -7,6 +7,7 @@
 
 #include "core/util.h"
 #include "kern/ipi/ipiq_var.h"
+#include "kern/time/systimer_var.h"
 
 #define NTIMERS		40
 #define SHORT		(MS / 20)

@@ -11,7 +11,7 @@
 #include <lwkt/systimer.h>
 
 #include "core/util.h"
-#include "kern/cpu/kern_var.h"
+#include "kern/time/systimer_var.h"
 #include "torture/torture.h"
 
 #define TIMERS		300		/* a CPU */

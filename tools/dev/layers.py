@@ -4,8 +4,12 @@
 
     base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat
 
-A layer, a folder of src/, knows only itself and the layers below it.  Checked
-are the include lines, the symbols of the objects in BUILD (nm), that programs
+A layer, a folder of src/, knows only itself and the layers below it.  kern/
+consists of rooms, each of which knows only itself and the rooms before it:
+
+    cpu < time < ipi < sched < sleep < lock < port < thread < trouble < boot
+
+Checked are the include lines, the symbols of the objects in BUILD (nm), that programs
 see public headers only, that the host is reached through machine/machine.h,
 and that conditional compilation stays in base/ and machine/.
 
@@ -23,6 +27,9 @@ RANK = {"base": 0, "machine": 1, "kern": 2, "vm": 3, "usched": 4, "ipc": 4,
         "io": 4, "kse": 5, "stat": 6}
 ORDER = "base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat"
 
+ROOMS = {"kern": ["cpu", "time", "ipi", "sched", "sleep", "lock", "port",
+                  "thread", "trouble", "boot"]}
+
 # These see what a user of the library sees.
 OUTSIDE = ["lib", "bin", "apps", "examples", "bench", "tests/api", "tests/kv"]
 
@@ -36,6 +43,7 @@ NOT_IN_KERN = re.compile(
 # Symbols a layer declares and a higher one defines on purpose.
 UPCALLS = {
     "lwkt__choice": "base/choice.h: where the simulated host takes over",
+    "splz": "kern/cpu/crit.h: what the last critical exit runs",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
@@ -65,6 +73,20 @@ def layer_of(path, src):
     return path.relative_to(src).parts[0]
 
 
+def wrong_room(parts, other):
+    """Why the file with these parts may not use other's, or None."""
+    rooms = ROOMS.get(parts[0])
+    if not rooms or parts[0] != other[0]:
+        return None
+    for room in (parts[1], other[1]):
+        if room not in rooms:
+            return f"{parts[0]}/{room} is no room: {' < '.join(rooms)}"
+    if rooms.index(other[1]) > rooms.index(parts[1]):
+        return (f"{parts[0]}/{parts[1]}/ may not use {other[0]}/{other[1]}/: "
+                f"{' < '.join(rooms)}")
+    return None
+
+
 def wrong_include(path, src, quote, name):
     """Why a file of the layer folders may not include name, or None."""
     layer, parts = layer_of(path, src), Path(name).parts
@@ -76,6 +98,9 @@ def wrong_include(path, src, quote, name):
     other = parts[0]
     if not may_use(layer, other):
         return f'{layer}/ may not include "{name}": {ORDER}'
+    why = wrong_room(path.relative_to(src).parts, parts)
+    if why:
+        return f'"{name}": {why}'
     if other == "machine" and len(parts) > 2:
         own = path.relative_to(src).parts
         if layer != "machine":
@@ -187,16 +212,21 @@ def check_symbols(root, build):
         table, defined = list(symbols(files)), {}
         for where, name, kind in table:
             if kind not in "Uwv":
-                defined.setdefault(name, set()).add(files[where].parts[0])
+                defined.setdefault(name, set()).add(files[where])
         for where, name, kind in table:
             seen += 1
             source = files[where]
-            layer, others = source.parts[0], defined.get(name, set())
+            layer, found = source.parts[0], defined.get(name, set())
+            others = {other.parts[0] for other in found}
             if kind in "Uwv" and others and name not in UPCALLS and \
                     not any(may_use(layer, other) for other in others):
                 errors.append(f"src/{source}: uses {name} of "
                               f"{'/, '.join(sorted(others))}/ ({archive}): "
                               f"{ORDER}")
+            elif kind in "Uwv" and found and name not in UPCALLS and \
+                    all(wrong_room(source.parts, o.parts) for o in found):
+                why = wrong_room(source.parts, min(found).parts)
+                errors.append(f"src/{source}: uses {name} ({archive}): {why}")
             elif kind == "U" and layer == "kern" and not others and \
                     NOT_IN_KERN.match(name):
                 errors.append(f"src/{source}: kern/ calls {name}(): it "
@@ -219,15 +249,19 @@ GUARDED = "#ifndef LWKT_A_H\n#define LWKT_A_H\n%s\n#endif\n"
 BAD_TREE = {
     "src/base/a.c": ('#include "kern/a.h"', 'base/ may not include "kern/'),
     "src/io/b.c": ('#include "ipc/b.h"', 'io/ may not include "ipc/b.h"'),
-    "src/kern/c.c": ('#include "c.h"', "names no layer"),
-    "src/kern/d.c": ('#include "machine/linux/d.h"', "belongs to one machine"),
+    "src/kern/cpu/c.c": ('#include "c.h"', "names no layer"),
+    "src/kern/cpu/d.c": ('#include "machine/linux/d.h"', "belongs to one machine"),
     "src/machine/sim/e.c": ('#include "machine/linux/e.h"', "one host may"),
     "src/vm/f.c": ("#ifdef NEVER\n#endif", "f.c:1: #ifdef outside"),
     "src/vm/g.h": (GUARDED % "#if 1\n#endif", "g.h:3: #if outside"),
     "src/odd/h.c": ("int h;", "stands in no layer"),
     "src/base/i.c": ("void up(void); void i(void) { up(); }", "uses up of kern"),
-    "src/kern/up.c": ("void up(void) { }", None),
-    "src/kern/j.c": ("void *malloc(unsigned long); void *j(void) "
+    "src/kern/lock/up.c": ("void up(void) { }", None),
+    "src/kern/ipi/o.c": ('#include "kern/sched/o.h"', "may not use kern/sched"),
+    "src/kern/time/p.c": ("void up(void); void p(void) { up(); }",
+                          "may not use kern/lock"),
+    "src/kern/attic/q.c": ('#include "kern/cpu/q.h"', "attic is no room"),
+    "src/kern/lock/j.c": ("void *malloc(unsigned long); void *j(void) "
                      "{ return malloc(9); }", "kern/ calls malloc()"),
     "include/lwkt/k.h": (GUARDED % '#include "base/k.h"', "a public header"),
     "include/lwkt/l.h": (GUARDED % "#ifdef L\n#endif", "l.h:3: #ifdef"),
@@ -235,7 +269,11 @@ BAD_TREE = {
     "tests/api/n.c": ('#include "../../src/vm/n.h"', "only public headers"),
 }
 GOOD_TREE = {
-    "src/kern/a.h": GUARDED % '#include "base/b.h"\n#include <lwkt/c.h>',
+    "src/kern/lock/a.h": GUARDED % '#include "base/b.h"\n#include <lwkt/c.h>',
+    "src/kern/lock/b.h": GUARDED % '#include "kern/cpu/b.h"',
+    "src/kern/boot/c.c": "void c(void) { }",
+    "src/kern/trouble/d.c": "void d(void) { }",
+    "src/kern/boot/e.c": "void d(void); void e(void) { d(); }",
     "src/base/config.c": "#if 1\nvoid low(void) { }\n#endif",
     "src/vm/a.c": "/*\n#if 0\n*/ void low(void); void a(void) { low(); }",
     "include/lwkt/c.h": GUARDED % "#ifdef __cplusplus\n#else\n#endif",

@@ -30,7 +30,17 @@
  *
  * Source: the order of DragonFly's mi_startup; scenario H of its reading.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/arena.h"
+#include "kern/cpu/stat_var.h"
+#include "kern/cpu/token_var.h"
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/sleep/synch_var.h"
+#include "kern/lock/lend_var.h"
+#include "kern/lock/lockorder.h"
+#include "kern/trouble/debug_var.h"
+#include "kern/boot/boot_var.h"
+#include "kern/boot/sysinit.h"
 
 #include <errno.h>
 #include <lwkt/boot.h>
@@ -38,10 +48,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kern/cpu/arena.h"
-#include "kern/trouble/debug_var.h"
-#include "kern/lock/lockorder.h"
-#include "kern/boot/sysinit.h"
 #include "machine/machine_io.h"
 
 TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
@@ -61,11 +67,7 @@ TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
 #define THREADS_LEAST	1024		/* fewer only if asked for */
 #define STACKS_ROOM	((size_t)64 << 20)
 
-struct globaldata *lwkt__gd[LWKT_MAXCPU];
-int lwkt__ncpus;
-struct kern_ops lwkt__kern_ops;
 struct lwkt_config lwkt__boot_config;
-struct arena_head *lwkt__arena;
 
 extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
 extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
@@ -90,18 +92,6 @@ sysinit_nth(int k)
 			return si;
 	}
 	return NULL;
-}
-
-void *
-arena_alloc(size_t size)
-{
-	uint64_t off;
-
-	size = roundup2(size, (size_t)CACHE_LINE);
-	off = atomic_fetchadd_64(&lwkt__arena->ah_used, size);
-	KASSERTF(off + size <= lwkt__arena->ah_size, "arena full: %zu bytes",
-	    size);
-	return (char *)lwkt__arena + off;
 }
 
 /* How much an arena with room for so many threads takes. */
@@ -211,6 +201,8 @@ place_all(void)
 	ipiq_place(arena_alloc(ipiq_bytes(lwkt__ncpus)), lwkt__ncpus);
 	synch_place(arena_alloc(synch_bytes(lwkt__ncpus)), lwkt__ncpus);
 	systimer_place(arena_alloc(systimer_bytes(lwkt__ncpus)), lwkt__ncpus);
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
+		clock_place(gd_find(cpu), hardclock);
 }
 
 /*
@@ -295,15 +287,6 @@ idle_loop(struct globaldata *gd)
 		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))
 			tokens_nudged(gd);
 	}
-}
-
-void
-stop_thread(struct globaldata *gd, lwkt_thread_t td)
-{
-	gd->gd_abandoned = td;
-	gd->gd_preempt_depth = 0;	/* its lenders are, too */
-	switch_to_thread(&gd->gd_idlethread);
-	lwkt_panic("thread \"%s\" goes on after shutdown", td->td_name);
 }
 
 /*
@@ -418,6 +401,13 @@ static const struct machine_upcalls upcalls = {
 	.mu_point = liveness_point,
 };
 
+/* All calls that go from a room of kern/ to a later one, but splz(). */
+static const struct kern_hooks hooks = {
+	.kh_delayed_flush = delayed_flush,
+	.kh_lend_late = lend_apply_late,
+	.kh_check = check_sometimes,
+};
+
 static void
 sysinits_undo(void)
 {
@@ -460,6 +450,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	if (!atomic_cmpset_32(&booted, 0, 1))
 		return EBUSY;
 	lwkt__boot_config = cfg != NULL ? *cfg : (struct lwkt_config){ 0 };
+	lwkt__kern_hooks = hooks;
 	fiber_boot();
 	panic_boot();
 	deadlock_boot();

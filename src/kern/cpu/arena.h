@@ -8,6 +8,8 @@
 #ifndef LWKT_KERN_CPU_ARENA_H
 #define LWKT_KERN_CPU_ARENA_H
 
+#include <lwkt/types.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -32,6 +34,13 @@ struct arena_head {
 	char		 ah_name[32];
 };
 
-extern struct arena_head *lwkt__arena;
+extern struct arena_head *lwkt__arena;	/* NULL: there is no kernel */
+
+/* Boot storage: zeroed, aligned to a cache line.  Boot. */
+void   *arena_alloc(size_t size);
+
+/* The threads of the arena: 0 to thread_count() - 1.  Any context. */
+uint64_t thread_count(void);
+lwkt_thread_t thread_nth(uint64_t i);
 
 #endif

@@ -32,7 +32,7 @@ void	splz(void);
 void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
 
 /*
- * check.c, invariants builds: td has entered or left; the calling
+ * crit_rec.c, invariants builds: td has entered or left; the calling
  * function returns to pc.  Print what was noted.  A callback did not leave the
  * count as it found it.
  */

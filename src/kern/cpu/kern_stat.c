@@ -14,7 +14,8 @@
  * What was set once counts only for that boot: each boot starts from the
  * defaults.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/ktr_rec.h"
+#include "kern/cpu/stat_var.h"
 
 #include <errno.h>
 #include <stdlib.h>

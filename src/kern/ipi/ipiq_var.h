@@ -9,7 +9,7 @@
 #ifndef LWKT_KERN_IPI_IPIQ_VAR_H
 #define LWKT_KERN_IPI_IPIQ_VAR_H
 
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/globaldata.h"
 
 enum {
 	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */

@@ -18,7 +18,8 @@
  * Source: the quiescence-based reclamation of Linux's RCU and FreeBSD's SMR,
  * with IPI messages as the observation of quiet CPUs.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/crit.h"
+#include "kern/cpu/ktr_rec.h"
 
 #include <lwkt/cpusync.h>
 #include <lwkt/ipiq.h>

@@ -38,7 +38,8 @@
  *
  * Source: DragonFly's lwkt_cpusync of 2011 (its re-polled self queue).
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/ktr_rec.h"
+#include "kern/ipi/ipi_var.h"
 
 #include <lwkt/cpusync.h>
 #include <lwkt/ipiq.h>

@@ -69,8 +69,9 @@
  * with a cached windex, d64a7617dd) is why Q1's differences are compared by
  * sign.
  */
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
 #include "kern/ipi/ipiq_var.h"
-#include "kern/sleep/synch_var.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
@@ -410,7 +411,7 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 		machine_doorbell(&tgd->gd_m);
 	} else if (unlikely((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) ==
 	    RQF_PREEMPTIBLE)) {
-		async_kick_later(gd, tgd);
+		kick_later(gd, tgd);
 	}
 }
 
@@ -719,58 +720,5 @@ lwkt_wait_ipiq(int cpu, unsigned seq)
 		ipiq_process(gd);
 		machine_pause(turn++);
 	}
-	crit_exit_td(self);
-}
-
-struct ipiq_sync {
-	lwkt_thread_t	is_td;
-	int		is_home;	/* its CPU; it does not move */
-	int		is_done;	/* written on is_home only */
-	uint32_t	is_left;	/* CPUs that have not answered */
-};
-
-static void
-sync_done(void *arg)
-{
-	struct ipiq_sync *is = arg;
-
-	is->is_done = 1;
-	sched_enqueue(mygd(), is->is_td);
-}
-
-static void
-sync_remote(void *arg)
-{
-	struct ipiq_sync *is = arg;
-
-	/* The waiter must not see the end before the last one lets go. */
-	if (atomic_fetchadd_32(&is->is_left, (uint32_t)-1) == 1)
-		lwkt_send_ipiq(is->is_home, sync_done, is);
-}
-
-void
-lwkt_synchronize_ipiqs(const char *wmesg)
-{
-	struct ipiq_sync is;
-	lwkt_thread_t self = caller_thread();
-	int cpu;
-
-	if (lwkt__ncpus == 1)
-		return;
-	crit_enter_td(self);
-	delayed_flush_if(self);
-	is.is_td = self;
-	is.is_home = mycpuid;
-	is.is_done = 0;
-	is.is_left = (uint32_t)lwkt__ncpus - 1;
-	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
-		if (cpu != is.is_home)
-			lwkt_send_ipiq(cpu, sync_remote, &is);
-	self->td_wmesg = wmesg;
-	while (!*(volatile int *)&is.is_done) {
-		sched_dequeue(mygd(), self);
-		switch_away();
-	}
-	self->td_wmesg = NULL;
 	crit_exit_td(self);
 }

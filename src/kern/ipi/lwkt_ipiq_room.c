@@ -67,6 +67,8 @@
  * Source: DragonFly's ipiq drain levels; it executes there, inside the
  * sender's section.
  */
+#include "kern/cpu/ktr_rec.h"
+#include "kern/ipi/ipi_var.h"
 #include "kern/ipi/ipiq_var.h"
 
 #include <string.h>

@@ -19,11 +19,10 @@
  * Source: Birrell, "Implementing Condition Variables with Semaphores" (2003),
  * for what a signal promises.
  */
-#include <lwkt/sync.h>
+#include "kern/lock/word_var.h"
 
 #include <errno.h>
-
-#include "kern/lock/word_var.h"
+#include <lwkt/sync.h>
 
 void
 lwkt_cond_init(struct lwkt_cond *cv, const char *name)

@@ -20,11 +20,10 @@
  *    word counts waiters.
  * SE2 A waiter that is told has one unit.
  */
-#include <lwkt/sync.h>
+#include "kern/lock/word_var.h"
 
 #include <errno.h>
-
-#include "kern/lock/word_var.h"
+#include <lwkt/sync.h>
 
 enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE };
 

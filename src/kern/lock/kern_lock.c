@@ -32,16 +32,15 @@
  * Source: DragonFly kern_lock.c for the interface; 4.4BSD for what a failed
  * upgrade leaves; the phases as in kern_mutex.c.
  */
-#include <lwkt/lock.h>
-
-#include <errno.h>
-#include <lwkt/synch.h>
-#include <string.h>
-
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"
 #include "kern/lock/lockorder.h"
 #include "kern/lock/park_var.h"
-#include "kern/sleep/synch_var.h"
+
+#include <errno.h>
+#include <lwkt/lock.h>
+#include <lwkt/synch.h>
+#include <string.h>
 
 TRACEPOINT(wait, KTR_SLEEP, "lock.wait", "td=%llu flags=%#llx");
 

@@ -50,15 +50,15 @@
  * here.  The alternation: B. Brandenburg, J. Anderson, "Spin-Based
  * Reader-Writer Synchronization for Multiprocessor Real-Time Systems" (2010).
  */
-#include <errno.h>
-#include <lwkt/synch.h>
-#include <string.h>
-
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lend_var.h"
 #include "kern/lock/lockorder.h"
 #include "kern/lock/mtx_var.h"
-#include "kern/sleep/synch_var.h"
 #include "kern/lock/turn_var.h"
+
+#include <errno.h>
+#include <lwkt/synch.h>
+#include <string.h>
 
 TRACEPOINT(wait, KTR_SLEEP, "mtx.wait", "td=%llu word=%#llx");
 TRACEPOINT(give, KTR_SLEEP, "mtx.give", "from=%llu word=%#llx");

@@ -16,9 +16,10 @@
  *
  * Source: DragonFly's mtx_spinlock; that it is the inner lock is ours.
  */
-#include <errno.h>
-
+#include "kern/cpu/globaldata.h"
 #include "kern/lock/mtx_var.h"
+
+#include <errno.h>
 
 /* m_spin is held: so is the mtx, unless it is also used in the other way. */
 static void

@@ -46,11 +46,12 @@
  * Source: DragonFly kern_spinlock.c (the cached bit, counts of waiters, the
  * back-off); its fetch-adds are compare-and-sets here.
  */
-#include <lwkt/spinlock.h>
-
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/ktr_rec.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/lock/lock_var.h"
 #include "kern/lock/lockorder.h"
 
+#include <lwkt/spinlock.h>
 #include <string.h>
 
 TRACEPOINT(wait, KTR_SCHED, "spin.wait", "td=%llu word=%#llx");

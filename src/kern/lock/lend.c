@@ -64,11 +64,11 @@
  * Source: L. Sha, R. Rajkumar, J. P. Lehoczky, "Priority Inheritance
  * Protocols" (1990); counts instead of lists, and messages, are ours.
  */
+#include "kern/ipi/ipi_var.h"
+#include "kern/sched/sched_var.h"
 #include "kern/lock/lend_var.h"
 
 #include <lwkt/ipiq.h>
-
-#include "kern/port/port_var.h"
 
 TRACEPOINT(lend, KTR_SCHED, "lend.apply", "td=%llu pri=%llu");
 

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/crit.h"
 
 /* The threads for which a change under a lock has consequences. */
 struct lend_todo {

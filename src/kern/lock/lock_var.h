@@ -6,7 +6,9 @@
 #ifndef LWKT_KERN_LOCK_LOCK_VAR_H
 #define LWKT_KERN_LOCK_LOCK_VAR_H
 
-#include "kern/cpu/kern_var.h"
+#include "kern/sleep/synch_var.h"
+
+void	spin_check(struct globaldata *gd);	/* kern_spinlock.c; panics */
 
 /* Nobody else's sleepers. */
 #define PDOMAIN_MTX		0x00050000

@@ -29,11 +29,10 @@
  *
  * Source: the idea of FreeBSD's witness and Linux's lockdep.
  */
+#include "kern/cpu/globaldata.h"
 #include "kern/lock/lockorder.h"
 
 #include <string.h>
-
-#include "kern/cpu/kern_var.h"
 
 COUNTER(inversions, "lwkt.lock_inversions",
     "orders of locks that can deadlock");

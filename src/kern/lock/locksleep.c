@@ -10,9 +10,10 @@
  *
  * Source: DragonFly's ssleep, mtxsleep, lksleep, zsleep.
  */
-#include <lwkt/locksleep.h>
-
+#include "kern/cpu/globaldata.h"
 #include "kern/lock/lock_var.h"
+
+#include <lwkt/locksleep.h>
 
 static void
 queue(const volatile void *ident, int flags)

@@ -28,11 +28,13 @@
  * Source: DragonFly lwkt_serialize.c; the second look was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).
  */
-#include <lwkt/serialize.h>
-
+#include "kern/cpu/crit.h"
+#include "kern/cpu/ktr_rec.h"
 #include "kern/lock/lock_var.h"
 #include "kern/lock/lockorder.h"
 #include "kern/lock/park_var.h"
+
+#include <lwkt/serialize.h>
 
 TRACEPOINT(wait, KTR_SLEEP, "serialize.wait", "td=%llu word=%#llx");
 

@@ -50,12 +50,12 @@
  * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
  * BSD's adaptive mutexes for the looks.
  */
-#include <lwkt/sync.h>
-
-#include <errno.h>
-
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lockorder.h"
 #include "kern/lock/word_var.h"
+
+#include <errno.h>
+#include <lwkt/sync.h>
 
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
     "pauses for a mutex held by another CPU before the thread sleeps");

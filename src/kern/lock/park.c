@@ -36,15 +36,15 @@
  *
  * Source: WebKit's ParkingLot (the table); BSD's turnstiles (the order).
  */
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/sleep/synch_var.h"
+#include "kern/lock/lock_var.h"
 #include "kern/lock/park_var.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
-
-#include "kern/lock/lock_var.h"
-#include "kern/port/port_var.h"
-#include "kern/sleep/synch_var.h"
 
 COUNTER(waits, "lwkt.sync_waits", "waits of threads for a turn at a lock");
 

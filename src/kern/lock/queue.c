@@ -3,11 +3,10 @@
  * Everyday bounded queue: a ring of slots under a mutex, two condition
  * variables.
  */
-#include <lwkt/sync.h>
+#include "kern/lock/lock_var.h"
 
 #include <errno.h>
-
-#include "kern/lock/lock_var.h"
+#include <lwkt/sync.h>
 
 void
 lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,

@@ -7,9 +7,9 @@
  * first; between readers and writers of equal priority the phases alternate,
  * so neither kind can keep the other out.
  */
-#include <lwkt/sync.h>
+#include "kern/cpu/globaldata.h"
 
-#include "kern/cpu/kern_var.h"
+#include <lwkt/sync.h>
 
 void
 lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name)

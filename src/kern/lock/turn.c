@@ -20,8 +20,8 @@
  */
 #include "kern/lock/turn_var.h"
 
-#include "base/kassert.h"
 #include "base/config.h"
+#include "base/kassert.h"
 
 static inline void
 ring_before(struct lwkt_turn *at, struct lwkt_turn *tu)

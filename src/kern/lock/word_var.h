@@ -11,6 +11,7 @@
 #ifndef LWKT_KERN_LOCK_WORD_VAR_H
 #define LWKT_KERN_LOCK_WORD_VAR_H
 
+#include "kern/cpu/crit.h"
 #include "kern/lock/lock_var.h"
 #include "kern/lock/park_var.h"
 

@@ -18,9 +18,9 @@
  * Source: the xsleep and xwakeup of the first DragonFly; Reed and Kanodia's
  * eventcounts (1979).
  */
-#include <lwkt/synch.h>
-
 #include "kern/lock/lock_var.h"
+
+#include <lwkt/synch.h>
 
 void
 lwkt_xwait_init(struct lwkt_xwait *xw)

@@ -23,6 +23,7 @@
  *
  * Source: DragonFly lwkt_msgport.c and msgport(9).
  */
+#include "kern/sleep/synch_var.h"
 #include "kern/port/port_var.h"
 
 #include <errno.h>

@@ -27,6 +27,7 @@
  * Source: the direct function of DragonFly's first device messages, and its
  * netisr, which carries out synchronous messages to itself.
  */
+#include "kern/cpu/crit.h"
 #include "kern/port/port_var.h"
 
 COUNTER(direct, "lwkt.msg_direct", "messages carried out by their sender");

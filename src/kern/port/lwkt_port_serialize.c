@@ -22,9 +22,9 @@
  *
  * Source: DragonFly lwkt_msgport.c, serialize backend, and its zsleep.
  */
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"
 #include "kern/port/port_var.h"
-#include "kern/sleep/synch_var.h"
 
 #include <errno.h>
 #include <lwkt/serialize.h>

@@ -21,7 +21,7 @@
  * port, and there is still one here, it wakes the next receiver in its place.
  *
  * A pthread cannot wake a thread.  When it would have to, it leaves the message
- * to a CPU (foreign_push), the one where a receiver slept last, which then does
+ * to a CPU (msg_push), the one where a receiver slept last, which then does
  * the whole operation.  Until that has happened, messages of pthreads that
  * come later take the same way, or they would overtake it.
  *
@@ -40,9 +40,9 @@
  *
  * Source: DragonFly lwkt_msgport.c, spin backend; the pthreads are ours.
  */
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"
 #include "kern/port/port_var.h"
-#include "kern/sleep/synch_var.h"
 
 #include <errno.h>
 #include <lwkt/synch.h>
@@ -215,7 +215,7 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 		cpu = port->mp_cpu;
 		msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
 		port_unlock(port, td);
-		foreign_push(cpu, msg);
+		msg_push(cpu, msg);
 		return;
 	}
 	arrive(port, msg, flags, &sw);

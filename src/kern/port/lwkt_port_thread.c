@@ -31,8 +31,8 @@
  *
  * Source: DragonFly lwkt_msgport.c, thread backend.
  */
-#include "kern/port/port_var.h"
 #include "kern/sleep/synch_var.h"
+#include "kern/port/port_var.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
@@ -93,7 +93,7 @@ static __lwkt_noinline void
 send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
 {
 	msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
-	foreign_push(owner_gd(td)->gd_m.mc_cpuid, msg);
+	msg_push(owner_gd(td)->gd_m.mc_cpuid, msg);
 }
 
 /* The same for what is rare: a receipt, a message without a hurry. */

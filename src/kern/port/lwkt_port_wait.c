@@ -30,9 +30,9 @@
  *
  * Source: select(2); DragonFly has no such wait.
  */
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"
 #include "kern/port/port_var.h"
-#include "kern/sleep/synch_var.h"
 
 #include <errno.h>
 #include <lwkt/synch.h>

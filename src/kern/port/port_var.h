@@ -11,7 +11,7 @@
 #ifndef LWKT_KERN_PORT_PORT_VAR_H
 #define LWKT_KERN_PORT_PORT_VAR_H
 
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/crit.h"
 
 /* mp_flags */
 #define MPF_WAITPORT	0x0001u	/* thread port: wake for anything queued */
@@ -27,9 +27,7 @@
  * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies it.
  * The message is not the caller's any more.  Any context.
  */
-void	foreign_push(int cpu, lwkt_msg_t msg);
-/* A pthread: have fn(arg, n) done by that CPU, as a callback; wait for it. */
-void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
+void	msg_push(int cpu, lwkt_msg_t msg);
 
 /*
  * A thread that selects, and sleeps on pw_ident, on the list of a spin port.

@@ -27,11 +27,7 @@
  *
  * What makes signals come: the host's timer, for every deadline; the tick,
  * which runs while others wait for the CPU of a preemptible thread; and for
- * messages of other CPUs the sender.  A sender does not know whether the
- * receiver is about to look by itself, and a signal costs both 10 us where a
- * look costs nothing.  So he notes whom he told and looks again later, by a
- * timer of his own: who has not looked by then is interrupted.  A look in vain
- * makes him more patient, a signal less.
+ * messages of other CPUs the sender (ipi/kick.c).
  *
  * Two things set a bit, or leave it set, without a signal to come.  A signal
  * that arrives while a thread runs that is not preemptible asks for no other,
@@ -55,7 +51,8 @@
  * Source: DragonFly's doreti and userret, where ASTs are honoured on the way
  * back to user mode; its vkernel has signals for interrupts.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/sched/sched_var.h"
 
 #include <errno.h>
 #include <lwkt/preempt.h>
@@ -70,8 +67,6 @@ COUNTER(code, "lwkt.async_code", "not interrupted: in other code");
 COUNTER(frame, "lwkt.async_frame", "not interrupted: called by other code");
 COUNTER(stack, "lwkt.async_stack", "not interrupted: stack nearly used up");
 COUNTER(state, "lwkt.async_state", "not interrupted: unknown registers");
-COUNTER(kicks, "lwkt.async_kick", "CPUs interrupted for a message");
-COUNTER(spared, "lwkt.async_spared", "that had looked by themselves");
 
 TUNABLE_INT(preempt_async, "lwkt.preempt_async", 1, 0, 1,
     "preemptible threads are interrupted at any instruction, 1 or 0");
@@ -81,8 +76,6 @@ TUNABLE_INT(retry_us, "lwkt.preempt_retry_us", 100, 10, 1000000,
 #define RETRY_SOON	2u	/* doublings of retry_us, at first */
 #define RETRY_LONG	100u	/* refusals in a row that count as long */
 #define RETRY_LATE	6u	/* doublings from then on */
-#define KICK_MIN_NS	50000
-#define KICK_MAX_NS	800000
 #define NS_PER_US	1000
 
 /* May td yield?  Not with tokens, nor on a loan, nor as an lwp. */
@@ -223,51 +216,6 @@ async_created(lwkt_thread_t td)
 		return;
 	lwkt_printf("lwkt: preemptible thread \"%s\" will not be interrupted "
 	    "while it computes: %s", td->td_name, why);
-}
-
-static void
-kick_look(struct lwkt_systimer *st, void *arg)
-{
-	struct globaldata *gd = arg, *tgd;
-	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid);
-	int cpu, kicked = 0;
-
-	(void)st;
-	gd->gd_kick_armed = 0;
-	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
-		if (!cpumask_test(&gd->gd_kick_cpus, cpu))
-			continue;
-		cpumask_clear(&gd->gd_kick_cpus, cpu);
-		tgd = gd_find(cpu);
-		hints |= RQF_PREEMPTIBLE;
-		if ((atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) != hints) {
-			counter_inc(gd->gd_cntbias, spared);
-			continue;
-		}
-		counter_inc(gd->gd_cntbias, kicks);
-		kicked |= machine_nmi(&tgd->gd_m);
-	}
-	if (kicked)
-		gd->gd_kick_ns = KICK_MIN_NS;
-	else if (gd->gd_kick_ns < KICK_MAX_NS)
-		gd->gd_kick_ns *= 2;
-}
-
-/* tgd, whose thread is preemptible, was told of a message, and was awake. */
-void
-async_kick_later(struct globaldata *gd, struct globaldata *tgd)
-{
-	cpumask_set(&gd->gd_kick_cpus, tgd->gd_m.mc_cpuid);
-	if (gd->gd_kick_armed)
-		return;
-	gd->gd_kick_armed = 1;
-	if (gd->gd_kick_ns == 0)
-		gd->gd_kick_ns = KICK_MIN_NS;
-	gd->gd_kick.st_fn = kick_look;
-	gd->gd_kick.st_arg = gd;
-	gd->gd_kick.st_period = 0;
-	gd->gd_kick.st_flags = 0;
-	systimer_add(&gd->gd_kick, machine_time_ns() + gd->gd_kick_ns);
 }
 
 int

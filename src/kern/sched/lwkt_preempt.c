@@ -29,7 +29,8 @@
  * Source: DragonFly's lwkt_preempt; its callbacks preempt inside, ours at the
  * critical exit behind them.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/time/systimer_var.h"
+#include "kern/sched/sched_var.h"
 
 TRACEPOINT(preempt, KTR_SCHED, "preempt.begin", "lender=%llu by=%llu");
 TRACEPOINT(return, KTR_SCHED, "preempt.end", "lender=%llu by=%llu");
@@ -155,19 +156,6 @@ preempt_check(struct globaldata *gd)
 	}
 	KASSERTF(depth == gd->gd_preempt_depth, "cpu %d: %d lenders, depth %d",
 	    gd->gd_m.mc_cpuid, depth, gd->gd_preempt_depth);
-}
-
-void
-lwkt_set_interrupt_support_thread(void)
-{
-	lwkt_thread_t td = caller_thread();
-
-	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
-	    td->td_name);
-	crit_enter_td(td);
-	td->td_flags |= TDF_PREEMPTS;
-	lwkt_setpri(td, LWKT_PRI_INT_SUPPORT);
-	crit_exit_td(td);
 }
 
 lwkt_thread_t

@@ -31,7 +31,9 @@
  * Source: DragonFly's lwkt_thread.c for the meaning; the rings instead of its
  * one sorted list are ours (its insertion is linear in the worst case).
  */
-#include "kern/lock/lend_var.h"
+#include "kern/time/systimer_var.h"
+#include "kern/sched/sched_var.h"
+
 #include <lwkt/ipiq.h>
 
 TRACEPOINT(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
@@ -362,48 +364,6 @@ sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 		clock_need_tick(gd);
 	}
-}
-
-void
-lwkt_setpri(lwkt_thread_t td, int pri)
-{
-	lwkt_thread_t self = caller_thread();
-	struct globaldata *gd;
-
-	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
-	    pri);
-	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
-	    td->td_name);
-	crit_enter_td(self);
-	gd = mygd();
-	KASSERTF(td->td_gd == gd, "thread \"%s\" belongs to cpu %d, not %d",
-	    td->td_name, td->td_gd->gd_m.mc_cpuid, gd->gd_m.mc_cpuid);
-	lend_setpri(gd, td, pri);
-	crit_exit_td(self);
-}
-
-void
-lwkt_setpri_self(int pri)
-{
-	lwkt_setpri(curthread, pri);
-}
-
-void
-lwkt_setpri_initial(lwkt_thread_t td, int pri)
-{
-	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
-	    pri);
-	KASSERTF((td->td_flags & TDF_STARTED) == 0,
-	    "thread \"%s\" has started", td->td_name);
-	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
-	    td->td_name);
-	td->td_pri = (uint8_t)pri;
-}
-
-int
-lwkt_getpri(lwkt_thread_t td)
-{
-	return td->td_pri;
 }
 
 static inline void

@@ -38,10 +38,15 @@
  *    runs as long as a passed thread waits, and asks the running one to switch;
  *    the release of the token does so earlier (RQF_TOKEN).
  * W5 When the stack changes, *mc_cxx is empty.
+ * W6 A thread that has tokens, or leaves with more than a switch, does the
+ *    wakeups that it has put off: the holder of a token it wants may wait for
+ *    them.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
-#include "kern/sleep/synch_var.h"
+#include "kern/cpu/token_var.h"
+#include "kern/time/systimer_var.h"
+#include "kern/sched/sched_var.h"
 
 #include <limits.h>
 
@@ -274,10 +279,11 @@ switch_away(void)
 	    gd->gd_spinlocks) != 0))				/* W1 */
 		switch_refused(gd, td);
 	if (config_invariants && config_host_sim)
-		check_sometimes(gd);
+		lwkt__kern_hooks.kh_check(gd);
 	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
 	if (unlikely((td->td_ntoks | td->td_leave) != 0)) {
-		delayed_flush_if(td);	/* a holder may wait for these */
+		if (unlikely(td->td_flags & TDF_DELAYED_WAKEUP))
+			lwkt__kern_hooks.kh_delayed_flush(td);	/* W6 */
 		if (td->td_leave & TDL_LWP) {
 			switch_lwp(gd, td);
 			return;

@@ -50,11 +50,11 @@
  * nudge is ours.
  */
 #include "kern/cpu/token_var.h"
+#include "kern/sched/sched_var.h"
 
 #include <string.h>
 
 #include "base/kassert.h"
-#include "kern/cpu/kern_var.h"
 
 TRACEPOINT(fail, KTR_SCHED, "token.fail", "td=%llu count=%#llx");
 TRACEPOINT(wait, KTR_SCHED, "token.wait", "td=%llu depth=%llu");

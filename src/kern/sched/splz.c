@@ -9,9 +9,10 @@
  * that what comes during the look sets it again.  That is left for the next
  * exit: a CPU that gets messages faster than it can serve them still goes on
  * with its threads in between.  A preemptible thread may compute and have no
- * next exit: for it a signal is asked for (A3 of lwkt_async.c).  The work runs in a critical section of its own
- * with gd_intr_nesting raised: callbacks cannot block, and their own critical
- * exits never come back here, so splz does not recurse.
+ * next exit: for it a signal is asked for (A3 of lwkt_async.c).  The work runs
+ * in a critical section of its own with gd_intr_nesting raised: callbacks
+ * cannot block, and their own critical exits never come back here, so splz does
+ * not recurse.
  *
  * What was deferred in the section that ends here (lwkt_ipiq_room.c) are
  * messages that come first.  After them this CPU pays its debt: if it has sent
@@ -26,7 +27,10 @@
  *
  * Source: DragonFly's splz; the order of sources is its order.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/token_var.h"
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/sched/sched_var.h"
 
 #include <lwkt/thread2.h>
 
@@ -90,14 +94,6 @@ splz(void)
 	crit_exit_noyield(td);
 	if (unlikely(lwp))
 		lwkt__kern_ops.ko_lwp_return(td);
-}
-
-void
-crit_underflow(lwkt_thread_t td)
-{
-	crit_show(td);
-	lwkt_panic("critical section left more often than entered by thread "
-	    "\"%s\" (count %d)", td->td_name, td->td_critcount);
 }
 
 void

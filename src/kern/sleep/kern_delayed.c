@@ -29,11 +29,12 @@
  *    without TDF_DELAYED_WAKEUP.
  * D2 Wakeups of callbacks are not the thread's and are never put off.
  * D3 A thread that runs and has put wakeups off has a tick to come, which does
- *    them.
+ *    them (hardclock), as a callback: the thread's own code is not in here.
  *
  * Source: DragonFly's wakeup_start_delayed; its places are the CPU's, and
  * the newest used to be pushed out (2e90abac59).
  */
+#include "kern/time/systimer_var.h"
 #include "kern/sleep/synch_var.h"
 
 #include <lwkt/synch.h>
@@ -77,14 +78,6 @@ delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 		wake_now(td, out);
 	crit_exit_td(td);
 	return 1;
-}
-
-/* The tick found td running.  A callback: td's own code is not in here. */
-void
-delayed_tick(lwkt_thread_t td)
-{
-	if (td->td_cold->tc_delayed[0] != NULL)			/* D3 */
-		delayed_flush(td);
 }
 
 void

@@ -47,14 +47,14 @@
  * Source: DragonFly kern_synch.c; exact wakeup_one by forwarding and the lazy
  * cleaning are ours.
  */
+#include "kern/time/systimer_var.h"
+#include "kern/sleep/sleepq_filter.h"
 #include "kern/sleep/synch_var.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
-
-#include "kern/sleep/sleepq_filter.h"
 
 TUNABLE_INT(tslp_size, "lwkt.tslp_size", 16384, 16, 1 << 22,
     "slots of each CPU's sleep table, rounded up to a power of two");

@@ -11,7 +11,23 @@
 #ifndef LWKT_KERN_SLEEP_SYNCH_VAR_H
 #define LWKT_KERN_SLEEP_SYNCH_VAR_H
 
-#include "kern/cpu/kern_var.h"
+#include "kern/sched/sched_var.h"
+
+/* kern_synch.c. */
+size_t	synch_bytes(int ncpus);			/* tables, boot storage */
+void	synch_place(void *mem, int ncpus);
+void	synch_leave_queue(lwkt_thread_t td);	/* off any sleep queue */
+void	sleepq_check(lwkt_thread_t td);		/* panics: damaged */
+
+/*
+ * A limit as a caller gave it: LWKT_FOREVER or nanoseconds.  Anything below 0
+ * but LWKT_FOREVER is a deadline that has passed: it means 0, do not wait.
+ */
+static inline int64_t
+limit_ns(int64_t timeout_ns)
+{
+	return timeout_ns >= LWKT_FOREVER ? timeout_ns : 0;
+}
 
 /* The slot of an ident in a sleep table of 2^log2 slots (kern_synch.c). */
 static inline unsigned
@@ -27,7 +43,6 @@ sleepq_hash(const volatile void *ident, unsigned log2)
  */
 int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
 void	delayed_flush(lwkt_thread_t td);
-void	delayed_tick(lwkt_thread_t td);		/* of the running thread */
 
 static inline void
 delayed_flush_if(lwkt_thread_t td)

@@ -21,7 +21,8 @@
  * Source: the need is DragonFly's (scans of its lists raced with exits,
  * eb2adbf513); the batches are ours.
  */
-#include "kern/trouble/debug_var.h"
+#include "kern/cpu/arena.h"
+#include "kern/cpu/globaldata.h"
 
 #include <lwkt/cpusync.h>
 

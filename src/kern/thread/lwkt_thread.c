@@ -5,19 +5,8 @@
  * THEORY
  * A thread is its structure and a stack, made together by whoever has storage
  * (vm/vm_glue.c, or the program itself) and given back together when the last
- * reference goes.  The references are: the thread's own, which its successor
- * drops after the last switch, or hands to the joiner if there is to be one;
- * and those of lwkt_hold().  So neither a joiner nor a tool can see a
- * structure vanish, and no thread frees the stack it stands on.
- *
- * Joining meets in one word, td_join: 0, then the joiner or TD_JOIN_EXITED,
- * whoever comes first.  If the joiner came first, EXITED is stored *on the
- * joiner's CPU*, together with making it runnable: a joiner that wakes for any
- * other reason looks at the word, finds itself there and sleeps on.  So nobody
- * can schedule a joiner that has already gone on and died.
- *
- *	0 --lwkt_join--> joiner --join_done--> EXITED	(joiner's CPU)
- *	0 --thread_finish_exit---------------> EXITED
+ * reference goes (cpu/thread_ref.c).  Joining meets in one word, td_join
+ * (sched/finish.c).
  *
  * Migration: the thread takes itself off the queues, marks itself MIGRATING
  * and switches away; its successor makes the new CPU the owner and sends it
@@ -30,10 +19,11 @@
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
  */
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lend_var.h"
 #include "kern/lock/lockorder.h"
 #include "kern/port/port_var.h"
-#include "kern/sleep/synch_var.h"
+#include "kern/thread/thread_make.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
@@ -41,12 +31,12 @@
 #include <string.h>
 
 TRACEPOINT(create, KTR_THREAD, "thread.create", "td=%llu cpu=%llu");
-TRACEPOINT(exit, KTR_THREAD, "thread.exit", "td=%llu joined=%llu");
 TRACEPOINT(migrate, KTR_THREAD, "thread.migrate", "td=%llu cpu=%llu");
 
 COUNTER(created, "lwkt.threads_created", "threads started");
-COUNTER(exited, "lwkt.threads_exited", "threads ended");
 COUNTER(migrated, "lwkt.migrations", "threads that left this CPU");
+
+static void	thread_exit(void);
 
 #define STACK_LEAST	4096	/* bytes of a stack that is of any use */
 
@@ -159,77 +149,6 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 	return td;
 }
 
-void
-lwkt_hold(lwkt_thread_t td)
-{
-	(void)atomic_fetchadd_32(&td->td_refs, 1);
-}
-
-void
-lwkt_rele(lwkt_thread_t td)
-{
-	uint32_t refs;
-
-	/*
-	 * The last reference cannot be joined by another, so it needs no
-	 * locked instruction; acquire: pairs with the others' release below.
-	 * Except in a callback, which runs beside lwkt_scan_threads() (N1 of
-	 * kern_scan.c).
-	 */
-	refs = atomic_load_acq_32(&td->td_refs);
-	if (refs != 1 || mygd()->gd_intr_nesting != 0)
-		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
-	KASSERTF(refs > 0, "thread \"%s\" joined or released too often",
-	    td->td_name);
-	if (refs != 1)
-		return;
-	if (fiber_wanted())
-		fiber_fini(&td->td_cold->tc_fiber);
-	if (td->td_flags & TDF_ARENA)
-		lwkt__kern_ops.ko_thread_free(td);
-}
-
-/* On the joiner's CPU: td is gone, its joiner may go on. */
-static void
-join_done(void *arg)
-{
-	lwkt_thread_t td = arg;
-	lwkt_thread_t joiner = (lwkt_thread_t)atomic_load_acq_ptr(&td->td_join);
-
-	INVARIANT(joiner->td_gd == mygd());
-	atomic_store_rel_ptr(&td->td_join, TD_JOIN_EXITED);
-	sched_enqueue(mygd(), joiner);
-}
-
-void
-thread_finish_exit(lwkt_thread_t td)
-{
-	struct globaldata *gd = mygd();
-	uintptr_t join;
-
-	counter_inc(gd->gd_cntbias, exited);
-	td->td_flags &= ~TDF_RUNNING;
-	join = atomic_load_acq_ptr(&td->td_join);	/* pairs: lwkt_join */
-	if (join == TD_JOIN_NEVER) {
-		ktr(gd, exit, td->td_id, 0);
-		lwkt_rele(td);
-		return;
-	}
-	ktr(gd, exit, td->td_id, join != 0);
-	if (join == TD_JOIN_EXITED)		/* exit_wake_joiner */
-		return;
-	if (join == 0) {
-		if (atomic_cmpset_ptr(&td->td_join, 0, TD_JOIN_EXITED))
-			return;
-		join = atomic_load_acq_ptr(&td->td_join);
-	}
-	if (((lwkt_thread_t)join)->td_gd == gd)
-		join_done(td);
-	else
-		lwkt_send_ipiq(((lwkt_thread_t)join)->td_gd->gd_m.mc_cpuid,
-		    join_done, td);
-}
-
 /*
  * Claim td_join for self, or find it EXITED.  0, or EINVAL: somebody else's,
  * or nobody's ever.
@@ -279,7 +198,7 @@ exit_wake_joiner(lwkt_thread_t td)
 
 	if (join != 0 && join != TD_JOIN_NEVER &&
 	    ((lwkt_thread_t)join)->td_gd == mygd())
-		join_done(td);
+		thread_join_done(td);
 }
 
 /* Answers may call functions of the program: not in our critical section. */
@@ -292,7 +211,7 @@ exit_flush(lwkt_thread_t td)
 }
 
 /* Never returns, and makes no call that does not return (switch.S). */
-void
+static void
 thread_exit(void)
 {
 	lwkt_thread_t td = curthread;
@@ -326,37 +245,6 @@ lwkt_exit(void)
 	thread_exit();
 	lwkt_panic("thread \"%s\" came back from its exit",
 	    curthread->td_name);
-}
-
-static void
-migrate_remote(void *arg)
-{
-	lwkt_thread_t td = arg;
-	struct globaldata *gd = mygd();
-
-	INVARIANT(td->td_gd == gd);
-	td->td_flags &= ~TDF_MIGRATING;
-	lend_arrived(td);
-	sched_enqueue(gd, td);
-}
-
-void
-thread_finish_migrate(lwkt_thread_t td)
-{
-	struct globaldata *gd = td->td_migrate_gd;
-
-	td->td_flags &= ~TDF_RUNNING;
-	if (gd == NULL) {		/* nowhere yet: to its scheduler */
-		lwkt__kern_ops.ko_lwp_queue(td);
-		return;
-	}
-	/*
-	 * Given away here, not taken there: otherwise a callback on this CPU
-	 * could find the thread its own while the new one already runs it.
-	 * Release: pairs with the acquire loads of td_gd.
-	 */
-	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
-	lwkt_send_ipiq(gd->gd_m.mc_cpuid, migrate_remote, td);
 }
 
 int
@@ -411,35 +299,6 @@ lwkt_acquire(lwkt_thread_t td)
 	td->td_flags &= ~TDF_MIGRATING;
 	lend_arrived(td);
 	crit_exit_td(self);
-}
-
-lwkt_thread_t
-lwkt_self(void)
-{
-	struct mcpu *mc = machine_oncpu();
-
-	return mc != NULL ? curthread : NULL;
-}
-
-int
-lwkt_cpuid(void)
-{
-	struct mcpu *mc = machine_oncpu();
-
-	return mc != NULL ? mycpuid : -1;
-}
-
-int
-lwkt_ncpus(void)
-{
-	return lwkt__ncpus;
-}
-
-int
-lwkt_getcpu(lwkt_thread_t td)
-{
-	return ((struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd))->gd_m.mc_cpuid;
 }
 
 const char *

@@ -21,15 +21,9 @@
  * says that a timer is running is a number made of its address and of this
  * boot, which memory that no running timer lies in will hardly contain.
  *
- * A timer that is started on another CPU belongs to that CPU from the call on,
- * though the message that starts it is still under way; st_running has a second
- * mark meanwhile.  To delete it there revokes the message, so that nothing
- * touches the timer's storage any more.
- *
  * INVARIANTS
  * M1 st_running == running_mark(st) <=> in the wheel of CPU st_cpu; only that
  *    CPU, in a critical section, touches wheel and timer.
- *    st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
  * M2 gd_timer_armed <= st_time of each timer in the wheel, except inside
  *    systimer_intr().
  * M3 A periodic timer keeps its phase: its times differ by whole periods.
@@ -37,10 +31,9 @@
  * Source: DragonFly kern_systimer.c (owner CPU, in-progress pointer: its
  * commit bdfb4a945a, non-queued periodic timers); the wheel is ours.
  */
-#include "kern/cpu/kern_var.h"
+#include "kern/time/systimer_var.h"
 #include "kern/time/wheel_var.h"
 
-#include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
 
 TRACEPOINT(fire, KTR_TIMER, "timer.fire", "seq=%llu late=%llu");
@@ -50,7 +43,7 @@ COUNTER(fired, "lwkt.systimer_fired", "timer functions called");
 COUNTER(skipped, "lwkt.systimer_skipped", "missed periods skipped");
 COUNTER(armed, "lwkt.systimer_armed", "deadlines given to the host");
 
-static uint64_t timer_mark;		/* (i) another one each boot */
+uint64_t lwkt__timer_mark;
 
 size_t
 systimer_bytes(int ncpus)
@@ -66,36 +59,12 @@ systimer_place(void *mem, int ncpus)
 	struct wheel *wh = mem;
 	int cpu;
 
-	timer_mark += UINT64_C(0x9e3779b97f4a7c15);
+	lwkt__timer_mark += UINT64_C(0x9e3779b97f4a7c15);
 	for (cpu = 0; cpu < ncpus; cpu++) {
 		wheel_init(&wh[cpu], now);
 		gd_find(cpu)->gd_wheel = &wh[cpu];
 		gd_find(cpu)->gd_timer_armed = INT64_MAX;
 	}
-}
-
-static inline uint64_t
-running_mark(const struct lwkt_systimer *st)
-{
-	return (uint64_t)(uintptr_t)st ^ timer_mark;
-}
-
-static inline int
-systimer_runs(const struct lwkt_systimer *st)
-{
-	return st->st_running == running_mark(st);
-}
-
-static inline uint64_t
-starting_mark(const struct lwkt_systimer *st)
-{
-	return running_mark(st) + 1;
-}
-
-static inline int
-systimer_starts(const struct lwkt_systimer *st)
-{
-	return st->st_running == starting_mark(st);
 }
 
 /* Make M2 true again, with a timer at that time. */
@@ -139,19 +108,6 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 	systimer_arm(gd, when_ns);
 }
 
-static void	systimer_add_remote(void *arg);
-
-/* M1: the message that starts it has to be here, for this is its CPU. */
-static __lwkt_noinline void
-systimer_revoke(struct globaldata *gd, struct lwkt_systimer *st)
-{
-	int found = ipiq_revoke(gd, systimer_add_remote, st);
-
-	KASSERTF(found, "timer %p: no message starts it on cpu %d",
-	    (void *)st, st->st_cpu);
-	st->st_running = 0;
-}
-
 void
 systimer_remove(struct lwkt_systimer *st)
 {
@@ -160,15 +116,12 @@ systimer_remove(struct lwkt_systimer *st)
 	INVARIANT(curthread->td_critcount > 0);			/* M1 */
 	if (gd->gd_systimer_inprog == st)
 		gd->gd_systimer_inprog = NULL;
-	if (!systimer_runs(st) && likely(!systimer_starts(st)))
+	if (!systimer_runs(st))
 		return;
 	KASSERTF(st->st_cpu == gd->gd_m.mc_cpuid,
 	    "timer %p of cpu %d deleted on cpu %d", (void *)st,
 	    st->st_cpu, gd->gd_m.mc_cpuid);
-	if (systimer_runs(st))
-		systimer_take(gd, st);
-	else
-		systimer_revoke(gd, st);
+	systimer_take(gd, st);
 }
 
 int
@@ -253,34 +206,6 @@ systimer_intr(struct globaldata *gd)
 	systimer_arm(gd, wheel_next(gd->gd_wheel));
 }
 
-/* Less than 1 ns counts as 1: a timer that re-adds itself cannot hang. */
-static inline int64_t
-systimer_when(int64_t delay_ns)
-{
-	int64_t now = machine_time_ns();
-
-	if (delay_ns < 1)
-		delay_ns = 1;
-	return delay_ns < INT64_MAX - now ? now + delay_ns : INT64_MAX;
-}
-
-static inline void
-systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
-    int64_t period_ns, int flags)
-{
-	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
-	    "period %lld ns, flags %#x", (long long)period_ns,
-	    (unsigned)flags);
-	if (fiber_wanted())	/* a mark is a mark, in any storage */
-		fiber_defined(&st->st_running, sizeof(st->st_running));
-	KASSERTF(!systimer_runs(st) && !systimer_starts(st), "timer %p is "
-	    "already running on cpu %d", (void *)st, st->st_cpu);
-	st->st_fn = fn;
-	st->st_arg = arg;
-	st->st_period = period_ns;
-	st->st_flags = flags;
-}
-
 void
 lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t delay_ns)
@@ -306,30 +231,6 @@ lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 	crit_exit_td(self);
 }
 
-static void
-systimer_add_remote(void *arg)
-{
-	struct lwkt_systimer *st = arg;
-
-	KASSERTF(systimer_starts(st) && st->st_cpu == mycpuid, "timer %p of "
-	    "cpu %d is started on cpu %d, mark %#llx", (void *)st, st->st_cpu,
-	    mycpuid, (unsigned long long)st->st_running);
-	systimer_add(st, st->st_time);
-}
-
-void
-lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
-    lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
-{
-	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
-	    lwkt__ncpus);
-	systimer_set(st, fn, arg, period_ns, 0);
-	st->st_time = systimer_when(delay_ns);
-	st->st_cpu = cpu;
-	st->st_running = starting_mark(st);			/* M1 */
-	lwkt_send_ipiq(cpu, systimer_add_remote, st);
-}
-
 void
 lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 {
@@ -340,16 +241,6 @@ lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 	    "timer %p of cpu %d: period %lld to %lld ns", (void *)st,
 	    st->st_cpu, (long long)st->st_period, (long long)period_ns);
 	st->st_period = period_ns;
-	crit_exit_td(self);
-}
-
-void
-lwkt_systimer_del(struct lwkt_systimer *st)
-{
-	lwkt_thread_t self = caller_thread();
-
-	crit_enter_td(self);
-	systimer_remove(st);
 	crit_exit_td(self);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whole-structure checks, and the record of critical sections.
+ * Whole-structure checks.
  *
  * THEORY
  * A damaged queue shows far from where it was damaged.  check_cpu() goes
@@ -9,17 +9,15 @@
  * there, in invariants builds, the simulated host has it called at intervals,
  * so that a run stops soon after the damage.  Nothing here is a choice point:
  * the schedule of a seed is the same with and without.
- *
- * Critical sections are counted, so a missing exit shows as late.  Invariants
- * builds keep the last entries and exits of each thread: who called, and the
- * count after it.  A callback must leave the count as it found it.
- *
- * Source: DragonFly's DEBUG_CRIT_SECTIONS (32 caller ids a thread).
  */
-#include "kern/trouble/debug_var.h"
-
+#include "kern/cpu/arena.h"
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/sleep/synch_var.h"
 #include "kern/lock/lend_var.h"
+#include "kern/lock/lock_var.h"
 #include "kern/port/port_var.h"
+#include "kern/trouble/debug_var.h"
 
 #define CHECK_EVERY	16	/* switches of a CPU */
 #define THREADS_MAX	256	/* of the arena, looked at each time */
@@ -62,7 +60,7 @@ ring_check(struct globaldata *gd, unsigned pri)
 	return n;
 }
 
-void
+static void
 runq_check(struct globaldata *gd)
 {
 	unsigned pri, n = 0;
@@ -141,55 +139,4 @@ check_sometimes(struct globaldata *gd)
 {
 	if (++gd->gd_checks % CHECK_EVERY == 0)
 		check_cpu(gd);
-}
-
-/*
- * The record of critical sections.
- */
-void
-crit_note(lwkt_thread_t td, const void *pc, int entered)
-{
-	struct thread_cold *cold = td->td_cold;
-	struct crit_rec *cr = &cold->tc_crit[cold->tc_ncrit++ % CRIT_RECS];
-
-	if (machine_oncpu() == NULL)
-		lwkt_panic("lwkt call from a pthread that is not a cpu (its "
-		    "creator runs thread \"%s\")", td->td_name);
-	cr->cr_pc = pc;
-	cr->cr_count = td->td_critcount;
-	cr->cr_entered = entered;
-}
-
-void
-crit_show(lwkt_thread_t td)
-{
-	struct thread_cold *cold = td->td_cold;
-	uint32_t end = cold->tc_ncrit;
-	uint32_t i = end > CRIT_RECS ? end - CRIT_RECS : 0;
-	struct crit_rec *cr;
-	void *pc;
-
-	if (!config_invariants)
-		return;
-	lwkt_printf("lwkt: thread \"%s\" and its critical sections, the last "
-	    "%u of %u:", td->td_name, end - i, end);
-	for (; i < end; i++) {
-		cr = &cold->tc_crit[i % CRIT_RECS];
-		pc = (void *)(uintptr_t)cr->cr_pc;
-		lwkt_printf("lwkt: %s, count %d, by", cr->cr_entered ?
-		    "entered" : "left", cr->cr_count);
-		machine_backtrace_print(&pc, 1);
-	}
-}
-
-void
-crit_unbalanced(int before, const void *fn)
-{
-	lwkt_thread_t td = curthread;
-	void *pc = (void *)(uintptr_t)fn;
-
-	crit_show(td);
-	machine_backtrace_print(&pc, 1);
-	lwkt_panic("callback %p left %d critical sections, found %d, in thread "
-	    "\"%s\"", fn, td->td_critcount, before, td->td_name);
 }

@@ -29,6 +29,8 @@
  * and go to rest itself.  So all are looked at twice, and the number of times
  * they came to rest must not change in between.
  */
+#include "kern/cpu/arena.h"
+#include "kern/ipi/ipi_var.h"
 #include "kern/trouble/debug_var.h"
 
 #include <stdlib.h>

@@ -12,39 +12,22 @@
  * There may be a million threads and this may be the end of the process, so
  * everything is limited in number: lines, backtraces and frames.
  */
+#include "kern/cpu/arena.h"
+#include "kern/cpu/globaldata.h"
+#include "kern/cpu/token_var.h"
+#include "kern/lock/lock_var.h"
+#include "kern/port/port_var.h"
 #include "kern/trouble/debug_var.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kern/cpu/arena.h"
-#include "kern/lock/lock_var.h"
-#include "kern/port/port_var.h"
-
 #define LINES_MAX	200	/* threads that get a line */
 #define TRACES_MAX	16	/* of these, with a backtrace */
 #define FRAMES_MAX	10	/* of these backtraces */
 #define TRACE_FEW	8	/* records of each ring */
 #define TRACE_MANY	256	/* the same with LWKT_DEBUG=trace */
-
-uint64_t
-thread_count(void)
-{
-	uint64_t n;
-
-	if (lwkt__arena == NULL || lwkt__arena->ah_tdoff == 0)
-		return 0;
-	n = __atomic_load_n(&lwkt__arena->ah_tdcount, __ATOMIC_RELAXED);
-	return n < lwkt__arena->ah_tdmax ? n : lwkt__arena->ah_tdmax;
-}
-
-lwkt_thread_t
-thread_nth(uint64_t i)
-{
-	return (lwkt_thread_t)(void *)((char *)lwkt__arena +
-	    lwkt__arena->ah_tdoff) + i;
-}
 
 static uintptr_t
 peek_ptr(const uintptr_t *p)

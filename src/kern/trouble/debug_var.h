@@ -9,7 +9,7 @@
 #ifndef LWKT_KERN_TROUBLE_DEBUG_VAR_H
 #define LWKT_KERN_TROUBLE_DEBUG_VAR_H
 
-#include "kern/cpu/kern_var.h"
+#include "kern/cpu/crit.h"
 
 #define BT_MAX		24	/* frames of a backtrace */
 
@@ -48,9 +48,23 @@ void	show_thread(const char *what, lwkt_thread_t td);
 void	show_cpus(void);	/* who runs on the other CPUs, and where */
 void	show_threads(void);
 void	show_trace(void);	/* the last records of the rings */
-/* The threads of the arena, 0 to thread_count() - 1; some are TDF_FREE. */
-uint64_t thread_count(void);
-lwkt_thread_t thread_nth(uint64_t i);
+/*
+ * check.c: panic at what breaks an invariant, of one thing or of all that a CPU
+ * owns; check_sometimes() does so at intervals.  Own CPU, a thread of which is
+ * about to leave it.
+ */
+void	thread_check(lwkt_thread_t td);
+void	port_check(struct lwkt_port *port);
+void	check_cpu(struct globaldata *gd);
+void	check_sometimes(struct globaldata *gd);
+
+/* panic.c. */
+void	panic_boot(void);
+void	panic_fault(struct mcpu *mc, const struct machine_fault *mf);
+						/* mu_fault */
+void	panic_deadlock(void);			/* mu_deadlock */
+void	panic_escape(struct mcpu *mc, int forced);	/* mu_escape */
+
 /*
  * What a thread that does not run waits for, in words; and for whom, if that
  * is known.

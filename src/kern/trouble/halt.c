@@ -26,6 +26,7 @@
  *
  * Source: DragonFly's stop_cpus and cpustop handler.
  */
+#include "kern/ipi/ipi_var.h"
 #include "kern/trouble/debug_var.h"
 
 #include <stdlib.h>

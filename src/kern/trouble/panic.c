@@ -12,6 +12,7 @@
  * CPUs are stopped (halt.c) and shown, then all threads and the last of
  * the traces.  The simulated host adds its own report when the process aborts.
  */
+#include "kern/cpu/kern_ops.h"
 #include "kern/trouble/debug_var.h"
 
 static void

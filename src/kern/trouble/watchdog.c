@@ -29,6 +29,7 @@
  * Source: the idea is FreeBSD's and Linux's soft-lockup watchdog, which has a
  * timer interrupt look at a word that a thread of the CPU has to touch.
  */
+#include "kern/cpu/globaldata.h"
 #include "kern/trouble/debug_var.h"
 
 COUNTER(reports, "lwkt.watchdog_reports", "threads named by the watchdog");

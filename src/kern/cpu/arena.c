@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The shared arena: boot storage, and the threads that lie in it.
+ *
+ * THEORY
+ * boot/kern_init.c reserves the arena and vm/vm_glue.c makes threads in it.
+ * What is handed out stays until shutdown, so every reader may go through the
+ * thread structures without a lock; some of them are TDF_FREE.
+ */
+#include "kern/cpu/arena.h"
+#include "kern/cpu/thread_var.h"
+
+#include "base/atomic.h"
+#include "base/kassert.h"
+
+struct arena_head *lwkt__arena;
+
+void *
+arena_alloc(size_t size)
+{
+	uint64_t off;
+
+	size = roundup2(size, (size_t)CACHE_LINE);
+	off = atomic_fetchadd_64(&lwkt__arena->ah_used, size);
+	KASSERTF(off + size <= lwkt__arena->ah_size, "arena full: %zu bytes",
+	    size);
+	return (char *)lwkt__arena + off;
+}
+
+uint64_t
+thread_count(void)
+{
+	uint64_t n;
+
+	if (lwkt__arena == NULL || lwkt__arena->ah_tdoff == 0)
+		return 0;
+	n = __atomic_load_n(&lwkt__arena->ah_tdcount, __ATOMIC_RELAXED);
+	return n < lwkt__arena->ah_tdmax ? n : lwkt__arena->ah_tdmax;
+}
+
+lwkt_thread_t
+thread_nth(uint64_t i)
+{
+	return (lwkt_thread_t)(void *)((char *)lwkt__arena +
+	    lwkt__arena->ah_tdoff) + i;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of CPUs, what other rooms and layers put in, and who is calling.
+ *
+ * THEORY
+ * Everything here is set at boot, before a second CPU starts, and constant
+ * until all have stopped.
+ */
+#include "kern/cpu/kern_ops.h"
+
+struct globaldata *lwkt__gd[LWKT_MAXCPU];
+int lwkt__ncpus;
+struct kern_ops lwkt__kern_ops;
+struct kern_hooks lwkt__kern_hooks;
+
+lwkt_thread_t
+lwkt_self(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return mc != NULL ? curthread : NULL;
+}
+
+int
+lwkt_cpuid(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return mc != NULL ? mycpuid : -1;
+}
+
+int
+lwkt_ncpus(void)
+{
+	return lwkt__ncpus;
+}
+
+int
+lwkt_getcpu(lwkt_thread_t td)
+{
+	return ((struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd))->gd_m.mc_cpuid;
+}

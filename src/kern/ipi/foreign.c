@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way in for host threads that are no CPU: a list of work for each CPU.
+ *
+ * THEORY
+ * A plain pthread has no ring to any CPU and may not touch what a CPU owns.  It
+ * pushes an item on gd_foreignq of the CPU that should do the work and rings as
+ * any sender does.  The CPU takes the whole list, which is in reverse order,
+ * reverses it and calls the function of each item.  Taking the whole list
+ * leaves no room for a reused head (the ABA problem of a list that is popped).
+ *
+ * ORDER
+ * F1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
+ *    RQF_IPIQ, then swap the head.  All are locked instructions, so an item
+ *    that the swap misses has set the bit again.
+ *
+ * Source: R. K. Treiber's stack of 1986; io_uring's task_work list is reversed
+ * the same way.
+ */
+#include "kern/ipi/ipi_var.h"
+
+#include "base/kassert.h"
+
+COUNTER(done, "lwkt.sync_foreign", "wakeups done on behalf of pthreads");
+
+/* Work that a pthread waits for. */
+struct foreign_work {
+	struct foreign	fw_item;
+	void		(*fw_fn)(void *arg, int n);
+	void		*fw_arg;
+	int		fw_n;
+	uint32_t	fw_done;
+};
+
+void
+foreign_push(int cpu, struct foreign *fo)
+{
+	struct globaldata *gd;
+	uintptr_t head;
+	uint32_t old;
+
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	gd = gd_find(cpu);
+	head = atomic_load_ptr(&gd->gd_foreignq);
+	do {
+		fo->fo_next = (struct foreign *)head;
+	} while (!atomic_fcmpset_ptr(&gd->gd_foreignq, &head,	/* F1 */
+	    (uintptr_t)fo));
+	old = atomic_fetchor_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
+	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING)
+		machine_doorbell(&gd->gd_m);
+	else if ((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) == RQF_PREEMPTIBLE)
+		(void)machine_nmi(&gd->gd_m);	/* we cannot come back */
+}
+
+void
+foreign_drain(struct globaldata *gd)
+{
+	struct foreign *fo, *next, *list = NULL;
+
+	fo = (struct foreign *)atomic_swap_ptr(&gd->gd_foreignq, 0);	/* F1 */
+	for (; fo != NULL; fo = next) {
+		next = fo->fo_next;
+		fo->fo_next = list;
+		list = fo;
+	}
+	for (fo = list; fo != NULL; fo = next) {
+		next = fo->fo_next;
+		fo->fo_fn(fo);
+	}
+}
+
+/* On the CPU that was asked.  The pthread may go as soon as it is done. */
+static void
+work_done(struct foreign *fo)
+{
+	struct foreign_work *fw = container_of(fo, struct foreign_work,
+	    fw_item);
+	uint32_t *word = &fw->fw_done;
+
+	counter_inc(mygd()->gd_cntbias, done);
+	fw->fw_fn(fw->fw_arg, fw->fw_n);
+	atomic_store_rel_32(word, 1);
+	machine_foreign_wake(word);
+}
+
+void
+foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n)
+{
+	struct foreign_work fw = { .fw_item = { .fo_fn = work_done },
+		.fw_fn = fn, .fw_arg = arg, .fw_n = n };
+
+	foreign_push(cpu, &fw.fw_item);
+	while (atomic_load_acq_32(&fw.fw_done) == 0)
+		machine_foreign_wait(&fw.fw_done, 0);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What other rooms need of the messages between CPUs.
+ *
+ * Default context: the owning CPU, in a critical section, never blocking.
+ */
+#ifndef LWKT_KERN_IPI_IPI_VAR_H
+#define LWKT_KERN_IPI_IPI_VAR_H
+
+#include "kern/cpu/crit.h"
+
+/* lwkt_ipiq.c. */
+size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
+void	ipiq_place(void *mem, int ncpus);
+void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
+int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
+int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
+/* The tick of the sender makes its passive messages active.  Signals, too. */
+void	ipiq_push(struct globaldata *gd);
+/* From src (-1: deferred), is there something unexecuted?  And its number. */
+int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
+/* Take back a message of 1 argument that is here, unexecuted: 1, or 0. */
+int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
+void	ipiq_check(struct globaldata *gd);	/* panics: damaged */
+
+/* lwkt_ipiq_room.c: for code that spins in a section, and behind it. */
+void	ipiq_defer_waiting(struct globaldata *gd);
+void	ipiq_pay(struct globaldata *gd);
+
+/* lwkt_cpusync.c: the rendezvous of gd_csync; 1 if it still stops this CPU. */
+void	cpusync_boot(void);
+int	cpusync_poll(struct globaldata *gd);
+
+/*
+ * kick.c: tgd, whose thread is preemptible, was told of a message, and was
+ * awake.  Interrupt it later, if it has not looked by then.
+ */
+void	kick_later(struct globaldata *gd, struct globaldata *tgd);
+
+/*
+ * foreign.c: work that any host thread leaves to a CPU.  The CPU calls fo_fn
+ * as a callback; the item is its from foreign_push() on.  The two words may
+ * lie in something else of the item's, so the compiler is told of it.
+ */
+struct foreign {
+	struct foreign	*fo_next;
+	void		(*fo_fn)(struct foreign *fo);
+} __attribute__((__may_alias__));
+
+void	foreign_push(int cpu, struct foreign *fo);
+void	foreign_drain(struct globaldata *gd);	/* RQF_IPIQ */
+/* A pthread: have fn(arg, n) done by that CPU, as a callback; wait for it. */
+void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
+
+#endif

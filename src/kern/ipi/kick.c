@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Interrupting a CPU that does not look at its messages.
+ *
+ * THEORY
+ * The receiver of a message runs a preemptible thread, which may compute for
+ * long.  The sender does not know whether the receiver is about to look by
+ * itself, and a signal costs both CPUs 10 us, where a look costs nothing.  So
+ * the sender notes the CPU and looks again later, by a timer of its own.  A CPU
+ * that has not looked by then is interrupted.  The sender waits twice as long
+ * the next time if no CPU had to be interrupted, and starts again with the
+ * least delay if one had to.
+ */
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
+
+COUNTER(kicks, "lwkt.async_kick", "CPUs interrupted for a message");
+COUNTER(spared, "lwkt.async_spared", "that had looked by themselves");
+
+#define KICK_MIN_NS	50000
+#define KICK_MAX_NS	800000
+
+static void
+kick_look(struct lwkt_systimer *st, void *arg)
+{
+	struct globaldata *gd = arg, *tgd;
+	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid);
+	int cpu, kicked = 0;
+
+	(void)st;
+	gd->gd_kick_armed = 0;
+	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
+		if (!cpumask_test(&gd->gd_kick_cpus, cpu))
+			continue;
+		cpumask_clear(&gd->gd_kick_cpus, cpu);
+		tgd = gd_find(cpu);
+		hints |= RQF_PREEMPTIBLE;
+		if ((atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) != hints) {
+			counter_inc(gd->gd_cntbias, spared);
+			continue;
+		}
+		counter_inc(gd->gd_cntbias, kicks);
+		kicked |= machine_nmi(&tgd->gd_m);
+	}
+	if (kicked)
+		gd->gd_kick_ns = KICK_MIN_NS;
+	else if (gd->gd_kick_ns < KICK_MAX_NS)
+		gd->gd_kick_ns *= 2;
+}
+
+void
+kick_later(struct globaldata *gd, struct globaldata *tgd)
+{
+	cpumask_set(&gd->gd_kick_cpus, tgd->gd_m.mc_cpuid);
+	if (gd->gd_kick_armed)
+		return;
+	gd->gd_kick_armed = 1;
+	if (gd->gd_kick_ns == 0)
+		gd->gd_kick_ns = KICK_MIN_NS;
+	gd->gd_kick.st_fn = kick_look;
+	gd->gd_kick.st_arg = gd;
+	gd->gd_kick.st_period = 0;
+	gd->gd_kick.st_flags = 0;
+	systimer_add(&gd->gd_kick, machine_time_ns() + gd->gd_kick_ns);
+}

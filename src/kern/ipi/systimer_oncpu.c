@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timers that are started on another CPU, and deleting a timer.
+ *
+ * THEORY
+ * A timer that is started on another CPU belongs to that CPU from the call on,
+ * though the message that starts it is still under way; st_running has a second
+ * mark meanwhile.  To delete it there revokes the message, so that nothing
+ * touches the timer's storage any more.
+ *
+ * INVARIANTS
+ * M4 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
+ */
+#include "kern/time/systimer_var.h"
+#include "kern/ipi/ipi_var.h"
+
+#include <lwkt/ipiq.h>
+
+static void
+systimer_add_remote(void *arg)
+{
+	struct lwkt_systimer *st = arg;
+
+	KASSERTF(systimer_starts(st) && st->st_cpu == mycpuid, "timer %p of "
+	    "cpu %d is started on cpu %d, mark %#llx", (void *)st, st->st_cpu,
+	    mycpuid, (unsigned long long)st->st_running);
+	systimer_add(st, st->st_time);
+}
+
+void
+lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
+    lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
+{
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
+	    lwkt__ncpus);
+	systimer_set(st, fn, arg, period_ns, 0);
+	st->st_time = systimer_when(delay_ns);
+	st->st_cpu = cpu;
+	st->st_running = starting_mark(st);			/* M4 */
+	lwkt_send_ipiq(cpu, systimer_add_remote, st);
+}
+
+/* M4: the message that starts it has to be here, for this is its CPU. */
+static __lwkt_noinline void
+systimer_revoke(struct lwkt_systimer *st)
+{
+	int found;
+
+	KASSERTF(st->st_cpu == mycpuid, "timer %p of cpu %d deleted on cpu %d",
+	    (void *)st, st->st_cpu, mycpuid);
+	found = ipiq_revoke(mygd(), systimer_add_remote, st);
+	KASSERTF(found, "timer %p: no message starts it on cpu %d",
+	    (void *)st, st->st_cpu);
+	st->st_running = 0;
+}
+
+void
+lwkt_systimer_del(struct lwkt_systimer *st)
+{
+	lwkt_thread_t self = caller_thread();
+
+	crit_enter_td(self);
+	if (unlikely(systimer_starts(st)))
+		systimer_revoke(st);
+	else
+		systimer_remove(st);
+	crit_exit_td(self);
+}

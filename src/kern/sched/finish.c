@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the successor completes for a thread that has left the CPU for good.
+ *
+ * THEORY
+ * A thread that ends or moves to another CPU cannot say so itself, for it still
+ * stands on its stack.  The thread that runs next on the CPU says it, right
+ * after the switch (lwkt_switch.c).
+ *
+ * Joining meets in one word, td_join: 0, then the joiner or TD_JOIN_EXITED,
+ * whoever comes first.  If the joiner came first, EXITED is stored *on the
+ * joiner's CPU*, together with making it runnable: a joiner that wakes for any
+ * other reason looks at the word, finds itself there and sleeps on.  So nobody
+ * can schedule a joiner that has already gone on and ended.
+ *
+ *	0 --lwkt_join--> joiner --thread_join_done--> EXITED  (joiner's CPU)
+ *	0 --thread_finish_exit----------------------> EXITED
+ *
+ * Source: DragonFly's lwkt_thread.c.
+ */
+#include "kern/ipi/ipi_var.h"
+#include "kern/sched/sched_var.h"
+
+#include <lwkt/ipiq.h>
+
+TRACEPOINT(exit, KTR_THREAD, "thread.exit", "td=%llu joined=%llu");
+
+COUNTER(exited, "lwkt.threads_exited", "threads ended");
+
+/* On the joiner's CPU: td is gone, its joiner may go on. */
+void
+thread_join_done(void *arg)
+{
+	lwkt_thread_t td = arg;
+	lwkt_thread_t joiner = (lwkt_thread_t)atomic_load_acq_ptr(&td->td_join);
+
+	INVARIANT(joiner->td_gd == mygd());
+	atomic_store_rel_ptr(&td->td_join, TD_JOIN_EXITED);
+	sched_enqueue(mygd(), joiner);
+}
+
+void
+thread_finish_exit(lwkt_thread_t td)
+{
+	struct globaldata *gd = mygd();
+	uintptr_t join;
+
+	counter_inc(gd->gd_cntbias, exited);
+	td->td_flags &= ~TDF_RUNNING;
+	join = atomic_load_acq_ptr(&td->td_join);	/* pairs: lwkt_join */
+	if (join == TD_JOIN_NEVER) {
+		ktr(gd, exit, td->td_id, 0);
+		lwkt_rele(td);
+		return;
+	}
+	ktr(gd, exit, td->td_id, join != 0);
+	if (join == TD_JOIN_EXITED)		/* exit_wake_joiner */
+		return;
+	if (join == 0) {
+		if (atomic_cmpset_ptr(&td->td_join, 0, TD_JOIN_EXITED))
+			return;
+		join = atomic_load_acq_ptr(&td->td_join);
+	}
+	if (((lwkt_thread_t)join)->td_gd == gd)
+		thread_join_done(td);
+	else
+		lwkt_send_ipiq(((lwkt_thread_t)join)->td_gd->gd_m.mc_cpuid,
+		    thread_join_done, td);
+}
+
+static void
+migrate_remote(void *arg)
+{
+	lwkt_thread_t td = arg;
+	struct globaldata *gd = mygd();
+
+	INVARIANT(td->td_gd == gd);
+	td->td_flags &= ~TDF_MIGRATING;
+	if (unlikely(atomic_load_32(&td->td_mpflags) & TDF_MP_LEND))
+		lwkt__kern_hooks.kh_lend_late(td);
+	sched_enqueue(gd, td);
+}
+
+void
+thread_finish_migrate(lwkt_thread_t td)
+{
+	struct globaldata *gd = td->td_migrate_gd;
+
+	td->td_flags &= ~TDF_RUNNING;
+	if (gd == NULL) {		/* nowhere yet: to its scheduler */
+		lwkt__kern_ops.ko_lwp_queue(td);
+		return;
+	}
+	/*
+	 * Given away here, not taken there: otherwise a callback on this CPU
+	 * could find the thread its own while the new one already runs it.
+	 * Release: pairs with the acquire loads of td_gd.
+	 */
+	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
+	lwkt_send_ipiq(gd->gd_m.mc_cpuid, migrate_remote, td);
+}
+
+void
+stop_thread(struct globaldata *gd, lwkt_thread_t td)
+{
+	gd->gd_abandoned = td;
+	gd->gd_preempt_depth = 0;	/* its lenders are, too */
+	switch_to_thread(&gd->gd_idlethread);
+	lwkt_panic("thread \"%s\" goes on after shutdown", td->td_name);
+}

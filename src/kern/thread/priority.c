@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Changing the priority of a thread.
+ *
+ * A thread may work with a priority that waiters have lent to it
+ * (lock/lend.c).  What is changed here is its own, which it gets back.
+ */
+#include "kern/cpu/crit.h"
+#include "kern/lock/lend_var.h"
+
+void
+lwkt_setpri(lwkt_thread_t td, int pri)
+{
+	lwkt_thread_t self = caller_thread();
+	struct globaldata *gd;
+
+	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
+	    pri);
+	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
+	    td->td_name);
+	crit_enter_td(self);
+	gd = mygd();
+	KASSERTF(td->td_gd == gd, "thread \"%s\" belongs to cpu %d, not %d",
+	    td->td_name, td->td_gd->gd_m.mc_cpuid, gd->gd_m.mc_cpuid);
+	lend_setpri(gd, td, pri);
+	crit_exit_td(self);
+}
+
+void
+lwkt_setpri_self(int pri)
+{
+	lwkt_setpri(curthread, pri);
+}
+
+void
+lwkt_setpri_initial(lwkt_thread_t td, int pri)
+{
+	KASSERTF(pri > LWKT_PRI_IDLE && pri <= LWKT_PRI_MAX, "priority %d",
+	    pri);
+	KASSERTF((td->td_flags & TDF_STARTED) == 0,
+	    "thread \"%s\" has started", td->td_name);
+	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
+	    td->td_name);
+	td->td_pri = (uint8_t)pri;
+}
+
+int
+lwkt_getpri(lwkt_thread_t td)
+{
+	return td->td_pri;
+}
+
+void
+lwkt_set_interrupt_support_thread(void)
+{
+	lwkt_thread_t td = caller_thread();
+
+	KASSERTF((td->td_leave & TDL_LWP) == 0, "thread \"%s\" is an lwp",
+	    td->td_name);
+	crit_enter_td(td);
+	td->td_flags |= TDF_PREEMPTS;
+	lwkt_setpri(td, LWKT_PRI_INT_SUPPORT);
+	crit_exit_td(td);
+}

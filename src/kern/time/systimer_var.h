@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timers of a CPU (kern_systimer.c) and the tick (tick.c).
+ *
+ * Default context: the owning CPU, in a critical section, never blocking.
+ */
+#ifndef LWKT_KERN_TIME_SYSTIMER_VAR_H
+#define LWKT_KERN_TIME_SYSTIMER_VAR_H
+
+#include "base/kassert.h"
+#include "kern/cpu/crit.h"
+#include "kern/cpu/ktr_rec.h"
+
+size_t	systimer_bytes(int ncpus);		/* wheels, boot storage */
+void	systimer_place(void *mem, int ncpus);
+void	systimer_intr(struct globaldata *gd);	/* RQF_TIMER */
+int	systimer_none(struct globaldata *gd);	/* no timer runs here */
+void	systimer_check(struct globaldata *gd);	/* M1, M2; panics */
+/*
+ * Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set.
+ */
+void	systimer_add(struct lwkt_systimer *st, int64_t when_ns);
+void	systimer_remove(struct lwkt_systimer *st); /* if queued; this CPU */
+
+/* tick.c.  clock_place: what the tick calls.  Boot. */
+void	clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn);
+void	clock_need_tick(struct globaldata *gd);	/* something waits */
+void	clock_stop(struct globaldata *gd);	/* in the tick: nothing does */
+int64_t	clock_period(void);			/* ns between ticks */
+
+extern uint64_t lwkt__timer_mark;	/* (i) another one each boot */
+
+static inline uint64_t
+running_mark(const struct lwkt_systimer *st)
+{
+	return (uint64_t)(uintptr_t)st ^ lwkt__timer_mark;
+}
+
+static inline int
+systimer_runs(const struct lwkt_systimer *st)
+{
+	return st->st_running == running_mark(st);
+}
+
+static inline uint64_t
+starting_mark(const struct lwkt_systimer *st)
+{
+	return running_mark(st) + 1;
+}
+
+static inline int
+systimer_starts(const struct lwkt_systimer *st)
+{
+	return st->st_running == starting_mark(st);
+}
+
+/* Less than 1 ns counts as 1: a timer that re-adds itself cannot hang. */
+static inline int64_t
+systimer_when(int64_t delay_ns)
+{
+	int64_t now = machine_time_ns();
+
+	if (delay_ns < 1)
+		delay_ns = 1;
+	return delay_ns < INT64_MAX - now ? now + delay_ns : INT64_MAX;
+}
+
+static inline void
+systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
+    int64_t period_ns, int flags)
+{
+	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
+	    "period %lld ns, flags %#x", (long long)period_ns,
+	    (unsigned)flags);
+	if (fiber_wanted())	/* a mark is a mark, in any storage */
+		fiber_defined(&st->st_running, sizeof(st->st_running));
+	KASSERTF(!systimer_runs(st) && !systimer_starts(st), "timer %p is "
+	    "already running on cpu %d", (void *)st, st->st_cpu);
+	st->st_fn = fn;
+	st->st_arg = arg;
+	st->st_period = period_ns;
+	st->st_flags = flags;
+}
+
+#endif
