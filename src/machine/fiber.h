@@ -46,6 +46,34 @@ void	fiber_defined(const void *p, size_t size);
 /* If fiber_wanted(): a piece of a stack is in use now, from a handler. */
 void	fiber_writable(const void *p, size_t size);
 
+/* What the calling thread touches in between is nothing to TSan; nests. */
+#if LWKT_TSAN
+void	__tsan_ignore_thread_begin(void);
+void	__tsan_ignore_thread_end(void);
+
+static inline void
+tsan_ignore(void)
+{
+	__tsan_ignore_thread_begin();
+}
+
+static inline void
+tsan_regard(void)
+{
+	__tsan_ignore_thread_end();
+}
+#else
+static inline void
+tsan_ignore(void)
+{
+}
+
+static inline void
+tsan_regard(void)
+{
+}
+#endif
+
 #if LWKT_ASAN || LWKT_TSAN
 /* The host thread's own stack. */
 void	fiber_init_host(struct fiber *f);

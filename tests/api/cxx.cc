@@ -15,7 +15,6 @@
 
 #define ROUNDS	20
 
-static volatile unsigned sink;
 static unsigned stop, passed;		/* atomic */
 static struct lwkt_mutex mutex = LWKT_MUTEX_INITIALIZER("cxx");
 static struct lwkt_token token = LWKT_TOKEN_INITIALIZER("cxx");
@@ -74,8 +73,8 @@ give_way(int way)
 		(void)lwkt_migratecpu((lwkt_cpuid() + 1) % lwkt_ncpus());
 		break;
 	default:
-		for (unsigned n = 0; n < 1000000; n++)
-			sink = sink + n;
+		for (volatile unsigned n = 0; n < 1000000; n = n + 1)
+			;
 		break;
 	}
 }

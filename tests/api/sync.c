@@ -169,10 +169,12 @@ static void
 ticker(struct lwkt_systimer *st, void *arg)
 {
 	struct ticker *t = arg;
+	int calls = t->t_calls + 1;
 
 	t->t_cpu = lwkt_cpuid();
-	if (++t->t_calls < t->t_max) {
-		if (t->t_calls == 2)
+	__atomic_store_n(&t->t_calls, calls, __ATOMIC_RELEASE);
+	if (calls < t->t_max) {
+		if (calls == 2)
 			lwkt_systimer_adjust_periodic(st, 2 * MS);
 		return;
 	}
@@ -185,7 +187,7 @@ ticker_wait(struct ticker *t)
 {
 	for (;;) {
 		lwkt_tsleep_interlock(t, 0);
-		if (*(volatile int *)&t->t_calls >= t->t_max)
+		if (__atomic_load_n(&t->t_calls, __ATOMIC_ACQUIRE) >= t->t_max)
 			break;
 		(void)lwkt_tsleep(t, LWKT_PINTERLOCKED, "tick", LWKT_FOREVER);
 	}

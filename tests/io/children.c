@@ -38,7 +38,8 @@ waiter(void *arg)
 {
 	struct wait *w = arg;
 
-	w->w_got = lwkt_waitpid(w->w_pid, &w->w_status, 0);
+	__atomic_store_n(&w->w_got, lwkt_waitpid(w->w_pid, &w->w_status, 0),
+	    __ATOMIC_RELEASE);
 }
 
 static int
@@ -58,7 +59,8 @@ test(void *arg)
 	w.w_pid = pid[0];
 	td = spawn(waiter, &w, lwkt_ncpus() - 1);
 	let_others_wait();
-	ok(w.w_got == 0, "the wait goes on");
+	ok(__atomic_load_n(&w.w_got, __ATOMIC_ACQUIRE) == 0,
+	    "the wait goes on");
 	close(wfd[0]);
 	lwkt_join(td);
 	ok(w.w_got == pid[0] && WIFEXITED(w.w_status) &&

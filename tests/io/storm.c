@@ -146,7 +146,7 @@ test(void *arg)
 	lwkt_join(td[1]);
 	__atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
 	pthread_join(stormer, NULL);
-	ok(hits > 0, "signals came: %u", hits);
+	ok(__atomic_load_n(&hits, __ATOMIC_RELAXED) > 0, "signals came");
 	is_int(a.e_interrupted + b.e_interrupted, 0, "no call was interrupted");
 	is_int(b.e_bytes, ROUNDS * 64, "every byte came back");
 	is_int(a.e_bytes, ROUNDS * 64, "and was there once");

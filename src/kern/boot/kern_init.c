@@ -361,6 +361,7 @@ cpu_main(struct mcpu *mc)
 	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
 	atomic_store_32(&gd->gd_stopped, 1);
 	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* B2 */
+	foreign_wait();
 	if (gd->gd_abandoned != NULL)
 		tokens_release(gd->gd_abandoned);		/* B3 */
 	while (k-- > 0)

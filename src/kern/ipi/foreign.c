@@ -9,6 +9,11 @@
  * reverses it and calls the function of each item.  Taking the whole list
  * leaves no room for a reused head (the ABA problem of a list that is popped).
  *
+ * The CPU may execute the item before the pthread has rung, for example the
+ * reply that lets the first thread return.  So a CPU that stops waits until no
+ * pthread is between its push and its return (foreign_wait).  A push that
+ * begins after the kernel has stopped is an error of the program.
+ *
  * ORDER
  * F1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
  *    RQF_IPIQ, then swap the head.  All are locked instructions, so an item
@@ -22,6 +27,8 @@
 #include "base/kassert.h"
 
 COUNTER(done, "lwkt.sync_foreign", "wakeups done on behalf of pthreads");
+
+static uint32_t pushing;	/* (a) host threads in foreign_push() */
 
 /* Work that a pthread waits for. */
 struct foreign_work {
@@ -41,6 +48,7 @@ foreign_push(int cpu, struct foreign *fo)
 
 	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
 	    lwkt__ncpus);
+	(void)atomic_fetchadd_32(&pushing, 1);
 	gd = gd_find(cpu);
 	head = atomic_load_ptr(&gd->gd_foreignq);
 	do {
@@ -52,6 +60,16 @@ foreign_push(int cpu, struct foreign *fo)
 		machine_doorbell(&gd->gd_m);
 	else if ((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) == RQF_PREEMPTIBLE)
 		(void)machine_nmi(&gd->gd_m);	/* we cannot come back */
+	(void)atomic_fetchadd_32(&pushing, (uint32_t)-1);
+}
+
+void
+foreign_wait(void)
+{
+	unsigned turn = 0;
+
+	while (atomic_load_acq_32(&pushing) != 0)
+		machine_pause(turn++);
 }
 
 void

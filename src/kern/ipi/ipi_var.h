@@ -49,6 +49,7 @@ struct foreign {
 
 void	foreign_push(int cpu, struct foreign *fo);
 void	foreign_drain(struct globaldata *gd);	/* RQF_IPIQ */
+void	foreign_wait(void);	/* shutdown: until no push is under way */
 /* A pthread: have fn(arg, n) done by that CPU, as a callback; wait for it. */
 void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
 

@@ -120,6 +120,10 @@ class_of(const struct hostio *io)
 	return io->io_way == HW_LONG ? CC_LONG : CC_FILE;
 }
 
+/*
+ * Hand the result over and wake the CPU.  The CPU may take the result before it
+ * is woken, and leave: so it waits in drain() until it has been woken.
+ */
 void
 carrier_finish(struct hostio *io, int64_t r)
 {
@@ -127,6 +131,7 @@ carrier_finish(struct hostio *io, int64_t r)
 	struct iocommon *ic = io_common(mc->mc_host);
 	uintptr_t head;
 
+	(void)atomic_fetchadd_32(&ic->ic_telling, 1);
 	io->io_result = r;
 	head = atomic_load_ptr(&ic->ic_remote);
 	do {
@@ -135,6 +140,7 @@ carrier_finish(struct hostio *io, int64_t r)
 	} while (!atomic_fcmpset_ptr(&ic->ic_remote, &head, (uintptr_t)io));
 	if (atomic_fetchor_32(&mc->mc_reqflags, RQF_INTPEND) & RQF_SLEEPING)
 		machine_doorbell(mc);
+	(void)atomic_fetchadd_32(&ic->ic_telling, (uint32_t)-1);
 }
 
 static void
@@ -512,6 +518,8 @@ drain(struct machine_host *h)
 		if (ic->ic_carried > iocommon_carried(ic))
 			nap();
 	}
+	while (atomic_load_acq_32(&ic->ic_telling) != 0)
+		nap();
 }
 
 void

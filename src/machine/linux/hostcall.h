@@ -61,6 +61,7 @@ unsigned gate_drain(struct mcpu *mc);	/* take back a CPU's: how many */
  */
 struct iocommon {
 	uintptr_t	 ic_remote;	/* (a) stack of what carriers did */
+	uint32_t	 ic_telling;	/* (a) carriers in carrier_finish() */
 	struct hostio	*ic_first;	/* (c) complete, to be reaped */
 	struct hostio	**ic_lastp;	/* (c) */
 	unsigned	 ic_pending;	/* (c) submitted, not reaped */

@@ -25,21 +25,19 @@
 #include <errno.h>
 #include <sanitizer/tsan_interface.h>
 
-void	__tsan_ignore_thread_begin(void);
-void	__tsan_ignore_thread_end(void);
 void	AnnotateBenignRaceSized(const char *file, int line,
 	    const volatile void *addr, size_t size, const char *what);
 
 static inline void
 sim_enter(void)
 {
-	__tsan_ignore_thread_begin();
+	tsan_ignore();
 }
 
 static inline void
 sim_leave(void)
 {
-	__tsan_ignore_thread_end();
+	tsan_regard();
 }
 
 static inline void

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "machine/fiber.h"
 #include "machine/machine.h"
 #include "machine/symbol.h"
 #include "machine/x86_64/frame.h"
@@ -38,7 +39,7 @@ parked_context(ucontext_t *uc, const void *sp)
 }
 
 static int
-unwind(void **pcs, int max, ucontext_t *uc, int flags)
+walk(void **pcs, int max, ucontext_t *uc, int flags)
 {
 	unw_cursor_t cursor;
 	unw_word_t pc;
@@ -53,6 +54,18 @@ unwind(void **pcs, int max, ucontext_t *uc, int flags)
 		if (unw_step(&cursor) <= 0)
 			break;
 	}
+	return n;
+}
+
+/* libunwind has locks of its own, of which TSan knows nothing. */
+static int
+unwind(void **pcs, int max, ucontext_t *uc, int flags)
+{
+	int n;
+
+	tsan_ignore();
+	n = walk(pcs, max, uc, flags);
+	tsan_regard();
 	return n;
 }
 
