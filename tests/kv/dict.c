@@ -4,7 +4,7 @@
  * promises while the table changes, and that random picks are fair.
  */
 #include "client.h"
-#include "dict.h"
+#include "shard/dict.h"
 
 #define NKEYS	20000
 

@@ -16,11 +16,12 @@ trap 'rm -rf "$dir"' EXIT
 echo 'int main(void) { return 0; }' >"$dir/probe.c"
 clang -fsanitize=address "$dir/probe.c" -o "$dir/probe" 2>/dev/null ||
     { echo "clang's sanitizers are not installed"; exit 77; }
-sources="$kv/mem.c $kv/text.c"
+sources="$kv/base/mem.c $kv/base/text.c"
 case $what in
-resp) sources="$sources $kv/resp.c" ;;
-op) sources="$sources $kv/op.c $kv/db.c $kv/dict.c $kv/reply.c $kv/string.c
-    $kv/list.c $kv/table.c $kv/zset.c $kv/ztree.c" ;;
+resp) sources="$sources $kv/proto/resp.c" ;;
+op) sources="$sources $kv/proto/reply.c $kv/shard/op.c $kv/shard/db.c
+    $kv/shard/dict.c $kv/shard/ztree.c $kv/cmd/string.c $kv/cmd/list.c
+    $kv/cmd/table.c $kv/cmd/zset.c" ;;
 esac
 clang -std=gnu11 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
     -fno-sanitize-recover=all -I"$kv" -I"$1/include" -o "$dir/fuzz" \

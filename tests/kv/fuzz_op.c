@@ -5,7 +5,7 @@
  * do not.  Each must give one well-formed reply, and when all keys are gone
  * the memory must be, too.
  */
-#include "db.h"
+#include "cmd/value.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
  * Fuzz target: the parser of requests.  The first byte says how the rest is
  * cut; whatever the cut, the parser must hand out the same commands.
  */
-#include "proto.h"
+#include "proto/proto.h"
 
 #include <stdlib.h>
 #include <string.h>

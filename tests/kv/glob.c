@@ -5,7 +5,7 @@
  * the pattern times the string.
  */
 #include "client.h"
-#include "kv.h"
+#include "base/kv.h"
 
 /* One item of a pattern other than a star, and one byte; where it ends. */
 static const char *

@@ -5,7 +5,7 @@
  * any size.  Nothing leaks, and what is large is not copied or moved.
  */
 #include "client.h"
-#include "proto.h"
+#include "proto/proto.h"
 
 #define ROUNDS	300
 

@@ -5,7 +5,7 @@
  * leaks.  A deterministic relative of the fuzz target (fuzz_resp.c).
  */
 #include "client.h"
-#include "proto.h"
+#include "proto/proto.h"
 
 #define MAXSTREAM	200000
 

@@ -3,7 +3,8 @@
  * Sorted sets against a sorted array.
  */
 #include "client.h"
-#include "ztree.h"
+#include "cmd/value.h"
+#include "shard/ztree.h"
 
 #define NAMES	300
 

@@ -9,6 +9,12 @@ consists of rooms, each of which knows only itself and the rooms before it:
 
     cpu < time < ipi < sched < sleep < lock < port < thread < trouble < boot
 
+So does apps/kv/, the store:
+
+    base < proto < shard < cmd < net
+
+There, the files must not use each other in a circle either.
+
 Checked are the include lines, the symbols of the objects in BUILD (nm), that programs
 see public headers only, that the host is reached through machine/machine.h,
 and that conditional compilation stays in base/ and machine/.
@@ -28,7 +34,9 @@ RANK = {"base": 0, "machine": 1, "kern": 2, "vm": 3, "usched": 4, "ipc": 4,
 ORDER = "base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat"
 
 ROOMS = {"kern": ["cpu", "time", "ipi", "sched", "sleep", "lock", "port",
-                  "thread", "trouble", "boot"]}
+                  "thread", "trouble", "boot"],
+         "kv": ["base", "proto", "shard", "cmd", "net"]}
+APP = Path("apps/kv")       # its files name each other as "room/file.h"
 
 # These see what a user of the library sees.
 OUTSIDE = ["lib", "bin", "apps", "examples", "bench", "tests/api", "tests/kv"]
@@ -140,10 +148,36 @@ def check_outside(root):
                     not (path.parent / found[2]).resolve().is_relative_to(
                         (root / "src").resolve()):
                 continue
+            if (root / APP / found[2]).is_file():
+                continue
             name = re.sub(r"^(\.\./)*(src/)?", "", found[2])
             if name.split("/")[0] in RANK:
                 errors.append(f"{path.relative_to(root)}:{number}: only "
                               f"public headers here, not {found[2]}")
+    return errors
+
+
+def check_app(root):
+    """The rooms of the store, by its include lines."""
+    errors = []
+    for path in sources(root / APP):
+        own = path.relative_to(root / APP.parent).parts
+        if len(own) < 3 or own[1] not in ROOMS[APP.name]:
+            errors.append(f"{path.relative_to(root)}: stands in no room: "
+                          f"{' < '.join(ROOMS[APP.name])}")
+            continue
+        for number, line in lines_of(path):
+            found = INCLUDE.match(line)
+            if not found or found[1] != '"':
+                continue
+            why, name = None, Path(found[2])
+            if name.parts[0] in ROOMS[APP.name] and len(name.parts) > 1:
+                why = wrong_room(own, (APP.name, *name.parts))
+            elif name.parts[0] not in RANK:
+                why = 'names no room; write "room/file.h"'
+            if why:
+                errors.append(f"{path.relative_to(root)}:{number}: "
+                              f'"{name}": {why}')
     return errors
 
 
@@ -183,9 +217,9 @@ def check_conditionals(root):
     return errors
 
 
-def objects(root, build):
-    """{archive: {object: source relative to src/}} of what was compiled."""
-    found, src = {}, (root / "src").resolve()
+def objects(root, build, top):
+    """{archive: {object: source relative to top}} of what was compiled."""
+    found, src = {}, (root / top).resolve()
     commands = json.loads((build / "compile_commands.json").read_text())
     for entry in commands:
         source = (Path(entry["directory"]) / entry["file"]).resolve()
@@ -208,7 +242,7 @@ def symbols(files):
 
 def check_symbols(root, build):
     errors, seen = [], 0
-    for archive, files in objects(root, build).items():
+    for archive, files in objects(root, build, "src").items():
         table, defined = list(symbols(files)), {}
         for where, name, kind in table:
             if kind not in "Uwv":
@@ -236,11 +270,68 @@ def check_symbols(root, build):
     return errors
 
 
+def uses(files):
+    """{source: {other source: a symbol of it that it uses}}."""
+    table, found = list(symbols(files)), {}
+    defined = {name: files[where] for where, name, kind in table
+               if kind not in "Uwv"}
+    for where, name, kind in table:
+        other = defined.get(name, files[where])
+        if kind in "Uwv" and other != files[where]:
+            found.setdefault(files[where], {})[other] = name
+    return found
+
+
+def circle(graph):
+    """Files that use each other in a circle, or None."""
+    state = {}
+
+    def visit(node, path):
+        state[node] = "under way"
+        for other in sorted(graph.get(node, ())):
+            if state.get(other) == "under way":
+                return path[path.index(other):] + [other]
+            found = other not in state and visit(other, path + [other])
+            if found:
+                return found
+        state[node] = "done"
+        return None
+
+    for node in sorted(graph):
+        found = node not in state and visit(node, [node])
+        if found:
+            return found
+    return None
+
+
+def check_app_symbols(root, build):
+    """The rooms of the store, and circles of its files, by symbols."""
+    errors, files = [], {}
+    for part in objects(root, build, APP).values():
+        files.update(part)
+    if not files:
+        return [f"{build}: no objects of {APP}/ there; build first"]
+    graph = uses(files)
+    for source, others in sorted(graph.items()):
+        for other, name in sorted(others.items()):
+            why = wrong_room((APP.name, *source.parts),
+                             (APP.name, *other.parts))
+            if why:
+                errors.append(f"{APP / source}: uses {name}: {why}")
+    inner = {s: {o for o in others if o.parts[0] == s.parts[0]}
+             for s, others in graph.items()}
+    found = circle(inner)
+    if found:
+        errors.append(f"{APP / found[0]}: a circle of files: "
+                      f"{' -> '.join(str(f) for f in found)}")
+    return errors
+
+
 def check(root, build):
     errors = check_includes(root) + check_outside(root) + \
-        check_conditionals(root)
+        check_conditionals(root) + check_app(root)
     if build:
-        errors += check_symbols(root, build)
+        errors += check_symbols(root, build) + check_app_symbols(root, build)
     return errors
 
 
@@ -265,7 +356,17 @@ BAD_TREE = {
                      "{ return malloc(9); }", "kern/ calls malloc()"),
     "include/lwkt/k.h": (GUARDED % '#include "base/k.h"', "a public header"),
     "include/lwkt/l.h": (GUARDED % "#ifdef L\n#endif", "l.h:3: #ifdef"),
-    "apps/kv/m.c": ('#include "kern/m.h"', "only public headers here"),
+    "apps/kv/net/m.c": ('#include "kern/m.h"', "only public headers here"),
+    "apps/kv/base/r.c": ('#include "shard/r.h"', "may not use kv/shard/"),
+    "apps/kv/proto/s.c": ('#include "s.h"', "names no room"),
+    "apps/kv/attic/t.c": ("int t;", "stands in no room"),
+    "apps/kv/u.c": ("int u;", "stands in no room"),
+    "apps/kv/shard/v.c": ("void cmd(void); void v(void) { cmd(); }",
+                          "uses cmd: kv/shard/ may not use kv/cmd/"),
+    "apps/kv/cmd/w.c": ("void cmd(void) { }", None),
+    "apps/kv/net/x.c": ("void y(void); void x(void) { y(); }",
+                        "a circle of files: net/x.c -> net/y.c -> net/x.c"),
+    "apps/kv/net/y.c": ("void x(void); void y(void) { x(); }", None),
     "tests/api/n.c": ('#include "../../src/vm/n.h"', "only public headers"),
 }
 GOOD_TREE = {
@@ -277,7 +378,11 @@ GOOD_TREE = {
     "src/base/config.c": "#if 1\nvoid low(void) { }\n#endif",
     "src/vm/a.c": "/*\n#if 0\n*/ void low(void); void a(void) { low(); }",
     "include/lwkt/c.h": GUARDED % "#ifdef __cplusplus\n#else\n#endif",
-    "apps/kv/x.c": '#include "kv.h"\n#include <lwkt/c.h>',
+    "apps/kv/base/kv.h": GUARDED % "#include <lwkt/c.h>",
+    "apps/kv/base/f.c": "void f(void) { }",
+    "apps/kv/shard/g.c": "void f(void); void g(void) { f(); }",
+    "apps/kv/net/x.c": '#include "base/kv.h"\n#include <lwkt/c.h>',
+    "tests/kv/y.c": '#include "base/kv.h"\n#include "z.h"',
 }
 
 
