@@ -226,5 +226,5 @@ kv_log(const char *fmt, ...)
 	n += (size_t)snprintf(line + n, sizeof(line) - n, ".%03ld %s\n",
 	    ts.tv_nsec / 1000000, text);
 	if (write(STDERR_FILENO, line, n) < 0)
-		return;			/* nobody reads: nothing to do */
+		return;			/* no reader: there is nothing to do */
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CLIENT: look at the connections of all CPUs, and end some.
+ * CLIENT: list the connections of all CPUs, and end some.
  *
- * THEORY: the connections of a CPU are its own, so listing and killing are
- * operations that run on each CPU, like those on keys.  To kill is to shut the
- * socket down: the connection's thread then finds its end.
+ * THEORY: only code on a connection's CPU touches it, so listing and killing
+ * are operations that run on each CPU, like those on keys.  To kill a
+ * connection is to shut its socket down: its thread then finds the end of the
+ * input.
  */
 #include "cmd/cmd.h"
 
@@ -12,7 +13,10 @@
 
 #define LIST_STEP	64	/* connections described in one step */
 
-/* This CPU's connections get no more input, so they end when all is said. */
+/*
+ * Shut the input of this CPU's connections: they end when they have replied to
+ * what has arrived.
+ */
 void
 kv_hang_up_all(void *arg)
 {
@@ -23,7 +27,7 @@ kv_hang_up_all(void *arg)
 		shutdown(c->c_fd, SHUT_RD);
 }
 
-/* Name a client, without spaces and what cannot be printed; or an error. */
+/* Name a client; return what is wrong with the name, or NULL. */
 const char *
 kv_name_set(struct kv_conn *c, const struct kv_arg *name)
 {
@@ -39,6 +43,7 @@ kv_name_set(struct kv_conn *c, const struct kv_arg *name)
 	return NULL;
 }
 
+/* CLIENT SETNAME */
 static void
 setname(struct kv_op *op)
 {
@@ -50,6 +55,7 @@ setname(struct kv_op *op)
 		kv_say_ok(op->op_out);
 }
 
+/* CLIENT GETNAME */
 static void
 getname(struct kv_op *op)
 {
@@ -59,12 +65,14 @@ getname(struct kv_op *op)
 		kv_say_nil(op->op_out);
 }
 
+/* CLIENT ID */
 static void
 id(struct kv_op *op)
 {
 	kv_say_int(op->op_out, (int64_t)op->op_conn->c_id);
 }
 
+/* Write a line about a connection. */
 static void
 describe(struct kv_reply *t, struct kv_conn *c, int64_t now)
 {
@@ -79,7 +87,7 @@ describe(struct kv_reply *t, struct kv_conn *c, int64_t now)
 	    c->c_out.r_resp3 ? 3 : 2);
 }
 
-/* Describe some connections behind op_pos, an id, which costs a whole look. */
+/* Describe some connections behind op_pos, an id; then read the clock. */
 static void
 list_each(struct kv_op *op)
 {
@@ -98,7 +106,7 @@ list_each(struct kv_op *op)
 	op->op_left = 0;
 }
 
-/* The texts of all CPUs are one string. */
+/* CLIENT LIST: the texts of all CPUs become one string. */
 static void
 list(struct kv_op *op)
 {
@@ -118,7 +126,7 @@ list(struct kv_op *op)
 	kv_reply_free(&text);
 }
 
-/* Does argument i, if it is not 0, say this? */
+/* Is argument i this text?  Yes, if i is 0. */
 static bool
 says(const struct kv_op *op, int i, const char *s)
 {
@@ -129,8 +137,8 @@ says(const struct kv_op *op, int i, const char *s)
 }
 
 /*
- * Kill those of this CPU that the arguments mean (op_int[0]: by id), who asks
- * after the answer; op_result: how many.
+ * Kill the connections of this CPU that the arguments say (op_int[0] is an id);
+ * the asking connection ends after its reply.  op_result says how many.
  */
 static void
 kill_here(struct kv_op *op)
@@ -151,7 +159,7 @@ kill_here(struct kv_op *op)
 	}
 }
 
-/* An address alone, or options; op_int[1]: not who asks. */
+/* Read an address, or options; op_int[1]: spare the asking connection. */
 static enum kv_ready
 kill_parse(struct kv_op *op)
 {
@@ -169,6 +177,7 @@ kill_parse(struct kv_op *op)
 	    KV_READY;
 }
 
+/* CLIENT KILL */
 static void
 kill(struct kv_op *op)
 {

@@ -20,6 +20,7 @@ static struct kv_dict by_name = { .d_keyoff = offsetof(struct entry, n_name) };
 static const struct kv_cmd *all[128];
 static unsigned int ncommands;
 
+/* Add a row to the table; a subcommand's name has a bar. */
 static void
 add_row(struct kv_cmd *cmd, const struct kv_family *f)
 {
@@ -44,6 +45,7 @@ kv_command_add(const struct kv_family *f)
 		add_row(&f->f_rows[i], f);
 }
 
+/* Find a row by its name, in lower or upper case. */
 static const struct kv_cmd *
 find(const struct kv_arg *name)
 {
@@ -59,13 +61,14 @@ find(const struct kv_arg *name)
 	return n != NULL ? ((struct entry *)n)->n_cmd : NULL;
 }
 
-/* A command; its rows with a bar are not for clients to name. */
+/* Find a command; clients may not name rows with a bar. */
 const struct kv_cmd *
 kv_command_find(const struct kv_arg *name)
 {
 	return memchr(name->a_p, '|', name->a_len) == NULL ? find(name) : NULL;
 }
 
+/* Does the command take so many arguments? */
 bool
 kv_arity_ok(const struct kv_cmd *cmd, int argc)
 {
@@ -73,7 +76,7 @@ kv_arity_ok(const struct kv_cmd *cmd, int argc)
 	    argc == cmd->c_arity;
 }
 
-/* CLIENT, COMMAND and CONFIG: argument 1 says which of their rows it is. */
+/* Run CLIENT, COMMAND or CONFIG: argument 1 says which of its rows it is. */
 void
 kv_subcommand(struct kv_op *op)
 {
@@ -104,7 +107,7 @@ kv_subcommand(struct kv_op *op)
 		kv_op_fail(op, KV_E_ARITY);
 }
 
-/* The ten items that COMMAND says about one; the last four are empty. */
+/* Reply the ten items that COMMAND says of a command; four are empty. */
 static void
 say_command(struct kv_reply *r, const struct kv_cmd *cmd)
 {
@@ -130,6 +133,7 @@ say_command(struct kv_reply *r, const struct kv_cmd *cmd)
 		kv_say_many(r, '*', 0);
 }
 
+/* Reply what COMMAND DOCS says of a command. */
 static void
 say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
 {
@@ -147,14 +151,14 @@ say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
 	kv_say_str(r, cmd->c_family->f_group);
 }
 
-/* Command i of those named, or of all; NULL: there is no such command. */
+/* Return command i of those named, or of all; NULL: there is none. */
 static const struct kv_cmd *
 named(struct kv_op *op, int i)
 {
 	return op->op_argc > 2 ? kv_command_find(&op->op_argv[2 + i]) : all[i];
 }
 
-/* COMMAND, COMMAND INFO and COMMAND DOCS: those named, or all. */
+/* COMMAND, COMMAND INFO and COMMAND DOCS: the commands named, or all. */
 static void
 command_info(struct kv_op *op)
 {
@@ -174,12 +178,14 @@ command_info(struct kv_op *op)
 	}
 }
 
+/* COMMAND COUNT */
 static void
 command_count(struct kv_op *op)
 {
 	kv_say_int(op->op_out, ncommands);
 }
 
+/* COMMAND */
 static void
 command(struct kv_op *op)
 {

@@ -2,7 +2,7 @@
 /*
  * The settings, one row each: the options of the command line, and CONFIG.
  * Some can be changed while the server runs; some are constants that clients
- * like to ask for.
+ * ask for.
  */
 #include "cmd/cmd.h"
 
@@ -15,8 +15,8 @@
 #define RESERVED_FDS	64	/* not for clients */
 
 /*
- * See that there are descriptors for so many clients; for how many of them
- * there are.
+ * Raise the limit of descriptors for so many clients; return for how many of
+ * them the limit is enough.
  */
 uint64_t
 kv_clients_room(uint64_t clients)
@@ -35,7 +35,7 @@ kv_clients_room(uint64_t clients)
 	    rl.rlim_cur / 2;
 }
 
-/* A number, bytes (with a unit, if any), or yes and no, which are 1 and 0. */
+/* A number; bytes, perhaps with a unit; or yes and no, which are 1 and 0. */
 enum kind { NUMBER, BYTES, YESNO };
 
 static const struct param {
@@ -45,7 +45,7 @@ static const struct param {
 	uint64_t	 m_min, m_max;
 	_Atomic uint64_t *m_value;	/* NULL: m_text */
 	const char	*m_text;	/* NULL: s_bind */
-	/* How much of a value this machine can do; NULL: all. */
+	/* Return how much of a value the machine allows; NULL: all. */
 	uint64_t	(*m_room)(uint64_t);
 } params[] = {
 	{ "port", NUMBER, 1, 0, 65535, &kv_server.s_port, NULL, NULL },
@@ -72,7 +72,7 @@ static const struct param {
 };
 
 #define NPARAMS		KV_COUNT(params)
-#define GLOB_STEPS	256	/* of a match, then others may run */
+#define GLOB_STEPS	256	/* steps of a match, then others may run */
 #define WHYLEN		128	/* room for what is wrong with a value */
 
 static const char usage[] =
@@ -88,6 +88,7 @@ static const char usage[] =
 "  --version        say which version this is\n"
 "  --help           say this\n";
 
+/* Find a setting. */
 static const struct param *
 find(const struct kv_arg *name)
 {
@@ -98,7 +99,7 @@ find(const struct kv_arg *name)
 	return NULL;
 }
 
-/* Bytes with a unit: 100, 64k, 10kb, 1gb (k = 1000, kb = 1024). */
+/* Read bytes with a unit: 100, 64k, 10kb, 1gb (k = 1000, kb = 1024). */
 static bool
 parse_size(const struct kv_arg *a, uint64_t *valp)
 {
@@ -141,7 +142,7 @@ parse_number(const struct kv_arg *a, uint64_t *valp)
 	return good;
 }
 
-/* The value of a text in *valp; false: why says what is wrong with it. */
+/* Read a value into *valp; false: why says what is wrong with it. */
 static bool
 parse(const struct param *m, const struct kv_arg *a, uint64_t *valp,
     char why[static WHYLEN])
@@ -168,8 +169,8 @@ parse(const struct param *m, const struct kv_arg *a, uint64_t *valp,
 }
 
 /*
- * The same of a server that runs: some are fixed then, and the machine may not
- * be able to do what is asked for.
+ * The same while the server runs: some settings are fixed then, and the machine
+ * may not allow the value.
  */
 static bool
 parse_now(const struct param *m, const struct kv_arg *a, uint64_t *valp,
@@ -197,7 +198,7 @@ arg_of(char *s)
 	return (struct kv_arg){ .a_p = s, .a_len = strlen(s) };
 }
 
-/* An option of the command line and its value; NULL or what is wrong. */
+/* Carry out an option of the command line; return what is wrong, or NULL. */
 static const char *
 set_option(char *name, char *text)
 {
@@ -221,7 +222,7 @@ set_option(char *name, char *text)
 	return NULL;
 }
 
-/* Read the command line; true: another port may do. */
+/* Read the command line; true: the next free port will do. */
 bool
 kv_options(char **argv)
 {
@@ -251,7 +252,7 @@ kv_options(char **argv)
 	return any_port;
 }
 
-/* Does the setting match one of the patterns? */
+/* Does the setting match one of the patterns of CONFIG GET? */
 static bool
 wanted(struct kv_op *op, const struct param *m)
 {
@@ -270,6 +271,7 @@ wanted(struct kv_op *op, const struct param *m)
 	return what == KV_GLOB_YES;
 }
 
+/* CONFIG GET */
 static void
 config_get(struct kv_op *op)
 {
@@ -296,7 +298,7 @@ config_get(struct kv_op *op)
 	}
 }
 
-/* A setting and the value behind it; false: that is wrong, and replied. */
+/* Check a setting and the value behind it; false: an error was replied. */
 static bool
 check(struct kv_op *op, const struct kv_arg *name, uint64_t *valp)
 {
@@ -314,7 +316,7 @@ check(struct kv_op *op, const struct kv_arg *name, uint64_t *valp)
 	return good;
 }
 
-/* All or none: all are looked at first. */
+/* CONFIG SET: all settings or none, so all are checked first. */
 static void
 config_set(struct kv_op *op)
 {

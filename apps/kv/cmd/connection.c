@@ -4,6 +4,7 @@
  */
 #include "cmd/cmd.h"
 
+/* PING, ECHO */
 static void
 ping(struct kv_op *op)
 {
@@ -15,6 +16,7 @@ ping(struct kv_op *op)
 		kv_say_status(op->op_out, "PONG");
 }
 
+/* QUIT */
 static void
 quit(struct kv_op *op)
 {
@@ -22,6 +24,7 @@ quit(struct kv_op *op)
 	op->op_conn->c_close = true;
 }
 
+/* SELECT: there is one database. */
 static void
 select_db(struct kv_op *op)
 {
@@ -31,7 +34,7 @@ select_db(struct kv_op *op)
 		kv_say_ok(op->op_out);
 }
 
-/* The only user there is; any password is its own. */
+/* Is this the only user that there is?  It has any password. */
 static bool
 is_default_user(const struct kv_arg *a)
 {
@@ -42,8 +45,8 @@ is_default_user(const struct kv_arg *a)
 }
 
 /*
- * Carry out the options of HELLO, one after the other; false: one is wrong,
- * which is replied.  As in Redis, those before it have been carried out.
+ * Carry out the options of HELLO, one after the other; false: one is wrong, and
+ * an error was replied.  As in Redis, those before it have been carried out.
  */
 static bool
 hello_options(struct kv_op *op)

@@ -41,7 +41,7 @@ static const struct {
 	{ "keyspace", "db0:keys=%lu,expires=%lu,avg_ttl=0", KV_N_KEYS },
 };
 
-/* Add the counters of this shard to those of all, one shard after the other. */
+/* Add the counters of this shard to the sums, on all shards at once. */
 static void
 count_here(struct kv_op *op)
 {
@@ -54,6 +54,7 @@ count_here(struct kv_op *op)
 		sum[i] += db->db_count[i];
 }
 
+/* Return how many bytes of the process are resident; 0: unknown. */
 static uint64_t
 resident(void)
 {
@@ -67,6 +68,7 @@ resident(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* Do the arguments ask for this section? */
 static bool
 section_wanted(const struct kv_op *op, const char *section)
 {
@@ -80,6 +82,7 @@ section_wanted(const struct kv_op *op, const char *section)
 	return op->op_argc == 1;
 }
 
+/* INFO */
 static void
 info(struct kv_op *op)
 {
@@ -100,7 +103,7 @@ info(struct kv_op *op)
 
 	op->op_at = n;
 	kv_everywhere(op, &part);
-	kv_say_text(&t, "%s", "");		/* be it nothing */
+	kv_say_text(&t, "%s", "");		/* a piece, even if empty */
 	for (size_t i = 0; i < KV_COUNT(lines); i++) {
 		if (!section_wanted(op, lines[i].section))
 			continue;

@@ -5,20 +5,22 @@
  * THEORY: a command on several keys or on all becomes operations on single
  * keys or single shards, which run on all shards at once (exec.c); the
  * connection's thread makes one reply of theirs.  Such a command is atomic on
- * each key and not on all of them together: another client may see MSET half
- * done, or a key of RENAME, for an instant, under neither name.  KEYS and SCAN
- * see a key that is there all the time, once; of keys that come or go
- * meanwhile they may see either.
+ * each key, but not on all of them together: another client may see MSET half
+ * done, or a key of RENAME, for an instant, under neither name.  A key that
+ * exists all the time is replied by KEYS and by a scan; a key that is added or
+ * deleted meanwhile may be replied or not.  Both reply a key twice only if its
+ * table shrinks meanwhile (dict.c).
  */
 #include "cmd/cmd.h"
 
-#define GLOB_STEPS	2000	/* of a match, 10 us */
+#define GLOB_STEPS	2000	/* steps of a match: 10 us */
 
 static const char *const type_names[] = {
 	[KV_INT] = "string", [KV_STRING] = "string", [KV_LIST] = "list",
 	[KV_HASH] = "hash", [KV_SET] = "set", [KV_ZSET] = "zset",
 };
 
+/* TYPE */
 static void
 type(struct kv_op *op)
 {
@@ -26,6 +28,7 @@ type(struct kv_op *op)
 	    type_names[op->op_ent->e_type] : "none");
 }
 
+/* TTL and PTTL */
 static void
 ttl(struct kv_op *op)
 {
@@ -40,6 +43,7 @@ ttl(struct kv_op *op)
 	kv_say_int(op->op_out, left);
 }
 
+/* PERSIST */
 static void
 persist(struct kv_op *op)
 {
@@ -50,6 +54,7 @@ persist(struct kv_op *op)
 	kv_say_int(op->op_out, had);
 }
 
+/* Check the options of EXPIRE and its like, and read the time. */
 static enum kv_ready
 expire_parse(struct kv_op *op)
 {
@@ -66,6 +71,7 @@ expire_parse(struct kv_op *op)
 	return kv_op_when(op, 2, false);
 }
 
+/* EXPIRE, PEXPIRE, EXPIREAT and PEXPIREAT */
 static void
 expire(struct kv_op *op)
 {
@@ -94,7 +100,7 @@ expire(struct kv_op *op)
 	kv_say_int(op->op_out, 1);
 }
 
-/* EXISTS; DEL and UNLINK, which write, delete what exists. */
+/* EXISTS; and DEL and UNLINK, which write: they delete the key. */
 static void
 exists(struct kv_op *op)
 {
@@ -103,7 +109,7 @@ exists(struct kv_op *op)
 		kv_db_del(op->op_db, op->op_ent);
 }
 
-/* The first half of RENAME: op_at gets the entry, op_int[0] its end. */
+/* Do the first half of RENAME: op_at gets the entry, op_int[0] its end. */
 static void
 rename_take(struct kv_op *op)
 {
@@ -116,7 +122,7 @@ rename_take(struct kv_op *op)
 	op->op_at = e;
 }
 
-/* The second, perhaps on another shard; op_at is the operation of the first. */
+/* Do the second half, perhaps on another shard; op_at is the first's op. */
 static void
 rename_put(struct kv_op *op)
 {
@@ -134,7 +140,7 @@ rename_put(struct kv_op *op)
 	kv_free(from);
 }
 
-/* On one shard, both halves run in one turn. */
+/* RENAME: on one shard, both halves run in one turn. */
 static void
 rename_key(struct kv_op *op)
 {
@@ -160,12 +166,14 @@ rename_key(struct kv_op *op)
 		kv_op_fail(op, KV_E_NOKEY);
 }
 
+/* Count the keys of a shard, for DBSIZE and RANDOMKEY. */
 static void
 count_keys(struct kv_op *op)
 {
 	op->op_result = op->op_db->db_keys->o_dict.d_count;
 }
 
+/* Check the option of FLUSHALL, which changes nothing. */
 static enum kv_ready
 flush_parse(struct kv_op *op)
 {
@@ -177,13 +185,14 @@ flush_parse(struct kv_op *op)
 	return KV_READY;
 }
 
+/* FLUSHDB and FLUSHALL */
 static void
 flush(struct kv_op *op)
 {
 	kv_db_flush(op->op_db);
 }
 
-/* A key whose match takes longer than a turn: a copy, for the key may go. */
+/* A match that takes long; the key is a copy, as it may be deleted. */
 struct slow_match {
 	struct slow_match *s_next;
 	struct kv_glob	 s_glob;
@@ -191,6 +200,7 @@ struct slow_match {
 	char		 s_key[];
 };
 
+/* Reply a key. */
 static void
 say_key(struct kv_op *op, const char *key, size_t len)
 {
@@ -198,6 +208,7 @@ say_key(struct kv_op *op, const char *key, size_t len)
 	op->op_result++;
 }
 
+/* Copy a key and go on with its match in later steps. */
 static void
 match_later(struct kv_op *op, const struct kv_glob *g, const char *key,
     size_t len)
@@ -216,8 +227,8 @@ match_later(struct kv_op *op, const struct kv_glob *g, const char *key,
 }
 
 /*
- * Reply a key if it is alive and wanted: if it matches argument op_val[0] and
- * its type is argument op_val[1], 0 meaning all; op_result counts.
+ * Reply a key if its time is not over, it matches argument op_val[0] and its
+ * type is argument op_val[1], where 0 means all; op_result counts.
  */
 static void
 scan_visit(struct kv_node *n, void *arg)
@@ -243,7 +254,7 @@ scan_visit(struct kv_node *n, void *arg)
 		match_later(op, &g, e->e_key, n->n_klen);
 }
 
-/* Go on with a match that takes long; it is dropped if it need not go on. */
+/* Go on with a match that takes long; free it at its end. */
 static void
 scan_slow(struct kv_op *op)
 {
@@ -259,7 +270,7 @@ scan_slow(struct kv_op *op)
 	kv_free(s);
 }
 
-/* A bucket, until op_int[0] keys were seen; or a match left over from one. */
+/* Scan a bucket, until op_int[0] keys were visited; or go on with a match. */
 static void
 scan_each(struct kv_op *op)
 {
@@ -272,6 +283,7 @@ scan_each(struct kv_op *op)
 	    (op->op_pos != 0 && op->op_int[0] > 0);
 }
 
+/* Free the matches that were not ended. */
 static void
 scan_end(struct kv_op *op)
 {
@@ -283,6 +295,7 @@ scan_end(struct kv_op *op)
 	}
 }
 
+/* KEYS */
 static void
 keys(struct kv_op *op)
 {
@@ -291,7 +304,7 @@ keys(struct kv_op *op)
 	op->op_left = 1;
 }
 
-/* The cursor is op_pos. */
+/* Read the cursor, op_pos. */
 static enum kv_ready
 scan_cursor(struct kv_op *op)
 {
@@ -299,7 +312,7 @@ scan_cursor(struct kv_op *op)
 	    kv_op_fail(op, "ERR invalid cursor");
 }
 
-/* Of how many keys, op_int[0]. */
+/* Read how many keys to visit, op_int[0]. */
 static enum kv_ready
 scan_parse(struct kv_op *op)
 {
@@ -310,8 +323,8 @@ scan_parse(struct kv_op *op)
 }
 
 /*
- * A cursor is a shard and a place in it, shards being passed one after the
- * other: place * ncpus + shard.  Each call stays in one shard.
+ * SCAN: a cursor is a shard and a place in it, place * ncpus + shard, as shards
+ * are scanned one after the other.  Each call stays in one shard.
  */
 static void
 scan(struct kv_op *op)
@@ -335,7 +348,7 @@ scan(struct kv_op *op)
 	kv_gather(&at, 1);
 }
 
-/* A random key, if there is one; some tries if what it finds has expired. */
+/* Reply a random key, if there is one; try again if its time is over. */
 static void
 random_here(struct kv_op *op)
 {
@@ -353,7 +366,10 @@ random_here(struct kv_op *op)
 	kv_say_nil(op->op_out);
 }
 
-/* A shard by the number of its keys, then one of those: each as likely. */
+/*
+ * RANDOMKEY: pick a shard by the number of its keys, then one of its keys, so
+ * that all keys have the same chance.
+ */
 static void
 randomkey(struct kv_op *op)
 {

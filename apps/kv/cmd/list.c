@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lists: a table whose names are numbers in a row, from o_first on.
+ * Lists: a table whose names are consecutive numbers, from o_first on.
  *
- * THEORY: so pushing, popping and finding by index take the same time at
- * every place, and a list grows in small steps as all tables do.  A name is its
- * own hash: names in a row fill the buckets evenly, and neighbours are in
- * buckets side by side.
+ * THEORY: pushing, popping and finding by index take the same time at every
+ * place, and a list grows in small steps, as all tables do.  A name is its own
+ * hash: consecutive names fill the buckets evenly, and neighbours are in
+ * neighbouring buckets.
  */
 #include "cmd/value.h"
 
 #define LEFT	KV_HOW1		/* c_how: the side of the list */
 
+/* Return how many elements there are. */
 static int64_t
 count(const struct kv_op *op)
 {
 	return op->op_obj->o_dict.d_count;
 }
 
+/* Find element i. */
 static struct kv_ent *
 at(struct kv_op *op, int64_t i)
 {
@@ -26,7 +28,7 @@ at(struct kv_op *op, int64_t i)
 	    (uint64_t)name, &name, sizeof(name));
 }
 
-/* A new element on one side. */
+/* Add an element on one side. */
 static struct kv_ent *
 push(struct kv_op *op, bool left)
 {
@@ -37,7 +39,7 @@ push(struct kv_op *op, bool left)
 	    sizeof(name));
 }
 
-/* The element on that side goes. */
+/* Remove the element on one side. */
 static void
 pop(struct kv_op *op, bool left)
 {
@@ -45,7 +47,7 @@ pop(struct kv_op *op, bool left)
 	op->op_obj->o_first += left;
 }
 
-/* The element on that side goes to the other. */
+/* Move the element on one side to the other side. */
 static void
 pass(struct kv_op *op, bool left)
 {
@@ -58,6 +60,7 @@ pass(struct kv_op *op, bool left)
 	pop(op, left);
 }
 
+/* LPUSH, RPUSH */
 static void
 push_each(struct kv_op *op)
 {
@@ -72,6 +75,7 @@ pop_parse(struct kv_op *op)
 	return op->op_argc > 3 ? kv_op_fail(op, KV_E_ARITY) : kv_op_count(op);
 }
 
+/* LPOP, RPOP */
 static void
 pop_some(struct kv_op *op)
 {
@@ -94,6 +98,7 @@ pop_each(struct kv_op *op)
 	op->op_left--;
 }
 
+/* LRANGE */
 static void
 lrange(struct kv_op *op)
 {
@@ -110,7 +115,7 @@ lrange_each(struct kv_op *op)
 	op->op_left--;
 }
 
-/* LINDEX, and LSET, which has a value.  No list: the index does not matter. */
+/* LINDEX; and LSET, which has a value.  Without a list any index will do. */
 static void
 element(struct kv_op *op)
 {
@@ -135,6 +140,7 @@ element(struct kv_op *op)
 	}
 }
 
+/* LREM */
 static void
 lrem(struct kv_op *op)
 {
@@ -142,9 +148,9 @@ lrem(struct kv_op *op)
 }
 
 /*
- * Look at the elements by passing them from one end to the other, except those
- * that go.  When all have been passed they are in order again; when enough are
- * found before that, those passed (op_pos) go back (op_at).
+ * Compare the element at one end; remove it, or move it to the other end.  When
+ * all have been moved, they are in order again.  When enough are removed before
+ * that, the moved ones (op_pos) go back (op_at).
  */
 static void
 lrem_each(struct kv_op *op)
@@ -163,7 +169,7 @@ lrem_each(struct kv_op *op)
 	}
 	is = kv_ent_bytes(at(op, left ? 0 : count(op) - 1), num);
 	if (is.a_len == a->a_len)
-		op->op_cost += a->a_len >> 13;	/* compared byte by byte */
+		op->op_cost += a->a_len >> 13;	/* the bytes to compare */
 	if (is.a_len != a->a_len || memcmp(is.a_p, a->a_p, a->a_len) != 0) {
 		pass(op, left);
 		op->op_pos++;
@@ -177,7 +183,7 @@ lrem_each(struct kv_op *op)
 	}
 }
 
-/* op_pos elements go on the left, the other op_left on the right. */
+/* LTRIM: of op_left elements to remove, op_pos are on the left. */
 static void
 ltrim(struct kv_op *op)
 {

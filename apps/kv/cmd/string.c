@@ -3,13 +3,13 @@
  * Strings.
  *
  * THEORY: a string that is the one spelling of an integer is kept as that
- * integer, in the entry: no memory of its own, and INCR is an addition.  Any
- * other is a blob, overwritten in place when it fits.  A large argument has a
- * blob already and the key just takes a reference.  The fields of hashes are
- * such strings too.
+ * integer, in the entry: it has no memory of its own, and INCR is an addition.
+ * Any other string is a blob, overwritten in place when the new bytes fit.  A
+ * large argument has a blob already, to which the key takes a reference.  The
+ * fields of hashes and the elements of lists are such strings, too.
  *
- * All commands that set a whole string are one, set(), and those that get one
- * are get(); SETNX, GETSET and the others are SET with some options given.
+ * One function, set(), is all commands that set a whole string, and get() is
+ * all that get one; SETNX, GETSET and the others are SET with some options.
  */
 #include "cmd/value.h"
 
@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-#define ZERO_PAGES	(1u << 20)	/* from so many bytes on */
+#define ZERO_PAGES	(1u << 20)	/* bytes, for which fresh pages pay */
 
 /* c_how: SETNX replies a number, MSET nothing; DECR, and GETDEL. */
 #define NUMBER	KV_HOW1
@@ -25,7 +25,7 @@
 #define DECR	KV_HOW1
 #define DEL	KV_HOW1
 
-/* The bytes of a string, none if there is no entry; num for a number's. */
+/* Return the bytes of a string, a number's in num; none without an entry. */
 struct kv_arg
 kv_ent_bytes(const struct kv_ent *e, char num[static KV_NUMLEN])
 {
@@ -48,7 +48,7 @@ kv_say_value(struct kv_reply *r, const struct kv_ent *e)
 		kv_say_blob(r, e->e_blob);
 }
 
-/* Give an entry a string; bytes in place, if that wastes little. */
+/* Give an entry a string, in place of its old one if that wastes little. */
 void
 kv_ent_store(struct kv_db *db, struct kv_ent *e, const struct kv_arg *val)
 {
@@ -89,7 +89,7 @@ kv_ent_add(struct kv_op *op, struct kv_ent *e, int64_t delta,
 	}
 }
 
-/* The command's entry, made if there is none. */
+/* Return the command's entry, made if there is none. */
 static struct kv_ent *
 need_ent(struct kv_op *op)
 {
@@ -99,7 +99,7 @@ need_ent(struct kv_op *op)
 	return op->op_ent;
 }
 
-/* The time that an option says, if one does; SETEX: argument 2. */
+/* Read the time that an option says, if one does; SETEX: argument 2. */
 static enum kv_ready
 ttl(struct kv_op *op)
 {
@@ -109,7 +109,7 @@ ttl(struct kv_op *op)
 	return kv_op_when(op, op->op_val[0] != 0 ? op->op_val[0] : 2, true);
 }
 
-/* GET, MGET, GETDEL and GETEX, whose time matters only if there is a key. */
+/* GET, MGET, GETDEL and GETEX, whose time is read only if there is a key. */
 static void
 get(struct kv_op *op)
 {
@@ -126,6 +126,7 @@ get(struct kv_op *op)
 		kv_expire_set(op->op_db, e, op->op_int[0]);
 }
 
+/* Check the options of SET. */
 static enum kv_ready
 set_parse(struct kv_op *op)
 {
@@ -133,6 +134,7 @@ set_parse(struct kv_op *op)
 	    kv_op_fail(op, KV_E_SYNTAX) : ttl(op);
 }
 
+/* SET, SETNX, SETEX, PSETEX, GETSET and MSET */
 static void
 set(struct kv_op *op)
 {
@@ -166,7 +168,7 @@ set(struct kv_op *op)
 		kv_say_ok(r);
 }
 
-/* DECRBY and SETRANGE do not take every integer. */
+/* Check the integer of DECRBY or SETRANGE. */
 static enum kv_ready
 int_parse(struct kv_op *op)
 {
@@ -177,7 +179,7 @@ int_parse(struct kv_op *op)
 	return KV_READY;
 }
 
-/* INCR adds 1, INCRBY what argument 2 says; DECR and DECRBY take it away. */
+/* INCR adds 1, INCRBY argument 2; DECR and DECRBY subtract it. */
 static void
 incr(struct kv_op *op)
 {
@@ -187,7 +189,7 @@ incr(struct kv_op *op)
 	    KV_E_INTEGER);
 }
 
-/* A sum with 17 decimals, but no zeros at their end. */
+/* Write a sum with 17 decimals, but without zeros at their end. */
 static size_t
 format_sum(char buf[static KV_FLOATLEN], long double val)
 {
@@ -202,6 +204,7 @@ format_sum(char buf[static KV_FLOATLEN], long double val)
 	return n;
 }
 
+/* INCRBYFLOAT */
 static void
 incrbyfloat(struct kv_op *op)
 {
@@ -224,8 +227,9 @@ incrbyfloat(struct kv_op *op)
 }
 
 /*
- * Bytes become zero.  Many of them lie on fresh pages, which are zero already
- * and need not be touched: the kernel gives fresh ones for those that are not.
+ * Make bytes zero.  Whole pages of many bytes are given back to the kernel,
+ * which gives zero pages when they are touched: those that were never touched
+ * cost nothing.
  */
 static void
 zero(char *p, size_t len)
@@ -245,8 +249,8 @@ zero(char *p, size_t len)
 }
 
 /*
- * Write an argument into the string, from byte off on; what is between its
- * old end and off becomes zero.  Growing by half makes appending linear.
+ * Write an argument into the string, from byte off on; bytes between its old
+ * end and off become zero.  The room grows by half, so n appends cost O(n).
  */
 static void
 write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
@@ -282,7 +286,7 @@ write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
 	kv_say_int(op->op_out, b->b_len);
 }
 
-/* APPEND writes behind the end, SETRANGE from argument 2 on. */
+/* APPEND writes behind the end, SETRANGE from byte op_int[0] on. */
 static void
 append(struct kv_op *op)
 {
@@ -297,6 +301,7 @@ append(struct kv_op *op)
 	}
 }
 
+/* STRLEN */
 static void
 length(struct kv_op *op)
 {
@@ -305,6 +310,7 @@ length(struct kv_op *op)
 	kv_say_int(op->op_out, (int64_t)kv_ent_bytes(op->op_ent, num).a_len);
 }
 
+/* SETRANGE */
 static void
 setrange(struct kv_op *op)
 {
@@ -314,6 +320,7 @@ setrange(struct kv_op *op)
 		write_at(op, (uint64_t)op->op_int[0], &op->op_argv[3]);
 }
 
+/* GETRANGE */
 static void
 getrange(struct kv_op *op)
 {

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hashes and sets, and what sorted sets share with them: a table of names.
- * The value of a hash's field is a string as a key's is.
+ * Hashes and sets, and what sorted sets and lists share with them: a table of
+ * names.  The value of a hash's field is a string, as a key's is.
  *
- * THEORY: picks are fair.  One member comes from kv_dict_random.  Several
- * different ones come from one pass in which each of the n members left is
- * taken with chance need/n (selection sampling: every subset is as likely),
- * or, when few of many are wanted, from random picks of which those that were
- * there before do not count.
+ * THEORY: every member, and every subset, is picked with the same chance.  One
+ * member is picked by kv_dict_random().  Several different ones are picked in
+ * one pass, which takes each member with chance need/n, where n members are
+ * left (selection sampling); or, if few of many are wanted, by random picks, of
+ * which repeated ones do not count.
  *
  * Source: Knuth, "The Art of Computer Programming" vol. 2, 3.4.2 algorithm S.
  */
 #include "cmd/value.h"
 #include "shard/ztree.h"
 
-#define FEW		128	/* different ones, from random picks */
+#define FEW		128	/* members, by random picks */
 
-/* The element of this name, or NULL. */
+/* Find the element of a name, or NULL. */
 struct kv_node *
 kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
 {
@@ -24,7 +24,7 @@ kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
 	    name->a_p, name->a_len);
 }
 
-/* The same, made if there is none; its own part is zero then. */
+/* Find the element of a name, made if there is none; it is all zero then. */
 static struct kv_node *
 need_elem(struct kv_op *op, const struct kv_arg *name)
 {
@@ -38,6 +38,7 @@ need_elem(struct kv_op *op, const struct kv_arg *name)
 	return kv_dict_add(d, hash, name->a_p, name->a_len);
 }
 
+/* Remove an element and free it. */
 void
 kv_elem_remove(struct kv_op *op, struct kv_node *n)
 {
@@ -77,6 +78,7 @@ exists_each(struct kv_op *op)
 	op->op_result = kv_elem_find(op->op_obj, kv_op_next(op)) != NULL;
 }
 
+/* Reply the name of an element. */
 static void
 say_name(struct kv_op *op, const struct kv_node *n)
 {
@@ -84,7 +86,7 @@ say_name(struct kv_op *op, const struct kv_node *n)
 	    n->n_klen);
 }
 
-/* All of it: HGETALL, HKEYS, HVALS, SMEMBERS; c_how says what. */
+/* HGETALL, HKEYS, HVALS, SMEMBERS reply all elements: c_how says what. */
 #define NAMES	KV_HOW1
 #define VALUES	KV_HOW2
 #define AS_SET	KV_HOW3
@@ -113,6 +115,7 @@ walk_visit(struct kv_node *n, void *arg)
 	op->op_left--;
 }
 
+/* HSET */
 static void
 hset_each(struct kv_op *op)
 {
@@ -121,6 +124,7 @@ hset_each(struct kv_op *op)
 	kv_ent_store(op->op_db, (struct kv_ent *)n, kv_op_next(op));
 }
 
+/* HGET, HMGET */
 static void
 hget_each(struct kv_op *op)
 {
@@ -128,6 +132,7 @@ hget_each(struct kv_op *op)
 	    kv_op_next(op)));
 }
 
+/* HINCRBY */
 static void
 hincrby(struct kv_op *op)
 {
@@ -135,19 +140,21 @@ hincrby(struct kv_op *op)
 	    op->op_int[0], "ERR hash value is not an integer");
 }
 
+/* SADD */
 static void
 sadd_each(struct kv_op *op)
 {
 	need_elem(op, kv_op_next(op));
 }
 
-/* A random member, of a set that is not empty. */
+/* Pick a random member of a set that is not empty. */
 static struct kv_node *
 pick(struct kv_op *op)
 {
 	return kv_dict_random(&op->op_obj->o_dict, &op->op_db->db_rng);
 }
 
+/* SPOP */
 static void
 spop(struct kv_op *op)
 {
@@ -170,6 +177,7 @@ spop_each(struct kv_op *op)
 	op->op_left--;
 }
 
+/* Read the count of SRANDMEMBER, op_int[0]. */
 static enum kv_ready
 sample_parse(struct kv_op *op)
 {
@@ -183,7 +191,7 @@ sample_parse(struct kv_op *op)
 	return KV_READY;
 }
 
-/* Few different members beside what there is. */
+/* Reply op_left different members, few of many. */
 static void
 sample_few(struct kv_op *op)
 {
@@ -200,7 +208,7 @@ sample_few(struct kv_op *op)
 	op->op_left = 0;
 }
 
-/* SRANDMEMBER: one, several different ones, or (a negative count) any. */
+/* SRANDMEMBER: one, several different ones, or (a negative count) any ones. */
 static void
 sample(struct kv_op *op)
 {
@@ -221,7 +229,7 @@ sample(struct kv_op *op)
 		sample_few(op);
 }
 
-/* One step of algorithm S: op_left still needed, op_result still to come. */
+/* Do a step of algorithm S: op_left are still needed, op_result still left. */
 static void
 sample_visit(struct kv_node *n, void *arg)
 {

@@ -2,16 +2,16 @@
 /*
  * The commands on sorted sets.
  *
- * THEORY: whatever a range is given by, it is turned into a first and a last
- * rank; then one loop reads it, forwards or backwards.  An end by score or by
- * name is a place between members: before those that equal it, or behind them.
+ * THEORY: a range by score, by name or by rank becomes a first and a last rank;
+ * then one loop reads it, forwards or backwards.  An end by score or by name is
+ * a place between members: before those that are equal to it, or behind them.
  */
 #include "cmd/value.h"
 #include "shard/ztree.h"
 
 #include <math.h>
 
-/* c_how: a range in pairs with scores; gone then; ZRANK. */
+/* c_how: PAIRS of member and score; members go (POP); RANK: ZRANK. */
 #define PAIRS	KV_HOW1
 #define POP	KV_HOW2
 #define RANK	KV_HOW1
@@ -22,7 +22,7 @@ struct bound {
 	const char	*b_name;	/* NULL: by score */
 	size_t		 b_len;
 	int		 b_inf;		/* by name: -1 before all, 1 behind */
-	bool		 b_behind;	/* those that equal it */
+	bool		 b_behind;	/* behind those that are equal to it */
 };
 
 struct range {
@@ -31,7 +31,7 @@ struct range {
 	int64_t		 r_skip, r_max;
 };
 
-/* The options of ZADD; NULL or what is wrong with them. */
+/* Check the options of ZADD; return what is wrong with them, or NULL. */
 static const char *
 add_options(struct kv_op *op)
 {
@@ -53,8 +53,8 @@ add_options(struct kv_op *op)
 }
 
 /*
- * All scores, which begin at argument op_end, are read before anything is
- * changed; op_left says how many were, and then how many arguments there are.
+ * Check all scores, which begin at argument op_end, before anything is changed.
+ * op_left says how many are checked, and at the end how many arguments follow.
  */
 static enum kv_ready
 add_parse(struct kv_op *op)
@@ -80,12 +80,14 @@ add_parse(struct kv_op *op)
 	return ready;
 }
 
+/* Find the member of a name. */
 static struct kv_member *
 find(struct kv_op *op, const struct kv_arg *name)
 {
 	return (struct kv_member *)kv_elem_find(op->op_obj, name);
 }
 
+/* ZADD, ZINCRBY: add a member or change its score. */
 static void
 add_each(struct kv_op *op)
 {
@@ -140,6 +142,7 @@ score_or_rank(struct kv_op *op)
 		kv_say_double(op->op_out, m->m_score);
 }
 
+/* Read one end of a range by score or by name; false: it is none. */
 static bool
 read_bound(const struct kv_arg *a, bool by_name, struct bound *b)
 {
@@ -176,7 +179,7 @@ before(const struct kv_member *m, const void *arg)
 	return c < 0 || (c == 0 && b->b_behind);
 }
 
-/* The two ends; backwards, the upper one comes first. */
+/* Read the two ends of a range; backwards, the upper one comes first. */
 static const char *
 read_ends(struct kv_op *op, struct range *r)
 {
@@ -197,7 +200,7 @@ read_ends(struct kv_op *op, struct range *r)
 	return NULL;
 }
 
-/* What the arguments say; NULL or what is wrong with them. */
+/* Read the arguments of a range; return what is wrong with them, or NULL. */
 static const char *
 read_range(struct kv_op *op, struct range *r)
 {
@@ -218,6 +221,7 @@ read_range(struct kv_op *op, struct range *r)
 	return read_ends(op, r);
 }
 
+/* Check the arguments of a range. */
 static enum kv_ready
 range_parse(struct kv_op *op)
 {
@@ -226,7 +230,10 @@ range_parse(struct kv_op *op)
 	return kv_op_check(op, read_range(op, &r));
 }
 
-/* The first rank of a range, counted from its own side, and how many. */
+/*
+ * Return the rank of the first member of a range (backwards, of the last) and
+ * how many members it has.
+ */
 static uint64_t
 ranks(struct kv_op *op, const struct range *r, int64_t *countp)
 {
@@ -258,7 +265,7 @@ ranks(struct kv_op *op, const struct range *r, int64_t *countp)
 	return (uint64_t)(back ? n - 1 - first : first);
 }
 
-/* op_left members from this rank on. */
+/* Begin to reply op_left members from a rank on. */
 static void
 begin_range(struct kv_op *op, uint64_t first, bool pairs)
 {
@@ -270,6 +277,7 @@ begin_range(struct kv_op *op, uint64_t first, bool pairs)
 	kv_say_many(op->op_out, '*', flat ? op->op_left * 2 : op->op_left);
 }
 
+/* ZRANGE, ZRANGEBYSCORE */
 static void
 range(struct kv_op *op)
 {
@@ -281,6 +289,7 @@ range(struct kv_op *op)
 	begin_range(op, first, op->op_out->r_resp3);
 }
 
+/* ZPOPMIN, ZPOPMAX */
 static void
 pop(struct kv_op *op)
 {
@@ -291,6 +300,7 @@ pop(struct kv_op *op)
 	    op->op_out->r_resp3 && op->op_argc == 3);
 }
 
+/* Reply the next member of a range, and remove it if it was popped. */
 static void
 range_each(struct kv_op *op)
 {

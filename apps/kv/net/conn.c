@@ -2,18 +2,18 @@
 /*
  * A connection: one thread, straight down from receiving to sending.
  *
- * THEORY: the thread receives what there is, runs every command in it, sends
- * all replies, and again.  Commands on one key of this CPU's shard are run on
- * the spot; from the first one for another shard on, they are collected and
- * go to their shards together (exec.c).
+ * THEORY: the thread receives what has arrived, runs every command in it, sends
+ * all replies, and starts again.  A command on one key of this CPU's shard runs
+ * at once.  From the first command for another shard on, commands are collected
+ * and go to their shards together (exec.c).
  *
  * A client that does not read its replies is still served, as pipelining
  * clients expect, until s_outlimit bytes wait for it.  Then the thread only
  * sends; a client that takes nothing for s_outtime seconds is disconnected.
- * What a client sends is limited by the parser and by s_inlimit.
+ * The parser and s_inlimit limit what a client sends.
  *
  * INVARIANTS
- * I1 c_ops is empty whenever something else is replied.
+ * CONN1 c_ops is empty whenever the reply of another operation is made.
  */
 #include "net/net.h"
 
@@ -113,6 +113,7 @@ receive(struct kv_conn *c)
 	return false;
 }
 
+/* Reply that there is no such command. */
 static void
 unknown_command(struct kv_conn *c, const struct kv_arg *argv, int argc)
 {
@@ -128,8 +129,8 @@ unknown_command(struct kv_conn *c, const struct kv_arg *argv, int argc)
 }
 
 /*
- * Is this a request of HTTP?  A web page can make a browser send one to any
- * port, with commands in its body.
+ * Is this a request of HTTP?  A web page can make a browser send such a request
+ * to any port, with commands in its body.
  */
 static bool
 is_http(struct kv_conn *c, const struct kv_arg *name)
@@ -147,7 +148,7 @@ is_http(struct kv_conn *c, const struct kv_arg *name)
 	return true;
 }
 
-/* Why this command may not run, or NULL; %s is its name. */
+/* Return why this command may not run, or NULL; %s in it is its name. */
 static const char *
 refuse(const struct kv_cmd *cmd, int argc)
 {
@@ -161,7 +162,7 @@ refuse(const struct kv_cmd *cmd, int argc)
 	    "> 'maxmemory'." : NULL;
 }
 
-/* A command on one key waits for its batch, if it cannot run on the spot. */
+/* Run a command; one on a key waits for its batch if it cannot run at once. */
 static void
 command(struct kv_conn *c)
 {
@@ -177,7 +178,7 @@ command(struct kv_conn *c)
 		cmd = kv_command_find(&argv[0]);
 	wrong = cmd != NULL ? refuse(cmd, argc) : NULL;
 	if (cmd == NULL || wrong != NULL || cmd->c_keys != 1) {
-		kv_exec(c);					/* I1 */
+		kv_exec(c);					/* CONN1 */
 		op = &alone;
 	}
 	if (cmd == NULL) {
@@ -206,7 +207,7 @@ command(struct kv_conn *c)
 		kv_exec(c);
 }
 
-/* Run every command that has come. */
+/* Run every command that has arrived. */
 static void
 serve(struct kv_conn *c)
 {
@@ -220,7 +221,7 @@ serve(struct kv_conn *c)
 		if (c->c_nops == 0)
 			c->c_made = 0;
 		command(c);
-		/* Replies are not to fill the memory meanwhile. */
+		/* Do not let replies fill the memory meanwhile. */
 		if (!c->c_giveup && kv_reply_pending(&c->c_out) > SEND_SOON &&
 		    !send_down_to(c, kv_server.s_outlimit, POLLOUT,
 		    (int64_t)kv_server.s_outtime * 1000000000)) {
@@ -232,7 +233,7 @@ serve(struct kv_conn *c)
 			kv_turn(cpu);
 		}
 	}
-	kv_exec(c);
+	kv_exec(c);						/* CONN1 */
 	if (what == KV_RESP_BAD) {
 		kv_say_error(&c->c_out, "ERR %s", c->c_in.r_error);
 		c->c_close = true;
@@ -244,13 +245,14 @@ serve(struct kv_conn *c)
 	kv_turn_end(cpu);
 }
 
-/* For a batch of commands, or one on every shard. */
+/* Return the room in c_ops: for a batch, or an operation on every shard. */
 static unsigned int
 max_ops(void)
 {
 	return kv_server.s_ncpus > KV_BATCH ? kv_server.s_ncpus : KV_BATCH;
 }
 
+/* Close a connection and free it, in steps. */
 static void
 conn_free(struct kv_conn *c)
 {
@@ -271,6 +273,7 @@ conn_free(struct kv_conn *c)
 	kv_turn_end(kv_mycpu());
 }
 
+/* Serve a connection until its end. */
 static void
 conn_main(void *arg)
 {

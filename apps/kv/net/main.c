@@ -3,16 +3,16 @@
  * lwkt-kv: a store that speaks the protocol of Redis.  The start, the end.
  *
  * THEORY: SIGINT and SIGTERM are blocked in every thread and read from a
- * signalfd, by the thread that lwkt_boot starts.  To end is to stop accepting
- * and to shut every connection's input: its thread answers what has arrived,
- * finds the end, and goes.  When all are gone, or after STOP_MS, the server
- * ends with status 0.
+ * signalfd, by the thread that lwkt_boot() starts.  It stops accepting and
+ * shuts every connection's input: the connection's thread replies to what has
+ * arrived, finds the end, and ends.  When all have ended, or after STOP_MS, the
+ * server ends with status 0.
  *
- * One thread takes connections and deals them out to the CPUs in turn.  When
- * descriptors run out, the connection that waits cannot be accepted, so it
- * would be reported again and again.  A spare descriptor is kept for this: it
- * is closed, the connection accepted and closed at once, and the spare opened
- * again.
+ * One thread accepts connections and gives them to the CPUs round-robin.  When
+ * descriptors run out, the next connection cannot be accepted and stays in the
+ * queue, so the thread would never sleep again.  For this case there is a spare
+ * descriptor: the thread closes it, accepts the connection, closes that at
+ * once, and opens the spare again.
  */
 #include "net/net.h"
 
@@ -36,7 +36,7 @@
 
 static int listen_fd, signal_fd, spare = -1;
 
-/* At the start, fewer clients than wanted are no error. */
+/* Limit clients to the descriptors; at the start, that is no error. */
 static void
 limit_clients(void)
 {
@@ -48,7 +48,7 @@ limit_clients(void)
 	kv_server.s_maxclients = room;
 }
 
-/* A listening socket, or -errno; its options are the accepted ones' too. */
+/* Open a listening socket, or return -errno; connections get its options. */
 static int
 listen_on(const char *addr, int port)
 {
@@ -77,7 +77,7 @@ listen_on(const char *addr, int port)
 	return error != 0 ? -error : fd;
 }
 
-/* Listen on s_port, or some port behind it that is free; s_port is it then. */
+/* Listen on s_port, or on a free port behind it, which becomes s_port. */
 static int
 listen_somewhere(bool any_behind)
 {
@@ -99,7 +99,7 @@ listen_somewhere(bool any_behind)
 	return fd;
 }
 
-/* There is no descriptor for the next connection: turn it away. */
+/* Close the next connection, for which there is no descriptor. */
 static void
 turn_away(void)
 {
@@ -137,7 +137,7 @@ is_loopback(const struct sockaddr_in6 *v6)
 	    v6->sin6_addr.s6_addr[12] == IN_LOOPBACKNET));
 }
 
-/* Say so if clients on other machines can reach the server. */
+/* Log a warning if clients on other machines can reach the server. */
 static void
 warn_if_open(void)
 {
@@ -152,7 +152,7 @@ warn_if_open(void)
 		    "(protected-mode)" : "they may read and change all");
 }
 
-/* Why a client is not served, as the error that it gets; or NULL. */
+/* Return the error for a client that may not be served, or NULL. */
 static const char *
 refuse(const struct sockaddr_in6 *peer)
 {
@@ -167,6 +167,7 @@ refuse(const struct sockaddr_in6 *peer)
 	return NULL;
 }
 
+/* Admit a new connection, or refuse it. */
 static void
 welcome(int fd, const struct sockaddr_in6 *peer)
 {
@@ -183,7 +184,7 @@ welcome(int fd, const struct sockaddr_in6 *peer)
 	lwkt_close(fd);
 }
 
-/* Who closes listen_fd ends this thread. */
+/* Accept connections until listen_fd is closed. */
 static void
 acceptor(void *arg)
 {
@@ -209,6 +210,7 @@ acceptor(void *arg)
 	}
 }
 
+/* Block the signals that end the server, and open signal_fd for them. */
 static void
 block_signals(void)
 {
@@ -225,6 +227,7 @@ block_signals(void)
 		kv_die("signalfd: %s", strerror(errno));
 }
 
+/* End all connections, or wait for them for STOP_MS.  Blocks: yes. */
 static void
 stop(void)
 {
@@ -241,6 +244,7 @@ stop(void)
 	kv_log("bye");
 }
 
+/* Start the threads, and wait for the signal to end. */
 static int
 server_main(void *arg)
 {
@@ -277,7 +281,7 @@ main(int argc, char **argv)
 	/* A size from which memory goes back to the kernel when freed. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
-	/* No fast bins: a million of them are merged in one go, in 0.2 s. */
+	/* No fast bins: a million of them are merged at once, in 0.2 s. */
 	mallopt(M_MXFAST, 0);
 	if (sodium_init() < 0)
 		kv_die("no random numbers from the kernel");

@@ -27,7 +27,7 @@
 #include <assert.h>
 #include <poll.h>
 
-#define REPLY_FREE	(1u << 20)	/* bytes of a reply never refused */
+#define REPLY_FREE	(1u << 20)	/* bytes that every client may get */
 #define PATIENCE	10000	/* turns for a client that closed its end */
 
 /*
@@ -51,7 +51,7 @@ kv_op_init(struct kv_op *op, struct kv_conn *c, const struct kv_cmd *cmd,
 
 /*
  * Has the client left?  A client that has only closed its own end may still
- * read what it asked for: it gets so many bytes or turns of that.
+ * read what it asked for: it gets up to REPLY_FREE bytes, in PATIENCE turns.
  */
 static bool
 has_left(const struct kv_conn *c, uint64_t bytes, uint32_t turns)
