@@ -12,14 +12,14 @@
 enum kv_type {
 	KV_INT, KV_STRING,		/* both strings; the value itself */
 	KV_LIST, KV_HASH, KV_SET, KV_ZSET, /* struct kv_obj */
-	KV_SPACE,			/* a keyspace on its way out */
-	KV_ANY				/* of a command: does not matter */
+	KV_SPACE,			/* a keyspace, also in the trash */
+	KV_ANY				/* of a family: any type */
 };
 
 /*
- * Everything with elements, in a table.  The elements of a keyspace, a hash
- * and a list are struct kv_ent, those of a set just nodes, those of a sorted
- * set members that are in a tree as well.
+ * What has elements, in a table.  The elements of a keyspace, a hash and a list
+ * are struct kv_ent, those of a set are struct kv_node, and those of a sorted
+ * set are struct kv_member, which are in a tree as well.
  */
 struct kv_obj {
 	struct kv_obj	*o_next;	/* in the shard's trash */
@@ -34,7 +34,7 @@ struct kv_obj {
 	};
 };
 
-/* A key and its value, or a field and its. */
+/* A key or a field and its value, or an element of a list. */
 struct kv_ent {
 	struct kv_node	 e_node;
 	union {

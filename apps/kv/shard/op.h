@@ -40,7 +40,7 @@ struct kv_op {
 	unsigned int	 op_shard;
 	uint64_t	 op_hash;	/* of the key, op_argv[1] */
 	struct kv_reply	*op_out;
-	size_t		 op_arg0;	/* op_argv, while that may move */
+	size_t		 op_arg0;	/* place of op_argv, which may move */
 	struct kv_db	*op_db;
 	struct kv_ent	*op_ent;	/* in the first turn */
 	struct kv_obj	*op_obj;	/* the key's value, if of elements */
@@ -51,7 +51,7 @@ struct kv_op {
 	int64_t		 op_result;
 	int64_t		 op_int[KV_NINTS]; /* those of c_ints */
 	uint32_t	 op_words;	/* options given, and c_how */
-	int		 op_end;	/* the first argument that is none */
+	int		 op_end;	/* the first argument behind them */
 	int		 op_val[4];	/* where the options' arguments are */
 	size_t		 op_cost;	/* steps since the clock was read */
 	size_t		 op_counted;	/* bytes of op_out in c_made */
@@ -113,15 +113,15 @@ struct kv_cmd {
 	unsigned int	 c_flags;	/* enum kv_flag */
 	int		 c_keys;	/* the last; -1: to the end; 0: none */
 	int		 c_step;	/* arguments from one key to the next */
-	void		(*c_fn)(struct kv_op *);
+	void		(*c_fn)(struct kv_op *);	/* the first turn */
 	uint8_t		 c_ints[KV_NINTS]; /* arguments that are integers */
 	uint32_t	 c_words;	/* options, from argument c_from on */
 	int		 c_from;
 	enum kv_ready	(*c_first)(struct kv_op *);	/* before the options */
 	enum kv_ready	(*c_parse)(struct kv_op *);	/* behind them */
-	void		(*c_each)(struct kv_op *);
+	void		(*c_each)(struct kv_op *);	/* a step */
 	void		(*c_end)(struct kv_op *);	/* frees op_at */
-	kv_visit_t	 c_visit;	/* instead: of nodes of the table */
+	kv_visit_t	 c_visit;	/* instead of c_each: of nodes */
 	uint32_t	 c_how;		/* op_words in the beginning */
 	const struct kv_family *c_family;	/* set at the start */
 };
