@@ -72,12 +72,13 @@ is_wanted(struct kv_conn *c, uint64_t bytes, uint32_t turns)
 {
 	uint64_t max = kv_server.s_maxmemory;
 	bool full = max > 0 && kv_mem_used() > max;
+	char peer[KV_ADDRLEN];
 
 	if (c->c_giveup)
 		return false;
 	if (bytes > kv_server.s_replylimit || (bytes > REPLY_FREE && full)) {
 		kv_log("client %s closed: a reply of more than %lu bytes%s",
-		    kv_conn_addr(c), bytes,
+		    kv_peer_text(c, peer), bytes,
 		    full ? ", with maxmemory in use" : "");
 		c->c_giveup = true;
 	} else if (has_left(c, bytes, turns)) {

@@ -27,12 +27,22 @@ address(const struct sockaddr_in6 *end, char text[KV_ADDRLEN])
 	return text;
 }
 
-/* Return the client's address as text, which is made on the first call. */
+/* Write the client's address as text.  Context: any CPU. */
+const char *
+kv_peer_text(const struct kv_conn *c, char text[KV_ADDRLEN])
+{
+	return address(&c->c_peer, text);
+}
+
+/*
+ * Return the client's address as text, which is made on the first call.
+ * CPU: the connection's.
+ */
 const char *
 kv_conn_addr(struct kv_conn *c)
 {
 	return c->c_addr[0] != '\0' ? c->c_addr :
-	    address(&c->c_peer, c->c_addr);
+	    kv_peer_text(c, c->c_addr);
 }
 
 /* The same for the server's end. */

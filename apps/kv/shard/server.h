@@ -15,7 +15,7 @@
 
 #define KV_BATCH	32	/* commands of a pipeline that run together */
 #define KV_NAMELEN	64
-#define KV_ADDRLEN	64
+#define KV_ADDRLEN	64	/* room for an address as text */
 
 struct kv_conn {
 	TAILQ_ENTRY(kv_conn) c_link;	/* (c) of its CPU */
@@ -43,8 +43,8 @@ struct kv_conn {
 struct kv_cpu {
 	struct kv_db	 p_db;		/* (c) */
 	TAILQ_HEAD(, kv_conn) p_conns;	/* (c) in the order of c_id */
-	int64_t		 p_keeper_wake;	/* (c) ms; when it looks next */
-	int64_t		 p_keeper_ran;	/* (c) ms */
+	int64_t		 p_keeper_wake;	/* (c) ms; when it will wake up */
+	int64_t		 p_keeper_ran;	/* (c) ms; when it ran last */
 	lwkt_thread_t	 p_keeper;	/* (i) */
 	lwkt_port_t	 p_port;	/* (i) the shard thread's */
 	lwkt_port_t	 p_slow;	/* (i) of the thread for long work */
@@ -79,6 +79,7 @@ kv_mycpu(void)
 }
 
 /* peer.c */
+const char *kv_peer_text(const struct kv_conn *c, char text[KV_ADDRLEN]);
 const char *kv_conn_addr(struct kv_conn *c);
 const char *kv_conn_laddr(struct kv_conn *c);
 
