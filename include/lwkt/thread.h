@@ -2,12 +2,14 @@
 /*
  * Threads and the scheduler.
  *
- * A thread belongs to one CPU and stays there until it asks to move.  On its
- * CPU the runnable thread of highest priority runs; equals take turns by the
- * scheduler clock and by lwkt_yield().  Threads are cooperative: what waits for
- * the CPU gets it when the running thread calls the library, unless that one
- * was made to be interrupted anywhere (LWKT_PREEMPTIBLE, lwkt/preempt.h).  Lwps
- * (lwkt/lwp.h) are below all others and share what those leave.
+ * A thread belongs to one CPU and stays there until it asks to move.  Each CPU
+ * runs its runnable thread of highest priority.  Threads of equal priority take
+ * turns, at ticks of the scheduler clock and in lwkt_yield().
+ *
+ * Threads are cooperative: a runnable thread gets the CPU only when the running
+ * thread calls the library.  A thread created with LWKT_PREEMPTIBLE is the
+ * exception: it can be interrupted at any instruction (lwkt/preempt.h).  Lwps
+ * (lwkt/lwp.h) run below all other threads and share the CPU time that is left.
  */
 #ifndef LWKT_THREAD_H
 #define LWKT_THREAD_H
@@ -24,7 +26,7 @@ enum lwkt_pri {
 	LWKT_PRI_USER_IDLE	= 4,
 	LWKT_PRI_USER_NORM	= 6,
 	LWKT_PRI_USER_REAL	= 8,
-	LWKT_PRI_KERN_LPSCHED	= 9,	/* a line to compare with, nobody's */
+	LWKT_PRI_KERN_LPSCHED	= 9,	/* only to compare with; no thread's */
 	LWKT_PRI_KERN_USER	= 10,
 	LWKT_PRI_KERN_DAEMON	= 12,	/* new threads */
 	LWKT_PRI_SOFT_NORM	= 14,
@@ -38,189 +40,244 @@ enum lwkt_pri {
 
 /* Flags of lwkt_create, lwkt_alloc_thread and lwkt_init_thread. */
 #define LWKT_NOSTART	0x0001	/* create only; lwkt_schedule() starts it */
-#define LWKT_JOINABLE	0x0002	/* keeps its structure until lwkt_join() */
+#define LWKT_JOINABLE	0x0002	/* keep the structure until lwkt_join() */
 #define LWKT_GIANT	0x0004	/* runs under the mp token (lwkt/token.h) */
-#define LWKT_INTERRUPT	0x0008	/* an interrupt thread: takes the CPU */
+#define LWKT_INTERRUPT	0x0008	/* interrupt thread, see below */
 #define LWKT_PREEMPTIBLE 0x0010	/* may be interrupted at any instruction */
 
-#define LWKT_CPU_ROTATE	(-1)	/* each creation takes the next CPU */
+#define LWKT_CPU_ROTATE	(-1)	/* CPUs in turn, the next one each time */
 
 #define LWKT_NAMELEN	24	/* bytes of a thread's name, NUL included */
 
 /*
- * Create a thread that runs fn(arg) with a name made by fmt, and start it.
- * tmpl is NULL or a thread of lwkt_alloc_thread or lwkt_init_thread, which
- * then is the one started (its stack, CPU and flags count).  *tdp (may be
- * NULL) gets the handle; without LWKT_JOINABLE or lwkt_hold() it may be gone
- * at once.
- * Context: thread.  Blocks: no.  Returns: 0, ENOMEM, or EINVAL (cpu, flags).
+ * Create a thread that runs fn(arg), and start it.  fmt and what follows make
+ * its name.  tmpl is NULL, or a thread of lwkt_alloc_thread or
+ * lwkt_init_thread: then that thread is started, on its own stack and CPU; of
+ * flags only LWKT_JOINABLE and LWKT_NOSTART count.
+ *
+ * *tdp (tdp may be NULL) gets the handle.  The handle stays valid until
+ * lwkt_join() if the thread is joinable.  Otherwise the thread may end at once,
+ * and the handle with it.
+ * Context: thread.  Blocks: no.
+ * Returns: 0; ENOMEM; EINVAL: no such CPU, or an unknown flag.
  */
 LWKT_API int lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
     lwkt_thread_t tmpl, int flags, int cpu, const char *fmt, ...)
     LWKT_PRINTFLIKE(7, 8);
 
 /*
- * A thread with stksize bytes of address space for its stack (0: the default),
- * rounded up to a power of two from 16 KiB.  A guard of 4 KiB (16 KiB from
- * 64 KiB on, with another 64 KiB beside it) and up to 3 KiB of the thread's own
- * data are taken from it.
- * NULL: no memory, or more than 16 MiB.
+ * Allocate a thread whose stack takes stksize bytes of address space (0: the
+ * default), rounded up to a power of two from 16 KiB.  The guard and up to 3
+ * KiB of the thread's own data come out of these bytes.  The guard is 4 KiB
+ * below 64 KiB; from 64 KiB on it is 16 KiB, with another 64 KiB beside the
+ * stack.
+ * Context: thread.  Blocks: no.
+ * Returns: NULL: no memory, more than 16 MiB, no such CPU, or an unknown flag.
  */
 LWKT_API lwkt_thread_t lwkt_alloc_thread(size_t stksize, int cpu, int flags);
 
-/* Storage for a thread that the caller owns, for lwkt_init_thread. */
+/* Memory of the caller for a thread's structure: see lwkt_init_thread. */
 struct lwkt_thread_storage {
 	unsigned char	opaque[512] LWKT_ALIGNED(64);
 };
 
 /*
- * Make a thread of the caller's own storage and stack; both must outlive it
- * (join it first).  Returns the handle.
+ * Make a thread in the caller's own storage and stack of stksize bytes, at
+ * least 4096.  The caller keeps both until the thread has been joined; the
+ * library never frees them.
+ * Context: thread.  Blocks: no.  Returns: the handle.
  */
 LWKT_API lwkt_thread_t lwkt_init_thread(struct lwkt_thread_storage *storage,
     void *stack, size_t stksize, int flags, int cpu);
 
-/* Give back a thread of lwkt_alloc_thread that was never started. */
+/*
+ * Free a thread of lwkt_alloc_thread that was never started.
+ * Context: thread.  Blocks: no.
+ */
 LWKT_API void lwkt_free_thread(lwkt_thread_t td);
 
-/* End the calling thread; returning from its function does the same. */
+/*
+ * End the calling thread, as a return from its function does.
+ * Context: thread, not in a critical section.
+ */
 LWKT_API void lwkt_exit(void) __attribute__((noreturn));
 
 /*
- * Wait for a thread created with LWKT_JOINABLE to end and release it.  Only
- * one thread may join it, once.
- * Context: thread.  Blocks: yes.  Returns: 0; EDEADLK for oneself; EINVAL if
- * it is not joinable or somebody already joins it.
+ * Wait until td, which was created with LWKT_JOINABLE, has ended, and release
+ * it.  Only one thread may join td, and only once.
+ * Context: thread.  Blocks: yes.
+ * Returns: 0; EDEADLK: td is the caller; EINVAL: td is not joinable, or another
+ * thread joins it already.
  */
 LWKT_API int lwkt_join(lwkt_thread_t td);
 
-/* Keep a thread's structure from being freed.  Any lwkt context. */
+/*
+ * Keep the structure of a live thread from being freed; give that reference up.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_hold(lwkt_thread_t td);
 LWKT_API void lwkt_rele(lwkt_thread_t td);
 
 /*
- * The next up to n threads after *posp (0: from the beginning) into tds, each
- * held: lwkt_rele() them.  Those that begin or end meanwhile may be missed; all
- * others come once.  Not seen: idle threads, those in storage of their
- * creator's.  All CPUs stand still for a moment, longer for a larger n.
- * Context: thread, no spinlock.  Blocks: no.  Returns: how many; 0 at the end.
+ * Store up to n threads that come after position *posp in tds, each held: call
+ * lwkt_rele() for it.  Set *posp to 0 for the first call.  Threads that begin
+ * or end during the scan may be missed; every other thread comes exactly once.
+ * Idle threads and threads of lwkt_init_thread are not reported.  Each call
+ * stops all CPUs for a moment, longer for a larger n.
+ * Context: thread, no spinlock.  Blocks: no.
+ * Returns: the number stored; 0 at the end.
  */
 LWKT_API int lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n);
 
-/* The calling thread; NULL on a pthread that is not a CPU. */
+/* Return the calling thread; NULL on a pthread that is not a CPU. */
 LWKT_API lwkt_thread_t lwkt_self(void);
 LWKT_API int lwkt_cpuid(void);		/* -1 on a pthread that is not a CPU */
 LWKT_API int lwkt_ncpus(void);		/* 0 while not booted */
 
+/* Change the name of the calling thread.  Context: thread. */
 LWKT_API void lwkt_setname(const char *fmt, ...) LWKT_PRINTFLIKE(1, 2);
-/* The name of another thread, which has not been started. */
+/* Change the name of a thread that has not been started. */
 LWKT_API void lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
     LWKT_PRINTFLIKE(2, 3);
+/*
+ * Return the name, the running priority, the CPU of td, which must be alive or
+ * held.  Context: any.
+ */
 LWKT_API const char *lwkt_name(lwkt_thread_t td);
 LWKT_API int lwkt_getpri(lwkt_thread_t td);
 LWKT_API int lwkt_getcpu(lwkt_thread_t td);
 
 /*
- * Scheduling.  lwkt_schedule makes a thread runnable from any lwkt context and
- * any CPU; it is idempotent.  A thread that deschedules itself runs on until
- * it calls lwkt_switch, and then sleeps until somebody schedules it; no lwkt
- * call that may block belongs in between.
+ * Make td runnable, on whichever CPU it is; do nothing if it is runnable, or
+ * has ended.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_schedule(lwkt_thread_t td);
+/* Undo lwkt_deschedule_self.  Context: thread. */
 LWKT_API void lwkt_schedule_self(void);
 /*
- * The same, but a thread of lesser priority that runs is not asked to give way:
- * it does at its next switch, or after the next tick.
+ * As lwkt_schedule, but do not ask a running thread of lower priority to give
+ * way.  It gives way at its next switch, or after the next tick.
  */
 LWKT_API void lwkt_schedule_noresched(lwkt_thread_t td);
+/*
+ * Take td off its run queue.  A thread of another CPU may run on for a moment.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_deschedule(lwkt_thread_t td);
+/*
+ * Take the caller off the run queue.  It runs on until it calls lwkt_switch,
+ * and then sleeps until a lwkt_schedule() of it.  In between it must not call
+ * anything that may block.
+ * Context: thread.
+ */
 LWKT_API void lwkt_deschedule_self(void);
 
-/* Let the best runnable thread run: the caller again, if it is the best. */
+/*
+ * Run the best runnable thread.  Return at once if that is the caller.
+ * Context: thread.  Blocks: if another thread is better, or the caller is
+ * descheduled.
+ */
 LWKT_API void lwkt_switch(void);
 
 /*
- * Serve what is pending, then go behind all runnable threads of equal
- * priority.
+ * Serve what is pending, then let all runnable threads of equal priority run
+ * before the caller.  Context: thread.
  */
 LWKT_API void lwkt_yield(void);
 
 /*
- * Serve what is pending, and switch only if a better thread waits or a tick
- * asked.
+ * Serve what is pending, and switch only if a better thread is runnable or a
+ * tick has asked for it.  Context: thread.
  */
 LWKT_API void lwkt_yield_quick(void);
 
 /*
- * Would lwkt_yield_quick switch?  1: a better thread is runnable on this CPU,
- * or the tick has asked for an equal; 0.  Serves what is pending, unless in a
- * critical section.  Any lwkt context.
+ * Tell whether lwkt_yield_quick would switch: 1 if a better thread is runnable
+ * on this CPU, or the tick has asked for a thread of equal priority; else 0.
+ * Outside critical sections what is pending is served first.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API int lwkt_resched_wanted(void);
 
 /*
- * lwkt_yield_quick for long work on a user's behalf: also honours the user
- * scheduler.  An lwp lets others run that are as good as it is.
+ * lwkt_yield_quick for long work on a user's behalf: a request of the user
+ * scheduler counts too.  An lwp lets lwps run that are as good as it is.
+ * Context: thread.
  */
 LWKT_API void lwkt_user_yield(void);
 
 /*
- * Change a priority.  td must belong to the calling CPU, or not be started
- * yet, and be no lwp.  No immediate switch.  A holder of a mutex or a mtx runs
- * with the best priority of its waiters, if that is better than its own; this
- * one is its own, lwkt_getpri() that with which it runs.
+ * Change the base priority of td, which must belong to the calling CPU or not
+ * be started, and must not be an lwp.  No immediate switch.  A holder of a
+ * mutex or a mtx runs with the best priority of its waiters if that is better
+ * than its base priority; lwkt_getpri() returns the priority it runs with.
+ * Context: any lwkt context; lwkt_setpri_self: thread.  Blocks: no.
  */
 LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
 LWKT_API void lwkt_setpri_self(int pri);
 LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
 
 /*
- * Interrupt threads.  When a thread created with LWKT_INTERRUPT becomes
- * runnable and is better than the one that runs, it gets the CPU as soon as
- * that one is in no critical section and calls the library, or is preemptible;
- * when it blocks, the CPU goes back.  A new one has LWKT_PRI_INT_MED.
+ * Interrupt threads are created with LWKT_INTERRUPT.  When one becomes runnable
+ * and is better than the running thread, it takes the CPU: as soon as the
+ * running thread calls the library outside critical sections, or earlier if
+ * that thread is preemptible.  When the interrupt thread blocks, the CPU goes
+ * back.  A new interrupt thread has LWKT_PRI_INT_MED.
  *
- * lwkt_set_interrupt_support_thread makes the calling thread one, of
- * LWKT_PRI_INT_SUPPORT.  lwkt_preempted_proc is the thread whose work the
- * caller interrupted, or the caller.
+ * Make the caller an interrupt thread of LWKT_PRI_INT_SUPPORT.
+ * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_set_interrupt_support_thread(void);
+/*
+ * Return the thread whose work the caller interrupted; the caller, if it
+ * interrupted none.
+ */
 LWKT_API lwkt_thread_t lwkt_preempted_proc(void);
 
 /*
- * Pull migration.  The CPU of a thread that does not run and is not runnable
- * gives it away; whoever was told so takes it to his own.  In between it must
- * not be scheduled, woken or sent messages.
+ * Move a thread that neither runs nor is runnable.  Its CPU calls
+ * lwkt_giveaway; another CPU that learns of this calls lwkt_acquire.  In
+ * between nobody may schedule td, wake it or send it messages.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_giveaway(lwkt_thread_t td);
 LWKT_API void lwkt_acquire(lwkt_thread_t td);
 
 /*
- * Move the calling thread to another CPU; returns there.
- * EINVAL: no such CPU.
+ * Move the calling thread to another CPU; the call returns there.
+ * Context: thread.  Blocks: until its turn on that CPU.
+ * Returns: 0; EINVAL: no such CPU.
  */
 LWKT_API int lwkt_migratecpu(int cpu);
 
 /*
- * Critical sections: no IPI callback, timer callback or interrupt thread runs
- * on this CPU until the outermost exit, which runs what came meanwhile.  The
- * count is the thread's: blocking inside is allowed and lets others run.
+ * Enter and leave a critical section.  While the thread is in one, no IPI
+ * callback, timer callback or interrupt thread runs on this CPU.  The outermost
+ * exit runs what was deferred.  The count belongs to the thread: a thread may
+ * block inside, and then other threads run outside of it.
+ * Context: any lwkt context.  Blocks: no, but the exit runs callbacks.
  */
 LWKT_API void lwkt_crit_enter(void);
 LWKT_API void lwkt_crit_exit(void);
-/* Leave without running what came: the next exit, yield or call does. */
+/*
+ * Leave without running deferred work.  The next exit, yield or call runs it.
+ */
 LWKT_API void lwkt_crit_exit_noyield(void);
-/* Is td in one? */
+/* Return 1 if td is in a critical section, else 0. */
 LWKT_API int lwkt_crit_test(lwkt_thread_t td);
 
 /*
- * A hard section is a critical section in which the thread must not give up
- * the CPU: to block, switch, sleep or wait for a token panics.
+ * A hard section is a critical section in which the thread must keep the CPU:
+ * it panics if it blocks, switches, sleeps or waits for a token.
  */
 LWKT_API void lwkt_crit_enter_hard(void);
 LWKT_API void lwkt_crit_exit_hard(void);
 
-/* Run what is pending on this CPU, unless in a critical section. */
+/*
+ * Run deferred work of this CPU; do nothing in a critical section.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_splz(void);
 
 LWKT_END_DECLS

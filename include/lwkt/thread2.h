@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Critical sections inline, under 1 ns.
+ * Critical sections as inline functions, under 1 ns each.
  *
- * These know where the library keeps two words, so a program that uses them is
- * tied to the very version of the library it was compiled for; everybody else
- * calls lwkt_crit_enter and lwkt_crit_exit.
+ * These functions know where the library keeps two words.  So a program that
+ * uses them must be compiled again for each version of the library.  All other
+ * programs call lwkt_crit_enter and lwkt_crit_exit.
  *
- * Context: lwkt thread on the real host (x86-64), not a foreign pthread.
+ * Context: lwkt thread on the real host (x86-64).  A plain pthread must not
+ * call them; nothing checks this.
  */
 #ifndef LWKT_THREAD2_H
 #define LWKT_THREAD2_H
@@ -15,13 +16,13 @@
 
 LWKT_BEGIN_DECLS
 
-/* Offsets: of the count in the thread, of the pending word in the CPU. */
+/* Offsets of the count in the thread and of two words in the CPU. */
 #define LWKT_TD_CRITCOUNT	36
 #define LWKT_CPU_CURTHREAD	8
 #define LWKT_CPU_REQFLAGS	64
 #define LWKT_REQ_SPLZ		0x2497u
 
-/* What the outermost exit does when something is pending. */
+/* Run deferred work: the inline exit calls this.  Programs do not. */
 LWKT_API void lwkt_crit_replay(void);
 
 static inline int *
