@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Bring the kernel up in this process, and down again.
- */
+/* Start the kernel in this process, and stop it again. */
 #ifndef LWKT_BOOT_H
 #define LWKT_BOOT_H
 
@@ -9,11 +7,11 @@
 
 LWKT_BEGIN_DECLS
 
-/* Zero means the default, so `struct lwkt_config c = {0};` is a good start. */
+/* A member that is 0 means the default: `struct lwkt_config c = {0};`. */
 struct lwkt_config {
-	/* 0: LWKT_NCPU, else affinity and cgroup quota */
+	/* CPUs; 0: LWKT_NCPU, else what affinity and cgroup quota allow */
 	int		lc_ncpus;
-	/* default stack, bytes; 0: 64 KiB */
+	/* bytes of a stack of default size; 0: 64 KiB */
 	size_t		lc_stksize;
 	/* simulated host: the schedule; 0: LWKT_SEED, else 1 */
 	uint64_t	lc_seed;
@@ -22,28 +20,29 @@ struct lwkt_config {
 };
 
 /*
- * Start the CPUs, run main(arg) as the first thread (CPU 0, daemon priority),
- * and when it returns stop them all again.  Threads that are still alive then
- * are abandoned where they stand and their stacks freed.
+ * Start the CPUs, run main_fn(arg) as the first thread (on CPU 0, with daemon
+ * priority), and stop all CPUs when it returns.  Threads that are alive then do
+ * not continue; their stacks are freed.  A process may boot any number of
+ * times, one boot at a time.
  *
- * Context: a plain pthread; not from an lwkt thread, and one boot at a time in
- * a process (EBUSY).  The caller becomes CPU 0 and gets its affinity and its
- * signal mask back.  Any number of boots may follow each other.
- * Blocks: the calling pthread.
- * Returns: what main returned in *resultp (which may be NULL), and 0, or an
- * errno when the machine could not be brought up (EAGAIN, ENOMEM, EINVAL).
+ * Context: a plain pthread, which becomes CPU 0.  It has its affinity and its
+ * signal mask back at the return.
+ * Blocks: the calling pthread, until shutdown.
+ * Returns: 0, with the value of main_fn in *resultp (resultp may be NULL); or
+ * an errno if the boot failed: EBUSY: a kernel runs already; EAGAIN, ENOMEM,
+ * EMFILE, ENFILE: refused by the host; EINVAL.
  */
 LWKT_API int lwkt_boot_result(const struct lwkt_config *cfg,
     int (*main_fn)(void *), void *arg, int *resultp);
 
 /*
- * The same in the everyday form: returns main's value; a failed boot prints
- * one line to stderr and returns -1.
+ * The same with a simpler result: the value of main_fn.  A failed boot prints
+ * one line on stderr and returns -1.
  */
 LWKT_API int lwkt_boot(const struct lwkt_config *cfg, int (*main_fn)(void *),
     void *arg);
 
-/* The library's version, "MAJOR.MINOR.PATCH".  Any context. */
+/* Return the library's version, "MAJOR.MINOR.PATCH".  Context: any. */
 LWKT_API const char *lwkt_version(void);
 
 LWKT_END_DECLS

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleep on an address and let go of a lock meanwhile.
+ * Sleep on an address and release a lock during the sleep.
  *
- * The caller holds the lock, under which he looked at his condition.  It is
- * given back when the caller is already queued, so a wakeup by whoever takes
- * it next is not lost, and taken again before the call returns, whatever it
- * returns.  Loop: a wakeup may be spurious, and others had the lock.
+ * The caller holds the lock and has tested its condition under it.  The
+ * function queues the caller first and then releases the lock, so it does not
+ * lose the wakeup of a thread that takes the lock next.  When it returns, with
+ * any result, the caller holds the lock again.  Loop on the condition: a wakeup
+ * may be spurious, and other threads may have held the lock.
  *
- * ident, flags, wmesg and timeout are those of lwkt_tsleep; LWKT_PINTERLOCKED
- * is implied.  Returns: as lwkt_tsleep.
- * Context: thread.  Blocks: yes, until it has the lock again also after its
- * time.
+ * ident, flags, wmesg and timeout_ns are those of lwkt_tsleep.
+ * LWKT_PINTERLOCKED is implied and must not be given.
+ * Context: thread.
+ * Blocks: yes; also after the time limit, until the lock is free.
+ * Returns: as lwkt_tsleep.
  */
 #ifndef LWKT_LOCKSLEEP_H
 #define LWKT_LOCKSLEEP_H
@@ -23,16 +25,21 @@
 
 LWKT_BEGIN_DECLS
 
-/* A spinlock held exclusively; the only one held. */
+/* s is held exclusively, and is the only spinlock held. */
 LWKT_API int lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
     const char *wmesg, int64_t timeout_ns);
-/* A mtx, given up whole, and had again as it was. */
+/*
+ * m is held exclusively, once or several times, or shared once; it is released
+ * wholly and taken again in the same way.
+ */
 LWKT_API int lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
     const char *wmesg, int64_t timeout_ns);
-/* A lockmgr lock taken once, shared or exclusively. */
+/*
+ * lk is held once, shared or exclusively, and is taken again in the same way.
+ */
 LWKT_API int lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk,
     int flags, const char *wmesg, int64_t timeout_ns);
-/* A serializer. */
+/* sz is held. */
 LWKT_API int lwkt_zsleep(const volatile void *ident, lwkt_serialize_t sz,
     int flags, const char *wmesg, int64_t timeout_ns);
 

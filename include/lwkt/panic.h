@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of the process, with a reason.
+ * Reports on stderr: end the process with one, print a line, print all threads.
  */
 #ifndef LWKT_PANIC_H
 #define LWKT_PANIC_H
@@ -10,20 +10,20 @@
 LWKT_BEGIN_DECLS
 
 /*
- * Report who, where and why on stderr, with a backtrace, and abort().
- * Any context.
+ * Print the message, the calling thread and a backtrace on stderr, and abort().
+ * Context: any.
  */
 LWKT_API void lwkt_panic(const char *fmt, ...)
     __attribute__((noreturn)) LWKT_PRINTFLIKE(1, 2);
 
-/* A line on stderr, complete and async-signal-safe.  Any context. */
+/* Print one line on stderr, whole; async-signal-safe.  Context: any. */
 LWKT_API void lwkt_printf(const char *fmt, ...) LWKT_PRINTFLIKE(1, 2);
 
 /*
- * Print every thread on stderr: who it is, what it waits for, and of some of
- * them where they stand.  The other CPUs are stopped meanwhile.  Any context,
- * a signal handler and a debugger's call included.  Blocks: no thread, but
- * all CPUs, for as long as the printing takes.
+ * Print every thread on stderr: its name, what it waits for, and for some of
+ * them a backtrace.  The other CPUs are stopped meanwhile.
+ * Context: any, also a signal handler and a debugger's call.
+ * Blocks: all CPUs while it prints.
  */
 LWKT_API void lwkt_show_threads(void);
 

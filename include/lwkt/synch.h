@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleep on an address, wake who sleeps there.
+ * Sleep on an address; wake the threads that sleep on it.
  *
- * The caller of lwkt_tsleep loops on its condition: a wakeup may be spurious.
- * To close the window between testing a condition that another CPU changes and
- * sleeping: lwkt_tsleep_interlock, test again, lwkt_tsleep with
- * LWKT_PINTERLOCKED.
+ * The caller of lwkt_tsleep loops on its condition, because a wakeup may be
+ * spurious.  If another CPU changes the condition, a wakeup can come between
+ * the test and the sleep.  To not lose it: lwkt_tsleep_interlock, test the
+ * condition, lwkt_tsleep with LWKT_PINTERLOCKED.
  */
 #ifndef LWKT_SYNCH_H
 #define LWKT_SYNCH_H
@@ -16,35 +16,39 @@ LWKT_BEGIN_DECLS
 
 /* lwkt_interrupt() ends the sleep: EINTR */
 #define LWKT_PCATCH		0x00000100
-/* when woken it can wait: lwkt_schedule_noresched() */
+/* the woken thread does not ask for the CPU: lwkt_schedule_noresched() */
 #define LWKT_PNORESCHED		0x00000200
 /* lwkt_tsleep_interlock was called */
 #define LWKT_PINTERLOCKED	0x00000400
-/* sleep and wakeup match in one domain */
+/* a wakeup wakes only sleepers of its domain */
 #define LWKT_PDOMAIN_MASK	0xffff0000
 #define LWKT_PDOMAIN_UMTX	0x00010000
 #define LWKT_PDOMAIN_XLOCK	0x00020000
 
 /*
- * Sleep until a wakeup on ident, or for timeout_ns (LWKT_FOREVER; 0 polls).
- * wmesg, a string that stays, says why to tools.
- * Context: thread; critical section allowed (the CPU is given up).
- * Returns: 0 when woken, EWOULDBLOCK on timeout, EINTR with LWKT_PCATCH.
+ * Sleep until a wakeup on ident, for at most timeout_ns nanoseconds
+ * (LWKT_FOREVER: no limit; 0: do not sleep).  wmesg tells tools why the thread
+ * sleeps; the string must stay while it sleeps.
+ * Context: thread; a critical section is allowed, and the thread gives up the
+ * CPU all the same.  Blocks: yes.
+ * Returns: 0: woken, or spuriously; EWOULDBLOCK: time limit; EINTR:
+ * interrupted, with LWKT_PCATCH.
  */
 LWKT_API int lwkt_tsleep(const volatile void *ident, int flags,
     const char *wmesg, int64_t timeout_ns);
 
 /*
- * Queue the caller on ident without sleeping yet; tsleep or remove must
- * follow.
+ * Queue the caller on ident without sleeping.  lwkt_tsleep or
+ * lwkt_tsleep_remove, which takes it off the queue, must follow.
+ * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_tsleep_interlock(const volatile void *ident, int flags);
 LWKT_API void lwkt_tsleep_remove(void);
 
 /*
- * Wake all, or exactly one, of those who sleep on ident, on every CPU.
- * Context: any lwkt context, critical sections and IPI callbacks included.
- * Blocks: no.  wakeup_one takes a sleeper of the calling CPU if there is one.
+ * Wake all threads that sleep on ident, on every CPU; exactly one of them; up
+ * to n.  Sleepers of the calling CPU come first.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_wakeup(const volatile void *ident);
 LWKT_API void lwkt_wakeup_one(const volatile void *ident);
@@ -52,66 +56,90 @@ LWKT_API void lwkt_wakeup_n(const volatile void *ident, int n);
 LWKT_API void lwkt_wakeup_domain(const volatile void *ident, int domain);
 LWKT_API void lwkt_wakeup_domain_one(const volatile void *ident, int domain);
 
-/* The same for sleepers of the calling CPU only: never a message to another. */
+/* The same for sleepers of the calling CPU only; no message to another CPU. */
 LWKT_API void lwkt_wakeup_mycpu(const volatile void *ident);
 LWKT_API void lwkt_wakeup_mycpu_one(const volatile void *ident);
-/* And for those of one CPU. */
+/* The same for sleepers of one CPU. */
 LWKT_API void lwkt_wakeup_oncpu(int cpu, const volatile void *ident);
 LWKT_API void lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident);
 
 /*
- * In between, lwkt_wakeup by the calling thread is put off, and several on one
- * ident become one; until the end, the third different ident, or until the
- * thread sleeps.  Not nested.
+ * Defer the caller's calls of lwkt_wakeup until lwkt_wakeup_end_delayed, and
+ * merge those on one ident.  At most two idents are deferred: a third one wakes
+ * the sleepers on the oldest.  A sleep, a wait for a token and the tick do all
+ * deferred wakeups.  Not nested.
+ * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_wakeup_start_delayed(void);
 LWKT_API void lwkt_wakeup_end_delayed(void);
 
 /*
- * Sleep without an address: only lwkt_schedule(td) ends it (or lwkt_interrupt
- * with LWKT_PCATCH: EINTR).  The cheapest sleep there is; loop on a condition.
+ * Sleep until a lwkt_schedule() of this thread, or, with LWKT_PCATCH in flags,
+ * a lwkt_interrupt().  This is the cheapest sleep.  Loop on a condition.
+ * Context: thread; a critical section is allowed.  Blocks: yes.
+ * Returns: 0; EINTR: interrupted.
  */
 LWKT_API int lwkt_sleep(const char *wmesg, int flags);
 
 /*
- * Sleeping by number: every change of a condition counts, and nobody sleeps
- * whose number is old.
+ * An event count: the number of changes of a condition.  A thread sleeps only
+ * if the number has not changed since it read it.
  *
  *	gen = lwkt_xgen(xw);
  *	while (!condition)
  *		lwkt_xsleep(xw, 0, "why", LWKT_FOREVER, &gen);
  *
- * and whoever changes the condition calls lwkt_xwakeup, or lwkt_xupdate to
- * wake nobody, only those about to sleep.
+ * A thread that has changed the condition calls lwkt_xwakeup, which counts and
+ * wakes all sleepers, or lwkt_xupdate, which only counts.
  */
 struct lwkt_xwait {
 	uint32_t	xw_gen;		/* atomic */
 };
 #define LWKT_XWAIT_INITIALIZER	{ 0 }
 
+/*
+ * Initialise an event count; read it.  Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_xwait_init(struct lwkt_xwait *xw);
 LWKT_API unsigned lwkt_xgen(struct lwkt_xwait *xw);
 /*
- * Sleep unless the number is no longer *gen; then *gen is the number of now.
+ * Sleep if the number is still *gen.  *gen becomes the number at the return.
+ * flags (LWKT_PCATCH, LWKT_PNORESCHED), wmesg and timeout_ns are those of
+ * lwkt_tsleep.
+ * Context: thread.  Blocks: yes.
  * Returns: as lwkt_tsleep; 0 if it did not sleep.
  */
 LWKT_API int lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
     int64_t timeout_ns, unsigned *gen);
+/*
+ * Count a change, and wake all sleepers; only count.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_xwakeup(struct lwkt_xwait *xw);
 LWKT_API void lwkt_xupdate(struct lwkt_xwait *xw);
 
-/* End an interruptible sleep of td, now or the next one it begins. */
+/*
+ * Interrupt a sleep of td with LWKT_PCATCH: the present one, or else the next.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_interrupt(lwkt_thread_t td);
 
-/* Sleep for a time.  Returns 0. */
+/*
+ * Sleep for ns nanoseconds, never shorter.  If ns is not positive, yield.
+ * Context: thread.  Blocks: yes.  Returns: 0.
+ */
 LWKT_API int lwkt_sleep_ns(int64_t ns);
 
-/* The monotonic clock, nanoseconds; the virtual one on the simulated host. */
+/*
+ * Return the monotonic clock in nanoseconds; on the simulated host the virtual
+ * clock.  Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API int64_t lwkt_time_ns(void);
 
 /*
- * How long it is until that time of the clock: the limit of a call that has to
- * end by then.  0 once it has passed, never negative.
+ * Return the nanoseconds that are left until the clock shows deadline_ns, 0 if
+ * that has passed: the time limit of a call that must end by then.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API int64_t lwkt_until(int64_t deadline_ns);
 
