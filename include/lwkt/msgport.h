@@ -2,21 +2,24 @@
 /*
  * Message ports: hand a structure to another thread and get it back.
  *
- * A message is embedded in the caller's own structure and never copied; the
- * same message is the reply.  Before it is sent and after it was replied it
- * belongs to the sender, in between to the receiver.
+ * A message is embedded in a structure of the sender and is never copied.  The
+ * reply is the same message.  The message belongs to the sender until it is
+ * sent and again after the reply, and to the receiver in between.
  *
- * A port is a vector of functions over two queues.  Thread port: one owner
- * thread receives, anybody sends, no lock (other CPUs by IPI).  Spin port: any
- * number of threads send, receive and wait, plain pthreads included.  Serialize
- * port: who uses it holds its serializer.  A program may bring kinds of its
- * own.  Messages of one sender to one port arrive in order, those with
- * LWKT_MSGF_PRIORITY before the others (a thread port keeps the order while
- * neither its owner nor the sender changes its CPU).
+ * A port is two queues and a vector of functions:
+ *- thread port: one thread, its owner, receives; anybody sends.  No lock: other
+ *  CPUs send an IPI.
+ *- spin port: any number of threads and plain pthreads send, receive and wait.
+ *- serialize port: every user holds the port's serializer.
+ * A program may add kinds of ports (lwkt_initport).
  *
- * A plain pthread may send, forward and reply to ports of every kind, but it
- * receives from spin ports only, and its messages name a spin port (or a
- * replyonly port) as reply port.  It must have stopped before lwkt_boot ends.
+ * Messages of one sender to one port arrive in order; those with
+ * LWKT_MSGF_PRIORITY come before the others.  A thread port keeps the order as
+ * long as neither its owner nor the sender changes its CPU.
+ *
+ * A plain pthread may send, forward and reply to ports of every kind.  It
+ * receives from spin ports only, and the reply port of its messages must be a
+ * spin port or a replyonly port.  It must have stopped before lwkt_boot ends.
  */
 #ifndef LWKT_MSGPORT_H
 #define LWKT_MSGPORT_H
@@ -25,21 +28,21 @@
 
 LWKT_BEGIN_DECLS
 
-/* ms_flags: written by whom the message belongs to. */
+/* ms_flags: written by the side that the message belongs to. */
 #define LWKT_MSGF_DONE		0x0001	/* complete, or never sent */
 #define LWKT_MSGF_REPLY		0x0002	/* has been replied; stays set */
 #define LWKT_MSGF_QUEUED	0x0004	/* on a port's queue */
-#define LWKT_MSGF_SYNC		0x0008	/* the originator waits for this one */
+#define LWKT_MSGF_SYNC		0x0008	/* the sender waits for this one */
 #define LWKT_MSGF_INTRANSIT	0x0010	/* on its way to another CPU */
 #define LWKT_MSGF_DROPABLE	0x0040	/* lwkt_dropmsg allowed */
 #define LWKT_MSGF_ABORTABLE	0x0080	/* ms_abortfn valid */
 #define LWKT_MSGF_PRIORITY	0x0100	/* the port's first queue */
 #define LWKT_MSGF_RECEIPT	0x0200	/* call ms_receiptfn when queued */
-#define LWKT_MSGF_FOREIGN	0x0400	/* a pthread that is no CPU has it */
-#define LWKT_MSGF_NORESCHED	0x0800	/* its receiver is not in a hurry */
+#define LWKT_MSGF_FOREIGN	0x0400	/* a plain pthread has it */
+#define LWKT_MSGF_NORESCHED	0x0800	/* the receiver need not run at once */
 #define LWKT_MSGF_USER0		0x00010000	/* 16 bits for the receiver */
 
-/* ms_mpflags: written by anybody, atomically. */
+/* ms_mpflags: written by both sides, atomically. */
 #define LWKT_MSGF_MP_ABORTED	0x0001	/* lwkt_abortmsg was called */
 #define LWKT_MSGF_MP_WAITTD	0x0002	/* a thread sleeps on it (spin) */
 #define LWKT_MSGF_MP_WAITPTH	0x0004	/* a pthread waits on it (spin) */
@@ -47,9 +50,9 @@ LWKT_BEGIN_DECLS
 #define LWKT_EASYNC		99	/* putport: a reply will come */
 
 struct lwkt_msg {
-	struct lwkt_msg	*ms_next;	/* queue of the port it is on */
+	struct lwkt_msg	*ms_next;	/* in the queue of its port */
 	struct lwkt_msg	**ms_prevp;
-	lwkt_port_t	 ms_target;	/* where it is, or was sent */
+	lwkt_port_t	 ms_target;	/* the port that it was sent to */
 	lwkt_port_t	 ms_reply;	/* where the reply goes */
 	void		(*ms_abortfn)(lwkt_msg_t);
 	void		(*ms_receiptfn)(lwkt_msg_t, lwkt_port_t);
@@ -68,23 +71,27 @@ struct lwkt_msgq {
 };
 
 /*
- * The functions of a port: a contract, for programs that bring their own or
- * replace one of an existing port's (lwkt_initport(3) says all of it).
+ * The functions of a port, for programs that write their own kind of port or
+ * replace a function of an existing port.  lwkt_initport(3) has all rules.
  *
- * getport	the next message, off the queue, or NULL.
- * putport	a message comes, in the sender's context.  LWKT_EASYNC: it was
- *		taken, a reply will come; any other value is the result.
- * waitport	getport, waiting; NULL only if LWKT_PCATCH and interrupted.
- * replyport	a reply comes, in the receiver's context.  The message is its
- *		sender's as soon as it has LWKT_MSGF_DONE; it is queued unless
- *		LWKT_MSGF_SYNC.
- * waitmsg	the sender waits until it is done; off the queue; ms_error.
- * dropmsg	take a queued message that is no reply off, done: 0 or ENOENT.
- * waitport_timed, waitmsg_timed	with a limit: NULL, EWOULDBLOCK.
+ * getport	take the next message off the queue, and return it or NULL.
+ * putport	a message arrives, in the sender's context.  LWKT_EASYNC: the
+ *		port has taken it, a reply will come.  Any other value is the
+ *		result.
+ * waitport	getport, but wait.  NULL only if interrupted, with LWKT_PCATCH.
+ * replyport	a reply arrives, in the receiver's context.  As soon as the
+ *		message has LWKT_MSGF_DONE it belongs to its sender.  It is
+ *		queued unless LWKT_MSGF_SYNC is set.
+ * waitmsg	the sender waits until the message is done, takes it off the
+ *		queue and returns ms_error.
+ * dropmsg	take a queued message that is not a reply off the queue; it is
+ *		done.  0 or ENOENT.
+ * waitport_timed, waitmsg_timed	the same with a time limit: NULL,
+ *		EWOULDBLOCK.
  *
- * putport and replyport find LWKT_MSGF_FOREIGN set if a plain pthread calls.
- * With LWKT_MSGF_INTRANSIT it is a CPU that carries on what the same function
- * began in a pthread.
+ * If a plain pthread calls putport or replyport, LWKT_MSGF_FOREIGN is set.  If
+ * a CPU continues what the same function began in a pthread,
+ * LWKT_MSGF_INTRANSIT is set.
  */
 struct lwkt_port_ops {
 	void	*(*getport)(lwkt_port_t);
@@ -104,140 +111,192 @@ struct lwkt_port {
 		void	(*mp_replyfn)(lwkt_port_t, lwkt_msg_t);
 		int	(*mp_putfn)(lwkt_port_t, lwkt_msg_t);
 		struct lwkt_serialize *mp_serialize;
-		struct port_watch *mp_watch; /* spin port: who selects */
+		struct port_watch *mp_watch; /* spin port: threads in select */
 	};
 	int		(*mp_directfn)(lwkt_port_t, lwkt_msg_t);
-	void		 *mp_data;	/* for the owner of a special port */
-	uint64_t	  mp_reserved[4]; /* senders read what is above */
+	void		 *mp_data;	/* the program's */
+	uint64_t	  mp_reserved[4]; /* senders read the fields above */
 	struct lwkt_msgq  mp_msgq;	/* normal messages */
 	struct lwkt_msgq  mp_prioq;	/* LWKT_MSGF_PRIORITY */
-	uint32_t	  mp_flags;	/* who waits */
-	uint32_t	  mp_lock;	/* spin port; so what follows: */
+	uint32_t	  mp_flags;	/* do threads wait, select */
+	uint32_t	  mp_lock;	/* from here on for spin ports */
 	uint32_t	  mp_waiters;	/* threads in lwkt_waitport */
 	uint32_t	  mp_inflight;	/* pthreads' messages, left to mp_cpu */
-	int		  mp_cpu;	/* where pthreads' messages go */
+	int		  mp_cpu;	/* the CPU for pthreads' messages */
 };
 
-/* Ports.  A port must be empty and unwaited when its memory goes away. */
+/*
+ * Initialise a port in the caller's memory.  When the memory goes away, the
+ * port must be empty and no thread may wait on it.
+ * Context: any; lwkt_initport_thread: any lwkt context.  Blocks: no.
+ *
+ * A thread port of td; a spin port.
+ */
 LWKT_API void lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td);
 LWKT_API void lwkt_initport_spin(lwkt_port_t port);
+/* A port that only takes replies, and calls replyfn for each. */
 LWKT_API void lwkt_initport_replyonly(lwkt_port_t port,
     void (*replyfn)(lwkt_port_t, lwkt_msg_t));
-/* Replies are marked done and otherwise ignored: look by lwkt_checkmsg. */
+/* A port that marks replies done and otherwise ignores them: lwkt_checkmsg. */
 LWKT_API void lwkt_initport_replyonly_null(lwkt_port_t port);
+/* A port that only takes messages, and calls putfn (see putport) for each. */
 LWKT_API void lwkt_initport_putonly(lwkt_port_t port,
     int (*putfn)(lwkt_port_t, lwkt_msg_t));
+/* A port whose use panics. */
 LWKT_API void lwkt_initport_panic(lwkt_port_t port);
 /*
- * Whoever sends, replies, receives or waits there holds the serializer; waiting
- * lets go of it meanwhile.  Threads only.
+ * A port protected by serializer sz.  Only threads that hold sz may send,
+ * reply, receive or wait there.  A wait releases sz meanwhile.
  */
 LWKT_API void lwkt_initport_serialize(lwkt_port_t port,
     struct lwkt_serialize *sz);
-/* Every thread has one of its own, a thread port: its default reply port. */
+/*
+ * Return the thread port that the calling thread has from its creation on: its
+ * usual reply port.  Context: thread.
+ */
 LWKT_API lwkt_port_t lwkt_curport(void);
-/* The same of another thread, which must be held or known to be alive. */
+/* The same of td, which must be alive or held.  Context: any lwkt context. */
 LWKT_API lwkt_port_t lwkt_threadport(lwkt_thread_t td);
 
 /*
- * Before anybody sends to a thread or spin port: fn may carry out a message in
- * the sender's context.  It returns the result, or LWKT_EASYNC to have it
- * queued, untouched.  Thread port: called while the owner waits for messages on
- * the sender's CPU, in a critical section, and must not block; or by the owner
- * for a lwkt_domsg to itself.  Spin port: for lwkt_domsg by a thread; may
- * block.  Only when nothing is queued.
+ * Let fn carry out messages to a thread or spin port in the sender's context.
+ * fn returns the result, or LWKT_EASYNC, without having touched the message, to
+ * have it queued.  fn is called only if nothing is queued at the port.
+ *
+ * Thread port: fn is called while the owner waits for messages on the sender's
+ * CPU, in a critical section, and must not block.  It is also called if the
+ * owner sends to itself by lwkt_domsg; then it may block.  Spin port: fn is
+ * called for a lwkt_domsg by a thread, and may block.
+ * Context: any lwkt context, before anybody sends to the port.  Blocks: no.
  */
 LWKT_API void lwkt_port_setdirect(lwkt_port_t port,
     int (*fn)(lwkt_port_t, lwkt_msg_t));
 
 /*
- * A port with functions of the program; none is NULL (those of a port of
- * lwkt_initport_panic panic).  What they are made of, for a caller who keeps
- * all others from the port: queue a request, with its receipt; take the first
- * message, or this one, off the queue; what dropmsg does; what replyport does,
- * after which the message is not the caller's any more.
+ * Initialise a port with functions of the program.  No function may be NULL; a
+ * port of lwkt_initport_panic has functions that panic.  ops must stay.
+ * Context: any.  Blocks: no.
  */
 LWKT_API void lwkt_initport(lwkt_port_t port,
     const struct lwkt_port_ops *ops);
+/*
+ * Building blocks for such functions.  They take no lock: the caller keeps all
+ * others away from the port.  Context: any.  Blocks: no.
+ *
+ * Queue a request, and give its receipt.
+ */
 LWKT_API void lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg);
+/* Take the first message off the queue and return it, or NULL. */
 LWKT_API lwkt_msg_t lwkt_port_dequeue(lwkt_port_t port);
+/* Take msg off the queue. */
 LWKT_API void lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg);
+/* Do all that dropmsg has to do: 0 or ENOENT. */
 LWKT_API int lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg);
+/* Do all that replyport has to do; msg is then not the caller's any more. */
 LWKT_API void lwkt_port_done(lwkt_port_t port, lwkt_msg_t msg);
 
+/*
+ * Initialise a message before its first use; reply is the port for its reply,
+ * flags are LWKT_MSGF_PRIORITY, _NORESCHED, _DROPABLE and the program's bits.
+ * Context: any.  Blocks: no.
+ */
 LWKT_API void lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags);
+/* The same; lwkt_abortmsg calls abortfn. */
 LWKT_API void lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply,
     int flags, void (*abortfn)(lwkt_msg_t));
+/*
+ * Have receiptfn called once, just before the receiver can see the message: by
+ * the CPU of the port's owner; for a spin port by the sender.  The rules of an
+ * IPI callback hold.
+ */
 LWKT_API void lwkt_setmsg_receipt(lwkt_msg_t msg,
     void (*receiptfn)(lwkt_msg_t, lwkt_port_t));
 
 /*
- * ms_receiptfn is called once, just before the receiver can see the message:
- * by the CPU of the port's owner, or by the sender to a spin port.  The rules
- * of an IPI callback hold.
- *
- * Send; the reply is queued on the message's reply port.
- * Context: any lwkt context, or a pthread.  Blocks: no.
+ * Send msg; its reply is queued on its reply port.  Until then the message must
+ * not be touched.
+ * Context: any lwkt context, or a plain pthread.  Blocks: no.
  */
 LWKT_API void lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg);
 /*
- * In two steps: with the first the message is on its way for whoever looks,
- * and that may be under a spinlock; with the second, outside, the port gets it.
+ * The same in two steps.  _prepare marks the message as sent, for
+ * lwkt_checkmsg; it may be called with a spinlock held.  _start, called without
+ * one, gives the message to the port.
  */
 LWKT_API void lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg);
 LWKT_API void lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg);
-/* The owner of the thread port is on this CPU: never an IPI. */
+/* lwkt_sendmsg if the owner of the thread port is on this CPU: never an IPI. */
 LWKT_API void lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg);
 /*
- * Send, wait for the reply, return ms_error (see lwkt_waitmsg).  flags: 0 or
- * LWKT_PCATCH.
+ * Send msg, wait for its reply, and return its ms_error.  flags: 0 or
+ * LWKT_PCATCH, see lwkt_waitmsg.
+ * Context: thread; to a spin port with a spin reply port also a plain pthread.
+ * Blocks: yes.
  */
 LWKT_API int lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags);
-/* Pass a received message on to another port. */
+/*
+ * Pass a received message on to another port, whose receiver replies.
+ * Context: any lwkt context, or a plain pthread.  Blocks: no.
+ * Returns: LWKT_EASYNC: a reply will come; else the result, already replied.
+ */
 LWKT_API int lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg);
-/* Give a received message back with a result. */
+/*
+ * Give a received message back to its sender, with the result error.
+ * Context: any lwkt context, or a plain pthread.  Blocks: no.
+ */
 LWKT_API void lwkt_replymsg(lwkt_msg_t msg, int error);
 
 /*
- * The next message or reply of the port, or NULL; wait for it.  With
- * LWKT_PCATCH lwkt_waitport returns NULL when interrupted, never otherwise.
+ * Take the next message or reply of the port.  lwkt_getport returns NULL if
+ * there is none.  lwkt_waitport waits; it returns NULL only if it was
+ * interrupted and flags is LWKT_PCATCH.
+ * Context: thread; lwkt_getport also callbacks; for a spin port also a plain
+ * pthread.  Blocks: lwkt_waitport.
  */
 LWKT_API void *lwkt_getport(lwkt_port_t port);
 LWKT_API void *lwkt_waitport(lwkt_port_t port, int flags);
-/* The same for timeout_ns at most (0 polls): NULL also when it is over. */
+/* The same for at most timeout_ns (0: do not wait): NULL also when over. */
 LWKT_API void *lwkt_waitport_timed(lwkt_port_t port, int flags,
     int64_t timeout_ns);
-/*
- * The next message of the first of n ports that has one; wait for it.  Ports of
- * the calling thread and spin ports; a pthread: spin ports, timeout_ns 0 or
- * LWKT_FOREVER.  *whichp, if whichp is not NULL: its index, or without a
- * message -EWOULDBLOCK or -EINTR.
- */
 #define LWKT_SELECT_MAX		16
+/*
+ * Wait for a message on n ports, and take the next one of the first port that
+ * has one.  The ports are thread ports of the caller and spin ports.  *whichp
+ * (whichp may be NULL) gets the index of the port; without a message
+ * -EWOULDBLOCK or -EINTR.
+ * Context: thread; a plain pthread with spin ports only and timeout_ns 0 or
+ * LWKT_FOREVER.
+ * Blocks: for at most timeout_ns.  Returns: the message, or NULL.
+ */
 LWKT_API void *lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp,
     int flags, int64_t timeout_ns);
 /*
- * Wait for the reply of one message, take it, return its ms_error.  The reply
- * port is the caller's own, or a spin port.  With LWKT_PCATCH an interrupt
- * aborts an abortable message, whose reply is still waited for; an interrupt
- * that did not end it with EINTR stays pending.
+ * Wait for the reply of msg, take it off the reply port, and return its
+ * ms_error.  The reply port is the caller's own or a spin port.  With
+ * LWKT_PCATCH an interrupt aborts an abortable message; the call still waits
+ * for the reply.  If the reply is not EINTR, the interrupt stays pending.
+ * Context: thread; for a spin port also a plain pthread.  Blocks: yes.
  */
 LWKT_API int lwkt_waitmsg(lwkt_msg_t msg, int flags);
 /*
- * The same for timeout_ns at most.  0: the reply was taken, its ms_error is the
- * result.  EWOULDBLOCK: it has not come, and the message is still out.
+ * The same for at most timeout_ns.
+ * Returns: 0: the reply was taken, its result is ms_error.  EWOULDBLOCK: the
+ * reply has not come, and the message still belongs to the receiver.
  */
 LWKT_API int lwkt_waitmsg_timed(lwkt_msg_t msg, int flags,
     int64_t timeout_ns);
-LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);	/* 1: done */
+/* Return 1 if msg is done, else 0.  Context: any.  Blocks: no. */
+LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);
 /*
- * The sender: ask the receiver to end an abortable message early, by its
- * ms_abortfn, once.  Its reply still comes.
+ * The sender asks the receiver to end an abortable message early: ms_abortfn is
+ * called, once.  The reply still comes.
+ * Context: the sender; for a system call thread.  Blocks: no.
  */
 LWKT_API void lwkt_abortmsg(lwkt_msg_t msg);
 /*
- * The receiver: take a queued, dropable message off its target port.  It is
- * done then and no reply comes.  Returns: 0, or ENOENT if it is not queued.
+ * The receiver takes a queued message with LWKT_MSGF_DROPABLE off its target
+ * port.  The message is then done, and no reply comes.
+ * Context: thread.  Blocks: no.  Returns: 0; ENOENT: it is not queued.
  */
 LWKT_API int lwkt_dropmsg(lwkt_msg_t msg);
 
