@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls that block the thread and never the CPU.
+ * I/O calls that block the thread and never the CPU.
  *
- * Each has the form of its POSIX namesake and returns what that returns, or a
- * negative errno.  Never -EINTR, whatever signals come.  Never SIGPIPE of a
- * socket, only -EPIPE (of a pipe: since Linux 6.18).
+ * Each call has the form of the POSIX call of its name.  It returns the result
+ * of that call, or a negative errno; never -EINTR.  A write to a socket whose
+ * peer has closed gives -EPIPE and no SIGPIPE; for pipes this needs Linux 6.18.
  *
- * Descriptors may be blocking or not; the calls wait all the same, unless
- * MSG_DONTWAIT says otherwise, and leave the flags of a descriptor as they are.
- * send and write go on until all is sent: a smaller count means that the rest
- * failed or came too late.
+ * The calls wait whether the descriptor is O_NONBLOCK or not, and do not change
+ * its flags; with MSG_DONTWAIT a call does not wait.  send and write continue
+ * until all bytes are sent.  A smaller count means that an error or a time
+ * limit came after these bytes.
  *
- * _timo forms end with -ETIMEDOUT after timeout_ns (LWKT_FOREVER: no limit; 0
- * or another negative number: only look).  lwkt_poll then returns 0.
+ * The _timo forms end with -ETIMEDOUT after timeout_ns nanoseconds
+ * (LWKT_FOREVER: no limit; 0 or another negative number: do not wait).
+ * lwkt_poll returns 0 then.
  *
- * lwkt_close() of a descriptor on which others wait, on any CPU, ends their
- * calls with -ECANCELED before the descriptor is closed; what begins later gets
- * -EBADF.  A plain close(2) does not end them.
+ * lwkt_close() ends the calls of other threads on the descriptor with
+ * -ECANCELED, on every CPU, before it closes the descriptor.  Calls that begin
+ * later get -EBADF.  A plain close(2) does not end them.
  *
- * A call that may wait for ever (the open of a FIFO, for one) needs a host
- * thread; if none can be had it ends with -EAGAIN.
+ * A call that may wait for ever in the host (the open of a FIFO, for example)
+ * needs a host thread.  If there is none to be had, it ends with -EAGAIN.
  *
- * Context: thread.  Blocks: the thread.
+ * Buffers, paths and addresses belong to the caller and must stay until the
+ * return.
+ * Context: thread.  Blocks: the thread, not the CPU.
  */
 #ifndef LWKT_IO_H
 #define LWKT_IO_H
@@ -45,9 +48,9 @@ LWKT_API int	 lwkt_openat(int dfd, const char *path, int oflags,
     mode_t mode);
 LWKT_API int	 lwkt_close(int fd);
 LWKT_API int	 lwkt_fsync(int fd);
-/* Wait for POLL* events on one descriptor; the events that came. */
+/* Wait for POLL* events on one descriptor; return those that hold. */
 LWKT_API int	 lwkt_poll(int fd, int events, int64_t timeout_ns);
-/* Wait for a child; the pid, its wait status in *status. */
+/* Wait for a child; return its pid, and store its wait status in *status. */
 LWKT_API pid_t	 lwkt_waitpid(pid_t pid, int *status, int options);
 
 LWKT_API int	 lwkt_accept_timo(int fd, struct sockaddr *sa,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * System calls as messages: send one, do something else, get the reply.
+ * System calls as messages: start a call, do other work, receive the reply.
  *
  *	struct lwkt_sysmsg sm;
  *	lwkt_sysmsg_recv(&sm, lwkt_curport(), fd, buf, sizeof buf, 0);
@@ -9,10 +9,11 @@
  *	lwkt_waitmsg(&sm.sm_msg, 0);	(or lwkt_waitport on the reply port)
  *	n = sm.sm_result;		(what the call returned, or -errno)
  *
- * lwkt_abortmsg(&sm.sm_msg) ends a waiting call with -ECANCELED; the reply
- * still comes.  A time limit in sm_timeout_ns (set it after the constructor)
- * ends it with -ETIMEDOUT.  A message may be sent again after its reply.
- * LWKT_SYS_CLOSE is complete when lwkt_sendsys returns.
+ * lwkt_abortmsg(&sm.sm_msg) ends a waiting call with -ECANCELED.  A time limit
+ * in sm_timeout_ns (set it after the constructor) ends it with -ETIMEDOUT.  In
+ * both cases the reply still comes.  A message may be sent again after its
+ * reply.  LWKT_SYS_CLOSE is the exception to all this: lwkt_sendsys carries it
+ * out before it returns, and blocks as lwkt_close does.
  */
 #ifndef LWKT_SYSMSG_H
 #define LWKT_SYSMSG_H
@@ -42,12 +43,17 @@ struct lwkt_sysmsg {
 	int		 sm_mode;
 	int64_t		 sm_timeout_ns;	/* LWKT_FOREVER unless set */
 	int64_t		 sm_result;	/* >= 0 or -errno, once replied */
-	/* The library's own from lwkt_sendsys to the reply. */
+	/* The library's, from lwkt_sendsys to the reply. */
 	struct lwkt_systimer sm_timer;
 	unsigned char	 sm_host[192] LWKT_ALIGNED(16);
 };
 
-/* Constructors, one a call; reply: where the reply goes. */
+/*
+ * Constructors, one for each call; its reply goes to port reply.  The message
+ * and all that its arguments point to stay the caller's, and must stay until
+ * the reply.
+ * Context: any.  Blocks: no.
+ */
 LWKT_API void lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t reply,
     enum lwkt_sysop op, int fd);
 LWKT_API void lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t reply,
@@ -79,9 +85,15 @@ LWKT_API void lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t reply,
 LWKT_API void lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t reply,
     int64_t ns);
 
-/* Start the call; the reply comes when it is complete.  Context: thread. */
+/*
+ * Start the call.  Its reply comes when the call is complete.
+ * Context: thread.  Blocks: no; LWKT_SYS_CLOSE: the thread.
+ */
 LWKT_API void lwkt_sendsys(struct lwkt_sysmsg *sm);
-/* Start it and wait; sm_result.  Blocks: the thread. */
+/*
+ * Start the call, wait until it is complete, and return sm_result.
+ * Context: thread.  Blocks: the thread.
+ */
 LWKT_API int64_t lwkt_dosys(struct lwkt_sysmsg *sm);
 
 LWKT_END_DECLS
