@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Mutexes with hand-off: shared or exclusive, recursive, held across calls
- * that block.
+ * Mtx: locks with direct hand-off, shared or exclusive, recursive, held across
+ * calls that block.
  *
- * Waiters have their turns by priority, equal ones in order of arrival: the
- * last unlock gives the mutex to the best of them.  Between exclusive and
- * shared waiters of equal priority the turns alternate: after an exclusive
- * holder the shared waiters go, all together, after them an exclusive one.  A
- * waiter that wants to be exclusive keeps away new shared holders that are not
- * better than it.  The exclusive holder runs with the priority of the best
- * waiter, if that is better than its own.
+ * Waiters are served by priority; those of equal priority in order of arrival.
+ * The last unlock gives the mtx directly to the best waiter.  Between exclusive
+ * and shared waiters of equal priority turns alternate: after an exclusive
+ * holder all shared waiters follow, after them one exclusive waiter.  A new
+ * shared request waits behind exclusive waiters that are at least as good.  The
+ * exclusive holder runs with the priority of the best waiter if that is better
+ * than its own.
  *
- * Context: thread; the _try forms and unlock also in callbacks.  Not from
- * foreign pthreads.  A timeout is LWKT_FOREVER or nanoseconds; the only flag
- * is LWKT_PCATCH: lwkt_interrupt() ends the wait.
+ * Context: thread; the _try forms and the unlocks also in callbacks.  Not from
+ * plain pthreads.  A timeout is LWKT_FOREVER or nanoseconds.  The only flag is
+ * LWKT_PCATCH: lwkt_interrupt() ends the wait.  The program owns the memory of
+ * a mtx.
  */
 #ifndef LWKT_MTX_H
 #define LWKT_MTX_H
@@ -37,11 +38,11 @@ struct lwkt_turn {
 	int		 tu_pri;
 };
 
-/* A request, of its maker until it is granted or aborted. */
+/* A request; it must stay until it is granted or aborted. */
 struct lwkt_mtx_link {
 	struct lwkt_turn ml_turn;	/* in m_ex or m_sh, spinlock held */
 	struct lwkt_mtx_link *ml_next;	/* granted together */
-	lwkt_thread_t	 ml_td;		/* who will be the owner */
+	lwkt_thread_t	 ml_td;		/* the thread that will own it */
 	uint32_t	 ml_state;	/* atomic */
 	int		 ml_async;	/* the request does not wait */
 	lwkt_mtx_callback_t ml_callback;
@@ -50,10 +51,10 @@ struct lwkt_mtx_link {
 typedef struct lwkt_mtx_link *lwkt_mtx_link_t;
 
 struct lwkt_mtx {
-	uint32_t	 m_lock;	/* holders, wishes; atomic */
+	uint32_t	 m_lock;	/* holders, requests; atomic */
 	uintptr_t	 m_owner;	/* exclusive holder; atomic */
 	const char	*m_name;
-	struct lwkt_spin m_spin;	/* of what follows */
+	struct lwkt_spin m_spin;	/* protects what follows */
 	struct lwkt_turn *m_ex;		/* the best waiter of its kind */
 	struct lwkt_turn *m_sh;
 	uint64_t	 m_tickets;	/* requests that had to wait */
@@ -64,20 +65,29 @@ typedef struct lwkt_mtx *lwkt_mtx_t;
 #define LWKT_MTX_INITIALIZER(name)					\
 	{ 0, 0, (name), LWKT_SPIN_INITIALIZER(name), NULL, NULL, 0, 0 }
 
+/* Initialise a mtx; name must stay. */
 LWKT_API void lwkt_mtx_init(lwkt_mtx_t m, const char *name);
+/* Check, before the memory goes away, that nobody holds it. */
 LWKT_API void lwkt_mtx_uninit(lwkt_mtx_t m);
 
-/* Take it, exclusively, for ever. */
+/* Take it exclusively.  Blocks: while it is held. */
 LWKT_API void lwkt_mtx_lock(lwkt_mtx_t m);
-/* Returns: 0, EWOULDBLOCK, EINTR. */
+/*
+ * Take it exclusively; shared.  Blocks: for at most timeout_ns.
+ * Returns: 0, EWOULDBLOCK, EINTR.
+ */
 LWKT_API int lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns);
 LWKT_API int lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns);
-/* At once: 0 or EAGAIN.  The shared one ignores waiters. */
+/*
+ * Take it without waiting: 0 or EAGAIN.  The shared form does not
+ * wait behind exclusive requests.
+ */
 LWKT_API int lwkt_mtx_lock_ex_try(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_lock_sh_try(lwkt_mtx_t m);
-/* One more for who holds it already: waiters are ignored. */
+/* Take it once more as a shared holder; ahead of all waiters.  Blocks: no. */
 LWKT_API void lwkt_mtx_lock_sh_again(lwkt_mtx_t m);
 
+/* Give back one taking: of either kind; exclusive; shared.  Blocks: no. */
 LWKT_API void lwkt_mtx_unlock(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_unlock_ex(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_unlock_sh(lwkt_mtx_t m);
@@ -96,49 +106,67 @@ lwkt_mtx_lock_sh_quick(lwkt_mtx_t m)
 }
 
 /*
- * Exclusively, as a spinlock: all that lwkt/spinlock.h says of holding and
- * waiting for one.  Recursive.  A mtx that is taken in this way is never taken
- * in another one beside it (panic).  The _try form: 0 or EAGAIN.
- * Context: thread, IPI or timer callback.
+ * Take it exclusively as a spinlock; the rules of lwkt/spinlock.h hold.
+ * Recursive.  The _try form: 0 or EAGAIN.  Panics if the mtx is taken in
+ * another way at the same time.
+ * Context: thread, IPI or timer callback.  Blocks: no, the CPU spins.
  */
 LWKT_API void lwkt_mtx_spinlock(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_spinlock_try(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_spinunlock(lwkt_mtx_t m);
 
-/* The only shared holder becomes the exclusive one: 0, or EDEADLK. */
+/* Make the only shared holder the exclusive one: 0, or EDEADLK. */
 LWKT_API int lwkt_mtx_upgrade_try(lwkt_mtx_t m);
-/* All takings of the exclusive holder become shared ones. */
+/* Make all takings of the exclusive holder shared. */
 LWKT_API void lwkt_mtx_downgrade(lwkt_mtx_t m);
 
-/* Give it up whole, and have it again as it was. */
+/*
+ * Release all exclusive takings, or one shared taking; take them again with the
+ * returned state.  Blocks: _restore, while it is held.
+ */
 LWKT_API unsigned lwkt_mtx_lock_temp_release(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state);
 
-/* Exclusively the caller's?  Anybody's?  Somebody's exclusively?  Takings? */
+/*
+ * Tell whether the caller holds it exclusively; whether anybody holds it;
+ * whether anybody holds it exclusively; and how many takings there are.
+ */
 LWKT_API int lwkt_mtx_owned(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_islocked(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_islocked_ex(lwkt_mtx_t m);
 LWKT_API unsigned lwkt_mtx_lockrefs(lwkt_mtx_t m);
 
 /*
- * Requests that others may abort, or that do not wait.  Init a link anew for
- * each request.  An async request that cannot be granted at once returns
- * EINPROGRESS; later the callback is called (error 0, or ENOLCK when aborted)
- * by whoever grants or aborts it, or, without a callback, lwkt_mtx_wait_link
- * says so.  The owner is the thread that made the request.
+ * Requests that another thread may abort, and asynchronous requests, which do
+ * not wait.  Initialise the link for each request; it belongs to the caller and
+ * must stay until the request is granted or aborted.
+ *
+ * An asynchronous request that cannot be granted at once returns EINPROGRESS.
+ * The thread that later grants or aborts it calls callback(link, arg, error):
+ * error is 0, or ENOLCK if aborted.  If callback is NULL, the thread of the
+ * request calls lwkt_mtx_wait_link.  That thread is the owner of the mtx.
  */
 LWKT_API void lwkt_mtx_link_init(lwkt_mtx_link_t link);
 LWKT_API void lwkt_mtx_link_init_async(lwkt_mtx_link_t link,
     lwkt_mtx_callback_t callback, void *arg);
-/* Returns: as lwkt_mtx_lock_ex, ENOLCK when aborted, EINPROGRESS. */
+/*
+ * lwkt_mtx_lock_ex, lwkt_mtx_lock_sh with a link.
+ * Returns: as these; ENOLCK: aborted; EINPROGRESS.
+ */
 LWKT_API int lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
     int flags, int64_t timeout_ns);
 LWKT_API int lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
     int flags, int64_t timeout_ns);
-/* An error but ENOLCK leaves no request behind. */
+/*
+ * Wait for an asynchronous request without a callback.  Blocks: yes.
+ * Returns: 0, ENOLCK, EWOULDBLOCK, EINTR; after an error the request is over.
+ */
 LWKT_API int lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
     int flags, int64_t timeout_ns);
-/* Any lwkt context.  One that has been granted stays so. */
+/*
+ * Abort a request; one that has been granted stays granted.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link);
 
 LWKT_END_DECLS

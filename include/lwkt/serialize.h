@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Serializers: one at a time, also across calls that block; and a switch that
- * keeps a device's handler from being called.
+ * Serializers: locks of a device, held across calls that block, with a switch
+ * that disables the device's handler.
  *
- * Not recursive.  Waiters are served by priority, equal ones in order of
- * arrival.  A thread that asks when a serializer is free has it, before an
- * equal waiter that is still waking up, but not often past the same one.
+ * One thread holds a serializer at a time; it is not recursive.  Waiters are
+ * served by priority; those of equal priority in order of arrival.  A thread
+ * that asks for a free serializer may take it before a waiter of equal priority
+ * that is just waking up, but only a few times before the same waiter.
  *
- * Context: thread; lwkt_serialize_try, _handler_try, _exit and the switch of
- * the handler also in callbacks.  Not from foreign pthreads.
+ * Context: thread; lwkt_serialize_try, _handler_try, _handler_disable,
+ * _handler_enable and _exit also in callbacks.  Not from plain pthreads.
  */
 #ifndef LWKT_SERIALIZE_H
 #define LWKT_SERIALIZE_H
@@ -28,26 +29,36 @@ typedef struct lwkt_serialize *lwkt_serialize_t;
 #define LWKT_SERIALIZE_RELEASED	((uintptr_t)-2)
 #define LWKT_SERIALIZE_INITIALIZER	{ 0, LWKT_SERIALIZE_NEVER }
 
+/* Initialise a serializer in memory of the program; its handler is enabled. */
 LWKT_API void lwkt_serialize_init(lwkt_serialize_t sz);
+/* Take it.  Blocks: while it is held. */
 LWKT_API void lwkt_serialize_enter(lwkt_serialize_t sz);
-/* Look for the holder to leave, for some time, before sleeping. */
+/* The same, but poll it for some time before sleeping. */
 LWKT_API void lwkt_serialize_adaptive_enter(lwkt_serialize_t sz);
-/* Enter if that needs no waiting: 1, else 0. */
+/* Take it if that needs no waiting: 1, else 0. */
 LWKT_API int lwkt_serialize_try(lwkt_serialize_t sz);
+/* Release it.  Blocks: no. */
 LWKT_API void lwkt_serialize_exit(lwkt_serialize_t sz);
-/* Does the calling thread hold it? */
+/* Return 1 if the calling thread holds it, else 0. */
 LWKT_API int lwkt_serialize_held(lwkt_serialize_t sz);
 
-/* The handler: enabled to begin with. */
+/* Disable, enable the handler.  Blocks: no. */
 LWKT_API void lwkt_serialize_handler_disable(lwkt_serialize_t sz);
 LWKT_API void lwkt_serialize_handler_enable(lwkt_serialize_t sz);
-/* func(arg, frame) under the serializer, unless the handler is disabled. */
+/*
+ * Call func(arg, frame) with the serializer held, unless the handler is
+ * disabled.
+ * Blocks: while it is held.
+ */
 LWKT_API void lwkt_serialize_handler_call(lwkt_serialize_t sz,
     void (*func)(void *arg, void *frame), void *arg, void *frame);
-/* Enter, if the handler is enabled and that needs no waiting: 0, else 1. */
+/* Take it if the handler is enabled and that needs no waiting: 0, else 1. */
 LWKT_API int lwkt_serialize_handler_try(lwkt_serialize_t sz);
 
-/* Those of arr[first] to arr[n - 1]: in this order, and back. */
+/*
+ * Take arr[first] to arr[n - 1] in this order; try to (1, or 0 with none
+ * taken); release them in reverse order.
+ */
 LWKT_API void lwkt_serialize_array_enter(lwkt_serialize_t *arr, int n,
     int first);
 LWKT_API int lwkt_serialize_array_try(lwkt_serialize_t *arr, int n,

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The locks of every day: mutex, condition variable, semaphore, rwlock,
- * barrier, wait group, once, bounded queue.
+ * Everyday locks: mutex, condition variable, semaphore, rwlock, barrier, wait
+ * group, once, bounded queue.
  *
- * All but the rwlock serve lwkt threads and plain pthreads alike, also both at
- * once; a pthread cannot wait with a timeout other than 0 and LWKT_FOREVER.
- * Waiters are served by priority, equal ones in order of arrival; a pthread
- * among them has the place of a new thread (LWKT_PRI_KERN_DAEMON), an lwp that
- * of LWKT_PRI_KERN_USER.  A thread that holds a mutex runs with the priority
- * of the best waiter, if that is better than its own.  A mutex that is free is
- * taken by a thread that just asks, before an equal waiter that is still waking
- * up, but not often past the same one.  Each lock is initialised by its
- * function or its macro and needs no end; it may be freed as soon as nobody
- * waits on it, also by the thread that the last call has just let go.
+ * Context: threads and plain pthreads, which may use the same lock at the same
+ * time.  A pthread can wait only with a timeout of 0 or LWKT_FOREVER.  The
+ * rwlock is for threads only.  A timeout is in nanoseconds, 0 (do not wait) or
+ * LWKT_FOREVER.
  *
- * Timeouts are nanoseconds, 0 (do not wait) or LWKT_FOREVER.
+ * Waiters are served by priority; those of equal priority in order of arrival.
+ * A pthread counts as a thread of LWKT_PRI_KERN_DAEMON, an lwp as one of
+ * LWKT_PRI_KERN_USER.  The holder of a mutex runs with the priority of the best
+ * waiter if that is better than its own.  A thread that asks for a free mutex
+ * may take it before a waiter of equal priority that is just waking up, but
+ * only a few times before the same waiter.
+ *
+ * The program owns the memory of a lock.  A function or a macro initialises it;
+ * nothing ends it.  It may be freed when nobody waits on it, even by the thread
+ * that the last call has woken.
  */
 #ifndef LWKT_SYNC_H
 #define LWKT_SYNC_H
@@ -24,7 +27,7 @@
 
 LWKT_BEGIN_DECLS
 
-/* Words that hold a state and the numbers of those who wait; all atomic. */
+/* Words hold a state and a count of waiters; all atomic. */
 
 struct lwkt_mutex {
 	uint64_t	 mu_word;
@@ -33,12 +36,16 @@ struct lwkt_mutex {
 };
 #define LWKT_MUTEX_INITIALIZER(name)	{ 0, 0, (name) }
 
+/* Initialise a mutex; name must stay. */
 LWKT_API void lwkt_mutex_init(struct lwkt_mutex *mu, const char *name);
+/* Take the mutex.  Blocks: while it is held. */
 LWKT_API void lwkt_mutex_lock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_trylock(struct lwkt_mutex *mu);	/* 0 or EBUSY */
-/* 0 or EWOULDBLOCK */
+/* Take it within timeout_ns: 0 or EWOULDBLOCK. */
 LWKT_API int lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns);
+/* Release the caller's mutex.  Blocks: no. */
 LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
+/* Return 1 if the caller holds it, else 0. */
 LWKT_API int lwkt_mutex_owned(struct lwkt_mutex *mu);
 
 struct lwkt_cond {
@@ -47,15 +54,18 @@ struct lwkt_cond {
 };
 #define LWKT_COND_INITIALIZER(name)	{ 0, (name) }
 
+/* Initialise a condition variable; name must stay. */
 LWKT_API void lwkt_cond_init(struct lwkt_cond *cv, const char *name);
 /*
- * Release the mutex, wait for a signal or a broadcast, take the mutex again.
- * Others may have been here between the signal and that: loop.  0 or
- * EWOULDBLOCK.
+ * Release the mutex, wait for a signal or a broadcast, and take the mutex
+ * again.  Loop on the condition: other threads may hold the mutex before the
+ * return.
+ * Blocks: yes.  Returns: 0 or EWOULDBLOCK; the caller holds the mutex in any
+ * case.
  */
 LWKT_API int lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
     int64_t timeout_ns);
-/* The best waiter; all. */
+/* Wake the best waiter; all waiters.  Blocks: no. */
 LWKT_API void lwkt_cond_signal(struct lwkt_cond *cv);
 LWKT_API void lwkt_cond_broadcast(struct lwkt_cond *cv);
 
@@ -67,11 +77,16 @@ struct lwkt_sem {
 };
 #define LWKT_SEM_INITIALIZER(n, name)	{ (n), (name) }
 
+/* Initialise a semaphore of n units, at most LWKT_SEM_MAX; name must stay. */
 LWKT_API void lwkt_sem_init(struct lwkt_sem *se, unsigned n,
     const char *name);
+/*
+ * Take a unit within timeout_ns: 0 or EWOULDBLOCK.  Blocks: until there is one.
+ */
 LWKT_API int lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns);
-/* n units more; also in callbacks. */
+/* Add n units; also in callbacks.  Blocks: no. */
 LWKT_API void lwkt_sem_post(struct lwkt_sem *se, unsigned n);
+/* Return the number of units. */
 LWKT_API unsigned lwkt_sem_value(struct lwkt_sem *se);
 
 struct lwkt_rwlock {
@@ -79,10 +94,16 @@ struct lwkt_rwlock {
 };
 #define LWKT_RWLOCK_INITIALIZER(name)	{ LWKT_MTX_INITIALIZER(name) }
 
+/* Initialise a read-write lock; name must stay. */
 LWKT_API void lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name);
-/* 0 or EWOULDBLOCK; a timeout of 0 tries. */
+/*
+ * Take the lock beside other readers; alone.  A timeout of 0 does not wait.
+ * Context: thread.  Blocks: while it is held in a way that excludes the caller.
+ * Returns: 0 or EWOULDBLOCK.
+ */
 LWKT_API int lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns);
 LWKT_API int lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns);
+/* Release the lock, in whichever way the caller holds it.  Blocks: no. */
 LWKT_API void lwkt_rwlock_unlock(struct lwkt_rwlock *rw);
 
 struct lwkt_barrier {
@@ -93,9 +114,13 @@ struct lwkt_barrier {
 };
 #define LWKT_BARRIER_INITIALIZER(n, name)	{ 0, 0, (n), (name) }
 
+/* Initialise a barrier for n threads; name must stay. */
 LWKT_API void lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n,
     const char *name);
-/* Until n have come: 1 to the last of them, 0 to the others.  Reusable. */
+/*
+ * Wait until n threads have called this: 1 for the last of them, 0 for the
+ * others.  The barrier can then be used again.
+ */
 LWKT_API int lwkt_barrier_wait(struct lwkt_barrier *ba);
 
 struct lwkt_waitgroup {
@@ -104,12 +129,14 @@ struct lwkt_waitgroup {
 };
 #define LWKT_WAITGROUP_INITIALIZER(n, name)	{ (n), (name) }
 
+/* Initialise a wait group with count n; name must stay. */
 LWKT_API void lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n,
     const char *name);
+/* Add n to the count; also in callbacks.  Blocks: no. */
 LWKT_API void lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n);
-/* add(-1); also in callbacks. */
+/* Subtract 1 from the count; also in callbacks.  Blocks: no. */
 LWKT_API void lwkt_waitgroup_done(struct lwkt_waitgroup *wg);
-/* Until it is 0: 0 or EWOULDBLOCK. */
+/* Wait until the count is 0: 0 or EWOULDBLOCK. */
 LWKT_API int lwkt_waitgroup_wait(struct lwkt_waitgroup *wg,
     int64_t timeout_ns);
 
@@ -118,7 +145,10 @@ struct lwkt_once {
 };
 #define LWKT_ONCE_INITIALIZER	{ 0 }
 
-/* fn(arg), by the first caller; it has returned when any caller returns. */
+/*
+ * Call fn(arg) in the first caller.  Each caller returns after fn has returned.
+ * Blocks: while another caller runs fn.
+ */
 #ifndef __cplusplus
 LWKT_API void lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg);
 #else
@@ -139,16 +169,24 @@ struct lwkt_queue {
 	int		 q_closed;
 };
 
-/* First in, first out, in n > 0 slots that stay the caller's. */
+/*
+ * Initialise a first-in-first-out queue with n > 0 slots, which the caller
+ * owns.
+ */
 LWKT_API void lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
     const char *name);
-/* 0; EWOULDBLOCK: full, or empty, in time; EPIPE: closed, and empty. */
+/*
+ * Put an item; get one.  Blocks: while the queue is full; empty.
+ * Returns: 0; EWOULDBLOCK: still full, or empty, after timeout_ns; EPIPE:
+ * closed (for get: and empty).
+ */
 LWKT_API int lwkt_queue_put(struct lwkt_queue *q, void *item,
     int64_t timeout_ns);
 LWKT_API int lwkt_queue_get(struct lwkt_queue *q, void **itemp,
     int64_t timeout_ns);
-/* No more puts; gets as long as there is something. */
+/* Close the queue: puts fail, gets succeed until it is empty. */
 LWKT_API void lwkt_queue_close(struct lwkt_queue *q);
+/* Return the number of items. */
 LWKT_API unsigned lwkt_queue_count(struct lwkt_queue *q);
 
 LWKT_END_DECLS

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Serializing tokens: exclusion while you run.
+ * Serializing tokens: locks that hold only while their holder runs.
  *
- * A token keeps other threads out of the data it stands for as long as its
- * holder runs.  A holder that blocks (sleeps, waits for a message, yields)
- * loses all its tokens, and has them all again when it goes on: look again at
- * what you knew, or ask lwkt_token_is_stale().  In return tokens cannot
- * deadlock in any order, may be taken recursively, and hold nobody up while
- * their holder waits for something else.
+ * A token protects data: while a thread holds it exclusively and runs, no other
+ * holder of it runs on any CPU.  A holder that blocks (sleeps, waits for a
+ * message, yields) loses all its tokens, and has them again when it continues.
+ * Other threads may have changed the data: test it again, or ask
+ * lwkt_token_is_stale().  In return tokens cannot deadlock in any order, may be
+ * taken recursively, and are free while their holder waits for something else.
  *
- * Tokens are released in the reverse order (or after lwkt_token_swap).
+ * Tokens are released in the reverse order, or after lwkt_token_swap.
  *
- * Context: thread; in an IPI or timer callback lwkt_trytoken alone, and what
- * it got released there.  Not from foreign pthreads.
+ * Context: thread; in an IPI or timer callback only lwkt_trytoken, and what it
+ * took must be released there.  Not from plain pthreads.  Blocks: no, if not
+ * said otherwise.  The program owns the memory of a token.
  */
 #ifndef LWKT_TOKEN_H
 #define LWKT_TOKEN_H
@@ -33,28 +34,39 @@ struct lwkt_token {
 	const char	*t_name;
 	uint64_t	 t_gen;		/* changes of exclusive holder */
 	uint64_t	 t_owner;	/* id of the last exclusive holder */
-	uint64_t	 t_collisions;	/* times somebody had to wait */
+	uint64_t	 t_collisions;	/* times that a thread had to wait */
 };
 typedef struct lwkt_token *lwkt_token_t;
 
 #define LWKT_TOKEN_INITIALIZER(name)	{ 0, 0, 0, 0, (name), 0, 0, 0 }
 
+/* Initialise a token; name must stay. */
 LWKT_API void lwkt_token_init(lwkt_token_t tok, const char *name);
-/* The token must be free. */
+/* Check, before the memory goes away, that the token is free. */
 LWKT_API void lwkt_token_uninit(lwkt_token_t tok);
 
-/* Take it; may switch to other threads meanwhile. */
+/*
+ * Take the token exclusively.  Blocks: until it is free; other threads may run.
+ */
 LWKT_API void lwkt_gettoken(lwkt_token_t tok);
-/* The same beside other shared holders; no upgrade to exclusive. */
+/*
+ * The same beside other shared holders.  A thread that holds the token shared
+ * must not ask for it exclusively.
+ */
 LWKT_API void lwkt_gettoken_shared(lwkt_token_t tok);
-/* Take it exclusively only if that needs no waiting: 1, else 0. */
+/* Take the token exclusively if that needs no waiting: 1, else 0. */
 LWKT_API int lwkt_trytoken(lwkt_token_t tok);
-/* Give back the token taken last; panics if that is another one. */
+/* Release the token that was taken last; panics for any other. */
 LWKT_API void lwkt_reltoken(lwkt_token_t tok);
-/* Exchange the two tokens taken last, so that the other is released first. */
+/*
+ * Exchange the two tokens that were taken last, to release the other one first.
+ */
 LWKT_API void lwkt_token_swap(void);
 
-/* Does the caller hold it: at all, exclusively, how many times? */
+/*
+ * Tell whether the caller holds the token at all; exclusively; and how often td
+ * has taken it (td is the caller, or does not run).
+ */
 LWKT_API int lwkt_token_held_any(lwkt_token_t tok);
 LWKT_API int lwkt_token_held_excl(lwkt_token_t tok);
 LWKT_API int lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td);
@@ -73,17 +85,20 @@ LWKT_API int lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td);
 } while (0)
 
 /*
- * Has anybody else held it exclusively since the caller took it, or last
- * asked?  Can be true only after the caller blocked.
+ * Return 1 if another thread has held the token exclusively since the caller
+ * took it or last asked, else 0.  Only a caller that has blocked can get 1.
  */
 LWKT_API int lwkt_token_is_stale(lwkt_token_t tok);
 
-/* A token for an address that has none: unrelated addresses may share one. */
+/*
+ * Find the token for an address in a common pool; take it; release it.
+ * Different addresses may share a token.
+ */
 LWKT_API lwkt_token_t lwkt_token_pool_lookup(const volatile void *addr);
 LWKT_API lwkt_token_t lwkt_getpooltoken(const volatile void *addr);
 LWKT_API void lwkt_relpooltoken(const volatile void *addr);
 
-/* The token of code that is not yet parallel (LWKT_GIANT threads). */
+/* Return the token for code that is not parallel (LWKT_GIANT threads). */
 LWKT_API lwkt_token_t lwkt_mp_token(void);
 
 LWKT_END_DECLS
