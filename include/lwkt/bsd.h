@@ -2,10 +2,10 @@
 /*
  * The short names of BSD kernels, for code that wants them.
  *
- * Include it after all other headers: the macros rename these words wherever
- * they stand.  Nothing in the library includes it.  Two things differ from a
- * BSD kernel: tsleep() takes nanoseconds, with LWKT_FOREVER for no limit, and
- * systimers take nanoseconds, not a frequency.
+ * Include this header after all others: the macros rename every use of these
+ * words.  No header of the library includes it.  Two things differ from a BSD
+ * kernel: tsleep() takes nanoseconds, with LWKT_FOREVER for no limit; systimers
+ * take nanoseconds, not a frequency.
  */
 #ifndef LWKT_BSD_H
 #define LWKT_BSD_H

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stop a set of CPUs, change something, let them go on.
+ * Rendezvous of CPUs: stop a set of CPUs, change something, let them continue.
  *
- * Between lwkt_cpusync_interlock and lwkt_cpusync_deinterlock every CPU of the
- * set waits in a callback and runs no thread; then each of them runs the
- * function, the caller's own CPU too if it is in the set.  The caller is in a
- * critical section meanwhile and must not block.
- * There is one caller at a time, whatever the sets.  The other callers wait
- * for their turn in lwkt_cpusync_interlock; their CPUs run no other thread.
+ * Between lwkt_cpusync_interlock and lwkt_cpusync_deinterlock every other CPU
+ * of the set waits in a callback and runs no thread.  Then each CPU of the set
+ * runs the function, the caller's own CPU too if it is in the set.  Meanwhile
+ * the caller is in a critical section and must not block.  Only one rendezvous
+ * at a time is in progress, whatever the sets.  Other callers wait in
+ * lwkt_cpusync_interlock; their CPUs run no other thread.
  *
- * And: free memory when nobody can look at it any more.
+ * And: free memory when no reader can use it any more (lwkt_retire).
+ *
+ * Context: thread; not in a callback, not in a hard section, not with a
+ * spinlock.
+ * Blocks: no; spins until the other CPUs have answered, and executes messages.
  */
 #ifndef LWKT_CPUSYNC_H
 #define LWKT_CPUSYNC_H
@@ -19,35 +23,45 @@
 LWKT_BEGIN_DECLS
 
 struct lwkt_cpusync {
-	lwkt_cpumask_t	 cs_mask;	/* who takes part */
-	lwkt_cpumask_t	 cs_ack;	/* who has answered; atomic */
+	lwkt_cpumask_t	 cs_mask;	/* the set of CPUs */
+	lwkt_cpumask_t	 cs_ack;	/* CPUs that have answered; atomic */
 	void		(*cs_fn)(void *arg);
 	void		*cs_arg;
 };
 
+/*
+ * Return the set of all CPUs; the set of one CPU.  Context: any lwkt context.
+ */
 LWKT_API lwkt_cpumask_t lwkt_cpumask_all(void);
 LWKT_API lwkt_cpumask_t lwkt_cpumask_one(int cpu);
 
-/* fn runs as a callback (of lwkt/ipiq.h); NULL: just stop them. */
+/*
+ * Prepare *cs, in the caller's memory.  fn(arg) will run as a callback
+ * (lwkt/ipiq.h); NULL: none.
+ */
 LWKT_API void lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
     void (*fn)(void *arg), void *arg);
+/* Stop the other CPUs of the set; let them run fn and continue. */
 LWKT_API void lwkt_cpusync_interlock(struct lwkt_cpusync *cs);
 LWKT_API void lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs);
 
 /* Both in one call. */
 LWKT_API void lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg),
     void *arg);
-/* Run fn on each CPU of the set and wait until all have; nobody is stopped. */
+/* Run fn on each CPU of the set and wait for all of them; no CPU stops. */
 LWKT_API void lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg),
     void *arg);
 
 /*
- * Reclamation.  Readers look at shared memory in a critical section.  A thread
- * that has taken an object out of everybody's reach retires it: fn(rt) is
- * called, as a callback on the same CPU, when every critical section that ran
- * on any CPU at the time has ended.  A section counts as ended, too, when its
- * thread blocks in it, or executes messages in it: lwkt_process_ipiq,
+ * Reclamation.  Readers read shared memory in critical sections.  A thread that
+ * has removed an object from the shared structure retires it: fn(rt) is called
+ * later, as a callback on the same CPU, when every critical section that was in
+ * progress on any CPU has ended.  A section also counts as ended when its
+ * thread blocks in it or executes messages in it: lwkt_process_ipiq,
  * lwkt_wait_ipiq, lwkt_abortmsg, and the calls above.
+ *
+ * rt is a member of the object; it belongs to the library until fn is called.
+ * Context of lwkt_retire: any lwkt context.  Blocks: no.
  */
 struct lwkt_retire {
 	struct lwkt_retire *rt_next;

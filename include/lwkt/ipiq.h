@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Run a function on another CPU: messages between CPUs, in order per pair.
+ * Run a function on another CPU: messages between CPUs (IPIs), in order for
+ * each pair of CPUs.
  *
- * A callback runs on the target CPU in a critical section, on whatever thread
- * is there: it may not block, switch or sleep; it may schedule threads, do
- * wakeups and send more messages.  A message to oneself runs at once.
+ * The function runs as a callback: on the target CPU, in a critical section, on
+ * whatever thread runs there.  It must not block, switch or sleep.  It may
+ * schedule threads, wake them and send messages.  A message to the calling CPU
+ * runs at once.
  */
 #ifndef LWKT_IPIQ_H
 #define LWKT_IPIQ_H
@@ -15,19 +17,17 @@ LWKT_BEGIN_DECLS
 
 typedef void (*lwkt_ipifunc1_t)(void *arg);
 typedef void (*lwkt_ipifunc2_t)(void *arg1, int arg2);
-/*
- * frame: the registers of what the message interrupted; NULL when the CPU came
- * by itself to look for messages, as it always does today.
- */
+/* frame is for the registers of the interrupted code.  Today always NULL. */
 typedef void (*lwkt_ipifunc3_t)(void *arg1, int arg2, void *frame);
 
 /*
- * Queue and, if the target sleeps, wake it.  When the queue to that CPU is half
- * full the sender waits for room.  It executes messages meanwhile, but never
- * inside a critical section, a callback or a spinlock: what comes there is
- * executed at the end of the outermost section.  Returns a number for
- * lwkt_wait_ipiq (0 for a message to oneself).
- * Context: any lwkt context.  Blocks: spins when the queue is half full.
+ * Queue a message, and wake the target if it is halted.  When the queue to that
+ * CPU is half full, the sender waits for room.  Outside critical sections,
+ * callbacks and spinlocks it executes messages to itself meanwhile.  Inside
+ * them it only takes messages out of its queues; their callbacks run at the end
+ * of the outermost section.
+ * Context: any lwkt context.  Blocks: no; spins when the queue is half full.
+ * Returns: a number for lwkt_wait_ipiq; 0 for a message to the calling CPU.
  */
 LWKT_API unsigned lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg);
 LWKT_API unsigned lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1,
@@ -36,8 +36,9 @@ LWKT_API unsigned lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1,
     int arg2);
 
 /*
- * Queue without disturbing a thread that runs there: served at the target's
- * next message or tick, when it is idle, or soon after the sender's next tick.
+ * Queue a passive message, which does not interrupt a thread that runs on the
+ * target.  The target serves it when it is idle, at its next message or tick,
+ * or soon after the sender's next tick.  Not to the calling CPU.
  */
 LWKT_API unsigned lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn,
     void *arg1, int arg2);
@@ -45,11 +46,18 @@ LWKT_API unsigned lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn,
 LWKT_API unsigned lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn,
     void *arg1, int arg2);
 
-/* Queue only if there is room: 0, or EAGAIN when full. */
+/*
+ * Queue a message only if that needs no waiting: 0, or EAGAIN if the queue is
+ * half full.
+ */
 LWKT_API int lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1,
     int arg2);
 
-/* One message to each CPU of the mask, the caller's own included; the count. */
+/*
+ * Send a message to each CPU of the mask; to all CPUs.  The calling CPU is
+ * included.
+ * Returns: the number of CPUs.
+ */
 LWKT_API int lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn,
     void *arg1, int arg2);
 LWKT_API int lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn,
@@ -57,24 +65,25 @@ LWKT_API int lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn,
 LWKT_API int lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2);
 
 /*
- * Spin, executing messages to this CPU, until message seq to cpu has been
- * executed.  seq was sent by this CPU: a thread that may move in between makes
- * both calls in one critical section.
+ * Spin until CPU cpu has executed message seq, which the calling CPU sent.
+ * Execute messages to the calling CPU meanwhile.  A thread that may move in
+ * between makes both calls in one critical section.
  * Context: thread; not in a callback, not with a spinlock.
  */
 LWKT_API void lwkt_wait_ipiq(int cpu, unsigned seq);
 
 /*
- * Execute the messages that are there, inside the caller's critical section.  A
- * thread that spins in one until another CPU has done something calls this in
- * its loop, for that CPU may be waiting for an answer.
+ * Execute the messages to this CPU, inside the caller's critical section.  A
+ * thread that spins in a critical section until another CPU has done something
+ * calls this in its loop, because that CPU may wait for an answer.
  * Context: thread, critical section; not in a callback, not with a spinlock.
  */
 LWKT_API void lwkt_process_ipiq(void);
 
 /*
- * Sleep until every CPU has executed all messages the caller's CPU sent
- * before.
+ * Sleep until all messages that the calling CPU has sent so far have been
+ * executed.  wmesg tells tools why.
+ * Context: thread; not in a callback, not with a spinlock.  Blocks: yes.
  */
 LWKT_API void lwkt_synchronize_ipiqs(const char *wmesg);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The everyday subset: boot, threads, sleep and wakeup, locks, message ports,
- * I/O.
+ * The everyday part of the API: boot, threads, sleep and wakeup, locks, message
+ * ports, I/O, reports.
  */
 #ifndef LWKT_LWKT_H
 #define LWKT_LWKT_H

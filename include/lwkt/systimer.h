@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers of a CPU: one-shot and periodic, about 1 us fine.
+ * Timers of a CPU: one-shot and periodic, with a resolution of about 1 us.
  *
- * A timer belongs to the CPU that added it.  Its function runs there in a
- * critical section (the rules of an IPI callback) and may re-add or delete the
- * timer.
+ * A timer belongs to the CPU that started it.  Its function runs there as a
+ * callback (lwkt/ipiq.h) and must not block.  It may start the timer again or
+ * delete it.  The program owns the memory of a timer, which must stay while the
+ * timer runs.
  */
 #ifndef LWKT_SYSTIMER_H
 #define LWKT_SYSTIMER_H
@@ -16,7 +17,7 @@ LWKT_BEGIN_DECLS
 struct lwkt_systimer;
 typedef void (*lwkt_systimer_fn_t)(struct lwkt_systimer *st, void *arg);
 
-/* The library's own; no field is of use to a program. */
+/* The fields belong to the library. */
 struct lwkt_systimer {
 	struct lwkt_systimer	*st_next;	/* the CPU's queue of timers */
 	struct lwkt_systimer	*st_prev;
@@ -32,24 +33,38 @@ struct lwkt_systimer {
 };
 
 /*
- * Periodic: one call for each missed period, else missed periods are skipped,
- * phase kept.
+ * Call a periodic timer's function once for each missed period.  Without this
+ * flag missed periods are skipped.  The phase stays the same in both cases.
  */
 #define LWKT_ST_BURST	0x0002
 
-/* Start a timer on the calling CPU.  Context: any lwkt context. */
+/*
+ * Start a timer on the calling CPU: one call of fn(st, arg) after delay_ns; a
+ * call every period_ns, with flags 0 or LWKT_ST_BURST.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_systimer_init_oneshot(struct lwkt_systimer *st,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns);
 LWKT_API void lwkt_systimer_init_periodic(struct lwkt_systimer *st,
     lwkt_systimer_fn_t fn, void *arg, int64_t period_ns, int flags);
-/* The same on another CPU, by a message to it; the timer is that CPU's now. */
+/*
+ * Start a timer on another CPU, by a message.  The timer then belongs to that
+ * CPU.  period_ns 0: one-shot.
+ * Context: any lwkt context.  Blocks: no.
+ */
 LWKT_API void lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns);
+
+/*
+ * Change the period, from the next call on.
+ * Context: any lwkt context on the CPU of the timer.  Blocks: no.
+ */
 LWKT_API void lwkt_systimer_adjust_periodic(struct lwkt_systimer *st,
     int64_t period_ns);
 /*
- * Stop it, even if the message that starts it is still under way: on its own
- * CPU only.  It may be stopped from its own function.
+ * Stop a timer, even if the message that starts it has not arrived.  The
+ * function of the timer may stop it too.
+ * Context: any lwkt context on the CPU of the timer.  Blocks: no.
  */
 LWKT_API void lwkt_systimer_del(struct lwkt_systimer *st);
 

@@ -4,8 +4,13 @@
  *
  * Conventions of the whole API: an `int` result is 0 or a positive errno; a
  * size or a descriptor is >= 0 or a negative errno; a pointer is NULL when
- * there is none.  The global errno is never the result of an lwkt call.  All
- * times are nanoseconds of the monotonic clock.  A programmer's error panics.
+ * there is none.  No lwkt call returns its result in the global errno.  All
+ * times are nanoseconds of the monotonic clock.  An error of the program
+ * panics.
+ *
+ * Contexts, as the headers name them.  Any: everywhere.  Any lwkt context:
+ * threads, and callbacks of IPIs and timers.  Thread: threads only.  If not
+ * said otherwise, a critical section is allowed, and plain pthreads are not.
  */
 #ifndef LWKT_TYPES_H
 #define LWKT_TYPES_H
@@ -27,8 +32,8 @@
 #define LWKT_PRINTFLIKE(f, a)	__attribute__((format(printf, f, a)))
 
 /*
- * A timeout that never comes.  Any other negative timeout is over at once; one
- * for a deadline is made by lwkt_until().
+ * No time limit.  Any other negative limit means 0.  lwkt_until() computes a
+ * limit from a deadline.
  */
 #define LWKT_FOREVER		((int64_t)-1)
 
