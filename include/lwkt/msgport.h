@@ -7,10 +7,10 @@
  * sent and again after the reply, and to the receiver in between.
  *
  * A port is two queues and a vector of functions:
- *- thread port: one thread, its owner, receives; anybody sends.  No lock: other
- *  CPUs send an IPI.
- *- spin port: any number of threads and plain pthreads send, receive and wait.
- *- serialize port: every user holds the port's serializer.
+ * - thread port: one thread, its owner, receives; anybody sends.  No lock: other
+ *   CPUs send an IPI.
+ * - spin port: any number of threads and plain pthreads send, receive and wait.
+ * - serialize port: every user holds the port's serializer.
  * A program may add kinds of ports (lwkt_initport).
  *
  * Messages of one sender to one port arrive in order; those with

@@ -10,9 +10,9 @@
  *	n = sm.sm_result;		(what the call returned, or -errno)
  *
  * lwkt_abortmsg(&sm.sm_msg) ends a waiting call with -ECANCELED.  A time limit
- * in sm_timeout_ns (set it after the constructor) ends it with -ETIMEDOUT.  In
- * both cases the reply still comes.  A message may be sent again after its
- * reply.  LWKT_SYS_CLOSE is the exception to all this: lwkt_sendsys carries it
+ * in sm_timeout_ns (set it after the constructor) ends it with -ETIMEDOUT, a
+ * poll with 0.  In both cases the reply still comes.  A message may be sent
+ * again after its reply.  LWKT_SYS_CLOSE is different: lwkt_sendsys carries it
  * out before it returns, and blocks as lwkt_close does.
  */
 #ifndef LWKT_SYSMSG_H
