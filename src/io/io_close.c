@@ -20,9 +20,9 @@
  * could slip in between the cancel and the close, and hang.
  *
  * INVARIANTS
- * C1 A request is on its CPU's list before the CPU's bit is looked at, and
+ * CL1 A request is on its CPU's list before the CPU's bit is looked at, and
  *    both come before the host sees it, in one critical section.
- * C2 The CPU that holds CLOSING is the only one to close the descriptor.
+ * CL2 The CPU that holds CLOSING is the only one to close the descriptor.
  *
  * ORDER
  * waiter_enter: list, then load (or set) the word.  close: set CLOSING, then
@@ -116,7 +116,7 @@ waiter_enter(struct ioreq *ir)
 
 	if (!on_descriptor(&ir->ir_io))
 		return 0;
-	LIST_INSERT_HEAD(list_of(gd, fd), ir, ir_link);		/* C1 */
+	LIST_INSERT_HEAD(list_of(gd, fd), ir, ir_link);		/* CL1 */
 	word = atomic_load_64(word_of(fd));
 	if ((word & bit) == 0)
 		word = atomic_fetchor_64(word_of(fd), bit);
@@ -228,7 +228,7 @@ lwkt_close(int fd)
 	word = word_of(fd);
 	while ((bits = atomic_fetchor_64(word, CLOSING)) & CLOSING)
 		wait_closing(word);
-	bits &= ~SLEEPERS;					/* C2 */
+	bits &= ~SLEEPERS;					/* CL2 */
 	ktr(mygd(), close, fd, bits);
 	counter_inc(mygd()->gd_cntbias, io_closes);
 	if (bits != 0)

@@ -107,7 +107,7 @@ ioreq_finish(struct ioreq *ir, int64_t r)
 	struct globaldata *gd = mygd();
 
 	INVARIANT(ir->ir_cpu == gd->gd_m.mc_cpuid);
-	/* R1 */
+	/* IV1 */
 	KASSERTF(ir->ir_flags & IR_INFLIGHT, "flags %#x", ir->ir_flags);
 	if (ir->ir_flags & IR_TIMED)
 		systimer_remove(ir->ir_timer);

@@ -18,9 +18,9 @@
  * LEGEND  (i) fixed while in flight  (c) the request's CPU, critical section
  *
  * INVARIANTS
- * R1 ioreq_finish is called once for a request that ioreq_start left in
+ * IV1 ioreq_finish is called once for a request that ioreq_start left in
  *    flight, always from machine_io_poll or (sleeps) the timer or an abort.
- * R2 A request in flight on a descriptor is on its CPU's waiter list, and the
+ * IV2 A request in flight on a descriptor is on its CPU's waiter list, and the
  *    CPU's bit is set in the descriptor's word (io_close.c).
  */
 #ifndef LWKT_IO_IO_VAR_H

@@ -15,7 +15,7 @@
  * way.
  *
  * INVARIANTS
- * Y1 Between putport and the reply the request of a message is in flight on
+ * SM1 Between putport and the reply the request of a message is in flight on
  *    CPU ir_cpu, or being started there in a critical section.
  */
 #include "io/io_var.h"
@@ -106,7 +106,7 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, sysmsgs);
 	request_fill(sm, ir);
-	ir->ir_cpu = (int16_t)mycpuid;				/* Y1 */
+	ir->ir_cpu = (int16_t)mycpuid;				/* SM1 */
 	if (sm->sm_op == LWKT_SYS_CLOSE)
 		reply(sm, lwkt_close(sm->sm_fd));
 	else if (sm->sm_op == LWKT_SYS_SLEEP)

@@ -13,15 +13,15 @@
  * messages and descriptors' waiters are src/io's.
  *
  * INVARIANTS
- * H1 An operation completes exactly once, after submit, on its own CPU, and
+ * MI1 An operation completes exactly once, after submit, on its own CPU, and
  *    only inside machine_io_poll; the storage and the buffer stay until then.
- * H2 After cancel it still completes: with its result if that came first,
+ * MI2 After cancel it still completes: with its result if that came first,
  *    with -ECANCELED otherwise.
- * H3 -EINTR is never a result; -EAGAIN only of machine_io_try.
- * H4 submit follows a machine_io_try of the same operation that gave -EAGAIN,
+ * MI3 -EINTR is never a result; -EAGAIN only of machine_io_try.
+ * MI4 submit follows a machine_io_try of the same operation that gave -EAGAIN,
  *    with no machine_io_poll in between: a back end may rely on edges, and on
  *    what that try learned of the descriptor (io_way).
- * H5 io_short is set with a result that is less than was asked for and yet
+ * MI5 io_short is set with a result that is less than was asked for and yet
  *    the whole: a message, a disk that is full, the eight bytes of a counter.
  *    To go on with the rest would be another call.  With -EAGAIN of a try it
  *    says that the call does not wait, so that this is its result.
@@ -61,7 +61,7 @@ struct hostio {
 	uint8_t		 io_op;		/* (m) enum hostio_op */
 	uint8_t		 io_state;	/* (b) zeroed by hostio_init */
 	uint8_t		 io_now;	/* (m) try may not answer from memory */
-	uint8_t		 io_short;	/* (b) H5 */
+	uint8_t		 io_short;	/* (b) MI5 */
 	uint32_t	 io_cancelled;	/* (a) cancel was asked for */
 	int64_t		 io_result;	/* (b) */
 	struct mcpu	*io_mc;		/* (b) the CPU it belongs to */

@@ -20,9 +20,9 @@
  * room if one of its own queue or a better one waits.
  *
  * INVARIANTS
- * G1 An lwp is the current one of at most one CPU, and is then not queued.
- * G2 b4.q_bits bit n <=> b4.q_head[n] != NULL; q_count lwps in all of them.
- * G3 If lwps wait, each CPU on which they may run has a current lwp that is no
+ * UB1 An lwp is the current one of at most one CPU, and is then not queued.
+ * UB2 b4.q_bits bit n <=> b4.q_head[n] != NULL; q_count lwps in all of them.
+ * UB3 If lwps wait, each CPU on which they may run has a current lwp that is no
  *    worse, was asked to come by, or will look: by its helper.
  *
  * Source: DragonFly usched_bsd4.c, without what it knows of the places of CPUs.
@@ -42,14 +42,14 @@ COUNTER(asked, "kern.usched_bsd4.asked", "CPUs asked for a better lwp");
 
 struct bsd4_pcpu {
 	LWKT_CACHEALIGN
-	lwkt_lwp_t	 dd_current;	/* (c) G1 */
+	lwkt_lwp_t	 dd_current;	/* (c) UB1 */
 	int		 dd_rrcount;	/* (c) ticks of its slice */
 	uint32_t	 dd_pri;	/* (c) writes, (a): of it, or NULLPRI */
 };
 
 static struct {
 	struct lwkt_spin q_lock;
-	uint32_t	 q_bits[WORDS];	/* under q_lock: G2 */
+	uint32_t	 q_bits[WORDS];	/* under q_lock: UB2 */
 	lwkt_lwp_t	 q_head[BSD4_NQS]; /* under q_lock: rings */
 	uint32_t	 q_count;	/* (a) written under q_lock */
 } b4;
@@ -348,7 +348,7 @@ bsd4_register(void)
 	return helpers_start(&help, bsd4_look, "usched bsd4");
 }
 
-/* G2; all of them, in invariants builds on the simulated host. */
+/* UB2; all of them, in invariants builds on the simulated host. */
 static void
 queues_check(void)
 {
@@ -385,10 +385,10 @@ bsd4_check(int cpu)
 	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
 	    "cpu %d: busy without a current lwp, or not with one", cpu);
 	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
-		KASSERTF(other == cpu || pcpus[other].dd_current != lp, /* G1 */
-		    "lwp \"%s\" is current on cpus %d and %d",
+		KASSERTF(other == cpu || pcpus[other].dd_current != lp,
+		    "lwp \"%s\" is current on cpus %d and %d",	/* UB1 */
 		    lp->lp_thread->td_name, cpu, other);
-	KASSERTF(lp == NULL || bsd4_lwp(lp)->bl_queue < 0,	/* G1 */
+	KASSERTF(lp == NULL || bsd4_lwp(lp)->bl_queue < 0,	/* UB1 */
 	    "lwp \"%s\" is current and queued", lp->lp_thread->td_name);
 	if (b4.q_lock.s_lock == 0)
 		queues_check();

@@ -9,8 +9,8 @@
  * under which nothing is woken or sent.
  *
  * INVARIANTS
- * U1 An lwp is the current one of at most one CPU, and is then not queued.
- * U2 If lwps wait, each CPU has a current lwp or will look: its helper is
+ * UD1 An lwp is the current one of at most one CPU, and is then not queued.
+ * UD2 If lwps wait, each CPU has a current lwp or will look: its helper is
  *    scheduled, or it is busy with other threads and its helper comes after.
  *
  * Source: DragonFly usched_dummy.c.
@@ -24,7 +24,7 @@ TUNABLE_INT(rrinterval, "kern.usched_dummy_rrinterval", 5, 1, 10000,
 
 struct dummy_pcpu {
 	LWKT_CACHEALIGN
-	lwkt_lwp_t	 dd_current;	/* (c) U1 */
+	lwkt_lwp_t	 dd_current;	/* (c) UD1 */
 	int		 dd_rrcount;	/* (c) ticks of its slice */
 };
 
@@ -194,8 +194,8 @@ dummy_check(int cpu)
 	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
 	    "cpu %d: busy without a current lwp, or not with one", cpu);
 	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
-		KASSERTF(other == cpu || pcpus[other].dd_current != lp, /* U1 */
-		    "lwp \"%s\" is current on cpus %d and %d",
+		KASSERTF(other == cpu || pcpus[other].dd_current != lp,
+		    "lwp \"%s\" is current on cpus %d and %d",	/* UD1 */
 		    lp->lp_thread->td_name, cpu, other);
 }
 

@@ -17,8 +17,8 @@
  * either the look finds the lwp or he finds the CPU.
  *
  * INVARIANTS
- * L1 A bit of hp_ready is cleared by the one who then schedules the thread.
- * L2 hp_busy bit c <=> CPU c has a current lwp, except while c changes it.
+ * UH1 A bit of hp_ready is cleared by the one who then schedules the thread.
+ * UH2 hp_busy bit c <=> CPU c has a current lwp, except while c changes it.
  *
  * Source: DragonFly's sched_thread of usched_bsd4.c and usched_dummy.c.
  */
@@ -81,7 +81,7 @@ helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 		bit = CPUMASK_BIT(cpu);
 		if ((atomic_fetchand_64(
 		    &hp->hp_ready.cm_word[CPUMASK_WORD(cpu)], ~bit) & bit) == 0)
-			continue;	/* somebody else's */	/* L1 */
+			continue;	/* somebody else's */	/* UH1 */
 		counter_inc(mygd()->gd_cntbias, woken);
 		lwkt_schedule(hp->hp_thread[cpu]);
 		return 1;

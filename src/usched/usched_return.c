@@ -41,12 +41,12 @@
  *	                        +-------------requeue--------------+
  *
  * INVARIANTS
- * E1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd: neither running
+ * UR1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd: neither running
  *    nor runnable, once its last switch is over.
- * E2 In its own code an lwp has user priority and is USER; KERN <=> priority
+ * UR2 In its own code an lwp has user priority and is USER; KERN <=> priority
  *    LWKT_PRI_KERN_USER.  (Of its own; what it is lent comes on top.)
- * E3 A thread that descheduled itself is not held up before it has switched.
- * E4 An lwp with TDF_INTERRUPTED is given to no other CPU.
+ * UR3 A thread that descheduled itself is not held up before it has switched.
+ * UR4 An lwp with TDF_INTERRUPTED is given to no other CPU.
  *
  * Source: DragonFly's passive release (lwkt_passive_release, userret, userexit
  * of its trap.c).  There who pulls an lwp waits until it stands nowhere; that
@@ -95,7 +95,7 @@ lwp_leave(lwkt_thread_t td)
 	    (gd->gd_ast & AST_USER_RESCHED))) {
 		counter_inc(gd->gd_cntbias, releases);
 		ktr(gd, release, td->td_id, (td->td_flags & TDF_RUNQ) == 0);
-		lp->lp_mode = LWKT_LWP_KERN;			/* E2 */
+		lp->lp_mode = LWKT_LWP_KERN;			/* UR2 */
 		lend_setpri(gd, td, LWKT_PRI_KERN_USER);
 		us->us_release_curproc(lp);
 	}
@@ -110,7 +110,7 @@ lwp_return(lwkt_thread_t td)
 {
 	lwkt_lwp_t lp = td->td_lwp;
 
-	if ((td->td_flags & TDF_RUNQ) == 0)			/* E3 */
+	if ((td->td_flags & TDF_RUNQ) == 0)			/* UR3 */
 		return;
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, returns);
@@ -121,7 +121,7 @@ lwp_return(lwkt_thread_t td)
 		return;
 	}
 	atomic_store_32(&lp->lp_stay, td->td_flags & TDF_INTERRUPTED ?
-	    (uint32_t)mycpuid + 1 : 0);				/* E4 */
+	    (uint32_t)mycpuid + 1 : 0);				/* UR4 */
 	do {
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();
@@ -176,7 +176,7 @@ lwkt_usched_requeue(lwkt_lwp_t lp)
 	synch_leave_queue(td);
 	sched_dequeue(gd, td);
 	lend_setpri(gd, td, lwp_user_pri(lp));
-	lp->lp_mode = LWKT_LWP_QUEUED;				/* E1 */
+	lp->lp_mode = LWKT_LWP_QUEUED;				/* UR1 */
 	td->td_migrate_gd = NULL;
 	td->td_flags |= TDF_MIGRATING;
 	td->td_wmesg = "usched";
@@ -283,11 +283,11 @@ lwp_check(lwkt_thread_t td)
 {
 	lwkt_lwp_t lp = td->td_lwp;
 
-	KASSERTF((lp->lp_mode == LWKT_LWP_QUEUED) ==		/* E1 */
+	KASSERTF((lp->lp_mode == LWKT_LWP_QUEUED) ==		/* UR1 */
 	    ((td->td_flags & TDF_MIGRATING) != 0 &&
 	    td->td_migrate_gd == NULL), "lwp \"%s\": mode %d, flags %#x",
 	    td->td_name, lp->lp_mode, td->td_flags);
-	KASSERTF((lp->lp_mode == LWKT_LWP_KERN) ==		/* E2 */
+	KASSERTF((lp->lp_mode == LWKT_LWP_KERN) ==		/* UR2 */
 	    (lend_ownpri(td) == LWKT_PRI_KERN_USER), "lwp \"%s\": mode "
 	    "%d, priority %d", td->td_name, lp->lp_mode, lend_ownpri(td));
 	if (lp->lp_usched->us_check != NULL)

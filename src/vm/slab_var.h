@@ -196,7 +196,7 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 		type_warn(type, size);
 	return likely((int64_t)((uint64_t)atomic_peek_i64(&type->mt_loose) +
 	    size) < __atomic_load_n(&type->mt_soft, __ATOMIC_ACQUIRE)) ||
-	    type_room(type, size);				/* T1 */
+	    type_room(type, size);				/* MT1 */
 }
 
 /* One block more or less, of so many bytes. */

@@ -22,10 +22,10 @@
  * list, then a batch from the depot, then makes a batch of new ones.
  *
  * INVARIANTS
- * V1 A thread in a cache or the depot has TDF_FREE, and nobody refers to it:
+ * GL1 A thread in a cache or the depot has TDF_FREE, and nobody refers to it:
  *    td_refs is 0.
- * V2 Structures are type-stable: the arena is not reused before shutdown.
- * V3 The depot's lock is held for list operations only, never for a call of
+ * GL2 Structures are type-stable: the arena is not reused before shutdown.
+ * GL3 The depot's lock is held for list operations only, never for a call of
  *    the host, and always in a critical section.
  *
  * Source: NetBSD's uvm_glue.c (uarea cache), DragonFly's thread objcache.
@@ -385,7 +385,7 @@ thread_free(lwkt_thread_t td)
 	crit_enter_td(self);
 	tc = cache_of(mygd(), cls);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) | TDF_FREE;
-	atomic_store_32(&td->td_refs, 0);	/* V1: lwkt_scan_threads */
+	atomic_store_32(&td->td_refs, 0);	/* GL1: lwkt_scan_threads */
 	cache_push(tc, td);
 	if (unlikely(tc->tc_nwarm > (uint32_t)cache_threads / 2))
 		cache_trim(mygd(), tc, cls);

@@ -17,9 +17,9 @@
  * it points to.
  *
  * INVARIANTS
- * M1 A run in a list is zero (the host has its memory) and its first slot is
+ * KM1 A run in a list is zero (the host has its memory) and its first slot is
  *    KS_NONE; so are the other slots of a run always.
- * M2 The lock is held for list operations only, never for a call of the host.
+ * KM2 The lock is held for list operations only, never for a call of the host.
  *
  * Source: the page words of DragonFly's kern_slaballoc.c, by which kfree tells
  * its two kinds of memory; the table by address is snmalloc's.
@@ -57,7 +57,7 @@ struct kmem_bank {
 static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
 static struct kmem_bank banks[NBANKS];	/* [0] is none */
 static uint32_t nbanks = 1;		/* (l) */
-static struct kmem_slot *runs[NRUNS];	/* (l) M1 */
+static struct kmem_slot *runs[NRUNS];	/* (l) KM1 */
 static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: not ours */
 
 /* The class whose runs have at least n slots, n > 0. */
@@ -248,7 +248,7 @@ kmem_alloc(size_t nslots)
 	if (ks == NULL && (ks = run_take_new(gd, c)) == NULL)
 		return NULL;
 	KASSERTF(ks->ks_kind == KS_NONE, "slot %#x is in use as %u",
-	    kmem_id(ks), ks->ks_kind);				/* M1 */
+	    kmem_id(ks), ks->ks_kind);				/* KM1 */
 	counter_inc(gd->gd_cntbias, got);
 	ktr(gd, run, kmem_id(ks), c);
 	return ks;
@@ -262,7 +262,7 @@ kmem_free(struct kmem_slot *ks)
 	KASSERTF(ks->ks_kind == KS_NONE && size > 0 &&
 	    size <= run_length(ks->ks_run) * ZONE_SIZE,
 	    "slot %#x, kind %u, %zu bytes", kmem_id(ks), ks->ks_kind, size);
-	machine_mem_decommit(kmem_addr(ks), size);		/* M1 M2 */
+	machine_mem_decommit(kmem_addr(ks), size);		/* KM1 KM2 */
 	counter_inc(mygd()->gd_cntbias, put);
 	lwkt_spin_lock_quick(&kmem_lock);
 	ks->ks_next = runs[ks->ks_run];

@@ -25,10 +25,10 @@
  * The checkers are told nothing of objects: to read a free one is right.
  *
  * INVARIANTS
- * J1 os_findex - os_aindex is the number of free objects, frees that are under
+ * OB1 os_findex - os_aindex is the number of free objects, frees that are under
  *    way counted; it is at most os_max.
- * J2 os_used[i] is 1 from an object's allocation to its free.
- * J3 A slab is the active or alternate one of one CPU, or in oq_slabs.
+ * OB2 os_used[i] is 1 from an object's allocation to its free.
+ * OB3 A slab is the active or alternate one of one CPU, or in oq_slabs.
  *
  * ORDER
  * Free: os_used, the add to os_findex (a full fence), the number (release).
@@ -67,7 +67,7 @@ struct objslab {
 	uint32_t	 os_base;	/* (i) object 0, from here */
 	uint32_t	 os_id;		/* (i) kmem_id */
 	uint32_t	*os_ring;	/* (a) numbers from 1; 0: none */
-	uint8_t		*os_used;	/* (a) J2 */
+	uint8_t		*os_used;	/* (a) OB2 */
 	TAILQ_ENTRY(objslab) os_link;	/* (l) oq_slabs */
 	uint32_t	 os_aindex;	/* (o) looked at by who frees */
 	LWKT_CACHEALIGN
@@ -265,7 +265,7 @@ obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
 		return NULL;
 	if (tu->tu_active != NULL) {
 		if (tu->tu_alternate != NULL)
-			obj_queue_up(oq, tu->tu_alternate);	/* J3 */
+			obj_queue_up(oq, tu->tu_alternate);	/* OB3 */
 		tu->tu_alternate = tu->tu_active;
 	}
 	tu->tu_active = os;
@@ -287,7 +287,7 @@ obj_take(struct objslab *os)
 	atomic_poke_32(&os->os_aindex, os->os_aindex + 1);
 	KASSERTF(n <= os->os_max && !os->os_used[n - 1], "object %u of slab "
 	    "%#x, malloc type \"%s\", is in use", n - 1, os->os_id,
-	    os->os_type->mt_name);				/* J2 */
+	    os->os_type->mt_name);				/* OB2 */
 	os->os_used[n - 1] = 1;
 	return (char *)os + os->os_base + (size_t)(n - 1) * os->os_size;
 }
@@ -371,9 +371,9 @@ lwkt_kfree_obj(void *p, struct lwkt_malloc_type *type)
 	if (unlikely(atomic_swap_8(&os->os_used[i], 0) == 0))
 		lwkt_panic("object %p of malloc type \"%s\" is freed twice by "
 		    "thread \"%s\" on cpu %d", p, type->mt_name,
-		    curthread->td_name, mycpuid);		/* J2 */
+		    curthread->td_name, mycpuid);		/* OB2 */
 	type_count_free(sl, type, os->os_size);
-	at = atomic_fetchadd_32(&os->os_findex, 1);		/* J1 */
+	at = atomic_fetchadd_32(&os->os_findex, 1);		/* OB1 */
 	idle = at + 1 - atomic_peek_32(&os->os_aindex) == os->os_max;
 	atomic_store_rel_32(&os->os_ring[at & os->os_mask], i + 1);
 	if (unlikely(idle))	/* the slab may be gone by now */

@@ -16,9 +16,9 @@
  * mt_loose are 0 until then, so that the test fails and leads here.
  *
  * ORDER
- * T1 entry: mt_index, then mt_soft (release); a request: mt_soft (acquire),
+ * MT1 entry: mt_index, then mt_soft (release); a request: mt_soft (acquire),
  *    then mt_index.
- * T2 entry: all, then mt_step (release); who asks for sums or limits: mt_step
+ * MT2 entry: all, then mt_step (release); who asks for sums or limits: mt_step
  *    (acquire), not 0, then the rest.
  *
  * Source: malloc_type of DragonFly's kern_slaballoc.c, its loose sum too.
@@ -56,8 +56,8 @@ limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 	step = step < 1 ? 1 : step > STEP_MAX ? STEP_MAX : step;
 	soft = bytes == UNLIMITED ? bytes : bytes - step * lwkt__ncpus;
 	atomic_poke_i64(&type->mt_limit, bytes);
-	atomic_poke_rel_i64(&type->mt_soft, soft);		/* T1 */
-	atomic_poke_rel_i64(&type->mt_step, step);		/* T2 */
+	atomic_poke_rel_i64(&type->mt_soft, soft);		/* MT1 */
+	atomic_poke_rel_i64(&type->mt_step, step);		/* MT2 */
 }
 
 static int64_t
@@ -84,7 +84,7 @@ type_enter(struct lwkt_malloc_type *type)
 static inline int
 type_entered(struct lwkt_malloc_type *type)
 {
-	return __atomic_load_n(&type->mt_step, __ATOMIC_ACQUIRE) != 0; /* T2 */
+	return __atomic_load_n(&type->mt_step, __ATOMIC_ACQUIRE) != 0; /* MT2 */
 }
 
 static void

@@ -47,15 +47,15 @@
  * which must still be there when it is given out.
  *
  * INVARIANTS
- * S1 z_nfree counts z_free's chunks and z_fresh; it is > 0 exactly if the zone
+ * SL1 z_nfree counts z_free's chunks and z_fresh; it is > 0 exactly if the zone
  *    is listed, and z_asleep is set exactly if it is not.
- * S2 z_remote is ASLEEP or holds chunks while z_asleep is set, else 0 or
+ * SL2 z_remote is ASLEEP or holds chunks while z_asleep is set, else 0 or
  *    chunks.
- * S3 z_inflight is the number of messages that name the zone, but for one
+ * SL3 z_inflight is the number of messages that name the zone, but for one
  *    whose sender took a mark that the owner has not looked at yet (z_asleep).
- * S4 A bit of z_gone is set while the chunk is on its way to, or in, z_remote;
+ * SL4 A bit of z_gone is set while the chunk is on its way to, or in, z_remote;
  *    the bit of z_used is then set as well.
- * S5 A zone is given up only if all its chunks are in z_nfree and z_inflight
+ * SL5 A zone is given up only if all its chunks are in z_nfree and z_inflight
  *    is 0; then z_remote is 0.
  *
  * ORDER
@@ -115,17 +115,17 @@ struct zone {
 	uint32_t	 z_inverse;	/* (i) 2^32 / z_size, rounded up */
 	uint32_t	 z_base;	/* (i) offset of chunk 0 in the slot */
 	uint32_t	 z_zeroed;	/* (i) never used chunks are zero */
-	uint64_t	*z_gone;	/* (i) bitmap (a), behind z_used: S4 */
+	uint64_t	*z_gone;	/* (i) bitmap (a), behind z_used: SL4 */
 	LWKT_CACHEALIGN
 	uintptr_t	 z_free;	/* (c) freed here, or fetched */
-	uint32_t	 z_nfree;	/* (c) S1 */
+	uint32_t	 z_nfree;	/* (c) SL1 */
 	uint32_t	 z_fresh;	/* (c) chunks never used, from */
 	uint32_t	 z_next;	/* (c) this one on, in a ring */
-	uint32_t	 z_asleep;	/* (c) S1 */
-	uint32_t	 z_inflight;	/* (c) S3 */
+	uint32_t	 z_asleep;	/* (c) SL1 */
+	uint32_t	 z_inflight;	/* (c) SL3 */
 	TAILQ_ENTRY(zone) z_link;	/* (c) sl_zone */
 	LWKT_CACHEALIGN
-	uintptr_t	 z_remote;	/* (a) S2 */
+	uintptr_t	 z_remote;	/* (a) SL2 */
 	LWKT_CACHEALIGN
 	uint64_t	 z_used[];	/* (c) bitmap: given out */
 };
@@ -301,7 +301,7 @@ zone_fetch(struct slab *sl, struct zone *z)
 	for (; chunk != 0; chunk = next, n++) {
 		next = chunk_link(z, chunk);
 		i = chunk_index(z, (void *)chunk);
-		atomic_clear_64(&z->z_gone[i / 64], chunk_bit(i)); /* S4 */
+		atomic_clear_64(&z->z_gone[i / 64], chunk_bit(i)); /* SL4 */
 		chunk_put(z, chunk, i);
 	}
 	z->z_nfree += n;
@@ -315,7 +315,7 @@ zone_exhausted(struct slab *sl, struct zone *z)
 	while (!atomic_cmpset_ptr(&z->z_remote, 0, ASLEEP))
 		if (zone_fetch(sl, z) != 0)
 			return;
-	z->z_asleep = 1;					/* S1 S2 */
+	z->z_asleep = 1;					/* SL1 SL2 */
 	TAILQ_REMOVE(&sl->sl_zone[z->z_class], z, z_link);
 	ktr(sl->sl_gd, asleep, z->z_id, z->z_size);
 }
@@ -326,7 +326,7 @@ zone_wake(struct slab *sl, struct zone *z)
 {
 	z->z_asleep = 0;
 	if (zone_fetch(sl, z) != 0)
-		z->z_inflight++;	/* S3: who pushed first sends */
+		z->z_inflight++;	/* SL3: who pushed first sends */
 	TAILQ_INSERT_TAIL(&sl->sl_zone[z->z_class], z, z_link);
 	ktr(sl->sl_gd, wake, z->z_id, z->z_nfree);
 }
@@ -364,7 +364,7 @@ zone_give_up(struct slab *sl, struct zone *z)
 
 	KASSERTF(z->z_nfree == z->z_max && z->z_inflight == 0 &&
 	    atomic_peek_ptr(&z->z_remote) == 0, "zone %#x: %u of %u, %u in "
-	    "flight", z->z_id, z->z_nfree, z->z_max, z->z_inflight); /* S5 */
+	    "flight", z->z_id, z->z_nfree, z->z_max, z->z_inflight); /* SL5 */
 	TAILQ_REMOVE(&sl->sl_zone[z->z_class], z, z_link);
 	ktr(sl->sl_gd, gone, z->z_id, z->z_size);
 	z->z_magic = 0;
@@ -395,7 +395,7 @@ zone_remote(void *arg, int unused)
 	    z->z_cpu, mycpuid);
 	if (z->z_inflight == 0) {
 		KASSERTF(z->z_asleep, "zone %#x: a message too many",
-		    z->z_id);					/* S3 */
+		    z->z_id);					/* SL3 */
 		zone_wake(sl, z);
 	}
 	z->z_inflight--;
@@ -551,7 +551,7 @@ free_remote(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 	uint32_t id = z->z_id;
 
 	if (unlikely(atomic_fetchor_64(&z->z_gone[i / 64], chunk_bit(i)) &
-	    chunk_bit(i)))					/* S4 */
+	    chunk_bit(i)))					/* SL4 */
 		free_twice(z, chunk);
 	do
 		link_store(z, chunk, old & ~ASLEEP);
@@ -644,9 +644,10 @@ zone_check(struct zone *z, unsigned cls, int cpu)
 	for (i = 0; i < z->z_max; i++)
 		used += (uint32_t)chunk_used(z, i);
 	KASSERTF(!z->z_asleep && z->z_nfree > 0 && z->z_nfree == listed &&
-	    z->z_nfree == z->z_max - used, "zone %#x: %u free, %u listed, %u "
-	    "of %u used", z->z_id, z->z_nfree, listed, used, z->z_max); /* S1 */
-	KASSERT(atomic_peek_ptr(&z->z_remote) != ASLEEP);	/* S2 */
+	    z->z_nfree == z->z_max - used,			/* SL1 */
+	    "zone %#x: %u free, %u listed, %u of %u used", z->z_id,
+	    z->z_nfree, listed, used, z->z_max);
+	KASSERT(atomic_peek_ptr(&z->z_remote) != ASLEEP);	/* SL2 */
 }
 
 void

@@ -80,7 +80,7 @@ descheduler(void *arg)
 	}
 }
 
-/* (E3) A descheduled lwp sleeps until it is scheduled, whatever its turn. */
+/* (UR3) A descheduled lwp sleeps until it is scheduled, whatever its turn. */
 static int
 descheduled(void *arg)
 {

@@ -216,12 +216,12 @@ int
 main(void)
 {
 	setenv("LWKT_TUNE", "lwkt.token_spin=0", 1);
-	order("O3: a message is sent while the last one is taken",
+	order("IPO3: a message is sent while the last one is taken",
 	    two_messages, 2);
-	order("N1: a token is released as a CPU falls asleep", released_once,
+	order("TO1: a token is released as a CPU falls asleep", released_once,
 	    2);
-	order("N1: a token is released and taken as a CPU falls asleep",
+	order("TO1: a token is released and taken as a CPU falls asleep",
 	    three_take, 3);
-	order("X1: two CPUs count changes", two_change, 3);
+	order("XO1: two CPUs count changes", two_change, 3);
 	return tap_done();
 }

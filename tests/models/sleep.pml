@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tsleep against wakeup on another CPU (src/kern/sleep/kern_synch.c, Z1, Y2).
+ * tsleep against wakeup on another CPU (src/kern/sleep/kern_synch.c, SO1, SY2).
  *
  * The sleeper publishes itself, tests its condition and sleeps; the waker
  * makes the condition true, fences, and looks whether it has to send a

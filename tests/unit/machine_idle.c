@@ -190,7 +190,7 @@ poll_sees(struct mcpu *mc)
 
 /*
  * A CPU waits by turns in the I/O back end and on the futex: the sender must
- * ring where it waits (W1).  It dawdles by random lengths, so that the message
+ * ring where it waits (WO1).  It dawdles by random lengths, so that the message
  * comes at any step of falling asleep.
  */
 static uint32_t rounds;			/* even */
@@ -283,7 +283,7 @@ test_turns(void)
 	if (pipe(ends) != 0)
 		abort();
 	is_int(on_cpus(2, turns), 0, "two CPUs boot");
-	is_int(lost, 0, "W1: a CPU is woken where it waits");
+	is_int(lost, 0, "WO1: a CPU is woken where it waits");
 	close(ends[0]);
 	close(ends[1]);
 }

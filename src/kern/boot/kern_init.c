@@ -24,9 +24,9 @@
  * interrupted is named, and waited for.
  *
  * INVARIANTS
- * B1 Nothing runs on a CPU before its si_cpu hooks ran there.
- * B2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
- * B3 Tokens of abandoned threads are released after B2 holds.
+ * BT1 Nothing runs on a CPU before its si_cpu hooks ran there.
+ * BT2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
+ * BT3 Tokens of abandoned threads are released after BT2 holds.
  *
  * Source: the order of DragonFly's mi_startup; scenario H of its reading.
  */
@@ -353,17 +353,17 @@ cpu_main(struct mcpu *mc)
 	no_unwind();		/* into the caller of lwkt_boot() */
 	fiber_init_host(&gd->gd_idlecold.tc_fiber);
 	ktr(gd, boot, mc->mc_cpuid, lwkt__ncpus);
-	for (k = 0; (si = sysinit_nth(k)) != NULL; k++)		/* B1 */
+	for (k = 0; (si = sysinit_nth(k)) != NULL; k++)		/* BT1 */
 		if (si->si_cpu != NULL)
 			si->si_cpu(gd);
 	idle_loop(gd);
 	machine_watch(0);
 	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
 	atomic_store_32(&gd->gd_stopped, 1);
-	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* B2 */
+	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* BT2 */
 	foreign_wait();
 	if (gd->gd_abandoned != NULL)
-		tokens_release(gd->gd_abandoned);		/* B3 */
+		tokens_release(gd->gd_abandoned);		/* BT3 */
 	while (k-- > 0)
 		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
 			si->si_cpu_fini(gd);

@@ -15,8 +15,8 @@
  * the idle loop sees it (the handler itself never acts).
  *
  * INVARIANTS
- * C1 td_critcount >= 0 (panic on underflow).
- * C2 splz never runs for a thread that is descheduled but not yet switched
+ * CR1 td_critcount >= 0 (panic on underflow).
+ * CR2 splz never runs for a thread that is descheduled but not yet switched
  *    out: such a thread holds a critical section.
  *
  * Source: DragonFly sys/thread2.h; both fences are needed (its commit

@@ -29,7 +29,7 @@ lwkt_rele(lwkt_thread_t td)
 	/*
 	 * The last reference cannot be joined by another, so it needs no
 	 * locked instruction; acquire: pairs with the others' release below.
-	 * Except in a callback, which runs beside lwkt_scan_threads() (N1 of
+	 * Except in a callback, which runs beside lwkt_scan_threads() (SN1 of
 	 * kern_scan.c).
 	 */
 	refs = atomic_load_acq_32(&td->td_refs);

@@ -14,13 +14,13 @@
  *         (c) owning CPU in a critical section   (a) any CPU, atomically
  *
  * INVARIANTS
- * T1 td_flags and the queue links change only on td_gd's CPU in a critical
+ * TD1 td_flags and the queue links change only on td_gd's CPU in a critical
  *    section; other CPUs send a message there.
- * T2 A thread on a run queue has TDF_RUNQ; the running thread stays on it
+ * TD2 A thread on a run queue has TDF_RUNQ; the running thread stays on it
  *    unless it descheduled itself.
- * T3 TDF_RUNNING is cleared by the successor, on the successor's stack: a
+ * TD3 TDF_RUNNING is cleared by the successor, on the successor's stack: a
  *    thread without it is not executing anywhere and its td_sp is valid.
- * T4 td_refs > 0 keeps the structure and the stack; the last release frees.
+ * TD4 td_refs > 0 keeps the structure and the stack; the last release frees.
  *
  * Source: DragonFly sys/thread.h (td_flags/td_mpflags split by writer).
  */

@@ -15,7 +15,7 @@
  * begins after the kernel has stopped is an error of the program.
  *
  * ORDER
- * F1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
+ * FO1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
  *    RQF_IPIQ, then swap the head.  All are locked instructions, so an item
  *    that the swap misses has set the bit again.
  *
@@ -53,7 +53,7 @@ foreign_push(int cpu, struct foreign *fo)
 	head = atomic_load_ptr(&gd->gd_foreignq);
 	do {
 		fo->fo_next = (struct foreign *)head;
-	} while (!atomic_fcmpset_ptr(&gd->gd_foreignq, &head,	/* F1 */
+	} while (!atomic_fcmpset_ptr(&gd->gd_foreignq, &head,	/* FO1 */
 	    (uintptr_t)fo));
 	old = atomic_fetchor_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING)
@@ -77,7 +77,7 @@ foreign_drain(struct globaldata *gd)
 {
 	struct foreign *fo, *next, *list = NULL;
 
-	fo = (struct foreign *)atomic_swap_ptr(&gd->gd_foreignq, 0);	/* F1 */
+	fo = (struct foreign *)atomic_swap_ptr(&gd->gd_foreignq, 0); /* FO1 */
 	for (; fo != NULL; fo = next) {
 		next = fo->fo_next;
 		fo->fo_next = list;

@@ -70,11 +70,11 @@ ipiq_stamp(const struct lwkt_ipiq *ip)
 	return &ip->ip_entry[ip->ip_rindex & IPIQ_MASK].ie_stamp;
 }
 
-/* Whether the ring has an entry that was not taken; then it may be read. */
+/* Whether the ring has an entry to take; then it may be read (IPO1). */
 static inline int
 ipiq_ready(const struct lwkt_ipiq *ip)
 {
-	return atomic_load_acq_32(ipiq_stamp(ip)) == ip->ip_rindex + 1; /* O1 */
+	return atomic_load_acq_32(ipiq_stamp(ip)) == ip->ip_rindex + 1;
 }
 
 /* Take the next entry of a ring that has one. */
@@ -84,7 +84,7 @@ ipiq_take(struct lwkt_ipiq *ip)
 	uint32_t ri = ip->ip_rindex;
 	struct ipiq_entry ie = ip->ip_entry[ri & IPIQ_MASK];
 
-	atomic_store_rel_32(&ip->ip_rindex, ri + 1);		/* O2 */
+	atomic_store_rel_32(&ip->ip_rindex, ri + 1);		/* IPO2 */
 	return ie;
 }
 

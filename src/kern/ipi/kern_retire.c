@@ -4,7 +4,7 @@
  *
  * THEORY
  * Readers are in critical sections.  A message is never executed inside one
- * (Q6 of lwkt_ipiq.c; a wait for room defers), so when a CPU has executed a
+ * (IPI6 of lwkt_ipiq.c; a wait for room defers), so when a CPU has executed a
  * message sent after an object was taken out of reach, every critical section
  * that could have found the object there has ended.  Objects retired on a CPU
  * gather in a list; one round of messages to all CPUs and back serves a whole
@@ -12,7 +12,7 @@
  * the timer that begins the round and the answers that end it are served.
  *
  * INVARIANTS
- * E1 gd_retire_cur belongs to the round under way, gd_retire_left answers
+ * RE1 gd_retire_cur belongs to the round under way, gd_retire_left answers
  *    short of its end; gd_retire_next to the one after.
  *
  * Source: the quiescence-based reclamation of Linux's RCU and FreeBSD's SMR,
@@ -51,7 +51,7 @@ answer(void *arg)
 	struct globaldata *gd = mygd();
 
 	(void)arg;
-	if (--gd->gd_retire_left == 0)				/* E1 */
+	if (--gd->gd_retire_left == 0)				/* RE1 */
 		round_end(gd);
 }
 

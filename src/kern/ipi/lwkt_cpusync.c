@@ -7,7 +7,7 @@
  * answers with its bit in cs_ack and notes the request in gd_csync;
  * ipiq_process() does not return while that is set.  So the CPU stands still,
  * but goes on executing messages: callbacks run there, threads do not.  A
- * message is executed in the open only (Q6 of lwkt_ipiq.c), or in a call that
+ * message is executed in the open only (IPI6 of lwkt_ipiq.c), or in a call that
  * says so, and never inside another critical section: a CPU that has answered
  * is in no section that a thread of it believes to be in.
  *
@@ -25,10 +25,10 @@
  * a CPU that waits in it stands still as well.
  *
  * INVARIANTS
- * R1 gd_cscount is 1 on the CPU of the master, from its turn to the end, and 0
+ * CS1 gd_cscount is 1 on the CPU of the master, from its turn to the end, and 0
  *    elsewhere: critical section, no switch.  At most one rendezvous is under
  *    way, so a CPU has at most one request, and the master's has none.
- * R2 A target touches *cs no more once it has set its bit for the second time.
+ * CS2 A target touches *cs no more once it has set its bit for the second time.
  *
  * ORDER
  * The bits are set and cleared by read-modify-writes and looked at by acquire
@@ -154,7 +154,7 @@ stop_remote(void *arg)
 	struct lwkt_cpusync *cs = arg;
 	struct globaldata *gd = mygd();
 
-	KASSERTF(gd->gd_csync == NULL && gd->gd_cscount == 0,	/* R1 */
+	KASSERTF(gd->gd_csync == NULL && gd->gd_cscount == 0,	/* CS1 */
 	    "cpu %d: a second rendezvous", gd->gd_m.mc_cpuid);
 	counter_inc(gd->gd_cntbias, stopped);
 	gd->gd_csync = cs;
@@ -171,7 +171,7 @@ cpusync_poll(struct globaldata *gd)
 		return 1;
 	gd->gd_csync = NULL;
 	run_fn(cs);
-	cpumask_set_atomic(&cs->cs_ack, cpu);			/* R2 */
+	cpumask_set_atomic(&cs->cs_ack, cpu);			/* CS2 */
 	return 0;
 }
 
@@ -197,13 +197,13 @@ turn_begin(struct globaldata *gd)
 		ipiq_process(gd);
 		machine_pause(turn++);
 	}
-	gd->gd_cscount = 1;					/* R1 */
+	gd->gd_cscount = 1;					/* CS1 */
 }
 
 static void
 turn_end(struct globaldata *gd)
 {
-	gd->gd_cscount = 0;					/* R1 */
+	gd->gd_cscount = 0;					/* CS1 */
 	atomic_store_rel_32(&turn_called, turn_called + 1);
 }
 
@@ -260,7 +260,7 @@ quick_remote(void *arg)
 	struct lwkt_cpusync *cs = arg;
 
 	run_fn(cs);
-	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* R2 */
+	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* CS2 */
 }
 
 void

@@ -40,33 +40,34 @@
  * outermost section.
  *
  * INVARIANTS
- * Q1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as differences).
- * Q2 Each message is executed once, in the order of its ring.
- * Q3 What was deferred is executed before anything that is read later.
- * Q4 A non-empty ring has its sender's bit set, or its writer or its reader is
- *    about to set it or to look, as the reader is while it watches the ring;
+ * IPI1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as
+ *    differences).
+ * IPI2 Each message is executed once, in the order of its ring.
+ * IPI3 What was deferred is executed before anything that is read later.
+ * IPI4 A non-empty ring has its sender's bit set, or its writer or its reader
+ *    is about to set it or to look, as the reader is while it watches the ring;
  *    RQF_IPIQ is set as well unless all messages are passive.
- * P1 A sender whose passive message was not taken has a tick to come, and the
- *    target in gd_passive_cpus.
- * Q5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
+ * IPI5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
  *    time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU is
  *    no message but a call.)
- * Q6 A callback never runs inside a critical section that was entered before
+ * IPI6 A callback never runs inside a critical section that was entered before
  *    it, except in the calls that say that they execute messages:
  *    lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
+ * IPI7 A sender whose passive message was not taken has a tick to come, and the
+ *    target in gd_passive_cpus.
  *
  * ORDER
- * O1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
- * O2 reader: entry copied, then rindex (release); sender: rindex (acquire)
+ * IPO1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
+ * IPO2 reader: entry copied, then rindex (release); sender: rindex (acquire)
  *    before it writes the slot again.
- * O3 sender: stamp, FENCE, then reads the hints, or sets them at once, which
+ * IPO3 sender: stamp, FENCE, then reads the hints, or sets them at once, which
  *    is a fence too; reader: clears the hints with a read-modify-write, then
  *    reads the stamp.  One of the two sees the other.
- * O4 The same with mc_watching.  Sender: stamp, FENCE, then reads it; reader:
+ * IPO4 The same with mc_watching.  Sender: stamp, FENCE, then reads it; reader:
  *    clears it, FENCE, then reads the stamp.
  *
  * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis); its race of 2005 (equality
- * with a cached windex, d64a7617dd) is why Q1's differences are compared by
+ * with a cached windex, d64a7617dd) is why IPI1's differences are compared by
  * sign.
  */
 #include "kern/time/systimer_var.h"
@@ -140,8 +141,9 @@ ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 }
 
 /*
- * Execute what is deferred at the time of the call (Q3).  What these callbacks
- * defer themselves is left, so that the CPU returns to its threads in between.
+ * Execute what is deferred at the time of the call (IPI3).  What these
+ * callbacks defer themselves is left, so that the CPU returns to its threads in
+ * between.
  */
 static __lwkt_noinline void
 deferred_run(struct globaldata *gd)
@@ -170,7 +172,7 @@ ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 		if (unlikely(gd->gd_ndeferred != 0)) {
 			deferred_run(gd);
 			if (gd->gd_ndeferred != 0)
-				return;				/* Q3 */
+				return;				/* IPI3 */
 		}
 		if (max == 0 || !ipiq_ready(ip))
 			return;
@@ -180,7 +182,7 @@ ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 	}
 }
 
-/* Q1, of the rings to this CPU. */
+/* IPI1, of the rings to this CPU. */
 void
 ipiq_check(struct globaldata *gd)
 {
@@ -217,7 +219,7 @@ entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
 /*
  * A message fn(arg) to this CPU that is not executed yet shall do nothing.  1,
  * or 0: there is none.  An entry that was written and not taken belongs to the
- * reader (O1, O2), so it may be changed in its ring.
+ * reader (IPO1, IPO2), so it may be changed in its ring.
  */
 int
 ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
@@ -237,7 +239,7 @@ ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
 		for (i = ip->ip_rindex; ; i++) {
 			ie = &ip->ip_entry[i & IPIQ_MASK];
 			if (atomic_load_acq_32(&ie->ie_stamp) != i + 1)
-				break;					/* O1 */
+				break;				/* IPO1 */
 			if (entry_revoke(ie, fn, arg))
 				return 1;
 		}
@@ -297,9 +299,9 @@ ipiq_pass(struct globaldata *gd)
 	uint32_t bits, left = 0;
 
 	bits = atomic_fetchand_32(&gd->gd_m.mc_reqflags,
-	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* O3 */
+	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* IPO3 */
 	if (unlikely(gd->gd_ndeferred != 0))
-		deferred_run(gd);				/* Q3 */
+		deferred_run(gd);				/* IPI3 */
 	for (; bits != 0; bits &= bits - 1)
 		left |= ipiq_drain_some(gd, __builtin_ctz(bits) -
 		    __builtin_ctz(RQF_SENDER(0)));
@@ -314,7 +316,7 @@ ipiq_pass(struct globaldata *gd)
 static inline void
 process_begin(struct globaldata *gd)
 {
-	KASSERT(gd->gd_processing_ipiq == 0);			/* Q5 */
+	KASSERT(gd->gd_processing_ipiq == 0);			/* IPI5 */
 	gd->gd_processing_ipiq = 1;
 	gd->gd_intr_nesting++;
 }
@@ -359,7 +361,7 @@ ipiq_watch(struct globaldata *gd)
 	atomic_store_32(&gd->gd_m.mc_watching, talker);
 	came = machine_poll(&gd->gd_m, ipiq_stamp(ip), ip->ip_rindex + 1);
 	atomic_store_32(&gd->gd_m.mc_watching, 0);
-	atomic_fence_seq_cst();					/* O4 */
+	atomic_fence_seq_cst();					/* IPO4 */
 	if (came) {
 		process_begin(gd);
 		ipiq_drain(gd, ip, src, IPIQ_PASS);
@@ -369,7 +371,7 @@ ipiq_watch(struct globaldata *gd)
 		gd->gd_talker = 0;
 	if (unlikely(ipiq_ready(ip)))
 		atomic_set_32(&gd->gd_m.mc_reqflags,
-		    RQF_IPIQ | RQF_SENDER(src));		/* Q4 */
+		    RQF_IPIQ | RQF_SENDER(src));		/* IPI4 */
 	return came;
 }
 
@@ -379,7 +381,7 @@ ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 {
 	if ((atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) != hints)
 		return 0;
-	atomic_fence_seq_cst();					/* O3 */
+	atomic_fence_seq_cst();					/* IPO3 */
 	return (atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) == hints;
 }
 
@@ -391,7 +393,7 @@ ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
 
 	if (atomic_load_32(&tgd->gd_m.mc_watching) != self)
 		return 0;
-	atomic_fence_seq_cst();					/* O4 */
+	atomic_fence_seq_cst();					/* IPO4 */
 	return atomic_load_32(&tgd->gd_m.mc_watching) == self;
 }
 
@@ -402,10 +404,10 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid), old;
 
 	if (ipiq_watched(gd, tgd) || ipiq_hinted(tgd, hints)) {
-		counter_inc(gd->gd_cntbias, avoided);		/* Q4 */
+		counter_inc(gd->gd_cntbias, avoided);		/* IPI4 */
 		return;
 	}
-	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hints);	/* O3 */
+	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hints);	/* IPO3 */
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
 		counter_inc(gd->gd_cntbias, doorbells);
 		machine_doorbell(&tgd->gd_m);
@@ -435,7 +437,7 @@ ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
 	ktr(gd, send, cpu, wi);
 	counter_inc(gd->gd_cntbias, sent);
 	atomic_store_32(&ip->ip_windex, wi + 1);
-	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* O1 */
+	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* IPO1 */
 }
 
 static inline struct lwkt_ipiq *
@@ -464,7 +466,7 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	} else {
 		if (unlikely(ipiq_fill(ip) >= IPIQ_HIGH))
 			ipiq_room_slow(gd, gd_find(cpu), ip,
-			    self->td_critcount == 1);		/* Q6 */
+			    self->td_critcount == 1);		/* IPI6 */
 		ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
 		seq = ip->ip_windex;
 		ipiq_signal(gd, gd_find(cpu));
@@ -491,7 +493,7 @@ lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
 }
 
-/* P1: the sender's next tick looks whether the message was taken. */
+/* IPI7: the sender's next tick looks whether the message was taken. */
 static inline void
 passive_note(struct globaldata *gd, int cpu)
 {
@@ -557,7 +559,7 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	    cpu);
 	tgd = gd_find(cpu);
 	if (ipiq_fill(ip) >= IPIQ_PASSIVE)
-		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* O2 */
+		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* IPO2 */
 	if (ipiq_fill(ip) >= IPIQ_PASSIVE) {
 		crit_exit_noyield(self);
 		return ipiq_send(cpu, fn, arg1, arg2, nargs);
@@ -567,7 +569,8 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	counter_inc(gd->gd_cntbias, passive);
 	hint = RQF_SENDER(gd->gd_m.mc_cpuid);
 	if (!ipiq_hinted(tgd, hint)) {
-		old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hint); /* O3 */
+		old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags,	/* IPO3 */
+		    hint);
 		if ((old & (hint | RQF_SLEEPING)) == RQF_SLEEPING) {
 			counter_inc(gd->gd_cntbias, doorbells);
 			machine_doorbell(&tgd->gd_m);
@@ -601,7 +604,7 @@ lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	crit_enter_td(self);
 	gd = mygd();
 	ip = ipiq_find(gd, cpu);
-	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* O2 */
+	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* IPO2 */
 	if (cpu != gd->gd_m.mc_cpuid && ipiq_fill(ip) >= IPIQ_HIGH)
 		error = EAGAIN;
 	else
@@ -656,7 +659,7 @@ lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 
 /*
  * Messages are about to be executed inside the caller's section.  That must be
- * no callback (Q5), and no spinlock may be held: a callback could want it.
+ * no callback (IPI5), and no spinlock may be held: a callback could want it.
  */
 static void
 may_execute(struct globaldata *gd, const char *what)

@@ -228,7 +228,7 @@ ipiq_defer_waiting(struct globaldata *gd)
 static inline int
 has_room(struct lwkt_ipiq *ip, uint32_t low)
 {
-	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* O2 */
+	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* IPO2 */
 	return ipiq_fill(ip) <= low;
 }
 

@@ -9,7 +9,7 @@
  * touches the timer's storage any more.
  *
  * INVARIANTS
- * M4 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
+ * TC1 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
@@ -36,11 +36,11 @@ lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
 	systimer_set(st, fn, arg, period_ns, 0);
 	st->st_time = systimer_when(delay_ns);
 	st->st_cpu = cpu;
-	st->st_running = starting_mark(st);			/* M4 */
+	st->st_running = starting_mark(st);			/* TC1 */
 	lwkt_send_ipiq(cpu, systimer_add_remote, st);
 }
 
-/* M4: the message that starts it has to be here, for this is its CPU. */
+/* TC1: the message that starts it has to be here, for this is its CPU. */
 static __lwkt_noinline void
 systimer_revoke(struct lwkt_systimer *st)
 {

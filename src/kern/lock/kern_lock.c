@@ -19,13 +19,13 @@
  * Nothing is lent to the holders.
  *
  * INVARIANTS
- * L1 lk_excl > 0 => lk_shared == 0, and lk_owner holds it; else lk_owner is
+ * LK1 lk_excl > 0 => lk_shared == 0, and lk_owner holds it; else lk_owner is
  *    NULL.
- * L2 lk_upgrade != NULL => lk_shared > 1, one of them its.
- * L3 With the spinlock free nobody waits who could go on: a free lock has no
+ * LK2 lk_upgrade != NULL => lk_shared > 1, one of them its.
+ * LK3 With the spinlock free nobody waits who could go on: a free lock has no
  *    waiters; a shared one without an upgrade has no shared waiter that is
  *    better than all exclusive ones.
- * L4 A record that was granted or refused is off the queue and PARK_TAKEN; it
+ * LK4 A record that was granted or refused is off the queue and PARK_TAKEN; it
  *    is told (park_tell) after the spinlock was released, in the same critical
  *    section.
  *
@@ -105,11 +105,11 @@ lock_check(lwkt_lock_t lk)
 	    (lk->lk_upgrade == NULL || lk->lk_shared > 1),
 	    "lock \"%s\": %u exclusive, %u shared takings, upgrade %p",
 	    lk->lk_spin.s_name, lk->lk_excl, lk->lk_shared,
-	    (void *)lk->lk_upgrade);				/* L1, L2 */
+	    (void *)lk->lk_upgrade);				/* LK1, LK2 */
 	KASSERTF(lk->lk_excl != 0 || lk->lk_upgrade != NULL ||
 	    (lk->lk_shared == 0 ? ex < 0 && sh < 0 : sh < 0 || ex >= sh),
 	    "lock \"%s\": %u shared takings, best waiters %d and %d",
-	    lk->lk_spin.s_name, lk->lk_shared, ex, sh);		/* L3 */
+	    lk->lk_spin.s_name, lk->lk_shared, ex, sh);		/* LK3 */
 	(void)turn_count(lk->lk_ex);
 	(void)turn_count(lk->lk_sh);
 }
@@ -123,7 +123,7 @@ wait_of(struct lwkt_turn *tu)
 static inline void
 own(lwkt_lock_t lk, lwkt_thread_t td)
 {
-	INVARIANT(lk->lk_shared == 0);				/* L1 */
+	INVARIANT(lk->lk_shared == 0);				/* LK1 */
 	lk->lk_owner = td;
 	lk->lk_excl = 1;
 }
@@ -136,7 +136,7 @@ finish(struct lock_wait *lw, int error, struct granted *gr)
 
 	if (lw->lw_queue != NULL)
 		turn_remove(lw->lw_queue, &pk->pk_turn);
-	atomic_store_32(&pk->pk_state, PARK_TAKEN);		/* L4 */
+	atomic_store_32(&pk->pk_state, PARK_TAKEN);		/* LK4 */
 	lw->lw_error = error;
 	pk->pk_chain = NULL;
 	*gr->gr_lastp = pk;
@@ -176,7 +176,7 @@ grant_one(lwkt_lock_t lk, struct lwkt_turn *tu, struct granted *gr)
 	finish(lw, error, gr);
 }
 
-/* Make L3 true.  was_ex: an exclusive holder has just gone. */
+/* Make LK3 true.  was_ex: an exclusive holder has just gone. */
 static void
 grant(lwkt_lock_t lk, int was_ex, struct granted *gr)
 {
@@ -212,7 +212,7 @@ next(lwkt_lock_t lk, int was_ex)
 	lock_check(lk);
 	crit_enter_td(td);
 	lwkt_spin_unlock(&lk->lk_spin);
-	park_tell_all(gr.gr_first, PARK_TOLD);			/* L4 */
+	park_tell_all(gr.gr_first, PARK_TOLD);			/* LK4 */
 	crit_exit_td(td);
 }
 
@@ -297,7 +297,7 @@ wait_turn(const struct lock_req *rq, struct lwkt_turn **queue)
 	if (queue != NULL)
 		turn_insert(queue, &pk->pk_turn);
 	else
-		lk->lk_upgrade = &pk->pk_turn;			/* L2 */
+		lk->lk_upgrade = &pk->pk_turn;			/* LK2 */
 	lend_wait_begin(rq->rq_td, &pk->pk_lend);
 	lock_check(lk);
 	lwkt_spin_unlock(&lk->lk_spin);
@@ -443,7 +443,7 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	cancel_queue(&lk->lk_sh, &gr);
 	crit_enter_td(rq->rq_td);
 	lwkt_spin_unlock(&lk->lk_spin);
-	park_tell_all(gr.gr_first, PARK_TOLD);			/* L4 */
+	park_tell_all(gr.gr_first, PARK_TOLD);			/* LK4 */
 	crit_exit_td(rq->rq_td);
 	return 0;
 }

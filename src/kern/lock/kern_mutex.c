@@ -29,21 +29,21 @@
  * callback is marked as granted it may be gone; only its address is used then.
  *
  * INVARIANTS
- * M1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
- * M2 Waiters <=> count > 0: a word without holders is 0.
- * M3 m_owner is the exclusive holder; stored after EXCLUSIVE is set (by hand-
+ * MX1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
+ * MX2 Waiters <=> count > 0: a word without holders is 0.
+ * MX3 m_owner is the exclusive holder; stored after EXCLUSIVE is set (by hand-
  *    off: before the link says so) and cleared before it is given up.  While
  *    EXCLUSIVE and a WANTED bit are set it is stored soon, without the
  *    spinlock (owner_of).
- * M4 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter that
+ * MX4 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter that
  *    is at least as good.
- * M6 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex, or
- *    0; with the spinlock free it is that of the best waiter while EXCLUSIVE
+ * MX5 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex,
+ *    or 0; with the spinlock free it is that of the best waiter while EXCLUSIVE
  *    is set.
  *
  * ORDER
- * G1 granter: word, m_owner, then ml_state by release; the waiter's look at
- *    ml_state acquires.  Sleeping and waking: Z1 of kern_synch.c.
+ * MO1 granter: word, m_owner, then ml_state by release; the waiter's look at
+ *    ml_state acquires.  Sleeping and waking: SO1 of kern_synch.c.
  *
  * Source: DragonFly kern_mutex.c, its rules and the counting of all shared
  * waiters before the first wakes (124e15f96b); its LINKSPIN bit is a spinlock
@@ -133,7 +133,7 @@ count_shared(lwkt_mtx_t m, int pri)
 	return n;
 }
 
-/* The WANTED bits (M1), when `granted` shared waiters will have gone. */
+/* The WANTED bits (MX1), when `granted` shared waiters will have gone. */
 static uint32_t
 wanted(lwkt_mtx_t m, uint32_t granted)
 {
@@ -154,15 +154,15 @@ mtx_check(lwkt_mtx_t m)
 		return;
 	KASSERTF((c & MTX_WANTED) == wait, "mtx \"%s\", word %#x: %u wait to "
 	    "be exclusive, %u to share", m->m_name, c, turn_count(m->m_ex),
-	    turn_count(m->m_sh));				/* M1 */
+	    turn_count(m->m_sh));				/* MX1 */
 	KASSERTF(wait == 0 || (c & MTX_COUNT) != 0, "mtx \"%s\", word %#x",
-	    m->m_name, c);					/* M2 */
+	    m->m_name, c);					/* MX2 */
 	KASSERTF(m->m_sh == NULL || (c & MTX_EXCLUSIVE) != 0 || best >= sh,
 	    "mtx \"%s\", word %#x: best waiters %d and %d", m->m_name, c, best,
-	    sh);						/* M4 */
+	    sh);						/* MX4 */
 	KASSERTF((int)m->m_lent - 1 == ((c & MTX_EXCLUSIVE) == 0 ? -1 :
 	    best > sh ? best : sh), "mtx \"%s\", word %#x: lends %u",
-	    m->m_name, c, m->m_lent);				/* M6 */
+	    m->m_name, c, m->m_lent);				/* MX5 */
 }
 
 /*
@@ -176,12 +176,12 @@ owner_of(lwkt_mtx_t m)
 	unsigned turn = 0;
 	uintptr_t owner;
 
-	while ((owner = atomic_load_acq_ptr(&m->m_owner)) == 0)	/* M3 */
+	while ((owner = atomic_load_acq_ptr(&m->m_owner)) == 0)	/* MX3 */
 		machine_pause(turn++);
 	return (lwkt_thread_t)owner;
 }
 
-/* Waiters or the owner have changed, and the word knows it: M6. */
+/* Waiters or the owner have changed, and the word knows it: MX5. */
 static void
 mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
 {
@@ -260,7 +260,7 @@ grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 		g->g_wake = link;
 	else
 		g->g_shared = 1;
-	atomic_store_rel_32(&link->ml_state, ML_ACQUIRED);	/* G1 */
+	atomic_store_rel_32(&link->ml_state, ML_ACQUIRED);	/* MO1 */
 }
 
 static void
@@ -330,7 +330,7 @@ next_word(lwkt_mtx_t m, int was_ex)
 		return n | wanted(m, n);
 	}
 	return MTX_EXCLUSIVE | 1 | (ex->tu_next != ex ? MTX_EXWANTED : 0) |
-	    (m->m_sh != NULL ? MTX_SHWANTED : 0);		/* M1 */
+	    (m->m_sh != NULL ? MTX_SHWANTED : 0);		/* MX1 */
 }
 
 /* The caller, maybe the last holder, goes, and somebody waits. */
@@ -344,7 +344,7 @@ hand_off(lwkt_mtx_t m)
 
 	if ((c & MTX_EXCLUSIVE) != 0 && (c & MTX_COUNT) == 1) {
 		mtx_unlend(m, td, &g.g_lend);
-		mtx_own(m, NULL);				/* M3 */
+		mtx_own(m, NULL);				/* MX3 */
 	}
 	do {
 		last = (c & MTX_COUNT) == 1;
@@ -373,7 +373,7 @@ admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
 	do {
 		to = c & ~(bits | MTX_WANTED);
 		n = (to & MTX_EXCLUSIVE) ? 0 : count_shared(m, pri);
-		to = (to | wanted(m, n)) + n;			/* M1, M4 */
+		to = (to | wanted(m, n)) + n;			/* MX1, MX4 */
 	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
 	grant_shared(m, n, g);
 }
@@ -397,7 +397,7 @@ lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
 {
 	if (ex)
 		return c == 0;
-	return (c & MTX_EXCLUSIVE) == 0 && pri > turn_best(m->m_ex); /* M4 */
+	return (c & MTX_EXCLUSIVE) == 0 && pri > turn_best(m->m_ex); /* MX4 */
 }
 
 /* The word has the bit.  Spinlock held. */
@@ -411,7 +411,7 @@ enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	link->ml_turn.tu_pri = pri;
 	link->ml_turn.tu_ticket = ++m->m_tickets;
 	atomic_store_32(&link->ml_state, kind);
-	turn_insert(queue_of(m, kind == ML_EX), &link->ml_turn); /* M1 */
+	turn_insert(queue_of(m, kind == ML_EX), &link->ml_turn); /* MX1 */
 }
 
 /* 0: it could be had after all; EINPROGRESS: in a queue; ENOLCK: aborted. */
@@ -518,7 +518,7 @@ static int
 wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 {
 	struct mtx_wait mw = { { moved }, m, link };
-	uint32_t state = atomic_load_acq_32(&link->ml_state);	/* G1 */
+	uint32_t state = atomic_load_acq_32(&link->ml_state);	/* MO1 */
 	int64_t deadline = wait_deadline(timeout_ns);
 	const void *ident = state == ML_SH ? (const void *)&m->m_sh : link;
 	lwkt_thread_t td = curthread;
@@ -532,7 +532,7 @@ wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	wait_begin(td, &mw);
 	while (error == 0) {
 		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);
-		state = atomic_load_acq_32(&link->ml_state);	/* G1 */
+		state = atomic_load_acq_32(&link->ml_state);	/* MO1 */
 		if (state != ML_EX && state != ML_SH)
 			break;
 		error = lwkt_tsleep(ident, PDOMAIN_MTX | LWKT_PINTERLOCKED |
@@ -655,7 +655,7 @@ unlock(lwkt_mtx_t m, uint32_t c)
 		}
 		last_ex = (c & MTX_COUNT) == 1 && (c & MTX_EXCLUSIVE) != 0;
 		if (last_ex)
-			mtx_own(m, NULL);				/* M3 */
+			mtx_own(m, NULL);			/* MX3 */
 		if (likely(atomic_fcmpset_32(&m->m_lock, &c,
 		    (c & MTX_COUNT) == 1 ? 0 : c - 1)))
 			return;
@@ -714,7 +714,7 @@ lwkt_mtx_upgrade_try(lwkt_mtx_t m)
 	if (error == EAGAIN) {
 		td = enter(m);
 		error = upgrade(m, td, 0);
-		leave(m, td, &g);				/* M6 */
+		leave(m, td, &g);				/* MX5 */
 	}
 	return error;
 }
@@ -730,7 +730,7 @@ lwkt_mtx_downgrade(lwkt_mtx_t m)
 		    "does not own it", m->m_name, curthread->td_name);
 	td = enter(m);
 	mtx_unlend(m, td, &g.g_lend);
-	mtx_own(m, NULL);						/* M3 */
+	mtx_own(m, NULL);					/* MX3 */
 	admit(m, MTX_EXCLUSIVE, turn_best(m->m_ex), &g);
 	leave(m, td, &g);
 }
@@ -771,7 +771,7 @@ lwkt_mtx_owned(lwkt_mtx_t m)
 int
 lwkt_mtx_islocked(lwkt_mtx_t m)
 {
-	return atomic_load_32(&m->m_lock) != 0;			/* M2 */
+	return atomic_load_32(&m->m_lock) != 0;			/* MX2 */
 }
 
 int

@@ -11,8 +11,8 @@
  * under the spinlock.
  *
  * INVARIANTS
- * M5 Between spinlock and spinunlock m_spin is held, m_lock is EXCLUSIVE with a
- *    count and m_owner is the thread; nobody else changes either.
+ * MS1 Between spinlock and spinunlock m_spin is held, m_lock is EXCLUSIVE with
+ *    a count and m_owner is the thread; nobody else changes either.
  *
  * Source: DragonFly's mtx_spinlock; that it is the inner lock is ours.
  */
@@ -29,7 +29,7 @@ took(lwkt_mtx_t m)
 		lwkt_panic("mtx \"%s\" is taken as a spinlock by thread "
 		    "\"%s\" while it is held otherwise, word %#x", m->m_name,
 		    curthread->td_name, m->m_lock);
-	mtx_own(m, curthread);					/* M5 */
+	mtx_own(m, curthread);					/* MS1 */
 }
 
 static int
@@ -76,6 +76,6 @@ lwkt_mtx_spinunlock(lwkt_mtx_t m)
 		return;
 	}
 	mtx_own(m, NULL);
-	atomic_store_32(&m->m_lock, 0);				/* M5 */
+	atomic_store_32(&m->m_lock, 0);				/* MS1 */
 	lwkt_spin_unlock(&m->m_spin);
 }

@@ -30,17 +30,17 @@
  * (lwkt_ipiq_room.c).
  *
  * INVARIANTS
- * S1 s_lock is 0, 1, or SHARED | n.
- * S2 gd_spinlocks = entries in use of gd_spinheld, each held by this CPU and
+ * SP1 s_lock is 0, 1, or SHARED | n.
+ * SP2 gd_spinlocks = entries in use of gd_spinheld, each held by this CPU and
  *    with one critical section of the thread that took it (_quick: the
  *    caller's).
- * S3 While a CPU spins, gd_spinwant is the lock.  Other CPUs read it, and
+ * SP3 While a CPU spins, gd_spinwant is the lock.  Other CPUs read it, and
  *    gd_spinheld of CPUs that wait: these words are stored atomically.
  *
  * ORDER
  * Taking is a locked instruction; giving back a release store or a locked
  * subtraction: it pairs with the compare-and-set of the next holder.
- * Q1 writer: s_update odd, release fence, data, release store even; reader:
+ * UO1 writer: s_update odd, release fence, data, release store even; reader:
  *    s_update by acquire, data, acquire fence, s_update.
  *
  * Source: DragonFly kern_spinlock.c (the cached bit, counts of waiters, the
@@ -116,7 +116,7 @@ check_rank(struct globaldata *gd, lwkt_spin_t s)
 	}
 }
 
-/* The list of spinlocks held: other CPUs may look at it.  (S3) */
+/* The list of spinlocks held: other CPUs may look at it.  (SP3) */
 static inline void
 held_set(struct globaldata *gd, unsigned i, lwkt_spin_t s)
 {
@@ -172,7 +172,7 @@ pop(struct globaldata *gd, lwkt_spin_t s)
 		pop_slow(gd, s);
 }
 
-/* S1 and S2, of the locks that the CPU holds. */
+/* SP1 and SP2, of the locks that the CPU holds. */
 void
 spin_check(struct globaldata *gd)
 {
@@ -213,7 +213,7 @@ try_shared(lwkt_spin_t s, uint32_t *was, int rude)
 	do {
 		if (unlikely(*was == EXCL))
 			return 0;
-		to = (*was | SHARED) + 1;			/* S1 */
+		to = (*was | SHARED) + 1;			/* SP1 */
 	} while (unlikely(!atomic_fcmpset_32(&s->s_lock, was, to)));
 	return 1;
 }
@@ -253,7 +253,7 @@ wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
 	*sw = (struct spin_wait){ .sw_spin = s, .sw_pauses = 1 };
 	counter_inc(gd->gd_cntbias, contended);
 	ktr(gd, wait, curthread->td_id, was);
-	atomic_store_rel_ptr(&gd->gd_spinwant, (uintptr_t)s);	/* S3 */
+	atomic_store_rel_ptr(&gd->gd_spinwant, (uintptr_t)s);	/* SP3 */
 }
 
 static void
@@ -267,7 +267,7 @@ wait_turn(struct spin_wait *sw, struct globaldata *gd)
 {
 	int i;
 
-	ipiq_defer_waiting(gd);		/* the holder may wait for us: S3 */
+	ipiq_defer_waiting(gd);		/* the holder may wait for us: SP3 */
 	counter_add(gd->gd_cntbias, pauses, (uint64_t)sw->sw_pauses);
 	for (i = 1; i < sw->sw_pauses; i++)
 		machine_pause(0);
@@ -346,7 +346,7 @@ unlock(lwkt_spin_t s)
 	if (unlikely(atomic_peek_32(&s->s_lock) != EXCL))
 		lwkt_panic("spinlock \"%s\" is not held exclusively, word %#x",
 		    s->s_name, s->s_lock);
-	atomic_store_rel_32(&s->s_lock, 0);			/* S1 */
+	atomic_store_rel_32(&s->s_lock, 0);			/* SP1 */
 }
 
 static inline void
@@ -371,7 +371,7 @@ unlock_shared(lwkt_spin_t s)
 	order_drop(s);
 	if (unlikely(atomic_peek_32(&s->s_lock) == EXCL))
 		lwkt_panic("spinlock \"%s\" is not held shared", s->s_name);
-	(void)atomic_fetchadd_32(&s->s_lock, (uint32_t)-1);	/* S1 */
+	(void)atomic_fetchadd_32(&s->s_lock, (uint32_t)-1);	/* SP1 */
 }
 
 void
@@ -480,7 +480,7 @@ lwkt_spin_held(lwkt_spin_t s)
 unsigned
 lwkt_spin_access_start_only(lwkt_spin_t s)
 {
-	return atomic_load_acq_32(&s->s_update);		/* Q1 */
+	return atomic_load_acq_32(&s->s_update);		/* UO1 */
 }
 
 int
@@ -492,7 +492,7 @@ lwkt_spin_access_inprog(unsigned v)
 int
 lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
 {
-	atomic_fence_acq();					/* Q1 */
+	atomic_fence_acq();					/* UO1 */
 	return (v & 1) != 0 || atomic_load_32(&s->s_update) != v;
 }
 
@@ -503,7 +503,7 @@ lwkt_spin_lock_update_only(lwkt_spin_t s)
 	KASSERTF((s->s_update & 1) == 0, "spinlock \"%s\" is being updated",
 	    s->s_name);
 	atomic_store_32(&s->s_update, s->s_update + 1);
-	atomic_fence_rel();					/* Q1 */
+	atomic_fence_rel();					/* UO1 */
 }
 
 void
@@ -511,7 +511,7 @@ lwkt_spin_unlock_update_only(lwkt_spin_t s)
 {
 	KASSERTF((s->s_update & 1) != 0, "spinlock \"%s\" is not being updated",
 	    s->s_name);
-	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* Q1 */
+	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* UO1 */
 }
 
 unsigned

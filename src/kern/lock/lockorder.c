@@ -25,7 +25,7 @@
  * without.  When the tables are full, new edges are dropped.
  *
  * INVARIANTS
- * G2 The edges that were not reported form no cycle.
+ * LG1 The edges that were not reported form no cycle.
  *
  * Source: the idea of FreeBSD's witness and Linux's lockdep.
  */
@@ -234,7 +234,7 @@ lockorder_want(enum lock_kind kind, const void *lock, const char *name,
 		e = edge_add(&cold->tc_held[i], to, pc);
 		if (e == NONE || !reaches(to, cold->tc_held[i].oh_class))
 			continue;
-		report(td, &edges[e]);				/* G2 */
+		report(td, &edges[e]);				/* LG1 */
 		counter_inc(mygd()->gd_cntbias, inversions);
 	}
 	graph_exit();

@@ -15,9 +15,9 @@
  * Nothing is lent to the holder.
  *
  * INVARIANTS
- * Z2 sz_last is the holder while HELD is set, stored just after and replaced
+ * SZ1 sz_last is the holder while HELD is set, stored just after and replaced
  *    just before: only the holder can find itself there.
- * Z3 The low bits count the threads between their first failure and their
+ * SZ2 The low bits count the threads between their first failure and their
  *    entry.
  *
  * ORDER
@@ -68,7 +68,7 @@ try(lwkt_serialize_t sz, uint32_t waited)
 static inline void
 own(lwkt_serialize_t sz, lwkt_thread_t td)
 {
-	atomic_store_ptr(&sz->sz_last, (uintptr_t)td);		/* Z2 */
+	atomic_store_ptr(&sz->sz_last, (uintptr_t)td);		/* SZ1 */
 	order_took(LK_SERIALIZER, sz, NULL);
 }
 
@@ -99,7 +99,7 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	if (owned(sz, td))
 		lwkt_panic("serializer %p is entered again by thread \"%s\"",
 		    (void *)sz, td->td_name);
-	(void)atomic_fetchadd_32(&sz->sz_lock, 1);		/* Z3 */
+	(void)atomic_fetchadd_32(&sz->sz_lock, 1);		/* SZ2 */
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, contended);
 	ktr(mygd(), wait, td->td_id, atomic_load_32(&sz->sz_lock));
@@ -185,7 +185,7 @@ lwkt_serialize_exit(lwkt_serialize_t sz)
 		lwkt_panic("serializer %p is left by thread \"%s\", which does "
 		    "not hold it", (void *)sz, curthread->td_name);
 	order_drop(sz);
-	atomic_store_ptr(&sz->sz_last, LWKT_SERIALIZE_RELEASED); /* Z2 */
+	atomic_store_ptr(&sz->sz_last, LWKT_SERIALIZE_RELEASED); /* SZ1 */
 	c = atomic_load_32(&sz->sz_lock);
 	do {
 		if (unlikely((c & ~(HELD | DISABLED)) != 0)) {

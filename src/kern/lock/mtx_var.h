@@ -24,7 +24,7 @@ mtx_owned(lwkt_mtx_t m, lwkt_thread_t td)
 static inline void
 mtx_own(lwkt_mtx_t m, lwkt_thread_t td)
 {
-	atomic_store_ptr(&m->m_owner, (uintptr_t)td);		/* M3 */
+	atomic_store_ptr(&m->m_owner, (uintptr_t)td);		/* MX3 */
 }
 
 #endif

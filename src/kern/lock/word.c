@@ -8,7 +8,7 @@
  * waits for (park.c).
  *
  * INVARIANTS
- * V1 The number in the word is that of the waiters between their first and
+ * WC1 The number in the word is that of the waiters between their first and
  *    their last instruction in sync_wait().
  *
  * ORDER
@@ -55,7 +55,7 @@ sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	if (deadline == 0)
 		return EWOULDBLOCK;
 	td = sync_enter();
-	(void)atomic_fetchadd_64(word, SW_ONE);			/* V1 */
+	(void)atomic_fetchadd_64(word, SW_ONE);			/* WC1 */
 	error = wait_changed(word, state, wmesg, deadline);
 	(void)atomic_fetchadd_64(word, -SW_ONE);
 	sync_exit(td);

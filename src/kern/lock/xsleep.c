@@ -9,11 +9,11 @@
  * be as long as it likes.
  *
  * ORDER
- * X1 changer: condition, then the count (a locked instruction); sleeper: the
+ * XO1 changer: condition, then the count (a locked instruction); sleeper: the
  *    count (acquire), then the condition.  Who saw the old condition has the
  *    old number.
  * The sleeper queues himself before the second look at the count, the changer
- * counts before he looks for sleepers: Z1 of kern_synch.c.
+ * counts before he looks for sleepers: SO1 of kern_synch.c.
  *
  * Source: the xsleep and xwakeup of the first DragonFly; Reed and Kanodia's
  * eventcounts (1979).
@@ -31,7 +31,7 @@ lwkt_xwait_init(struct lwkt_xwait *xw)
 unsigned
 lwkt_xgen(struct lwkt_xwait *xw)
 {
-	return atomic_load_acq_32(&xw->xw_gen);			/* X1 */
+	return atomic_load_acq_32(&xw->xw_gen);			/* XO1 */
 }
 
 int
@@ -54,7 +54,7 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 void
 lwkt_xupdate(struct lwkt_xwait *xw)
 {
-	(void)atomic_fetchadd_32(&xw->xw_gen, 1);		/* X1 */
+	(void)atomic_fetchadd_32(&xw->xw_gen, 1);		/* XO1 */
 }
 
 void

@@ -15,9 +15,9 @@
  * way a port works.
  *
  * INVARIANTS
- * P1 A message is sent only when DONE and not QUEUED, replied or forwarded
+ * PM1 A message is sent only when DONE and not QUEUED, replied or forwarded
  *    only when neither DONE nor QUEUED.
- * P2 LWKT_MSGF_FOREIGN is right whenever a port's put or reply function is
+ * PM2 LWKT_MSGF_FOREIGN is right whenever a port's put or reply function is
  *    called: it says that the caller is not a CPU.  Set when sent, and when a
  *    pthread receives (the spin port), cleared where a CPU takes over.
  *
@@ -85,7 +85,7 @@ lwkt_threadport(lwkt_thread_t td)
 	return &td->td_cold->tc_port;
 }
 
-/* The flags of a message on its way: the sender may be no CPU (P2). */
+/* The flags of a message on its way: the sender may be no CPU (PM2). */
 static inline uint32_t
 msg_foreign(uint32_t flags)
 {
@@ -100,7 +100,7 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 
 	KASSERTF((flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED)) ==
 	    LWKT_MSGF_DONE, "message %p is not the sender's, flags %#x",
-	    (void *)msg, flags);				/* P1 */
+	    (void *)msg, flags);				/* PM1 */
 	flags = msg_foreign((flags & ~MSGF_RUN) | sync);
 	msg_setflags(msg, flags);
 	msg->ms_mpflags = 0;
@@ -176,7 +176,7 @@ msg_assert_received(lwkt_msg_t msg)
 	KASSERTF((flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED |
 	    LWKT_MSGF_REPLY)) == 0, "message %p is not the receiver's%s, "
 	    "flags %#x", (void *)msg, flags & LWKT_MSGF_REPLY ?
-	    ": replied before" : "", flags);			/* P1 */
+	    ": replied before" : "", flags);			/* PM1 */
 }
 
 int

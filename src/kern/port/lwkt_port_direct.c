@@ -21,7 +21,7 @@
  * for the message anyway.
  *
  * INVARIANTS
- * P9 MPF_DIRECT is set during the call for another thread, and never two calls
+ * PD1 MPF_DIRECT is set during the call for another thread, and never two calls
  *    are within each other; such a call sees no switch.
  *
  * Source: the direct function of DragonFly's first device messages, and its
@@ -74,7 +74,7 @@ call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 	int error;
 
 	no_unwind();
-	port->mp_flags |= MPF_DIRECT;				/* P9 */
+	port->mp_flags |= MPF_DIRECT;				/* PD1 */
 	error = port->mp_directfn(port, msg);
 	port->mp_flags &= ~MPF_DIRECT;
 	if (self->td_switches != switches)

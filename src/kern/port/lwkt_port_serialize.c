@@ -14,7 +14,7 @@
  * reply port is the sender's own.
  *
  * INVARIANTS
- * P10 The queues, mp_waiters and the flags of messages at the port: the
+ * PZ1 The queues, mp_waiters and the flags of messages at the port: the
  *     serializer is held.
  *
  * A woken waiter competes for the serializer with everybody else, so there is
@@ -36,7 +36,7 @@ assert_held(lwkt_port_t port, lwkt_msg_t msg)
 	if (machine_oncpu() == NULL)
 		lwkt_panic("a pthread uses serialize port %p (message %p)",
 		    (void *)port, (void *)msg);
-	if (!lwkt_serialize_held(port->mp_serialize))		/* P10 */
+	if (!lwkt_serialize_held(port->mp_serialize))		/* PZ1 */
 		lwkt_panic("serialize port %p is used by thread \"%s\", which "
 		    "does not hold serializer %p (message %p)", (void *)port,
 		    curthread->td_name, (void *)port->mp_serialize,

@@ -26,9 +26,9 @@
  * come later take the same way, or they would overtake it.
  *
  * INVARIANTS
- * P6 All fields of the port below mp_lock, its queues, mp_flags and mp_watch:
+ * PS1 All fields of the port below mp_lock, its queues, mp_flags and mp_watch:
  *    lock held.
- * P7 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
+ * PS2 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
  *    only while it is 0.
  *
  * Nothing is sent or woken with the lock held.  After the lock of a reply has
@@ -93,7 +93,7 @@ caller(void)
 	return machine_oncpu() != NULL ? curthread : NULL;
 }
 
-/* The receiver has it now: who is that? (P2) */
+/* The receiver has it now: who is that? (PM2) */
 static inline void
 take(lwkt_msg_t msg, lwkt_thread_t td)
 {
@@ -160,7 +160,7 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 {
 	*sw = (struct spin_wake){ 0 };
 	if (flags & LWKT_MSGF_INTRANSIT) {
-		port->mp_inflight--;				/* P7 */
+		port->mp_inflight--;				/* PS2 */
 		flags &= ~(uint32_t)LWKT_MSGF_INTRANSIT;
 	}
 	if (flags & LWKT_MSGF_REPLY) {
@@ -211,7 +211,7 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 
 	port_lock(port, td);
 	if (td == NULL && needs_cpu(port, msg, flags)) {
-		port->mp_inflight++;				/* P7 */
+		port->mp_inflight++;				/* PS2 */
 		cpu = port->mp_cpu;
 		msg_setflags(msg, flags | LWKT_MSGF_INTRANSIT);
 		port_unlock(port, td);
@@ -258,7 +258,7 @@ sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
 	int error;
 
 	if (port->mp_inflight == 0)
-		port->mp_cpu = mycpuid;				/* P7 */
+		port->mp_cpu = mycpuid;				/* PS2 */
 	lwkt_tsleep_interlock(ident, PDOMAIN_PORT);
 	unlock(port);
 	error = lwkt_tsleep(ident, PDOMAIN_PORT | LWKT_PINTERLOCKED | intr,
@@ -400,7 +400,7 @@ spin_watch(lwkt_port_t port, struct port_watch *pw)
 		atomic_store_32(&port->mp_flags, port->mp_flags | MPF_SELECT);
 	} else if (pw->pw_prevp == NULL) {
 		if (port->mp_inflight == 0)
-			port->mp_cpu = mycpuid;			/* P7 */
+			port->mp_cpu = mycpuid;			/* PS2 */
 		pw->pw_woken = 0;
 		pw->pw_next = port->mp_watch;
 		pw->pw_prevp = &port->mp_watch;

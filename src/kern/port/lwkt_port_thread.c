@@ -24,10 +24,10 @@
  * the new one.
  *
  * INVARIANTS
- * P3 Queues and mp_flags of the port: owner's CPU, critical section.
- * P4 MPF_WAITPORT or MPF_WAITSYNC is set only while the owner is off the run
+ * PT1 Queues and mp_flags of the port: owner's CPU, critical section.
+ * PT2 MPF_WAITPORT or MPF_WAITSYNC is set only while the owner is off the run
  *    queue or on its way there.
- * P5 Nobody sends to the port of a thread that has ended.
+ * PT3 Nobody sends to the port of a thread that has ended.
  *
  * Source: DragonFly lwkt_msgport.c, thread backend.
  */
@@ -52,7 +52,7 @@ owner_gd(lwkt_thread_t td)
 static inline void
 assert_alive(lwkt_port_t port, lwkt_thread_t td)
 {
-	KASSERTF((td->td_flags & (TDF_EXITING | TDF_FREE)) == 0,	/* P5 */
+	KASSERTF((td->td_flags & (TDF_EXITING | TDF_FREE)) == 0, /* PT3 */
 	    "message to port %p of thread \"%s\", which has ended",
 	    (void *)port, td->td_name);
 }
@@ -69,7 +69,7 @@ static inline void
 queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
     uint32_t flags)
 {
-	port_enqueue(port, msg, flags);				/* P3 */
+	port_enqueue(port, msg, flags);				/* PT1 */
 	if (port->mp_flags & MPF_WAITPORT)
 		wake_local(gd, port->mp_td);
 }
@@ -103,7 +103,7 @@ queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
 {
 	flags = msg_receipt(port, msg, flags);
 	if (flags & LWKT_MSGF_NORESCHED) {
-		port_enqueue(port, msg, flags);			/* P3 */
+		port_enqueue(port, msg, flags);			/* PT1 */
 		if (port->mp_flags & MPF_WAITPORT)
 			lwkt_schedule_noresched(port->mp_td);
 	} else {
@@ -250,7 +250,7 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	while ((got = port_take(port, msg)) == NULL) {
 		if (unlikely(interrupted) && msg == NULL)
 			break;
-		port->mp_flags |= why;				/* P4 */
+		port->mp_flags |= why;				/* PT2 */
 		if (likely(!intr)) {
 			block_self(self, "port");
 		} else if (lwkt_sleep("port", LWKT_PCATCH) != 0) {

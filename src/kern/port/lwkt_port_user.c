@@ -34,7 +34,7 @@ lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
 	port_enqueue(port, msg, msg_receipt(port, msg, flags));
 }
 
-/* FOREIGN: who has it now is who calls (P2 of lwkt_msgport.c). */
+/* FOREIGN: who has it now is who calls (PM2 of lwkt_msgport.c). */
 void
 lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
 {

@@ -21,11 +21,11 @@
  * they are few.
  *
  * INVARIANTS
- * P8 While a thread sleeps here every port of its list has its request, or has
+ * PW1 While a thread sleeps here every port of its list has its request, or has
  *    woken it since.
  *
  * ORDER
- * W9 pthread: load of select_count, then look at the ports (locks); message:
+ * PO1 pthread: load of select_count, then look at the ports (locks); message:
  *    flag seen under the lock, then count; the host compares before it sleeps.
  *
  * Source: select(2); DragonFly has no such wait.
@@ -83,7 +83,7 @@ take_or_ask(struct port_select *se, int i)
 		return spin_watch(port, &se->se_watch[i]);
 	msg = port_dequeue(port);
 	if (msg == NULL)
-		port->mp_flags |= MPF_WAITPORT;			/* P4 */
+		port->mp_flags |= MPF_WAITPORT;			/* PT2 */
 	return msg;
 }
 
@@ -130,7 +130,7 @@ select_td(struct port_select *se, int intr, int64_t deadline,
 			break;
 		counter_inc(mygd()->gd_cntbias, selects);
 		error = lwkt_tsleep(se, PDOMAIN_PORT | LWKT_PINTERLOCKED |
-		    intr, "ports", wait_left(deadline));	/* P8 */
+		    intr, "ports", wait_left(deadline));	/* PW1 */
 	}
 	lwkt_tsleep_remove();
 	ask_no_more(se);
@@ -148,7 +148,7 @@ select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 	int i;
 
 	for (;;) {
-		count = atomic_load_acq_32(&select_count);	/* W9 */
+		count = atomic_load_acq_32(&select_count);	/* PO1 */
 		for (i = 0; i < se->se_n; i++) {
 			*msgp = spin_watch(se->se_ports[i], NULL);
 			se->se_which = i;
@@ -164,7 +164,7 @@ select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 void
 select_wake_foreign(void)
 {
-	(void)atomic_fetchadd_32(&select_count, 1);		/* W9 */
+	(void)atomic_fetchadd_32(&select_count, 1);		/* PO1 */
 	machine_foreign_wake(&select_count);
 }
 
@@ -220,7 +220,7 @@ sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
 {
 	int error;
 
-	port->mp_flags |= MPF_WAITPORT | MPF_WAITSYNC;		/* P4 */
+	port->mp_flags |= MPF_WAITPORT | MPF_WAITSYNC;		/* PT2 */
 	counter_inc(mygd()->gd_cntbias, selects);
 	error = lwkt_tsleep(msg, PDOMAIN_PORT | intr, "waitmsg", left);
 	port->mp_flags &= ~(MPF_WAITPORT | MPF_WAITSYNC);

@@ -31,7 +31,7 @@ hardclock(struct lwkt_systimer *st, void *arg)
 
 	counter_inc(gd->gd_cntbias, ticks);
 	ipiq_push(gd);
-	if (td->td_cold->tc_delayed[0] != NULL)		/* D3: callback */
+	if (td->td_cold->tc_delayed[0] != NULL)		/* DW3: callback */
 		lwkt__kern_hooks.kh_delayed_flush(td);
 	if ((reqflags & RQF_IPIQ) == 0 && ipiq_pending(gd))
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);

@@ -38,11 +38,11 @@
  * the switch to a preemptible thread and splz ask for a signal if a bit is set.
  *
  * INVARIANTS
- * A1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
+ * AS1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
  *    has returned: its registers may hold addresses of this host thread's.
- * A2 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
+ * AS2 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
  *    the CPU is about to switch to one that is.
- * A3 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
+ * AS3 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
  *    will come, or the thread looks before it is back in its own code.  Who
  *    sets the bit first and RQF_PREEMPTIBLE then, sees the other: both are in
  *    one word.  A handler that comes before RQF_PREEMPTIBLE is set leaves its
@@ -145,7 +145,7 @@ async_signal(struct mcpu *mc, void *ucontext)
 
 	ipiq_push(gd);
 	if (likely((atomic_peek_32(&mc->mc_reqflags) & RQF_PREEMPTIBLE) == 0) ||
-	    !preempt_async)					/* A3 */
+	    !preempt_async)					/* AS3 */
 		return;
 	if (!served_here(gd) && !wants_cpu(gd, td)) {
 		gd->gd_async_tries = 0;
@@ -166,7 +166,7 @@ async_signal(struct mcpu *mc, void *ucontext)
 
 /*
  * The switch is about to go to a preemptible thread, from one that is not, or
- * splz goes back to one: A3.  Most threads look by themselves soon, and the
+ * splz goes back to one: AS3.  Most threads look by themselves soon, and the
  * signal finds nothing to do.
  */
 void
@@ -187,7 +187,7 @@ async_run(void)
 	crit_enter_td(td);
 	counter_inc(gd->gd_cntbias, hit);
 	ktr(gd, begin, td->td_id, atomic_peek_32(&gd->gd_m.mc_reqflags));
-	td->td_flags |= TDF_INTERRUPTED;			/* A1 */
+	td->td_flags |= TDF_INTERRUPTED;			/* AS1 */
 	crit_exit_noyield(td);
 	if (may_leave(td))
 		lwkt_user_yield();

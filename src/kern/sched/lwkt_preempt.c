@@ -20,11 +20,11 @@
  *	goes on			  <---	preempt_return: PREEMPT_DONE
  *
  * INVARIANTS
- * P1 TDL_PREEMPTING <=> td_preempted is the lender, which has PREEMPT_LOCK and
+ * PR1 TDL_PREEMPTING <=> td_preempted is the lender, which has PREEMPT_LOCK and
  *    is on the run queue of this CPU.
- * P2 The chain of lenders has strictly falling priorities and at most
+ * PR2 The chain of lenders has strictly falling priorities and at most
  *    PREEMPT_MAX links, none of them the idle thread.
- * P3 A lender runs again only through preempt_return.
+ * PR3 A lender runs again only through preempt_return.
  *
  * Source: DragonFly's lwkt_preempt; its callbacks preempt inside, ours at the
  * critical exit behind them.
@@ -97,13 +97,13 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 	    !preempt_refused(gd, td, ntd)) {
 		counter_inc(gd->gd_cntbias, hit);
 		ktr(gd, preempt, td->td_id, ntd->td_id);
-		td->td_flags |= TDF_PREEMPT_LOCK;		/* P1 */
+		td->td_flags |= TDF_PREEMPT_LOCK;		/* PR1 */
 		ntd->td_preempted = td;
 		ntd->td_leave |= TDL_PREEMPTING;
-		gd->gd_preempt_depth++;				/* P2 */
+		gd->gd_preempt_depth++;				/* PR2 */
 		switch_to_thread(ntd);
 		KASSERTF(td->td_flags & TDF_PREEMPT_DONE, "thread \"%s\" runs "
-		    "again, flags %#x", td->td_name, td->td_flags); /* P3 */
+		    "again, flags %#x", td->td_name, td->td_flags); /* PR3 */
 		td->td_flags &= ~(TDF_PREEMPT_LOCK | TDF_PREEMPT_DONE);
 		ast_raise(gd);		/* the others may have cleared it */
 	}
@@ -130,7 +130,7 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 	td->td_preempted = NULL;
 	td->td_leave &= (uint8_t)~TDL_PREEMPTING;
 	gd->gd_preempt_depth--;
-	lender->td_flags |= TDF_PREEMPT_DONE;			/* P3 */
+	lender->td_flags |= TDF_PREEMPT_DONE;			/* PR3 */
 	if (gd->gd_rqmask >> lender->td_pri > 1) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
 		if (lender->td_flags & TDF_PREEMPTIBLE)
@@ -139,7 +139,7 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 	return lender;
 }
 
-/* P1 and P2, of the chain that ends with the running thread. */
+/* PR1 and PR2, of the chain that ends with the running thread. */
 void
 preempt_check(struct globaldata *gd)
 {

@@ -24,9 +24,9 @@
  * arrives runnable, which is all that the caller wanted.
  *
  * INVARIANTS
- * S1 TDF_RUNQ <=> on gd_rq[td_pri] of td_gd.
- * S2 gd_rqmask bit p <=> gd_rq[p] != NULL.
- * S3 gd_rqcount = number of threads with TDF_RUNQ on this CPU.
+ * RQ1 TDF_RUNQ <=> on gd_rq[td_pri] of td_gd.
+ * RQ2 gd_rqmask bit p <=> gd_rq[p] != NULL.
+ * RQ3 gd_rqcount = number of threads with TDF_RUNQ on this CPU.
  *
  * Source: DragonFly's lwkt_thread.c for the meaning; the rings instead of its
  * one sorted list are ours (its insertion is linear in the worst case).
@@ -311,7 +311,7 @@ lwkt_deschedule_self(void)
 
 	crit_enter_td(self);
 	sched_dequeue(mygd(), self);
-	crit_exit_noyield(self);	/* C2: no splz until it switched */
+	crit_exit_noyield(self);	/* CR2: no splz until it switched */
 }
 
 static void

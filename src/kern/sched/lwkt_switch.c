@@ -7,7 +7,7 @@
  * critical section is all the protection a switch needs.  The thread that
  * leaves may have descheduled itself already (a sleeper, a migrating or dying
  * thread): from that moment until the stack has changed nothing may run that
- * could schedule it somewhere else, hence no splz in here (C2).
+ * could schedule it somewhere else, hence no splz in here (CR2).
  *
  * The leaving thread cannot finish its own departure: as long as it stands on
  * its stack it must not be seen as gone.  So the *successor* does it, on the
@@ -22,23 +22,23 @@
  * C++ keeps the exceptions that a thread has caught, or has in flight, in the
  * host thread.  A thread that leaves with some takes them along on its stack
  * and puts them back when it runs again, so at the switch itself the host
- * thread has none (W5), and whatever comes finds what it left: its own, or
+ * thread has none (SW5), and whatever comes finds what it left: its own, or
  * none.
  *
  * A thread that comes back may be on another CPU than it left: every pointer
  * to the CPU is read again after the switch.
  *
  * INVARIANTS
- * W1 Never in an IPI or timer callback (gd_intr_nesting == 0), as the master
+ * SW1 Never in an IPI or timer callback (gd_intr_nesting == 0), as the master
  *    of a rendezvous (gd_cscount == 0) or with a spinlock (gd_spinlocks == 0).
- * W2 In a critical section; the count is the thread's and survives.
- * W3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
+ * SW2 In a critical section; the count is the thread's and survives.
+ * SW3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
  *    afterwards it may be gone (DragonFly 3a06728ed5).
- * W4 A thread is passed over only while a token is refused to it.  The tick
+ * SW4 A thread is passed over only while a token is refused to it.  The tick
  *    runs as long as a passed thread waits, and asks the running one to switch;
  *    the release of the token does so earlier (RQF_TOKEN).
- * W5 When the stack changes, *mc_cxx is empty.
- * W6 A thread that has tokens, or leaves with more than a switch, does the
+ * SW5 When the stack changes, *mc_cxx is empty.
+ * SW6 A thread that has tokens, or leaves with more than a switch, does the
  *    wakeups that it has put off: the holder of a token it wants may wait for
  *    them.
  *
@@ -73,7 +73,7 @@ switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 static inline void
 switch_finish(lwkt_thread_t prev)
 {
-	uint32_t flags = prev->td_flags;	/* W3 */
+	uint32_t flags = prev->td_flags;	/* SW3 */
 
 	if (unlikely(flags & (TDF_MIGRATING | TDF_EXITING | TDF_CANARY)))
 		switch_finish_slow(prev, flags);
@@ -97,7 +97,7 @@ prefetch_next(lwkt_thread_t ntd)
 	}
 }
 
-/* A preemptible thread runs, or no longer does: A2 of lwkt_async.c. */
+/* A preemptible thread runs, or no longer does: AS2 of lwkt_async.c. */
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {
@@ -139,7 +139,7 @@ switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
 	struct machine_cxx own = *gd->gd_m.mc_cxx;
 
-	*gd->gd_m.mc_cxx = (struct machine_cxx){ NULL, 0 };	/* W5 */
+	*gd->gd_m.mc_cxx = (struct machine_cxx){ NULL, 0 };	/* SW5 */
 	switch_stack(gd, td, ntd);
 	*mycpu_m()->mc_cxx = own;		/* perhaps another CPU's */
 }
@@ -185,7 +185,7 @@ pick_free(struct globaldata *gd)
 	return NULL;
 }
 
-/* W4: td runs though better threads are runnable, which wait for tokens. */
+/* SW4: td runs though better threads are runnable, which wait for tokens. */
 static void
 passed_over(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -214,13 +214,13 @@ pick_with_tokens(struct globaldata *gd)
 	if (td == NULL)
 		return &gd->gd_idlethread;
 	if (td != gd->gd_rq[31 - __builtin_clz(gd->gd_rqmask)]) {
-		clock_need_tick(gd);				/* W4 */
+		clock_need_tick(gd);				/* SW4 */
 		passed_over(gd, td);
 	}
 	return td;
 }
 
-/* W1 is broken: say how. */
+/* SW1 is broken: say how. */
 static __lwkt_noinline __lwkt_noreturn void
 switch_refused(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -274,16 +274,16 @@ switch_away(void)
 	lwkt_thread_t td = curthread;
 	lwkt_thread_t ntd;
 
-	INVARIANT(td->td_critcount > 0);	/* W2 */
+	INVARIANT(td->td_critcount > 0);	/* SW2 */
 	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount |
-	    gd->gd_spinlocks) != 0))				/* W1 */
+	    gd->gd_spinlocks) != 0))				/* SW1 */
 		switch_refused(gd, td);
 	if (config_invariants && config_host_sim)
 		lwkt__kern_hooks.kh_check(gd);
 	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
 	if (unlikely((td->td_ntoks | td->td_leave) != 0)) {
 		if (unlikely(td->td_flags & TDF_DELAYED_WAKEUP))
-			lwkt__kern_hooks.kh_delayed_flush(td);	/* W6 */
+			lwkt__kern_hooks.kh_delayed_flush(td);	/* SW6 */
 		if (td->td_leave & TDL_LWP) {
 			switch_lwp(gd, td);
 			return;

@@ -22,7 +22,7 @@
  * and giving back: while it is held exclusively nobody else changes t_count,
  * and the requests of others stand in a word of their own, t_want.  The fence
  * that should lie between the store and the look at t_want is executed by the
- * CPU that goes to sleep, on all CPUs (N1): it is about to lose far more.
+ * CPU that goes to sleep, on all CPUs (TO1): it is about to lose far more.
  *
  * Several CPUs may fight for overlapping sets, each holding what the other
  * lacks.  All let go of everything when they fail; a thread that failed often
@@ -33,15 +33,15 @@
  * exclusive and new shared holders stand back; NUDGE.
  *
  * INVARIANTS
- * K1 EXCLUSIVE set <=> exactly one reference is exclusive and not counted;
+ * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and not counted;
  *    t_ref is that one (set just after, cleared just before).
- * K2 A running thread holds all its references; one that does not run, none.
- * K3 Taken and given back in LIFO order; td_ntoks references are in use.  So
+ * TK2 A running thread holds all its references; one that does not run, none.
+ * TK3 Taken and given back in LIFO order; td_ntoks references are in use.  So
  *    the exclusive reference is the last one of its token to go, and t_count
  *    is EXCLUSIVE alone then.
  *
  * ORDER
- * N1 sleeper: its bit in tokwait, NUDGE in t_want, FENCE on every CPU, reads
+ * TO1 sleeper: its bit in tokwait, NUDGE in t_want, FENCE on every CPU, reads
  *    t_count; releaser: t_count, then reads t_want, then tokwait.  Either the
  *    releaser sees NUDGE, and then the bit; or the sleeper sees the release.
  *
@@ -120,7 +120,7 @@ own(lwkt_token_t tok, struct tokref *tr)
 	uint64_t id = tr->tr_td->td_id;
 
 	tr->tr_counted = 0;
-	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* K1 */
+	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* TK1 */
 	if (tok->t_owner != id) {
 		tok->t_owner = id;
 		/* Not by atomic.h, where each store is a step of a simulated
@@ -203,7 +203,7 @@ nudge(lwkt_token_t tok)
 
 	atomic_clear_32(&tok->t_want, T_NUDGE);
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
-		if (!cpumask_test_atomic(&tokwait, cpu))	/* N1 */
+		if (!cpumask_test_atomic(&tokwait, cpu))	/* TO1 */
 			continue;
 		counter_inc(gd->gd_cntbias, nudges);
 		ktr(gd, nudge, cpu, gd->gd_m.mc_cpuid);
@@ -221,11 +221,11 @@ release_ref(struct tokref *tr)
 
 	if (!tr->tr_counted) {
 		KASSERTF(tok->t_ref == (uintptr_t)tr,
-		    "token \"%s\" is not the caller's", tok->t_name); /* K1 */
-		INVARIANT(tok->t_count == T_EXCLUSIVE);		/* K3 */
+		    "token \"%s\" is not the caller's", tok->t_name); /* TK1 */
+		INVARIANT(tok->t_count == T_EXCLUSIVE);		/* TK3 */
 		atomic_store_ptr(&tok->t_ref, 0);
 		atomic_store_rel_64(&tok->t_count, 0);
-		cc_fence();					/* N1 */
+		cc_fence();					/* TO1 */
 	} else if (atomic_fetchadd_64(&tok->t_count, -T_UNIT) != T_UNIT) {
 		return;
 	}
@@ -243,7 +243,7 @@ tokens_release(lwkt_thread_t td)
 	int i;
 
 	for (i = td->td_ntoks - td->td_tokpend; i-- > 0; )
-		release_ref(&td->td_cold->tc_tok[i]);		/* K2 */
+		release_ref(&td->td_cold->tc_tok[i]);		/* TK2 */
 }
 
 /* The order to take n references in: as they came, or by token address. */
@@ -286,7 +286,7 @@ tokens_get(lwkt_thread_t td)
 			release_ref(&tr[order[k]]);
 		return 0;
 	}
-	td->td_tokpend = 0;					/* K2 */
+	td->td_tokpend = 0;					/* TK2 */
 	td->td_contended = 0;
 	td->td_tokwant = NULL;
 	return 1;
@@ -320,7 +320,7 @@ tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
 {
 	if (td->td_tokwant == NULL)
 		return 0;
-	cpumask_set_atomic(&tokwait, gd->gd_m.mc_cpuid);	/* N1 */
+	cpumask_set_atomic(&tokwait, gd->gd_m.mc_cpuid);	/* TO1 */
 	atomic_set_32(&td->td_tokwant->t_want, T_NUDGE);
 	if (!machine_fence_all())
 		return 0;	/* the host cannot: do not sleep */
@@ -363,7 +363,7 @@ tokens_taken(lwkt_thread_t td)
 /*
  * The scheduler passes td over for a worse thread.  Here a locked instruction
  * lies between NUDGE and the look at t_count, but the releaser has no fence
- * between its store and its look at t_want: it may miss NUDGE (N1).  Then the
+ * between its store and its look at t_want: it may miss NUDGE (TO1).  Then the
  * tick finds the token free.
  */
 void
@@ -391,7 +391,7 @@ tokens_nudged(struct globaldata *gd)
 	ast_raise(gd);
 }
 
-/* K1 and K2, of a thread that runs or is about to leave. */
+/* TK1 and TK2, of a thread that runs or is about to leave. */
 void
 token_check(lwkt_thread_t td)
 {
@@ -555,7 +555,7 @@ lwkt_reltoken(lwkt_token_t tok)
 	/* Released before popped: b528f10fca. */
 	release_ref(tr);
 	cc_fence();
-	td->td_ntoks--;						/* K3 */
+	td->td_ntoks--;						/* TK3 */
 }
 
 void

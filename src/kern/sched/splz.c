@@ -9,7 +9,7 @@
  * that what comes during the look sets it again.  That is left for the next
  * exit: a CPU that gets messages faster than it can serve them still goes on
  * with its threads in between.  A preemptible thread may compute and have no
- * next exit: for it a signal is asked for (A3 of lwkt_async.c).  The work runs
+ * next exit: for it a signal is asked for (AS3 of lwkt_async.c).  The work runs
  * in a critical section of its own with gd_intr_nesting raised: callbacks
  * cannot block, and their own critical exits never come back here, so splz does
  * not recurse.

@@ -25,10 +25,10 @@
  * thread off one, which lwkt_tsleep() looks at afterwards.
  *
  * INVARIANTS
- * D1 tc_delayed is filled from the front, its idents differ, and it is empty
+ * DW1 tc_delayed is filled from the front, its idents differ, and it is empty
  *    without TDF_DELAYED_WAKEUP.
- * D2 Wakeups of callbacks are not the thread's and are never put off.
- * D3 A thread that runs and has put wakeups off has a tick to come, which does
+ * DW2 Wakeups of callbacks are not the thread's and are never put off.
+ * DW3 A thread that runs and has put wakeups off has a tick to come, which does
  *    them (hardclock), as a callback: the thread's own code is not in here.
  *
  * Source: DragonFly's wakeup_start_delayed; its places are the CPU's, and
@@ -58,13 +58,13 @@ delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 	const volatile void **at = td->td_cold->tc_delayed, *out = NULL;
 
 	crit_enter_td(td);
-	if (mygd()->gd_intr_nesting != 0) {			/* D2 */
+	if (mygd()->gd_intr_nesting != 0) {			/* DW2 */
 		crit_exit_td(td);
 		return 0;
 	}
 	if (at[0] == ident || at[1] == ident) {
 		counter_inc(mygd()->gd_cntbias, merged);
-	} else if (at[0] == NULL) {				/* D1 */
+	} else if (at[0] == NULL) {				/* DW1 */
 		at[0] = ident;
 	} else {
 		if (at[1] != NULL) {
@@ -73,7 +73,7 @@ delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 		}
 		at[1] = ident;
 	}
-	clock_need_tick(mygd());				/* D3 */
+	clock_need_tick(mygd());				/* DW3 */
 	if (out != NULL)
 		wake_now(td, out);
 	crit_exit_td(td);

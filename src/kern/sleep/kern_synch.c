@@ -30,14 +30,14 @@
  * function and the sleeper never race.
  *
  * INVARIANTS
- * Y1 TDF_TSLEEPQ <=> on the queue of td_gd for hash(td_wchan).
- * Y2 A thread on a queue has its CPU's mask bit set, and its ident passes the
+ * SY1 TDF_TSLEEPQ <=> on the queue of td_gd for hash(td_wchan).
+ * SY2 A thread on a queue has its CPU's mask bit set, and its ident passes the
  *    filter (SF2).  Both were so before a full fence of that CPU that precedes
  *    the sleeper's test of its condition.
- * Y3 TDF_TSLEEP_DESCHEDULED <=> really asleep, not only interlocked.
+ * SY3 TDF_TSLEEP_DESCHEDULED <=> really asleep, not only interlocked.
  *
  * ORDER
- * Z1 sleeper: publish (filter, then the mask by a locked instruction), test
+ * SO1 sleeper: publish (filter, then the mask by a locked instruction), test
  *    the condition; waker: make the condition true, FENCE, read the mask, then
  *    the filter.  Either the waker sees the sleeper or the sleeper the
  *    condition.  A load fence is not enough (DragonFly e676ebdaf2).  What was
@@ -182,7 +182,7 @@ tslp_crowded(struct tslpque *tq)
 		filter_any(&tq->tq_filter);
 }
 
-/* Make Y2 true for a thread that has just been queued. */
+/* Make SY2 true for a thread that has just been queued. */
 static inline void
 tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
     uintptr_t id)
@@ -198,7 +198,7 @@ tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
 		return;
 	if (!known && !filter_add(&tq->tq_filter, id))
 		tslp_crowded(tq);
-	atomic_set_64(word, CPUMASK_BIT(cpu));			/* Z1 */
+	atomic_set_64(word, CPUMASK_BIT(cpu));			/* SO1 */
 }
 
 void
@@ -208,13 +208,13 @@ synch_leave_queue(lwkt_thread_t td)
 
 	if ((td->td_flags & TDF_TSLEEPQ) == 0)
 		return;
-	tq = &td->td_gd->gd_tslpque[tslp_slot(td->td_wchan)];	/* Y1 */
+	tq = &td->td_gd->gd_tslpque[tslp_slot(td->td_wchan)];	/* SY1 */
 	TAILQ_REMOVE(&tq->tq_queue, td, td_sleepq);
 	td->td_flags &= ~TDF_TSLEEPQ;
 	td->td_wchan = NULL;
 }
 
-/* Y1, of one thread. */
+/* SY1, of one thread. */
 void
 sleepq_check(lwkt_thread_t td)
 {
@@ -249,7 +249,7 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 	TAILQ_INSERT_TAIL(&tq->tq_queue, td, td_sleepq);
 	td->td_wchan = ident;
 	td->td_wdomain = domain;
-	td->td_flags |= TDF_TSLEEPQ;				/* Y1 */
+	td->td_flags |= TDF_TSLEEPQ;				/* SY1 */
 	tslp_publish(gd, tq, slot, (uintptr_t)ident);
 }
 
@@ -302,7 +302,7 @@ static inline void
 tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
 {
 	struct globaldata *gd = mygd();
-	uint32_t how = TDF_TSLEEP_DESCHEDULED;			/* Y3 */
+	uint32_t how = TDF_TSLEEP_DESCHEDULED;			/* SY3 */
 
 	if (unlikely(flags & (LWKT_PCATCH | LWKT_PNORESCHED)))
 		how |= (flags & LWKT_PCATCH ? TDF_SINTR : 0) |
@@ -393,7 +393,7 @@ wake_queue(struct globaldata *gd, struct tslpque *tq,
 		td->td_wakefromcpu = origin;
 		ktr(gd, wake, td->td_id, origin);
 		if ((td->td_flags & TDF_TSLEEP_DESCHEDULED) == 0)
-			continue;				/* Y3 */
+			continue;				/* SY3 */
 		wake_local(gd, td);
 		if (--max == 0)
 			break;
@@ -477,7 +477,7 @@ wakeup_remote(void *ident, int packed)
 		tslp_clean(gd, tq, slot);
 	if (max == WAKE_ALL || left == 0)
 		return;
-	atomic_fence_seq_cst();					/* Z1 */
+	atomic_fence_seq_cst();					/* SO1 */
 	if (wake_send(gd, slot, ident, domain, left, gd->gd_m.mc_cpuid,
 	    origin))
 		counter_inc(gd->gd_cntbias, forwarded);
@@ -491,7 +491,7 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 	int me = gd->gd_m.mc_cpuid;
 	int chunk, cpu = me;
 
-	atomic_fence_seq_cst();					/* Z1 */
+	atomic_fence_seq_cst();					/* SO1 */
 	if (max == WAKE_ALL) {
 		while ((cpu = tslp_next(slot, id, cpu, me)) >= 0) {
 			counter_inc(gd->gd_cntbias, sent);

@@ -27,7 +27,7 @@
  * ORDER
  * SF3 owner: places, then sf_any = 0 (release); reader: sf_any (acquire), then
  *    the places.  That an ident counts as in use only after its publication is
- *    visible is the caller's business (kern_synch.c, Z1).
+ *    visible is the caller's business (kern_synch.c, SO1).
  */
 #ifndef LWKT_KERN_SLEEP_SLEEPQ_FILTER_H
 #define LWKT_KERN_SLEEP_SLEEPQ_FILTER_H

@@ -15,7 +15,7 @@
  * than the caller wants.
  *
  * INVARIANTS
- * N1 While the CPUs stand still td_refs changes by locked instructions alone,
+ * SN1 While the CPUs stand still td_refs changes by locked instructions alone,
  *    and is 0 of a thread that is being freed, or has been.
  *
  * Source: the need is DragonFly's (scans of its lists raced with exits,
@@ -32,7 +32,7 @@ hold_living(lwkt_thread_t td)
 {
 	uint32_t refs = atomic_load_32(&td->td_refs);
 
-	while (refs != 0)					/* N1 */
+	while (refs != 0)					/* SN1 */
 		if (atomic_fcmpset_32(&td->td_refs, &refs, refs + 1))
 			return 1;
 	return 0;

@@ -13,8 +13,8 @@
  * there, where it becomes runnable.  Meanwhile lwkt_schedule() leaves it alone.
  *
  * INVARIANTS
- * T1-T4 of thread_var.h.
- * T5 A dying thread has no critical section open but the exit's own.
+ * TD1-TD4 of thread_var.h.
+ * TH1 A dying thread has no critical section open but the exit's own.
  *
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.

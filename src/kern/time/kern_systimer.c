@@ -22,11 +22,11 @@
  * boot, which memory that no running timer lies in will hardly contain.
  *
  * INVARIANTS
- * M1 st_running == running_mark(st) <=> in the wheel of CPU st_cpu; only that
+ * TM1 st_running == running_mark(st) <=> in the wheel of CPU st_cpu; only that
  *    CPU, in a critical section, touches wheel and timer.
- * M2 gd_timer_armed <= st_time of each timer in the wheel, except inside
+ * TM2 gd_timer_armed <= st_time of each timer in the wheel, except inside
  *    systimer_intr().
- * M3 A periodic timer keeps its phase: its times differ by whole periods.
+ * TM3 A periodic timer keeps its phase: its times differ by whole periods.
  *
  * Source: DragonFly kern_systimer.c (owner CPU, in-progress pointer: its
  * commit bdfb4a945a, non-queued periodic timers); the wheel is ours.
@@ -67,7 +67,7 @@ systimer_place(void *mem, int ncpus)
 	}
 }
 
-/* Make M2 true again, with a timer at that time. */
+/* Make TM2 true again, with a timer at that time. */
 static inline void
 systimer_arm(struct globaldata *gd, int64_t when_ns)
 {
@@ -82,7 +82,7 @@ systimer_arm(struct globaldata *gd, int64_t when_ns)
 static inline void
 systimer_insert(struct globaldata *gd, struct lwkt_systimer *st)
 {
-	st->st_running = running_mark(st);			/* M1 */
+	st->st_running = running_mark(st);			/* TM1 */
 	wheel_insert(gd->gd_wheel, st);
 }
 
@@ -90,7 +90,7 @@ static inline void
 systimer_take(struct globaldata *gd, struct lwkt_systimer *st)
 {
 	wheel_remove(gd->gd_wheel, st);
-	st->st_running = 0;					/* M1 */
+	st->st_running = 0;					/* TM1 */
 }
 
 void
@@ -98,7 +98,7 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 {
 	struct globaldata *gd = mygd();
 
-	INVARIANT(curthread->td_critcount > 0);			/* M1 */
+	INVARIANT(curthread->td_critcount > 0);			/* TM1 */
 	if (gd->gd_systimer_inprog == st)
 		gd->gd_systimer_inprog = NULL;
 	st->st_time = when_ns;
@@ -113,7 +113,7 @@ systimer_remove(struct lwkt_systimer *st)
 {
 	struct globaldata *gd = mygd();
 
-	INVARIANT(curthread->td_critcount > 0);			/* M1 */
+	INVARIANT(curthread->td_critcount > 0);			/* TM1 */
 	if (gd->gd_systimer_inprog == st)
 		gd->gd_systimer_inprog = NULL;
 	if (!systimer_runs(st))
@@ -130,7 +130,7 @@ systimer_none(struct globaldata *gd)
 	return wheel_empty(gd->gd_wheel);
 }
 
-/* M1 and M2 of one, outside systimer_intr(). */
+/* TM1 and TM2 of one, outside systimer_intr(). */
 static void
 timer_check(const struct lwkt_systimer *st)
 {
@@ -150,7 +150,7 @@ systimer_check(struct globaldata *gd)
 	wheel_check(gd->gd_wheel, timer_check);
 }
 
-/* The next time of a periodic timer whose function has just run (M3). */
+/* The next time of a periodic timer whose function has just run (TM3). */
 static void
 systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 {

@@ -54,14 +54,14 @@
  * what is due.  So a timeout that is deleted before costs next to nothing.
  *
  * INVARIANTS, with t the slot of level 0 of a timer's time
- * V1 A timer other than wh_newest is in the list <=> t <= wh_now, else in a
+ * WH1 A timer other than wh_newest is in the list <=> t <= wh_now, else in a
  *    slot.  The list is ordered by (time, sequence).
- * V2 In a slot of level l: the timer's slot there lies after the clock's, by
+ * WH2 In a slot of level l: the timer's slot there lies after the clock's, by
  *    less than WHEEL_SLOTS; so a slot holds times of one turn only.
- * V3 ws_count = timers in the six chains; bit in wh_map <=> ws_count > 0; bit
+ * WH3 ws_count = timers in the six chains; bit in wh_map <=> ws_count > 0; bit
  *    in wh_words <=> word of wh_map != 0; bit in wh_levels <=> wh_words != 0.
- * V4 ws_min <= the time of each timer in the slot, and lies in the slot.
- * V5 In a chain, st_prev is the predecessor if that one has WHERE_LINKED, else
+ * WH4 ws_min <= the time of each timer in the slot, and lies in the slot.
+ * WH5 In a chain, st_prev is the predecessor if that one has WHERE_LINKED, else
  *    NULL; who follows one with WHERE_LINKED has it too, unless it is the last.
  *
  * Source: Varghese and Lauck, Hashed and Hierarchical Timing Wheels (1987).
@@ -86,7 +86,7 @@ CTASSERT(WHEEL_WORDS <= 32, "a level's words are bits of wh_words");
  */
 #define WHERE_LIST	0u
 #define WHERE_CHAINS	8u		/* WHEEL_CHAINS, rounded up */
-#define WHERE_LINKED	0x80000000u	/* the next one knows this one (V5) */
+#define WHERE_LINKED	0x80000000u	/* the next one knows this one (WH5) */
 
 static inline uint32_t
 where_chain(unsigned slot, unsigned chain)
@@ -207,7 +207,7 @@ list_set(struct wheel *wh, struct lwkt_systimer *st)
  * Slots.
  */
 static inline void
-slot_mark(struct wheel *wh, unsigned slot)			/* V3 */
+slot_mark(struct wheel *wh, unsigned slot)			/* WH3 */
 {
 	unsigned level = slot / WHEEL_SLOTS;
 
@@ -217,7 +217,7 @@ slot_mark(struct wheel *wh, unsigned slot)			/* V3 */
 }
 
 static inline void
-slot_unmark(struct wheel *wh, unsigned slot)			/* V3 */
+slot_unmark(struct wheel *wh, unsigned slot)			/* WH3 */
 {
 	unsigned level = slot / WHEEL_SLOTS;
 
@@ -238,11 +238,11 @@ slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
 		slot_mark(wh, slot);
 		ws->ws_min = st->st_time;
 	} else if (st->st_time < ws->ws_min) {
-		ws->ws_min = st->st_time;			/* V4 */
+		ws->ws_min = st->st_time;			/* WH4 */
 	}
 	chain = ws->ws_count++ % WHEEL_CHAINS;
 	st->st_where = where_chain(slot, chain);
-	st->st_prev = NULL;					/* V5 */
+	st->st_prev = NULL;					/* WH5 */
 	st->st_next = ws->ws_chain[chain];
 	ws->ws_chain[chain] = st;
 }
@@ -253,11 +253,11 @@ wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 	int64_t t = st->st_time >> WHEEL_SHIFT, now = wh->wh_now;
 	unsigned level = 0;
 
-	if (t <= now) {						/* V1 */
+	if (t <= now) {						/* WH1 */
 		list_insert(wh, st);
 		return;
 	}
-	for (; t - now >= WHEEL_SLOTS; level++) {		/* V2 */
+	for (; t - now >= WHEEL_SLOTS; level++) {		/* WH2 */
 		t >>= WHEEL_STEP;
 		now >>= WHEEL_STEP;
 	}
@@ -265,7 +265,7 @@ wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 }
 
 /*
- * Links back, from the head to where they begin (V5).  Every timer is passed
+ * Links back, from the head to where they begin (WH5).  Every timer is passed
  * here once at most.
  */
 static __lwkt_noinline void
@@ -347,7 +347,7 @@ slot_take(struct wheel *wh, unsigned slot)
 /*
  * The first slot of a level that is not empty, counted in slots of that level
  * from time 0.  The level is not empty, the slot where its circle begins is
- * (V2).
+ * (WH2).
  */
 static int64_t
 level_first(const struct wheel *wh, unsigned level)
@@ -418,7 +418,7 @@ wheel_due(struct wheel *wh, int64_t now_ns)
 	int64_t t = now_ns >> WHEEL_SHIFT, begin;
 	struct lwkt_systimer *st;
 
-	if ((st = wh->wh_newest) != NULL) {			/* V1 */
+	if ((st = wh->wh_newest) != NULL) {			/* WH1 */
 		wh->wh_newest = NULL;
 		wheel_place(wh, st);
 	}
@@ -467,12 +467,12 @@ list_check(const struct wheel *wh, void (*fn)(const struct lwkt_systimer *))
 	for (st = wh->wh_first; st != NULL; prev = st, st = st->st_next) {
 		fn(st);
 		KASSERTF(prev == NULL || before(prev, st),
-		    "timer %p is out of order", (const void *)st);	/* V1 */
+		    "timer %p is out of order", (const void *)st); /* WH1 */
 		KASSERTF(st->st_prev == prev && st->st_where == WHERE_LIST &&
 		    st->st_time >> WHEEL_SHIFT <= wh->wh_now,
 		    "timer %p is on the wheel's list at %lld, time %lld, "
 		    "where %u", (const void *)st, (long long)wh->wh_now,
-		    (long long)st->st_time, st->st_where);	/* V1 */
+		    (long long)st->st_time, st->st_where);	/* WH1 */
 	}
 	KASSERTF(wh->wh_last == prev, "wheel %p: not the end of its list",
 	    (const void *)wh);
@@ -497,12 +497,12 @@ chain_check(const struct wheel *wh, unsigned slot, unsigned chain,
 		    dist < WHEEL_SLOTS && st->st_time >= ws->ws_min,
 		    "timer %p is out of order: slot %u at %lld, time %lld",
 		    (const void *)st, slot, (long long)wh->wh_now,
-		    (long long)st->st_time);			/* V2 V4 */
+		    (long long)st->st_time);			/* WH2 WH4 */
 		KASSERTF(st->st_prev == (linked ? prev : NULL) &&
 		    (st->st_where & ~WHERE_LINKED) == where_chain(slot, chain)
 		    && (!linked || (st->st_where & WHERE_LINKED) != 0 ||
 		    st->st_next == NULL), "timer %p: slot %u, where %#x",
-		    (const void *)st, slot, st->st_where);	/* V5 */
+		    (const void *)st, slot, st->st_where);	/* WH5 */
 		linked = (st->st_where & WHERE_LINKED) != 0;
 		prev = st;
 		n++;
@@ -520,7 +520,7 @@ slot_check(const struct wheel *wh, unsigned slot,
 	for (chain = 0; chain < WHEEL_CHAINS; chain++)
 		n += chain_check(wh, slot, chain, fn);
 	KASSERTF(n > 0 && n == count, "wheel %p: slot %u: %u timers, count %u",
-	    (const void *)wh, slot, n, count);			/* V3 */
+	    (const void *)wh, slot, n, count);			/* WH3 */
 }
 
 static void
@@ -531,13 +531,13 @@ level_check(const struct wheel *wh, unsigned level,
 	uint64_t bits;
 
 	KASSERTF((wh->wh_levels >> level & 1) == (wh->wh_words[level] != 0),
-	    "wheel %p: level %u", (const void *)wh, level);	/* V3 */
+	    "wheel %p: level %u", (const void *)wh, level);	/* WH3 */
 	for (word = 0; word < WHEEL_WORDS; word++) {
 		at = level * WHEEL_WORDS + word;
 		bits = wh->wh_map[at];
 		KASSERTF((wh->wh_words[level] >> word & 1) == (bits != 0),
 		    "wheel %p: level %u, word %u", (const void *)wh, level,
-		    word);					/* V3 */
+		    word);					/* WH3 */
 		for (; bits != 0; bits &= bits - 1)
 			slot_check(wh, at * 64 +
 			    (unsigned)__builtin_ctzll(bits), fn);

@@ -29,9 +29,9 @@
  * of the period, so the CPUs of a process wake together.
  *
  * INVARIANTS
- * H1 gd_tick_armed <=> gd_hardclock is on this CPU's timer queue or being
+ * TI1 gd_tick_armed <=> gd_hardclock is on this CPU's timer queue or being
  *    called.
- * H2 As long as such a waiter is there, gd_tick_armed is set.
+ * TI2 As long as such a waiter is there, gd_tick_armed is set.
  *
  * Source: DragonFly kern_clock.c, hardclock(); that the tick stops is ours.
  */
@@ -66,7 +66,7 @@ clock_need_tick(struct globaldata *gd)
 
 	if (gd->gd_tick_armed)
 		return;
-	gd->gd_tick_armed = 1;					/* H1 */
+	gd->gd_tick_armed = 1;					/* TI1 */
 	now = machine_time_ns();
 	systimer_add(st, now - now % period + period);
 }
@@ -74,6 +74,6 @@ clock_need_tick(struct globaldata *gd)
 void
 clock_stop(struct globaldata *gd)
 {
-	systimer_remove(&gd->gd_hardclock);			/* H1 */
+	systimer_remove(&gd->gd_hardclock);			/* TI1 */
 	gd->gd_tick_armed = 0;
 }

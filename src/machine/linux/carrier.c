@@ -30,10 +30,10 @@
  * The pool lives while a CPU is attached: the last to leave joins them all.
  *
  * INVARIANTS
- * P1 An operation is in a gate's line, on a queue (io_prevp set), with the
+ * CA1 An operation is in a gate's line, on a queue (io_prevp set), with the
  *    retry thread, or in one carrier's hands; the last cannot be taken back.
- * P2 Whoever takes it off the queue is the only one to complete it.
- * P3 c_io names an operation only while its carrier has not completed it.
+ * CA2 Whoever takes it off the queue is the only one to complete it.
+ * CA3 c_io names an operation only while its carrier has not completed it.
  *
  * ORDER
  * The lock of a gate or of the retry thread is taken before that of the pool,
@@ -251,7 +251,7 @@ put_down(struct carrier *c, int64_t r)
 	struct hostio *io = c->c_io;
 
 	lock();
-	c->c_io = NULL;				/* P3 */
+	c->c_io = NULL;				/* CA3 */
 	unlock();
 	gate_leave(io);
 	carrier_finish(io, r);
@@ -320,7 +320,7 @@ pass_on(struct carrier *c)
 	int error = ECANCELED;
 
 	lock();
-	c->c_io = NULL;				/* P3 */
+	c->c_io = NULL;				/* CA3 */
 	if (!atomic_load_32(&io->io_cancelled))
 		error = enqueue(io);
 	unlock();
@@ -373,7 +373,7 @@ carrier_main(void *arg)
 			cq->cq_parked--;
 			continue;
 		}
-		unqueue(io);			/* P2 */
+		unqueue(io);			/* CA2 */
 		c->c_io = io;
 		unlock();
 		carry(c);
@@ -435,7 +435,7 @@ cancel_locked(struct hostio *io)
 	struct carrier *c;
 
 	atomic_store_32(&io->io_cancelled, 1);
-	if (io->io_prevp != NULL) {		/* P1 */
+	if (io->io_prevp != NULL) {		/* CA1 */
 		unqueue(io);
 		return 1;
 	}

@@ -5,7 +5,7 @@
  * THEORY
  * Where the kernel itself trusts the processor's time stamp counter, so do we:
  * time is a straight line ns + (tsc - tsc0) * rate.  (18 ns, of which 5 buy
- * order between CPUs, R1; the kernel's vdso takes 22 to 28.)  The line is
+ * order between CPUs, CO1; the kernel's vdso takes 22 to 28.)  The line is
  * anchored to CLOCK_MONOTONIC, which is slewed by NTP and so is not quite
  * straight: a reader who finds the line older than its interval draws a new
  * one that begins where the old one is and is aimed to meet CLOCK_MONOTONIC
@@ -17,9 +17,9 @@
  * again when the number has changed meanwhile.
  *
  * INVARIANTS
- * K1 No value is handed out from a line older than two intervals, so a new
+ * CK1 No value is handed out from a line older than two intervals, so a new
  *    line that begins at or above that point is above all values ever given.
- * K2 A new line begins at or above the old one; a line never falls.
+ * CK2 A new line begins at or above the old one; a line never falls.
  *    (The rates of neighbours differ by parts per million: a writer delayed
  *    by d between measuring and publishing can let another CPU's reading step
  *    back by that fraction of d, below a nanosecond for d = 100 us.)
@@ -29,7 +29,7 @@
  * we were ahead.
  *
  * ORDER
- * R1 clk_seq store-release in clock_draw pairs with its load-acquire in
+ * CO1 clk_seq store-release in clock_draw pairs with its load-acquire in
  *    machine_time_ns.  The rdtsc there is fenced against earlier loads: who
  *    was told of an event must not read an earlier time than its sender.
  *
@@ -77,7 +77,7 @@ mono_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* The counter, read after all earlier loads.  (R1) */
+/* The counter, read after all earlier loads.  (CO1) */
 static inline uint64_t
 rdtsc_ordered(void)
 {
@@ -139,7 +139,7 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	atomic_store_64(&l->l_interval, rate_of(interval_ns, base));
 	atomic_store_64(&l->l_mono, mono);
 	atomic_store_64(&l->l_interval_ns, interval_ns);
-	atomic_store_rel_32(&clk_seq, seq + 1);		/* R1 */
+	atomic_store_rel_32(&clk_seq, seq + 1);		/* CO1 */
 }
 
 /* Go on with the kernel's clock, not below `least`. */
@@ -168,7 +168,7 @@ clock_follow(const struct line *l)
 		clock_distrust(ceiling);
 		return;
 	}
-	/* K1: nothing beyond two intervals was ever read. */
+	/* CK1: nothing beyond two intervals was ever read. */
 	ns = age < 2 * l->l_interval ? l->l_ns + scale(age, l->l_rate) :
 	    ceiling > mono ? ceiling : mono;
 	rate = rate_of(mono - l->l_mono, age);
@@ -209,7 +209,7 @@ machine_time_ns(void)
 	uint32_t seq;
 
 	while (likely(atomic_load_acq_32(&clk_usetsc))) {
-		seq = atomic_load_acq_32(&clk_seq);	/* R1 */
+		seq = atomic_load_acq_32(&clk_seq);	/* CO1 */
 		l = &clk_line[seq % 2];
 		age = rdtsc_ordered() - atomic_load_64(&l->l_tsc);
 		ns = atomic_load_64(&l->l_ns);

@@ -20,9 +20,9 @@
  * here; the lock of the host serves them.
  *
  * INVARIANTS
- * G1 A gate is closed (GATE_HELD) while one operation has IO_GATE_HAS for it.
+ * GA1 A gate is closed (GATE_HELD) while one operation has IO_GATE_HAS for it.
  *    io_gate is written by whoever has the operation, or under the lock.
- * G2 GATE_LINE is set while operations wait: the holder hands the gate to the
+ * GA2 GATE_LINE is set while operations wait: the holder hands the gate to the
  *    first of them and never opens it.
  *
  * ORDER
@@ -81,7 +81,7 @@ gate_try(struct hostio *io)
 		return 1;
 	if (!atomic_cmpset_32(&gate_of(io)->ga_word, 0, GATE_HELD))
 		return 0;
-	atomic_store_32(&io->io_gate, IO_GATE_HAS);		/* G1 */
+	atomic_store_32(&io->io_gate, IO_GATE_HAS);		/* GA1 */
 	return 1;
 }
 
@@ -143,7 +143,7 @@ gate_leave(struct hostio *io)
 	if (atomic_cmpset_32(&ga->ga_word, GATE_HELD, 0))
 		return;
 	lock();
-	while ((next = ga->ga_first) != NULL) {			/* G2 */
+	while ((next = ga->ga_first) != NULL) {			/* GA2 */
 		out_of_line(ga, next);
 		atomic_store_32(&next->io_gate, IO_GATE_HAS);
 		error = carrier_queue(next);

@@ -38,7 +38,7 @@
  * without waiting, so the CPU makes such a call, to be refused.
  *
  * INVARIANTS
- * K1 No row lets a CPU make a call that can wait, nor a carrier for files one
+ * HK1 No row lets a CPU make a call that can wait, nor a carrier for files one
  *    that can wait for ever.
  */
 #include "machine/linux/hostkind.h"

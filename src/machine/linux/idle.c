@@ -16,7 +16,7 @@
  * sets its bit, and rings if the old flags had RQF_SLEEPING.  Both are
  * read-modify-writes of one word, hence ordered:
  *   - bit first: the sleeper's old value has it, and it does not wait.
- *   - SLEEPING first: the sender rings, and knows where (W1).  On the futex,
+ *   - SLEEPING first: the sender rings, and knows where (WO1).  On the futex,
  *     the word is no longer the value that the sleeper passes to the kernel,
  *     so it either does not fall asleep or is on the queue that the wake
  *     visits.  In the I/O back end the wake is a token (an eventfd's count, a
@@ -31,7 +31,7 @@
  * left its bit in the old flags.)
  *
  * ORDER
- * W1 store h_where, then fetchor(RQF_SLEEPING) in idle_sleep pairs with the
+ * WO1 store h_where, then fetchor(RQF_SLEEPING) in idle_sleep pairs with the
  *    sender's fetchor and then the load of h_where in machine_doorbell.
  *
  * Source: DragonFly's cpu_idle; the flag comes from Linux's polling idle.
@@ -173,7 +173,7 @@ idle_sleep(struct mcpu *mc, struct machine_host *h)
 	int io = io_pending(h);
 	uint32_t old;
 
-	atomic_store_32(&h->h_where, io ? WAIT_IO : WAIT_FUTEX);  /* W1 */
+	atomic_store_32(&h->h_where, io ? WAIT_IO : WAIT_FUTEX);  /* WO1 */
 	old = atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING);
 	if ((old & RQF_WAKE) == 0) {
 		if (!io)
@@ -209,7 +209,7 @@ machine_doorbell(struct mcpu *mc)
 	struct machine_host *h = mc->mc_host;
 	int saved = errno;
 
-	if (atomic_load_32(&h->h_where) == WAIT_FUTEX)		/* W1 */
+	if (atomic_load_32(&h->h_where) == WAIT_FUTEX)		/* WO1 */
 		lwkt__futex_wake(&mc->mc_reqflags, 1);
 	else
 		lwkt__iops->io_wake(h);

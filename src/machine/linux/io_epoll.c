@@ -27,9 +27,9 @@
  * once for it.
  *
  * INVARIANTS
- * E1 A descriptor with waiters is registered, or on the verify list.
- * E2 Drained is set only after the host said so later than the last edge that
- *    was harvested (H4), so a new edge is still to come.
+ * EP1 A descriptor with waiters is registered, or on the verify list.
+ * EP2 Drained is set only after the host said so later than the last edge that
+ *    was harvested (MI4), so a new edge is still to come.
  *
  * Measured beside a bare epoll loop and io_uring: docs/adr/0003-io.md.
  */
@@ -278,7 +278,7 @@ is_plain_read(const struct hostio *io)
 	}
 }
 
-/* Make the call; learn from its result whether more would wait (E2). */
+/* Make the call; learn from its result whether more would wait (EP2). */
 static int64_t
 try_and_learn(struct fdent *fe, struct hostio *io)
 {
@@ -455,7 +455,7 @@ epoll_wait_io(struct machine_host *h, int64_t timeout_ns)
 	if (ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common))
 		return 1;
 	if (early && harvest(ec, VERIFY_NS) == 0) {
-		verify(h, 0);					/* E1 */
+		verify(h, 0);					/* EP1 */
 		if (timeout_ns > 0)
 			timeout_ns -= VERIFY_NS;
 		early = 0;

@@ -29,9 +29,9 @@
  * The wake-up of a sleeping CPU is an eventfd with a multishot poll on it.
  *
  * INVARIANTS
- * U1 Every operation in the ring has one completion to come, besides those of
+ * IU1 Every operation in the ring has one completion to come, besides those of
  *    cancels and of the eventfd (told by the low bits of user_data).
- * U2 A full completion queue loses nothing (IORING_FEAT_NODROP is required),
+ * IU2 A full completion queue loses nothing (IORING_FEAT_NODROP is required),
  *    but is counted.
  *
  * What liburing 2.3 lacks is not used.  The ring is not inherited by fork.
@@ -182,7 +182,7 @@ enter_ring(struct urcpu *uc, struct hostio *io)
 	else
 		prep_file(sqe, io);
 	io_uring_sqe_set_data(sqe, io);
-	uc->urc_inring++;			/* U1 */
+	uc->urc_inring++;			/* IU1 */
 }
 
 /* Go on as the last try said: to the ring or to a carrier. */
@@ -357,7 +357,7 @@ reap(struct machine_host *h)
 		}
 	}
 	io_uring_cq_advance(&uc->urc_ring, n);
-	if (*uc->urc_ring.cq.koverflow != uc->urc_overflow) {	/* U2 */
+	if (*uc->urc_ring.cq.koverflow != uc->urc_overflow) {	/* IU2 */
 		uc->urc_common.ic_stats.his_overflows +=
 		    *uc->urc_ring.cq.koverflow - uc->urc_overflow;
 		uc->urc_overflow = *uc->urc_ring.cq.koverflow;

@@ -22,7 +22,7 @@
  * for each guard, so a process may have some of both.
  *
  * INVARIANTS
- * G1 guard_maps counts 2 for each living mprotect guard of a reservation, and
+ * MM1 guard_maps counts 2 for each living mprotect guard of a reservation, and
  *    the same in its r_maps.
  *
  * LEGEND  (l) mem_lock; r_base is also read without it, by the fault handler:
@@ -59,7 +59,7 @@ struct reservation {
 static struct reservation resv[RESERVATIONS];
 static uint32_t nresv;			/* (a) slots ever used; only grows */
 static uint32_t mem_lock;		/* (a) guards resv */
-static uint64_t guard_maps;		/* (a) G1 */
+static uint64_t guard_maps;		/* (a) MM1 */
 static uint64_t guard_maps_max;		/* (i) */
 static enum machine_guard guard_kind;	/* (i) what the boot probe found */
 static int stack_prot;			/* (i) PROT_EXEC, or 0 */
@@ -237,7 +237,7 @@ machine_arena_reserve(size_t size)
 	    (p = map_anonymous(size)) == NULL))
 		return NULL;
 	if (madvise(p, size, MADV_DONTFORK) != 0 && fd >= 0) {
-		/* O1 of outside.c: then it may not be shared memory. */
+		/* OU1 of outside.c: then it may not be shared memory. */
 		(void)munmap(p, size);
 		(void)close(fd);
 		fd = -1;
@@ -290,7 +290,7 @@ guard_mprotect(void *p, size_t size)
 		(void)atomic_fetchadd_64(&guard_maps, (uint64_t)-2);
 		return ENOMEM;
 	}
-	(void)atomic_fetchadd_64(&r->r_maps, 2);	/* G1 */
+	(void)atomic_fetchadd_64(&r->r_maps, 2);	/* MM1 */
 	return 0;
 }
 

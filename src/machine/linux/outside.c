@@ -29,8 +29,8 @@
  * something else keeps it.
  *
  * INVARIANTS
- * O1 No write of a child of fork reaches the arena of the parent.
- * O2 `forked` is set in a child of fork(3) before fork returns there.
+ * OU1 No write of a child of fork reaches the arena of the parent.
+ * OU2 `forked` is set in a child of fork(3) before fork returns there.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -101,7 +101,7 @@ atfork_child(void)
 {
 	if (parent == 0)
 		return;
-	forked = 1;						/* O2 */
+	forked = 1;						/* OU2 */
 	lwkt__panic_hook = outside_report;
 	lwkt__mem_forked();
 	lwkt__vcpu_forked((unsigned long)&nobody);

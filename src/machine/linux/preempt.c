@@ -31,7 +31,7 @@
  * saving and restoring everything 0.2 us.
  *
  * INVARIANTS
- * M1 A thread has at most one interruption on its stack: while it is in one
+ * HP1 A thread has at most one interruption on its stack: while it is in one
  *    its instructions are the library's, which is never registered.
  *
  * Source: the injected call of Go's asynchronous preemption; the unwinding in

@@ -14,7 +14,7 @@
  * between two tries, so a CPU waits for one try at most.
  *
  * INVARIANTS
- * T1 An operation is on the list (io_prevp set) from submit until a try gave
+ * RT1 An operation is on the list (io_prevp set) from submit until a try gave
  *    its result or a cancel took it off; each changes the list under the lock.
  */
 #include <errno.h>
@@ -92,7 +92,7 @@ try_first(void)
 	if (r == -EAGAIN)
 		insert(io);
 	else
-		carrier_finish(io, r);				/* T1 */
+		carrier_finish(io, r);				/* RT1 */
 }
 
 static void

@@ -21,10 +21,10 @@
  * loop goes by h_deadline.
  *
  * INVARIANTS
- * M1 h_armed <= max(h_deadline, h_quiet) outside machine_timer_arm and the
+ * HT1 h_armed <= max(h_deadline, h_quiet) outside machine_timer_arm and the
  *    handler: the timer goes off in time, perhaps too early, and too late by
  *    the gap at most.
- * M2 If h_armed != INT64_MAX the timer is set or about to be.
+ * HT2 If h_armed != INT64_MAX the timer is set or about to be.
  *
  * The handler may come between any two lines of machine_timer_arm.  That
  * writes h_deadline first, so the handler sees the new one; and timer_move

@@ -14,9 +14,9 @@
  * of their own, kept from run to run.  The last CPU to stop returns to CPU 0.
  *
  * INVARIANTS
- * I1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
- * I2 A CPU's bit in s_runnable is set exactly if its state is SIM_RUNNABLE.
- * I3 A waiting CPU becomes runnable only by a doorbell, a timer, an event or
+ * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
+ * SC2 A CPU's bit in s_runnable is set exactly if its state is SIM_RUNNABLE.
+ * SC3 A waiting CPU becomes runnable only by a doorbell, a timer, an event or
  *    a spurious wake-up: a bit in mc_reqflags alone does not wake it.
  *
  * Checkers' view: the fiber of a CPU that stands still is described afresh at

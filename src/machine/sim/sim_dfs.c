@@ -16,7 +16,7 @@
  * varies: sim_time.c is regular under DFS.
  *
  * INVARIANTS
- * I1 The program is deterministic but for the answers; a run that meets
+ * DF1 The program is deterministic but for the answers; a run that meets
  *    another number of alternatives than last time panics.
  *
  * Source: Musuvathi and Qadeer, "Iterative context bounding" (CHESS, 2007).

@@ -17,9 +17,9 @@
  * DFS		sim_dfs.c.
  *
  * INVARIANTS
- * I1 CHOICE_PAUSE gives the CPU away if another can run: a wait loop cannot
+ * EX1 CHOICE_PAUSE gives the CPU away if another can run: a wait loop cannot
  *    starve what it waits for.
- * I2 No CPU runs more than x_fair steps in a row while another can: a loop
+ * EX2 No CPU runs more than x_fair steps in a row while another can: a loop
  *    that polls without a pause ends, too.
  *
  * Source: Burckhardt et al., "A randomized scheduler with probabilistic
@@ -266,8 +266,8 @@ sim_explore_pick(enum choice kind, int self, uint32_t bits)
 
 	if (others == 0)
 		return self;
-	forced = others == runnable || kind == CHOICE_PAUSE ||	/* I1 */
-	    lwkt__sim.s_steps - x.x_since > x.x_fair;		/* I2 */
+	forced = others == runnable || kind == CHOICE_PAUSE ||	/* EX1 */
+	    lwkt__sim.s_steps - x.x_since > x.x_fair;		/* EX2 */
 	if (x.x_strategy == SIM_RANDOM)
 		next = random_pick(self, others, forced, bits);
 	else if (x.x_strategy == SIM_PCT)

@@ -16,7 +16,7 @@
  * it completes, or waits for the next change.
  *
  * INVARIANTS
- * V1 An operation in flight is in one slot until it is put on its CPU's list
+ * SI1 An operation in flight is in one slot until it is put on its CPU's list
  *    of completions; io_done is called from there only, in machine_io_poll.
  */
 #include "machine/sim/sim_file.h"
@@ -111,7 +111,7 @@ slot_fire(struct sim_event *se)
 		return;
 	}
 	slot_free(si);
-	complete(io, r);					/* V1 */
+	complete(io, r);					/* SI1 */
 }
 
 static void

@@ -29,12 +29,12 @@
  * reorder them, so acquire and release are the compiler's business alone.
  *
  * INVARIANTS
- * B1 Memory has the view of the CPU that runs: its entries hold what others
+ * SB1 Memory has the view of the CPU that runs: its entries hold what others
  *    see.  The entries of all other CPUs hold what those stored.
- * B2 s_due does not decrease from an entry to the next: stores become visible
+ * SB2 s_due does not decrease from an entry to the next: stores become visible
  *    in their order.
- * B3 next_due is not later than the s_due of any CPU's oldest entry.
- * B4 A CPU that waits or has stopped has no pending stores.
+ * SB3 next_due is not later than the s_due of any CPU's oldest entry.
+ * SB4 A CPU that waits or has stopped has no pending stores.
  *
  * A pending store to a stack frame that is no more may lie where the functions
  * of the simulator run while they exchange: nobody may look at it, so it is
@@ -63,7 +63,7 @@
 
 struct store {
 	char		*s_p;
-	uint64_t	 s_other;	/* B1 */
+	uint64_t	 s_other;	/* SB1 */
 	uint64_t	 s_due;		/* step at which it becomes visible */
 	uint32_t	 s_size;	/* bytes; 0: void */
 };
@@ -80,7 +80,7 @@ int lwkt__stores;
 static struct buffer buffers[SIM_MAXCPU];
 static struct rng rng;			/* so that schedules are as without */
 static uint32_t capacity, life_log2;
-static uint64_t next_due;		/* B3 */
+static uint64_t next_due;		/* SB3 */
 
 static struct buffer *
 mine(void)
@@ -233,7 +233,7 @@ due_next(const struct buffer *b)
 	uint64_t due = lwkt__sim.s_steps + life;
 
 	if (b->b_n > 0 && b->b_store[b->b_n - 1].s_due > due)
-		due = b->b_store[b->b_n - 1].s_due;		/* B2 */
+		due = b->b_store[b->b_n - 1].s_due;		/* SB2 */
 	return due;
 }
 
@@ -257,7 +257,7 @@ lwkt__store_put(void *p, unsigned size)
 	    *(uint32_t *)p : *(uint64_t *)p;
 	b->b_n++;
 	if (s->s_due < next_due)
-		next_due = s->s_due;				/* B3 */
+		next_due = s->s_due;				/* SB3 */
 }
 
 void
