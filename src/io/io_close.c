@@ -120,7 +120,7 @@ waiter_enter(struct ioreq *ir)
 	word = atomic_load_64(word_of(fd));
 	if ((word & bit) == 0)
 		word = atomic_fetchor_64(word_of(fd), bit);
-	ir->ir_flags |= IR_LISTED;
+	ir->ir_flags |= IR_LISTED;				/* IV2 */
 	if ((word & CLOSING) == 0)
 		return 0;
 	waiter_leave(ir);

@@ -202,7 +202,7 @@ ioreq_start(struct ioreq *ir, int64_t timeout_ns)
 	ktr(gd, submit, ir->ir_io.io_op, ir->ir_io.io_fd);
 	if (timeout_ns > 0)
 		arm_timer(ir, timeout_ns);
-	machine_io_submit(&ir->ir_io);
+	machine_io_submit(&ir->ir_io);				/* MI4 */
 	io_poll_busy(gd);
 	return 0;
 }

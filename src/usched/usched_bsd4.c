@@ -166,7 +166,7 @@ take(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 	dd->dd_current = lp;
 	dd->dd_rrcount = 0;
 	atomic_store_32(&dd->dd_pri, bsd4_pri(lp));
-	cpumask_set_atomic(&help.hp_busy, mycpuid);
+	cpumask_set_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
 static void
@@ -174,7 +174,7 @@ drop(struct bsd4_pcpu *dd)
 {
 	dd->dd_current = NULL;
 	atomic_store_32(&dd->dd_pri, BSD4_NULLPRI);
-	cpumask_clear_atomic(&help.hp_busy, mycpuid);
+	cpumask_clear_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
 /* The best of queues 0 to last becomes the current one.  Whether one did. */
@@ -275,7 +275,7 @@ bsd4_setrunqueue(lwkt_lwp_t lp)
 	queue_insert(lp);
 	lwkt_spin_unlock(&b4.q_lock);
 	if (!helpers_wake(&help, lp))
-		ask_worse(lp, n);
+		ask_worse(lp, n);				/* UB3 */
 }
 
 /* On its CPU; it may be chosen by another one at the same time. */
@@ -382,7 +382,7 @@ bsd4_check(int cpu)
 
 	if (!config_host_sim)
 		return;			/* other CPUs change it meanwhile */
-	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
+	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu), /* UH2 */
 	    "cpu %d: busy without a current lwp, or not with one", cpu);
 	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
 		KASSERTF(other == cpu || pcpus[other].dd_current != lp,

@@ -48,14 +48,14 @@ take(struct dummy_pcpu *dd, lwkt_lwp_t lp)
 {
 	dd->dd_current = lp;
 	dd->dd_rrcount = 0;
-	cpumask_set_atomic(&help.hp_busy, mycpuid);
+	cpumask_set_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
 static void
 drop(struct dummy_pcpu *dd)
 {
 	dd->dd_current = NULL;
-	cpumask_clear_atomic(&help.hp_busy, mycpuid);
+	cpumask_clear_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
 /* The first that may run on this CPU, off the queue. */
@@ -133,7 +133,7 @@ dummy_setrunqueue(lwkt_lwp_t lp)
 	q.q_lastp = &lp->lp_next;
 	atomic_store_32(&q.q_count, q.q_count + 1);
 	lwkt_spin_unlock(&q.q_lock);
-	(void)helpers_wake(&help, lp);
+	(void)helpers_wake(&help, lp);				/* UD2 */
 }
 
 static void
@@ -191,7 +191,7 @@ dummy_check(int cpu)
 
 	if (!config_host_sim)
 		return;			/* other CPUs change it meanwhile */
-	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
+	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu), /* UH2 */
 	    "cpu %d: busy without a current lwp, or not with one", cpu);
 	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
 		KASSERTF(other == cpu || pcpus[other].dd_current != lp,

@@ -209,7 +209,7 @@ chunk_add(unsigned cls)
 	more = chunk_open(cls) != NULL;
 	depot_exit();
 	if (!used)
-		machine_mem_release(base, size);
+		machine_mem_release(base, size);		/* GL3 */
 	return more;
 }
 
@@ -238,7 +238,7 @@ slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
 			*tdp = (lwkt_thread_t)(void *)((char *)ah +
 			    ah->ah_tdoff) + ah->ah_tdcount;
 			sc->sc_next += n;
-			atomic_store_rel_64(&ah->ah_tdcount,
+			atomic_store_rel_64(&ah->ah_tdcount,	/* GL2 */
 			    ah->ah_tdcount + n);
 		}
 		depot_exit();
@@ -351,7 +351,7 @@ cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 	tc->tc_cold = td;
 	tc->tc_ncold -= n;
 	counter_add(gd->gd_cntbias, depot_in, n);
-	depot_enter();
+	depot_enter();						/* GL3 */
 	last->td_freenext = classes[cls].cl_depot;
 	classes[cls].cl_depot = first;
 	depot_exit();

@@ -74,7 +74,7 @@ crit_exit_noyield(lwkt_thread_t td)
 	cc_fence();
 	if (config_invariants)
 		crit_note(td, __builtin_return_address(0), 0);
-	if (unlikely(count < 0))
+	if (unlikely(count < 0))				/* CR1 */
 		crit_underflow(td);
 }
 

@@ -37,7 +37,7 @@ lwkt_rele(lwkt_thread_t td)
 		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
 	KASSERTF(refs > 0, "thread \"%s\" joined or released too often",
 	    td->td_name);
-	if (refs != 1)
+	if (refs != 1)						/* TD4 */
 		return;
 	if (fiber_wanted())
 		fiber_fini(&td->td_cold->tc_fiber);

@@ -177,7 +177,7 @@ ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 		if (max == 0 || !ipiq_ready(ip))
 			return;
 		ktr(gd, recv, src, ip->ip_rindex);
-		ie = ipiq_take(ip);
+		ie = ipiq_take(ip);				/* IPI2 */
 		ipiq_call(ip, &ie);
 	}
 }

@@ -189,7 +189,7 @@ ring_defer(struct globaldata *gd, int src, int32_t n)
 			    gd->gd_ndeferred, curthread->td_name, src);
 		i = (df->df_first + gd->gd_ndeferred) % IPIQ_DEFER_MAX;
 		df->df_slot[i].df_ring = ip;
-		df->df_slot[i].df_entry = ipiq_take(ip);
+		df->df_slot[i].df_entry = ipiq_take(ip);	/* IR3 */
 		gd->gd_ndeferred++;
 		counter_inc(gd->gd_cntbias, deferred);
 	}

@@ -209,7 +209,7 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	struct spin_wake sw;
 	int cpu;
 
-	port_lock(port, td);
+	port_lock(port, td);					/* PS1 */
 	if (td == NULL && needs_cpu(port, msg, flags)) {
 		port->mp_inflight++;				/* PS2 */
 		cpu = port->mp_cpu;

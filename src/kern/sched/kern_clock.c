@@ -35,7 +35,7 @@ hardclock(struct lwkt_systimer *st, void *arg)
 		lwkt__kern_hooks.kh_delayed_flush(td);
 	if ((reqflags & RQF_IPIQ) == 0 && ipiq_pending(gd))
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
-	if (tick_needed(gd, reqflags)) {
+	if (tick_needed(gd, reqflags)) {			/* TI2 */
 		sched_clock(gd);
 		if (lwkt__kern_ops.ko_lwp_clock != NULL)
 			lwkt__kern_ops.ko_lwp_clock(gd, st->st_period);

@@ -81,7 +81,7 @@ ring_insert(struct globaldata *gd, lwkt_thread_t td)
 	if (head == NULL) {
 		td->td_rqnext = td->td_rqprev = td;
 		gd->gd_rq[pri] = td;
-		gd->gd_rqmask |= 1u << pri;
+		gd->gd_rqmask |= 1u << pri;			/* RQ2 */
 		return 0;
 	}
 	if (likely(head->td_rqprev->td_upri >= td->td_upri))
@@ -99,7 +99,7 @@ ring_remove(struct globaldata *gd, lwkt_thread_t td)
 
 	if (next == td) {
 		gd->gd_rq[pri] = NULL;
-		gd->gd_rqmask &= ~(1u << pri);
+		gd->gd_rqmask &= ~(1u << pri);			/* RQ2 */
 		return;
 	}
 	next->td_rqprev = td->td_rqprev;
@@ -173,7 +173,7 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	uint32_t flags = td->td_flags;
 	int others;
 
-	INVARIANT(gd == mygd() && td->td_gd == gd);
+	INVARIANT(gd == mygd() && td->td_gd == gd);		/* TD1 */
 	if (unlikely(flags & (TDF_RUNQ | TDF_MIGRATING | TDF_EXITING |
 	    TDF_FREE))) {
 		enqueue_refused(td);
@@ -182,8 +182,8 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	if (unlikely(gd->gd_stopping))
 		return;
 	others = ring_insert(gd, td);
-	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;
-	gd->gd_rqcount++;
+	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;		/* RQ1 */
+	gd->gd_rqcount++;					/* RQ3 */
 	if (td->td_pri > cur->td_pri && (flags & TDF_NORESCHED) == 0)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 	if (unlikely((others & !gd->gd_tick_armed) |
@@ -195,12 +195,12 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 void
 sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 {
-	INVARIANT(gd == mygd() && td->td_gd == gd);
+	INVARIANT(gd == mygd() && td->td_gd == gd);		/* TD1 */
 	if ((td->td_flags & TDF_RUNQ) == 0)
 		return;
 	ring_remove(gd, td);
-	td->td_flags &= ~TDF_RUNQ;
-	gd->gd_rqcount--;
+	td->td_flags &= ~TDF_RUNQ;				/* RQ1 */
+	gd->gd_rqcount--;					/* RQ3 */
 	ktr(gd, dequeue, td->td_id, td->td_pri);
 }
 

@@ -78,7 +78,7 @@ switch_finish(lwkt_thread_t prev)
 	if (unlikely(flags & (TDF_MIGRATING | TDF_EXITING | TDF_CANARY)))
 		switch_finish_slow(prev, flags);
 	else
-		prev->td_flags = flags & ~TDF_RUNNING;
+		prev->td_flags = flags & ~TDF_RUNNING;		/* TD3 */
 }
 
 /*
@@ -294,7 +294,7 @@ switch_away(void)
 			return;
 		}
 	}
-	if ((ntd = pick(gd)) != td)
+	if ((ntd = pick(gd)) != td)				/* TD2 */
 		switch_to(gd, td, ntd);
 }
 

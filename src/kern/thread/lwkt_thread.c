@@ -219,7 +219,7 @@ thread_exit(void)
 	if (unlikely(td->td_critcount != 0))
 		crit_show(td);
 	KASSERTF(td->td_critcount == 0, "thread \"%s\" exits in a critical "
-	    "section (count %d)", td->td_name, td->td_critcount);
+	    "section (count %d)", td->td_name, td->td_critcount); /* TH1 */
 	if (td->td_flags & TDF_GIANT)
 		lwkt_reltoken(lwkt_mp_token());
 	KASSERTF(td->td_ntoks == 0, "thread \"%s\" exits with token \"%s\"",

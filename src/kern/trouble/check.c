@@ -42,7 +42,7 @@ ring_check(struct globaldata *gd, unsigned pri)
 	lwkt_thread_t head = gd->gd_rq[pri], td = head;
 	unsigned n = 0;
 
-	KASSERTF((head != NULL) == ((gd->gd_rqmask >> pri & 1) != 0),
+	KASSERTF((head != NULL) == ((gd->gd_rqmask >> pri & 1) != 0), /* RQ2 */
 	    "cpu %d: priority %u, mask %#x", gd->gd_m.mc_cpuid, pri,
 	    gd->gd_rqmask);
 	if (head == NULL)
@@ -52,7 +52,7 @@ ring_check(struct globaldata *gd, unsigned pri)
 		    td->td_pri == pri && td->td_rqnext->td_rqprev == td,
 		    "cpu %d: thread \"%s\" on queue %u, flags %#x, "
 		    "priority %d", gd->gd_m.mc_cpuid, td->td_name, pri,
-		    td->td_flags, td->td_pri);
+		    td->td_flags, td->td_pri);			/* RQ1 */
 		KASSERTF(++n <= QUEUE_MAX, "cpu %d: queue %u has no end",
 		    gd->gd_m.mc_cpuid, pri);
 		td = td->td_rqnext;
@@ -68,7 +68,7 @@ runq_check(struct globaldata *gd)
 	for (pri = 0; pri < NPRI; pri++)
 		n += ring_check(gd, pri);
 	KASSERTF(n == gd->gd_rqcount, "cpu %d: %u threads on the run queue, "
-	    "count %u", gd->gd_m.mc_cpuid, n, gd->gd_rqcount);
+	    "count %u", gd->gd_m.mc_cpuid, n, gd->gd_rqcount);	/* RQ3 */
 }
 
 static void

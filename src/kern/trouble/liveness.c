@@ -33,8 +33,8 @@
  * switches, the owners of its tokens.  CPUs that are about to stop owe nothing.
  *
  * INVARIANTS
- * LV1 Nothing here changes what it looks at, nor the schedule: no choice point,
- *    no random number.
+ * Nothing here changes what it looks at, nor the schedule: no choice point, no
+ * random number.
  *
  * Source: TigerBeetle's simulator, which checks liveness beside safety.
  */

@@ -170,7 +170,7 @@ clock_follow(const struct line *l)
 	}
 	/* CK1: nothing beyond two intervals was ever read. */
 	ns = age < 2 * l->l_interval ? l->l_ns + scale(age, l->l_rate) :
-	    ceiling > mono ? ceiling : mono;
+	    ceiling > mono ? ceiling : mono;			/* CK2 */
 	rate = rate_of(mono - l->l_mono, age);
 	if (rate > l->l_rate + l->l_rate / 100 ||
 	    rate < l->l_rate - l->l_rate / 100 || ns > mono + AHEAD_NS) {

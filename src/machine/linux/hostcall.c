@@ -497,7 +497,7 @@ hostcall_try(struct hostio *io)
 
 	do {
 		r = try_once(io);
-	} while (r == -EINTR && io->io_op != HIO_CLOSE);
+	} while (r == -EINTR && io->io_op != HIO_CLOSE);	/* MI3 */
 	if (r == -EINTR)
 		r = 0;		/* Linux has closed it all the same */
 	return hostcall_total(io, r);
@@ -700,7 +700,7 @@ iocommon_reap(struct iocommon *ic)
 		n++;
 		r = io->io_result;
 		io->io_result = 0;
-		io->io_done(io, r);
+		io->io_done(io, r);				/* MI1 */
 	}
 	return n;
 }

@@ -87,7 +87,7 @@ struct kindrow {
  * for a grace period.
  *		read	 write	  at	   fsync  close  open	least	goes on
  */
-static const struct kindrow rows[HK_KINDS] = {
+static const struct kindrow rows[HK_KINDS] = {			/* HK1 */
 	[HK_BAD] = { "bad",
 		CPU,	 CPU,	  CPU,	   CPU,	  CPU,	 CPU,	0, 0,	0 },
 	[HK_FILE] = { "file",

@@ -211,7 +211,7 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 	if (lwkt__xsave_size == 0)
 		return MI_OFF;
 	c = lwkt__code_find(f.f_pc);
-	if (c == NULL || c->c_own)
+	if (c == NULL || c->c_own)				/* HP1 */
 		return MI_CODE;
 	if (f.f_sp < cs.cs_lo + need || f.f_sp >= cs.cs_hi)
 		return MI_STACK;

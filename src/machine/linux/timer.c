@@ -99,7 +99,7 @@ timer_move(struct machine_host *h, int64_t at_ns)
 			return;
 	} while (!__atomic_compare_exchange_n(&h->h_armed, &armed, at_ns, 0,
 	    __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	timer_set(h, at_ns);
+	timer_set(h, at_ns);					/* HT2 */
 	cc_fence();
 	while (unlikely(h->h_armed < at_ns)) {
 		at_ns = h->h_armed;
@@ -118,7 +118,7 @@ timer_gone_off(struct mcpu *mc, struct machine_host *h)
 	} else {
 		h->h_armed = h->h_deadline;
 		if (h->h_armed != INT64_MAX)
-			timer_set(h, h->h_armed);
+			timer_set(h, h->h_armed);		/* HT2 */
 	}
 }
 
@@ -186,7 +186,7 @@ machine_timer_arm(int64_t deadline_ns)
 	if (at < h->h_quiet && (at = h->h_quiet) >= h->h_armed)
 		return;
 	timer_check();
-	timer_move(h, at);
+	timer_move(h, at);					/* HT1 */
 }
 
 /* Has the program no use for the signal?  What it was goes to timer_old. */

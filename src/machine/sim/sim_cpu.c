@@ -74,7 +74,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	from->h_errno = errno;
 	sim_cxx_swap(from->h_mc->mc_cxx, &from->h_cxx);
 	fiber_init_host(&from->h_fiber);
-	lwkt__sim_mcpu = to->h_mc;
+	lwkt__sim_mcpu = to->h_mc;				/* SC1 */
 	sim->s_switches++;
 	sim_fiber_begin(&from->h_fiber, &to->h_fiber, dying);
 	prev = lwkt__machine_switch(&from->h_sp, to->h_sp, from);
@@ -148,15 +148,15 @@ static void
 sim_block(struct machine_host *h, enum sim_state state)
 {
 	h->h_state = state;
-	sim->s_runnable &= ~SIM_BIT(h->h_cpu);
+	sim->s_runnable &= ~SIM_BIT(h->h_cpu);			/* SC2 */
 }
 
 void
 sim_wake(struct machine_host *h)
 {
-	if (h->h_state == SIM_WAITING) {
+	if (h->h_state == SIM_WAITING) {			/* SC3 */
 		h->h_state = SIM_RUNNABLE;
-		sim->s_runnable |= SIM_BIT(h->h_cpu);
+		sim->s_runnable |= SIM_BIT(h->h_cpu);		/* SC2 */
 	}
 }
 
@@ -262,7 +262,7 @@ cpu_stop(struct machine_host *h)
 	struct machine_host *next = &sim->s_host[0];
 	int cpu;
 
-	choice_drain();
+	choice_drain();						/* SB4 */
 	(void)__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
 	sim_enter();
 	sim_event_del(&h->h_timer);

@@ -101,7 +101,7 @@ answer(unsigned n)
 		d.d_answer[i] = 0;
 		d.d_answers[i] = (uint8_t)n;
 	}
-	KASSERTF(d.d_answers[i] == n,
+	KASSERTF(d.d_answers[i] == n,				/* DF1 */
 	    "decision %u: %u alternatives, %u last time", i, n,
 	    d.d_answers[i]);
 	return d.d_answer[i];

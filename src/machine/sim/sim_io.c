@@ -104,7 +104,7 @@ slot_fire(struct sim_event *se)
 	if (!io->io_cancelled || sim_random(2) != 0)
 		r = simfile_op(si->si_file, io);
 	if (r == -EAGAIN && io->io_cancelled)
-		r = -ECANCELED;
+		r = -ECANCELED;					/* MI2 */
 	if (r == -EAGAIN) {
 		if (io->io_op == HIO_CONNECT)
 			slot_arm(si);
