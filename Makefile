@@ -52,6 +52,8 @@ lint: build
 	@tools/dev/calls.py
 	@tools/dev/links.py --self-test
 	@tools/dev/links.py
+	@tools/dev/names.py --self-test
+	@tools/dev/names.py
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
 	@tools/dev/mutants.py --self-test

@@ -13,7 +13,8 @@
  * WHO RUNS WHERE
  * "CPU" below means: called on the host thread that carries the CPU.  "any"
  * means any host thread, foreign pthreads included.  A signal handler of the
- * host does nothing but set bits in mc_reqflags of its own CPU.
+ * host sets bits in mc_reqflags of its own CPU, and calls mu_nmi, mu_watch or
+ * mu_signal there, at whatever instruction the CPU was interrupted.
  *
  * ORDER
  * mc_reqflags is the one word other CPUs write.  A CPU about to wait sets
@@ -398,7 +399,7 @@ void	machine_foreign_wake(uint32_t *word);
  * Memory.  Reserve: zeroed on first touch, not counted until then, no huge
  * pages; NULL when refused.  Release: gives all back.  Decommit: contents
  * zero again, guards stay.  Guard: touching [p, p+size) faults.  All page
- * aligned.  machine_arena: shared memory that tools can open (D14).
+ * aligned.  machine_arena: shared memory that tools can open.
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 void	*machine_mem_reserve(size_t size);

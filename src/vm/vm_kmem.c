@@ -51,13 +51,13 @@ struct kmem_bank {
 	char		*bk_map;	/* (i) the reservation */
 	size_t		 bk_mapsize;	/* (i) */
 	uint32_t	 bk_nslots;	/* (i) */
-	uint32_t	 bk_next;	/* (l) first slot never used */
+	uint32_t	 bk_next;	/* (l:kmem_lock) first never used */
 };
 
 static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
 static struct kmem_bank banks[NBANKS];	/* [0] is none */
-static uint32_t nbanks = 1;		/* (l) */
-static struct kmem_slot *runs[NRUNS];	/* (l) KM1 */
+static uint32_t nbanks = 1;		/* (l:kmem_lock) */
+static struct kmem_slot *runs[NRUNS];	/* (l:kmem_lock) KM1 */
 static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: not ours */
 
 /* The class whose runs have at least n slots, n > 0. */

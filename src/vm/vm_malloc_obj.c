@@ -68,7 +68,7 @@ struct objslab {
 	uint32_t	 os_id;		/* (i) kmem_id */
 	uint32_t	*os_ring;	/* (a) numbers from 1; 0: none */
 	uint8_t		*os_used;	/* (a) OB2 */
-	TAILQ_ENTRY(objslab) os_link;	/* (l) oq_slabs */
+	TAILQ_ENTRY(objslab) os_link;	/* (l:oq_lock) oq_slabs */
 	uint32_t	 os_aindex;	/* (o) looked at by who frees */
 	LWKT_CACHEALIGN
 	uint32_t	 os_findex;	/* (a) */
@@ -77,7 +77,7 @@ struct objslab {
 /* Of a type; itself a block of M_OBJQ. */
 struct objqueue {
 	struct lwkt_spin oq_lock;
-	struct objslab_list oq_slabs;	/* (l) */
+	struct objslab_list oq_slabs;	/* (l:oq_lock) */
 };
 
 static LWKT_MALLOC_DEFINE(M_OBJQ, "objqueue", "queues of slabs of objects");

@@ -44,8 +44,8 @@ TUNABLE_INT(malloc_percent, "lwkt.malloc_percent", 10, 1, 100,
 #define UNLIMITED	INT64_MAX
 
 static struct lwkt_spin type_lock = LWKT_SPIN_INITIALIZER("malloc types");
-static struct lwkt_malloc_type *types[MAXTYPES];	/* (l) type_lock */
-static uint32_t ntypes = 1;		/* (l) 0 means none */
+static struct lwkt_malloc_type *types[MAXTYPES];	/* (l:type_lock) */
+static uint32_t ntypes = 1;		/* (l:type_lock) 0 means none */
 
 /* Under the lock. */
 static void

@@ -4,15 +4,18 @@
  *
  * THEORY
  * While td_critcount > 0 no IPI callback, timer callback or interrupt thread
- * runs on this CPU.  Signal handlers never do work: they set a bit in
- * mc_reqflags, and whoever leaves the outermost critical section runs what the
- * bits ask for (splz).  Enter and exit are a load, an add and a compiler fence:
- * no atomic instruction, under 1 ns.
+ * runs on this CPU.  A signal handler may come at any instruction.  It sets
+ * bits in mc_reqflags, and the code that leaves the outermost critical section
+ * runs what the bits ask for (splz).  A handler also writes the fields marked
+ * (h) (watchdog.c, lwkt_async.c), halts the CPU for a report or a panic
+ * (halt.c), and interrupts a preemptible thread, but in no critical section
+ * (async_signal).  Enter and exit are a load, an add and a compiler fence: no
+ * atomic instruction, under 1 ns.
  *
  * ORDER
  * exit: decrement, then look at mc_reqflags.  A bit set before the look is
  * seen here; one set after it finds the count 0, and the next exit, yield or
- * the idle loop sees it (the handler itself never acts).
+ * the idle loop sees it (the handler does not run splz).
  *
  * INVARIANTS
  * CR1 td_critcount >= 0 (panic on underflow).

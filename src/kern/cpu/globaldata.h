@@ -3,15 +3,14 @@
  * struct globaldata: all state of one CPU.
  *
  * THEORY
- * A CPU's state is written by code that runs on that CPU in a critical
- * section, and by nobody else, so it needs no lock.  What others must tell a
- * CPU arrives as an IPI message; the only words they write are mc_reqflags, in
- * a cache line apart from what the owner writes often, and gd_foreignq, which
- * only plain pthreads push to.
+ * A CPU's state is written by code that runs on that CPU in a critical section
+ * or in its signal handler, and by nobody else, so it needs no lock.  What
+ * others must tell a CPU arrives as an IPI message; the only words they write
+ * are mc_reqflags, in a cache line apart from what the owner writes often, and
+ * gd_foreignq, which only plain pthreads push to.
  *
  * LEGEND  (i) fixed after boot  (c) own CPU in a critical section
- *         (o) own CPU, no critical section needed to read
- *         (a) any CPU, atomically  (w:src) the sending CPU only
+ *         (h) own CPU, its signal handler too  (a) any CPU, atomically
  *
  * Source: DragonFly sys/globaldata.h (the split of fields by writer).
  */
@@ -50,7 +49,7 @@ struct globaldata {
 	/* The scheduler (lwkt_sched.c, lwkt_switch.c). */
 	LWKT_CACHEALIGN
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
-	uint32_t	 gd_ast;	/* (c) AST_* */
+	uint32_t	 gd_ast;	/* (h) AST_* */
 	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
 	int		 gd_hard;	/* (c) hard sections, counted there */
 	int		 gd_spinlocks;	/* (c) >0: holds spinlocks, no switch */
@@ -69,9 +68,9 @@ struct globaldata {
 	struct lwkt_spin *gd_spinheld[LWKT_MAXSPINS]; /* (c) */
 
 	/* Watched for trouble (watchdog.c, deadlock.c). */
-	uint32_t	 gd_watched;	/* (c) the watch is set */
-	uint32_t	 gd_served;	/* (c) splz ran since the last look */
-	uint32_t	 gd_look;	/* (c) idle: are we deadlocked? */
+	uint32_t	 gd_watched;	/* (h) the watch is set */
+	uint32_t	 gd_served;	/* (h) splz ran since the last look */
+	uint32_t	 gd_look;	/* (h) idle: are we deadlocked? */
 	uint32_t	 gd_checks;	/* (c) switches; check_sometimes */
 	uint32_t	 gd_rests;	/* (c) times gd_quiet was set */
 	uint32_t	 gd_quiet;	/* (c) no timer, no call: which time */
@@ -88,8 +87,8 @@ struct globaldata {
 	uint32_t	 gd_polls;	/* (c) looks in vain by who spins */
 	uint32_t	 gd_talker;	/* (c) 1 + who woke a thread; 0: none */
 	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
-	uint32_t	 gd_passive;	/* (c) and handler: the mask has bits */
-	lwkt_cpumask_t	 gd_passive_cpus; /* likewise: sent to since a tick */
+	uint32_t	 gd_passive;	/* (h) the mask has bits */
+	lwkt_cpumask_t	 gd_passive_cpus; /* (h) sent to since a tick */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */
 	struct lwkt_cpusync *gd_csync;	/* (c) stops this CPU; or NULL */
@@ -109,7 +108,7 @@ struct globaldata {
 	struct lwkt_systimer gd_hardclock; /* (c) runs while a tick is needed */
 
 	/* Preemptible threads (lwkt_async.c). */
-	uint32_t	 gd_async_tries; /* (c) refusals in a row; handler */
+	uint32_t	 gd_async_tries; /* (h) refusals in a row */
 	uint32_t	 gd_kick_armed;	/* (c) gd_kick is on the queue */
 	int64_t		 gd_kick_ns;	/* (c) patience with who was told */
 	lwkt_cpumask_t	 gd_kick_cpus;	/* (c) told, and not seen since */

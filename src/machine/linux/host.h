@@ -126,9 +126,11 @@ int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
 
 /* clock.c */
 void	lwkt__clock_boot(void);
-void	lwkt__fence_boot(void);
 const char *lwkt__clock_name(void);
 int64_t	lwkt__clock_offset(void);
+
+/* fence.c */
+void	lwkt__fence_boot(void);
 
 /* timer.c */
 int	lwkt__timer_boot(void);		/* the signal and its handler */

@@ -118,12 +118,12 @@ void	sim_trace_step(enum choice kind, int self, int next, void *pc);
 void	sim_trace_event(const char *name, const char *fmt, uint64_t a,
 	    uint64_t b);
 uint64_t sim_trace_schedule(void);
+void	sim_trace_print(void);
 
 /* sim_report.c */
 void	sim_report_boot(void);
 void	sim_report_shutdown(void);
 void	sim_die(const char *why) __lwkt_noreturn;
-void	sim_trace_print(void);
 
 static inline int
 sim_is_dfs(void)
