@@ -34,7 +34,7 @@ ORDER = "base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat"
 ROOMS = {"kern": ["cpu", "time", "ipi", "sched", "sleep", "lock", "port",
                   "thread", "trouble", "boot"],
          "kv": ["base", "proto", "shard", "cmd", "net"]}
-APP = Path("apps/kv")       # its files name each other as "room/file.h"
+APP = Path("apps/kv")       # its files name each other by room and file
 
 # These see what a user of the library sees.
 OUTSIDE = ["lib", "bin", "apps", "examples", "bench", "tests/api", "tests/kv"]

@@ -45,7 +45,7 @@ kv_elem_remove(struct kv_op *op, struct kv_node *n)
 	struct kv_obj *obj = op->op_obj;
 
 	if (obj->o_type == KV_ZSET)
-		kv_zset_unlink(obj, (struct kv_member *)n);	/* ZTREE1 */
+		kv_zset_unlink(obj, (struct kv_member *)n);	/* ZTR1 */
 	kv_dict_remove(&obj->o_dict, n);
 	if (obj->o_type == KV_HASH || obj->o_type == KV_LIST)
 		kv_ent_clear(op->op_db, (struct kv_ent *)n);

@@ -15,8 +15,8 @@
  * another one, which puts the replies of several shards in order.
  *
  * INVARIANTS
- * REPLY1 r_pending is the sum of p_len over all pieces, less r_pos.
- * REPLY2 r_first has bytes that are not sent, unless it is the only piece.
+ * RPL1 r_pending is the sum of p_len over all pieces, less r_pos.
+ * RPL2 r_first has bytes that are not sent, unless it is the only piece.
  */
 #include "proto/proto.h"
 
@@ -64,7 +64,7 @@ drop_first(struct kv_reply *r)
 	struct kv_piece *p = r->r_first;
 
 	r->r_first = p->p_next;
-	r->r_pending -= p->p_len - r->r_pos;			/* REPLY1 */
+	r->r_pending -= p->p_len - r->r_pos;			/* RPL1 */
 	r->r_memory -= sizeof(*p) + p->p_cap;
 	r->r_pos = 0;
 	kv_blob_unref(p->p_blob);
@@ -101,7 +101,7 @@ first_is_done(struct kv_reply *r)
 		drop_first(r);
 		return;
 	}
-	p->p_len = 0;						/* REPLY2 */
+	p->p_len = 0;						/* RPL2 */
 	r->r_pos = 0;
 }
 
@@ -135,7 +135,7 @@ make_room(struct kv_reply *r, size_t n)
 		grow_first(r, n);
 	} else {
 		if (r->r_pending == 0)
-			drop_first(r);				/* REPLY2 */
+			drop_first(r);				/* RPL2 */
 		cap = cap < PIECE_MAX ? cap : PIECE_MAX;
 		add_piece(r, cap < n ? n : cap, NULL);
 	}
@@ -159,7 +159,7 @@ static inline void
 wrote(struct kv_reply *r, size_t n)
 {
 	r->r_last->p_len += n;
-	r->r_pending += n;					/* REPLY1 */
+	r->r_pending += n;					/* RPL1 */
 }
 
 /* Append bytes as they are. */
@@ -208,7 +208,7 @@ kv_reply_move(struct kv_reply *to, struct kv_reply *from)
 		return;
 	}
 	if (to->r_pending == 0)
-		kv_reply_free(to);				/* REPLY2 */
+		kv_reply_free(to);				/* RPL2 */
 	if (to->r_first == NULL)
 		to->r_first = p;
 	else

@@ -18,10 +18,10 @@
  * string.
  *
  * INVARIANTS
- * PARSE1 r_first <= r_nargs; arguments from r_first on are those of the current
+ * PRS1 r_first <= r_nargs; arguments from r_first on are those of the current
  *        command, which is unfinished exactly when r_multi > 0.
- * PARSE2 If r_blob != NULL, r_pos == r_len: all that arrives is the blob's.
- * PARSE3 A chunk is freed only when no argument from r_first on is left.
+ * PRS2 If r_blob != NULL, r_pos == r_len: all that arrives is the blob's.
+ * PRS3 A chunk is freed only when no argument from r_first on is left.
  */
 #include "proto/proto.h"
 
@@ -75,7 +75,7 @@ kv_resp_free(struct kv_resp *r)
 /*
  * Go on in a new chunk, as the last one is full; it begins with the bytes that
  * are not parsed.  The old chunk is kept aside if arguments point into it
- * (PARSE3), so no argument ever moves, however long a command gets.
+ * (PRS3), so no argument ever moves, however long a command gets.
  */
 static void
 make_room(struct kv_resp *r)
@@ -122,7 +122,7 @@ kv_resp_room(struct kv_resp *r, size_t *lenp)
 			    cap * 2 < want ? cap * 2 : want);
 		room = b->b_cap - b->b_len;
 		*lenp = room < RECV_MAX ? room : RECV_MAX;
-		return b->b_data + b->b_len;		/* PARSE2 */
+		return b->b_data + b->b_len;		/* PRS2 */
 	}
 	if (r->r_cap - r->r_len < BUF_MIN / 2)
 		make_room(r);
@@ -169,7 +169,7 @@ drop_some(struct kv_resp *r)
 		kv_blob_unref(a->a_blob);
 	}
 	if (r->r_first < r->r_nargs)
-		return true;					/* PARSE3 */
+		return true;					/* PRS3 */
 	for (; (k = r->r_aside) != NULL; n++) {
 		if (n == DROP_MAX)
 			return false;
@@ -206,7 +206,7 @@ kv_resp_done(struct kv_resp *r)
 {
 	size_t n;
 
-	if (r->r_multi == 0)					/* PARSE1 */
+	if (r->r_multi == 0)					/* PRS1 */
 		r->r_first = r->r_nargs;
 	if (!drop_some(r))
 		return false;
@@ -385,7 +385,7 @@ begin_blob(struct kv_resp *r)
 	cap = have > BLOB_STEP ? have : BLOB_STEP;
 	r->r_blob = kv_blob_new(r->r_buf + r->r_pos, have,
 	    cap < want ? cap : want);
-	r->r_pos += have;					/* PARSE2 */
+	r->r_pos += have;					/* PRS2 */
 }
 
 /* Read the bytes of one argument and its line end: in r_buf, or its blob. */
@@ -426,7 +426,7 @@ kv_resp_next(struct kv_resp *r)
 	enum kv_resp_what what = KV_RESP_CMD;
 
 	if (r->r_multi == 0) {
-		r->r_first = r->r_nargs;			/* PARSE1 */
+		r->r_first = r->r_nargs;			/* PRS1 */
 		if (r->r_pos == r->r_len)
 			return KV_RESP_MORE;
 		if (r->r_buf[r->r_pos] != '*')

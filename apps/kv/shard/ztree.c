@@ -13,8 +13,8 @@
  * of ranks (kv_zset_before), so one loop reads them all.
  *
  * INVARIANTS
- * ZTREE1 A member is in both the table and the tree, or in neither.
- * ZTREE2 m_size == 1 + the sizes of the two children.
+ * ZTR1 A member is in both the table and the tree, or in neither.
+ * ZTR2 m_size == 1 + the sizes of the two children.
  */
 #define RB_AUGMENT(m)	size_update(m)
 #include "shard/ztree.h"
@@ -27,7 +27,7 @@ size_of(const struct kv_member *m)
 	return m != NULL ? m->m_size : 0;
 }
 
-/* Recompute the size of a subtree (ZTREE2). */
+/* Recompute the size of a subtree (ZTR2). */
 static void
 size_update(struct kv_member *m)
 {
@@ -51,7 +51,7 @@ compare(const struct kv_member *a, const struct kv_member *b)
 RB_GENERATE_INTERNAL(kv_ztree, kv_member, m_link, compare,
     static __attribute__((unused)))
 
-/* Recompute sizes from a member up to the root (ZTREE2). */
+/* Recompute sizes from a member up to the root (ZTR2). */
 static void
 sizes_up(struct kv_member *m)
 {
@@ -73,7 +73,7 @@ tree_insert(struct kv_obj *z, struct kv_member *m, double score)
 }
 
 /*
- * Take a member out of the tree; the caller takes it out of the table (ZTREE1).
+ * Take a member out of the tree; the caller takes it out of the table (ZTR1).
  * If another member takes its place, the macros recompute sizes from where that
  * was, but not above the member's own place.
  */
@@ -86,7 +86,7 @@ kv_zset_unlink(struct kv_obj *z, struct kv_member *m)
 	sizes_up(up);
 }
 
-/* Add a member to the table and the tree (ZTREE1). */
+/* Add a member to the table and the tree (ZTR1). */
 struct kv_member *
 kv_zset_add(struct kv_obj *z, uint64_t hash, const struct kv_arg *name,
     double score)
