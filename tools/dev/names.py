@@ -45,15 +45,16 @@ SECTION = re.compile(r"^ \* (INVARIANTS|ORDER)$(.*?)(?=^ \* (?:[A-Z]{4,}\b|"
                      r"Source:)|\Z)", re.MULTILINE | re.DOTALL)
 CITED = re.compile(rf"(?<![\w\\])({LABEL})(?!\w)")
 # What stood where a label has to stand now: "I1".  C99 and features are none.
-SHORT = re.compile(r"(?<![\w\\'\"-])(?<!features, )(?!C99|C11|C17)([A-Z]\d{1,2})"
-                   r"(?![\w-])")
+SHORT = re.compile(r"(?<![\w\\'\"-])(?<!features, )(?!C99|C11|C17)"
+                   r"([A-Z]\d{1,2})(?![\w-])")
 
 # Names that stand for any file.
 ANY_FILE = ["NAME.c", "NNNN-word.md", "program.c", "test.c"]
 
 FILE = r"(?:[\w.-]+/)*\w[\w-]*\.(?:c|h|S|py|sh|md|pml|scd)"
 NAMED = re.compile(rf"(?<![\w.*/<{{}}$%-])({FILE})(?![\w(*/]|\.\w)")
-LABEL_OF = re.compile(rf"\b({LABEL})(?:(?:, | and | to ){LABEL})* of `?({FILE})")
+LABEL_OF = re.compile(r"\b([A-Z]{1,4}\d{1,2})"
+                      rf"(?:(?:, | and | to )[A-Z]+\d+)* of `?({FILE})")
 HOLDS = re.compile(rf"\b(\w+)\(\) (?:(?:of|in) `?|\(`?)({FILE})`?(?![\w(*/])|"
                    rf"\b([a-z]\w*_\w+) of `?({FILE})")
 # Files of other systems: a source, or what is theirs.
@@ -156,9 +157,9 @@ def check_labels(sources):
                         label.rstrip("0123456789") in owner:
                     yield f"{where}: {label} is defined nowhere"
             for label, name in LABEL_OF.findall(text):
-                if label in labels and not f"/{labels[label]}".endswith(
-                        "/" + name):
-                    yield f"{where}: {label} stands in {labels[label]}"
+                stands = labels.get(label, "no file")
+                if not f"/{stands}".endswith("/" + name):
+                    yield f"{where}: {label} of {name}: stands in {stands}"
             for label in SHORT.findall(text):
                 if source.name.startswith(KEEPS):
                     yield f"{where}: {label} is no label: 2 to 4 capitals"
@@ -310,10 +311,11 @@ BAD_TREE = {
                 "the prefix AA belongs to src/a.c"),
     "src/e.c": ("int e;\t/* AA3 */\n", "AA3 is defined nowhere"),
     "src/f.c": (HEAD % (INVARIANTS + " * FF1 x\n"), "FF1 is cited nowhere"),
-    "src/g.c": ("int g;\t/* AA1 of b.c */\n", "AA1 stands in src/a.c"),
+    "src/g.c": ("int g;\t/* AA1 of b.c */\n", "AA1 of b.c: stands in src/a.c"),
     "src/h.c": ("int h;\t/* M1 */\n", "M1 is no label"),
     "src/i.c": ("/* See gone.c. */\n", "there is no gone.c"),
     "docs/j.md": ("x\n\n`src/a.h`\n", "j.md:3: there is no src/a.h"),
+    "man/t.scd": ("see N1 of *a.c* or N1 of a.c\n", "stands in no file"),
     "tools/k.sh": ("# as none.py does\n", "there is no none.py"),
     "src/l.c": ("/* nothing() of a.c */\n", "a.c does not mention nothing"),
     "src/m.c": ("/* some_field of a.c */\n", "does not mention some_field"),
