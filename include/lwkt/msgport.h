@@ -7,8 +7,8 @@
  * sent and again after the reply, and to the receiver in between.
  *
  * A port is two queues and a vector of functions:
- * - thread port: one thread, its owner, receives; anybody sends.  No lock: other
- *   CPUs send an IPI.
+ * - thread port: one thread (its owner) receives; anybody sends.  No lock:
+ *   a sender on another CPU sends an IPI.
  * - spin port: any number of threads and plain pthreads send, receive and wait.
  * - serialize port: every user holds the port's serializer.
  * A program may add kinds of ports (lwkt_initport).
