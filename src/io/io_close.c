@@ -46,7 +46,8 @@
 TRACEPOINT(close, KTR_IO, "io.close", "fd=%llu cpus=%llx");
 
 COUNTER(io_closes, "lwkt.io.closes", "descriptors closed");
-COUNTER(io_close_cpus, "lwkt.io.close_cpus", "CPUs asked by closes");
+COUNTER(io_close_cpus, "lwkt.io.close_cpus", "CPUs asked by closes to end "
+    "their calls");
 
 #define CLOSING		((uint64_t)1 << 63)
 #define SLEEPERS	((uint64_t)1 << 62)

@@ -18,15 +18,16 @@
 #include "kern/time/systimer_var.h"
 #include "kern/boot/sysinit.h"
 
-COUNTER(io_polls, "lwkt.io.polls", "looks for completions");
+COUNTER(io_polls, "lwkt.io.polls", "polls for completions");
 COUNTER(io_timer, "lwkt.io.timer_polls", "of these, by the timer");
-COUNTER(io_reaped, "lwkt.io.reaped", "completions");
+COUNTER(io_reaped, "lwkt.io.reaped", "operations completed");
 COUNTER(io_carried, "lwkt.io.carried", "operations done by carriers");
 COUNTER(io_refused, "lwkt.io.refused",
-    "operations for which no carrier could be had");
+    "operations refused: no carrier could be created");
 COUNTER(io_rearmed, "lwkt.io.rearmed",
-    "registrations lost by a close(2) behind our back");
-COUNTER(io_overflows, "lwkt.io.cq_overflows", "completion queue full");
+    "registrations renewed: a close(2) outside the library lost them");
+COUNTER(io_overflows, "lwkt.io.cq_overflows", "times that a completion queue "
+    "was full");
 
 TUNABLE_INT(poll_us, "lwkt.io.poll_us", 1000, 10, 1000000,
     "longest time between polls of a busy CPU, us");

@@ -23,7 +23,8 @@ TRACEPOINT(finish, KTR_IO, "io.finish", "op=%llu result=%lld");
 
 COUNTER(io_direct, "lwkt.io.direct", "calls that succeeded at once");
 COUNTER(io_waits, "lwkt.io.waits", "calls that had to wait");
-COUNTER(io_timeouts, "lwkt.io.timeouts", "time limits that came first");
+COUNTER(io_timeouts, "lwkt.io.timeouts", "time limits that came before the end "
+    "of the call");
 COUNTER(io_cancels, "lwkt.io.cancels", "calls ended by abort or close");
 
 static void	ioreq_done(struct hostio *io, int64_t result);
@@ -108,7 +109,8 @@ ioreq_finish(struct ioreq *ir, int64_t r)
 
 	INVARIANT(ir->ir_cpu == gd->gd_m.mc_cpuid);
 	/* IV1 */
-	KASSERTF(ir->ir_flags & IR_INFLIGHT, "flags %#x", ir->ir_flags);
+	KASSERTF(ir->ir_flags & IR_INFLIGHT, "a request completes twice, flags "
+	    "%#x", ir->ir_flags);
 	if (ir->ir_flags & IR_TIMED)
 		systimer_remove(ir->ir_timer);
 	if (ir->ir_flags & IR_LISTED)

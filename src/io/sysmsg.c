@@ -101,8 +101,8 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	lwkt_thread_t td = caller_thread();
 
 	(void)port;
-	KASSERTF((unsigned)sm->sm_op < LWKT_SYS_NOPS, "operation %d",
-	    (int)sm->sm_op);
+	KASSERTF((unsigned)sm->sm_op < LWKT_SYS_NOPS, "message %p has the "
+	    "unknown operation %d", (void *)sm, (int)sm->sm_op);
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, sysmsgs);
 	request_fill(sm, ir);

@@ -74,7 +74,8 @@ lwkt__fail_boot(void)
 	while (s != NULL && *s != '\0') {
 		end = s + strcspn(s, ",");
 		if (fail_parse(s, end) != 0) {
-			lwkt_printf("lwkt: LWKT_FAIL: not point:nth: %s", s);
+			lwkt_printf("lwkt: LWKT_FAIL: must be point:nth,...: "
+			    "%s", s);
 			return EINVAL;
 		}
 		s = *end == ',' ? end + 1 : end;

@@ -189,7 +189,7 @@ void
 lwkt_lwp_start(lwkt_lwp_t lp)
 {
 	KASSERTF((lp->lp_thread->td_flags & TDF_STARTED) == 0,
-	    "lwp \"%s\" has started", lp->lp_thread->td_name);
+	    "lwp \"%s\" has started already", lp->lp_thread->td_name);
 	set(lp, SET_PACK(SET_STARTED, 0));
 }
 

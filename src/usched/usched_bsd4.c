@@ -32,11 +32,11 @@
 #include <string.h>
 
 TUNABLE_INT(rrinterval, "kern.usched_bsd4.rrinterval", 5, 1, 10000,
-    "slice, ticks of kern.schedhz");
+    "slice of an lwp, ticks of kern.schedhz");
 
 COUNTER(taken, "kern.usched_bsd4.taken", "CPUs taken from a worse lwp");
 COUNTER(slices, "kern.usched_bsd4.slices", "slices that ended for another lwp");
-COUNTER(asked, "kern.usched_bsd4.asked", "CPUs asked for a better lwp");
+COUNTER(asked, "kern.usched_bsd4.asked", "CPUs asked to run a better lwp");
 
 #define WORDS	howmany(BSD4_NQS, 32)
 
@@ -359,8 +359,8 @@ queues_check(void)
 	for (n = 0; n < BSD4_NQS; n++) {
 		lp = head = b4.q_head[n];
 		KASSERTF((head != NULL) ==
-		    ((b4.q_bits[n / 32] >> n % 32 & 1) != 0), "queue %d: bits "
-		    "%#x", n, b4.q_bits[n / 32]);
+		    ((b4.q_bits[n / 32] >> n % 32 & 1) != 0), "queue %d and "
+		    "bits %#x disagree", n, b4.q_bits[n / 32]);
 		for (; lp != NULL; lp = lp->lp_next != head ? lp->lp_next :
 		    NULL) {
 			count++;
@@ -370,8 +370,8 @@ queues_check(void)
 			    lp->lp_mode, bsd4_lwp(lp)->bl_queue);
 		}
 	}
-	KASSERTF(count == b4.q_count, "%u queued, count %u", count,
-	    b4.q_count);
+	KASSERTF(count == b4.q_count, "%u lwps are queued, the count is %u",
+	    count, b4.q_count);
 }
 
 static void
@@ -382,8 +382,9 @@ bsd4_check(int cpu)
 
 	if (!config_host_sim)
 		return;			/* other CPUs change it meanwhile */
-	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu), /* UH2 */
-	    "cpu %d: busy without a current lwp, or not with one", cpu);
+	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
+	    "cpu %d is busy without a current lwp, or has one and is not busy",
+	    cpu);
 	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
 		KASSERTF(other == cpu || pcpus[other].dd_current != lp,
 		    "lwp \"%s\" is current on cpus %d and %d",	/* UB1 */
@@ -409,7 +410,7 @@ bsd4_boot(void)
 
 const struct lwkt_usched lwkt__usched_bsd4 = {
 	.us_name = "bsd4",
-	.us_desc = "classes, nice, and how much an lwp has had",
+	.us_desc = "classes, nice and recent CPU use",
 	.us_register = bsd4_register,
 	.us_acquire_curproc = bsd4_acquire,
 	.us_release_curproc = bsd4_release,

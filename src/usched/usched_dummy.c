@@ -20,7 +20,7 @@
 #include <string.h>
 
 TUNABLE_INT(rrinterval, "kern.usched_dummy_rrinterval", 5, 1, 10000,
-    "slice, ticks of kern.schedhz");
+    "slice of an lwp, ticks of kern.schedhz");
 
 struct dummy_pcpu {
 	LWKT_CACHEALIGN
@@ -191,8 +191,9 @@ dummy_check(int cpu)
 
 	if (!config_host_sim)
 		return;			/* other CPUs change it meanwhile */
-	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu), /* UH2 */
-	    "cpu %d: busy without a current lwp, or not with one", cpu);
+	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
+	    "cpu %d is busy without a current lwp, or has one and is not busy",
+	    cpu);
 	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
 		KASSERTF(other == cpu || pcpus[other].dd_current != lp,
 		    "lwp \"%s\" is current on cpus %d and %d",	/* UD1 */

@@ -65,9 +65,10 @@ TRACEPOINT(queue, KTR_SCHED, "lwp.queue", "td=%llu cpu=%llu");
 TRACEPOINT(arrive, KTR_SCHED, "lwp.arrive", "td=%llu from=%llu");
 
 COUNTER(releases, "lwkt.lwp_releases", "lwps that gave up being current");
-COUNTER(returns, "lwkt.lwp_returns", "looks round on the way back");
+COUNTER(returns, "lwkt.lwp_returns", "times that an lwp asked its user "
+    "scheduler before user mode");
 COUNTER(put_off, "lwkt.lwp_put_off",
-    "of these put off: tokens held, or priority lent");
+    "of these deferred: tokens held, or priority lent");
 COUNTER(queued, "lwkt.lwp_queued", "lwps that had to wait for their turn");
 COUNTER(moved, "lwkt.lwp_moved", "lwps that were given to another CPU");
 
@@ -171,7 +172,8 @@ lwkt_usched_requeue(lwkt_lwp_t lp)
 	struct globaldata *gd = mygd();
 
 	KASSERTF(td == curthread && td->td_critcount > 0, "thread \"%s\" "
-	    "queues lwp \"%s\"", curthread->td_name, td->td_name);
+	    "queues lwp \"%s\"; only the lwp itself may, in a critical section",
+	    curthread->td_name, td->td_name);
 	delayed_flush_if(td);
 	synch_leave_queue(td);
 	sched_dequeue(gd, td);
@@ -285,11 +287,12 @@ lwp_check(lwkt_thread_t td)
 
 	KASSERTF((lp->lp_mode == LWKT_LWP_QUEUED) ==		/* UR1 */
 	    ((td->td_flags & TDF_MIGRATING) != 0 &&
-	    td->td_migrate_gd == NULL), "lwp \"%s\": mode %d, flags %#x",
-	    td->td_name, lp->lp_mode, td->td_flags);
+	    td->td_migrate_gd == NULL), "lwp \"%s\": mode %d and flags %#x "
+	    "disagree", td->td_name, lp->lp_mode, td->td_flags);
 	KASSERTF((lp->lp_mode == LWKT_LWP_KERN) ==		/* UR2 */
 	    (lend_ownpri(td) == LWKT_PRI_KERN_USER), "lwp \"%s\": mode "
-	    "%d, priority %d", td->td_name, lp->lp_mode, lend_ownpri(td));
+	    "%d and priority %d disagree", td->td_name, lp->lp_mode,
+	    lend_ownpri(td));
 	if (lp->lp_usched->us_check != NULL)
 		lp->lp_usched->us_check(mycpuid);
 }

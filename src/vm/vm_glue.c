@@ -41,11 +41,11 @@
 #include "kern/boot/boot_var.h"
 #include "kern/boot/sysinit.h"
 
-COUNTER(made, "vm.threads_made", "structures with stacks made");
+COUNTER(made, "vm.threads_made", "thread structures with stacks made");
 COUNTER(hit, "vm.cache_hits", "threads taken from the CPU's cache");
 COUNTER(depot_in, "vm.depot_put", "threads given to the depot");
 COUNTER(depot_out, "vm.depot_get", "threads taken from the depot");
-COUNTER(nomem, "vm.threads_refused", "creations refused: no memory");
+COUNTER(nomem, "vm.threads_refused", "threads not created: no memory");
 
 /* A tree of 10 children each has some 500 ended ones at once (skynet). */
 TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
@@ -451,7 +451,8 @@ lwkt_free_thread(lwkt_thread_t td)
 	KASSERTF((td->td_flags & TDF_FREE) == 0,
 	    "thread \"%s\" was freed before", td->td_name);
 	KASSERTF((td->td_flags & TDF_STARTED) == 0,
-	    "thread \"%s\" has started", td->td_name);
+	    "thread \"%s\" has started: lwkt_join or lwkt_rele it",
+	    td->td_name);
 	lwkt_rele(td);
 }
 

@@ -247,7 +247,7 @@ kmem_alloc(size_t nslots)
 	lwkt_spin_unlock_quick(&kmem_lock);
 	if (ks == NULL && (ks = run_take_new(gd, c)) == NULL)
 		return NULL;
-	KASSERTF(ks->ks_kind == KS_NONE, "slot %#x is in use as %u",
+	KASSERTF(ks->ks_kind == KS_NONE, "free slot %#x is in use, kind %u",
 	    kmem_id(ks), ks->ks_kind);				/* KM1 */
 	counter_inc(gd->gd_cntbias, got);
 	ktr(gd, run, kmem_id(ks), c);
@@ -261,7 +261,8 @@ kmem_free(struct kmem_slot *ks)
 
 	KASSERTF(ks->ks_kind == KS_NONE && size > 0 &&
 	    size <= run_length(ks->ks_run) * ZONE_SIZE,
-	    "slot %#x, kind %u, %zu bytes", kmem_id(ks), ks->ks_kind, size);
+	    "slot %#x cannot be freed: kind %u, %zu bytes", kmem_id(ks),
+	    ks->ks_kind, size);
 	machine_mem_decommit(kmem_addr(ks), size);		/* KM1 KM2 */
 	counter_inc(mygd()->gd_cntbias, put);
 	lwkt_spin_lock_quick(&kmem_lock);

@@ -195,8 +195,8 @@ lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
 	void *q;
 	int same;
 
-	KASSERTF((flags & LWKT_M_ZERO) == 0, "malloc type \"%s\": M_ZERO "
-	    "with krealloc", type->mt_name);
+	KASSERTF((flags & LWKT_M_ZERO) == 0, "malloc type \"%s\": krealloc "
+	    "does not take M_ZERO", type->mt_name);
 	if (p == NULL || p == NO_BYTES)
 		return lwkt_kmalloc(size, type, flags);
 	(void)slab_enter(__func__);

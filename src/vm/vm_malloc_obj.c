@@ -227,8 +227,8 @@ obj_queue(struct lwkt_malloc_type *type)
 	if (likely(oq != NULL))
 		return oq;
 	KASSERTF(type->mt_objsize > 0 && type->mt_objsize <= ZONE_MAXCHUNK,
-	    "malloc type \"%s\": objects of %zu bytes", type->mt_name,
-	    type->mt_objsize);
+	    "malloc type \"%s\" is for objects of %zu bytes, too large or 0",
+	    type->mt_name, type->mt_objsize);
 	oq = lwkt_kmalloc(sizeof(*oq), M_OBJQ, LWKT_M_NOWAIT | LWKT_M_ZERO);
 	if (oq == NULL)
 		return NULL;
@@ -316,8 +316,9 @@ lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
 	struct slab *sl = slab_enter(__func__);
 	void *p = NULL;
 
-	KASSERTF(size == type->mt_objsize, "malloc type \"%s\": %zu bytes, "
-	    "not %zu", type->mt_name, size, type->mt_objsize);
+	KASSERTF(size == type->mt_objsize, "malloc type \"%s\": %zu bytes are "
+	    "requested, its objects have %zu", type->mt_name, size,
+	    type->mt_objsize);
 	if (likely(type_ask(sl, type, size, flags)))
 		p = obj_alloc(sl, type);
 	if (likely(p != NULL))

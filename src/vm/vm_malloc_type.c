@@ -32,13 +32,14 @@
 #include "kern/cpu/ktr_rec.h"
 #include "kern/boot/sysinit.h"
 
-COUNTER(refused, "vm.malloc_refused", "requests refused: limit or memory");
-COUNTER(warned, "vm.malloc_waitok_intr", "WAITOK requests of callbacks");
+COUNTER(refused, "vm.malloc_refused", "requests refused: a limit, or no "
+    "memory");
+COUNTER(warned, "vm.malloc_waitok_intr", "requests of callbacks with M_WAITOK");
 
 TRACEPOINT(refuse, KTR_MEM, "malloc.refuse", "type=%llu size=%llu");
 
 TUNABLE_INT(malloc_percent, "lwkt.malloc_percent", 10, 1, 100,
-    "of the memory that a type may use, unless it has its own limit");
+    "percent of memory that a type may use without a limit of its own");
 
 #define STEP_MAX	((int64_t)ZONE_SIZE)
 #define UNLIMITED	INT64_MAX
@@ -72,8 +73,8 @@ type_enter(struct lwkt_malloc_type *type)
 {
 	lwkt_spin_lock(&type_lock);
 	if (type->mt_index == 0) {
-		KASSERTF(ntypes < MAXTYPES, "malloc type \"%s\": there are %u "
-		    "already", type->mt_name, ntypes - 1);
+		KASSERTF(ntypes < MAXTYPES, "malloc type \"%s\" is too many: "
+		    "there are %u already", type->mt_name, ntypes - 1);
 		types[ntypes] = type;
 		type->mt_index = ntypes++;
 		limit_set(type, limit_default());
@@ -152,16 +153,16 @@ type_warn(struct lwkt_malloc_type *type, size_t size)
 {
 	counter_inc(mygd()->gd_cntbias, warned);
 	if (atomic_swap_32(&type->mt_warned, 1) == 0)
-		lwkt_printf("lwkt: malloc type \"%s\": %zu bytes wanted with "
-		    "M_WAITOK by a callback or a hard section on cpu %d; it "
-		    "should say M_NOWAIT", type->mt_name, size, mycpuid);
+		lwkt_printf("lwkt: malloc type \"%s\": %zu bytes are requested "
+		    "with M_WAITOK in a callback or a hard section on cpu %d; "
+		    "use M_NOWAIT", type->mt_name, size, mycpuid);
 }
 
 void
 type_flags_bad(struct lwkt_malloc_type *type, int flags)
 {
-	lwkt_panic("malloc type \"%s\": flags %#x: one of M_WAITOK and "
-	    "M_NOWAIT it must be", type->mt_name, (unsigned)flags);
+	lwkt_panic("malloc type \"%s\": flags %#x must have one of M_WAITOK "
+	    "and M_NOWAIT", type->mt_name, (unsigned)flags);
 }
 
 void
@@ -191,8 +192,8 @@ lwkt_kmalloc_limit(struct lwkt_malloc_type *type)
 void
 lwkt_kmalloc_raise_limit(struct lwkt_malloc_type *type, int64_t bytes)
 {
-	KASSERTF(bytes >= 0, "malloc type \"%s\": a limit of %lld",
-	    type->mt_name, (long long)bytes);
+	KASSERTF(bytes >= 0, "malloc type \"%s\": its limit cannot be %lld "
+	    "bytes", type->mt_name, (long long)bytes);
 	if (!type_entered(type))
 		type_enter(type);
 	lwkt_spin_lock(&type_lock);

@@ -82,10 +82,13 @@
 COUNTER(made, "vm.slab_zones", "zones made");
 COUNTER(given, "vm.slab_released", "zones given back to the host");
 COUNTER(remote, "vm.slab_remote", "chunks freed by another CPU");
-COUNTER(signals, "vm.slab_signals", "messages that a zone has chunks again");
+COUNTER(signals, "vm.slab_signals", "messages that a zone has free chunks "
+    "again");
 COUNTER(fetches, "vm.slab_fetches", "lists of such chunks fetched");
-COUNTER(later, "vm.slab_deferred", "runs given back later: callbacks");
-COUNTER(cleans, "vm.slab_cleans", "looks into all zones before a new one");
+COUNTER(later, "vm.slab_deferred", "runs given back later, as a callback freed "
+    "them");
+COUNTER(cleans, "vm.slab_cleans", "searches of all zones before a new one is "
+    "made");
 
 TRACEPOINT(zone, KTR_MEM, "slab.zone", "id=%llu size=%llu");
 TRACEPOINT(asleep, KTR_MEM, "slab.asleep", "id=%llu size=%llu");
@@ -147,7 +150,7 @@ slab_of(int cpu)
 void
 slab_no_cpu(const char *func)
 {
-	lwkt_panic("%s: called by a pthread that is no cpu of the kernel",
+	lwkt_panic("%s is called by a pthread that is no cpu",
 	    func);
 }
 
@@ -211,8 +214,9 @@ pattern_check(const struct zone *z, uintptr_t chunk)
 
 	for (i = 1; i < z->z_size / sizeof(*w); i++)
 		KASSERTF(w[i] == PATTERN, "free chunk %p of %u bytes, zone "
-		    "%#x of cpu %d: byte %zu was written", (void *)chunk,
-		    z->z_size, z->z_id, z->z_cpu, i * sizeof(*w));
+		    "%#x of cpu %d: byte %zu was written after the free",
+		    (void *)chunk, z->z_size, z->z_id, z->z_cpu,
+		    i * sizeof(*w));
 }
 
 static inline struct zone *
@@ -220,8 +224,8 @@ zone_of(const void *p)
 {
 	struct zone *z = slab_header(p);
 
-	KASSERTF(z->z_magic == (ZONE_MAGIC ^ secret), "the zone of %p is "
-	    "overwritten", p);
+	KASSERTF(z->z_magic == (ZONE_MAGIC ^ secret), "the header of the zone "
+	    "of %p is overwritten", p);
 	return z;
 }
 
@@ -283,8 +287,8 @@ chunk_link(const struct zone *z, uintptr_t chunk)
 	uintptr_t next = link_load(z, chunk);
 
 	KASSERTF(next == 0 || (next ^ (uintptr_t)z) < ZONE_SIZE, "free chunk "
-	    "%p of %u bytes, zone %#x of cpu %d, was written", (void *)chunk,
-	    z->z_size, z->z_id, z->z_cpu);
+	    "%p of %u bytes, zone %#x of cpu %d, was written after the free",
+	    (void *)chunk, z->z_size, z->z_id, z->z_cpu);
 	return next;
 }
 
@@ -363,8 +367,9 @@ zone_give_up(struct slab *sl, struct zone *z)
 	struct kmem_slot *ks = kmem_find(z);
 
 	KASSERTF(z->z_nfree == z->z_max && z->z_inflight == 0 &&
-	    atomic_peek_ptr(&z->z_remote) == 0, "zone %#x: %u of %u, %u in "
-	    "flight", z->z_id, z->z_nfree, z->z_max, z->z_inflight); /* SL5 */
+	    atomic_peek_ptr(&z->z_remote) == 0, "zone %#x is given back with "
+	    "%u of %u chunks free, %u in flight", z->z_id, z->z_nfree, z->z_max,
+	    z->z_inflight);					/* SL5 */
 	TAILQ_REMOVE(&sl->sl_zone[z->z_class], z, z_link);
 	ktr(sl->sl_gd, gone, z->z_id, z->z_size);
 	z->z_magic = 0;
@@ -391,8 +396,8 @@ zone_remote(void *arg, int unused)
 	struct zone *z = zone_of(arg);
 
 	(void)unused;
-	KASSERTF(z->z_cpu == mycpuid, "zone %#x of cpu %d on cpu %d", z->z_id,
-	    z->z_cpu, mycpuid);
+	KASSERTF(z->z_cpu == mycpuid, "a message for zone %#x of cpu %d came "
+	    "to cpu %d", z->z_id, z->z_cpu, mycpuid);
 	if (z->z_inflight == 0) {
 		KASSERTF(z->z_asleep, "zone %#x: a message too many",
 		    z->z_id);					/* SL3 */
@@ -635,11 +640,12 @@ zone_check(struct zone *z, unsigned cls, int cpu)
 	uintptr_t chunk;
 
 	KASSERTF(zone_of(z) == z && z->z_class == cls && z->z_cpu == cpu,
-	    "zone %#x", z->z_id);
+	    "zone %#x is in a list of another class or cpu", z->z_id);
 	for (chunk = z->z_free; chunk != 0; chunk = chunk_link(z, chunk)) {
 		i = chunk_index(z, (void *)chunk);
 		KASSERTF(!chunk_used(z, i) && listed++ <= z->z_max,
-		    "zone %#x: chunk %u", z->z_id, i);
+		    "zone %#x: chunk %u is in use and listed, or listed twice",
+		    z->z_id, i);
 	}
 	for (i = 0; i < z->z_max; i++)
 		used += (uint32_t)chunk_used(z, i);
@@ -662,7 +668,8 @@ slab_check(struct slab *sl)
 		TAILQ_FOREACH(z, &sl->sl_zone[cls], z_link)
 			zone_check(z, cls, sl->sl_gd->gd_m.mc_cpuid);
 	for (ks = sl->sl_free; ks != NULL; ks = ks->ks_next, n++)
-		KASSERTF(ks->ks_kind == KS_NONE, "slot %#x", kmem_id(ks));
+		KASSERTF(ks->ks_kind == KS_NONE, "free slot %#x is in use",
+		    kmem_id(ks));
 	KASSERTF(n == sl->sl_nfree, "%u free zones, %u counted", n,
 	    sl->sl_nfree);
 }

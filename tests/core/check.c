@@ -286,25 +286,26 @@ test_damage(void)
 	    "thread \"main\" on queue");
 	panics("a stack's top overwritten panics", magic,
 	    "thread \"main\": the top of its stack is overwritten");
-	panics("a timer out of order panics", timer_order, "is out of order");
+	panics("a timer out of order panics", timer_order,
+	    "is in the wrong slot");
 	panics("a port's queue without its end panics", port_end,
-	    "not the end of its queue");
+	    "the end of its queue is wrong");
 	panics("a sleeper that is on no queue panics", sleepq,
 	    "thread \"main\" is not on the sleep queue");
 	panics("a spinlock on the list that is free panics", spin_word,
-	    "spinlock \"spin\" is held by cpu 0, word 0");
+	    "spinlock \"spin\" is held by cpu 0, but has word 0");
 	panics("a lender that is not there panics", preempt_depth,
-	    "cpu 0: 0 lenders, depth 1");
+	    "cpu 0: 0 threads have lent the CPU, but the depth is 1");
 	panics("a token that forgot its holder panics", token_ref,
-	    "reference 0, to token \"tok\"");
+	    "reference 0 does not hold token \"tok\"");
 }
 
 static void
 test_sections(void)
 {
 	panics("releasing a token not held panics", release_none,
-	    "thread \"main\" releases token \"tok\", the last one taken is "
-	    "\"none\"");
+	    "thread \"main\" releases token \"tok\", but the last one it "
+	    "took is \"none\"");
 	panics("ending with a token panics", exit_token,
 	    "thread \"worker\" exits with token \"tok\"");
 	if (!config_invariants)
@@ -312,13 +313,14 @@ test_sections(void)
 	panics("a mtx that forgot its waiters panics", mtx_word,
 	    "mtx \"mtx\", word");
 	panics("a lock both shared and exclusive panics", lock_fields,
-	    "lock \"lock\": 1 exclusive");
+	    "lock \"lock\": held 1 times exclusive");
 	panics("one section too few: who left", underflow,
 	    "lwkt: left, count -1, by\n  #0  underflow");
 	panics("one too many: who entered", exits,
 	    "lwkt: entered, count 1, by\n  #0  keeps_section");
 	panics("a callback that keeps one", callback_keeps,
-	    "left 2 critical sections, found 1, in thread \"main\"");
+	    "returned in 2 critical sections, but was called in 1, on "
+	    "thread \"main\"");
 }
 
 int

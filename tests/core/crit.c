@@ -310,7 +310,7 @@ main(void)
 	panics("waiting for a token in a hard section panics",
 	    hard_waits_for_token, "waited for in a hard section");
 	panics("leaving a hard section too often panics", hard_underflow,
-	    "hard section left by thread \"main\"");
+	    "thread \"main\" on cpu 0 leaves a hard section");
 	sim_explore("messages wait for the end of the section, in order",
 	    messages_wait, NULL, 200);
 	sim_explore("only the outermost exit replays",

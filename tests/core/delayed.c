@@ -241,9 +241,10 @@ main(void)
 {
 	static void (*sleeps[])(void) = { nap, cheap_sleep, tsleeps };
 
-	panics("to begin twice panics", twice_body, "does so already");
+	panics("to begin twice panics", twice_body, "delayed wakeups are "
+	    "already started by thread");
 	panics("an end without a beginning panics", end_body,
-	    "puts no wakeups off");
+	    "ends delayed wakeups that it has not started");
 	sim_explore("wakeups are put off and become one", merged, NULL, 100);
 	sim_explore("a third ident pushes out the oldest",
 	    third_pushes_oldest, NULL, 100);

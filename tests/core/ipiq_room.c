@@ -758,13 +758,13 @@ main(void)
 	static void (*shared)(void *) = takes_shared;
 
 	panics("a timer that executes messages panics", process_in_timer_body,
-	    "lwkt_process_ipiq in a callback");
+	    "lwkt_process_ipiq is called in a callback");
 	panics("to wait for a message with a spinlock panics",
 	    wait_with_spinlock_body, "with spinlock \"mine\"");
 	panics("to wait for another CPU's message panics", moved_body,
-	    "it has moved");
+	    "the thread has moved");
 	panics("so if it has moved to the target", moved_there_body,
-	    "it has moved");
+	    "the thread has moved");
 	explore_sleepers();
 	explore("no callback runs in a section that waits for room",
 	    nothing_runs_inside, &section, 20, 3);

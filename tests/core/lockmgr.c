@@ -393,12 +393,12 @@ int
 main(void)
 {
 	panics("releasing what is not held panics", stranger_body,
-	    "lock \"l\" is not held and released");
+	    "lock \"l\" is released, though not held,");
 	panics("taking it again without leave panics", again_body,
 	    "lock \"l\" is taken again");
 	panics("downgrading what is not owned panics", downgrade_body,
-	    "is not owned and downgraded");
-	panics("uninit of a held lock panics", uninit_body, "is held");
+	    "is downgraded, though not held exclusively,");
+	panics("uninit of a held lock panics", uninit_body, "is still held");
 	sim_explore("an exclusive lock excludes, also when taken again",
 	    exclusive_excludes, NULL, 200);
 	sim_explore("shared holders share, whoever gives up or upgrades",

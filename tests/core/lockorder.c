@@ -383,11 +383,11 @@ main(void)
 	if (!config_invariants)
 		skip_all("for builds with -Dinvariants=true");
 	panics("who held what is shown", shown, "lockmgr lock \"a\" was "
-	    "taken by\n  #0  ");
+	    "taken at\n  #0  ");
 	panics("and who wanted the other", shown,
-	    "mtx \"a\" wanted by\n  #0  ");
+	    "mtx \"a\" was requested at\n  #0  ");
 	panics("beside the order of before", shown,
-	    "but before:\nlwkt:   mtx \"a\" was taken by");
+	    "seen before:\nlwkt:   mtx \"a\" was taken at");
 	panics("ending with a mtx panics", exit_with_mtx,
 	    "thread \"worker\" exits with mtx \"a\"");
 	panics("ending with a lockmgr lock panics", exit_with_lock,

@@ -286,9 +286,9 @@ main(void)
 	unsigned i;
 
 	panics("lwkt_lksleep without the lock panics", not_held_body,
-	    "lock \"l\" is not thread \"main\"'s");
+	    "lock \"l\" is not held by thread \"main\"");
 	panics("lwkt_ssleep with another spinlock panics", two_spins_body,
-	    "blocks with spinlock \"other\"");
+	    "blocks with spinlock \"other\" held");
 	for (i = 0; i < nitems(kinds); i++) {
 		void *k = (void *)(uintptr_t)&kinds[i];
 

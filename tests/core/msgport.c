@@ -625,8 +625,8 @@ main(void)
 	panics("a message to a thread that has ended panics", exited_body,
 	    "which has ended");
 	panics("waiting for a dropable message panics", dropable_body,
-	    "nobody can wait");
-	panics("a panic port panics", panic_port_body, "takes none");
+	    "no thread can wait");
+	panics("a panic port panics", panic_port_body, "takes no messages");
 	panics("receiving from another's port panics", not_owner_body,
 	    "belongs to thread");
 	sim_explore("domsg goes there and back", sync_body, NULL, 200);

@@ -592,7 +592,7 @@ main(void)
 	panics("sendmsg_oncpu to another cpu panics", not_oncpu_body,
 	    "from cpu 0");
 	panics("waiting at a null port panics", null_wait_body,
-	    "nobody can wait");
+	    "no thread can wait");
 	sim_explore("an idle owner's message is carried out by its sender",
 	    here_body, NULL, 100);
 	sim_explore("direct or queued, one at a time, each once",

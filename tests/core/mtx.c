@@ -576,14 +576,14 @@ main(void)
 	panics("downgrading what is not owned panics", downgrade_body,
 	    "does not own it");
 	panics("blocking with one as a spinlock panics", spin_blocks_body,
-	    "blocks with spinlock \"m\"");
+	    "blocks with spinlock \"m\" held");
 	panics("taking one as a spinlock that is held otherwise panics",
-	    spin_mixed_body, "while it is held otherwise");
+	    spin_mixed_body, "while it is held as a sleeping lock");
 	panics("the same by its holder", spin_own_body,
-	    "which holds it otherwise");
+	    "which holds it as a sleeping lock");
 	panics("unlocking one as a spinlock that is not held so panics",
-	    spin_stranger_body, "is not thread \"main\"'s as a spinlock");
-	panics("uninit of a held mtx panics", uninit_body, "is held");
+	    spin_stranger_body, "which does not hold it as a spinlock");
+	panics("uninit of a held mtx panics", uninit_body, "is still held");
 	sim_explore("an exclusive mtx excludes, also when taken again",
 	    exclusive_excludes, NULL, 200);
 	sim_explore("shared holders share, through all changes of mind",

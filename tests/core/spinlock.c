@@ -448,21 +448,22 @@ static void
 misuse(void)
 {
 	panics("a thread that blocks with a spinlock panics with its name",
-	    block_body, "blocks with spinlock \"a\"");
+	    block_body, "blocks with spinlock \"a\" held");
 	panics("a thread that ends with a spinlock panics", exit_body,
 	    "exits in a critical section");
 	panics("giving back what one has not got panics", stranger_body,
-	    "\"b\" is given back");
+	    "\"b\" is released by");
 	panics("taking a spinlock again panics", again_body, "taken again");
 	panics("taking alone what one shares panics", upgrade_body,
 	    "taken again");
 	panics("giving back in the wrong way panics", mode_body,
 	    "not held exclusively");
-	panics("too many spinlocks panic", many_body, "is the 17th");
-	panics("uninit of a held spinlock panics", uninit_body, "is held");
+	panics("too many spinlocks panic", many_body, "is number 17");
+	panics("uninit of a held spinlock panics", uninit_body,
+	    "is still held");
 	if (config_invariants)
 		panics("taking against the ranks panics", rank_body,
-		    "\"b\" of rank 1 taken while \"a\"");
+		    "\"b\" of rank 1 is taken while \"a\"");
 }
 
 static struct lwkt_spin stuck = LWKT_SPIN_INITIALIZER("stuck");
@@ -493,9 +494,9 @@ indefinite_wait(void)
 {
 	(void)setenv("LWKT_TUNE", "lwkt.spin_panic_s=2", 1);
 	panics("an indefinite wait is complained of", indefinite_body,
-	    "cpu 0 waits for spinlock \"stuck\": 1 s");
+	    "cpu 0 has waited for spinlock \"stuck\" for 1 s");
 	panics("and ends with a panic", indefinite_body,
-	    "spinlock \"stuck\" waited for 2 s by cpu 0");
+	    "spinlock \"stuck\" has been waited for 2 s by cpu 0");
 	(void)unsetenv("LWKT_TUNE");
 }
 

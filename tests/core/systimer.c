@@ -607,9 +607,9 @@ int
 main(void)
 {
 	panics("a timer deleted on another CPU before its start panics",
-	    early_foreign_body, "deleted on cpu 0");
+	    early_foreign_body, "is deleted on cpu 0; only its CPU may");
 	panics("a timer deleted on another CPU panics", foreign_delete_body,
-	    "deleted on cpu 0");
+	    "is deleted on cpu 0; only its CPU may");
 	panics("a running timer started again panics", start_twice_body,
 	    "is already running on cpu 0");
 	panics("a running timer sent to a CPU again panics", send_twice_body,

@@ -424,7 +424,7 @@ main(void)
 	panics("naming a thread that runs panics", named_too_late,
 	    "thread \"worker\" has started");
 	panics("a scan with a spinlock held panics", sync_with_spinlock,
-	    "holds a spinlock");
+	    "with a spinlock held");
 	check_failures = 0;
 	check(lwkt_self() == NULL && lwkt_cpuid() == -1 && lwkt_ncpus() == 0,
 	    "outside there is no thread");

@@ -508,14 +508,14 @@ main(void)
 {
 	panics("whom a thread waits for is shown", shown_body,
 	    "waiting for token \"b\" of thread \"worker\"");
-	panics("a 33rd token panics", many_body, "as its 33th");
+	panics("a 33rd token panics", many_body, "as number 33");
 	panics("the assertion of an exclusive token panics", assert_body,
 	    "token \"a\" is not held exclusively");
 	panics("releasing out of order panics", order_body,
-	    "releases token \"a\", the last one taken is \"b\"");
+	    "releases token \"a\", but the last one it took is \"b\"");
 	panics("taking alone what one shares panics", upgrade_body,
-	    "holds token \"a\" shared and wants it exclusive");
-	panics("uninit of a held token panics", uninit_body, "is held");
+	    "holds token \"a\" shared and requests it exclusively");
+	panics("uninit of a held token panics", uninit_body, "is still held");
 	setenv("LWKT_TUNE", "lwkt.tokens_debug_output=1", 1);
 	panics("lwkt.tokens_debug_output shows waits", output_body,
 	    "thread \"main\" waits for token \"b\"");

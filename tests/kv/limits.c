@@ -247,9 +247,9 @@ disconnects_who_does_not_read(void)
 			expect(&d, "PING", "+PONG");
 	}
 	ok(sent > 1000, "%d requests sent and no reply read", sent);
-	for (int i = 0; i < 1000 && !server_logged(&s, "not read"); i++)
+	for (int i = 0; i < 1000 && !server_logged(&s, "has not read"); i++)
 		usleep(10000);
-	ok(server_logged(&s, "not read"), "the client is disconnected, "
+	ok(server_logged(&s, "has not read"), "the client is disconnected, "
 	    "which the log says");
 	is_int(client_number(&d, "STRLEN v"), 19999, "others go on");
 	client_close(&c);

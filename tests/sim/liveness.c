@@ -255,15 +255,15 @@ main(void)
 	panics("one whose token is free, under a worse one", passed_forgotten,
 	    "is runnable and gets its tokens, but has waited");
 	panics("one whose token is free, on a CPU that sleeps",
-	    nudge_forgotten, "priority 0, waits in the host");
+	    nudge_forgotten, "priority 0, is halted");
 	panics("an equal without a tick", equal_forgotten,
 	    "while thread \"main\"");
 	panics("a message whose hint is lost", hint_forgotten,
-	    "the cpu leaves critical sections");
+	    "the receiver leaves critical sections");
 	panics("a message whose doorbell is lost", doorbell_forgotten,
-	    "a message of cpu 0");
+	    "a message from cpu 0");
 	panics("a wakeup that is put off without a tick", wakeup_forgotten,
-	    "has put a wakeup of");
+	    "has delayed a wakeup of");
 	sim_explore("what has to wait may wait", excused, NULL, 200);
 	return tap_done();
 }

@@ -76,7 +76,7 @@ static inline void *
 counted(void *p, size_t size, size_t old)
 {
 	if (p == NULL)
-		kv_die("out of memory: %zu bytes", size);
+		kv_die("out of memory: %zu bytes were requested", size);
 	count((int64_t)(malloc_usable_size(p) - old));
 	return p;
 }

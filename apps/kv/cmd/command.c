@@ -33,7 +33,7 @@ add_row(struct kv_cmd *cmd, const struct kv_family *f)
 	if (strchr(cmd->c_name, '|') != NULL)
 		return;
 	if (ncommands == KV_COUNT(all))
-		kv_die("too many commands");
+		kv_die("the table of commands is full");
 	all[ncommands++] = cmd;
 }
 

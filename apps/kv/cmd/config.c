@@ -84,7 +84,7 @@ static const char usage[] =
 "  --maxmemory N    bytes, or with a unit (100mb); 0: no limit (0)\n"
 "  --maxclients N   connections at a time (10000)\n"
 "  --protected-mode yes|no\n"
-"                   serve this machine alone (yes): there is no password\n"
+"                   serve only this machine (yes); there is no password\n"
 "  --version        say which version this is\n"
 "  --help           say this\n";
 

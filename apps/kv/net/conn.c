@@ -77,8 +77,8 @@ send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
 			return true;
 		got = lwkt_poll(c->c_fd, events, timeout_ns);
 		if (got == 0 || got == -ETIMEDOUT)
-			kv_log("client %s closed: %zu bytes of replies "
-			    "not read", kv_conn_addr(c),
+			kv_log("client %s closed: it has not read %zu bytes "
+			    "of replies", kv_conn_addr(c),
 			    kv_reply_pending(&c->c_out));
 		if (got <= 0)
 			return false;
@@ -108,8 +108,9 @@ receive(struct kv_conn *c)
 	kv_mycpu()->p_db.db_count[KV_N_IN] += (uint64_t)n;
 	if (kv_resp_pending(&c->c_in) <= kv_server.s_inlimit)
 		return true;
-	kv_log("client %s closed: a request of more than %lu bytes",
-	    kv_conn_addr(c), kv_server.s_inlimit);
+	kv_log("client %s closed: a request of more than %lu bytes "
+	    "(client-query-buffer-limit)", kv_conn_addr(c),
+	    kv_server.s_inlimit);
 	return false;
 }
 
@@ -310,8 +311,8 @@ conn_start(int fd, const struct sockaddr_in6 *peer)
 	error = lwkt_create(conn_main, c, NULL, NULL, 0, lwkt_cpuid(),
 	    "conn/%lu", (unsigned long)c->c_id);
 	if (error != 0) {
-		kv_log("client %s closed: no thread, error %d",
-		    kv_conn_addr(c), error);
+		kv_log("client %s closed: no thread could be created for it, "
+		    "error %d", kv_conn_addr(c), error);
 		conn_free(c);
 	}
 }

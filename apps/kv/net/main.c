@@ -43,8 +43,8 @@ limit_clients(void)
 	uint64_t room = kv_clients_room(kv_server.s_maxclients);
 
 	if (room < kv_server.s_maxclients)
-		kv_log("too few descriptors for %lu clients: maxclients is "
-		    "%lu", kv_server.s_maxclients, room);
+		kv_log("too few descriptors for %lu clients (ulimit -n): "
+		    "maxclients is now %lu", kv_server.s_maxclients, room);
 	kv_server.s_maxclients = room;
 }
 
@@ -90,7 +90,7 @@ listen_somewhere(bool any_behind)
 	} while (fd == -EADDRINUSE && --tries > 0 &&
 	    ++kv_server.s_port < 65536);
 	if (fd < 0) {
-		fprintf(stderr, "lwkt-kv: %s port %d: %s\n",
+		fprintf(stderr, "lwkt-kv: cannot listen on %s port %d: %s\n",
 		    kv_server.s_bind, (int)kv_server.s_port, strerror(-fd));
 		exit(1);
 	}
@@ -108,7 +108,8 @@ turn_away(void)
 	int fd = -1;
 
 	if (now - logged >= LOG_EVERY_MS) {
-		kv_log("out of descriptors: a client is turned away");
+		kv_log("out of descriptors (ulimit -n): a client is turned "
+		    "away");
 		logged = now;
 	}
 	kv_server.s_rejected++;
@@ -149,7 +150,7 @@ warn_if_open(void)
 		kv_log("warning: other machines may reach %s, and there is no "
 		    "password: %s", kv_server.s_bind,
 		    kv_server.s_protected != 0 ? "they are refused "
-		    "(protected-mode)" : "they may read and change all");
+		    "(protected-mode)" : "they can read and change all data");
 }
 
 /* Return the error for a client that may not be served, or NULL. */
@@ -202,7 +203,7 @@ acceptor(void *arg)
 		} else if (fd == -EMFILE || fd == -ENFILE) {
 			turn_away();
 		} else if (fd == -ENOMEM || fd == -ENOBUFS) {
-			kv_log("accept: error %d", -fd);
+			kv_log("a connection was not accepted: error %d", -fd);
 			lwkt_sleep_ns(RETRY_NS);
 		} else if (fd == -ECANCELED || fd == -EBADF) {
 			break;
@@ -224,14 +225,15 @@ block_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signal_fd < 0)
-		kv_die("signalfd: %s", strerror(errno));
+		kv_die("cannot wait for signals: signalfd: %s",
+		    strerror(errno));
 }
 
 /* End all connections, or wait for them for STOP_MS.  Blocks: yes. */
 static void
 stop(void)
 {
-	kv_log("stopping: %lu connections", kv_server.s_conns);
+	kv_log("stopping: %lu connections are open", kv_server.s_conns);
 	kv_server.s_stopping = true;
 	lwkt_close(listen_fd);
 	for (int ms = 0; ms < STOP_MS && kv_server.s_conns > 0; ms += 10) {
@@ -257,7 +259,8 @@ server_main(void *arg)
 	kv_doors_start();
 	error = lwkt_create(acceptor, NULL, NULL, NULL, 0, 0, "accept");
 	if (error != 0)
-		kv_die("no thread to accept: error %d", error);
+		kv_die("no thread could be created to accept clients: error %d",
+		    error);
 	kv_log("lwkt-kv %s: %u CPUs, pid %d, listening on %s port %lu",
 	    lwkt_version(), kv_server.s_ncpus, (int)getpid(),
 	    kv_server.s_bind, kv_server.s_port);
@@ -284,7 +287,7 @@ main(int argc, char **argv)
 	/* No fast bins: a million of them are merged at once, in 0.2 s. */
 	mallopt(M_MXFAST, 0);
 	if (sodium_init() < 0)
-		kv_die("no random numbers from the kernel");
+		kv_die("the operating system gives no random numbers");
 	kv_hash_seed();
 	kv_command_init();
 	kv_server.s_since = kv_clock_ms();

@@ -110,7 +110,8 @@ start(void (*fn)(void *), const char *name, void *arg, int flags, int id)
 	    id);
 
 	if (error != 0)
-		kv_die("no thread for a shard: error %d", error);
+		kv_die("no thread could be created for a shard: error %d",
+		    error);
 	return td;
 }
 

@@ -54,13 +54,13 @@ TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
 TRACEPOINT(stop, KTR_HOST, "cpu.stop", "cpu=%llu of=%llu");
 TRACEPOINT(idle, KTR_SCHED, "cpu.idle", "cpu=%llu flags=%llu");
 
-COUNTER(idles, "lwkt.idle", "times the CPU had nothing to run");
+COUNTER(idles, "lwkt.idle", "times that the CPU had nothing to run");
 
 TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
-    "thread structures the arena has room for");
+    "threads that the arena has room for");
 
 TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
-    "how long threads that still run at shutdown may do so undisturbed, ms");
+    "time until threads that still run at shutdown are stopped, ms");
 
 #define NS_PER_MS	INT64_C(1000000)
 #define PATIENCE	50	/* in shutdown_ms: then the thread is named */

@@ -22,8 +22,8 @@ arena_alloc(size_t size)
 
 	size = roundup2(size, (size_t)CACHE_LINE);
 	off = atomic_fetchadd_64(&lwkt__arena->ah_used, size);
-	KASSERTF(off + size <= lwkt__arena->ah_size, "arena full: %zu bytes",
-	    size);
+	KASSERTF(off + size <= lwkt__arena->ah_size, "the arena has no "
+	    "room for %zu bytes at boot", size);
 	return (char *)lwkt__arena + off;
 }
 

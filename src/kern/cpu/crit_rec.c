@@ -47,8 +47,8 @@ crit_show(lwkt_thread_t td)
 
 	if (!config_invariants)
 		return;
-	lwkt_printf("lwkt: thread \"%s\" and its critical sections, the last "
-	    "%u of %u:", td->td_name, end - i, end);
+	lwkt_printf("lwkt: thread \"%s\" entered and left critical sections, "
+	    "the last %u times of %u:", td->td_name, end - i, end);
 	for (; i < end; i++) {
 		cr = &cold->tc_crit[i % CRIT_RECS];
 		pc = (void *)(uintptr_t)cr->cr_pc;
@@ -66,6 +66,7 @@ crit_unbalanced(int before, const void *fn)
 
 	crit_show(td);
 	machine_backtrace_print(&pc, 1);
-	lwkt_panic("callback %p left %d critical sections, found %d, in thread "
-	    "\"%s\"", fn, td->td_critcount, before, td->td_name);
+	lwkt_panic("callback %p returned in %d critical sections, but was "
+	    "called in %d, on thread \"%s\"", fn, td->td_critcount, before,
+	    td->td_name);
 }

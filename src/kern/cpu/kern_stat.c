@@ -107,14 +107,14 @@ tunable_set(const char *item, size_t len)
 
 	if (eq == NULL || (tu = tunable_find(item,
 	    (size_t)(eq - item))) == NULL) {
-		lwkt_printf("lwkt: LWKT_TUNE: no tunable \"%.*s\"", (int)len,
-		    item);
+		lwkt_printf("lwkt: LWKT_TUNE: no tunable \"%.*s\" "
+		    "(lwkt-tune(7) lists them)", (int)len, item);
 		return EINVAL;
 	}
 	value = tunable_value(tu, eq + 1, (size_t)(item + len - eq - 1));
 	if (value < tu->tu_min || value > tu->tu_max) {
 		if (tu->tu_names != NULL)
-			lwkt_printf("lwkt: LWKT_TUNE: %.*s: no such value "
+			lwkt_printf("lwkt: LWKT_TUNE: %.*s: unknown value "
 			    "(%s)", (int)len, item, tu->tu_desc);
 		else
 			lwkt_printf("lwkt: LWKT_TUNE: %.*s: must be %d to %d "

@@ -35,8 +35,8 @@ lwkt_rele(lwkt_thread_t td)
 	refs = atomic_load_acq_32(&td->td_refs);
 	if (refs != 1 || mygd()->gd_intr_nesting != 0)
 		refs = atomic_fetchadd_32(&td->td_refs, (uint32_t)-1);
-	KASSERTF(refs > 0, "thread \"%s\" joined or released too often",
-	    td->td_name);
+	KASSERTF(refs > 0, "thread \"%s\" is joined or released, but no "
+	    "reference to it is left (lwkt_hold(3))", td->td_name);
 	if (refs != 1)						/* TD4 */
 		return;
 	if (fiber_wanted())

@@ -46,8 +46,8 @@ foreign_push(int cpu, struct foreign *fo)
 	uintptr_t head;
 	uint32_t old;
 
-	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
-	    lwkt__ncpus);
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d does not "
+	    "exist: the kernel has %d CPUs", cpu, lwkt__ncpus);
 	(void)atomic_fetchadd_32(&pushing, 1);
 	gd = gd_find(cpu);
 	head = atomic_load_ptr(&gd->gd_foreignq);

@@ -27,7 +27,7 @@
 TRACEPOINT(round, KTR_MEM, "retire.round", "cpu=%llu objects=%llu");
 
 COUNTER(retired, "lwkt.retired", "objects retired");
-COUNTER(rounds, "lwkt.retire_rounds", "rounds of messages for them");
+COUNTER(rounds, "lwkt.retire_rounds", "rounds of messages to free them");
 
 static void	round_begin(struct globaldata *gd);
 

@@ -15,7 +15,7 @@
 #include "kern/ipi/ipi_var.h"
 
 COUNTER(kicks, "lwkt.async_kick", "CPUs interrupted for a message");
-COUNTER(spared, "lwkt.async_spared", "that had looked by themselves");
+COUNTER(spared, "lwkt.async_spared", "CPUs that need no interrupt any more");
 
 #define KICK_MIN_NS	50000
 #define KICK_MAX_NS	800000

@@ -48,7 +48,7 @@
 TRACEPOINT(begin, KTR_IPI, "cpusync.begin", "cpu=%llu first=%#llx");
 TRACEPOINT(end, KTR_IPI, "cpusync.end", "cpu=%llu first=%#llx");
 
-COUNTER(syncs, "lwkt.cpusyncs", "rendezvous of CPUs mastered");
+COUNTER(syncs, "lwkt.cpusyncs", "rendezvous of CPUs started");
 COUNTER(stopped, "lwkt.cpusync_stops", "times a rendezvous stopped the CPU");
 
 static uint32_t turn_drawn;		/* (a) numbers given out */
@@ -77,8 +77,8 @@ lwkt_cpumask_one(int cpu)
 {
 	lwkt_cpumask_t mask;
 
-	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
-	    lwkt__ncpus);
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d does not "
+	    "exist: the kernel has %d CPUs", cpu, lwkt__ncpus);
 	memset(&mask, 0, sizeof(mask));
 	cpumask_set(&mask, cpu);
 	return mask;
@@ -155,7 +155,8 @@ stop_remote(void *arg)
 	struct globaldata *gd = mygd();
 
 	KASSERTF(gd->gd_csync == NULL && gd->gd_cscount == 0,	/* CS1 */
-	    "cpu %d: a second rendezvous", gd->gd_m.mc_cpuid);
+	    "cpu %d is called to a second rendezvous during one",
+	    gd->gd_m.mc_cpuid);
 	counter_inc(gd->gd_cntbias, stopped);
 	gd->gd_csync = cs;
 	cpumask_set_atomic(&cs->cs_ack, gd->gd_m.mc_cpuid);
@@ -179,11 +180,12 @@ cpusync_poll(struct globaldata *gd)
 static void
 may_wait(struct globaldata *gd)
 {
-	KASSERTF(gd->gd_intr_nesting == 0, "in a %s on cpu %d",
-	    gd->gd_hard != 0 ? "hard section" : "callback",
+	KASSERTF(gd->gd_intr_nesting == 0, "a rendezvous is started in a %s on "
+	    "cpu %d, which must not wait for other CPUs", gd->gd_hard != 0 ?
+	    "hard section" : "callback", gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_spinlocks == 0, "cpu %d starts a rendezvous with a "
+	    "spinlock held: CPUs that wait for it cannot answer",
 	    gd->gd_m.mc_cpuid);
-	KASSERTF(gd->gd_spinlocks == 0, "cpu %d holds a spinlock, for which "
-	    "others may wait and not answer", gd->gd_m.mc_cpuid);
 }
 
 /* Wait to be the master, standing still for those that come first. */
@@ -214,8 +216,8 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 
 	crit_enter_td(caller_thread());
 	gd = mygd();
-	KASSERTF(gd->gd_cscount == 0, "cpu %d is a master already",
-	    gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_cscount == 0, "cpu %d starts a rendezvous inside one "
+	    "of its own", gd->gd_m.mc_cpuid);
 	may_wait(gd);
 	turn_begin(gd);
 	counter_inc(gd->gd_cntbias, syncs);
@@ -230,7 +232,8 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 	struct globaldata *gd = mygd();
 	int me = gd->gd_m.mc_cpuid, cpu;
 
-	KASSERTF(gd->gd_cscount == 1, "cpu %d is not a master", me);
+	KASSERTF(gd->gd_cscount == 1, "cpu %d ends a rendezvous that it has "
+	    "not started", me);
 	CPUMASK_FOREACH(cpu, &cs->cs_mask)
 		cpumask_clear_atomic(&cs->cs_ack, cpu);
 	if (cpumask_test(&cs->cs_mask, me)) {

@@ -83,7 +83,7 @@ TRACEPOINT(recv, KTR_IPI, "ipi.recv", "cpu=%llu seq=%llu");
 
 COUNTER(sent, "lwkt.ipiq_count", "messages sent to other CPUs");
 COUNTER(passive, "lwkt.ipiq_passive", "of these, without a signal");
-COUNTER(avoided, "lwkt.ipiq_avoided", "signals spared: already pending");
+COUNTER(avoided, "lwkt.ipiq_avoided", "signals not sent: one was pending");
 COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 
 enum {
@@ -196,8 +196,8 @@ ipiq_check(struct globaldata *gd)
 		fill = (int32_t)(__atomic_load_n(&ip->ip_windex,
 		    __ATOMIC_RELAXED) - ip->ip_rindex);
 		KASSERTF(fill >= 0 && fill <= IPIQ_SIZE && late >= 0,
-		    "ring from cpu %d to %d: %d unread, %d unexecuted", src,
-		    gd->gd_m.mc_cpuid, fill, late);
+		    "ring from cpu %d to cpu %d: %d messages unread, %d read "
+		    "and not executed", src, gd->gd_m.mc_cpuid, fill, late);
 	}
 }
 
@@ -443,8 +443,8 @@ ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
 static inline struct lwkt_ipiq *
 ipiq_find(struct globaldata *gd, int cpu)
 {
-	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
-	    lwkt__ncpus);
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d does not "
+	    "exist: the kernel has %d CPUs", cpu, lwkt__ncpus);
 	return &gd->gd_ipiq[cpu];
 }
 
@@ -555,8 +555,8 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	crit_enter_td(self);
 	gd = mygd();
 	ip = ipiq_find(gd, cpu);
-	KASSERTF(cpu != gd->gd_m.mc_cpuid, "passive message to oneself, cpu %d",
-	    cpu);
+	KASSERTF(cpu != gd->gd_m.mc_cpuid, "cpu %d sends a passive message to "
+	    "itself", cpu);
 	tgd = gd_find(cpu);
 	if (ipiq_fill(ip) >= IPIQ_PASSIVE)
 		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* IPO2 */
@@ -665,11 +665,12 @@ static void
 may_execute(struct globaldata *gd, const char *what)
 {
 	if (gd->gd_intr_nesting != 0)
-		lwkt_panic("%s in a %s on cpu %d", what, gd->gd_hard != 0 ?
-		    "hard section" : "callback", gd->gd_m.mc_cpuid);
+		lwkt_panic("%s is called in a %s on cpu %d", what,
+		    gd->gd_hard != 0 ? "hard section" : "callback",
+		    gd->gd_m.mc_cpuid);
 	if (gd->gd_spinlocks != 0)
-		lwkt_panic("%s with spinlock \"%s\" on cpu %d", what,
-		    gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
+		lwkt_panic("%s is called with spinlock \"%s\" held on cpu %d",
+		    what, gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
 		    gd->gd_m.mc_cpuid);
 }
 
@@ -716,8 +717,8 @@ lwkt_wait_ipiq(int cpu, unsigned seq)
 	ip = ipiq_find(gd, cpu);
 	may_execute(gd, "lwkt_wait_ipiq");
 	KASSERTF(!ipiq_unsent(gd, cpu, seq), "thread \"%s\" waits on cpu %d "
-	    "for message %u to cpu %d, which another cpu sent: it has moved",
-	    self->td_name, gd->gd_m.mc_cpuid, seq, cpu);
+	    "for message %u to cpu %d, which another CPU sent: the thread has "
+	    "moved in between", self->td_name, gd->gd_m.mc_cpuid, seq, cpu);
 	while (ipiq_late(ip, seq)) {
 		ipiq_signal(gd, gd_find(cpu));
 		ipiq_process(gd);

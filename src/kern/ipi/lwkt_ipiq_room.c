@@ -76,11 +76,11 @@
 TRACEPOINT(full, KTR_IPI, "ipi.full", "cpu=%llu fill=%llu");
 TRACEPOINT(defer, KTR_IPI, "ipi.defer", "cpu=%llu count=%llu");
 
-COUNTER(fifofull, "lwkt.ipiq_fifofull", "waits for room in a ring");
+COUNTER(fifofull, "lwkt.ipiq_fifofull", "waits of senders for room in a ring");
 COUNTER(deferred, "lwkt.ipiq_deferred",
-    "messages that came in a section and were executed at its end");
+    "messages that came in a critical section and waited for its end");
 COUNTER(debts, "lwkt.ipiq_debts",
-    "waits at the end of a section for others to execute what it sent");
+    "waits after a critical section until others execute its messages");
 
 /* gd_room: 0, or 1 + the target, the fill waited for, and how. */
 #define ROOM(cpu, low)	((uint32_t)(cpu) + 1 + ((uint32_t)(low) << 16))
@@ -184,9 +184,10 @@ ring_defer(struct globaldata *gd, int src, int32_t n)
 	for (; n > 0 && ipiq_ready(ip); n--) {
 		if (gd->gd_ndeferred >= IPIQ_DEFER_MAX)
 			lwkt_panic("cpu %d: %u messages came while thread "
-			    "\"%s\" was in one section, the last of cpu %d; "
-			    "both sides send without end", gd->gd_m.mc_cpuid,
-			    gd->gd_ndeferred, curthread->td_name, src);
+			    "\"%s\" was in one critical section, the last "
+			    "from cpu %d: both CPUs send without end",
+			    gd->gd_m.mc_cpuid, gd->gd_ndeferred,
+			    curthread->td_name, src);
 		i = (df->df_first + gd->gd_ndeferred) % IPIQ_DEFER_MAX;
 		df->df_slot[i].df_ring = ip;
 		df->df_slot[i].df_entry = ipiq_take(ip);	/* IR3 */

@@ -22,8 +22,9 @@ systimer_add_remote(void *arg)
 	struct lwkt_systimer *st = arg;
 
 	KASSERTF(systimer_starts(st) && st->st_cpu == mycpuid, "timer %p of "
-	    "cpu %d is started on cpu %d, mark %#llx", (void *)st, st->st_cpu,
-	    mycpuid, (unsigned long long)st->st_running);
+	    "cpu %d is not about to be started on cpu %d, mark %#llx",
+	    (void *)st, st->st_cpu, mycpuid,
+	    (unsigned long long)st->st_running);
 	systimer_add(st, st->st_time);
 }
 
@@ -31,8 +32,8 @@ void
 lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
 {
-	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
-	    lwkt__ncpus);
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d does not "
+	    "exist: the kernel has %d CPUs", cpu, lwkt__ncpus);
 	systimer_set(st, fn, arg, period_ns, 0);
 	st->st_time = systimer_when(delay_ns);
 	st->st_cpu = cpu;
@@ -46,11 +47,11 @@ systimer_revoke(struct lwkt_systimer *st)
 {
 	int found;
 
-	KASSERTF(st->st_cpu == mycpuid, "timer %p of cpu %d deleted on cpu %d",
-	    (void *)st, st->st_cpu, mycpuid);
+	KASSERTF(st->st_cpu == mycpuid, "timer %p of cpu %d is deleted on cpu "
+	    "%d; only its CPU may do that", (void *)st, st->st_cpu, mycpuid);
 	found = ipiq_revoke(mygd(), systimer_add_remote, st);
-	KASSERTF(found, "timer %p: no message starts it on cpu %d",
-	    (void *)st, st->st_cpu);
+	KASSERTF(found, "timer %p is about to start on cpu %d, but no message "
+	    "there starts it", (void *)st, st->st_cpu);
 	st->st_running = 0;
 }
 

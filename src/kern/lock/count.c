@@ -30,7 +30,8 @@ enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE };
 void
 lwkt_sem_init(struct lwkt_sem *se, unsigned n, const char *name)
 {
-	KASSERTF(n <= LWKT_SEM_MAX, "semaphore \"%s\": %u", name, n);
+	KASSERTF(n <= LWKT_SEM_MAX, "semaphore \"%s\" of %u units: more than "
+	    "LWKT_SEM_MAX", name, n);
 	*se = (struct lwkt_sem)LWKT_SEM_INITIALIZER(n, name);
 }
 
@@ -89,7 +90,8 @@ static void
 check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 {
 	KASSERTF(n <= LWKT_SEM_MAX - sync_state(w), "semaphore \"%s\": "
-	    "%u and %u", se->se_name, sync_state(w), n);
+	    "%u units and %u more are above LWKT_SEM_MAX", se->se_name,
+	    sync_state(w), n);
 }
 
 /* Somebody waits, or did a moment ago. */
@@ -140,7 +142,7 @@ lwkt_sem_value(struct lwkt_sem *se)
 void
 lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 {
-	KASSERTF(n > 0, "barrier \"%s\"", name);
+	KASSERTF(n > 0, "barrier \"%s\" is for no thread", name);
 	*ba = (struct lwkt_barrier)LWKT_BARRIER_INITIALIZER(n, name);
 }
 
@@ -172,7 +174,8 @@ lwkt_barrier_wait(struct lwkt_barrier *ba)
 void
 lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 {
-	KASSERTF(n <= LWKT_SEM_MAX, "wait group \"%s\": %u", name, n);
+	KASSERTF(n <= LWKT_SEM_MAX, "wait group \"%s\" of %u: more than "
+	    "LWKT_SEM_MAX", name, n);
 	*wg = (struct lwkt_waitgroup)LWKT_WAITGROUP_INITIALIZER(n, name);
 }
 
@@ -186,7 +189,8 @@ lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 	do {
 		to = (int64_t)sync_state(w) + n;
 		KASSERTF(to >= 0 && to <= LWKT_SEM_MAX, "wait group \"%s\": %u "
-		    "and %d", wg->wg_name, sync_state(w), n);
+		    "and %d more are below 0 or above LWKT_SEM_MAX",
+		    wg->wg_name, sync_state(w), n);
 	} while (!atomic_fcmpset_64(word, &w,
 	    (w & ~SW_STATE) | (uint64_t)to));
 	if (to == 0 && (w & SW_WAITERS) != 0)

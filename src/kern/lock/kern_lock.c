@@ -81,7 +81,7 @@ lwkt_lockinit(lwkt_lock_t lk, const char *name, int64_t timo_ns,
 void
 lwkt_lockuninit(lwkt_lock_t lk)
 {
-	KASSERTF(lwkt_lockcount(lk) == 0, "lock \"%s\" is held",
+	KASSERTF(lwkt_lockcount(lk) == 0, "lock \"%s\" is still held",
 	    lk->lk_spin.s_name);
 }
 
@@ -103,13 +103,13 @@ lock_check(lwkt_lock_t lk)
 	KASSERTF((lk->lk_excl == 0 || lk->lk_shared == 0) &&
 	    (lk->lk_excl != 0) == (lk->lk_owner != NULL) &&
 	    (lk->lk_upgrade == NULL || lk->lk_shared > 1),
-	    "lock \"%s\": %u exclusive, %u shared takings, upgrade %p",
+	    "lock \"%s\": held %u times exclusive, %u times shared, upgrade %p",
 	    lk->lk_spin.s_name, lk->lk_excl, lk->lk_shared,
 	    (void *)lk->lk_upgrade);				/* LK1, LK2 */
 	KASSERTF(lk->lk_excl != 0 || lk->lk_upgrade != NULL ||
 	    (lk->lk_shared == 0 ? ex < 0 && sh < 0 : sh < 0 || ex >= sh),
-	    "lock \"%s\": %u shared takings, best waiters %d and %d",
-	    lk->lk_spin.s_name, lk->lk_shared, ex, sh);		/* LK3 */
+	    "lock \"%s\": held %u times shared; best waiters: exclusive %d, "
+	    "shared %d", lk->lk_spin.s_name, lk->lk_shared, ex, sh); /* LK3 */
 	(void)turn_count(lk->lk_ex);
 	(void)turn_count(lk->lk_sh);
 }
@@ -344,7 +344,8 @@ lock_exclusive(const struct lock_req *rq)
 		else if (rq->rq_flags & LWKT_LK_NOWAIT)
 			error = EBUSY;
 		else
-			misuse(lk, "is taken again");
+			misuse(lk, "is taken again, without "
+			    "LWKT_LK_CANRECURSE,");
 	} else if (lk->lk_excl != 0 || lk->lk_shared != 0) {
 		if ((error = refused(rq)) == 0)
 			return wait_turn(rq, &lk->lk_ex);
@@ -366,7 +367,7 @@ lock_upgrade(const struct lock_req *rq)
 		return 0;
 	}
 	if (lk->lk_shared == 0)
-		misuse(lk, "is not shared and upgraded");
+		misuse(lk, "is upgraded, though not held shared,");
 	if (lk->lk_upgrade != NULL) {
 		/* One of the two has to make room for the other. */
 		lk->lk_shared--;
@@ -391,7 +392,7 @@ lock_downgrade(const struct lock_req *rq)
 	lwkt_lock_t lk = rq->rq_lock;
 
 	if (lk->lk_owner != rq->rq_td)
-		misuse(lk, "is not owned and downgraded");
+		misuse(lk, "is downgraded, though not held exclusively,");
 	lk->lk_shared = lk->lk_excl;
 	lk->lk_excl = 0;
 	lk->lk_owner = NULL;
@@ -411,7 +412,7 @@ lock_release(const struct lock_req *rq)
 		return 0;
 	}
 	if (lk->lk_shared == 0)
-		misuse(lk, "is not held and released");
+		misuse(lk, "is released, though not held,");
 	lk->lk_shared--;
 	next(lk, 0);
 	return 0;
@@ -437,7 +438,7 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	lwkt_lock_t lk = rq->rq_lock;
 
 	if (lk->lk_owner != rq->rq_td)
-		misuse(lk, "is not owned and canceled");
+		misuse(lk, "is canceled, though not held exclusively,");
 	lk->lk_cancel = on;
 	cancel_queue(&lk->lk_ex, &gr);
 	cancel_queue(&lk->lk_sh, &gr);
@@ -471,8 +472,8 @@ request(struct lock_req *rq)
 	case LWKT_LK_CANCEL_END:
 		return lock_cancel(rq, 0);
 	}
-	lwkt_panic("lock \"%s\": flags %#x", lk->lk_spin.s_name,
-	    rq->rq_flags);
+	lwkt_panic("lock \"%s\": no operation in flags %#x (lwkt_lockmgr(3))",
+	    lk->lk_spin.s_name, rq->rq_flags);
 }
 
 /* For lockorder.c: what a request that is over changed. */

@@ -102,8 +102,8 @@ lwkt_mtx_init(lwkt_mtx_t m, const char *name)
 void
 lwkt_mtx_uninit(lwkt_mtx_t m)
 {
-	KASSERTF(atomic_load_32(&m->m_lock) == 0, "mtx \"%s\" is held, word "
-	    "%#x", m->m_name, m->m_lock);
+	KASSERTF(atomic_load_32(&m->m_lock) == 0, "mtx \"%s\" is still held, "
+	    "word %#x", m->m_name, m->m_lock);
 }
 
 /*
@@ -152,17 +152,17 @@ mtx_check(lwkt_mtx_t m)
 
 	if (!config_invariants)
 		return;
-	KASSERTF((c & MTX_WANTED) == wait, "mtx \"%s\", word %#x: %u wait to "
-	    "be exclusive, %u to share", m->m_name, c, turn_count(m->m_ex),
-	    turn_count(m->m_sh));				/* MX1 */
-	KASSERTF(wait == 0 || (c & MTX_COUNT) != 0, "mtx \"%s\", word %#x",
-	    m->m_name, c);					/* MX2 */
+	KASSERTF((c & MTX_WANTED) == wait, "mtx \"%s\", word %#x: wrong WANTED "
+	    "bits: %u exclusive and %u shared waiters", m->m_name, c,
+	    turn_count(m->m_ex), turn_count(m->m_sh));		/* MX1 */
+	KASSERTF(wait == 0 || (c & MTX_COUNT) != 0, "mtx \"%s\", word %#x: "
+	    "waiters, but no holder", m->m_name, c);		/* MX2 */
 	KASSERTF(m->m_sh == NULL || (c & MTX_EXCLUSIVE) != 0 || best >= sh,
-	    "mtx \"%s\", word %#x: best waiters %d and %d", m->m_name, c, best,
-	    sh);						/* MX4 */
+	    "mtx \"%s\", word %#x: best waiters: exclusive %d, shared %d",
+	    m->m_name, c, best, sh);				/* MX4 */
 	KASSERTF((int)m->m_lent - 1 == ((c & MTX_EXCLUSIVE) == 0 ? -1 :
-	    best > sh ? best : sh), "mtx \"%s\", word %#x: lends %u",
-	    m->m_name, c, m->m_lent);				/* MX5 */
+	    best > sh ? best : sh), "mtx \"%s\", word %#x: lends %u, not its "
+	    "best waiter's priority", m->m_name, c, m->m_lent);	/* MX5 */
 }
 
 /*
@@ -525,9 +525,9 @@ wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	int error = 0;
 
 	KASSERTF(link->ml_callback == NULL, "mtx \"%s\": thread \"%s\" waits "
-	    "for a link with a callback", m->m_name, td->td_name);
+	    "for a link that has a callback", m->m_name, td->td_name);
 	KASSERTF(state != ML_IDLE, "mtx \"%s\": thread \"%s\" waits for a link "
-	    "without a request", m->m_name, td->td_name);
+	    "that has no request", m->m_name, td->td_name);
 	wait_owner(&m->m_owner);
 	wait_begin(td, &mw);
 	while (error == 0) {
@@ -632,8 +632,8 @@ lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 {
 	if ((atomic_load_32(&m->m_lock) & MTX_COUNT) == 0 ||
 	    !try_sh(m, caller_thread(), 0))
-		lwkt_panic("mtx \"%s\" is not thread \"%s\"'s to take again",
-		    m->m_name, curthread->td_name);
+		lwkt_panic("mtx \"%s\" is taken again by thread \"%s\", which "
+		    "does not hold it", m->m_name, curthread->td_name);
 	order_took(LK_MTX, m, m->m_name);
 }
 
@@ -675,7 +675,8 @@ lwkt_mtx_unlock_ex(lwkt_mtx_t m)
 {
 	uint32_t c = atomic_load_32(&m->m_lock);
 
-	KASSERTF(c & MTX_EXCLUSIVE, "mtx \"%s\", word %#x", m->m_name, c);
+	KASSERTF(c & MTX_EXCLUSIVE, "mtx \"%s\" is not held exclusively, word "
+	    "%#x", m->m_name, c);
 	unlock(m, c);
 }
 

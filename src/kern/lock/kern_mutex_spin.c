@@ -27,8 +27,8 @@ took(lwkt_mtx_t m)
 {
 	if (!atomic_cmpset_32(&m->m_lock, 0, MTX_EXCLUSIVE | 1))
 		lwkt_panic("mtx \"%s\" is taken as a spinlock by thread "
-		    "\"%s\" while it is held otherwise, word %#x", m->m_name,
-		    curthread->td_name, m->m_lock);
+		    "\"%s\" while it is held as a sleeping lock, word %#x",
+		    m->m_name, curthread->td_name, m->m_lock);
 	mtx_own(m, curthread);					/* MS1 */
 }
 
@@ -39,7 +39,7 @@ took_again(lwkt_mtx_t m)
 		return 0;
 	if (!lwkt_spin_held(&m->m_spin))
 		lwkt_panic("mtx \"%s\" is taken as a spinlock by thread "
-		    "\"%s\", which holds it otherwise", m->m_name,
+		    "\"%s\", which holds it as a sleeping lock", m->m_name,
 		    curthread->td_name);
 	atomic_store_32(&m->m_lock, m->m_lock + 1);
 	return 1;
@@ -69,8 +69,9 @@ void
 lwkt_mtx_spinunlock(lwkt_mtx_t m)
 {
 	if (!mtx_owned(m, curthread) || !lwkt_spin_held(&m->m_spin))
-		lwkt_panic("mtx \"%s\" is not thread \"%s\"'s as a spinlock, "
-		    "word %#x", m->m_name, curthread->td_name, m->m_lock);
+		lwkt_panic("mtx \"%s\" is unlocked by thread \"%s\", which "
+		    "does not hold it as a spinlock, word %#x", m->m_name,
+		    curthread->td_name, m->m_lock);
 	if ((m->m_lock & MTX_COUNT) > 1) {
 		atomic_store_32(&m->m_lock, m->m_lock - 1);
 		return;

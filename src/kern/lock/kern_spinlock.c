@@ -62,7 +62,7 @@ COUNTER(pauses, "lwkt.spin_pauses", "pause instructions while waiting");
 TUNABLE_INT(backoff_max, "lwkt.spin_backoff_max", 64, 1, 4096,
     "longest pause between two looks at a spinlock, in pause instructions");
 TUNABLE_INT(window_shift, "lwkt.spin_window_shift", 6, 0, 20,
-    "log2 of the looks of a shared waiter between good manners and bad ones");
+    "log2 of the looks for which a shared waiter lets exclusive ones pass");
 TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,
     "seconds that a CPU waits for a spinlock before it panics");
 
@@ -82,7 +82,7 @@ void
 lwkt_spin_uninit(lwkt_spin_t s)
 {
 	KASSERTF((atomic_load_32(&s->s_lock) & ~SHARED) == 0,
-	    "spinlock \"%s\" is held, word %#x", s->s_name, s->s_lock);
+	    "spinlock \"%s\" is still held, word %#x", s->s_name, s->s_lock);
 }
 
 void
@@ -111,8 +111,8 @@ check_rank(struct globaldata *gd, lwkt_spin_t s)
 	for (i = 0; i < gd->gd_spinlocks; i++) {
 		t = gd->gd_spinheld[i];
 		KASSERTF(s->s_rank == 0 || t->s_rank < s->s_rank,
-		    "spinlock \"%s\" of rank %u taken while \"%s\" of rank %u "
-		    "is held", s->s_name, s->s_rank, t->s_name, t->s_rank);
+		    "spinlock \"%s\" of rank %u is taken while \"%s\" of rank "
+		    "%u is held", s->s_name, s->s_rank, t->s_name, t->s_rank);
 	}
 }
 
@@ -136,8 +136,9 @@ push(struct globaldata *gd, lwkt_spin_t s)
 	unsigned n = (unsigned)gd->gd_spinlocks;
 
 	if (unlikely(n >= LWKT_MAXSPINS))
-		lwkt_panic("spinlock \"%s\" is the %uth that cpu %d takes",
-		    s->s_name, n + 1, gd->gd_m.mc_cpuid);
+		lwkt_panic("spinlock \"%s\" is number %u that cpu %d takes; "
+		    "LWKT_MAXSPINS is the limit", s->s_name, n + 1,
+		    gd->gd_m.mc_cpuid);
 	held_set(gd, n, s);
 	held_count(gd, (int)n + 1);
 }
@@ -152,7 +153,7 @@ pop_slow(struct globaldata *gd, lwkt_spin_t s)
 		if (gd->gd_spinheld[i] == s)
 			break;
 	if (i < 0)
-		lwkt_panic("spinlock \"%s\" is given back by thread \"%s\" on "
+		lwkt_panic("spinlock \"%s\" is released by thread \"%s\" on "
 		    "cpu %d, which does not hold it", s->s_name,
 		    curthread->td_name, gd->gd_m.mc_cpuid);
 	held_count(gd, gd->gd_spinlocks - 1);
@@ -184,8 +185,8 @@ spin_check(struct globaldata *gd)
 	for (i = 0; i < gd->gd_spinlocks; i++) {
 		word = atomic_peek_32(&gd->gd_spinheld[i]->s_lock);
 		KASSERTF(word == EXCL || word > SHARED, "spinlock \"%s\" is "
-		    "held by cpu %d, word %#x", gd->gd_spinheld[i]->s_name,
-		    gd->gd_m.mc_cpuid, word);
+		    "held by cpu %d, but has word %#x",
+		    gd->gd_spinheld[i]->s_name, gd->gd_m.mc_cpuid, word);
 	}
 }
 
@@ -237,12 +238,12 @@ complain(struct spin_wait *sw)
 		sw->sw_since_ns = now;
 	s = (now - sw->sw_since_ns) / 1000000000;
 	if (s >= panic_s)
-		lwkt_panic("spinlock \"%s\" waited for %d s by cpu %d, word "
-		    "%#x", sw->sw_spin->s_name, panic_s, mycpuid,
-		    sw->sw_spin->s_lock);
+		lwkt_panic("spinlock \"%s\" has been waited for %d s by cpu %d "
+		    "(lwkt.spin_panic_s), word %#x", sw->sw_spin->s_name,
+		    panic_s, mycpuid, sw->sw_spin->s_lock);
 	if (s > sw->sw_told_s)
-		lwkt_printf("lwkt: cpu %d waits for spinlock \"%s\": %d s\n",
-		    mycpuid, sw->sw_spin->s_name, (int)s);
+		lwkt_printf("lwkt: cpu %d has waited for spinlock \"%s\" for "
+		    "%d s\n", mycpuid, sw->sw_spin->s_name, (int)s);
 	sw->sw_told_s = s;
 }
 
@@ -285,8 +286,8 @@ lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 	struct spin_wait sw;
 
 	if (held_here(gd, s))
-		lwkt_panic("spinlock \"%s\" is taken again by cpu %d",
-		    s->s_name, gd->gd_m.mc_cpuid);
+		lwkt_panic("spinlock \"%s\" is taken again by cpu %d, which "
+		    "holds it", s->s_name, gd->gd_m.mc_cpuid);
 	wait_begin(&sw, gd, s, was);
 	curthread->td_wmesg = s->s_name;
 	(void)atomic_fetchadd_32(&s->s_exclwait, 1);
@@ -312,8 +313,8 @@ lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 	struct spin_wait sw;
 
 	if (again && was == EXCL)
-		lwkt_panic("spinlock \"%s\" is taken again by cpu %d",
-		    s->s_name, gd->gd_m.mc_cpuid);
+		lwkt_panic("spinlock \"%s\" is taken again by cpu %d, which "
+		    "holds it", s->s_name, gd->gd_m.mc_cpuid);
 	wait_begin(&sw, gd, s, was);
 	curthread->td_wmesg = s->s_name;
 	while (!try_shared(s, &was, again ||
@@ -500,8 +501,8 @@ void
 lwkt_spin_lock_update_only(lwkt_spin_t s)
 {
 	INVARIANT(crit_test(curthread));
-	KASSERTF((s->s_update & 1) == 0, "spinlock \"%s\" is being updated",
-	    s->s_name);
+	KASSERTF((s->s_update & 1) == 0, "spinlock \"%s\": an update begins "
+	    "inside another", s->s_name);
 	atomic_store_32(&s->s_update, s->s_update + 1);
 	atomic_fence_rel();					/* UO1 */
 }
@@ -509,8 +510,8 @@ lwkt_spin_lock_update_only(lwkt_spin_t s)
 void
 lwkt_spin_unlock_update_only(lwkt_spin_t s)
 {
-	KASSERTF((s->s_update & 1) != 0, "spinlock \"%s\" is not being updated",
-	    s->s_name);
+	KASSERTF((s->s_update & 1) != 0, "spinlock \"%s\": an update ends that "
+	    "has not begun", s->s_name);
 	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* UO1 */
 }
 

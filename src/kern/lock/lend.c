@@ -74,7 +74,7 @@ TRACEPOINT(lend, KTR_SCHED, "lend.apply", "td=%llu pri=%llu");
 
 COUNTER(changes, "lwkt.lend_changes", "changes of a lent priority");
 COUNTER(remote, "lwkt.lend_remote", "of these, asked for by another CPU");
-COUNTER(cut, "lwkt.lend_cut", "chains of holders that were too long");
+COUNTER(cut, "lwkt.lend_cut", "chains of holders that were cut: too long");
 
 #define LEND_HOPS	64	/* links of a chain */
 #define LANES		4	/* counts in a word */
@@ -310,10 +310,11 @@ lend_check(lwkt_thread_t td)
 	int own = lend_ownpri(td), lent = best_lent(td);
 
 	KASSERTF(td->td_pri == (td->td_lent > own ? td->td_lent : own),
-	    "thread \"%s\": priority %d, its own %d, lent %d", td->td_name,
-	    td->td_pri, own, td->td_lent);			/* LD2 */
+	    "thread \"%s\" has priority %d; its own is %d, the lent one %d",
+	    td->td_name, td->td_pri, own, td->td_lent);		/* LD2 */
 	KASSERTF((td->td_flags & TDF_IDLE) || td->td_lent == lent ||
 	    atomic_peek_32(&td->td_cold->tc_lendrefs) != 0 ||
-	    (atomic_peek_32(&td->td_mpflags) & TDF_MP_LEND), "thread \"%s\": "
-	    "lent %d, counted %d", td->td_name, td->td_lent, lent);
+	    (atomic_peek_32(&td->td_mpflags) & TDF_MP_LEND), "thread \"%s\" "
+	    "has priority %d lent; its waiters lend %d", td->td_name,
+	    td->td_lent, lent);
 }

@@ -168,10 +168,10 @@ show_edge(const struct order_edge *oe)
 	void *held_pc = (void *)(uintptr_t)oe->oe_held_pc;
 	void *pc = (void *)(uintptr_t)oe->oe_pc;
 
-	lwkt_printf("lwkt:   %s \"%s\" was taken by", kind_name[from->oc_kind],
+	lwkt_printf("lwkt:   %s \"%s\" was taken at", kind_name[from->oc_kind],
 	    from->oc_name != NULL ? from->oc_name : "");
 	machine_backtrace_print(&held_pc, 1);
-	lwkt_printf("lwkt:   and then %s \"%s\" wanted by",
+	lwkt_printf("lwkt:   and then %s \"%s\" was requested at",
 	    kind_name[to->oc_kind], to->oc_name != NULL ? to->oc_name : "");
 	machine_backtrace_print(&pc, 1);
 }
@@ -185,7 +185,7 @@ report(lwkt_thread_t td, const struct order_edge *oe)
 	lwkt_printf("lwkt: lock order: thread \"%s\" can deadlock with a "
 	    "thread that takes its locks in another order:", td->td_name);
 	show_edge(oe);
-	lwkt_printf("lwkt: but before:");
+	lwkt_printf("lwkt: the other order, seen before:");
 	while (at != oe->oe_to) {
 		e = classes[at].oc_via;
 		show_edge(&edges[e]);
@@ -289,8 +289,8 @@ lockorder_exit(lwkt_thread_t td)
 
 	if (td->td_cold->tc_nheld == 0)
 		return;
-	lwkt_printf("lwkt: taken by");
+	lwkt_printf("lwkt: the lock was taken at");
 	machine_backtrace_print(&pc, 1);
-	lwkt_panic("thread \"%s\" exits with %s \"%s\"", td->td_name,
+	lwkt_panic("thread \"%s\" exits with %s \"%s\" held", td->td_name,
 	    kind_name[oc->oc_kind], oc->oc_name != NULL ? oc->oc_name : "");
 }

@@ -18,7 +18,8 @@
 static void
 queue(const volatile void *ident, int flags)
 {
-	KASSERTF((flags & LWKT_PINTERLOCKED) == 0, "flags %#x", flags);
+	KASSERTF((flags & LWKT_PINTERLOCKED) == 0, "flags %#x: "
+	    "LWKT_PINTERLOCKED is not for this call", flags);
 	lwkt_tsleep_interlock(ident, flags);
 }
 
@@ -65,8 +66,9 @@ lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
 	int error;
 
 	KASSERTF(type == LWKT_LK_SHARED || (type == LWKT_LK_EXCLUSIVE &&
-	    lwkt_lockcount(lk) == 1), "lock \"%s\" is not thread \"%s\"'s, "
-	    "once", lk->lk_spin.s_name, curthread->td_name);
+	    lwkt_lockcount(lk) == 1), "lock \"%s\" is not held by thread "
+	    "\"%s\", or more than once", lk->lk_spin.s_name,
+	    curthread->td_name);
 	queue(ident, flags);
 	(void)lwkt_lockmgr(lk, LWKT_LK_RELEASE);
 	error = sleep(ident, flags, wmesg, timeout_ns);

@@ -38,10 +38,10 @@
 
 TRACEPOINT(wait, KTR_SLEEP, "serialize.wait", "td=%llu word=%#llx");
 
-COUNTER(contended, "lwkt.serialize_contended", "serializers slept for");
+COUNTER(contended, "lwkt.serialize_contended", "sleeps for serializers");
 
 TUNABLE_INT(spin, "lwkt.serialize_spin", 4096, 0, 1000000,
-    "looks of an adaptive enter at a serializer before it sleeps");
+    "looks of lwkt_serialize_adaptive_enter before it sleeps");
 
 #define HELD		0x80000000u
 #define DISABLED	0x40000000u
@@ -97,8 +97,8 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	struct park pk;
 
 	if (owned(sz, td))
-		lwkt_panic("serializer %p is entered again by thread \"%s\"",
-		    (void *)sz, td->td_name);
+		lwkt_panic("serializer %p is entered again by thread \"%s\", "
+		    "which holds it", (void *)sz, td->td_name);
 	(void)atomic_fetchadd_32(&sz->sz_lock, 1);		/* SZ2 */
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, contended);

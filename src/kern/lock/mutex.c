@@ -58,7 +58,7 @@
 #include <lwkt/sync.h>
 
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
-    "pauses for a mutex held by another CPU before the thread sleeps");
+    "pauses for a mutex held on another CPU before the thread sleeps");
 
 COUNTER(handed, "lwkt.mutex_handoffs", "mutexes handed to a waiter");
 
@@ -527,8 +527,8 @@ lwkt_mutex_unlock(struct lwkt_mutex *mu)
 	uint64_t w = atomic_load_64(&mu->mu_word);
 
 	if (unlikely(((w ^ me()) & MU_OWNER) != 0))
-		lwkt_panic("mutex \"%s\" is unlocked by another than its "
-		    "holder", mu->mu_name);
+		lwkt_panic("mutex \"%s\" is unlocked by a thread that does "
+		    "not hold it", mu->mu_name);
 	order_drop(mu);
 	if (unlikely((w & ~MU_HOLDER) != 0) ||
 	    unlikely(!atomic_cmpset_64(&mu->mu_word, w, 0)))

@@ -212,7 +212,8 @@ wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 	uint32_t state;
 
 	if (deadline > 0)
-		lwkt_panic("\"%s\": a pthread waits with a timeout", wmesg);
+		lwkt_panic("\"%s\": a pthread waits with a timeout; it may "
+		    "only wait for ever, or try", wmesg);
 	while ((state = park_state(pk)) < PARK_TOLD) {
 		if (deadline == 0)
 			return EWOULDBLOCK;

@@ -12,7 +12,7 @@ void
 lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
     const char *name)
 {
-	KASSERTF(n > 0, "queue \"%s\"", name);
+	KASSERTF(n > 0, "queue \"%s\" has no slots", name);
 	*q = (struct lwkt_queue){ .q_slot = slots, .q_size = n };
 	lwkt_mutex_init(&q->q_mutex, name);
 	lwkt_cond_init(&q->q_notempty, name);

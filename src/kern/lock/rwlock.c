@@ -27,8 +27,9 @@ int
 lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns)
 {
 	if (lwkt_mtx_owned(&rw->rw_mtx))
-		lwkt_panic("rwlock \"%s\" is locked again by thread \"%s\"",
-		    rw->rw_mtx.m_name, curthread->td_name);
+		lwkt_panic("rwlock \"%s\" is locked again by thread \"%s\", "
+		    "which holds it for writing", rw->rw_mtx.m_name,
+		    curthread->td_name);
 	return lwkt_mtx_lock_ex(&rw->rw_mtx, 0, timeout_ns);
 }
 

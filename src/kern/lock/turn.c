@@ -133,8 +133,8 @@ turn_count(struct lwkt_turn *queue)
 		    tu->tu_pri > tu->tu_next->tu_pri ||
 		    (tu->tu_pri == tu->tu_next->tu_pri &&
 		    tu->tu_ticket < tu->tu_next->tu_ticket),
-		    "waiter %u of priority %d before one of %d", n,
-		    tu->tu_pri, tu->tu_next->tu_pri);
+		    "waiter %u, of priority %d, is before one of priority %d",
+		    n, tu->tu_pri, tu->tu_next->tu_pri);
 		tu = tu->tu_next;
 	} while (tu != queue);
 	return n;

@@ -41,7 +41,8 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 	int error = 0;
 
 	KASSERTF((flags & (LWKT_PINTERLOCKED | LWKT_PDOMAIN_MASK)) == 0,
-	    "flags %#x", flags);
+	    "flags %#x: LWKT_PINTERLOCKED and a domain are not for this call",
+	    flags);
 	lwkt_tsleep_interlock(xw, PDOMAIN_XWAIT);
 	if (lwkt_xgen(xw) == *gen)
 		error = lwkt_tsleep(xw, PDOMAIN_XWAIT | LWKT_PINTERLOCKED |

@@ -43,8 +43,8 @@ COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 void
 lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
 {
-	KASSERTF(((uint32_t)flags & ~MSGF_INIT) == 0, "flags %#x",
-	    (unsigned)flags);
+	KASSERTF(((uint32_t)flags & ~MSGF_INIT) == 0, "message %p: flags %#x "
+	    "are not for lwkt_initmsg", (void *)msg, (unsigned)flags);
 	msg->ms_next = NULL;
 	msg->ms_prevp = NULL;
 	msg->ms_target = NULL;
@@ -99,8 +99,8 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 	uint32_t flags = msg->ms_flags;
 
 	KASSERTF((flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED)) ==
-	    LWKT_MSGF_DONE, "message %p is not the sender's, flags %#x",
-	    (void *)msg, flags);				/* PM1 */
+	    LWKT_MSGF_DONE, "message %p is not the sender's: not initialized, "
+	    "or its reply not taken, flags %#x", (void *)msg, flags); /* PM1 */
 	flags = msg_foreign((flags & ~MSGF_RUN) | sync);
 	msg_setflags(msg, flags);
 	msg->ms_mpflags = 0;
@@ -146,9 +146,9 @@ lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 
 	if (owner != NULL && (machine_oncpu() == NULL ||
 	    owner->td_gd != mygd()))
-		lwkt_panic("message %p to thread \"%s\" of cpu %d, from cpu %d",
-		    (void *)msg, owner->td_name, owner->td_gd->gd_m.mc_cpuid,
-		    lwkt_cpuid());
+		lwkt_panic("message %p to thread \"%s\" of cpu %d is sent from "
+		    "cpu %d; the CPUs must be the same", (void *)msg,
+		    owner->td_name, owner->td_gd->gd_m.mc_cpuid, lwkt_cpuid());
 	lwkt_sendmsg(port, msg);
 }
 
@@ -158,7 +158,8 @@ lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 	int error;
 
 	KASSERTF((msg->ms_flags & LWKT_MSGF_DROPABLE) == 0,
-	    "message %p may be dropped: nobody can wait for it", (void *)msg);
+	    "message %p has LWKT_MSGF_DROPABLE: no thread can wait for it",
+	    (void *)msg);
 	msg_start(port, msg, LWKT_MSGF_SYNC);
 	error = port->mp_ops->putport(port, msg);
 	if (likely(error == LWKT_EASYNC))
@@ -176,7 +177,7 @@ msg_assert_received(lwkt_msg_t msg)
 	KASSERTF((flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED |
 	    LWKT_MSGF_REPLY)) == 0, "message %p is not the receiver's%s, "
 	    "flags %#x", (void *)msg, flags & LWKT_MSGF_REPLY ?
-	    ": replied before" : "", flags);			/* PM1 */
+	    ": it was replied before" : "", flags);		/* PM1 */
 }
 
 int
@@ -221,7 +222,8 @@ int
 lwkt_waitmsg(lwkt_msg_t msg, int flags)
 {
 	KASSERTF((msg_lookflags(msg) & LWKT_MSGF_DROPABLE) == 0,
-	    "message %p may be dropped: nobody can wait for it", (void *)msg);
+	    "message %p has LWKT_MSGF_DROPABLE: no thread can wait for it",
+	    (void *)msg);
 	return msg->ms_reply->mp_ops->waitmsg(msg, flags);
 }
 
@@ -244,7 +246,8 @@ lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 		return 0;
 	}
 	KASSERTF((msg_lookflags(msg) & LWKT_MSGF_DROPABLE) == 0,
-	    "message %p may be dropped: nobody can wait for it", (void *)msg);
+	    "message %p has LWKT_MSGF_DROPABLE: no thread can wait for it",
+	    (void *)msg);
 	port_assert_timeout(msg->ms_reply, timeout_ns);
 	return msg->ms_reply->mp_ops->waitmsg_timed(msg, flags, timeout_ns);
 }
@@ -286,7 +289,8 @@ lwkt_dropmsg(lwkt_msg_t msg)
 	lwkt_port_t port = msg_looktarget(msg);
 
 	KASSERTF((flags & LWKT_MSGF_DROPABLE) != 0,
-	    "message %p must not be dropped, flags %#x", (void *)msg, flags);
+	    "message %p is dropped without LWKT_MSGF_DROPABLE, flags %#x",
+	    (void *)msg, flags);
 	return port->mp_ops->dropmsg(port, msg);
 }
 
@@ -316,15 +320,15 @@ panic_getport(lwkt_port_t port)
 static int
 panic_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
-	lwkt_panic("message %p sent to port %p, which takes none", (void *)msg,
-	    (void *)port);
+	lwkt_panic("message %p is sent to port %p, which takes no messages",
+	    (void *)msg, (void *)port);
 }
 
 static int
 panic_waitmsg(lwkt_msg_t msg, int flags)
 {
-	lwkt_panic("lwkt_waitmsg: nobody can wait on reply port %p of message "
-	    "%p (flags %#x)", (void *)msg->ms_reply, (void *)msg,
+	lwkt_panic("lwkt_waitmsg: no thread can wait at reply port %p of "
+	    "message %p (flags %#x)", (void *)msg->ms_reply, (void *)msg,
 	    (unsigned)flags);
 }
 
@@ -338,14 +342,14 @@ panic_waitport(lwkt_port_t port, int flags)
 static void
 panic_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
-	lwkt_panic("message %p replied to port %p, which takes no replies",
+	lwkt_panic("message %p is replied to port %p, which takes no replies",
 	    (void *)msg, (void *)port);
 }
 
 static int
 panic_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
-	lwkt_panic("lwkt_dropmsg: message %p, port %p has no queue",
+	lwkt_panic("lwkt_dropmsg: message %p is at port %p, which has no queue",
 	    (void *)msg, (void *)port);
 }
 

@@ -79,7 +79,8 @@ call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 	port->mp_flags &= ~MPF_DIRECT;
 	if (self->td_switches != switches)
 		lwkt_panic("the direct function of port %p of thread \"%s\" "
-		    "blocked", (void *)port, port->mp_td->td_name);
+		    "blocked; it must return LWKT_EASYNC instead", (void *)port,
+		    port->mp_td->td_name);
 	return error;
 }
 

@@ -10,7 +10,8 @@
 #include "kern/ipi/ipi_var.h"
 #include "kern/port/port_var.h"
 
-COUNTER(foreign, "lwkt.msg_foreign", "messages left here by plain pthreads");
+COUNTER(foreign, "lwkt.msg_foreign", "messages sent to this CPU by plain "
+    "pthreads");
 
 CTASSERT(offsetof(struct lwkt_msg, ms_prevp) ==
     offsetof(struct lwkt_msg, ms_next) + offsetof(struct foreign, fo_fn),

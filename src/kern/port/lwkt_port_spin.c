@@ -47,7 +47,7 @@
 #include <errno.h>
 #include <lwkt/synch.h>
 
-COUNTER(contended, "lwkt.port_contended", "spin port locks found taken");
+COUNTER(contended, "lwkt.port_contended", "waits for the lock of a spin port");
 
 #define MSGF_MP_WAIT	(LWKT_MSGF_MP_WAITTD | LWKT_MSGF_MP_WAITPTH)
 

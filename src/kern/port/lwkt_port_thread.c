@@ -53,7 +53,7 @@ static inline void
 assert_alive(lwkt_port_t port, lwkt_thread_t td)
 {
 	KASSERTF((td->td_flags & (TDF_EXITING | TDF_FREE)) == 0, /* PT3 */
-	    "message to port %p of thread \"%s\", which has ended",
+	    "a message is sent to port %p of thread \"%s\", which has ended",
 	    (void *)port, td->td_name);
 }
 
@@ -61,7 +61,7 @@ static inline void
 assert_owner(lwkt_port_t port, lwkt_thread_t td)
 {
 	KASSERTF(port->mp_td == td, "port %p belongs to thread \"%s\", not "
-	    "\"%s\"", (void *)port, port->mp_td->td_name, td->td_name);
+	    "to \"%s\"", (void *)port, port->mp_td->td_name, td->td_name);
 }
 
 /* Queue on the owner's CPU and wake the owner if it waits for that. */

@@ -56,7 +56,7 @@ assert_kinds(const lwkt_port_t *ports, int n)
 	lwkt_thread_t owner;
 	int i;
 
-	KASSERTF(n > 0 && n <= LWKT_SELECT_MAX, "%d ports, at most %d", n,
+	KASSERTF(n > 0 && n <= LWKT_SELECT_MAX, "%d ports, must be 1 to %d", n,
 	    LWKT_SELECT_MAX);
 	for (i = 0; i < n; i++) {
 		owner = port_owner(ports[i]);
@@ -66,7 +66,7 @@ assert_kinds(const lwkt_port_t *ports, int n)
 			    i);
 		if (owner != NULL && owner != self)
 			lwkt_panic("lwkt_port_select: port %p (%d) belongs to "
-			    "thread \"%s\", not \"%s\"", (void *)ports[i], i,
+			    "thread \"%s\", not to \"%s\"", (void *)ports[i], i,
 			    owner->td_name,
 			    self != NULL ? self->td_name : "a pthread");
 	}
@@ -238,7 +238,7 @@ thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	int done, error = 0, interrupted = 0;
 
 	if (port->mp_td != self)
-		lwkt_panic("port %p belongs to thread \"%s\", not \"%s\"",
+		lwkt_panic("port %p belongs to thread \"%s\", not to \"%s\"",
 		    (void *)port, port->mp_td->td_name, self->td_name);
 	crit_enter_td(self);
 	self->td_cold->tc_waitmsg = msg;	/* for thread_waits */

@@ -45,8 +45,8 @@ static inline void
 port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
 {
 	if (unlikely(timeout_ns > 0 && machine_oncpu() == NULL))
-		lwkt_panic("a pthread waits on port %p with a timeout",
-		    (void *)port);
+		lwkt_panic("a pthread waits on port %p with a timeout; it may "
+		    "only wait for ever, or try", (void *)port);
 }
 
 /* For the side that may not have the message. */

@@ -106,5 +106,5 @@ stop_thread(struct globaldata *gd, lwkt_thread_t td)
 	gd->gd_abandoned = td;
 	gd->gd_preempt_depth = 0;	/* its lenders are, too */
 	switch_to_thread(&gd->gd_idlethread);
-	lwkt_panic("thread \"%s\" goes on after shutdown", td->td_name);
+	lwkt_panic("thread \"%s\" runs again after shutdown", td->td_name);
 }

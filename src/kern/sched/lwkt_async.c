@@ -62,16 +62,18 @@ TRACEPOINT(end, KTR_SCHED, "async.end", "td=%llu cpu=%llu");
 
 COUNTER(hit, "lwkt.async_hit", "threads interrupted at an instruction");
 COUNTER(crit, "lwkt.async_crit",
-    "not interrupted: critical section, tokens, descheduled");
-COUNTER(code, "lwkt.async_code", "not interrupted: in other code");
-COUNTER(frame, "lwkt.async_frame", "not interrupted: called by other code");
-COUNTER(stack, "lwkt.async_stack", "not interrupted: stack nearly used up");
-COUNTER(state, "lwkt.async_state", "not interrupted: unknown registers");
+    "not interrupted: in a critical section, with tokens, descheduled");
+COUNTER(code, "lwkt.async_code", "not interrupted: in unregistered code");
+COUNTER(frame, "lwkt.async_frame", "not interrupted: called by unregistered "
+    "code");
+COUNTER(stack, "lwkt.async_stack", "not interrupted: too little stack left");
+COUNTER(state, "lwkt.async_state", "not interrupted: registers that cannot be "
+    "saved");
 
 TUNABLE_INT(preempt_async, "lwkt.preempt_async", 1, 0, 1,
-    "preemptible threads are interrupted at any instruction, 1 or 0");
+    "1: preemptible threads are interrupted at any instruction; 0: not");
 TUNABLE_INT(retry_us, "lwkt.preempt_retry_us", 100, 10, 1000000,
-    "how soon a thread that could not be interrupted is tried again, us");
+    "time until a thread that could not be interrupted is tried again, us");
 
 #define RETRY_SOON	2u	/* doublings of retry_us, at first */
 #define RETRY_LONG	100u	/* refusals in a row that count as long */
@@ -195,7 +197,7 @@ async_run(void)
 		lwkt_splz();
 	crit_enter_td(td);
 	KASSERTF(mygd() == gd, "thread \"%s\" was interrupted on cpu %d and "
-	    "goes on on cpu %d", td->td_name, gd->gd_m.mc_cpuid, mycpuid);
+	    "resumes on cpu %d", td->td_name, gd->gd_m.mc_cpuid, mycpuid);
 	td->td_flags &= ~TDF_INTERRUPTED;
 	ktr(gd, end, td->td_id, gd->gd_m.mc_cpuid);
 	/* What came since is for the next signal, which came with it. */

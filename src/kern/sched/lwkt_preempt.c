@@ -37,10 +37,11 @@ TRACEPOINT(return, KTR_SCHED, "preempt.end", "lender=%llu by=%llu");
 
 COUNTER(hit, "lwkt.preempt_hit", "preemptions");
 COUNTER(miss, "lwkt.preempt_miss", "preemptions refused");
-COUNTER(weird, "lwkt.preempt_weird", "refused: preempting or preempted");
+COUNTER(weird, "lwkt.preempt_weird", "refused as well: preempting or "
+    "preempted");
 
 TUNABLE_INT(preempt_enable, "lwkt.preempt_enable", 1, 0, 1,
-    "interrupt threads take the CPU at once, 1 or 0");
+    "1: interrupt threads take the CPU at once; 0: in their turn");
 
 #define PREEMPT_MAX	2
 
@@ -102,8 +103,9 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 		ntd->td_leave |= TDL_PREEMPTING;
 		gd->gd_preempt_depth++;				/* PR2 */
 		switch_to_thread(ntd);
-		KASSERTF(td->td_flags & TDF_PREEMPT_DONE, "thread \"%s\" runs "
-		    "again, flags %#x", td->td_name, td->td_flags); /* PR3 */
+		KASSERTF(td->td_flags & TDF_PREEMPT_DONE, "thread \"%s\" was "
+		    "preempted and runs before the CPU is returned, flags %#x",
+		    td->td_name, td->td_flags);			/* PR3 */
 		td->td_flags &= ~(TDF_PREEMPT_LOCK | TDF_PREEMPT_DONE);
 		ast_raise(gd);		/* the others may have cleared it */
 	}
@@ -154,8 +156,9 @@ preempt_check(struct globaldata *gd)
 		    "thread \"%s\" preempts \"%s\", flags %#x, depth %d",
 		    td->td_name, lender->td_name, lender->td_flags, depth);
 	}
-	KASSERTF(depth == gd->gd_preempt_depth, "cpu %d: %d lenders, depth %d",
-	    gd->gd_m.mc_cpuid, depth, gd->gd_preempt_depth);
+	KASSERTF(depth == gd->gd_preempt_depth, "cpu %d: %d threads have lent "
+	    "the CPU, but the depth is %d", gd->gd_m.mc_cpuid, depth,
+	    gd->gd_preempt_depth);
 }
 
 lwkt_thread_t

@@ -42,7 +42,7 @@ TRACEPOINT(tick, KTR_SCHED, "sched.tick", "td=%llu runnable=%llu");
 
 COUNTER(remote, "lwkt.schedule_remote",
     "schedules and deschedules sent to another CPU");
-COUNTER(rotated, "lwkt.tick_rotations", "ticks that passed the CPU on");
+COUNTER(rotated, "lwkt.tick_rotations", "ticks that gave the CPU to an equal");
 
 static inline void
 ring_link(lwkt_thread_t td, lwkt_thread_t before)
@@ -158,8 +158,8 @@ enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 static __lwkt_noinline void
 enqueue_refused(lwkt_thread_t td)
 {
-	KASSERTF((td->td_flags & TDF_FREE) == 0, "schedule of a dead thread"
-	    " (was \"%s\")", td->td_name);
+	KASSERTF((td->td_flags & TDF_FREE) == 0, "a dead thread is scheduled"
+	    " (it was \"%s\")", td->td_name);
 }
 
 /*

@@ -60,7 +60,8 @@ switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 	if ((flags & TDF_CANARY) &&
 	    *(volatile uint64_t *)prev->td_stack != STACK_CANARY)
 		lwkt_panic("stack overflow: thread \"%s\", stack %zu bytes "
-		    "(canary gone)", prev->td_name, prev->td_stksize);
+		    "(the canary is overwritten)", prev->td_name,
+		    prev->td_stksize);
 	if (flags & TDF_EXITING)
 		thread_finish_exit(prev);
 	else if (flags & TDF_MIGRATING)
@@ -225,8 +226,8 @@ static __lwkt_noinline __lwkt_noreturn void
 switch_refused(struct globaldata *gd, lwkt_thread_t td)
 {
 	if (gd->gd_spinlocks != 0)
-		lwkt_panic("thread \"%s\" blocks with spinlock \"%s\" on cpu "
-		    "%d", td->td_name,
+		lwkt_panic("thread \"%s\" blocks with spinlock \"%s\" held on "
+		    "cpu %d", td->td_name,
 		    gd->gd_spinheld[gd->gd_spinlocks - 1]->s_name,
 		    gd->gd_m.mc_cpuid);
 	lwkt_panic("thread \"%s\" blocks in a %s on cpu %d", td->td_name,

@@ -62,8 +62,9 @@ TRACEPOINT(nudge, KTR_SCHED, "token.nudge", "cpu=%llu count=%#llx");
 
 COUNTER(collisions, "lwkt.token_collisions", "tokens waited for");
 COUNTER(mp_collisions, "lwkt.mp_collisions", "of these, the mp token");
-COUNTER(spins, "lwkt.token_spins", "tokens had after a short spin");
-COUNTER(sorted, "lwkt.token_sorted", "takings in order of addresses");
+COUNTER(spins, "lwkt.token_spins", "tokens taken after a short spin");
+COUNTER(sorted, "lwkt.token_sorted", "sets of tokens taken in order of "
+    "address");
 COUNTER(nudges, "lwkt.token_nudges", "CPUs woken because a token is free");
 
 TUNABLE_INT(token_spin, "lwkt.token_spin", 64, 0, 100000,
@@ -71,10 +72,10 @@ TUNABLE_INT(token_spin, "lwkt.token_spin", 64, 0, 100000,
 TUNABLE_INT(token_backoff_max, "lwkt.token_backoff_max", 64, 1, 4096,
     "longest pause between two tries, in pause instructions");
 TUNABLE_INT(spin_loops, "lwkt.spin_loops", 10, 0, 10000,
-    "failures of the scheduler before it takes tokens by address");
+    "failures of the scheduler before it takes tokens in order of address");
 
 TUNABLE_INT(debug_output, "lwkt.tokens_debug_output", 0, 0, 1000000,
-    "waits for tokens to print, with their backtraces");
+    "how many waits for tokens are printed, with backtraces");
 
 #define T_EXCLUSIVE	((uint64_t)1)		/* t_count */
 #define T_UNIT		((uint64_t)2)
@@ -99,8 +100,8 @@ lwkt_token_init(lwkt_token_t tok, const char *name)
 void
 lwkt_token_uninit(lwkt_token_t tok)
 {
-	KASSERTF(atomic_load_64(&tok->t_count) == 0, "token \"%s\" is held, "
-	    "count %#llx", tok->t_name, (unsigned long long)tok->t_count);
+	KASSERTF(atomic_load_64(&tok->t_count) == 0, "token \"%s\" is still "
+	    "held, count %#llx", tok->t_name, (unsigned long long)tok->t_count);
 }
 
 /* Is the exclusive holder one of td's references? */
@@ -221,7 +222,8 @@ release_ref(struct tokref *tr)
 
 	if (!tr->tr_counted) {
 		KASSERTF(tok->t_ref == (uintptr_t)tr,
-		    "token \"%s\" is not the caller's", tok->t_name); /* TK1 */
+		    "token \"%s\" is released by a thread that does not hold "
+		    "it", tok->t_name);				/* TK1 */
 		INVARIANT(tok->t_count == T_EXCLUSIVE);		/* TK3 */
 		atomic_store_ptr(&tok->t_ref, 0);
 		atomic_store_rel_64(&tok->t_count, 0);
@@ -401,8 +403,8 @@ token_check(lwkt_thread_t td)
 	for (i = 0; i < held; i++, tr++)
 		KASSERTF(tr->tr_td == td && (tr->tr_counted ||
 		    __atomic_load_n(&tr->tr_tok->t_ref, __ATOMIC_RELAXED) ==
-		    (uintptr_t)tr), "thread \"%s\": reference %d, to token "
-		    "\"%s\"", td->td_name, i, tr->tr_tok->t_name);
+		    (uintptr_t)tr), "thread \"%s\": reference %d does not hold "
+		    "token \"%s\"", td->td_name, i, tr->tr_tok->t_name);
 }
 
 /*
@@ -414,7 +416,8 @@ push_ref(lwkt_thread_t td, lwkt_token_t tok, enum tokmode mode)
 	struct tokref *tr = &td->td_cold->tc_tok[td->td_ntoks];
 
 	KASSERTF(td->td_ntoks < LWKT_MAXTOKENS, "thread \"%s\" takes token "
-	    "\"%s\" as its %dth", td->td_name, tok->t_name, td->td_ntoks + 1);
+	    "\"%s\" as number %d; LWKT_MAXTOKENS is the limit", td->td_name,
+	    tok->t_name, td->td_ntoks + 1);
 	tr->tr_tok = tok;
 	tr->tr_td = td;
 	tr->tr_mode = (uint8_t)mode;
@@ -432,8 +435,8 @@ assert_no_upgrade(lwkt_thread_t td, struct tokref *tr)
 	for (at = td->td_cold->tc_tok; at < tr; at++)
 		KASSERTF(at->tr_tok != tr->tr_tok || at->tr_mode == TOK_EXCL ||
 		    tr->tr_mode != TOK_EXCL, "thread \"%s\" holds token "
-		    "\"%s\" shared and wants it exclusive", td->td_name,
-		    tr->tr_tok->t_name);
+		    "\"%s\" shared and requests it exclusively: it would wait "
+		    "for itself", td->td_name, tr->tr_tok->t_name);
 }
 
 /* A few tries with growing pauses; the holder is likely about to let go. */
@@ -463,8 +466,8 @@ show_wait(lwkt_thread_t td, lwkt_token_t tok)
 		__atomic_store_n(&debug_output, 0, __ATOMIC_RELAXED);
 		return;
 	}
-	lwkt_printf("lwkt: thread \"%s\" waits for token \"%s\", %llu holders "
-	    "or takings", td->td_name, tok->t_name, (unsigned long long)
+	lwkt_printf("lwkt: thread \"%s\" waits for token \"%s\", which is held "
+	    "%llu times", td->td_name, tok->t_name, (unsigned long long)
 	    (__atomic_load_n(&tok->t_count, __ATOMIC_RELAXED) / T_UNIT +
 	    (__atomic_load_n(&tok->t_count, __ATOMIC_RELAXED) & T_EXCLUSIVE)));
 	machine_backtrace_print(pcs, machine_backtrace(pcs, OUTPUT_FRAMES,
@@ -477,9 +480,10 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 	struct globaldata *gd = mygd();
 
 	if (gd->gd_intr_nesting != 0)
-		lwkt_panic("token \"%s\" waited for in a %s on cpu %d",
-		    tr->tr_tok->t_name, gd->gd_hard != 0 ? "hard section" :
-		    "callback", gd->gd_m.mc_cpuid);
+		lwkt_panic("token \"%s\" is held by another thread and waited "
+		    "for in a %s on cpu %d", tr->tr_tok->t_name,
+		    gd->gd_hard != 0 ? "hard section" : "callback",
+		    gd->gd_m.mc_cpuid);
 	assert_no_upgrade(td, tr);
 	/* No use if the holder lent us this CPU. */
 	if (!(td->td_leave & TDL_PREEMPTING) && spin_for(tr)) {
@@ -549,8 +553,8 @@ lwkt_reltoken(lwkt_token_t tok)
 	struct tokref *tr = td->td_cold->tc_tok + td->td_ntoks;
 
 	if (unlikely(td->td_ntoks == 0 || (--tr)->tr_tok != tok))
-		lwkt_panic("thread \"%s\" releases token \"%s\", the last one "
-		    "taken is \"%s\"", td->td_name, tok->t_name,
+		lwkt_panic("thread \"%s\" releases token \"%s\", but the last "
+		    "one it took is \"%s\"", td->td_name, tok->t_name,
 		    td->td_ntoks != 0 ? tr->tr_tok->t_name : "none");
 	/* Released before popped: b528f10fca. */
 	release_ref(tr);
@@ -564,8 +568,8 @@ lwkt_token_swap(void)
 	lwkt_thread_t td = caller_thread();
 	struct tokref *a, *b, tmp;
 
-	KASSERTF(td->td_ntoks >= 2, "thread \"%s\" holds %d tokens",
-	    td->td_name, td->td_ntoks);
+	KASSERTF(td->td_ntoks >= 2, "thread \"%s\" swaps its last two tokens, "
+	    "but holds %d", td->td_name, td->td_ntoks);
 	a = &td->td_cold->tc_tok[td->td_ntoks - 2];
 	b = a + 1;
 	if (a->tr_tok == b->tr_tok)

@@ -42,7 +42,7 @@ CTASSERT(offsetof(struct mcpu, mc_reqflags) == LWKT_CPU_REQFLAGS,
     "lwkt/thread2.h");
 CTASSERT(RQF_SPLZ == LWKT_REQ_SPLZ, "lwkt/thread2.h");
 
-COUNTER(splz, "lwkt.splz", "replays of deferred work");
+COUNTER(splz, "lwkt.splz", "times that deferred work was done");
 
 void
 splz(void)
@@ -148,8 +148,8 @@ lwkt_crit_exit_hard(void)
 	struct globaldata *gd = mygd();
 
 	if (unlikely(gd->gd_hard == 0))
-		lwkt_panic("hard section left by thread \"%s\" on cpu %d, "
-		    "which is in none", curthread->td_name, gd->gd_m.mc_cpuid);
+		lwkt_panic("thread \"%s\" on cpu %d leaves a hard section, "
+		    "but is in none", curthread->td_name, gd->gd_m.mc_cpuid);
 	gd->gd_hard--;
 	gd->gd_intr_nesting--;
 	crit_exit();

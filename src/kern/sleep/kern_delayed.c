@@ -39,7 +39,8 @@
 
 #include <lwkt/synch.h>
 
-COUNTER(merged, "lwkt.wakeups_merged", "wakeups put off that became one");
+COUNTER(merged, "lwkt.wakeups_merged", "delayed wakeups merged with an equal "
+    "one");
 
 /* lwkt_wakeup, which would come here again. */
 static void
@@ -100,8 +101,9 @@ lwkt_wakeup_start_delayed(void)
 
 	crit_enter_td(td);
 	KASSERTF(mygd()->gd_intr_nesting == 0 &&
-	    (td->td_flags & TDF_DELAYED_WAKEUP) == 0, "thread \"%s\" does so "
-	    "already, or is interrupted by a callback", td->td_name);
+	    (td->td_flags & TDF_DELAYED_WAKEUP) == 0, "delayed wakeups are "
+	    "already started by thread \"%s\", or started in a callback",
+	    td->td_name);
 	td->td_flags |= TDF_DELAYED_WAKEUP;
 	crit_exit_td(td);
 }
@@ -112,8 +114,8 @@ lwkt_wakeup_end_delayed(void)
 	lwkt_thread_t td = caller_thread();
 
 	crit_enter_td(td);
-	KASSERTF(td->td_flags & TDF_DELAYED_WAKEUP, "thread \"%s\" puts no "
-	    "wakeups off", td->td_name);
+	KASSERTF(td->td_flags & TDF_DELAYED_WAKEUP, "thread \"%s\" ends "
+	    "delayed wakeups that it has not started", td->td_name);
 	delayed_flush(td);
 	td->td_flags &= ~TDF_DELAYED_WAKEUP;
 	crit_exit_td(td);

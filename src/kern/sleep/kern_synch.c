@@ -66,8 +66,9 @@ TRACEPOINT(remote, KTR_SLEEP, "sleep.remote", "cpu=%llu max=%llu");
 COUNTER(sleeps, "lwkt.tsleeps", "sleeps in lwkt_tsleep");
 COUNTER(timeouts, "lwkt.tsleep_timeouts", "of these, ended by timeout");
 COUNTER(sent, "lwkt.wakeup_ipis", "wakeups sent to another CPU");
-COUNTER(forwarded, "lwkt.wakeup_forwards", "wakeup_one sent on to the next");
-COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke nobody");
+COUNTER(forwarded, "lwkt.wakeup_forwards", "lwkt_wakeup_one passed on to "
+    "another CPU");
+COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke no thread");
 
 #define TSLP_CLEAN_MAX	16	/* longer queues are not looked through */
 
@@ -226,8 +227,8 @@ sleepq_check(lwkt_thread_t td)
 	    tq_queue, td_sleepq)
 		if (at == td)
 			return;
-	lwkt_panic("thread \"%s\" is not on the sleep queue of %p, cpu %d",
-	    td->td_name, (void *)(uintptr_t)td->td_wchan,
+	lwkt_panic("thread \"%s\" is not on the sleep queue of its ident %p, "
+	    "cpu %d", td->td_name, (void *)(uintptr_t)td->td_wchan,
 	    td->td_gd->gd_m.mc_cpuid);
 }
 
@@ -238,7 +239,7 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 	unsigned slot = tslp_slot(ident);
 	struct tslpque *tq = &gd->gd_tslpque[slot];
 
-	KASSERT(ident != NULL);
+	KASSERTF(ident != NULL, "thread \"%s\" sleeps on NULL", td->td_name);
 	if (td->td_flags & TDF_TSLEEPQ) {
 		if (td->td_wchan == ident && td->td_wdomain == domain)
 			return;

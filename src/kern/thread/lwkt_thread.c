@@ -93,7 +93,7 @@ thread_reserve(lwkt_thread_t td, size_t size)
 	char *top = (char *)td->td_cold - roundup2(size, 64);
 
 	KASSERTF((td->td_flags & TDF_STARTED) == 0,
-	    "thread \"%s\" has started", td->td_name);
+	    "thread \"%s\" has started already", td->td_name);
 	td->td_sp = machine_stack_init(td->td_stack,
 	    (size_t)(top - (char *)td->td_stack), switch_entry, thread_exit);
 	return top;
@@ -139,9 +139,10 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 {
 	lwkt_thread_t td = (lwkt_thread_t)(void *)storage;
 
-	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d of %d", cpu,
-	    lwkt__ncpus);
-	KASSERTF(stksize >= STACK_LEAST, "stack of %zu bytes", stksize);
+	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d does not "
+	    "exist: the kernel has %d CPUs", cpu, lwkt__ncpus);
+	KASSERTF(stksize >= STACK_LEAST, "a stack of %zu bytes is too small",
+	    stksize);
 	memset(td, 0, sizeof(*td));
 	crit_enter_td(caller_thread());
 	thread_init(td, stack, stksize, flags, cpu);
@@ -222,8 +223,8 @@ thread_exit(void)
 	    "section (count %d)", td->td_name, td->td_critcount); /* TH1 */
 	if (td->td_flags & TDF_GIANT)
 		lwkt_reltoken(lwkt_mp_token());
-	KASSERTF(td->td_ntoks == 0, "thread \"%s\" exits with token \"%s\"",
-	    td->td_name, td->td_cold->tc_tok[0].tr_tok->t_name);
+	KASSERTF(td->td_ntoks == 0, "thread \"%s\" exits with token \"%s\" "
+	    "held", td->td_name, td->td_cold->tc_tok[0].tr_tok->t_name);
 	if (config_invariants)
 		lockorder_exit(td);
 	crit_enter_td(td);
@@ -243,7 +244,7 @@ void
 lwkt_exit(void)
 {
 	thread_exit();
-	lwkt_panic("thread \"%s\" came back from its exit",
+	lwkt_panic("thread \"%s\" runs again after its exit",
 	    curthread->td_name);
 }
 
@@ -279,8 +280,8 @@ lwkt_giveaway(lwkt_thread_t td)
 	KASSERTF(td->td_gd == mygd() && (td->td_flags & (TDF_RUNNING |
 	    TDF_RUNQ | TDF_PREEMPT_LOCK | TDF_MIGRATING |
 	    TDF_INTERRUPTED)) == 0,
-	    "thread \"%s\" of cpu %d, flags %#x", td->td_name,
-	    td->td_gd->gd_m.mc_cpuid, td->td_flags);
+	    "thread \"%s\" of cpu %d is not blocked on this CPU, flags %#x",
+	    td->td_name, td->td_gd->gd_m.mc_cpuid, td->td_flags);
 	synch_leave_queue(td);
 	td->td_flags |= TDF_MIGRATING;
 	crit_exit_td(self);
@@ -293,8 +294,8 @@ lwkt_acquire(lwkt_thread_t td)
 
 	crit_enter_td(self);
 	KASSERTF((td->td_flags & (TDF_MIGRATING | TDF_RUNNING)) ==
-	    TDF_MIGRATING, "thread \"%s\", flags %#x", td->td_name,
-	    td->td_flags);
+	    TDF_MIGRATING, "thread \"%s\" is not given away, or still runs, "
+	    "flags %#x", td->td_name, td->td_flags);
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)mygd());
 	td->td_flags &= ~TDF_MIGRATING;
 	lend_arrived(td);
@@ -323,7 +324,7 @@ lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
 	va_list ap;
 
 	KASSERTF(td == curthread || (td->td_flags & TDF_STARTED) == 0,
-	    "thread \"%s\" has started", td->td_name);
+	    "thread \"%s\" has started and is not the caller", td->td_name);
 	va_start(ap, fmt);
 	thread_vname(td, fmt, ap);
 	va_end(ap);

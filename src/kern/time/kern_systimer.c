@@ -119,8 +119,8 @@ systimer_remove(struct lwkt_systimer *st)
 	if (!systimer_runs(st))
 		return;
 	KASSERTF(st->st_cpu == gd->gd_m.mc_cpuid,
-	    "timer %p of cpu %d deleted on cpu %d", (void *)st,
-	    st->st_cpu, gd->gd_m.mc_cpuid);
+	    "timer %p of cpu %d is deleted on cpu %d; only its CPU may do "
+	    "that", (void *)st, st->st_cpu, gd->gd_m.mc_cpuid);
 	systimer_take(gd, st);
 }
 
@@ -137,10 +137,11 @@ timer_check(const struct lwkt_systimer *st)
 	struct globaldata *gd = gd_find(st->st_cpu);
 
 	KASSERTF(systimer_runs(st) && gd == mygd(),
-	    "timer %p of cpu %d on cpu %d, mark %#llx", (const void *)st,
-	    st->st_cpu, mycpuid, (unsigned long long)st->st_running);
+	    "timer %p of cpu %d is in the wheel of cpu %d, or is not "
+	    "marked as running, mark %#llx", (const void *)st, st->st_cpu,
+	    mycpuid, (unsigned long long)st->st_running);
 	KASSERTF(st->st_time >= gd->gd_timer_armed,
-	    "timer %p is earlier than the host is told, cpu %d",
+	    "timer %p of cpu %d is due before the deadline given to the host",
 	    (const void *)st, st->st_cpu);
 }
 
@@ -194,9 +195,9 @@ systimer_intr(struct globaldata *gd)
 	struct lwkt_systimer *st;
 	int64_t now = machine_time_ns();
 
-	KASSERTF(gd->gd_systimer_inprog == NULL, "timer interrupt inside timer"
-	    " %p on cpu %d", (void *)gd->gd_systimer_inprog,
-	    gd->gd_m.mc_cpuid);
+	KASSERTF(gd->gd_systimer_inprog == NULL, "a timer interrupt came "
+	    "inside the function of timer %p on cpu %d",
+	    (void *)gd->gd_systimer_inprog, gd->gd_m.mc_cpuid);
 	gd->gd_intr_nesting++;
 	gd->gd_timer_armed = INT64_MIN;		/* functions need not arm */
 	while ((st = wheel_due(gd->gd_wheel, now)) != NULL)
@@ -224,7 +225,8 @@ lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 {
 	lwkt_thread_t self = caller_thread();
 
-	KASSERTF(period_ns > 0, "period %lld ns", (long long)period_ns);
+	KASSERTF(period_ns > 0, "a periodic timer cannot have a "
+	    "period of %lld ns", (long long)period_ns);
 	crit_enter_td(self);
 	systimer_set(st, fn, arg, period_ns, flags);
 	systimer_add(st, systimer_when(period_ns));
@@ -238,7 +240,8 @@ lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 
 	crit_enter_td(self);
 	KASSERTF(st->st_period > 0 && period_ns > 0 && st->st_cpu == mycpuid,
-	    "timer %p of cpu %d: period %lld to %lld ns", (void *)st,
+	    "timer %p of cpu %d: period %lld ns cannot be changed to "
+	    "%lld ns; both must be > 0, and the caller on that CPU", (void *)st,
 	    st->st_cpu, (long long)st->st_period, (long long)period_ns);
 	st->st_period = period_ns;
 	crit_exit_td(self);

@@ -467,14 +467,16 @@ list_check(const struct wheel *wh, void (*fn)(const struct lwkt_systimer *))
 	for (st = wh->wh_first; st != NULL; prev = st, st = st->st_next) {
 		fn(st);
 		KASSERTF(prev == NULL || before(prev, st),
-		    "timer %p is out of order", (const void *)st); /* WH1 */
+		    "timer %p is before an earlier one in the list",
+		    (const void *)st);				/* WH1 */
 		KASSERTF(st->st_prev == prev && st->st_where == WHERE_LIST &&
 		    st->st_time >> WHEEL_SHIFT <= wh->wh_now,
-		    "timer %p is on the wheel's list at %lld, time %lld, "
-		    "where %u", (const void *)st, (long long)wh->wh_now,
-		    (long long)st->st_time, st->st_where);	/* WH1 */
+		    "timer %p does not belong on the wheel's list at %lld, "
+		    "time %lld, where %u", (const void *)st,
+		    (long long)wh->wh_now, (long long)st->st_time,
+		    st->st_where);				/* WH1 */
 	}
-	KASSERTF(wh->wh_last == prev, "wheel %p: not the end of its list",
+	KASSERTF(wh->wh_last == prev, "wheel %p: the end of its list is wrong",
 	    (const void *)wh);
 }
 
@@ -495,14 +497,15 @@ chain_check(const struct wheel *wh, unsigned slot, unsigned chain,
 		dist = t - (wh->wh_now >> step);
 		KASSERTF(t % WHEEL_SLOTS == slot % WHEEL_SLOTS && dist > 0 &&
 		    dist < WHEEL_SLOTS && st->st_time >= ws->ws_min,
-		    "timer %p is out of order: slot %u at %lld, time %lld",
+		    "timer %p is in the wrong slot, %u, at %lld, time %lld",
 		    (const void *)st, slot, (long long)wh->wh_now,
 		    (long long)st->st_time);			/* WH2 WH4 */
 		KASSERTF(st->st_prev == (linked ? prev : NULL) &&
 		    (st->st_where & ~WHERE_LINKED) == where_chain(slot, chain)
 		    && (!linked || (st->st_where & WHERE_LINKED) != 0 ||
-		    st->st_next == NULL), "timer %p: slot %u, where %#x",
-		    (const void *)st, slot, st->st_where);	/* WH5 */
+		    st->st_next == NULL), "timer %p: a link is wrong: slot %u, "
+		    "where %#x", (const void *)st, slot,
+		    st->st_where);				/* WH5 */
 		linked = (st->st_where & WHERE_LINKED) != 0;
 		prev = st;
 		n++;
@@ -519,8 +522,8 @@ slot_check(const struct wheel *wh, unsigned slot,
 
 	for (chain = 0; chain < WHEEL_CHAINS; chain++)
 		n += chain_check(wh, slot, chain, fn);
-	KASSERTF(n > 0 && n == count, "wheel %p: slot %u: %u timers, count %u",
-	    (const void *)wh, slot, n, count);			/* WH3 */
+	KASSERTF(n > 0 && n == count, "wheel %p: slot %u has %u timers, count "
+	    "%u", (const void *)wh, slot, n, count);		/* WH3 */
 }
 
 static void
@@ -531,13 +534,14 @@ level_check(const struct wheel *wh, unsigned level,
 	uint64_t bits;
 
 	KASSERTF((wh->wh_levels >> level & 1) == (wh->wh_words[level] != 0),
-	    "wheel %p: level %u", (const void *)wh, level);	/* WH3 */
+	    "wheel %p: the bit of level %u is wrong", (const void *)wh,
+	    level);	/* WH3 */
 	for (word = 0; word < WHEEL_WORDS; word++) {
 		at = level * WHEEL_WORDS + word;
 		bits = wh->wh_map[at];
 		KASSERTF((wh->wh_words[level] >> word & 1) == (bits != 0),
-		    "wheel %p: level %u, word %u", (const void *)wh, level,
-		    word);					/* WH3 */
+		    "wheel %p: the bit of level %u, word %u, is wrong",
+		    (const void *)wh, level, word);		/* WH3 */
 		for (; bits != 0; bits &= bits - 1)
 			slot_check(wh, at * 64 +
 			    (unsigned)__builtin_ctzll(bits), fn);

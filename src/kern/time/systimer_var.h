@@ -70,12 +70,13 @@ systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
     int64_t period_ns, int flags)
 {
 	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
-	    "period %lld ns, flags %#x", (long long)period_ns,
-	    (unsigned)flags);
+	    "timer %p: period %lld ns, flags %#x (only LWKT_ST_BURST)",
+	    (void *)st, (long long)period_ns, (unsigned)flags);
 	if (fiber_wanted())	/* a mark is a mark, in any storage */
 		fiber_defined(&st->st_running, sizeof(st->st_running));
 	KASSERTF(!systimer_runs(st) && !systimer_starts(st), "timer %p is "
-	    "already running on cpu %d", (void *)st, st->st_cpu);
+	    "already running on cpu %d: lwkt_systimer_del it first",
+	    (void *)st, st->st_cpu);
 	st->st_fn = fn;
 	st->st_arg = arg;
 	st->st_period = period_ns;

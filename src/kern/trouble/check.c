@@ -29,11 +29,12 @@ thread_check(lwkt_thread_t td)
 	KASSERTF(td->td_cold->tc_magic == THREAD_MAGIC,
 	    "thread \"%s\": the top of its stack is overwritten, magic %#llx",
 	    td->td_name, (unsigned long long)td->td_cold->tc_magic);
-	KASSERTF(td->td_critcount >= 0, "thread \"%s\": count %d",
-	    td->td_name, td->td_critcount);
-	KASSERTF(td->td_ntoks <= LWKT_MAXTOKENS, "thread \"%s\": %d tokens",
-	    td->td_name, td->td_ntoks);
-	KASSERTF(td->td_refs > 0, "thread \"%s\": no reference", td->td_name);
+	KASSERTF(td->td_critcount >= 0, "thread \"%s\" is in %d critical "
+	    "sections", td->td_name, td->td_critcount);
+	KASSERTF(td->td_ntoks <= LWKT_MAXTOKENS, "thread \"%s\" holds %d "
+	    "tokens, more than LWKT_MAXTOKENS", td->td_name, td->td_ntoks);
+	KASSERTF(td->td_refs > 0, "thread \"%s\" exists without a reference",
+	    td->td_name);
 }
 
 static unsigned
@@ -43,17 +44,17 @@ ring_check(struct globaldata *gd, unsigned pri)
 	unsigned n = 0;
 
 	KASSERTF((head != NULL) == ((gd->gd_rqmask >> pri & 1) != 0), /* RQ2 */
-	    "cpu %d: priority %u, mask %#x", gd->gd_m.mc_cpuid, pri,
-	    gd->gd_rqmask);
+	    "cpu %d: run queue %u and the mask %#x disagree", gd->gd_m.mc_cpuid,
+	    pri, gd->gd_rqmask);
 	if (head == NULL)
 		return 0;
 	do {
 		KASSERTF((td->td_flags & TDF_RUNQ) && td->td_gd == gd &&
 		    td->td_pri == pri && td->td_rqnext->td_rqprev == td,
-		    "cpu %d: thread \"%s\" on queue %u, flags %#x, "
-		    "priority %d", gd->gd_m.mc_cpuid, td->td_name, pri,
-		    td->td_flags, td->td_pri);			/* RQ1 */
-		KASSERTF(++n <= QUEUE_MAX, "cpu %d: queue %u has no end",
+		    "cpu %d: thread \"%s\" on queue %u has flags %#x, "
+		    "priority %d, or wrong links", gd->gd_m.mc_cpuid,
+		    td->td_name, pri, td->td_flags, td->td_pri);
+		KASSERTF(++n <= QUEUE_MAX, "cpu %d: run queue %u has no end",
 		    gd->gd_m.mc_cpuid, pri);
 		td = td->td_rqnext;
 	} while (td != head);
@@ -80,19 +81,20 @@ msgq_check(struct lwkt_port *port, struct lwkt_msgq *mq)
 	for (; (msg = *prevp) != NULL; prevp = &msg->ms_next) {
 		KASSERTF(msg->ms_prevp == prevp &&
 		    (msg->ms_flags & LWKT_MSGF_QUEUED), "port %p: message %p "
-		    "on its queue, flags %#x", (void *)port, (void *)msg,
-		    msg->ms_flags);
+		    "on its queue has flags %#x or a wrong link", (void *)port,
+		    (void *)msg, msg->ms_flags);
 		KASSERTF(++n <= QUEUE_MAX, "port %p: a queue has no end",
 		    (void *)port);
 	}
-	KASSERTF(mq->mq_lastp == prevp, "port %p: not the end of its queue",
-	    (void *)port);
+	KASSERTF(mq->mq_lastp == prevp, "port %p: the end of its queue is "
+	    "wrong", (void *)port);
 }
 
 void
 port_check(struct lwkt_port *port)
 {
-	KASSERTF(port->mp_ops != NULL, "port %p is none", (void *)port);
+	KASSERTF(port->mp_ops != NULL, "port %p is not initialized",
+	    (void *)port);
 	msgq_check(port, &port->mp_msgq);
 	msgq_check(port, &port->mp_prioq);
 }

@@ -40,7 +40,8 @@
 #define LOOK_MAX	4096	/* threads that chains begin at */
 #define LINES_MAX	100	/* threads that get a line */
 
-COUNTER(reports, "lwkt.deadlock_reports", "reports that all may wait for ever");
+COUNTER(reports, "lwkt.deadlock_reports", "reports that all threads may wait "
+    "for ever");
 
 static uint32_t reported;	/* (a) once a boot */
 
@@ -157,8 +158,8 @@ deadlock_report(uint64_t blocked)
 	uint64_t i, lines = 0, n = thread_count();
 
 	lwkt_printf("lwkt: deadlock? every cpu is idle, no timer is set, no "
-	    "call is under way, %llu threads wait: only a signal or another "
-	    "pthread could go on", (unsigned long long)blocked);
+	    "call is under way, %llu threads wait: only a signal handler or "
+	    "another pthread could wake one", (unsigned long long)blocked);
 	for (i = 0; i < n && lines < LINES_MAX; i++)
 		if (is_blocked(thread_nth(i))) {
 			show_thread("", thread_nth(i));

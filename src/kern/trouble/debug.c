@@ -262,7 +262,8 @@ lwkt_show_threads(void)
 	int mine = halt_others(HALT_PAUSE);
 
 	if (lwkt__ncpus == 0)
-		lwkt_printf("lwkt: there are no threads");
+		lwkt_printf("lwkt: no kernel is booted, so there are no "
+		    "threads");
 	if (self != NULL)
 		show_thread("", self->mc_curthread);
 	show_cpus();

@@ -188,7 +188,7 @@ look_better(struct globaldata *gd)
 	    "\"%s\", priority %d, %s", gd->gd_m.mc_cpuid, td->td_name,
 	    td->td_pri, (long long)waited_us(w), cur->td_flags & TDF_IDLE ?
 	    "the thread" : "thread", cur->td_name, cur->td_pri,
-	    awake(gd->gd_m.mc_cpuid) ? "yields" : "waits in the host");
+	    awake(gd->gd_m.mc_cpuid) ? "yields" : "is halted");
 }
 
 /* How many are in the ring of a thread that is on one. */
@@ -238,8 +238,8 @@ look_equal(struct globaldata *gd)
 	if (!seen_before(gd, w, td, td->td_switches + tokens_taken(td),
 	    l->l_yields, rounds) || l->l_yields - w->w_chances < n + CHANCES)
 		return;
-	lwkt_panic("liveness: cpu %d: thread \"%s\", priority %d, waits for "
-	    "%lld us while thread \"%s\" and %u other equals take turns",
+	lwkt_panic("liveness: cpu %d: thread \"%s\", priority %d, has waited "
+	    "for %lld us while thread \"%s\" and %u other equals take turns",
 	    gd->gd_m.mc_cpuid, td->td_name, td->td_pri,
 	    (long long)waited_us(w), cur->td_name, n - 2);
 }
@@ -298,10 +298,10 @@ look_message(struct globaldata *gd)
 		return;
 	if (awake(src) && sl->l_exits - w->w_senders < CHANCES)
 		return;
-	lwkt_panic("liveness: cpu %d: a message of cpu %d, number %u, has "
-	    "waited for %lld us; the cpu %s", gd->gd_m.mc_cpuid, src, index,
-	    (long long)waited_us(w), awake(gd->gd_m.mc_cpuid) ?
-	    "leaves critical sections" : "waits in the host");
+	lwkt_panic("liveness: cpu %d: a message from cpu %d, number %u, has "
+	    "waited for %lld us while the receiver %s", gd->gd_m.mc_cpuid, src,
+	    index, (long long)waited_us(w), awake(gd->gd_m.mc_cpuid) ? "leaves "
+	    "critical sections" : "is halted");
 }
 
 static void
@@ -334,8 +334,8 @@ look_delayed(struct globaldata *gd)
 	else if (seen_before(gd, w, cur, cur->td_id +
 	    (uint64_t)gd->gd_hardclock.st_time, l->l_exits, rounds) &&
 	    overdue(gd, w, l->l_exits))
-		lwkt_panic("liveness: cpu %d: thread \"%s\" has put a wakeup "
-		    "of %p off for %lld us", gd->gd_m.mc_cpuid, cur->td_name,
+		lwkt_panic("liveness: cpu %d: thread \"%s\" has delayed a "
+		    "wakeup of %p for %lld us", gd->gd_m.mc_cpuid, cur->td_name,
 		    (const void *)(uintptr_t)ident, (long long)waited_us(w));
 }
 

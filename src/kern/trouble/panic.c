@@ -45,7 +45,7 @@ panic_report(const char *msg)
 	if (mc != NULL)
 		report_thread("in", mc->mc_curthread, mc->mc_cpuid);
 	else
-		lwkt_printf("lwkt: on a host thread that carries no cpu");
+		lwkt_printf("lwkt: on a pthread that is no cpu");
 	machine_backtrace_print(pcs, machine_backtrace(pcs, BT_MAX, NULL,
 	    NULL));
 	report_others();
@@ -97,13 +97,14 @@ panic_escape(struct mcpu *mc, int forced)
 	const struct globaldata *gd = (const void *)mc;
 
 	if (mc == NULL) {
-		lwkt_printf("lwkt: an exception leaves a callback on a host "
-		    "thread that carries no cpu");
+		lwkt_printf("lwkt: an exception leaves a callback on a "
+		    "pthread that is no cpu");
 		return;
 	}
 	if (forced)
 		lwkt_panic("pthread_exit or a cancellation in thread \"%s\"; "
-		    "lwkt_exit ends a thread", mc->mc_curthread->td_name);
+		    "only lwkt_exit may end a thread",
+		    mc->mc_curthread->td_name);
 	lwkt_printf("lwkt: an exception leaves %s \"%s\" on cpu %d",
 	    gd->gd_intr_nesting != 0 || gd->gd_cscount != 0 ?
 	    "a callback in thread" : "thread", mc->mc_curthread->td_name,

@@ -32,10 +32,11 @@
 #include "kern/cpu/globaldata.h"
 #include "kern/trouble/debug_var.h"
 
-COUNTER(reports, "lwkt.watchdog_reports", "threads named by the watchdog");
+COUNTER(reports, "lwkt.watchdog_reports", "threads reported by the watchdog");
 
 TUNABLE_INT(watchdog_ms, "lwkt.watchdog_ms", config_host_sim ? 0 : 1000, 0,
-    1000000, "a thread that runs as long without a switch is named, ms");
+    1000000, "a thread that runs this long without a switch is reported, ms; "
+    "0: none");
 
 #define LOOKS		2	/* in watchdog_ms; and to be sure */
 #define NS_PER_MS	1000000
@@ -90,7 +91,7 @@ watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 
 	counter_inc(gd->gd_cntbias, reports);
 	lwkt_printf("lwkt: watchdog: thread \"%s\" (id %llu) has run on cpu %d "
-	    "for %lld ms without a switch; %u runnable there",
+	    "for %lld ms without a switch; %u threads are runnable there",
 	    w->w_td->td_name, (unsigned long long)w->w_id, gd->gd_m.mc_cpuid,
 	    (long long)((machine_time_ns() - w->w_since) / NS_PER_MS),
 	    gd->gd_rqcount);

@@ -103,7 +103,8 @@ lock(void)
 {
 	int error = pthread_mutex_lock(&pool.cp_lock);
 
-	KASSERTF(error == 0, "errno %d", error);
+	KASSERTF(error == 0, "the lock of the carriers cannot be taken, error "
+	    "%d", error);
 }
 
 static void
@@ -111,7 +112,8 @@ unlock(void)
 {
 	int error = pthread_mutex_unlock(&pool.cp_lock);
 
-	KASSERTF(error == 0, "errno %d", error);
+	KASSERTF(error == 0, "the lock of the carriers cannot be released, "
+	    "error %d", error);
 }
 
 static enum carrier_class

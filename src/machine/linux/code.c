@@ -210,7 +210,8 @@ codes_begin(void)
 			(void)code_add((uintptr_t)__start_lwkt_cold,
 			    (uintptr_t)__stop_lwkt_cold, own.m_table, 1);
 	} else {
-		own_off = "the archive of the library was made by other tools";
+		own_off = "the archive of the library has no section "
+		    "lwkt_text: other tools made it";
 		return;
 	}
 	if (!module_find(&prog, getauxval(AT_ENTRY)))

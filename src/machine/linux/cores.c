@@ -253,7 +253,7 @@ lwkt__cores_boot(int want)
 			return error;
 	}
 	if (want < 0 || want > LWKT_MAXCPU) {
-		lwkt_printf("lwkt: %d CPUs: must be from 1 to %d", want,
+		lwkt_printf("lwkt: lc_ncpus is %d: must be from 1 to %d", want,
 		    LWKT_MAXCPU);
 		return EINVAL;
 	}

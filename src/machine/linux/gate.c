@@ -63,7 +63,8 @@ lock(void)
 {
 	int error = pthread_mutex_lock(&gate_lock);
 
-	KASSERTF(error == 0, "errno %d", error);
+	KASSERTF(error == 0, "the lock of the gates of files cannot be taken, "
+	    "error %d", error);
 }
 
 static void
@@ -71,7 +72,8 @@ unlock(void)
 {
 	int error = pthread_mutex_unlock(&gate_lock);
 
-	KASSERTF(error == 0, "errno %d", error);
+	KASSERTF(error == 0, "the lock of the gates of files cannot be "
+	    "released, error %d", error);
 }
 
 int
@@ -96,7 +98,7 @@ gate_enter(struct hostio *io)
 	lock();
 	old = atomic_fetchor_32(&ga->ga_word, GATE_HELD | GATE_LINE);
 	if ((old & GATE_HELD) == 0) {
-		KASSERTF(old == 0, "gate %#x", old);
+		KASSERTF(old == 0, "a free gate has word %#x", old);
 		atomic_store_32(&ga->ga_word, GATE_HELD);
 		atomic_store_32(&io->io_gate, IO_GATE_HAS);
 		unlock();

@@ -439,7 +439,7 @@ try_once(struct hostio *io)
 	case HIO_OPS:
 		break;
 	}
-	lwkt_panic("hostcall_try: operation %d", io->io_op);
+	lwkt_panic("hostcall_try: unknown operation %d", io->io_op);
 }
 
 /* Is r bytes, less than was asked for, all that this call can do? */

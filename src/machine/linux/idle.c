@@ -47,7 +47,7 @@
 #define GLANCES		512u		/* polls before the first such look */
 
 TUNABLE_INT(idle_spin_us, "lwkt.idle_spin_us", 20, 0, 100000,
-    "how long an idle CPU polls before it sleeps, us");
+    "longest time that an idle CPU polls before it is halted, us");
 
 void
 lwkt__idle_start(struct machine_host *h)

@@ -41,7 +41,7 @@ io_preferred(const struct linux_iops **opsp)
 			*opsp = choices[i].ic_ops;
 	if (*opsp != NULL)
 		return 0;
-	lwkt_printf("lwkt: LWKT_IO=%s: no such back end", want);
+	lwkt_printf("lwkt: LWKT_IO=%s: must be epoll or io_uring", want);
 	return EINVAL;
 }
 

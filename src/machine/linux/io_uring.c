@@ -94,7 +94,8 @@ get_sqe(struct urcpu *uc)
 		entered(io_uring_submit(&uc->urc_ring));
 		sqe = io_uring_get_sqe(&uc->urc_ring);
 		/* EAGAIN or EBUSY of the host pass. */
-		KASSERTF(turn < 1000000, "%u in the ring", uc->urc_inring);
+		KASSERTF(turn < 1000000, "the host takes nothing from a ring "
+		    "with %u operations", uc->urc_inring);
 	}
 	return sqe;
 }
@@ -166,7 +167,7 @@ prep_file(struct io_uring_sqe *sqe, const struct hostio *io)
 		io_uring_prep_fsync(sqe, io->io_fd, 0);
 		break;
 	default:
-		lwkt_panic("io_uring: operation %d", io->io_op);
+		lwkt_panic("io_uring: unknown operation %d", io->io_op);
 	}
 }
 

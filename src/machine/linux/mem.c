@@ -256,7 +256,7 @@ machine_mem_release(void *p, size_t size)
 	mem_enter();
 	r = resv_find((uintptr_t)p);
 	KASSERTF(r != NULL && r->r_base == (uintptr_t)p && r->r_size == size,
-	    "p=%p size=%zu", p, size);
+	    "%p, %zu bytes, is no reservation", p, size);
 	fd = r->r_fd;
 	(void)atomic_fetchadd_64(&guard_maps, -atomic_load_64(&r->r_maps));
 	atomic_store_rel_ptr(&r->r_base, 0);
@@ -272,7 +272,7 @@ machine_mem_decommit(void *p, size_t size)
 	struct reservation *r = resv_find((uintptr_t)p);
 
 	/* A shared page lives on in its file: punch a hole there. */
-	KASSERTF(r != NULL, "p=%p", p);
+	KASSERTF(r != NULL, "%p is in no reservation", p);
 	if (madvise(p, size, r->r_fd >= 0 ? MADV_REMOVE : MADV_DONTNEED) != 0)
 		memset(p, 0, size);
 }

@@ -48,7 +48,8 @@ lock(void)
 {
 	int error = pthread_mutex_lock(&retry.r_lock);
 
-	KASSERTF(error == 0, "errno %d", error);
+	KASSERTF(error == 0, "the lock of retried calls cannot be taken, error "
+	    "%d", error);
 }
 
 static void
@@ -56,7 +57,8 @@ unlock(void)
 {
 	int error = pthread_mutex_unlock(&retry.r_lock);
 
-	KASSERTF(error == 0, "errno %d", error);
+	KASSERTF(error == 0, "the lock of retried calls cannot be released, "
+	    "error %d", error);
 }
 
 static void

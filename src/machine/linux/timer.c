@@ -62,7 +62,7 @@
 #endif
 
 TUNABLE_INT(timer_gap_us, "lwkt.timer_gap_us", 50, 0, 100000,
-    "how long a CPU works undisturbed after a timer interrupt, us");
+    "time that a CPU works undisturbed after a timer interrupt, us");
 
 TUNABLE_INT(wanted_sig, "lwkt.signal", 0, 0, 64,
     "the real-time signal that interrupts CPUs; 0: the library chooses");
@@ -155,7 +155,7 @@ timer_check(void)
 
 	if (sigaction(timer_sig, NULL, &now) == 0 && !timer_is_ours(&now))
 		lwkt_panic("the program has replaced the handler of signal "
-		    "%d, which interrupts the cpus (another one: lwkt.signal)",
+		    "%d, which interrupts the cpus (lwkt.signal takes another)",
 		    timer_sig);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, timer_sig);
@@ -209,8 +209,8 @@ signal_choose(int *error)
 	if (sig != 0 && sig >= SIGRTMIN && sig <= SIGRTMAX) {
 		if (signal_is_free(sig))
 			return sig;
-		lwkt_printf("lwkt: lwkt.signal=%d: this signal has a handler",
-		    sig);
+		lwkt_printf("lwkt: lwkt.signal=%d: the program has a handler "
+		    "for it", sig);
 		return 0;
 	}
 	if (sig != 0) {
@@ -222,7 +222,7 @@ signal_choose(int *error)
 	for (sig = SIGRTMAX; sig >= SIGRTMIN; sig--)
 		if (sigismember(&blocked, sig) == 0 && signal_is_free(sig))
 			return sig;
-	lwkt_printf("lwkt: each real-time signal has a handler or is blocked, "
+	lwkt_printf("lwkt: each real-time signal has a handler or is blocked: "
 	    "none is left for the timers (lwkt.signal)");
 	*error = EAGAIN;
 	return 0;

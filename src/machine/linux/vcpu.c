@@ -398,7 +398,8 @@ machine_run(struct mcpu *const mc[], int n)
 	uint32_t left;
 	int created, entered, error;
 
-	KASSERTF(n >= 1 && n <= LWKT_MAXCPU, "n=%d", n);
+	KASSERTF(n >= 1 && n <= LWKT_MAXCPU, "%d CPUs: must be 1 to "
+	    "LWKT_MAXCPU", n);
 	KASSERT(machine_oncpu() == NULL);
 	cores_known = sched_getaffinity(0, sizeof(cores_before),
 	    &cores_before) == 0;

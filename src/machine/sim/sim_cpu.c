@@ -113,7 +113,8 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 	int next;
 
 	if (++sim->s_steps > sim->s_max_steps)
-		sim_die("livelock: too many choice points in one run");
+		sim_die("livelock: more choice points in one run than "
+		    "LWKT_SIM_STEPS");
 	sim_time_tick((uint32_t)r);
 	if (self->h_watch != 0 && self->h_watch <= sim->s_now &&
 	    self->h_state == SIM_RUNNABLE)
@@ -244,8 +245,8 @@ void
 machine_foreign_wait(uint32_t *word, uint32_t val)
 {
 	(void)word, (void)val;
-	lwkt_panic("machine_foreign_wait: the simulated host has no foreign "
-	    "threads");
+	lwkt_panic("machine_foreign_wait: the simulated host has no plain "
+	    "pthreads");
 }
 
 void

@@ -102,8 +102,8 @@ answer(unsigned n)
 		d.d_answers[i] = (uint8_t)n;
 	}
 	KASSERTF(d.d_answers[i] == n,				/* DF1 */
-	    "decision %u: %u alternatives, %u last time", i, n,
-	    d.d_answers[i]);
+	    "decision %u has %u alternatives, it had %u: the test is not "
+	    "deterministic", i, n, d.d_answers[i]);
 	return d.d_answer[i];
 }
 

@@ -130,7 +130,7 @@ fd_pair(enum simfile_type type, int fd[2])
 	join(a, b);
 	fd[0] = fd_new(a);
 	fd[1] = fd_new(b);
-	KASSERTF(fd[0] >= 0 && fd[1] >= 0, "more than %d descriptors",
+	KASSERTF(fd[0] >= 0 && fd[1] >= 0, "sim_file: more than %d descriptors",
 	    SIM_IO_FDS);
 	return 0;
 }
@@ -453,7 +453,7 @@ sim_child(int status, int64_t delay_ns)
 	sim_enter();
 	while (sc->sc_state != SC_NONE)
 		sc++;
-	KASSERT(sc < children + NCHILDREN);
+	KASSERTF(sc < children + NCHILDREN, "more than %d children", NCHILDREN);
 	sc->sc_state = SC_RUNS;
 	sc->sc_status = status;
 	sc->sc_event.se_fn = child_ends;

@@ -206,7 +206,8 @@ machine_io_submit(struct hostio *io)
 	sim_io_enter(slots);
 	while (si < slots + NSLOTS && si->si_io != NULL)
 		si++;
-	KASSERTF(si < slots + NSLOTS, "more than %d operations", NSLOTS);
+	KASSERTF(si < slots + NSLOTS, "more than %d i/o operations at once",
+	    NSLOTS);
 	memset(si, 0, sizeof(*si));
 	io->io_mc = mycpu_m();
 	io->io_cancelled = 0;

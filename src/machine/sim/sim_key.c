@@ -40,7 +40,8 @@ machine_key(const volatile void *p)
 		i++;
 	i %= SLOTS;
 	if (keys[i].k_generation != generation) {
-		KASSERTF(nkeys < KEYS_MAX, "%u addresses in one run", nkeys);
+		KASSERTF(nkeys < KEYS_MAX, "more than %u addresses get a key "
+		    "in one run", nkeys);
 		keys[i].k_addr = addr;
 		keys[i].k_generation = generation;
 		keys[i].k_key = ++nkeys;

@@ -67,7 +67,7 @@ machine_mem_release(void *p, size_t size)
 	lwkt__choice(CHOICE_ALLOC);
 	sim_store_drain_all();
 	error = munmap(p, size);
-	KASSERTF(error == 0, "p=%p size=%zu", p, size);
+	KASSERTF(error == 0, "munmap of %p, %zu bytes, fails", p, size);
 }
 
 void
@@ -78,7 +78,7 @@ machine_mem_decommit(void *p, size_t size)
 	lwkt__choice(CHOICE_ALLOC);
 	sim_store_drain_all();
 	error = madvise(p, size, MADV_DONTNEED);
-	KASSERTF(error == 0, "p=%p size=%zu", p, size);
+	KASSERTF(error == 0, "madvise of %p, %zu bytes, fails", p, size);
 }
 
 enum machine_guard

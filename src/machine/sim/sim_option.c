@@ -17,7 +17,7 @@ static struct sim_options configured;
 void
 sim_configure(const struct sim_options *so)
 {
-	KASSERT(lwkt__sim_mcpu == NULL);
+	KASSERTF(lwkt__sim_mcpu == NULL, "the simulated machine runs already");
 	memset(&configured, 0, sizeof(configured));
 	if (so != NULL)
 		configured = *so;
@@ -34,7 +34,7 @@ sim_env_number(const char *name, uint64_t dflt)
 		return dflt;
 	n = strtoull(s, &end, 0);
 	if (*end != '\0')
-		lwkt_panic("%s=%s is not a number", name, s);
+		lwkt_panic("%s=%s: must be a number", name, s);
 	return n;
 }
 
@@ -57,7 +57,8 @@ strategy_parse(struct sim_options *so, const char *s)
 			break;
 	}
 	if (i == nitems(names))
-		lwkt_panic("LWKT_SIM=%s: swarm, random, pct:N or dfs:N", s);
+		lwkt_panic("LWKT_SIM=%s: must be swarm, random, pct:N or dfs:N",
+		    s);
 	so->so_strategy = names[i].strategy;
 	so->so_depth = s[len] == ':' ?
 	    (unsigned)strtoul(s + len + 1, NULL, 10) : 0;

@@ -37,7 +37,7 @@ reproduce_print(void)
 
 	if (sim_is_dfs())
 		lwkt_printf("lwkt: sim: schedule %llu of the enumeration %s; "
-		    "the same program meets it again",
+		    "the same program repeats it",
 		    (unsigned long long)sim_dfs_index(),
 		    sim_explore_describe());
 	else

@@ -142,7 +142,7 @@ sim_store_describe(void)
 
 	if (capacity == 0)
 		return "stores in order";
-	snprintf(text, sizeof(text), "%u stores of %u steps pending",
+	snprintf(text, sizeof(text), "%u stores pending for %u steps",
 	    capacity, 1u << life_log2);
 	return text;
 }

@@ -42,7 +42,8 @@ machine_stack_init(void *stack, size_t size, void (*entry)(void *from),
 	uintptr_t top = ((uintptr_t)stack + size) & ~(uintptr_t)15;
 	uint64_t *sp;
 
-	KASSERTF(size >= STACK_LEAST, "size=%zu", size);
+	KASSERTF(size >= STACK_LEAST, "a stack of %zu bytes is too small",
+	    size);
 	sp = (uint64_t *)(top - 16) - SWF_WORDS;
 	sp[SWF_FPCW] = fp_control();
 	sp[SWF_R15] = sp[SWF_R14] = sp[SWF_R13] = 0;
