@@ -3,9 +3,9 @@
  * The shared arena: boot storage, and the threads that lie in it.
  *
  * THEORY
- * boot/kern_init.c reserves the arena and vm/vm_glue.c makes threads in it.
+ * boot/kern_init.c reserves the arena, and vm/vm_glue.c makes threads in it.
  * What is handed out stays until shutdown, so every reader may go through the
- * thread structures without a lock; some of them are TDF_FREE.
+ * thread structures without a lock.  Some of them are TDF_FREE.
  */
 #include "kern/cpu/arena.h"
 #include "kern/cpu/thread_var.h"
@@ -15,6 +15,10 @@
 
 struct arena_head *lwkt__arena;
 
+/*
+ * Take zeroed memory from the arena, aligned to a cache line; panic if it is
+ * full.
+ */
 void *
 arena_alloc(size_t size)
 {
@@ -27,6 +31,7 @@ arena_alloc(size_t size)
 	return (char *)lwkt__arena + off;
 }
 
+/* Return the number of thread structures made so far; 0 without a kernel. */
 uint64_t
 thread_count(void)
 {
@@ -38,6 +43,7 @@ thread_count(void)
 	return n < lwkt__arena->ah_tdmax ? n : lwkt__arena->ah_tdmax;
 }
 
+/* Return thread structure i, which must be below thread_count(). */
 lwkt_thread_t
 thread_nth(uint64_t i)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The head of the shared arena: where a reader from outside finds everything.
+ * The header of the shared arena: where a reader outside the process finds
+ * everything.
  *
- * All offsets are bytes from this header, so that the arena can be mapped
- * anywhere, or read from a core file.
+ * All offsets are bytes from this header, so that the arena can be mapped at
+ * any address, or read from a core file.
  */
 #ifndef LWKT_KERN_CPU_ARENA_H
 #define LWKT_KERN_CPU_ARENA_H

@@ -5,45 +5,47 @@
  * THEORY
  * While td_critcount > 0 no IPI callback, timer callback or interrupt thread
  * runs on this CPU.  A signal handler may come at any instruction.  It sets
- * bits in mc_reqflags, and the code that leaves the outermost critical section
- * runs what the bits ask for (splz).  A handler also writes the fields marked
- * (h) (watchdog.c, lwkt_async.c), halts the CPU for a report or a panic
- * (halt.c), and interrupts a preemptible thread, but in no critical section
- * (async_signal).  Enter and exit are a load, an add and a compiler fence: no
- * atomic instruction, under 1 ns.
+ * bits in mc_reqflags.  The code that leaves the outermost critical section
+ * runs what the bits ask for (splz).  A handler also does three other things:
+ * it writes the fields marked (h) (watchdog.c, lwkt_async.c), it halts the CPU
+ * for a report or a panic (halt.c), and it interrupts a preemptible thread, but
+ * never in a critical section (async_signal).  Enter and exit are a load, an
+ * add and a compiler fence.  They use no atomic instruction and take less than
+ * 1 ns.
  *
  * ORDER
- * exit: decrement, then look at mc_reqflags.  A bit set before the look is
- * seen here; one set after it finds the count 0, and the next exit, yield or
- * the idle loop sees it (the handler does not run splz).
+ * exit: decrement, then look at mc_reqflags.  A bit set before the look is seen
+ * here.  A bit set after it finds the count 0, and the next exit, yield or look
+ * of the idle loop sees it (the handler does not run splz).
  *
  * INVARIANTS
  * CR1 td_critcount >= 0 (panic on underflow).
  * CR2 splz never runs for a thread that is descheduled but not yet switched
- *    out: such a thread holds a critical section.
+ *     out: such a thread holds a critical section.
  *
- * Source: DragonFly sys/thread2.h; both fences are needed (its commit
- * a4d9568036 of 2017 found the compiler moving the counter).
+ * Source: DragonFly sys/thread2.h.  Both fences are needed: its commit
+ * a4d9568036 of 2017 found the compiler moving the counter.
  */
 #ifndef LWKT_KERN_CPU_CRIT_H
 #define LWKT_KERN_CPU_CRIT_H
 
 #include "kern/cpu/globaldata.h"
 
-/* Run what is pending (splz.c).  Outside critical sections only. */
+/* Do deferred work (splz.c).  Outside critical sections only. */
 void	splz(void);
 void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
 
 /*
- * crit_rec.c, invariants builds: td has entered or left; the calling
- * function returns to pc.  Print what was noted.  A callback did not leave the
- * count as it found it.
+ * crit_rec.c, invariants builds.  crit_note: record that td has entered or
+ * left; the calling function returns to pc.  crit_show: print the record.
+ * crit_unbalanced: panic, because a callback did not leave the count as it
+ * found it.
  */
 void	crit_note(lwkt_thread_t td, const void *pc, int entered);
 void	crit_show(lwkt_thread_t td);
 void	crit_unbalanced(int before, const void *fn) __lwkt_noreturn;
 
-/* Around a callback: the count before it, and after it. */
+/* Around a callback: read the count before it, check it after it. */
 static inline int
 crit_count(void)
 {
@@ -57,6 +59,10 @@ crit_balance(int before, const void *fn)
 		crit_unbalanced(before, fn);
 }
 
+/*
+ * Enter a section.  The fence keeps the compiler from moving what the section
+ * does before the increment.
+ */
 static inline void
 crit_enter_td(lwkt_thread_t td)
 {
@@ -66,7 +72,11 @@ crit_enter_td(lwkt_thread_t td)
 		crit_note(td, __builtin_return_address(0), 1);
 }
 
-/* Leave without running what is pending. */
+/*
+ * Leave a section without doing deferred work.  The fences keep the compiler
+ * from moving the section's accesses after the decrement, and the look at
+ * mc_reqflags before it.
+ */
 static inline void
 crit_exit_noyield(lwkt_thread_t td)
 {
@@ -81,6 +91,7 @@ crit_exit_noyield(lwkt_thread_t td)
 		crit_underflow(td);
 }
 
+/* Leave a section; when it was the outermost one, do deferred work. */
 static inline void
 crit_exit_td(lwkt_thread_t td)
 {
@@ -91,7 +102,9 @@ crit_exit_td(lwkt_thread_t td)
 		splz();
 }
 
-/* An lwp that runs here is to look round at its next critical exit (splz). */
+/*
+ * Ask an lwp that runs here to consult its scheduler at its next exit (splz).
+ */
 static inline void
 ast_raise(struct globaldata *gd)
 {

@@ -3,7 +3,7 @@
  * The record of critical sections.
  *
  * THEORY
- * Critical sections are counted, so a missing exit shows long after the
+ * Critical sections are counted, so a missing exit shows only long after the
  * mistake.  Invariants builds keep the last entries and exits of each thread:
  * the address that the caller returns to, and the count afterwards.  A callback
  * must leave the count as it found it.
@@ -14,6 +14,7 @@
 
 #include "base/kassert.h"
 
+/* Panic: the thread has left more sections than it has entered (CR1). */
 void
 crit_underflow(lwkt_thread_t td)
 {
@@ -22,6 +23,7 @@ crit_underflow(lwkt_thread_t td)
 	    "\"%s\" (count %d)", td->td_name, td->td_critcount);
 }
 
+/* Record one entry or exit of td.  Panic if the caller is no CPU. */
 void
 crit_note(lwkt_thread_t td, const void *pc, int entered)
 {
@@ -36,6 +38,7 @@ crit_note(lwkt_thread_t td, const void *pc, int entered)
 	cr->cr_entered = entered;
 }
 
+/* Print the recorded entries and exits of td, the oldest first. */
 void
 crit_show(lwkt_thread_t td)
 {
@@ -58,6 +61,7 @@ crit_show(lwkt_thread_t td)
 	}
 }
 
+/* Panic: callback fn returned with another count than it was called with. */
 void
 crit_unbalanced(int before, const void *fn)
 {

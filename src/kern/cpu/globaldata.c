@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of CPUs, what other rooms and layers put in, and who is calling.
+ * The table of CPUs, the tables of upward calls, and which CPU is calling.
  *
  * THEORY
  * Everything here is set at boot, before a second CPU starts, and constant
- * until all have stopped.
+ * until all CPUs have stopped.
  */
 #include "kern/cpu/kern_ops.h"
 
@@ -13,6 +13,7 @@ int lwkt__ncpus;
 struct kern_ops lwkt__kern_ops;
 struct kern_hooks lwkt__kern_hooks;
 
+/* Any host thread; never blocks. */
 lwkt_thread_t
 lwkt_self(void)
 {
@@ -21,6 +22,7 @@ lwkt_self(void)
 	return mc != NULL ? curthread : NULL;
 }
 
+/* Any host thread; never blocks. */
 int
 lwkt_cpuid(void)
 {
@@ -29,12 +31,16 @@ lwkt_cpuid(void)
 	return mc != NULL ? mycpuid : -1;
 }
 
+/* Any host thread; never blocks. */
 int
 lwkt_ncpus(void)
 {
 	return lwkt__ncpus;
 }
 
+/*
+ * Any context; never blocks.  The answer may be old: td may migrate meanwhile.
+ */
 int
 lwkt_getcpu(lwkt_thread_t td)
 {

@@ -3,15 +3,15 @@
  * Counters, tunables and trace rings: placed at boot, printed at exit.
  *
  * THEORY
- * The declarations (base/stat_decl.h) lie in linker sections.  At boot each
- * CPU gets a copy of the counter section and a trace ring in the arena; the
+ * The declarations (base/stat_decl.h) lie in linker sections.  At boot each CPU
+ * gets a copy of the counter section and a trace ring in the arena.  The
  * tunables take their values from the environment:
  *
  *	LWKT_TUNE=name=value,name=value	 a wrong name or value ends the boot
  *	LWKT_TRACE=MASK			 groups of enum ktr_group, a number
  *	LWKT_DEBUG=stats		 counters on stderr at shutdown
  *
- * What was set once counts only for that boot: each boot starts from the
+ * A value counts only for the boot that set it: each boot starts from the
  * defaults.
  */
 #include "kern/cpu/ktr_rec.h"
@@ -42,6 +42,7 @@ stat_bytes(void)
 	    sizeof(struct ktr_ring);
 }
 
+/* Give a CPU its counters and its trace ring in mem. */
 void
 stat_place(struct globaldata *gd, void *mem)
 {
@@ -51,6 +52,10 @@ stat_place(struct globaldata *gd, void *mem)
 	    roundup2(cnt_bytes(), (size_t)CACHE_LINE));
 }
 
+/*
+ * Write one event to the ring of a CPU, by that CPU.  The index is stored last,
+ * with release: a reader that sees the new index sees the record.
+ */
 void
 ktr_record(struct globaldata *gd, const struct ktr_event *ev, uint64_t a,
     uint64_t b)
@@ -78,7 +83,9 @@ tunable_find(const char *name, size_t len)
 	return NULL;
 }
 
-/* The number that a tunable's value of len bytes stands for; -1: none. */
+/*
+ * Return the number that a tunable's value of len bytes stands for; -1: none.
+ */
 static long
 tunable_value(const struct tunable_decl *tu, const char *s, size_t len)
 {
@@ -97,7 +104,7 @@ tunable_value(const struct tunable_decl *tu, const char *s, size_t len)
 	return errno == 0 && len > 0 && end == s + len ? value : -1;
 }
 
-/* One "name=value" of len bytes. */
+/* Set a tunable from one "name=value" of len bytes; 0 or EINVAL. */
 static int
 tunable_set(const char *item, size_t len)
 {
@@ -126,6 +133,7 @@ tunable_set(const char *item, size_t len)
 	return 0;
 }
 
+/* Set the mask of trace groups from LWKT_TRACE; 0 or EINVAL. */
 static int
 trace_set(void)
 {
@@ -147,6 +155,7 @@ trace_set(void)
 	return 0;
 }
 
+/* Set all tunables to their defaults, then read the environment. */
 int
 stat_boot(void)
 {
@@ -169,6 +178,7 @@ stat_boot(void)
 	return 0;
 }
 
+/* Print the sums of all counters if LWKT_DEBUG contains "stats". */
 void
 stat_shutdown(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Recording a trace event: one test when its group is off.
+ * Recording a trace event.  The cost is one test while its group is off.
  */
 #ifndef LWKT_KERN_CPU_KTR_REC_H
 #define LWKT_KERN_CPU_KTR_REC_H

@@ -3,11 +3,11 @@
  * References to threads.
  *
  * THEORY
- * A thread structure and its stack are given back together when the last
- * reference goes.  The references are: the thread's own, which its successor
- * drops after the last switch, or hands to the joiner if there is to be one;
- * and those of lwkt_hold().  So neither a joiner nor a tool can see a structure
- * vanish, and no thread frees the stack it stands on.
+ * A thread structure and its stack are freed together when the last reference
+ * goes.  The references are the thread's own and those of lwkt_hold().  The
+ * thread's own is dropped by its successor after the last switch, or handed to
+ * the joiner if there will be one.  So no joiner and no tool can see a
+ * structure vanish, and no thread frees the stack it runs on.
  *
  * Source: the td_refs of DragonFly's lwkt_thread.c, which the exit polls there.
  */
@@ -15,21 +15,24 @@
 
 #include "base/kassert.h"
 
+/* Any CPU context; never blocks. */
 void
 lwkt_hold(lwkt_thread_t td)
 {
 	(void)atomic_fetchadd_32(&td->td_refs, 1);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_rele(lwkt_thread_t td)
 {
 	uint32_t refs;
 
 	/*
-	 * The last reference cannot be joined by another, so it needs no
-	 * locked instruction; acquire: pairs with the others' release below.
-	 * Except in a callback, which runs beside lwkt_scan_threads() (SN1 of
+	 * No other holder can add a reference to the last one, so a load
+	 * replaces the locked instruction.  The acquire pairs with the release
+	 * of the other holders below.  A callback is the exception: it runs
+	 * beside lwkt_scan_threads(), which adds references (SN1 of
 	 * kern_scan.c).
 	 */
 	refs = atomic_load_acq_32(&td->td_refs);

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * struct lwkt_thread, and the rule who may write each field.
+ * struct lwkt_thread, and which code may write each field.
  *
  * THEORY
- * 256 bytes, four cache lines by use: a switch touches the first alone, a
- * message from another CPU the third alone, which hardly ever changes.  The
- * structures lie in the shared arena, are type-stable (never unmapped before
- * shutdown) and are read by tools from outside.  What only the thread itself
- * and its CPU need (struct thread_cold: message port, checkers' state) lies at
- * the top of its stack, in the page that is touched anyway.
+ * The structure has 256 bytes, four cache lines ordered by use.  A switch
+ * touches only the first.  A message from another CPU touches only the third,
+ * which hardly ever changes.  The structures lie in the shared arena.  They are
+ * type-stable (never unmapped before shutdown), and tools read them from
+ * outside.  What only the thread itself and its CPU need is in struct
+ * thread_cold (message port, checkers' state).  That lies at the top of the
+ * thread's stack, in a page that is touched anyway.
  *
  * LEGEND  (i) fixed from creation to exit   (s) the thread itself
- *         (c) owning CPU in a critical section   (a) any CPU, atomically
+ * (c) owning CPU in a critical section   (a) any CPU, atomically
  *
  * INVARIANTS
  * TD1 td_flags and the queue links change only on td_gd's CPU in a critical
- *    section; other CPUs send a message there.
+ *     section; other CPUs send a message there.
  * TD2 A thread on a run queue has TDF_RUNQ; the running thread stays on it
- *    unless it descheduled itself.
- * TD3 TDF_RUNNING is cleared by the successor, on the successor's stack: a
- *    thread without it is not executing anywhere and its td_sp is valid.
- * TD4 td_refs > 0 keeps the structure and the stack; the last release frees.
+ *     unless it descheduled itself.
+ * TD3 TDF_RUNNING is cleared by the successor, on the successor's stack.  So a
+ *     thread without it is not executing anywhere, and its td_sp is valid.
+ * TD4 While td_refs > 0 the structure and the stack stay; the last release
+ *     frees them.
  *
  * Source: DragonFly sys/thread.h (td_flags/td_mpflags split by writer).
  */
@@ -48,10 +50,10 @@ struct lwkt_systimer;
 #define TDF_BLOCKED		0x0010u	/* asleep in lwkt_sleep */
 #define TDF_SINTR		0x0020u	/* its sleep may be interrupted */
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
-#define TDF_MIGRATING		0x0080u	/* between CPUs: not to be scheduled */
+#define TDF_MIGRATING		0x0080u	/* between CPUs: do not schedule */
 #define TDF_EXITING		0x0100u	/* on its last switch */
-#define TDF_NORESCHED		0x0200u	/* made runnable, it can wait */
-#define TDF_ARENA		0x0400u	/* (i) storage is ours to free */
+#define TDF_NORESCHED		0x0200u	/* does not ask others to yield */
+#define TDF_ARENA		0x0400u	/* (i) the library frees its storage */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */
 #define TDF_CANARY		0x2000u	/* (i) no guard: check STACK_CANARY */
@@ -61,14 +63,16 @@ struct lwkt_systimer;
 #define TDF_PREEMPTS		0x10000u /* an interrupt thread */
 #define TDF_PREEMPT_LOCK	0x20000u /* lends the CPU to one */
 #define TDF_PREEMPT_DONE	0x40000u /* has it back */
-#define TDF_DELAYED_WAKEUP	0x80000u /* (s) its wakeups are put off */
+#define TDF_DELAYED_WAKEUP	0x80000u /* (s) its wakeups are deferred */
 #define TDF_PREEMPTIBLE		0x100000u /* (i) at any instruction */
-#define TDF_INTERRUPTED		0x200000u /* stands at one: stays here */
+#define TDF_INTERRUPTED		0x200000u /* preempted: must not migrate */
 
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
 #define STACK_CANARY		0x6e6f206775617264ULL
 
-/* td_leave: owning CPU; what makes leaving the CPU more than a switch. */
+/*
+ * td_leave: owning CPU.  Each bit means that leaving the CPU needs extra work.
+ */
 #define TDL_PREEMPTING		0x01u	/* td_preempted lent the CPU */
 #define TDL_LWP			0x02u	/* (i) an lwp: td_lwp, kern_ops */
 
@@ -80,16 +84,16 @@ struct lwkt_systimer;
 #define TD_JOIN_EXITED		((uintptr_t)1)
 #define TD_JOIN_NEVER		((uintptr_t)2)	/* not joinable */
 
-/* Invariants builds: the last who entered or left a critical section. */
+/* Invariants builds: the last entries and exits of critical sections. */
 enum { CRIT_RECS = config_invariants ? 32 : 1 };
 
 struct crit_rec {
-	const void	*cr_pc;		/* whom the function returns to */
+	const void	*cr_pc;		/* where the function returns to */
 	int		 cr_count;	/* afterwards */
 	int		 cr_entered;	/* 0: left */
 };
 
-/* Invariants builds: the locks it has (lockorder.c). */
+/* Invariants builds: the locks that the thread holds (lockorder.c). */
 enum { HELD_RECS = config_invariants ? 32 : 1 };
 
 struct order_held {
@@ -106,18 +110,18 @@ struct lwkt_mutex;
 
 #define THREAD_MAGIC		0x64616572685474ULL
 
-/* At the top of the thread's stack; its own page is touched anyway. */
+/* At the top of the thread's stack, in a page that is touched anyway. */
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
-	lwkt_thread_t	 tc_joins;	/* (s) whose end it waits for */
+	lwkt_thread_t	 tc_joins;	/* (s) the thread it joins */
 	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
-	const uintptr_t	*tc_waitowner;	/* (s) who holds the lock it wants */
+	const uintptr_t	*tc_waitowner;	/* (s) owner word of a wanted lock */
 	struct lend_wait *tc_lendwait;	/* (s) its place in a queue */
-	struct lwkt_mutex *tc_barged;	/* (c) had past its waiters */
+	struct lwkt_mutex *tc_barged;	/* (c) taken ahead of its waiters */
 	uint64_t	 tc_lend[LEND_WORDS]; /* (a) locks by what they lend */
 	uint32_t	 tc_lendhops;	/* (a) length of the chain so far */
 	uint32_t	 tc_lendrefs;	/* (a) changes not yet carried out */
-	const volatile void *tc_delayed[2]; /* (s) wakeups put off, in order */
+	const volatile void *tc_delayed[2]; /* (s) deferred wakeups, in order */
 	struct fiber	 tc_fiber;	/* checkers' state */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
 	uint32_t	 tc_ncrit;	/* (s) entries and exits noted */
@@ -142,8 +146,8 @@ struct lwkt_thread {
 	uint16_t	 td_slot;	/* (i) size class of the stack */
 	int		 td_upri;	/* (c) order among equals, high first */
 	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
-	uint8_t		 td_tokpend;	/* (s) 1: not the last one, wanted */
-	uint16_t	 td_contended;	/* (c) failures to get them, in a row */
+	uint8_t		 td_tokpend;	/* (s) 1: the last is not held */
+	uint16_t	 td_contended;	/* (c) tokens_get failures in a row */
 	uint64_t	 td_switches;	/* (c) times it was switched in */
 
 	/* Line 2: sleeping and ending. */
@@ -154,10 +158,10 @@ struct lwkt_thread {
 	uint32_t	 td_mpflags;	/* (a) TDF_MP_* */
 	uintptr_t	 td_join;	/* (a) see TD_JOIN_EXITED */
 	uint32_t	 td_refs;	/* (a) */
-	int		 td_wakefromcpu; /* (c) who woke it */
+	int		 td_wakefromcpu; /* (c) the CPU that woke it */
 	struct lwkt_token *td_tokwant;	/* (c) the one that was refused */
 
-	/* Line 3: made once; read by whoever sends to the thread. */
+	/* Line 3: set once; read by CPUs that send to the thread. */
 	void		(*td_fn)(void *); /* (i) */
 	void		*td_arg;	/* (i) */
 	void		*td_stack;	/* (i) lowest usable address */

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The way in for host threads that are no CPU: a list of work for each CPU.
+ * The inject queue: how host threads that are no CPU give work to a CPU.
  *
  * THEORY
  * A plain pthread has no ring to any CPU and may not touch what a CPU owns.  It
- * pushes an item on gd_foreignq of the CPU that should do the work and rings as
- * any sender does.  The CPU takes the whole list, which is in reverse order,
- * reverses it and calls the function of each item.  Taking the whole list
- * leaves no room for a reused head (the ABA problem of a list that is popped).
+ * pushes an item on gd_foreignq of the CPU that should do the work, and
+ * notifies that CPU as any sender does.  The CPU takes the whole list, which is
+ * in reverse order, reverses it and calls the function of each item.  Because
+ * it takes the whole list, a reused head does no harm (the ABA problem of a
+ * list from which single items are popped).
  *
- * The CPU may execute the item before the pthread has rung, for example the
- * reply that lets the first thread return.  So a CPU that stops waits until no
- * pthread is between its push and its return (foreign_wait).  A push that
- * begins after the kernel has stopped is an error of the program.
+ * The CPU may execute the item before the pthread has notified it; the item may
+ * for example be the reply that lets the first thread return.  So a CPU that
+ * stops waits until no pthread is between its push and its return
+ * (foreign_wait).  A push that begins after the kernel has stopped is an error
+ * of the program.
  *
  * ORDER
  * FO1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
- *    RQF_IPIQ, then swap the head.  All are locked instructions, so an item
- *    that the swap misses has set the bit again.
+ *     RQF_IPIQ, then swap the head.  All are locked instructions, so the pusher
+ *     of an item that the swap misses sets the bit again.
  *
  * Source: R. K. Treiber's stack of 1986; io_uring's task_work list is reversed
  * the same way.
@@ -39,6 +41,11 @@ struct foreign_work {
 	uint32_t	fw_done;
 };
 
+/*
+ * Push an item and notify the CPU.  Any host thread; never blocks.  `pushing`
+ * is counted down last, because the CPU may execute the item, and then stop,
+ * before this function has rung its doorbell (foreign_wait).
+ */
 void
 foreign_push(int cpu, struct foreign *fo)
 {
@@ -59,10 +66,11 @@ foreign_push(int cpu, struct foreign *fo)
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING)
 		machine_doorbell(&gd->gd_m);
 	else if ((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) == RQF_PREEMPTIBLE)
-		(void)machine_nmi(&gd->gd_m);	/* we cannot come back */
+		(void)machine_nmi(&gd->gd_m);	/* no timer to check later */
 	(void)atomic_fetchadd_32(&pushing, (uint32_t)-1);
 }
 
+/* Wait until no push is in progress.  Shutdown only; spins. */
 void
 foreign_wait(void)
 {
@@ -72,6 +80,10 @@ foreign_wait(void)
 		machine_pause(turn++);
 }
 
+/*
+ * Take all items and call their functions.  Each next pointer is read before
+ * the call, because the function may free its item.
+ */
 void
 foreign_drain(struct globaldata *gd)
 {
@@ -89,7 +101,10 @@ foreign_drain(struct globaldata *gd)
 	}
 }
 
-/* On the CPU that was asked.  The pthread may go as soon as it is done. */
+/*
+ * On the target CPU: do the work and wake the pthread.  The pthread may free
+ * *fw as soon as it sees fw_done, so only the address is used after that.
+ */
 static void
 work_done(struct foreign *fo)
 {
@@ -103,6 +118,7 @@ work_done(struct foreign *fo)
 	machine_foreign_wake(word);
 }
 
+/* Plain pthread; blocks until the CPU has done the work. */
 void
 foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n)
 {

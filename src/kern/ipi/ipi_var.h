@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What other rooms need of the messages between CPUs.
+ * The interface of messages between CPUs for the other rooms of kern/.
  *
  * Default context: the owning CPU, in a critical section, never blocking.
  */
@@ -15,15 +15,18 @@ void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
 int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
-/* The tick of the sender makes its passive messages active.  Signals, too. */
+/*
+ * The sender's tick makes its passive messages active.  Also in its signal
+ * handler.
+ */
 void	ipiq_push(struct globaldata *gd);
-/* From src (-1: deferred), is there something unexecuted?  And its number. */
+/* Whether a message from src (-1: deferred) is unexecuted; its number. */
 int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
-/* Take back a message of 1 argument that is here, unexecuted: 1, or 0. */
+/* Revoke an unexecuted message of 1 argument to this CPU: 1, or 0: none. */
 int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
 void	ipiq_check(struct globaldata *gd);	/* panics: damaged */
 
-/* lwkt_ipiq_room.c: for code that spins in a section, and behind it. */
+/* lwkt_ipiq_room.c: for code that spins in a section; after the section. */
 void	ipiq_defer_waiting(struct globaldata *gd);
 void	ipiq_pay(struct globaldata *gd);
 
@@ -32,15 +35,16 @@ void	cpusync_boot(void);
 int	cpusync_poll(struct globaldata *gd);
 
 /*
- * kick.c: tgd, whose thread is preemptible, was told of a message, and was
- * awake.  Interrupt it later, if it has not looked by then.
+ * kick.c: tgd runs a preemptible thread, was awake, and was notified of a
+ * message.  Interrupt it later if it has not looked by then.
  */
 void	kick_later(struct globaldata *gd, struct globaldata *tgd);
 
 /*
- * foreign.c: work that any host thread leaves to a CPU.  The CPU calls fo_fn
- * as a callback; the item is its from foreign_push() on.  The two words may
- * lie in something else of the item's, so the compiler is told of it.
+ * foreign.c: work that any host thread leaves to a CPU.  The CPU calls fo_fn as
+ * a callback.  The item belongs to the CPU from foreign_push() on.  The two
+ * words may lie in an object of another type, so the compiler must assume that
+ * they alias anything.
  */
 struct foreign {
 	struct foreign	*fo_next;
@@ -49,8 +53,8 @@ struct foreign {
 
 void	foreign_push(int cpu, struct foreign *fo);
 void	foreign_drain(struct globaldata *gd);	/* RQF_IPIQ */
-void	foreign_wait(void);	/* shutdown: until no push is under way */
-/* A pthread: have fn(arg, n) done by that CPU, as a callback; wait for it. */
+void	foreign_wait(void);	/* shutdown: until no push is in progress */
+/* From a pthread: let that CPU call fn(arg, n) as a callback; wait for it. */
 void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
 
 #endif

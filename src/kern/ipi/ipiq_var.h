@@ -14,19 +14,19 @@
 enum {
 	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
 	IPIQ_MASK = IPIQ_SIZE - 1,
-	IPIQ_HIGH = IPIQ_SIZE / 2,	/* a thread that sends waits above */
-	IPIQ_LOW = IPIQ_SIZE / 4,	/* until here */
-	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* a callback that sends, above */
+	IPIQ_HIGH = IPIQ_SIZE / 2,	/* a thread that sends waits at this */
+	IPIQ_LOW = IPIQ_SIZE / 4,	/* until at most this */
+	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* the same for a callback */
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
-	/* Read for every CPU that waits while fewer than this are deferred. */
+	/* While fewer are deferred, read for every CPU that waits. */
 	IPIQ_DEFER_EASY = config_hard ? 256 : 4096,
-	/* Sent by one CPU to another and not executed: more is a debt. */
+	/* Debt: more than this sent by a CPU to another and not executed. */
 	IPIQ_DEBT = IPIQ_DEFER_EASY,
 	/* Power of two; takes memory when used. */
 	IPIQ_DEFER_MAX = 1 << 16
 };
 
-/* (w:s); never across two cache lines.  The reader may revoke it. */
+/* (w:s); lies in one cache line.  The reader may change it to revoke it. */
 struct ipiq_entry {
 	LWKT_ALIGNED(32)
 	void		*ie_fn;
@@ -38,7 +38,7 @@ struct ipiq_entry {
 
 struct lwkt_ipiq {
 	LWKT_CACHEALIGN
-	uint32_t	 ip_windex;	/* (w:s) written; others may be late */
+	uint32_t	 ip_windex;	/* (w:s) written; seen late by others */
 	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
 	LWKT_CACHEALIGN
 	uint32_t	 ip_rindex;	/* (w:t) taken */
@@ -56,14 +56,14 @@ struct ipiq_deferred {
 	}		 df_slot[IPIQ_DEFER_MAX];
 };
 
-/* What src sends to the owner of gd. */
+/* The ring from CPU src to the owner of gd. */
 static inline struct lwkt_ipiq *
 ipiq_from(struct globaldata *gd, int src)
 {
 	return &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 }
 
-/* Is ip_rindex + 1 once the ring has an entry that was not taken. */
+/* The stamp of the next entry: ip_rindex + 1 once the entry was written. */
 static inline const uint32_t *
 ipiq_stamp(const struct lwkt_ipiq *ip)
 {
@@ -88,20 +88,21 @@ ipiq_take(struct lwkt_ipiq *ip)
 	return ie;
 }
 
-/* Of the sender: entries that were not taken when it last looked. */
+/* For the sender: entries not taken when it last read rindex. */
 static inline uint32_t
 ipiq_fill(const struct lwkt_ipiq *ip)
 {
 	return ip->ip_windex - ip->ip_rcache;
 }
 
-/* lwkt_ipiq.c: make sure that the target looks at ring (gd, tgd). */
+/* lwkt_ipiq.c: make the target look at ring (gd, tgd). */
 void	ipiq_remind(struct globaldata *gd, struct globaldata *tgd);
 
 /*
- * lwkt_ipiq_room.c.  Wait, if need be, until ring (gd, tgd) has room for one
- * more.  `open`: the sender was in no section but the send's own, so callbacks
- * may run meanwhile; if it was, what must be read is deferred.
+ * lwkt_ipiq_room.c.  Wait, if necessary, until ring (gd, tgd) has room for one
+ * more entry.  `open`: the sender was in no section but the send's own, so
+ * callbacks may run during the wait.  If it was in one, what must be read is
+ * deferred.
  */
 void	ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
 	    struct lwkt_ipiq *ip, int open);

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Free an object when no CPU can look at it any more.
+ * Free an object when no CPU can still look at it.
  *
  * THEORY
  * Readers are in critical sections.  A message is never executed inside one
- * (IPI6 of lwkt_ipiq.c; a wait for room defers), so when a CPU has executed a
- * message sent after an object was taken out of reach, every critical section
- * that could have found the object there has ended.  Objects retired on a CPU
- * gather in a list; one round of messages to all CPUs and back serves a whole
- * list, while the next one gathers.  The CPU's own critical sections end before
- * the timer that begins the round and the answers that end it are served.
+ * (IPI6 of lwkt_ipiq.c; a wait for room defers).  So suppose that a message is
+ * sent after an object was unlinked: when a CPU has executed it, every critical
+ * section of that CPU that could have found the object has ended.  Objects
+ * retired on a CPU are gathered in a list.  One round of messages to all CPUs
+ * and back serves a whole list, while the next list is gathered.  The CPU's own
+ * critical sections end before it serves the timer that begins the round and
+ * the answers that end it.
  *
  * INVARIANTS
- * RE1 gd_retire_cur belongs to the round under way, gd_retire_left answers
- *    short of its end; gd_retire_next to the one after.
+ * RE1 gd_retire_cur belongs to the round in progress, gd_retire_left is the
+ *     number of answers it still needs, and gd_retire_next belongs to the next
+ *     round.
  *
  * Source: the quiescence-based reclamation of Linux's RCU and FreeBSD's SMR,
- * with IPI messages as the observation of quiet CPUs.
+ * with IPI messages as the observation of quiescent CPUs.
  */
 #include "kern/cpu/crit.h"
 #include "kern/cpu/ktr_rec.h"
@@ -31,6 +33,10 @@ COUNTER(rounds, "lwkt.retire_rounds", "rounds of messages to free them");
 
 static void	round_begin(struct globaldata *gd);
 
+/*
+ * End a round: call the function of each object, then begin the next round.  A
+ * function that retires an object may itself have begun one.
+ */
 static void
 round_end(struct globaldata *gd)
 {
@@ -45,6 +51,7 @@ round_end(struct globaldata *gd)
 		round_begin(gd);
 }
 
+/* An answer has come; the last one ends the round. */
 static void
 answer(void *arg)
 {
@@ -55,12 +62,19 @@ answer(void *arg)
 		round_end(gd);
 }
 
+/*
+ * On each other CPU: answer.  Its earlier critical sections have ended (IPI6).
+ */
 static void
 ask(void *arg, int home)
 {
 	lwkt_send_ipiq(home, answer, arg);
 }
 
+/*
+ * Ask all other CPUs.  As a timer's function it runs after all critical
+ * sections of this CPU that were in progress when the round began.
+ */
 static void
 round_timer(struct lwkt_systimer *st, void *arg)
 {
@@ -78,7 +92,10 @@ round_timer(struct lwkt_systimer *st, void *arg)
 			lwkt_send_ipiq2(cpu, ask, NULL, me);
 }
 
-/* The round itself begins outside all critical sections of this CPU. */
+/*
+ * Begin a round, by a timer: the messages are sent outside all critical
+ * sections of this CPU.
+ */
 static void
 round_begin(struct globaldata *gd)
 {
@@ -88,6 +105,7 @@ round_begin(struct globaldata *gd)
 	lwkt_systimer_init_oneshot(&gd->gd_retire_timer, round_timer, gd, 0);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_retire(struct lwkt_retire *rt, void (*fn)(struct lwkt_retire *rt))
 {

@@ -3,13 +3,13 @@
  * Interrupting a CPU that does not look at its messages.
  *
  * THEORY
- * The receiver of a message runs a preemptible thread, which may compute for
+ * The receiver of a message may run a preemptible thread that computes for
  * long.  The sender does not know whether the receiver is about to look by
- * itself, and a signal costs both CPUs 10 us, where a look costs nothing.  So
- * the sender notes the CPU and looks again later, by a timer of its own.  A CPU
- * that has not looked by then is interrupted.  The sender waits twice as long
- * the next time if no CPU had to be interrupted, and starts again with the
- * least delay if one had to.
+ * itself.  A signal costs both CPUs 10 us; a look costs nothing.  So the sender
+ * notes the CPU and checks it later, by a timer of its own.  A CPU that has not
+ * looked by then is interrupted.  If no CPU had to be interrupted, the next
+ * delay is twice as long, up to KICK_MAX_NS.  If one had to be, the next delay
+ * is KICK_MIN_NS.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
@@ -20,6 +20,10 @@ COUNTER(spared, "lwkt.async_spared", "CPUs that need no interrupt any more");
 #define KICK_MIN_NS	50000
 #define KICK_MAX_NS	800000
 
+/*
+ * The timer: interrupt each noted CPU that still has our hint and has not
+ * looked.
+ */
 static void
 kick_look(struct lwkt_systimer *st, void *arg)
 {
@@ -48,6 +52,7 @@ kick_look(struct lwkt_systimer *st, void *arg)
 		gd->gd_kick_ns *= 2;
 }
 
+/* Note the CPU and arm the timer.  Own CPU, in a critical section. */
 void
 kick_later(struct globaldata *gd, struct globaldata *tgd)
 {

@@ -4,37 +4,39 @@
  *
  * THEORY
  * The master sends a message to every other CPU of the set.  The handler there
- * answers with its bit in cs_ack and notes the request in gd_csync;
- * ipiq_process() does not return while that is set.  So the CPU stands still,
- * but goes on executing messages: callbacks run there, threads do not.  A
- * message is executed in the open only (IPI6 of lwkt_ipiq.c), or in a call that
- * says so, and never inside another critical section: a CPU that has answered
- * is in no section that a thread of it believes to be in.
+ * answers by its bit in cs_ack and notes the request in gd_csync.
+ * ipiq_process() does not return while gd_csync is set.  So the CPU is stopped,
+ * but it goes on executing messages: callbacks run there, threads do not.  A
+ * message is executed only outside critical sections (IPI6 of lwkt_ipiq.c), or
+ * in a call that is documented to execute messages.  So a CPU that has answered
+ * is in no section that one of its threads relies on.
  *
  *	master				target
- *	interlock: message	--->	sets its bit in cs_ack, stands still
+ *	interlock: message	--->	sets its bit in cs_ack, stops
  *	all bits there: caller's work
  *	deinterlock: clears cs_ack -->	sees its bit clear: runs fn,
- *	runs fn itself			sets the bit, goes on
+ *	runs fn itself			sets the bit, continues
  *	all bits there again: over	(*cs may be gone from here)
  *
- * There is one master at a time, whatever the sets are, by numbers drawn and
- * called in turn.  A CPU that waits for its number executes messages, so it
- * stands still for the master before it: two CPUs that want to be masters do
- * not wait for each other.  lwkt_cpusync_quick() stops nobody, has no turn, and
- * a CPU that waits in it stands still as well.
+ * There is one master at a time, whatever the sets are.  A CPU that wants to be
+ * master draws a number, and the numbers are called in turn.  While it waits
+ * for its number it executes messages, so it also stops for the master before
+ * it.  So two CPUs that want to be master do not wait for each other.
+ * lwkt_cpusync_quick() stops no CPU and takes no turn; a CPU that waits in it
+ * also stops for a master.
  *
  * INVARIANTS
- * CS1 gd_cscount is 1 on the CPU of the master, from its turn to the end, and 0
- *    elsewhere: critical section, no switch.  At most one rendezvous is under
- *    way, so a CPU has at most one request, and the master's has none.
- * CS2 A target touches *cs no more once it has set its bit for the second time.
+ * CS1 gd_cscount is 1 on the master's CPU, from its turn to the end, and 0 on
+ *     other CPUs.  While it is 1 the master is in a critical section and does
+ *     not switch.  At most one rendezvous is in progress, so a CPU has at most
+ *     one request, and the master's CPU has none.
+ * CS2 A target does not touch *cs after it has set its bit for the second time.
  *
  * ORDER
- * The bits are set and cleared by read-modify-writes and looked at by acquire
- * loads: what fn did on a target is visible to the master afterwards.  The end
- * of a master's turn is a release, its beginning an acquire: what one master
- * has changed is visible to the next.
+ * The bits are set and cleared by read-modify-writes and read by acquire loads:
+ * what fn did on a target is visible to the master afterwards.  The end of a
+ * master's turn is a release and its beginning an acquire: what one master has
+ * changed is visible to the next.
  *
  * Source: DragonFly's lwkt_cpusync of 2011 (its re-polled self queue).
  */
@@ -60,6 +62,7 @@ cpusync_boot(void)
 	turn_drawn = turn_called = 0;
 }
 
+/* Any CPU context; never blocks. */
 lwkt_cpumask_t
 lwkt_cpumask_all(void)
 {
@@ -72,6 +75,7 @@ lwkt_cpumask_all(void)
 	return mask;
 }
 
+/* Any CPU context; never blocks. */
 lwkt_cpumask_t
 lwkt_cpumask_one(int cpu)
 {
@@ -84,6 +88,7 @@ lwkt_cpumask_one(int cpu)
 	return mask;
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
     void (*fn)(void *arg), void *arg)
@@ -98,7 +103,7 @@ lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
 	cs->cs_arg = arg;
 }
 
-/* Is every CPU of the set but this one in cs_ack? */
+/* Whether every CPU of the set but this one has its bit in cs_ack. */
 static int
 all_acked(struct lwkt_cpusync *cs, int me)
 {
@@ -116,6 +121,7 @@ all_acked(struct lwkt_cpusync *cs, int me)
 	return 1;
 }
 
+/* Wait until all other CPUs have answered; execute messages meanwhile. */
 static void
 wait_acks(struct globaldata *gd, struct lwkt_cpusync *cs)
 {
@@ -127,7 +133,7 @@ wait_acks(struct globaldata *gd, struct lwkt_cpusync *cs)
 	}
 }
 
-/* Send to all of the set but this CPU. */
+/* Send to each CPU of the set but this one. */
 static void
 send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
 {
@@ -147,7 +153,7 @@ run_fn(struct lwkt_cpusync *cs)
 		cs->cs_fn(cs->cs_arg);
 }
 
-/* On a target: answer, and stand still in cpusync_poll(). */
+/* On a target: answer.  The CPU then stops in cpusync_poll(). */
 static void
 stop_remote(void *arg)
 {
@@ -162,6 +168,11 @@ stop_remote(void *arg)
 	cpumask_set_atomic(&cs->cs_ack, gd->gd_m.mc_cpuid);
 }
 
+/*
+ * On a target: return 1 while the master stops this CPU.  Then run fn, answer
+ * for the second time and return 0.  The answer is the last access to *cs,
+ * which the master may reuse as soon as it sees the bit (CS2).
+ */
 int
 cpusync_poll(struct globaldata *gd)
 {
@@ -176,7 +187,9 @@ cpusync_poll(struct globaldata *gd)
 	return 0;
 }
 
-/* The caller waits for other CPUs, which must be able to answer. */
+/*
+ * Check that the caller may wait for other CPUs, which must be able to answer.
+ */
 static void
 may_wait(struct globaldata *gd)
 {
@@ -188,7 +201,7 @@ may_wait(struct globaldata *gd)
 	    gd->gd_m.mc_cpuid);
 }
 
-/* Wait to be the master, standing still for those that come first. */
+/* Wait to be the master, stopped for each master that comes before. */
 static void
 turn_begin(struct globaldata *gd)
 {
@@ -202,6 +215,10 @@ turn_begin(struct globaldata *gd)
 	gd->gd_cscount = 1;					/* CS1 */
 }
 
+/*
+ * End the master's turn.  The release pairs with the acquire in turn_begin: the
+ * next master sees what this one has changed.
+ */
 static void
 turn_end(struct globaldata *gd)
 {
@@ -209,6 +226,7 @@ turn_end(struct globaldata *gd)
 	atomic_store_rel_32(&turn_called, turn_called + 1);
 }
 
+/* Thread; no callback, hard section or spinlock.  Never blocks; spins. */
 void
 lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 {
@@ -226,6 +244,7 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 	wait_acks(gd, cs);
 }
 
+/* Thread; after lwkt_cpusync_interlock.  Never blocks; spins. */
 void
 lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 {
@@ -247,6 +266,7 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 	crit_exit();
 }
 
+/* Thread; no callback, hard section or spinlock.  Never blocks; spins. */
 void
 lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 {
@@ -266,6 +286,7 @@ quick_remote(void *arg)
 	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* CS2 */
 }
 
+/* Thread; no callback, hard section or spinlock.  Never blocks; spins. */
 void
 lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 {

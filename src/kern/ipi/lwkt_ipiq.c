@@ -1,74 +1,77 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages between CPUs: a matrix of rings with one writer and one reader.
+ * Messages between CPUs: a matrix of rings, each with one writer and one
+ * reader.
  *
  * THEORY
- * Ring (s, t) is written by CPU s alone and read by CPU t alone, so its order
- * is exact and it needs no lock.  ip_windex counts what was written, ip_rindex
- * what was taken, ip_xindex what was executed; all run freely, their
- * differences count.  The reader does not need the writer's index: an entry
- * says by its stamp, the index after it, that it was written in this turn of
- * the ring.  So a message moves one cache line from CPU to CPU, and the index
- * is never taken from a writer that is busy writing.
+ * Ring (s, t) is written by CPU s alone and read by CPU t alone, so it keeps
+ * its order exactly and needs no lock.  ip_windex counts the entries written,
+ * ip_rindex the entries taken, ip_xindex the entries executed.  The three wrap
+ * around; only their differences have a meaning.  The reader does not need
+ * ip_windex: each entry carries a stamp, the value of ip_windex after the entry
+ * was written, and the stamp tells that the entry belongs to this turn of the
+ * ring.  So a message moves one cache line from CPU to CPU, and the reader
+ * never takes the line of the index from a writer that is busy writing.
  *
- * Whether t must be told is decided by two hints in its mc_reqflags: the bit of
- * sender s ("ring s, or another of the same bit, may have something") and
- * RQF_IPIQ ("look at those bits").  A sender that finds both set leaves them
- * alone; else it sets them by one locked instruction, and rings the doorbell
- * if t sleeps.  A target that is awake looks at its next critical exit.  It
- * clears all hints at once and then looks into the rings.
+ * Two hints in the target's mc_reqflags decide whether t must be notified: the
+ * bit of sender s ("ring s, or another ring of the same bit, may have entries")
+ * and RQF_IPIQ ("look at those bits").  If both are set, the sender changes
+ * nothing.  Otherwise it sets them by one locked instruction, and rings the
+ * doorbell if t is halted.  A target that is awake looks at its next critical
+ * exit.  It clears all hints at once and then reads the rings.
  *
- * Two CPUs in conversation do without hints.  An idle CPU watches the ring of
- * the one whose messages made a thread runnable here last (gd_talker), and says
- * so in mc_watching; then that one sets no hint, and of all that the two share
- * only the entry and what it points at moves.  The watch ends with the first
- * message, with a hint of somebody else, or with the poll; the CPU then says
- * that it watches no more, and looks once again.  Messages that make nobody
- * runnable end the conversation: a stream of functions is better taken in
- * batches.
+ * Two CPUs in conversation need no hints.  An idle CPU watches the ring of the
+ * CPU whose messages last made a thread runnable here (gd_talker), and
+ * publishes that in mc_watching.  The watched sender then sets no hint, so only
+ * the entry and what the entry points at move between the two CPUs.  The watch
+ * ends with the first message, with a hint of another CPU, or with the end of
+ * the poll.  The CPU then clears mc_watching and looks at the ring once more.
+ * Messages that make no thread runnable end the conversation, because a stream
+ * of functions is better taken in batches.
  *
- * A passive message has a sender's bit and no RQF_IPIQ: a CPU that runs a
- * thread is not asked to look.  A CPU that is idle is: the bit ends its wait,
- * or keeps it from waiting.  For a CPU that runs one thread for long, and so
- * has no tick of its own, the sender's tick sets RQF_IPIQ if the message was
- * not taken by then.  The handler of the tick's signal does so, because the
+ * A passive message sets the sender's bit and not RQF_IPIQ, so a CPU that runs
+ * a thread is not asked to look.  An idle CPU is: the bit ends its wait, or
+ * keeps it from waiting.  A CPU that runs one thread for long has no tick of
+ * its own.  For such a CPU the sender's tick sets RQF_IPIQ if the message was
+ * not taken by then.  The signal handler of the tick does this, because the
  * sender may compute for long as well.
  *
- * A sender that finds a ring half full waits for room: lwkt_ipiq_room.c.  What
- * it reads meanwhile may not be executed inside the section that sends, and is
- * deferred: gd_ndeferred messages wait to be executed at the end of the
- * outermost section.
+ * A sender that finds a ring half full waits for room (lwkt_ipiq_room.c).  What
+ * it reads during the wait must not be executed inside the section that sends,
+ * so it is deferred: gd_ndeferred messages wait to be executed at the end of
+ * the outermost section.
  *
  * INVARIANTS
  * IPI1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as
- *    differences).
+ *     differences).
  * IPI2 Each message is executed once, in the order of its ring.
- * IPI3 What was deferred is executed before anything that is read later.
- * IPI4 A non-empty ring has its sender's bit set, or its writer or its reader
- *    is about to set it or to look, as the reader is while it watches the ring;
- *    RQF_IPIQ is set as well unless all messages are passive.
+ * IPI3 Deferred messages are executed before any message that is read later.
+ * IPI4 If a ring is not empty, its sender's bit is set, or its writer is about
+ *     to set the bit, or its reader is about to set it or to look; the reader
+ *     is about to look as long as it watches the ring.  RQF_IPIQ is set as well
+ *     unless all messages are passive.
  * IPI5 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
- *    time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU is
- *    no message but a call.)
+ *     time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU
+ *     is not queued: it is a plain call.)
  * IPI6 A callback never runs inside a critical section that was entered before
- *    it, except in the calls that say that they execute messages:
- *    lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
- * IPI7 A sender whose passive message was not taken has a tick to come, and the
- *    target in gd_passive_cpus.
+ *     it.  The exceptions are the calls documented to execute messages:
+ *     lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
+ * IPI7 While a passive message is not taken, its sender has a tick to come, and
+ *     the target is in the sender's gd_passive_cpus.
  *
  * ORDER
  * IPO1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
  * IPO2 reader: entry copied, then rindex (release); sender: rindex (acquire)
- *    before it writes the slot again.
- * IPO3 sender: stamp, FENCE, then reads the hints, or sets them at once, which
- *    is a fence too; reader: clears the hints with a read-modify-write, then
- *    reads the stamp.  One of the two sees the other.
+ *     before it writes the slot again.
+ * IPO3 sender: stamp, FENCE, then reads the hints; or it sets them at once,
+ *     which is a fence too.  Reader: clears the hints with a read-modify-write,
+ *     then reads the stamp.  At least one of the two sees the other's write.
  * IPO4 The same with mc_watching.  Sender: stamp, FENCE, then reads it; reader:
- *    clears it, FENCE, then reads the stamp.
+ *     clears it, FENCE, then reads the stamp.
  *
- * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis); its race of 2005 (equality
- * with a cached windex, d64a7617dd) is why IPI1's differences are compared by
- * sign.
+ * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis).  Its race of 2005 (a test
+ * for equality with a cached windex, d64a7617dd) is why IPI1's differences are
+ * compared by sign.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
@@ -117,7 +120,9 @@ ipiq_place(void *mem, int ncpus)
 	}
 }
 
-/* The callback.  Nothing was interrupted for it, so there is no frame. */
+/*
+ * Call the callback.  It has interrupted no code, so there is no frame to pass.
+ */
 static inline void
 entry_call(const struct ipiq_entry *ie)
 {
@@ -141,9 +146,9 @@ ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 }
 
 /*
- * Execute what is deferred at the time of the call (IPI3).  What these
- * callbacks defer themselves is left, so that the CPU returns to its threads in
- * between.
+ * Execute the messages that are deferred at the time of the call (IPI3).  What
+ * these callbacks defer themselves stays in the queue, so that the CPU returns
+ * to its threads in between.
  */
 static __lwkt_noinline void
 deferred_run(struct globaldata *gd)
@@ -162,7 +167,7 @@ deferred_run(struct globaldata *gd)
 	}
 }
 
-/* Execute up to `max` entries of one ring, behind what is deferred. */
+/* Execute up to `max` entries of one ring, after everything deferred. */
 static void
 ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 {
@@ -182,7 +187,7 @@ ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 	}
 }
 
-/* IPI1, of the rings to this CPU. */
+/* Check IPI1 for the rings to this CPU; panic if it does not hold. */
 void
 ipiq_check(struct globaldata *gd)
 {
@@ -207,6 +212,7 @@ revoked(void *arg)
 	(void)arg;
 }
 
+/* Make the entry do nothing if it is fn(arg); return 1 if it was. */
 static int
 entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
 {
@@ -217,9 +223,9 @@ entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
 }
 
 /*
- * A message fn(arg) to this CPU that is not executed yet shall do nothing.  1,
- * or 0: there is none.  An entry that was written and not taken belongs to the
- * reader (IPO1, IPO2), so it may be changed in its ring.
+ * Make a message fn(arg) to this CPU, which is not executed yet, do nothing.
+ * Return 1, or 0 if there is none.  An entry that was written and not taken
+ * belongs to the reader (IPO1, IPO2), so the reader may change it in its ring.
  */
 int
 ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
@@ -247,7 +253,7 @@ ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
 	return 0;
 }
 
-/* liveness.c */
+/* For liveness.c: whether a message from src is unexecuted, and its number. */
 int
 ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
 {
@@ -262,14 +268,17 @@ ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
 	return ipiq_ready(ip);
 }
 
-/* Whether anything is there, signalled or not. */
+/* Whether any message is there, active or passive. */
 int
 ipiq_pending(struct globaldata *gd)
 {
 	return (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SENDERMASK) != 0;
 }
 
-/* Some of each ring with this sender's bit; the bit, if that was not all. */
+/*
+ * Execute up to IPIQ_PASS entries of each ring with this sender's bit.  Return
+ * the bit if entries are left, else 0.
+ */
 static inline uint32_t
 ipiq_drain_some(struct globaldata *gd, int sender)
 {
@@ -289,15 +298,19 @@ ipiq_drain_some(struct globaldata *gd, int sender)
 }
 
 /*
- * Execute what is deferred, then some of each ring that has a hint.  A sender
- * that is faster than this CPU does not keep it from its threads: the hints are
- * set again for what is left.
+ * Execute what is deferred, then some entries of each ring that has a hint.
+ * The hints are set again for what is left, so a sender that is faster than
+ * this CPU does not keep the CPU from its threads.
  */
 static void
 ipiq_pass(struct globaldata *gd)
 {
 	uint32_t bits, left = 0;
 
+	/*
+	 * Clear the hints before the rings are read: a sender that found them
+	 * still set has written its stamp before this instruction (IPO3).
+	 */
 	bits = atomic_fetchand_32(&gd->gd_m.mc_reqflags,
 	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* IPO3 */
 	if (unlikely(gd->gd_ndeferred != 0))
@@ -321,7 +334,9 @@ process_begin(struct globaldata *gd)
 	gd->gd_intr_nesting++;
 }
 
-/* While a rendezvous stops this CPU, make more passes. */
+/*
+ * Make more passes while a rendezvous stops this CPU; then end the processing.
+ */
 static inline void
 process_end(struct globaldata *gd)
 {
@@ -335,7 +350,7 @@ process_end(struct globaldata *gd)
 	gd->gd_processing_ipiq = 0;
 }
 
-/* The owner of gd, in a critical section. */
+/* Execute messages.  The owner of gd, in a critical section; never blocks. */
 void
 ipiq_process(struct globaldata *gd)
 {
@@ -345,8 +360,8 @@ ipiq_process(struct globaldata *gd)
 }
 
 /*
- * The idle thread, before it waits: poll.  1 if messages came that were not
- * hinted at; they have been executed.
+ * Poll for messages; called by the idle thread before it halts.  Return 1 if
+ * messages came that have no hint; they have been executed.
  */
 int
 ipiq_watch(struct globaldata *gd)
@@ -360,6 +375,10 @@ ipiq_watch(struct globaldata *gd)
 	ip = ipiq_from(gd, src);
 	atomic_store_32(&gd->gd_m.mc_watching, talker);
 	came = machine_poll(&gd->gd_m, ipiq_stamp(ip), ip->ip_rindex + 1);
+	/*
+	 * A sender that saw the watch has set no hint.  After the fence either
+	 * its message is seen below, or it sees that the watch is over (IPO4).
+	 */
 	atomic_store_32(&gd->gd_m.mc_watching, 0);
 	atomic_fence_seq_cst();					/* IPO4 */
 	if (came) {
@@ -375,7 +394,11 @@ ipiq_watch(struct globaldata *gd)
 	return came;
 }
 
-/* Both hints are set, and were after what was written before this call. */
+/*
+ * Whether the hints are set, and still were after the entry became visible.
+ * The second read decides: a hint that is still set after the fence is cleared
+ * later, and the reader reads the stamp after that (IPO3).
+ */
 static inline int
 ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 {
@@ -385,7 +408,10 @@ ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 	return (atomic_load_32(&tgd->gd_m.mc_reqflags) & hints) == hints;
 }
 
-/* The target watches our ring, and will look at what was written before. */
+/*
+ * Whether the target watches our ring, and will look at what was written before
+ * this call.  The second read, after the fence, decides (IPO4).
+ */
 static inline int
 ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
 {
@@ -397,7 +423,11 @@ ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
 	return atomic_load_32(&tgd->gd_m.mc_watching) == self;
 }
 
-/* Make sure that the target will look at ring (gd, tgd). */
+/*
+ * Make the target look at ring (gd, tgd): set the hints, wake it if halted.
+ * The locked instruction is also the fence of IPO3.  If RQF_IPIQ was set before
+ * it, the target has been notified already.
+ */
 static inline void
 ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 {
@@ -436,6 +466,7 @@ ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
 	ie->ie_nargs = nargs;
 	ktr(gd, send, cpu, wi);
 	counter_inc(gd->gd_cntbias, sent);
+	/* Before the stamp: a CPU that sees the entry sees rindex <= windex. */
 	atomic_store_32(&ip->ip_windex, wi + 1);
 	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* IPO1 */
 }
@@ -475,25 +506,28 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	return seq;
 }
 
+/* Any CPU context; never blocks.  Spins while the ring is half full. */
 unsigned
 lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg)
 {
 	return ipiq_send(cpu, (void *)fn, arg, 0, 1);
 }
 
+/* Any CPU context; never blocks.  Spins while the ring is half full. */
 unsigned
 lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 2);
 }
 
+/* Any CPU context; never blocks.  Spins while the ring is half full. */
 unsigned
 lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 {
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
 }
 
-/* IPI7: the sender's next tick looks whether the message was taken. */
+/* Arm a tick that looks whether the message was taken (IPI7). */
 static inline void
 passive_note(struct globaldata *gd, int cpu)
 {
@@ -504,10 +538,10 @@ passive_note(struct globaldata *gd, int cpu)
 }
 
 /*
- * Make the messages of one ring active if the hint says that they are there
- * still.  While it is set the target is awake or has been rung for, so it needs
- * no doorbell; and RQF_IPIQ is not set without it, or a later sender would
- * spare the doorbell of a CPU that sleeps.
+ * Make the passive messages of one ring active, if the hint says that they are
+ * still there.  While the hint is set the target is awake, or its doorbell has
+ * been rung, so it needs no doorbell.  Without the hint RQF_IPIQ must not be
+ * set: a later sender would see it and not wake a CPU that is halted.
  */
 static void
 push_one(struct globaldata *tgd, uint32_t hint)
@@ -524,8 +558,10 @@ push_one(struct globaldata *tgd, uint32_t hint)
 }
 
 /*
- * The handler of a signal may come between any two lines of passive_note: the
- * mask is written first, and what this misses is left for the next tick.
+ * Make the passive messages of this CPU active.  Called by the tick and by the
+ * handler of its signal.  The handler may run between any two lines of
+ * passive_note: that writes the mask before gd_passive, so what this call
+ * misses is left for the next tick.
  */
 void
 ipiq_push(struct globaldata *gd)
@@ -543,6 +579,9 @@ ipiq_push(struct globaldata *gd)
 	}
 }
 
+/*
+ * Queue a passive message.  With the ring a quarter full, send an active one.
+ */
 static unsigned
 send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
@@ -581,18 +620,21 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	return seq;
 }
 
+/* Any CPU context; never blocks.  Spins while the ring is half full. */
 unsigned
 lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
 	return send_passive(cpu, (void *)fn, arg1, arg2, 2);
 }
 
+/* Any CPU context; never blocks.  Spins while the ring is half full. */
 unsigned
 lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 {
 	return send_passive(cpu, (void *)fn, arg1, arg2, 3);
 }
 
+/* Any CPU context; never blocks and never spins for room. */
 int
 lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
@@ -613,7 +655,10 @@ lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 	return error;
 }
 
-/* From our own number upward, so that CPU 0 is not favoured. */
+/*
+ * Send to each CPU of the mask, from our own number upward, so that CPU 0 is
+ * not favoured.
+ */
 static int
 send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
     uint32_t nargs)
@@ -634,6 +679,7 @@ send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
 	return count;
 }
 
+/* Any CPU context; never blocks.  Spins while a ring is half full. */
 int
 lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
     int arg2)
@@ -641,6 +687,7 @@ lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
 	return send_mask(&mask, (void *)fn, arg1, arg2, 2);
 }
 
+/* Any CPU context; never blocks.  Spins while a ring is half full. */
 int
 lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn, void *arg1,
     int arg2)
@@ -648,6 +695,7 @@ lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn, void *arg1,
 	return send_mask(&mask, (void *)fn, arg1, arg2, 3);
 }
 
+/* Any CPU context; never blocks.  Spins while a ring is half full. */
 int
 lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
@@ -658,8 +706,8 @@ lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 }
 
 /*
- * Messages are about to be executed inside the caller's section.  That must be
- * no callback (IPI5), and no spinlock may be held: a callback could want it.
+ * Check that messages may be executed inside the caller's section.  The caller
+ * must be no callback (IPI5) and hold no spinlock: a callback could want it.
  */
 static void
 may_execute(struct globaldata *gd, const char *what)
@@ -674,6 +722,7 @@ may_execute(struct globaldata *gd, const char *what)
 		    gd->gd_m.mc_cpuid);
 }
 
+/* Thread, in a critical section; no callback, no spinlock.  Never blocks. */
 void
 lwkt_process_ipiq(void)
 {
@@ -696,7 +745,9 @@ ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
 	return wi - seq < wi - atomic_load_acq_32(&ip->ip_xindex);
 }
 
-/* seq was not sent by this CPU; 0 is a message to the sender's own CPU. */
+/*
+ * Whether this CPU did not send seq.  0 is a message to the sender's own CPU.
+ */
 static inline int
 ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)
 {
@@ -704,6 +755,9 @@ ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)
 	    (int32_t)(seq - gd->gd_ipiq[cpu].ip_windex) > 0);
 }
 
+/*
+ * Thread; no callback, no spinlock.  Never blocks; spins, executing messages.
+ */
 void
 lwkt_wait_ipiq(int cpu, unsigned seq)
 {

@@ -1,45 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting for room in a ring between CPUs, without a callback where none may
- * run, and without a deadlock.
+ * Waiting for room in a ring between CPUs, without running a callback where
+ * none may run, and without a deadlock.
  *
  * THEORY
- * A send is legal in a critical section, in a callback, with a spinlock held.
- * There no callback may run: the section was entered to keep callbacks out.
- * So a wait for room has two forms.
+ * A send is legal in a critical section, in a callback, and with a spinlock
+ * held.  There no callback may run: the section was entered to keep callbacks
+ * out.  So a wait for room has two forms.
  *
- * In the open, when the sender is in no section but the send's own, it executes
- * messages as any critical exit does, until the target has made room.
+ * An open wait: the sender is in no section but the send's own.  It executes
+ * messages, as any critical exit does, until the target has made room.
  *
- * In a section ("closed") it executes nothing.  The target may wait for room
- * in a ring to the sender at the same time, so the sender still reads, but
- * only defers what it reads: it copies the messages to a queue of its CPU,
- * which is executed at the end of the outermost section, before any ring is
- * read again.  RQF_IPIQ is set, so that this critical exit looks.
+ * A closed wait: the sender is in a section.  It executes nothing.  The target
+ * may at the same time wait for room in a ring to the sender, so the sender
+ * must still read.  It only defers what it reads: it copies the messages to a
+ * queue of its CPU.  The queue is executed at the end of the outermost section,
+ * before any ring is read again.  RQF_IPIQ is set, so that this critical exit
+ * looks.
  *
- * A CPU that spins for a spinlock does the same, because the holder may wait
- * for room in a ring to it.
+ * A CPU that spins for a spinlock does the same as in a closed wait, because
+ * the holder of the spinlock may wait for room in a ring to that CPU.
  *
- * How much is deferred.  A CPU says what it waits for: gd_room (a ring and
- * the fill it needs) or gd_spinwant (a spinlock).  While few messages are
- * deferred (IPIQ_DEFER_EASY) a CPU reads for each one that waits for it, as far
- * as the wait needs.  Beyond that it reads only where it must: for a sender
- * that it waits for itself, directly or through other CPUs that wait (a cycle).
- * Everybody else just waits until the section here is over: that is the
- * back-pressure.  In a cycle each member reads for the one before it when it
- * begins to wait, before it looks at its own ring; so nobody in it can make a
- * second turn before the others have got on, and what is deferred during a
- * section is proportional to what the section itself sends.
+ * How much is deferred.  A CPU publishes what it waits for: gd_room (a ring and
+ * the fill it needs) or gd_spinwant (a spinlock).  While fewer than
+ * IPIQ_DEFER_EASY messages are deferred, a CPU reads for each CPU that waits
+ * for it, as much as that wait needs.  Beyond that it reads only where it must:
+ * for a sender that it waits for itself, directly or through other CPUs that
+ * wait (a cycle).  All other senders wait until the section here is over: that
+ * is the back-pressure.  In a cycle each member, when it begins to wait, reads
+ * for the member before it, and only then looks at its own ring.  So no member
+ * can go around a second time before the others have made progress, and what is
+ * deferred during a section is proportional to what the section itself sends.
  *
- * A spinlock is not fair: its holder could take it again and again, and send
- * each time, while the CPU that spins for it defers.  So a CPU whose messages
- * to some other one wait in numbers to be executed (IPIQ_DEBT) pays at the end
- * of its outermost section: there, in the open, it executes messages until
- * the other has executed most of its own.  It follows that no more than
- * IPIQ_DEBT messages and those of one section, or of the callbacks of one
- * critical exit, are ever deferred of one sender.  The queue holds
- * IPIQ_DEFER_MAX; a section that sends tens of thousands of messages to CPUs
- * which do the same to it is what it takes to overflow, and panics.
+ * A spinlock is not fair: its holder could take it again and again and send
+ * each time, while the CPU that spins for it defers.  So a CPU checks how many
+ * of its messages to another CPU are not executed yet.  If they are more than
+ * IPIQ_DEBT, it pays at the end of its outermost section: there, in the open,
+ * it executes messages until the other CPU has executed most of its messages.
+ * It follows that of one sender at most this is ever deferred: IPIQ_DEBT
+ * messages, and those of one section or of the callbacks of one critical exit.
+ * The queue holds IPIQ_DEFER_MAX messages.  It overflows, and the CPU panics,
+ * only if a section sends tens of thousands of messages to CPUs that do the
+ * same to it.
  *
  * INVARIANTS
  * IR1 gd_ndeferred > 0 => RQF_IPIQ is set in this CPU's mc_reqflags, unless the
@@ -49,23 +51,24 @@
  * IR3 A closed wait executes nothing: what its caller has tested is still true
  *     afterwards, as far as only callbacks of this CPU change it.
  *
- * Why no deadlock.  Suppose some CPUs wait for ever.  An open wait executes
- * messages, so it reads every ring to its CPU: nobody waits for it for ever.
- * So each of these CPUs is in a closed wait or spins, for another one of them
- * (a CPU that runs threads comes to a critical exit; one that computes in a
- * section without end is no matter of ours).  Follow who waits for whom: there
- * is a cycle, and each of its members sees it, for nothing in it changes.  One
- * hop at least is a wait for room, for spinlocks alone can only deadlock by
- * their order; the CPU that this hop leads to reads the ring.
+ * Why no deadlock.  Suppose that some CPUs wait for ever.  An open wait
+ * executes messages, so it reads every ring to its CPU: no CPU waits for it for
+ * ever.  A CPU that runs threads comes to a critical exit (this file cannot
+ * help if a thread computes in a section without end).  So each of these CPUs
+ * is in a closed wait or spins, and the CPU it waits for is another of them.
+ * Following these waits leads to a cycle.  Each member sees the cycle, because
+ * nothing in it changes.  At least one wait in it is for room, because
+ * spinlocks alone deadlock only if the program takes them in a wrong order.
+ * The CPU that this wait is for reads the ring, which ends the wait.
  *
  * ORDER
- * gd_room and gd_spinwant are stored by release and read by acquire: the index
- * of the ring and the list of spinlocks are as old as they at least.  The look
- * of a waiter at others is repeated until its wait is over, so it needs no
- * fence: what it misses now it sees later.
+ * gd_room and gd_spinwant are stored with release and read with acquire.  A
+ * reader thus sees an index of the ring and a list of spinlocks that are no
+ * older than they.  A waiter looks at the others again and again until its wait
+ * is over, so its look needs no fence: what it misses now it sees later.
  *
- * Source: DragonFly's ipiq drain levels; it executes there, inside the
- * sender's section.
+ * Source: DragonFly's ipiq drain levels; it executes there, inside the sender's
+ * section.
  */
 #include "kern/cpu/ktr_rec.h"
 #include "kern/ipi/ipi_var.h"
@@ -89,8 +92,8 @@ COUNTER(debts, "lwkt.ipiq_debts",
 #define ROOM_LOW(r)	(((r) & ~ROOM_OPEN) >> 16)
 
 /*
- * How many entries must be read from ring (gd, *target) to end the wait of
- * gd's CPU; 0 if it does not wait for room.
+ * Return how many entries must be read from ring (gd, *target) to end the wait
+ * of gd's CPU; 0 if it does not wait for room.
  */
 static int32_t
 room_wanted(struct globaldata *gd, uint32_t room, int *target)
@@ -107,7 +110,7 @@ room_wanted(struct globaldata *gd, uint32_t room, int *target)
 	return n > 0 ? n : 0;
 }
 
-/* Whether a CPU that waits holds spinlock s. */
+/* Whether the CPU of gd waits and holds spinlock s. */
 static int
 holds(struct globaldata *gd, uintptr_t s)
 {
@@ -130,6 +133,7 @@ struct chain {
 	lwkt_cpumask_t	ch_todo;
 };
 
+/* Add a CPU to the chain, unless it is there. */
 static void
 chain_add(struct chain *ch, int cpu)
 {
@@ -139,7 +143,10 @@ chain_add(struct chain *ch, int cpu)
 	cpumask_set(&ch->ch_todo, cpu);
 }
 
-/* Add the CPUs that the one of gd waits for.  An open wait is for nobody. */
+/*
+ * Add the CPUs that the CPU of gd waits for.  An open wait is for none: it
+ * reads every ring, so it cannot be part of a cycle.
+ */
 static void
 chain_follow(struct chain *ch, struct globaldata *gd)
 {
@@ -156,7 +163,10 @@ chain_follow(struct chain *ch, struct globaldata *gd)
 			chain_add(ch, cpu);
 }
 
-/* Who is waited for by this CPU, directly or through others that wait. */
+/*
+ * Return the CPUs that this CPU waits for, directly or through others that
+ * wait.
+ */
 static lwkt_cpumask_t
 waited_for(struct globaldata *gd)
 {
@@ -199,8 +209,8 @@ ring_defer(struct globaldata *gd, int src, int32_t n)
 }
 
 /*
- * One turn of a wait in a section: read for those who wait for this CPU.  A
- * sender that waits has set its hint.
+ * Make one turn of a wait in a section: read for the CPUs that wait for this
+ * one.  A sender that waits has set its hint.  Never executes anything (IR3).
  */
 void
 ipiq_defer_waiting(struct globaldata *gd)
@@ -225,7 +235,7 @@ ipiq_defer_waiting(struct globaldata *gd)
 	}
 }
 
-/* Whether at most `low` entries are in the ring. */
+/* Whether at most `low` entries are in the ring; reads the target's index. */
 static inline int
 has_room(struct lwkt_ipiq *ip, uint32_t low)
 {
@@ -233,7 +243,12 @@ has_room(struct lwkt_ipiq *ip, uint32_t low)
 	return ipiq_fill(ip) <= low;
 }
 
-/* The ring may hold passive messages only: the target is told (1b1e83e245). */
+/*
+ * Wait in a section.  The target is reminded in each turn, because the ring may
+ * hold passive messages only, which do not make it look (1b1e83e245).  In each
+ * turn this CPU first reads for the CPUs that wait for it, then looks at its
+ * own ring: this order bounds what a cycle of CPUs defers.
+ */
 static void
 wait_closed(struct globaldata *gd, struct globaldata *tgd,
     struct lwkt_ipiq *ip, uint32_t low)
@@ -252,6 +267,7 @@ wait_closed(struct globaldata *gd, struct globaldata *tgd,
 	atomic_store_rel_32(&gd->gd_room, outer);
 }
 
+/* Wait outside sections, executing messages. */
 static void
 wait_open(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip,
     uint32_t low)
@@ -268,7 +284,7 @@ wait_open(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip,
 	atomic_store_rel_32(&gd->gd_room, 0);
 }
 
-/* More of what was sent waits to be executed than should. */
+/* Whether more than `allowed` messages of this ring are not executed yet. */
 static inline int
 in_debt(struct lwkt_ipiq *ip, uint32_t allowed)
 {
@@ -300,8 +316,9 @@ ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
 }
 
 /*
- * splz, with gd_debt set: a section or callbacks of this CPU have sent far more
- * than others have executed.  Execute messages until they have caught up.
+ * Execute messages until the other CPUs have caught up.  Called by splz with
+ * gd_debt set: a section or callbacks of this CPU have sent far more than
+ * others have executed.
  */
 void
 ipiq_pay(struct globaldata *gd)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers that are started on another CPU, and deleting a timer.
+ * Starting a timer on another CPU, and deleting a timer.
  *
  * THEORY
  * A timer that is started on another CPU belongs to that CPU from the call on,
- * though the message that starts it is still under way; st_running has a second
- * mark meanwhile.  To delete it there revokes the message, so that nothing
- * touches the timer's storage any more.
+ * although the message that starts it has not been executed.  Until then
+ * st_running has a second mark.  Deleting the timer then revokes the message,
+ * so that no code touches the timer's storage afterwards.
  *
  * INVARIANTS
  * TC1 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
@@ -16,6 +16,7 @@
 
 #include <lwkt/ipiq.h>
 
+/* On the timer's CPU: start it. */
 static void
 systimer_add_remote(void *arg)
 {
@@ -28,6 +29,7 @@ systimer_add_remote(void *arg)
 	systimer_add(st, st->st_time);
 }
 
+/* Any CPU context; never blocks.  Spins while the ring is half full. */
 void
 lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
@@ -41,7 +43,10 @@ lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
 	lwkt_send_ipiq(cpu, systimer_add_remote, st);
 }
 
-/* TC1: the message that starts it has to be here, for this is its CPU. */
+/*
+ * Revoke the message that starts st.  It has arrived in a ring or in the queue
+ * of deferred messages of this CPU: this is the timer's CPU (TC1).
+ */
 static __lwkt_noinline void
 systimer_revoke(struct lwkt_systimer *st)
 {
@@ -55,6 +60,7 @@ systimer_revoke(struct lwkt_systimer *st)
 	st->st_running = 0;
 }
 
+/* Any context on the timer's CPU; never blocks. */
 void
 lwkt_systimer_del(struct lwkt_systimer *st)
 {

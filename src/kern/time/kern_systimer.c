@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers of a CPU: many deadlines behind the one that the host can hold.
+ * Timers of a CPU: many deadlines served by the single one that the host can
+ * hold.
  *
  * THEORY
  * Each CPU keeps its timers in a wheel (kern_wheel.c), which knows the time of
- * the next.  The host is asked for one deadline, gd_timer_armed, which is never
- * later than the first timer.  A timer that is added re-arms the host only if
- * it is earlier than that; deleting the first re-arms nothing, and the
- * RQF_TIMER that then comes too early finds nothing to do and arms anew.  So a
- * timeout that is cancelled, the common case, costs an insertion and a removal
- * and mostly no system call.
+ * the next one.  The host is asked for one deadline, gd_timer_armed, which is
+ * never later than the first timer.  Adding a timer re-arms the host only if
+ * the timer is earlier than that.  Deleting the first timer re-arms nothing:
+ * RQF_TIMER then comes too early, finds no timer due, and arms the host anew.
+ * So a timeout that is cancelled, the common case, costs an insertion and a
+ * removal, and usually no system call.
  *
- * The interrupt takes timers off one by one and calls them in the critical
- * section of its caller with gd_intr_nesting raised.  gd_systimer_inprog says
- * whose function runs: adding or deleting that timer clears it, and only a
- * timer still found there afterwards is touched again, for a one-shot's storage
- * may be gone or in other use by then (the pointer is compared, not followed).
+ * The interrupt takes due timers off the wheel one by one.  It calls them in
+ * its caller's critical section, with gd_intr_nesting raised.
+ * gd_systimer_inprog is the timer whose function runs.  Adding or deleting that
+ * timer clears it, and the timer is touched again after its function only if it
+ * is still there.  The reason is that a one-shot's storage may be freed or
+ * reused by then.  (The pointer is compared, not followed.)
  *
- * A program starts a timer in storage that may hold anything before.  So what
- * says that a timer is running is a number made of its address and of this
- * boot, which memory that no running timer lies in will hardly contain.
+ * A program may start a timer in storage with any old contents.  So the mark of
+ * a running timer is a number made of its address and of a value that differs
+ * at each boot.  Memory in which no timer runs will hardly contain that number.
  *
  * INVARIANTS
- * TM1 st_running == running_mark(st) <=> in the wheel of CPU st_cpu; only that
- *    CPU, in a critical section, touches wheel and timer.
+ * TM1 st_running == running_mark(st) <=> the timer is in the wheel of CPU
+ *     st_cpu.  Only that CPU, in a critical section, touches the wheel and the
+ *     timer.
  * TM2 gd_timer_armed <= st_time of each timer in the wheel, except inside
- *    systimer_intr().
+ *     systimer_intr().
  * TM3 A periodic timer keeps its phase: its times differ by whole periods.
  *
- * Source: DragonFly kern_systimer.c (owner CPU, in-progress pointer: its
- * commit bdfb4a945a, non-queued periodic timers); the wheel is ours.
+ * Source: DragonFly kern_systimer.c (owner CPU, in-progress pointer: its commit
+ * bdfb4a945a, non-queued periodic timers); the wheel is ours.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/time/wheel_var.h"
@@ -51,7 +54,9 @@ systimer_bytes(int ncpus)
 	return (size_t)ncpus * sizeof(struct wheel);
 }
 
-/* mem is zero and aligned to a cache line. */
+/*
+ * Set up an empty wheel for each CPU.  mem is zero and aligned to a cache line.
+ */
 void
 systimer_place(void *mem, int ncpus)
 {
@@ -67,7 +72,7 @@ systimer_place(void *mem, int ncpus)
 	}
 }
 
-/* Make TM2 true again, with a timer at that time. */
+/* Restore TM2 after a timer of that time was added; may arm the host. */
 static inline void
 systimer_arm(struct globaldata *gd, int64_t when_ns)
 {
@@ -93,6 +98,7 @@ systimer_take(struct globaldata *gd, struct lwkt_systimer *st)
 	st->st_running = 0;					/* TM1 */
 }
 
+/* Insert st, due at when_ns.  Own CPU, in a critical section; never blocks. */
 void
 systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 {
@@ -108,6 +114,7 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 	systimer_arm(gd, when_ns);
 }
 
+/* Remove st if it runs.  Own CPU, in a critical section; never blocks. */
 void
 systimer_remove(struct lwkt_systimer *st)
 {
@@ -130,7 +137,7 @@ systimer_none(struct globaldata *gd)
 	return wheel_empty(gd->gd_wheel);
 }
 
-/* TM1 and TM2 of one, outside systimer_intr(). */
+/* Check TM1 and TM2 of one timer, outside systimer_intr(). */
 static void
 timer_check(const struct lwkt_systimer *st)
 {
@@ -151,7 +158,10 @@ systimer_check(struct globaldata *gd)
 	wheel_check(gd->gd_wheel, timer_check);
 }
 
-/* The next time of a periodic timer whose function has just run (TM3). */
+/*
+ * Insert a periodic timer again after its function has run.  Missed periods are
+ * skipped unless the timer has LWKT_ST_BURST (TM3).
+ */
 static void
 systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 {
@@ -166,6 +176,10 @@ systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 	systimer_insert(gd, st);
 }
 
+/*
+ * Call the function of a due timer.  Afterwards gd_systimer_inprog tells
+ * whether the storage may still be touched; st_period was read before the call.
+ */
 static void
 systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 {
@@ -184,10 +198,10 @@ systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 }
 
 /*
- * The armed deadline has passed, or may have: the host's clock and ours can
- * differ by a little, so it is taken as spent even if it seems early.  Timers
- * due by the time of the call are called; what falls due meanwhile arms the
- * host and comes again.
+ * Call the timers that are due (RQF_TIMER).  The armed deadline counts as
+ * passed even if it seems early, because the host's clock and ours can differ
+ * by a little.  Only timers due at the time of the call are called.  A timer
+ * that becomes due during the call arms the host and causes another interrupt.
  */
 void
 systimer_intr(struct globaldata *gd)
@@ -207,6 +221,7 @@ systimer_intr(struct globaldata *gd)
 	systimer_arm(gd, wheel_next(gd->gd_wheel));
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t delay_ns)
@@ -219,6 +234,7 @@ lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 	crit_exit_td(self);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t period_ns, int flags)
@@ -233,6 +249,7 @@ lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 	crit_exit_td(self);
 }
 
+/* Any context on the timer's CPU; never blocks. */
 void
 lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 {
@@ -247,12 +264,14 @@ lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 	crit_exit_td(self);
 }
 
+/* Any CPU context; never blocks. */
 int64_t
 lwkt_time_ns(void)
 {
 	return machine_time_ns();
 }
 
+/* Any CPU context; never blocks. */
 int64_t
 lwkt_until(int64_t deadline_ns)
 {

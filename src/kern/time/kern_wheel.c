@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue of a CPU's timers: slots for the far ones, a list for the near.
+ * The queue of a CPU's timers: slots for the far ones, a sorted list for the
+ * near.
  *
  * THEORY
- * Timers of sleeping threads lie on the threads' stacks, each on a page of its
- * own that has left the caches long ago: to look at one costs more than all
- * else that is done with it.  So an insertion looks at none.  It adds the timer
- * to the slot of its time, which is a line of memory of ours.
+ * Timers of sleeping threads lie on the threads' stacks, each on a different
+ * page that has left the caches long ago.  Reading one such timer costs more
+ * than everything else that is done with it.  So an insertion in a slot reads
+ * no other timer.  It only changes the slot of the timer's time, which is a
+ * cache line of the wheel.
  *
- * The wheel has a clock, wh_now, that moves in slots of level 0.  What lies in
- * the slot of the clock or before it is in a list in exact order, the rest in
- * slots.  A level is a circle of slots beginning at the clock; a slot of the
- * next level is 2^WHEEL_STEP times as long.  A timer lies in the lowest level
- * that reaches as far as its time:
+ * The wheel has a clock, wh_now, that moves in slots of level 0.  Timers in the
+ * slot of the clock or before it are in a list in exact order; the others are
+ * in slots.  A level is a circle of slots that begins at the clock.  A slot of
+ * the next level is 2^WHEEL_STEP times as long.  A timer lies in the lowest
+ * level that reaches as far as its time:
  *
  *	level	slot	reaches		level	slot	reaches
  *	0	131 us	134 ms		5	73 min	52 days
@@ -21,52 +23,59 @@
  *	3	4.3 s	73 min		8	4.5 y	the end of time
  *	4	137 s	39 h
  *
- * When time comes to a slot, it is opened: the clock moves there, and its
+ * When time reaches a slot, the slot is opened: the clock moves there.  Its
  * timers are sorted to become the list or, above level 0, fall to lower slots.
- * A slot is no longer than what the level two below reaches, so a timer falls
- * once for every two levels: what sleeps 100 ms never, what sleeps a minute
- * once; and few fall at a time.  Equal times can be in different levels; the
- * sequence number tells them apart.
+ * A slot is no longer than the reach of the level two below, so a timer falls
+ * once for every two levels: a timeout of 100 ms never, one of a minute once.
+ * Few timers fall at a time.  Equal times can be in different levels; the
+ * sequence number decides their order.
  *
- * A slot is six chains that are filled in turn.  To open it is to wait for the
- * memory of each of its timers; that way six are fetched at once.
+ * A slot is six chains that are filled in turn.  Opening a slot waits for the
+ * memory of each of its timers; with six chains, six timers are fetched at
+ * once.
  *
- * A timer pushed on a chain does not tell the one it is pushed on, or it would
- * have to touch it.  Links back are made when first needed: to delete a timer
- * that does not know its predecessor, the chain is walked from its head to
- * where links back begin, and from there on it has them all.  So each timer is
- * passed once at most, and a timeout that is deleted soon after it was started
- * is still the head and needs none.
+ * Pushing a timer on a chain does not write its successor's link back, because
+ * that would have to touch the successor.  Links back are made when first
+ * needed.  To delete a timer that does not know its predecessor, the chain is
+ * walked from its head to the first timer whose successor already links back to
+ * it; after that one all links exist.  So each timer is passed at most once.  A
+ * timeout that is deleted soon after its start is still the head and needs no
+ * link.
  *
- * Nothing walks over empty slots: each level has a bit a slot, a bit a word of
- * those bits, and the wheel a bit a level.  A slot knows the least time that
- * was put in it, so the time of the next timer is known without opening any.
- * Deleting does not look for the new least: ws_min may be too early, never too
- * late, and who comes too early because of that opens the slot and knows.
+ * No code walks over empty slots.  Each level has a bit for each slot and a bit
+ * for each word of those bits, and the wheel has a bit for each level.  A slot
+ * stores the least time that was put in it, so the time of the next timer is
+ * known without opening a slot.  Deleting a timer does not search for the new
+ * least time, so ws_min may be too early but never too late.  If the host's
+ * deadline comes too early because of that, the slot is opened and nothing is
+ * due.
  *
- * The clock moves only when somebody asks for what is due.  A timer added long
- * after the last question may lie higher than it need, and fall once more.
+ * The clock moves only when wheel_due() is called.  A timer added long after
+ * the last call may lie in a higher level than necessary, and fall once more.
  *
- * The list is one slot, 131 us, and short; but who knows: a place in it is
- * searched from both ends at once, and nearly everything goes to one of them.
+ * The list covers one slot, 131 us, and is usually short.  In case it is long,
+ * a place in it is searched from both ends at once; nearly every timer goes to
+ * one of the ends.
  *
- * The newest timer is put nowhere until the next one comes or somebody asks
- * what is due.  So a timeout that is deleted before costs next to nothing.
+ * The newest timer is put in no list or slot until the next one is added or
+ * wheel_due() is called.  So a timeout that is deleted before that costs next
+ * to nothing.
  *
  * INVARIANTS, with t the slot of level 0 of a timer's time
  * WH1 A timer other than wh_newest is in the list <=> t <= wh_now, else in a
- *    slot.  The list is ordered by (time, sequence).
+ *     slot.  The list is ordered by (time, sequence).
  * WH2 In a slot of level l: the timer's slot there lies after the clock's, by
- *    less than WHEEL_SLOTS; so a slot holds times of one turn only.
+ *     less than WHEEL_SLOTS; so a slot holds times of one turn only.
  * WH3 ws_count = timers in the six chains; bit in wh_map <=> ws_count > 0; bit
- *    in wh_words <=> word of wh_map != 0; bit in wh_levels <=> wh_words != 0.
+ *     in wh_words <=> word of wh_map != 0; bit in wh_levels <=> wh_words != 0.
  * WH4 ws_min <= the time of each timer in the slot, and lies in the slot.
- * WH5 In a chain, st_prev is the predecessor if that one has WHERE_LINKED, else
- *    NULL; who follows one with WHERE_LINKED has it too, unless it is the last.
+ * WH5 In a chain, st_prev is the predecessor if the predecessor has
+ *     WHERE_LINKED, else NULL.  The successor of a timer with WHERE_LINKED has
+ *     WHERE_LINKED too, unless it is the last of the chain.
  *
  * Source: Varghese and Lauck, Hashed and Hierarchical Timing Wheels (1987).
- * The two-ended search is DragonFly's.  Levels that overlap, chains in turn
- * and links made late are ours.
+ * The two-ended search is DragonFly's.  Levels that overlap, chains filled in
+ * turn and links made late are ours.
  */
 #include "kern/time/wheel_var.h"
 
@@ -81,8 +90,8 @@ CTASSERT(WHEEL_WORDS <= 32, "a level's words are bits of wh_words");
 #define RUNS_MAX	33		/* log2 of ws_count and one */
 
 /*
- * st_where: 0 is the list, others a chain: the slot's index, the number of the
- * chain, and one.
+ * st_where: 0 is the list.  Another value is a chain: WHERE_CHAINS times the
+ * index of the slot, plus the number of the chain, plus 1.
  */
 #define WHERE_LIST	0u
 #define WHERE_CHAINS	8u		/* WHEEL_CHAINS, rounded up */
@@ -94,7 +103,7 @@ where_chain(unsigned slot, unsigned chain)
 	return slot * WHERE_CHAINS + chain + 1;
 }
 
-/* The index of the slot of that level in which t lies, in its slots. */
+/* Return the index, in wh_slot, of the slot of that level in which t lies. */
 static inline unsigned
 slot_index(unsigned level, int64_t t)
 {
@@ -109,7 +118,8 @@ before(const struct lwkt_systimer *a, const struct lwkt_systimer *b)
 }
 
 /*
- * The list.
+ * Insert in order.  at moves from the head and prev from the tail until one of
+ * them finds the place.
  */
 static __lwkt_noinline void
 list_insert(struct wheel *wh, struct lwkt_systimer *st)
@@ -144,7 +154,7 @@ list_remove(struct wheel *wh, struct lwkt_systimer *st)
 	*(next != NULL ? &next->st_prev : &wh->wh_last) = prev;
 }
 
-/* Two sorted lists, linked by st_next only. */
+/* Merge two sorted lists, linked by st_next only. */
 static struct lwkt_systimer *
 list_merge(struct lwkt_systimer *a, struct lwkt_systimer *b)
 {
@@ -165,7 +175,10 @@ list_merge(struct lwkt_systimer *a, struct lwkt_systimer *b)
 	return first;
 }
 
-/* run[i] is a sorted list of 2^i timers, or none: a binary counter. */
+/*
+ * Sort by merging.  run[i] is a sorted list of 2^i timers, or none, as in a
+ * binary counter.
+ */
 static struct lwkt_systimer *
 list_sort(struct lwkt_systimer *st)
 {
@@ -188,7 +201,7 @@ list_sort(struct lwkt_systimer *st)
 	return all;
 }
 
-/* A sorted list becomes the list, which is empty. */
+/* Make a sorted list the wheel's list, which is empty. */
 static void
 list_set(struct wheel *wh, struct lwkt_systimer *st)
 {
@@ -228,6 +241,7 @@ slot_unmark(struct wheel *wh, unsigned slot)			/* WH3 */
 	wh->wh_levels &= ~(1u << level);
 }
 
+/* Push on the next chain of the slot.  Touches no timer but st. */
 static inline void
 slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
 {
@@ -247,6 +261,7 @@ slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
 	ws->ws_chain[chain] = st;
 }
 
+/* Put a timer in the list, or in a slot of the lowest level that reaches it. */
 void
 wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 {
@@ -265,8 +280,8 @@ wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 }
 
 /*
- * Links back, from the head to where they begin (WH5).  Every timer is passed
- * here once at most.
+ * Make the links back, from the head to where they begin (WH5).  Every timer is
+ * passed here at most once.
  */
 static __lwkt_noinline void
 chain_link(struct lwkt_systimer *st)
@@ -281,6 +296,10 @@ chain_link(struct lwkt_systimer *st)
 	}
 }
 
+/*
+ * Remove st from its chain.  Only a timer with WHERE_LINKED has a link back to
+ * it from its successor, which is then set to st's predecessor (WH5).
+ */
 static inline void
 chain_remove(struct lwkt_systimer **headp, struct lwkt_systimer *st)
 {
@@ -313,9 +332,9 @@ wheel_unplace(struct wheel *wh, struct lwkt_systimer *st)
 }
 
 /*
- * All timers of a slot, linked by st_next; the slot is empty.  Of each chain
- * the next is fetched while the other chains have their turns, and what the
- * function will need with it.
+ * Empty a slot and return its timers, linked by st_next.  When a timer is
+ * taken, the next one of its chain is prefetched while the other chains have
+ * their turns, and so is the argument that the timer's function will need.
  */
 static struct lwkt_systimer *
 slot_take(struct wheel *wh, unsigned slot)
@@ -345,9 +364,9 @@ slot_take(struct wheel *wh, unsigned slot)
 }
 
 /*
- * The first slot of a level that is not empty, counted in slots of that level
- * from time 0.  The level is not empty, the slot where its circle begins is
- * (WH2).
+ * Return the first slot of a level that is not empty, counted in slots of that
+ * level from time 0.  The level must not be empty.  The slot where its circle
+ * begins is empty (WH2).
  */
 static int64_t
 level_first(const struct wheel *wh, unsigned level)
@@ -368,7 +387,7 @@ level_first(const struct wheel *wh, unsigned level)
 	return now + (slot - from) % WHEEL_SLOTS;
 }
 
-/* When the first slot of all begins; INT64_MAX: there is none. */
+/* Return when the first slot of all levels begins; INT64_MAX: none. */
 static int64_t
 wheel_first(const struct wheel *wh)
 {
@@ -386,8 +405,9 @@ wheel_first(const struct wheel *wh)
 }
 
 /*
- * Move the clock to where the first slot begins, and open the slots of all
- * levels that begin there, from the highest.  The list is empty.
+ * Move the clock to where the first slot begins.  Open the slots of all levels
+ * that begin there, from the highest down.  Timers of the clock's slot are
+ * gathered in its slot of level 0, which is sorted last.  The list is empty.
  */
 static void
 wheel_open(struct wheel *wh, int64_t begin)

@@ -54,7 +54,10 @@ systimer_starts(const struct lwkt_systimer *st)
 	return st->st_running == starting_mark(st);
 }
 
-/* Less than 1 ns counts as 1: a timer that re-adds itself cannot hang. */
+/*
+ * Return the absolute time of a delay.  Less than 1 ns counts as 1 ns, so a
+ * timer that adds itself again cannot keep its CPU in systimer_intr() for ever.
+ */
 static inline int64_t
 systimer_when(int64_t delay_ns)
 {
@@ -65,6 +68,7 @@ systimer_when(int64_t delay_ns)
 	return delay_ns < INT64_MAX - now ? now + delay_ns : INT64_MAX;
 }
 
+/* Fill in a timer that is about to be started; panic if it runs already. */
 static inline void
 systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
     int64_t period_ns, int flags)
@@ -72,7 +76,7 @@ systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
 	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
 	    "timer %p: period %lld ns, flags %#x (only LWKT_ST_BURST)",
 	    (void *)st, (long long)period_ns, (unsigned)flags);
-	if (fiber_wanted())	/* a mark is a mark, in any storage */
+	if (fiber_wanted())	/* any old contents are valid here */
 		fiber_defined(&st->st_running, sizeof(st->st_running));
 	KASSERTF(!systimer_runs(st) && !systimer_starts(st), "timer %p is "
 	    "already running on cpu %d: lwkt_systimer_del it first",

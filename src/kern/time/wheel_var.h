@@ -43,7 +43,7 @@ struct wheel {
 	struct wheel_slot wh_slot[WHEEL_LEVELS * WHEEL_SLOTS];
 };
 
-/* The memory is zero: an empty wheel. */
+/* Set up an empty wheel in memory that is zero. */
 static inline void
 wheel_init(struct wheel *wh, int64_t now_ns)
 {
@@ -54,7 +54,7 @@ wheel_init(struct wheel *wh, int64_t now_ns)
 void	wheel_place(struct wheel *wh, struct lwkt_systimer *st);
 void	wheel_unplace(struct wheel *wh, struct lwkt_systimer *st);
 
-/* By st_time and st_seq; st_where, st_next and st_prev are the wheel's. */
+/* Insert by st_time and st_seq; the wheel sets st_where, st_next, st_prev. */
 static inline void
 wheel_insert(struct wheel *wh, struct lwkt_systimer *st)
 {
@@ -74,11 +74,11 @@ wheel_remove(struct wheel *wh, struct lwkt_systimer *st)
 		wheel_unplace(wh, st);
 }
 
-/* The first timer if it is due, else NULL.  It stays in the wheel. */
+/* Return the first timer if it is due, else NULL.  It stays in the wheel. */
 struct lwkt_systimer *wheel_due(struct wheel *wh, int64_t now_ns);
-/* No timer is earlier; INT64_MAX: there is none. */
+/* Return a time before which no timer is due; INT64_MAX: no timer. */
 int64_t	wheel_next(const struct wheel *wh);
-/* Panic at what breaks an invariant; each timer to the function as well. */
+/* Panic if an invariant is broken; call the function for each timer as well. */
 void	wheel_check(const struct wheel *wh,
 	    void (*fn)(const struct lwkt_systimer *st));
 
