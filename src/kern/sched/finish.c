@@ -3,15 +3,16 @@
  * What the successor completes for a thread that has left the CPU for good.
  *
  * THEORY
- * A thread that ends or moves to another CPU cannot say so itself, for it still
- * stands on its stack.  The thread that runs next on the CPU says it, right
- * after the switch (lwkt_switch.c).
+ * A thread that ends or moves to another CPU cannot announce that itself,
+ * because it still uses its stack.  The thread that runs next on the CPU
+ * announces it, right after the switch (lwkt_switch.c).
  *
- * Joining meets in one word, td_join: 0, then the joiner or TD_JOIN_EXITED,
- * whoever comes first.  If the joiner came first, EXITED is stored *on the
- * joiner's CPU*, together with making it runnable: a joiner that wakes for any
- * other reason looks at the word, finds itself there and sleeps on.  So nobody
- * can schedule a joiner that has already gone on and ended.
+ * The joiner and the end of the thread meet in one word, td_join.  It is 0
+ * first; then the first to come stores the joiner or TD_JOIN_EXITED.  If the
+ * joiner came first, EXITED is stored *on the joiner's CPU*, together with
+ * making the joiner runnable.  A joiner that wakes for any other reason finds
+ * itself still in the word, and sleeps again.  So a joiner that has already
+ * continued and ended is never scheduled.
  *
  *	0 --lwkt_join--> joiner --thread_join_done--> EXITED  (joiner's CPU)
  *	0 --thread_finish_exit----------------------> EXITED
@@ -27,7 +28,7 @@ TRACEPOINT(exit, KTR_THREAD, "thread.exit", "td=%llu joined=%llu");
 
 COUNTER(exited, "lwkt.threads_exited", "threads ended");
 
-/* On the joiner's CPU: td is gone, its joiner may go on. */
+/* Store EXITED for td, which has ended, and wake its joiner, on this CPU. */
 void
 thread_join_done(void *arg)
 {
@@ -39,6 +40,10 @@ thread_join_done(void *arg)
 	sched_enqueue(mygd(), joiner);
 }
 
+/*
+ * Complete the exit of td.  If a joiner stores itself after the first read, the
+ * cmpset fails, and the second read finds the joiner.
+ */
 void
 thread_finish_exit(lwkt_thread_t td)
 {
@@ -68,6 +73,7 @@ thread_finish_exit(lwkt_thread_t td)
 		    thread_join_done, td);
 }
 
+/* Make a thread that has arrived on this CPU runnable. */
 static void
 migrate_remote(void *arg)
 {
@@ -81,6 +87,7 @@ migrate_remote(void *arg)
 	sched_enqueue(gd, td);
 }
 
+/* Hand td to its new CPU, or to its user scheduler if it has none yet. */
 void
 thread_finish_migrate(lwkt_thread_t td)
 {
@@ -92,14 +99,16 @@ thread_finish_migrate(lwkt_thread_t td)
 		return;
 	}
 	/*
-	 * Given away here, not taken there: otherwise a callback on this CPU
-	 * could find the thread its own while the new one already runs it.
-	 * Release: pairs with the acquire loads of td_gd.
+	 * This CPU gives the thread away; the new CPU does not take it.
+	 * Otherwise a callback here could find that td belongs to this CPU
+	 * while the new CPU already runs it.  Release: pairs with the acquire
+	 * loads of td_gd.
 	 */
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
 	lwkt_send_ipiq(gd->gd_m.mc_cpuid, migrate_remote, td);
 }
 
+/* Leave td at shutdown: switch to the idle thread and never come back. */
 void
 stop_thread(struct globaldata *gd, lwkt_thread_t td)
 {

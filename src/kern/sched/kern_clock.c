@@ -3,9 +3,9 @@
  * hardclock: what the tick of a CPU does.
  *
  * THEORY
- * time/tick.c lists the waiters that need the tick and says why it stops.  Here
- * each of them is looked for, and the tick stops when it finds no reason to go
- * on.
+ * time/tick.c lists the waiters that need the tick, and says why the tick
+ * stops.  This file looks for each of them, and stops the tick when it finds
+ * none.
  *
  * Source: DragonFly kern_clock.c, hardclock().
  */
@@ -15,6 +15,7 @@
 
 COUNTER(ticks, "lwkt.ticks", "scheduler clock ticks");
 
+/* Return whether a waiter may need the next tick. */
 static inline int
 tick_needed(struct globaldata *gd, uint32_t reqflags)
 {
@@ -22,6 +23,7 @@ tick_needed(struct globaldata *gd, uint32_t reqflags)
 	    (gd->gd_m.mc_curthread->td_leave & TDL_LWP) != 0;
 }
 
+/* Serve the tick.  Context: timer callback. */
 void
 hardclock(struct lwkt_systimer *st, void *arg)
 {

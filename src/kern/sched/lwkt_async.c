@@ -3,50 +3,52 @@
  * Preemptible threads: interrupted between any two of their instructions.
  *
  * THEORY
- * Bits of mc_reqflags wait for the running thread's next critical exit or call
- * of the library.  A thread that computes makes none.  If it was created with
- * LWKT_PREEMPTIBLE, the host's signal handler ends in async_signal, and when
- * something waits that the thread could serve where it stands, the host makes
- * it call async_run as if the program had that call between its instructions
- * (machine_interrupt).  That is all: async_run does what lwkt_user_yield does,
- * the point at which a thread that works for a user honours everything:
- * messages, timers, interrupt threads, and whoever deserves the CPU more.  An
- * lwp is asked by RQF_LWP to make way, so a critical exit is enough for it;
- * lwkt_user_yield would end its slice at every signal.
+ * Bits of mc_reqflags are served at the running thread's next critical exit or
+ * call of the library.  A thread that computes makes neither.  If it was
+ * created with LWKT_PREEMPTIBLE, the host's signal handler ends in
+ * async_signal.  When something is pending that the thread could serve where it
+ * is, the host makes the thread call async_run, as if the program had that call
+ * between its instructions (machine_interrupt).  async_run does the same as
+ * lwkt_user_yield, the preemption point of threads that work for a user: it
+ * serves messages, timers and interrupt threads, and gives way to any thread
+ * that deserves the CPU more.  An lwp is asked to give way by RQF_LWP, so a
+ * critical exit is enough for it; lwkt_user_yield would end its slice at every
+ * signal.
  *
- * A thread that holds tokens keeps them: it serves (an interrupt thread may
- * borrow the CPU) but is not switched away from, because a switch would let go
- * of tokens in the middle of what they protect.  So the wish of the scheduler
- * stands until the thread has none.
+ * A thread that holds tokens keeps them.  It serves what is pending, and an
+ * interrupt thread may borrow the CPU.  But it does not switch, because a
+ * switch would release the tokens in the middle of the code that they protect.
+ * So a request of the scheduler stays pending until the thread has no token.
  *
- * Refused by the kernel or by the host, the wish is still there and the signal
- * comes again: after lwkt.preempt_retry_us, twice that, four times that, and so
- * on at that pace, slower yet when it has been refused for long.  A signal in
- * vain costs 4 us, so what computes in libc loses about 1 % while something
- * waits for it, and nothing otherwise.
+ * If the kernel or the host refuses the interruption, the request is still
+ * pending, and the signal is repeated: after lwkt.preempt_retry_us, then after
+ * twice that, then every four times that; after 100 refusals in a row every 64
+ * times that.  A spurious signal costs 4 us.  So a thread that computes in libc
+ * loses about 1 % while something waits for it, and nothing otherwise.
  *
- * What makes signals come: the host's timer, for every deadline; the tick,
+ * Three things cause signals: the host's timer, for every deadline; the tick,
  * which runs while others wait for the CPU of a preemptible thread; and for
  * messages of other CPUs the sender (ipi/kick.c).
  *
- * Two things set a bit, or leave it set, without a signal to come.  A signal
- * that arrives while a thread runs that is not preemptible asks for no other,
- * and a sender spares the signal then; the CPU may go from that thread to a
- * preemptible one that does not look at mc_reqflags before it is back in its
- * own code, for example to a lender that async_run has made call splz.  And
+ * In two cases a bit is set, or stays set, without a signal to come.  First: a
+ * signal that arrives while a non-preemptible thread runs asks for no other
+ * signal, and a sender sends none then.  The CPU may go from that thread to a
+ * preemptible one that does not check mc_reqflags before it returns to user
+ * mode, for example to a lender that async_run has made call splz.  Second:
  * splz leaves bits set for messages that it does not execute in its pass.  So
- * the switch to a preemptible thread and splz ask for a signal if a bit is set.
+ * both the switch to a preemptible thread and splz ask for a signal if a bit is
+ * set.
  *
  * INVARIANTS
  * AS1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
- *    has returned: its registers may hold addresses of this host thread's.
+ *    has returned: its registers may hold addresses of this host thread's data.
  * AS2 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
  *    the CPU is about to switch to one that is.
  * AS3 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
- *    will come, or the thread looks before it is back in its own code.  Who
- *    sets the bit first and RQF_PREEMPTIBLE then, sees the other: both are in
- *    one word.  A handler that comes before RQF_PREEMPTIBLE is set leaves its
- *    bit for async_arrive; one that comes after asks for a signal itself.
+ *    will come, or the thread checks the bit before it returns to user mode.
+ *    Both bits are in one word, so the code that sets the second one sees the
+ *    first.  A handler that runs before RQF_PREEMPTIBLE is set leaves its bit
+ *    for async_arrive; one that runs after it asks for a signal itself.
  *
  * Source: DragonFly's doreti and userret, where ASTs are honoured on the way
  * back to user mode; its vkernel has signals for interrupts.
@@ -80,19 +82,24 @@ TUNABLE_INT(retry_us, "lwkt.preempt_retry_us", 100, 10, 1000000,
 #define RETRY_LATE	6u	/* doublings from then on */
 #define NS_PER_US	1000
 
-/* May td yield?  Not with tokens, nor on a loan, nor as an lwp. */
+/*
+ * Return whether td may yield: it has no tokens, has not borrowed the CPU, and
+ * is no lwp.
+ */
 static inline int
 may_leave(const struct lwkt_thread *td)
 {
 	return (td->td_ntoks | td->td_leave) == 0;
 }
 
+/* Return whether a critical exit would serve something now. */
 static inline int
 served_here(const struct globaldata *gd)
 {
 	return (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) != 0;
 }
 
+/* Return whether a scheduler asks td, which is no lwp, to give way. */
 static inline int
 wants_cpu(const struct globaldata *gd, const struct lwkt_thread *td)
 {
@@ -100,7 +107,10 @@ wants_cpu(const struct globaldata *gd, const struct lwkt_thread *td)
 	    (gd->gd_ast & (AST_LWKT_RESCHED | AST_USER_RESCHED)) != 0;
 }
 
-/* Is the kernel in the middle of something, or nothing can be done yet? */
+/*
+ * Return whether td must not be interrupted now, because the kernel is in the
+ * middle of an operation, or td could serve nothing where it is.
+ */
 static int
 async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
 {
@@ -126,7 +136,7 @@ async_count(struct globaldata *gd, int busy, enum machine_refusal why)
 		counter_inc(gd->gd_cntbias, state);
 }
 
-/* After n refusals in a row. */
+/* Return the time until the next signal, after n refusals in a row. */
 static int64_t
 retry_ns(uint32_t n)
 {
@@ -136,7 +146,10 @@ retry_ns(uint32_t n)
 	return ((int64_t)retry_us * NS_PER_US) << doubled;
 }
 
-/* mu_signal */
+/*
+ * mu_signal: interrupt the running thread if something is pending for it.
+ * Context: signal handler of the CPU; never blocks.
+ */
 void
 async_signal(struct mcpu *mc, void *ucontext)
 {
@@ -167,9 +180,9 @@ async_signal(struct mcpu *mc, void *ucontext)
 }
 
 /*
- * The switch is about to go to a preemptible thread, from one that is not, or
- * splz goes back to one: AS3.  Most threads look by themselves soon, and the
- * signal finds nothing to do.
+ * Ask for a signal if a bit is pending (AS3).  The CPU is about to switch from
+ * a non-preemptible thread to a preemptible one, or splz returns to one.  Most
+ * threads check the bits soon anyway; then the signal finds nothing to do.
  */
 void
 async_arrive(struct globaldata *gd)
@@ -178,7 +191,7 @@ async_arrive(struct globaldata *gd)
 		machine_interrupt_again(retry_ns(0));
 }
 
-/* mu_interrupted: the thread, wherever it was. */
+/* mu_interrupted: serve what is pending, on the interrupted thread. */
 void
 async_run(void)
 {
@@ -200,12 +213,12 @@ async_run(void)
 	    "resumes on cpu %d", td->td_name, gd->gd_m.mc_cpuid, mycpuid);
 	td->td_flags &= ~TDF_INTERRUPTED;
 	ktr(gd, end, td->td_id, gd->gd_m.mc_cpuid);
-	/* What came since is for the next signal, which came with it. */
+	/* A bit set since then has its signal: it is served by that one. */
 	crit_exit_noyield(td);
 	*gd->gd_m.mc_errnop = error;
 }
 
-/* Say once what the first preemptible thread will miss. */
+/* Warn once, at the first preemptible thread, if the host cannot interrupt. */
 void
 async_created(lwkt_thread_t td)
 {
@@ -220,12 +233,14 @@ async_created(lwkt_thread_t td)
 	    "while it computes: %s", td->td_name, why);
 }
 
+/* Any thread or pthread, no signal handler; never blocks. */
 int
 lwkt_preempt_register(const void *start, size_t len)
 {
 	return machine_code_register(start, len);
 }
 
+/* Any thread or pthread, no signal handler; never blocks. */
 int
 lwkt_preempt_unregister(const void *start, size_t len)
 {

@@ -3,13 +3,13 @@
  * Interrupt threads take the CPU from the thread that runs.
  *
  * THEORY
- * A thread made with LWKT_INTERRUPT, when it becomes runnable, asks for the CPU
- * by RQF_PREEMPT; the next moment at which the running thread is in no critical
- * section (splz), it is switched to directly.  The running thread is not
- * descheduled and makes no scheduling decision: it lends the CPU.  When the
- * interrupt thread blocks, yields or ends, the CPU goes straight back to the
- * lender, whatever else is runnable; the interrupt thread, if it is runnable
- * still, goes on later as a thread like any other.
+ * A thread made with LWKT_INTERRUPT asks for the CPU by RQF_PREEMPT when it
+ * becomes runnable.  As soon as the running thread is in no critical section
+ * (splz), the CPU switches directly to the interrupt thread.  The running
+ * thread is not descheduled and makes no scheduling decision: it lends the CPU.
+ * When the interrupt thread blocks, yields or ends, the CPU goes straight back
+ * to the lender, whatever else is runnable.  If the interrupt thread is still
+ * runnable, it continues later as any other thread does.
  *
  * The lender keeps its tokens.  If the interrupt thread needs one of them, it
  * waits for it in the usual way, which gives the CPU back to the lender.
@@ -17,17 +17,17 @@
  *	lender				interrupt thread
  *	crit_exit: splz: preempt  --->	runs
  *	(PREEMPT_LOCK)			blocks, yields, ends
- *	goes on			  <---	preempt_return: PREEMPT_DONE
+ *	continues		  <---	preempt_return: PREEMPT_DONE
  *
  * INVARIANTS
  * PR1 TDL_PREEMPTING <=> td_preempted is the lender, which has PREEMPT_LOCK and
  *    is on the run queue of this CPU.
- * PR2 The chain of lenders has strictly falling priorities and at most
- *    PREEMPT_MAX links, none of them the idle thread.
+ * PR2 Along the chain of lenders, priorities fall strictly.  The chain has at
+ *    most PREEMPT_MAX links, and none of them is the idle thread.
  * PR3 A lender runs again only through preempt_return.
  *
- * Source: DragonFly's lwkt_preempt; its callbacks preempt inside, ours at the
- * critical exit behind them.
+ * Source: DragonFly's lwkt_preempt.  Its callbacks preempt inside; ours preempt
+ * at the critical exit after them.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/sched/sched_var.h"
@@ -45,7 +45,10 @@ TUNABLE_INT(preempt_enable, "lwkt.preempt_enable", 1, 0, 1,
 
 #define PREEMPT_MAX	2
 
-/* May ntd take the CPU from td, which leaves its last critical section? */
+/*
+ * Return whether ntd must not take the CPU from td, which leaves its last
+ * critical section.
+ */
 static int
 preempt_refused(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -64,7 +67,7 @@ preempt_refused(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	return 0;
 }
 
-/* The best interrupt thread that is better than td. */
+/* Return the best interrupt thread that is better than td, or NULL. */
 static lwkt_thread_t
 preempt_best(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -85,7 +88,8 @@ preempt_best(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * RQF_PREEMPT.  The running thread, in the critical section of splz.
+ * Serve RQF_PREEMPT: lend the CPU of td, the running thread, which is in the
+ * critical section of splz.
  */
 void
 preempt_pending(struct globaldata *gd, lwkt_thread_t td)
@@ -112,8 +116,9 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * The tick: an interrupt thread that did not ask when it was made runnable, or
- * was no better than the runner then, may be to preempt now.
+ * Set RQF_PREEMPT at the tick, if an interrupt thread should preempt now.  It
+ * may not have asked when it was made runnable, or may not have been better
+ * than the running thread then.
  */
 void
 preempt_ask(struct globaldata *gd)
@@ -122,7 +127,7 @@ preempt_ask(struct globaldata *gd)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 }
 
-/* The interrupt thread td leaves the CPU: back to the lender. */
+/* Return the lender, which gets the CPU back from the interrupt thread td. */
 lwkt_thread_t
 preempt_return(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -141,7 +146,7 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 	return lender;
 }
 
-/* PR1 and PR2, of the chain that ends with the running thread. */
+/* Check PR1 and PR2 for the chain that ends with the running thread. */
 void
 preempt_check(struct globaldata *gd)
 {
@@ -161,6 +166,7 @@ preempt_check(struct globaldata *gd)
 	    gd->gd_preempt_depth);
 }
 
+/* Any CPU context; never blocks. */
 lwkt_thread_t
 lwkt_preempted_proc(void)
 {

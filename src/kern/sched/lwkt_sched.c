@@ -1,35 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run queue: strict priority, FIFO among equals, and who is on it.
+ * The run queue: strict priority, FIFO among equals; schedule and deschedule.
  *
  * THEORY
- * Each CPU has 32 rings of threads, one a priority, and a mask of those that
- * are not empty.  gd_rq[p] points at the ring's head, the thread that runs
- * next at p; head->td_rqprev is the tail.  The running thread stays on its
- * ring, so a yield among equals moves one pointer and a tick does the same;
- * blocking is an explicit deschedule.  Picking is find-last-set of the mask.
+ * Each CPU has 32 rings of threads, one for each priority, and a mask of the
+ * rings that are not empty.  gd_rq[p] points at the ring's head, the thread
+ * that runs next at priority p; head->td_rqprev is the tail.  The running
+ * thread stays on its ring, so a yield among equals moves one pointer, and a
+ * tick does the same.  A thread that blocks takes itself off by an explicit
+ * deschedule.  The scheduler picks by find-last-set of the mask.
  *
- * Within a ring threads with a higher td_upri stand first.  Kernel threads all
- * have 0, so that insertion is at the tail; only the user schedulers use it.
+ * Within a ring, threads with a higher td_upri are first.  All kernel threads
+ * have td_upri 0, so they are inserted at the tail.  Only the user schedulers
+ * use other values.
  *
- * A thread that is made runnable and better than the running one asks it to
- * give way (AST_LWKT_RESCHED).  With TDF_NORESCHED it does not: it waits for
- * the next switch, or for the tick, which asks on behalf of whoever is better.
- * The tick also runs while a preemptible thread has the CPU and others wait: it
- * makes no call in which it would see that it was asked (lwkt_async.c).
+ * When a thread is made runnable and is better than the running thread, it asks
+ * the running thread to give way (AST_LWKT_RESCHED).  A thread with
+ * TDF_NORESCHED does not ask.  It waits for the next switch, or for the tick,
+ * which asks on behalf of any better thread.  The tick also runs while a
+ * preemptible thread has the CPU and others wait: such a thread makes no call
+ * in which it would see the request (lwkt_async.c).
  *
- * Threads belong to CPUs: another CPU that wants one scheduled sends a message
- * to its owner, and the handler there looks again, for the thread may have
- * moved.  A thread between two CPUs (TDF_MIGRATING) is not put on a queue: it
- * arrives runnable, which is all that the caller wanted.
+ * Threads belong to CPUs.  A CPU that schedules a thread of another CPU sends a
+ * message to the owner.  The handler there checks the owner again, because the
+ * thread may have moved.  A thread between two CPUs (TDF_MIGRATING) is not put
+ * on a queue: it will arrive runnable, which is all that the caller wants.
  *
  * INVARIANTS
  * RQ1 TDF_RUNQ <=> on gd_rq[td_pri] of td_gd.
  * RQ2 gd_rqmask bit p <=> gd_rq[p] != NULL.
  * RQ3 gd_rqcount = number of threads with TDF_RUNQ on this CPU.
  *
- * Source: DragonFly's lwkt_thread.c for the meaning; the rings instead of its
- * one sorted list are ours (its insertion is linear in the worst case).
+ * Source: DragonFly's lwkt_thread.c for the meaning.  It has one sorted list,
+ * whose insertion is linear in the worst case; the rings are ours.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/sched/sched_var.h"
@@ -44,6 +47,7 @@ COUNTER(remote, "lwkt.schedule_remote",
     "schedules and deschedules sent to another CPU");
 COUNTER(rotated, "lwkt.tick_rotations", "ticks that gave the CPU to an equal");
 
+/* Link td into a ring, in front of `before`. */
 static inline void
 ring_link(lwkt_thread_t td, lwkt_thread_t before)
 {
@@ -55,7 +59,7 @@ ring_link(lwkt_thread_t td, lwkt_thread_t before)
 	before->td_rqprev = td;
 }
 
-/* Not at the tail: behind all with at least its td_upri. */
+/* Insert td after all threads whose td_upri is at least its own. */
 static __lwkt_noinline void
 ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
 {
@@ -71,7 +75,10 @@ ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
 		gd->gd_rq[td->td_pri] = td;
 }
 
-/* Whether there are others in the ring: they need a tick to take turns. */
+/*
+ * Insert td into its ring.  Return whether the ring has other threads: they
+ * need a tick to take turns.
+ */
 static inline int
 ring_insert(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -108,7 +115,7 @@ ring_remove(struct globaldata *gd, lwkt_thread_t td)
 		gd->gd_rq[pri] = next;
 }
 
-/* td goes behind its equals; it is on the queue of this CPU. */
+/* Move td, which is on the queue of this CPU, after its equals. */
 static void
 ring_rotate(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -124,9 +131,9 @@ ring_rotate(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * td is better than the lwp that runs.  Only a better lwp disturbs another at
- * once; equals wait for the tick: two that talk to each other would change
- * places with a third at each message.
+ * Ask the running lwp to give way to td, which is better.  An lwp asks at once
+ * only if its td_upri is higher; otherwise it waits for the tick.  Else two
+ * lwps that exchange messages would give way to a third one at each message.
  */
 static void
 disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
@@ -137,7 +144,7 @@ disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
 		ast_raise(gd);
 }
 
-/* What an enqueue rarely has to do besides. */
+/* Do what an enqueue needs only rarely: trace, lwps, tick, preemption. */
 static __lwkt_noinline void
 enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -154,7 +161,10 @@ enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 }
 
-/* It runs already, or will when it has arrived, or never again. */
+/*
+ * Refuse to enqueue a thread: it is runnable already, or will be when it
+ * arrives, or is ending.  Panic if it is dead.
+ */
 static __lwkt_noinline void
 enqueue_refused(lwkt_thread_t td)
 {
@@ -163,8 +173,8 @@ enqueue_refused(lwkt_thread_t td)
 }
 
 /*
- * Every wake-up comes through here, so it is written to need no frame: what is
- * rare goes by a jump at the end.
+ * Make td runnable.  Every wake-up calls this, so the common path is written to
+ * need no stack frame: the rare work is in tail calls.
  */
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
@@ -192,6 +202,7 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 		enqueue_rare(gd, td);
 }
 
+/* Take td off the run queue of this CPU, if it is on it. */
 void
 sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -205,9 +216,10 @@ sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * The tick: the running thread goes behind its equals, and is asked to give
- * the CPU up if another thread deserves it.  The running thread is not always
- * the head of its ring: the head may have been passed over for a token.
+ * Serve the tick: move the running thread after its equals, and ask it to give
+ * up the CPU if it has equals or a better thread is runnable.  The running
+ * thread is not always the head of its ring, because the head may have been
+ * passed over for a token.
  */
 void
 sched_clock(struct globaldata *gd)
@@ -223,7 +235,7 @@ sched_clock(struct globaldata *gd)
 	}
 	if (td->td_rqnext == td)
 		return;
-	/* Ignoring td_upri, so that the worse ones are not starved. */
+	/* td_upri is ignored, so that threads with a lower one get a turn. */
 	if (gd->gd_rq[td->td_pri] == td) {
 		gd->gd_rq[td->td_pri] = td->td_rqnext;
 	} else {
@@ -235,9 +247,9 @@ sched_clock(struct globaldata *gd)
 }
 
 /*
- * Do fn to td on its own CPU: here, or by a message there, which looks again,
- * for the thread may have moved.  The message holds the thread: it may end, and
- * be joined, meanwhile.
+ * Call fn for td on the CPU of td: here, or by a message to that CPU.  The
+ * handler checks td_gd again, because the thread may have moved.  The message
+ * holds a reference, because the thread may end and be joined meanwhile.
  */
 static inline void
 on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
@@ -267,6 +279,7 @@ schedule_remote(void *arg)
 	lwkt_rele(arg);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_schedule(lwkt_thread_t td)
 {
@@ -288,12 +301,14 @@ schedule_noresched_remote(void *arg)
 	lwkt_rele(arg);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_schedule_noresched(lwkt_thread_t td)
 {
 	on_owner(td, enqueue_noresched, schedule_noresched_remote);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_schedule_self(void)
 {
@@ -304,6 +319,7 @@ lwkt_schedule_self(void)
 	crit_exit_td(self);
 }
 
+/* Thread context; never blocks: the caller runs on until lwkt_switch. */
 void
 lwkt_deschedule_self(void)
 {
@@ -321,6 +337,7 @@ deschedule_remote(void *arg)
 	lwkt_rele(arg);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_deschedule(lwkt_thread_t td)
 {
@@ -330,6 +347,7 @@ lwkt_deschedule(lwkt_thread_t td)
 		on_owner(td, sched_dequeue, deschedule_remote);
 }
 
+/* Change the order of td among its equals. */
 void
 sched_setupri(lwkt_thread_t td, int upri)
 {
@@ -345,6 +363,7 @@ sched_setupri(lwkt_thread_t td, int upri)
 	}
 }
 
+/* Change the priority of td; ask for a switch if a better thread waits. */
 void
 sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 {
@@ -359,13 +378,14 @@ sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 	} else {
 		td->td_pri = (uint8_t)pri;
 	}
-	/* It or the runner may now be worse than somebody who waits. */
+	/* The running thread may now be worse than another runnable thread. */
 	if (gd->gd_rqmask >> curthread->td_pri > 1) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
 		clock_need_tick(gd);
 	}
 }
 
+/* Do deferred work, outside critical sections. */
 static inline void
 yield_splz(lwkt_thread_t td)
 {
@@ -374,6 +394,7 @@ yield_splz(lwkt_thread_t td)
 		splz();
 }
 
+/* Thread context; lets runnable threads of equal priority run first. */
 void
 lwkt_yield(void)
 {
@@ -390,6 +411,7 @@ lwkt_yield(void)
 	crit_exit_td(self);
 }
 
+/* Any CPU context; never blocks. */
 int
 lwkt_resched_wanted(void)
 {
@@ -398,6 +420,7 @@ lwkt_resched_wanted(void)
 	return (mygd()->gd_ast & AST_LWKT_RESCHED) != 0;
 }
 
+/* Thread context; switches only if a better thread or the tick asked. */
 void
 lwkt_yield_quick(void)
 {
@@ -412,6 +435,7 @@ lwkt_yield_quick(void)
 	}
 }
 
+/* Thread context; as lwkt_yield_quick, also for the user scheduler. */
 void
 lwkt_user_yield(void)
 {

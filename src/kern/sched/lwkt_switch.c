@@ -3,44 +3,45 @@
  * Give the CPU to the best runnable thread.
  *
  * THEORY
- * Everything a CPU's scheduler reads and writes belongs to that CPU, so a
- * critical section is all the protection a switch needs.  The thread that
- * leaves may have descheduled itself already (a sleeper, a migrating or dying
- * thread): from that moment until the stack has changed nothing may run that
- * could schedule it somewhere else, hence no splz in here (CR2).
+ * All data that a CPU's scheduler reads and writes belongs to that CPU, so a
+ * critical section is enough protection for a switch.  The thread that leaves
+ * may have descheduled itself already (a sleeper, a migrating or dying thread).
+ * From that moment until the stack has changed, nothing may run that could
+ * schedule the thread on another CPU.  So there is no splz in here (CR2).
  *
- * The leaving thread cannot finish its own departure: as long as it stands on
- * its stack it must not be seen as gone.  So the *successor* does it, on the
- * successor's stack: it clears TDF_RUNNING, hands a migrating thread to its
- * new CPU, completes an exit.  lwkt__machine_switch returns the predecessor
+ * The thread that leaves cannot complete its departure: as long as it uses its
+ * stack, other code must not see it as gone.  So the *successor* completes it,
+ * on the successor's stack: it clears TDF_RUNNING, hands a migrating thread to
+ * its new CPU, completes an exit.  lwkt__machine_switch returns the predecessor
  * for that purpose.
  *
- * Tokens are held by running threads only (lwkt_token.c): the leaving thread
- * lets go of its own, and no thread is chosen that could not have all of its
- * own again.
+ * Only running threads and lenders hold tokens (TK2 of lwkt_token.c).  The
+ * thread that leaves releases its tokens.  A thread is chosen only if it can
+ * take all of its own tokens again.
  *
- * C++ keeps the exceptions that a thread has caught, or has in flight, in the
- * host thread.  A thread that leaves with some takes them along on its stack
- * and puts them back when it runs again, so at the switch itself the host
- * thread has none (SW5), and whatever comes finds what it left: its own, or
- * none.
+ * C++ keeps the exceptions that a thread has caught, or that are in flight, in
+ * the host thread.  A thread that leaves with some saves them on its stack and
+ * restores them when it runs again.  So at the switch itself the host thread
+ * has none (SW5), and each thread finds what it left there: its own, or none.
  *
- * A thread that comes back may be on another CPU than it left: every pointer
- * to the CPU is read again after the switch.
+ * A thread may come back on another CPU than it left: every pointer to the CPU
+ * is read again after the switch.
  *
  * INVARIANTS
- * SW1 Never in an IPI or timer callback (gd_intr_nesting == 0), as the master
- *    of a rendezvous (gd_cscount == 0) or with a spinlock (gd_spinlocks == 0).
- * SW2 In a critical section; the count is the thread's and survives.
- * SW3 td_flags of the predecessor are read before TDF_RUNNING is cleared:
- *    afterwards it may be gone (DragonFly 3a06728ed5).
+ * SW1 No switch happens in an IPI or timer callback (gd_intr_nesting == 0), in
+ *    the master of a rendezvous (gd_cscount == 0) or with a spinlock held
+ *    (gd_spinlocks == 0).
+ * SW2 A switch is in a critical section.  The count belongs to the thread and
+ *    is kept across the switch.
+ * SW3 td_flags of the predecessor are read before TDF_RUNNING is cleared.
+ *    Afterwards the predecessor may be gone (DragonFly 3a06728ed5).
  * SW4 A thread is passed over only while a token is refused to it.  The tick
- *    runs as long as a passed thread waits, and asks the running one to switch;
- *    the release of the token does so earlier (RQF_TOKEN).
+ *    runs as long as such a thread waits, and asks the running thread to
+ *    switch; the release of the token does so earlier (RQF_TOKEN).
  * SW5 When the stack changes, *mc_cxx is empty.
- * SW6 A thread that has tokens, or leaves with more than a switch, does the
- *    wakeups that it has put off: the holder of a token it wants may wait for
- *    them.
+ * SW6 Before a thread that has tokens, or any bit of td_leave, switches, it
+ *    does its deferred wakeups: the holder of a token that it wants may wait
+ *    for them.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -54,6 +55,7 @@ TRACEPOINT(switch, KTR_SCHED, "sched.switch", "from=%llu to=%llu");
 
 COUNTER(switches, "lwkt.switches", "thread switches");
 
+/* Complete an exit, a migration, or the check of the canary. */
 static __lwkt_noinline void
 switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 {
@@ -70,7 +72,10 @@ switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 		prev->td_flags = flags & ~TDF_RUNNING;
 }
 
-/* The successor completes what the predecessor could not. */
+/*
+ * Complete the departure of the predecessor, on the successor's stack.  Once
+ * TDF_RUNNING is clear prev may be gone, so its flags are read first (SW3).
+ */
 static inline void
 switch_finish(lwkt_thread_t prev)
 {
@@ -83,9 +88,10 @@ switch_finish(lwkt_thread_t prev)
 }
 
 /*
- * With thousands of threads in a ring every switch would wait for memory.  So
- * fetch ahead: the stack of the one after next, whose structure was fetched a
- * switch ago, and the structure of the one behind it.
+ * Prefetch for the next two switches.  With thousands of threads in a ring each
+ * switch would wait for memory.  Fetch the stack of the thread after ntd, whose
+ * structure was fetched one switch ago, and the structure of the thread after
+ * that.
  */
 static inline void
 prefetch_next(lwkt_thread_t ntd)
@@ -98,7 +104,7 @@ prefetch_next(lwkt_thread_t ntd)
 	}
 }
 
-/* A preemptible thread runs, or no longer does: AS2 of lwkt_async.c. */
+/* Set RQF_PREEMPTIBLE if ntd is preemptible, else clear it (AS2). */
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {
@@ -110,6 +116,10 @@ switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 	}
 }
 
+/*
+ * Switch from td to ntd.  The call of lwkt__machine_switch returns when td runs
+ * again; gd is stale then, because td may be on another CPU.
+ */
 static inline void
 switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -128,13 +138,13 @@ switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	fiber_switch_begin(&td->td_cold->tc_fiber, &ntd->td_cold->tc_fiber,
 	    td->td_flags & TDF_EXITING);
 	prev = lwkt__machine_switch(&td->td_sp, ntd->td_sp, td);
-	/* Another time, and perhaps another CPU. */
+	/* td runs again, perhaps on another CPU. */
 	fiber_switch_end(&td->td_cold->tc_fiber, &prev->td_cold->tc_fiber);
 	*mycpu_m()->mc_errnop = td->td_errno;
 	switch_finish(prev);
 }
 
-/* The same for a thread that has caught exceptions, or has some in flight. */
+/* Switch from a thread that has caught exceptions, or has some in flight. */
 static __lwkt_noinline void
 switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -158,9 +168,10 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 }
 
 /*
- * Find the best runnable thread that can have all of its tokens; NULL: none.
- * A contended thread of kernel priority is not passed by a mere user thread of
- * lesser order; among the others this is a bounded priority inversion.
+ * Return the best runnable thread that can have all of its tokens, or NULL.  A
+ * thread without tokens and below LWKT_PRI_KERN_LPSCHED does not pass a refused
+ * thread with a higher td_upri.  Any other thread may pass a refused one: a
+ * bounded priority inversion.
  */
 static lwkt_thread_t
 pick_free(struct globaldata *gd)
@@ -186,7 +197,7 @@ pick_free(struct globaldata *gd)
 	return NULL;
 }
 
-/* SW4: td runs though better threads are runnable, which wait for tokens. */
+/* Ask for a nudge of each better thread that td passes (SW4). */
 static void
 passed_over(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -203,9 +214,9 @@ passed_over(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Some runnable threads need tokens.  If none of them can have all of its own,
- * the idle thread runs: it serves messages and timers, and the CPU may sleep
- * until a holder lets go.
+ * Pick a thread when the best one needs tokens.  If no thread can have all of
+ * its own, pick the idle thread: it serves messages and timers, and the CPU may
+ * sleep until a holder releases a token.
  */
 static __lwkt_noinline lwkt_thread_t
 pick_with_tokens(struct globaldata *gd)
@@ -221,7 +232,7 @@ pick_with_tokens(struct globaldata *gd)
 	return td;
 }
 
-/* SW1 is broken: say how. */
+/* Panic with the reason why SW1 is broken. */
 static __lwkt_noinline __lwkt_noreturn void
 switch_refused(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -236,6 +247,7 @@ switch_refused(struct globaldata *gd, lwkt_thread_t td)
 	    gd->gd_m.mc_cpuid);
 }
 
+/* Return the thread that runs next, with its tokens taken. */
 static inline lwkt_thread_t
 pick(struct globaldata *gd)
 {
@@ -252,8 +264,9 @@ pick(struct globaldata *gd)
 }
 
 /*
- * An lwp leaves: its scheduler hears of it before anything is chosen.  When it
- * comes back it has to look round before it goes on with its own code.
+ * Switch away from an lwp.  Its user scheduler is notified before a successor
+ * is chosen.  When the lwp runs again, it must ask its user scheduler before it
+ * returns to user mode.
  */
 static __lwkt_noinline void
 switch_lwp(struct globaldata *gd, lwkt_thread_t td)
@@ -268,6 +281,11 @@ switch_lwp(struct globaldata *gd, lwkt_thread_t td)
 	ast_raise(mygd());
 }
 
+/*
+ * Give the CPU to the best thread; return when td, the caller, runs again.  The
+ * deferred wakeups come first, while td still has its tokens (SW6); an
+ * interrupt thread returns the CPU to its lender without choosing.
+ */
 void
 switch_away(void)
 {
@@ -299,12 +317,14 @@ switch_away(void)
 		switch_to(gd, td, ntd);
 }
 
+/* Switch to ntd without choosing. */
 void
 switch_to_thread(lwkt_thread_t ntd)
 {
 	switch_to(mygd(), curthread, ntd);
 }
 
+/* Run a new thread: complete the switch to it, then call its function. */
 void
 switch_entry(void *from)
 {
@@ -320,6 +340,10 @@ switch_entry(void *from)
 	td->td_fn(td->td_arg);
 }
 
+/*
+ * Thread context; blocks if another thread is better or the caller is
+ * descheduled.
+ */
 void
 lwkt_switch(void)
 {

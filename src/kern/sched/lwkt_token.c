@@ -3,51 +3,56 @@
  * Serializing tokens.
  *
  * THEORY
- * A token serializes its holders only while they run.  The references stand in
- * the thread; the scheduler lets go of all of them when the thread leaves the
- * CPU and takes all of them again before it comes back (lwkt_switch.c).  So a
- * thread never waits while holding a token, and no order of taking them can
- * deadlock.
+ * A token serializes its holders only while they run.  Each thread keeps
+ * references to its tokens.  When a thread leaves the CPU, the scheduler
+ * releases all of its tokens; before the thread runs again, the scheduler takes
+ * all of them again (lwkt_switch.c).  So a thread that waits off the CPU holds
+ * no token, and no order of taking tokens can deadlock.
  *
- * A thread that cannot have a token stays runnable: its CPU tries again for it
- * and runs others meanwhile.  There is no queue of waiters and release costs
- * nothing extra - unless a CPU has nothing else to do.  Such a CPU sets NUDGE
- * in the token it wants and sleeps; whoever clears the way for it sees NUDGE
- * and wakes the CPUs that wait for tokens.  A CPU that runs a worse thread
- * meanwhile sets NUDGE as well, and goes on: RQF_TOKEN then makes that thread
- * switch at its next yield.  (On a host that takes cores away
- * the holder may be off its core for milliseconds; spinning would burn them.)
+ * A thread that is refused a token stays runnable.  Its CPU runs other threads
+ * meanwhile and tries again at each switch.  So there is no queue of waiters,
+ * and a release usually costs nothing extra.  The exception is a CPU that has
+ * nothing else to run.  It sets NUDGE in the token that it wants, and sleeps.
+ * The thread whose release frees the token sees NUDGE and wakes the CPUs that
+ * wait for tokens.  (Spinning instead would burn milliseconds on a host that
+ * takes the holder off its core.)  A CPU that runs a worse thread meanwhile
+ * also sets NUDGE, but does not sleep: RQF_TOKEN then makes the worse thread
+ * switch at its next yield.
  *
- * An exclusive token is given back by a plain store, half the cost of taking
- * and giving back: while it is held exclusively nobody else changes t_count,
- * and the requests of others stand in a word of their own, t_want.  The fence
- * that should lie between the store and the look at t_want is executed by the
- * CPU that goes to sleep, on all CPUs (TO1): it is about to lose far more.
+ * An exclusive holder releases its token by a plain store, which saves half the
+ * cost of taking and releasing.  That is correct because no other thread
+ * changes t_count while the token is held exclusively: the requests of other
+ * threads are in a separate word, t_want.  A fence should separate the store
+ * from the read of t_want.  The CPU that goes to sleep executes this fence, on
+ * all CPUs (TO1), since its sleep costs far more anyway.
  *
- * Several CPUs may fight for overlapping sets, each holding what the other
- * lacks.  All let go of everything when they fail; a thread that failed often
- * takes its tokens in order of their addresses, so that one of them wins.
+ * Several CPUs may compete for overlapping sets of tokens, each with a token
+ * that another one lacks.  A CPU that fails to take a whole set releases what
+ * it took of it.  A thread that has failed often takes its tokens in the order
+ * of their addresses, so that one of the threads wins.
  *
- * t_count: bit 0 EXCLUSIVE, above it a count of shared holders and of repeated
- * takings by the exclusive one.  t_want: EXCLREQ, somebody waits to be
- * exclusive and new shared holders stand back; NUDGE.
+ * t_count: bit 0 is EXCLUSIVE.  The bits above it count the shared holders and
+ * the recursive takings by the exclusive holder.  t_want: EXCLREQ, a thread
+ * waits for exclusive access and new shared holders must wait; NUDGE.
  *
  * INVARIANTS
  * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and not counted;
- *    t_ref is that one (set just after, cleared just before).
- * TK2 A running thread holds all its references; one that does not run, none.
- * TK3 Taken and given back in LIFO order; td_ntoks references are in use.  So
- *    the exclusive reference is the last one of its token to go, and t_count
- *    is EXCLUSIVE alone then.
+ *    t_ref points at that one (set just after, cleared just before).
+ * TK2 A thread that runs, or has lent its CPU, holds all its references; any
+ *    other thread holds none.
+ * TK3 References are taken and released in LIFO order; td_ntoks of them are in
+ *    use.  So the exclusive reference is the last one of its token to go, and
+ *    t_count is EXCLUSIVE alone then.
  *
  * ORDER
- * TO1 sleeper: its bit in tokwait, NUDGE in t_want, FENCE on every CPU, reads
- *    t_count; releaser: t_count, then reads t_want, then tokwait.  Either the
- *    releaser sees NUDGE, and then the bit; or the sleeper sees the release.
+ * TO1 A sleeper sets its bit in tokwait, sets NUDGE in t_want, executes a FENCE
+ *    on every CPU, and reads t_count.  A releaser writes t_count, then reads
+ *    t_want, then tokwait.  Either the releaser sees NUDGE, and then the bit;
+ *    or the sleeper sees the release.
  *
  * Source: DragonFly lwkt_token.c of 2017 (the rules of shared, EXCLREQ and
- * sorted retry); release before the slot is popped (b528f10fca) is kept.  The
- * nudge is ours.
+ * sorted retry).  A token is released before its slot is popped, as there
+ * (b528f10fca).  The nudge is ours.
  */
 #include "kern/cpu/token_var.h"
 #include "kern/sched/sched_var.h"
@@ -90,6 +95,7 @@ static struct lwkt_token pool[POOL_MAX];
 static struct lwkt_token mp_token = LWKT_TOKEN_INITIALIZER("mp");
 static lwkt_cpumask_t tokwait;		/* (a) CPUs that sleep for a token */
 
+/* Initialise a free token.  Thread context; never blocks. */
 void
 lwkt_token_init(lwkt_token_t tok, const char *name)
 {
@@ -97,6 +103,7 @@ lwkt_token_init(lwkt_token_t tok, const char *name)
 	tok->t_name = name;
 }
 
+/* Check that the token is free.  Thread context; never blocks. */
 void
 lwkt_token_uninit(lwkt_token_t tok)
 {
@@ -104,7 +111,7 @@ lwkt_token_uninit(lwkt_token_t tok)
 	    "held, count %#llx", tok->t_name, (unsigned long long)tok->t_count);
 }
 
-/* Is the exclusive holder one of td's references? */
+/* Tell whether td is the exclusive holder: t_ref lies in its references. */
 static inline int
 own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
 {
@@ -114,7 +121,10 @@ own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
 	return ref - base < sizeof(td->td_cold->tc_tok);
 }
 
-/* The token is ours alone: say so, and whose it was before. */
+/*
+ * Note tr as the exclusive reference.  If another thread was the last exclusive
+ * holder, count the change in t_gen.
+ */
 static inline void
 own(lwkt_token_t tok, struct tokref *tr)
 {
@@ -124,14 +134,18 @@ own(lwkt_token_t tok, struct tokref *tr)
 	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* TK1 */
 	if (tok->t_owner != id) {
 		tok->t_owner = id;
-		/* Not by atomic.h, where each store is a step of a simulated
-		 * run: t_owner outlives the run.  Only holders read t_gen. */
+		/* Not by atomic.h: there each store is a step of a simulated
+		 * run, but t_owner outlives the run, so runs of one seed would
+		 * differ.  Only holders read t_gen. */
 		__atomic_store_n(&tok->t_gen, tok->t_gen + 1,
 		    __ATOMIC_RELAXED);
 	}
 }
 
-/* One try.  `wait`: we shall wait for it, so ask new sharers to stand back. */
+/*
+ * Try once to take the token exclusively.  `wait`: the caller will wait for it,
+ * so set EXCLREQ, which keeps new shared holders away.
+ */
 static inline int
 try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
 {
@@ -153,14 +167,15 @@ try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
 	return 0;
 }
 
-/* How far a new shared holder stands back for one who waits to be exclusive. */
+/* Whether a new shared holder yields to a thread that waits to be exclusive. */
 enum manners {
-	RUDE,		/* not at all: holds other tokens, for which that one */
+	RUDE,		/* never: it has other tokens, for which that thread */
 			/* might be waiting (83c891d5d2) */
-	IF_SHARED,	/* while others share it: a second try */
-	POLITE		/* until that one has had it */
+	IF_SHARED,	/* only while others share the token: a second try */
+	POLITE		/* until that thread has had the token */
 };
 
+/* Try once to take the token shared. */
 static inline int
 try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
 {
@@ -194,7 +209,7 @@ first_manners(lwkt_thread_t td)
 	return td->td_ntoks == 1 ? POLITE : RUDE;
 }
 
-/* Wake the CPUs that sleep for a token. */
+/* Clear NUDGE, and notify every CPU in tokwait: wake it if it sleeps. */
 static __lwkt_noinline void
 nudge(lwkt_token_t tok)
 {
@@ -215,6 +230,11 @@ nudge(lwkt_token_t tok)
 	}
 }
 
+/*
+ * Release one reference.  The exclusive one needs no locked instruction: it is
+ * the last of its token (TK3), and no other thread writes t_count meanwhile.
+ * The fence before the read of t_want is executed by the sleeper (TO1).
+ */
 static inline void
 release_ref(struct tokref *tr)
 {
@@ -236,8 +256,10 @@ release_ref(struct tokref *tr)
 }
 
 /*
- * The scheduler's side.  Owner CPU, critical section, td not running or about
- * to leave.
+ * The scheduler's side.  Context: the CPU of td, in a critical section; td does
+ * not run or is about to leave.
+ *
+ * Release the tokens that td holds: all but the last td_tokpend references.
  */
 void
 tokens_release(lwkt_thread_t td)
@@ -248,7 +270,7 @@ tokens_release(lwkt_thread_t td)
 		release_ref(&td->td_cold->tc_tok[i]);		/* TK2 */
 }
 
-/* The order to take n references in: as they came, or by token address. */
+/* Order the references of td: as they were taken, or by token address. */
 static void
 token_order(lwkt_thread_t td, uint8_t order[LWKT_MAXTOKENS], int sorted)
 {
@@ -264,6 +286,10 @@ token_order(lwkt_thread_t td, uint8_t order[LWKT_MAXTOKENS], int sorted)
 	}
 }
 
+/*
+ * Take all tokens of td and return 1, or take none and return 0.  Then
+ * td_tokwant is the token that was refused.
+ */
 int
 tokens_get(lwkt_thread_t td)
 {
@@ -294,7 +320,7 @@ tokens_get(lwkt_thread_t td)
 	return 1;
 }
 
-/* The mode in which td was refused td_tokwant. */
+/* Return the mode in which td was refused td_tokwant. */
 static int
 wanted_mode(lwkt_thread_t td)
 {
@@ -305,7 +331,7 @@ wanted_mode(lwkt_thread_t td)
 	return tr->tr_mode;
 }
 
-/* Would td be refused td_tokwant now? */
+/* Tell whether td would be refused td_tokwant if it tried now. */
 static int
 token_refuses(lwkt_thread_t td)
 {
@@ -317,6 +343,12 @@ token_refuses(lwkt_thread_t td)
 	    (atomic_load_32(&td->td_tokwant->t_want) & T_EXCLREQ) != 0;
 }
 
+/*
+ * Ask for a nudge before this CPU sleeps: 1 if it may sleep until td_tokwant is
+ * released, 0 if td should try again.  The releaser has no fence between its
+ * store to t_count and its read of t_want; the fence here, on all CPUs,
+ * replaces it: a release that it misses will see NUDGE (TO1).
+ */
 int
 tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -330,9 +362,9 @@ tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * For liveness.c.  Could td, which does not run, have all of its tokens?
- * And a number that changes when somebody has had one of them, or td was
- * refused one.
+ * For liveness.c.  tokens_free: tell whether td, which does not run, could take
+ * all of its tokens now.  tokens_taken: return a number that changes when one
+ * of them gets another exclusive holder, or when td is refused one.
  */
 int
 tokens_free(lwkt_thread_t td)
@@ -363,10 +395,10 @@ tokens_taken(lwkt_thread_t td)
 }
 
 /*
- * The scheduler passes td over for a worse thread.  Here a locked instruction
- * lies between NUDGE and the look at t_count, but the releaser has no fence
- * between its store and its look at t_want: it may miss NUDGE (TO1).  Then the
- * tick finds the token free.
+ * Ask for a nudge because the scheduler passes td over for a worse thread.
+ * Setting NUDGE is a locked instruction, so this CPU reads t_count after it.
+ * But the releaser has no fence between its store and its read of t_want, so it
+ * may miss NUDGE (TO1).  In that case the next tick finds the token free.
  */
 void
 tokens_passed(struct globaldata *gd, lwkt_thread_t td)
@@ -383,7 +415,7 @@ tokens_passed(struct globaldata *gd, lwkt_thread_t td)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 }
 
-/* RQF_TOKEN: the next look at the scheduler's wish tries for the tokens. */
+/* Serve RQF_TOKEN: the next preemption point switches, and tries again. */
 void
 tokens_nudged(struct globaldata *gd)
 {
@@ -393,7 +425,7 @@ tokens_nudged(struct globaldata *gd)
 	ast_raise(gd);
 }
 
-/* TK1 and TK2, of a thread that runs or is about to leave. */
+/* Check TK1 and TK2 for a thread that runs or is about to leave. */
 void
 token_check(lwkt_thread_t td)
 {
@@ -409,6 +441,8 @@ token_check(lwkt_thread_t td)
 
 /*
  * Callers' side.
+ *
+ * Append a reference; it is complete before td_ntoks counts it.
  */
 static inline struct tokref *
 push_ref(lwkt_thread_t td, lwkt_token_t tok, enum tokmode mode)
@@ -426,7 +460,10 @@ push_ref(lwkt_thread_t td, lwkt_token_t tok, enum tokmode mode)
 	return tr;
 }
 
-/* Who takes exclusively what he shares would wait for himself. */
+/*
+ * Check that td does not hold the token shared and request it exclusively: it
+ * would wait for itself.
+ */
 static void
 assert_no_upgrade(lwkt_thread_t td, struct tokref *tr)
 {
@@ -439,7 +476,10 @@ assert_no_upgrade(lwkt_thread_t td, struct tokref *tr)
 		    "for itself", td->td_name, tr->tr_tok->t_name);
 }
 
-/* A few tries with growing pauses; the holder is likely about to let go. */
+/*
+ * Try token_spin times, with growing pauses: the holder is likely to release
+ * the token soon.
+ */
 static int
 spin_for(struct tokref *tr)
 {
@@ -456,7 +496,7 @@ spin_for(struct tokref *tr)
 	return 0;
 }
 
-/* lwkt.tokens_debug_output: the first waits of all. */
+/* Print the wait, for the first lwkt.tokens_debug_output waits of all. */
 static __lwkt_noinline void
 show_wait(lwkt_thread_t td, lwkt_token_t tok)
 {
@@ -474,6 +514,10 @@ show_wait(lwkt_thread_t td, lwkt_token_t tok)
 	    NULL, NULL));
 }
 
+/*
+ * Wait for the token of tr: spin for a while, then leave the CPU.  td_tokpend
+ * tells the scheduler that the last reference is not held yet.
+ */
 static __lwkt_noinline void
 get_slow(lwkt_thread_t td, struct tokref *tr)
 {
@@ -485,7 +529,7 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 		    gd->gd_hard != 0 ? "hard section" : "callback",
 		    gd->gd_m.mc_cpuid);
 	assert_no_upgrade(td, tr);
-	/* No use if the holder lent us this CPU. */
+	/* Spinning is useless if the holder lent this CPU to the caller. */
 	if (!(td->td_leave & TDL_PREEMPTING) && spin_for(tr)) {
 		crit_enter_td(td);
 		counter_inc(mygd()->gd_cntbias, spins);
@@ -520,18 +564,21 @@ get(lwkt_token_t tok, enum tokmode mode)
 	tr->tr_gen = atomic_load_64(&tok->t_gen);
 }
 
+/* Thread context; blocks until the token is free. */
 void
 lwkt_gettoken(lwkt_token_t tok)
 {
 	get(tok, TOK_EXCL);
 }
 
+/* Thread context; blocks until the token can be shared. */
 void
 lwkt_gettoken_shared(lwkt_token_t tok)
 {
 	get(tok, TOK_SHARED);
 }
 
+/* Any CPU context; never blocks. */
 int
 lwkt_trytoken(lwkt_token_t tok)
 {
@@ -546,6 +593,10 @@ lwkt_trytoken(lwkt_token_t tok)
 	return 1;
 }
 
+/*
+ * Release the token taken last.  Thread context, or a callback that took it by
+ * lwkt_trytoken; never blocks.
+ */
 void
 lwkt_reltoken(lwkt_token_t tok)
 {
@@ -562,6 +613,7 @@ lwkt_reltoken(lwkt_token_t tok)
 	td->td_ntoks--;						/* TK3 */
 }
 
+/* Exchange the last two references.  Thread context; never blocks. */
 void
 lwkt_token_swap(void)
 {
@@ -583,6 +635,7 @@ lwkt_token_swap(void)
 		atomic_store_ptr(&b->tr_tok->t_ref, (uintptr_t)b);
 }
 
+/* Thread context, td the caller or not running; never blocks. */
 int
 lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td)
 {
@@ -593,12 +646,14 @@ lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td)
 	return n;
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_token_held_any(lwkt_token_t tok)
 {
 	return lwkt_cnttoken(tok, curthread) != 0;
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_token_held_excl(lwkt_token_t tok)
 {
@@ -606,6 +661,10 @@ lwkt_token_held_excl(lwkt_token_t tok)
 	    own_exclusive(tok, curthread);
 }
 
+/*
+ * Compare t_gen with its value when the token was taken, or last compared.
+ * Thread context; never blocks.
+ */
 int
 lwkt_token_is_stale(lwkt_token_t tok)
 {
@@ -624,6 +683,7 @@ lwkt_token_is_stale(lwkt_token_t tok)
 	return stale;
 }
 
+/* Hash addr to a token of the pool.  Thread context; never blocks. */
 lwkt_token_t
 lwkt_token_pool_lookup(const volatile void *addr)
 {
@@ -635,6 +695,7 @@ lwkt_token_pool_lookup(const volatile void *addr)
 	return tok;
 }
 
+/* Thread context; blocks until the token is free. */
 lwkt_token_t
 lwkt_getpooltoken(const volatile void *addr)
 {
@@ -644,12 +705,14 @@ lwkt_getpooltoken(const volatile void *addr)
 	return tok;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_relpooltoken(const volatile void *addr)
 {
 	lwkt_reltoken(lwkt_token_pool_lookup(addr));
 }
 
+/* Any CPU context; never blocks. */
 lwkt_token_t
 lwkt_mp_token(void)
 {

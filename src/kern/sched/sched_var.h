@@ -22,18 +22,18 @@ void	sched_setupri(lwkt_thread_t td, int upri); /* order among equals */
 void	sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
 
 /*
- * lwkt_switch.c.  switch_away: the current thread, already descheduled or
- * not, gives the CPU to the best thread; returns when it runs again, on the
- * CPU that owns it then.  Caller in a critical section (kept).
+ * lwkt_switch.c.  switch_away: give the CPU to the best thread; the current
+ * thread may be descheduled already.  It returns when that thread runs again,
+ * on the CPU that owns it then, still in the caller's critical section.
  */
 void	switch_away(void);
 void	switch_to_thread(lwkt_thread_t ntd); /* that one, without choosing */
 void	switch_entry(void *from);	/* first code of a thread */
 
 /*
- * finish.c, by the successor.  thread_join_done: td has ended; its joiner,
- * which belongs to this CPU, may go on.  stop_thread: shutdown; td, which runs,
- * goes no further.
+ * finish.c.  thread_finish_*: the successor completes an exit or a migration of
+ * td.  thread_join_done: td has ended; wake its joiner, which belongs to this
+ * CPU.  stop_thread: stop td, which runs, at shutdown.
  */
 void	thread_finish_exit(lwkt_thread_t td);
 void	thread_finish_migrate(lwkt_thread_t td);

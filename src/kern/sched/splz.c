@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * splz: run what was asked for while the CPU was in a critical section.
+ * splz: do the work that was deferred while the CPU was in a critical section.
  *
  * THEORY
- * Called when the last critical section ends and a bit of mc_reqflags is set,
- * from the yields and from the idle loop.  It serves messages first, then
- * timers, then host completions, each with its bit cleared before the look, so
- * that what comes during the look sets it again.  That is left for the next
- * exit: a CPU that gets messages faster than it can serve them still goes on
- * with its threads in between.  A preemptible thread may compute and have no
- * next exit: for it a signal is asked for (AS3 of lwkt_async.c).  The work runs
- * in a critical section of its own with gd_intr_nesting raised: callbacks
- * cannot block, and their own critical exits never come back here, so splz does
- * not recurse.
+ * splz is called at the end of the outermost critical section if a bit of
+ * mc_reqflags is set, by the yields and by the idle loop.  It serves messages
+ * first, then timers, then host completions.  Each bit is cleared before its
+ * source is read, so that an event during the read sets the bit again.  That
+ * event is left for the next exit: a CPU that gets messages faster than it can
+ * serve them still runs its threads in between.  A preemptible thread may
+ * compute and have no next exit, so a signal is asked for (AS3 of
+ * lwkt_async.c).  The work runs in a critical section with gd_intr_nesting
+ * raised.  So callbacks cannot block, and their critical exits never call splz:
+ * it does not recurse.
  *
- * What was deferred in the section that ends here (lwkt_ipiq_room.c) are
- * messages that come first.  After them this CPU pays its debt: if it has sent
- * far more than others have executed, it goes on with messages for a while.
+ * Messages that were deferred in the section that ends here (lwkt_ipiq_room.c)
+ * come first.  After them this CPU pays its debt: if it has sent far more
+ * messages than other CPUs have executed, it executes messages for a while.
  *
- * RQF_LWP comes last: the lwp that runs is about to go back to its own code and
- * looks whether it may (usched/usched_return.c).  There it may wait for its
- * turn, and go on elsewhere.  For other threads the bit means nothing.
+ * RQF_LWP comes last: the running lwp is about to return to user mode, and asks
+ * whether it may (usched/usched_return.c).  There it may wait for its turn, and
+ * continue on another CPU.  For other threads the bit means nothing.
  *
- * A hard section is marked as a callback is, by gd_intr_nesting: whatever must
- * not happen in a callback must not happen there.  gd_hard tells them apart.
+ * A hard section raises gd_intr_nesting as a callback does: what must not
+ * happen in a callback must not happen there either.  gd_hard tells them apart.
  *
  * Source: DragonFly's splz; the order of sources is its order.
  */
@@ -44,6 +44,10 @@ CTASSERT(RQF_SPLZ == LWKT_REQ_SPLZ, "lwkt/thread2.h");
 
 COUNTER(splz, "lwkt.splz", "times that deferred work was done");
 
+/*
+ * Do deferred work.  Context: thread, outside critical sections; may lend the
+ * CPU, or wait in the user scheduler, at its end.
+ */
 void
 splz(void)
 {
@@ -96,18 +100,21 @@ splz(void)
 		lwkt__kern_ops.ko_lwp_return(td);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_crit_enter(void)
 {
 	crit_enter_td(caller_thread());
 }
 
+/* Any CPU context; never blocks; the outermost exit runs callbacks. */
 void
 lwkt_crit_exit(void)
 {
 	crit_exit_td(caller_thread());
 }
 
+/* Any CPU context: the slow half of an inline critical exit. */
 void
 lwkt_crit_replay(void)
 {
@@ -119,18 +126,21 @@ lwkt_crit_replay(void)
 		splz();
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_crit_exit_noyield(void)
 {
 	crit_exit_noyield(caller_thread());
 }
 
+/* Any CPU context; never blocks. */
 int
 lwkt_crit_test(lwkt_thread_t td)
 {
 	return crit_test(td);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_crit_enter_hard(void)
 {
@@ -142,6 +152,7 @@ lwkt_crit_enter_hard(void)
 	gd->gd_hard++;
 }
 
+/* Any CPU context; never blocks; the outermost exit runs callbacks. */
 void
 lwkt_crit_exit_hard(void)
 {
@@ -155,6 +166,7 @@ lwkt_crit_exit_hard(void)
 	crit_exit();
 }
 
+/* Any CPU context; never blocks; nothing in a critical section. */
 void
 lwkt_splz(void)
 {

@@ -3,9 +3,10 @@
  * A thread waits until every CPU has executed the messages sent so far.
  *
  * THEORY
- * A message to each other CPU comes behind all earlier ones of this CPU.  Each
- * answers by counting down; the last answer is a message to the CPU of the
- * waiter, which makes it runnable there.
+ * The waiter sends a message to each other CPU.  A CPU executes it after all
+ * earlier messages of the waiter's CPU, and answers by counting down.  The last
+ * CPU sends a message back to the waiter's CPU, which makes the waiter runnable
+ * there.
  */
 #include "kern/sleep/synch_var.h"
 
@@ -32,11 +33,13 @@ sync_remote(void *arg)
 {
 	struct ipiq_sync *is = arg;
 
-	/* The waiter must not see the end before the last one lets go. */
+	/* `is` is on the waiter's stack.  The last CPU still reads it after the
+	 * count, so only its message, not the count, ends the wait. */
 	if (atomic_fetchadd_32(&is->is_left, (uint32_t)-1) == 1)
 		lwkt_send_ipiq(is->is_home, sync_done, is);
 }
 
+/* Thread context; blocks until all other CPUs have answered. */
 void
 lwkt_synchronize_ipiqs(const char *wmesg)
 {

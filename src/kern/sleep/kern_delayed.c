@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Wakeups put off, so that several on one ident become one.
+ * Deferred wakeups, so that several on one ident become one.
  *
  * THEORY
- * Code that changes one structure after the other, with a wakeup after each
- * change, wakes the same threads again and again.  Between
- * lwkt_wakeup_start_delayed() and lwkt_wakeup_end_delayed() the thread's own
- * calls of lwkt_wakeup() only note their ident.  There are two places; a third
- * ident pushes the older one out, so that no ident waits behind others for
- * ever.  A wakeup may come later than it was asked for, for the condition was
- * made true before: whoever looks in between does not sleep.
+ * Code that changes several structures, with a wakeup after each change, wakes
+ * the same threads again and again.  Between lwkt_wakeup_start_delayed() and
+ * lwkt_wakeup_end_delayed() a call of lwkt_wakeup() by this thread only notes
+ * the ident.  There are two places.  A third ident replaces the older one,
+ * whose wakeup is done then, so that no ident waits for ever.  A late wakeup
+ * is not lost: the condition is already true, so a thread that tests it
+ * meanwhile does not sleep.
  *
- * A thread that blocks might wait for somebody whom it still has to wake.  So
- * everything that blocks does first what was put off, and so does any switch
- * of a thread that has tokens or wants one: another CPU may hold the token
- * until the wakeup comes.  Other yields do not: the thread stays runnable.  A
- * thread that goes on for long without an end is helped by the tick.
+ * A thread that blocks may wait for a thread that it still has to wake.  So
+ * everything that blocks first does the deferred wakeups.  So does any switch
+ * of a thread that has tokens or wants one, because another CPU may hold the
+ * token until the wakeup comes.  Other yields do not, because the thread stays
+ * runnable.  If a thread runs for long without ending the section, the tick
+ * does its wakeups.
  *
- * Mostly the thread has tested its condition before that, in the critical
+ * Usually the thread has tested its condition before the flush, in the critical
  * section in which it blocks.  The flush does not make the test stale.  It may
- * send, and a send may wait for room; but in a section such a wait executes no
- * callback (IR3 of lwkt_ipiq_room.c), so nothing comes that the thread waits
- * for.  By itself the flush changes nothing but sleep queues: it may take this
- * thread off one, which lwkt_tsleep() looks at afterwards.
+ * send messages, and a send may wait for room.  But in a critical section such
+ * a wait executes no callback (IR3 of lwkt_ipiq_room.c), so no event comes that
+ * the thread waits for.  The flush itself changes only sleep queues.  It may
+ * take this thread off one, and lwkt_tsleep() checks that afterwards.
  *
  * INVARIANTS
  * DW1 tc_delayed is filled from the front, its idents differ, and it is empty
  *    without TDF_DELAYED_WAKEUP.
- * DW2 Wakeups of callbacks are not the thread's and are never put off.
- * DW3 A thread that runs and has put wakeups off has a tick to come, which does
- *    them (hardclock), as a callback: the thread's own code is not in here.
+ * DW2 Wakeups by callbacks are not the thread's, and are never deferred.
+ * DW3 A thread that runs and has deferred wakeups has a tick pending.  The tick
+ *    does them (hardclock) as a callback, so never while the thread is in the
+ *    critical sections of this file.
  *
- * Source: DragonFly's wakeup_start_delayed; its places are the CPU's, and
- * the newest used to be pushed out (2e90abac59).
+ * Source: DragonFly's wakeup_start_delayed.  Its places belong to the CPU, and
+ * it used to push out the newest ident (2e90abac59).
  */
 #include "kern/time/systimer_var.h"
 #include "kern/sleep/synch_var.h"
@@ -42,7 +44,7 @@
 COUNTER(merged, "lwkt.wakeups_merged", "delayed wakeups merged with an equal "
     "one");
 
-/* lwkt_wakeup, which would come here again. */
+/* Do a wakeup now.  Without clearing the flag it would be deferred again. */
 static void
 wake_now(lwkt_thread_t td, const volatile void *ident)
 {
@@ -53,6 +55,7 @@ wake_now(lwkt_thread_t td, const volatile void *ident)
 	td->td_flags |= delays;
 }
 
+/* Note ident and return 1; return 0 in a callback (DW2). */
 int
 delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 {
@@ -81,6 +84,7 @@ delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 	return 1;
 }
 
+/* Do the deferred wakeups of td, the caller, which is in a critical section. */
 void
 delayed_flush(lwkt_thread_t td)
 {
@@ -94,6 +98,7 @@ delayed_flush(lwkt_thread_t td)
 		wake_now(td, second);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_wakeup_start_delayed(void)
 {
@@ -108,6 +113,7 @@ lwkt_wakeup_start_delayed(void)
 	crit_exit_td(td);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_wakeup_end_delayed(void)
 {

@@ -1,48 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleep on an address; wake who sleeps there, on whichever CPU.
+ * Sleep on an address; wake the threads that sleep on it, on any CPU.
  *
  * THEORY
- * An ident hashes to a slot.  Every CPU has its own queue for each slot, which
- * it alone touches, and every slot has one mask, shared, of the CPUs that may
- * have sleepers in it.  Beside its queue a CPU publishes which idents are
- * queued there (sleepq_filter.h), so that a waker elsewhere need not disturb
- * it for another ident of the same slot.  wakeup() serves its own CPU's queue
- * directly and sends a message to each candidate.  wakeup_one() sends one
- * message, and the handler that finds nobody sends it on to the next candidate
- * (never recursively), until it would come back to where it started.  So at
- * most one thread wakes.  If none does, each CPU had no sleeper when the
- * message passed it: a thread that sleeps there by then tested its condition
+ * An ident hashes to a slot.  Every CPU has a queue for each slot, and only
+ * that CPU touches it.  Every slot also has one mask, which all CPUs share: the
+ * CPUs that may have sleepers in the slot.  Beside each queue the CPU publishes
+ * which idents are on it (sleepq_filter.h), so that a waker on another CPU need
+ * not disturb this CPU for a different ident of the same slot.
+ *
+ * wakeup() serves the queue of its own CPU directly and sends a message to each
+ * candidate.  wakeup_one() sends a message to one candidate.  If the handler
+ * there finds no sleeper, it sends the message on to the next candidate (never
+ * recursively), until the message would come back to its origin.  So at most
+ * one thread wakes.  If no thread wakes, each CPU had no sleeper when the
+ * message passed it.  A thread that sleeps there by then tested its condition
  * after the caller had made it true.
  *
- * Mask bit and filter are cleaned lazily, when a message finds nobody or an
- * empty queue: a thread that sleeps on the same ident again and again, the
- * usual case, publishes it once.  The price is one useless message after the
- * last sleeper was woken by its own CPU.
+ * The mask bit and the filter are cleaned lazily, when a message finds no
+ * sleeper or leaves the queue empty.  So a thread that sleeps on the same ident
+ * again and again, the usual case, publishes it once.  The price is one useless
+ * message after the last sleeper was woken by its own CPU.
  *
  * tsleep_interlock() queues the thread while it still runs.  A wakeup then
- * takes it off the queue, and the tsleep that follows sees that and returns at
- * once; such a thread does not count as "the one".  A sleep that ends by
- * timeout or interrupt stays queued until it runs, so that a wakeup in between
- * still wins: every sleeper a wakeup counted returns 0.
+ * takes it off the queue; the tsleep that follows sees that and returns at
+ * once.  wakeup_one() does not count such a thread as the one that it woke.  A
+ * sleep that ends by timeout or interrupt stays queued until the thread runs,
+ * so that a wakeup in between still wins: every sleeper that a wakeup counted
+ * returns 0.
  *
- * Timeouts lie on the sleeper's stack, on the sleeper's CPU: the timer's
- * function and the sleeper never race.
+ * The timer of a timeout lies on the sleeper's stack and runs on the sleeper's
+ * CPU, so the timer's function and the sleeper never race.
  *
  * INVARIANTS
  * SY1 TDF_TSLEEPQ <=> on the queue of td_gd for hash(td_wchan).
  * SY2 A thread on a queue has its CPU's mask bit set, and its ident passes the
- *    filter (SF2).  Both were so before a full fence of that CPU that precedes
- *    the sleeper's test of its condition.
+ *    filter (SF2).  Both became true before a full fence of that CPU, and that
+ *    fence precedes the sleeper's test of its condition.
  * SY3 TDF_TSLEEP_DESCHEDULED <=> really asleep, not only interlocked.
  *
  * ORDER
- * SO1 sleeper: publish (filter, then the mask by a locked instruction), test
- *    the condition; waker: make the condition true, FENCE, read the mask, then
- *    the filter.  Either the waker sees the sleeper or the sleeper the
- *    condition.  A load fence is not enough (DragonFly e676ebdaf2).  What was
- *    published earlier and not cleaned needs no second fence: the locked
- *    instruction of that time lies before this test as well.
+ * SO1 The sleeper publishes (the filter, then the mask by a locked
+ *    instruction), then tests the condition.  The waker makes the condition
+ *    true, executes a FENCE, reads the mask, then the filter.  Either the waker
+ *    sees the sleeper, or the sleeper sees the condition.  A load fence is not
+ *    enough (DragonFly e676ebdaf2).  What was published earlier and not cleaned
+ *    needs no second fence: the earlier locked instruction also precedes this
+ *    test.
  *
  * Source: DragonFly kern_synch.c; exact wakeup_one by forwarding and the lazy
  * cleaning are ours.
@@ -109,7 +113,10 @@ synch_bytes(int ncpus)
 	    (size_t)ncpus * tslp_slots() * sizeof(struct tslpque);
 }
 
-/* mem is zero and aligned to a cache line; queues are made on first use. */
+/*
+ * Divide mem, which is zero and aligned to a cache line, into the masks and the
+ * queues.  A queue is initialised on first use.
+ */
 void
 synch_place(void *mem, int ncpus)
 {
@@ -157,7 +164,7 @@ tslp_idents(const struct tslpque *tq, uintptr_t id[SLEEPQ_IDENTS])
 	return n;
 }
 
-/* Drop from filter and mask what no thread sleeps on any more. */
+/* Drop from the filter and the mask what no thread sleeps on any more. */
 static void
 tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
 {
@@ -170,7 +177,10 @@ tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
 		atomic_clear_64(tslp_word(slot, cpu), CPUMASK_BIT(cpu));
 }
 
-/* Put the ident of a queued thread into a filter that has no place for it. */
+/*
+ * Make a full filter right for a queue with a new ident: rebuild it from the
+ * queue, or let it pass any ident.
+ */
 static __lwkt_noinline void
 tslp_crowded(struct tslpque *tq)
 {
@@ -183,7 +193,10 @@ tslp_crowded(struct tslpque *tq)
 		filter_any(&tq->tq_filter);
 }
 
-/* Make SY2 true for a thread that has just been queued. */
+/*
+ * Make SY2 true for a thread that has just been queued.  If both are published
+ * already, the locked instruction of that time precedes this test too (SO1).
+ */
 static inline void
 tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
     uintptr_t id)
@@ -215,7 +228,7 @@ synch_leave_queue(lwkt_thread_t td)
 	td->td_wchan = NULL;
 }
 
-/* SY1, of one thread. */
+/* Check SY1 for one thread. */
 void
 sleepq_check(lwkt_thread_t td)
 {
@@ -232,6 +245,7 @@ sleepq_check(lwkt_thread_t td)
 	    td->td_gd->gd_m.mc_cpuid);
 }
 
+/* Queue td, the caller, on ident; take it off another queue first. */
 static inline void
 interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 {
@@ -254,6 +268,7 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 	tslp_publish(gd, tq, slot, (uintptr_t)ident);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_tsleep_interlock(const volatile void *ident, int flags)
 {
@@ -264,6 +279,7 @@ lwkt_tsleep_interlock(const volatile void *ident, int flags)
 	crit_exit_td(td);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_tsleep_remove(void)
 {
@@ -274,7 +290,7 @@ lwkt_tsleep_remove(void)
 	crit_exit_td(td);
 }
 
-/* The sleep's time is up.  It stays queued until it runs. */
+/* End a sleep at its time limit.  The thread stays queued until it runs. */
 static void
 sleep_timeout(struct lwkt_systimer *st, void *arg)
 {
@@ -285,6 +301,7 @@ sleep_timeout(struct lwkt_systimer *st, void *arg)
 	wake_local(mygd(), td);
 }
 
+/* Arm st to end the sleep of td after timeout_ns. */
 static inline void
 sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
 {
@@ -298,7 +315,7 @@ sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
 	    now + timeout_ns : INT64_MAX);
 }
 
-/* Queued and in a critical section: sleep until something ends it. */
+/* Sleep until any event.  The caller is queued, in a critical section. */
 static inline void
 tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
 {
@@ -329,6 +346,12 @@ tsleep_block_timed(lwkt_thread_t td, int flags, const char *wmesg,
 	systimer_remove(&st);
 }
 
+/*
+ * The sleep, in a critical section.  An interlocked thread that is no longer on
+ * the queue has been woken, so it does not sleep.  After the sleep the queue
+ * decides: a thread that is off it was counted by a wakeup and returns 0, even
+ * if its timeout or an interrupt came too.
+ */
 static int
 tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -361,6 +384,7 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 	return 0;			/* somebody scheduled it by name */
 }
 
+/* Thread context; blocks until woken, timed out or interrupted. */
 int
 lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)
@@ -376,8 +400,8 @@ lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
 }
 
 /*
- * Wake up to max sleepers of this CPU, first come first served.  Returns how
- * many of the max are still wanted.
+ * Wake up to max sleepers of this CPU, in the order in which they were queued.
+ * Return how many of the max are still to be woken.
  */
 static inline int
 wake_queue(struct globaldata *gd, struct tslpque *tq,
@@ -403,8 +427,8 @@ wake_queue(struct globaldata *gd, struct tslpque *tq,
 }
 
 /*
- * The next CPU after `after`, in a circle that ends before origin, that may
- * have a sleeper; -1 if there is none.
+ * Return the next CPU that may have a sleeper, or -1.  The search begins at
+ * the CPU that follows `after` and wraps around; it ends before origin.
  */
 static int
 tslp_next(unsigned slot, uintptr_t id, int after, int origin)
@@ -432,7 +456,7 @@ tslp_next(unsigned slot, uintptr_t id, int after, int origin)
 	return -1;
 }
 
-/* A wakeup as a message: domain 16 bits, max 8 (0: all), origin 8. */
+/* Pack a wakeup into one int: domain 16 bits, max 8 (0: all), origin 8. */
 static inline int
 wake_pack(uint32_t domain, int max, int origin)
 {
@@ -442,7 +466,7 @@ wake_pack(uint32_t domain, int max, int origin)
 
 static void	wakeup_remote(void *arg, int packed);
 
-/* Hand max wakeups to the next candidate after `after`; 0: there is none. */
+/* Send max wakeups to the next candidate after `after`; 0 if there is none. */
 static int
 wake_send(struct globaldata *gd, unsigned slot, void *ident, uint32_t domain,
     int max, int after, int origin)
@@ -458,6 +482,11 @@ wake_send(struct globaldata *gd, unsigned slot, void *ident, uint32_t domain,
 	return 1;
 }
 
+/*
+ * Serve a wakeup of another CPU; send on what is left to the next candidate.
+ * The waker made the condition true before it sent the message.  The fence lies
+ * between that and the reads of the next mask and filter (SO1).
+ */
 static void
 wakeup_remote(void *ident, int packed)
 {
@@ -484,6 +513,10 @@ wakeup_remote(void *ident, int packed)
 		counter_inc(gd->gd_cntbias, forwarded);
 }
 
+/*
+ * Send the wakeups to other CPUs.  The fence lies between the condition, which
+ * the caller made true, and the reads of mask and filter (SO1).
+ */
 static void
 wake_others(struct globaldata *gd, unsigned slot, void *ident,
     uint32_t domain, int max)
@@ -509,6 +542,7 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 	}
 }
 
+/* Wake up to max sleepers: those of this CPU, then those of all others. */
 static inline void
 wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 {
@@ -531,6 +565,7 @@ wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 	crit_exit_td(self);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup(const volatile void *ident)
 {
@@ -542,12 +577,14 @@ lwkt_wakeup(const volatile void *ident)
 	wake(ident, 0, WAKE_ALL, 1);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_one(const volatile void *ident)
 {
 	wake(ident, 0, 1, 1);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_n(const volatile void *ident, int n)
 {
@@ -555,24 +592,28 @@ lwkt_wakeup_n(const volatile void *ident, int n)
 		wake(ident, 0, n, 1);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_domain(const volatile void *ident, int domain)
 {
 	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, WAKE_ALL, 1);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_domain_one(const volatile void *ident, int domain)
 {
 	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, 1, 1);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_mycpu(const volatile void *ident)
 {
 	wake(ident, 0, WAKE_ALL, 0);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_mycpu_one(const volatile void *ident)
 {
@@ -585,6 +626,7 @@ wakeup_oncpu_remote(void *ident, int max)
 	wake(ident, 0, max, 0);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
 {
@@ -592,12 +634,14 @@ lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
 	    WAKE_ALL);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident)
 {
 	lwkt_send_ipiq2(cpu, wakeup_oncpu_remote, (void *)(uintptr_t)ident, 1);
 }
 
+/* Thread context; blocks until lwkt_schedule or an interrupt. */
 int
 lwkt_sleep(const char *wmesg, int flags)
 {
@@ -620,7 +664,10 @@ lwkt_sleep(const char *wmesg, int flags)
 	return error;
 }
 
-/* On td's CPU, if it has not moved meanwhile; arg carries a reference. */
+/*
+ * Wake td from an interruptible sleep.  If td is on another CPU, or has moved
+ * meanwhile, send a message there.  arg carries a reference to td.
+ */
 static void
 interrupt_remote(void *arg)
 {
@@ -638,6 +685,7 @@ interrupt_remote(void *arg)
 	lwkt_rele(td);
 }
 
+/* Any CPU context; never blocks. */
 void
 lwkt_interrupt(lwkt_thread_t td)
 {
@@ -650,6 +698,7 @@ lwkt_interrupt(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
+/* Thread context; blocks for ns nanoseconds, or yields. */
 int
 lwkt_sleep_ns(int64_t ns)
 {

@@ -4,30 +4,30 @@
  *
  * THEORY
  * A CPU publishes which idents its threads sleep on, so that a waker elsewhere
- * need not send it a message for another ident of the same slot.  The owner of
- * the filter alone writes it, in a critical section; every CPU reads it, word
- * by word and without a lock, while the owner writes.
+ * need not send it a message for a different ident of the same slot.  Only the
+ * CPU that owns the filter writes it, in a critical section.  Every CPU reads
+ * it, word by word and without a lock, while the owner writes.
  *
- * The filter errs on one side: it may let an ident through that nobody sleeps
- * on, and costs a useless message then.  It must never keep out an ident that
- * was in use during the whole look, for that would lose a wake-up.  Two rules
- * are enough for that: an ident does not change its place while it is in use,
- * and `any` replaces no place but stands beside them.
+ * The filter may err in one direction only.  It may let an ident pass on which
+ * no thread sleeps; that costs a useless message.  It must never reject an
+ * ident that was in use during the whole read, because that would lose a
+ * wake-up.  Two rules are enough for that: an ident does not change its place
+ * while it is in use; and sf_any replaces no place but is a separate word.
  *
  * INVARIANTS
- * SF1 An ident in use that has a place keeps it until it is in use no longer.
+ * SF1 An ident in use that has a place keeps it as long as it is in use.
  * SF2 Each ident in use has a place, or sf_any is set.
  *
- * Why a reader finds an ident q that is in use from before its look until the
- * end of it: the reader takes sf_any first.  If it is set, q passes.  If it is
- * not, q had a place by then (SF2, SF3), and keeps that place while the reader
- * goes through the places (SF1).  With idents that moved, the reader could
- * take q's new place before q came there and its old one after q had left.
+ * Why a reader finds an ident q that is in use during the whole read: the
+ * reader reads sf_any first.  If it is set, q passes.  If it is not, q had a
+ * place by then (SF2, SF3), and keeps that place while the reader goes through
+ * the places (SF1).  If idents could move, the reader could read q's new place
+ * before q arrived there, and its old place after q had left.
  *
  * ORDER
- * SF3 owner: places, then sf_any = 0 (release); reader: sf_any (acquire), then
- *    the places.  That an ident counts as in use only after its publication is
- *    visible is the caller's business (kern_synch.c, SO1).
+ * SF3 The owner writes the places, then sf_any = 0 (release).  A reader reads
+ *    sf_any (acquire), then the places.  The caller ensures that an ident is in
+ *    use only after its publication is visible (kern_synch.c, SO1).
  */
 #ifndef LWKT_KERN_SLEEP_SLEEPQ_FILTER_H
 #define LWKT_KERN_SLEEP_SLEEPQ_FILTER_H
@@ -44,6 +44,7 @@ struct sleepq_filter {
 	uintptr_t	 sf_ident[SLEEPQ_IDENTS]; /* (c) the same; 0: free */
 };
 
+/* Return whether id is one of the n words. */
 static inline int
 filter_find(const uintptr_t *ident, int n, uintptr_t id)
 {
@@ -78,7 +79,7 @@ filter_add(struct sleepq_filter *sf, uintptr_t id)
 	return 0;
 }
 
-/* Let everything through.  Owner. */
+/* Let every ident pass.  Owner. */
 static inline void
 filter_any(struct sleepq_filter *sf)
 {
@@ -86,8 +87,8 @@ filter_any(struct sleepq_filter *sf)
 }
 
 /*
- * Forget all idents but the n different ones in use[], n <= SLEEPQ_IDENTS.
- * Owner.
+ * Drop all idents but the n different ones in use[], n <= SLEEPQ_IDENTS; those
+ * that have a place keep it (SF1).  sf_any is cleared last (SF3).  Owner.
  */
 static inline void
 filter_keep(struct sleepq_filter *sf, const uintptr_t use[], int n)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocking and waking, for the files of kern/ that build waits of their own.
+ * Blocking and waking, for the files of kern/ that build other waits.
  *
- * The pair every wait is made of: the sleeper, in a critical section on its
- * CPU, tests its condition and calls block_self(); the waker, on the same CPU
- * and so never in between, makes the condition true and calls wake_local().  A
- * waker on another CPU sends a message first.  Sends between the test and the
- * switch are harmless: they execute nothing (IR3 of lwkt_ipiq_room.c).
+ * Every wait is made of two calls.  The sleeper, in a critical section on its
+ * CPU, tests its condition and calls block_self().  The waker, on the same CPU,
+ * makes the condition true and calls wake_local(); because of the critical
+ * section it never runs between the test and the switch.  A waker on another
+ * CPU sends a message first.  The sleeper may send messages between the test
+ * and the switch: a send executes no callback (IR3 of lwkt_ipiq_room.c).
  */
 #ifndef LWKT_KERN_SLEEP_SYNCH_VAR_H
 #define LWKT_KERN_SLEEP_SYNCH_VAR_H
@@ -20,8 +21,8 @@ void	synch_leave_queue(lwkt_thread_t td);	/* off any sleep queue */
 void	sleepq_check(lwkt_thread_t td);		/* panics: damaged */
 
 /*
- * A limit as a caller gave it: LWKT_FOREVER or nanoseconds.  Anything below 0
- * but LWKT_FOREVER is a deadline that has passed: it means 0, do not wait.
+ * Convert a caller's time limit: LWKT_FOREVER or nanoseconds.  Any other value
+ * below 0 is a deadline that has passed; it becomes 0, which means do not wait.
  */
 static inline int64_t
 limit_ns(int64_t timeout_ns)
@@ -29,7 +30,7 @@ limit_ns(int64_t timeout_ns)
 	return timeout_ns >= LWKT_FOREVER ? timeout_ns : 0;
 }
 
-/* The slot of an ident in a sleep table of 2^log2 slots (kern_synch.c). */
+/* Return the slot of an ident in a table of 2^log2 slots (kern_synch.c). */
 static inline unsigned
 sleepq_hash(const volatile void *ident, unsigned log2)
 {
@@ -38,8 +39,9 @@ sleepq_hash(const volatile void *ident, unsigned log2)
 }
 
 /*
- * kern_delayed.c.  Put a wakeup off: 1, or 0 if it must be done.  Before td
- * blocks, do those that were put off (nobody else would).
+ * kern_delayed.c.  delay_wakeup: defer a wakeup and return 1, or return 0 if
+ * the caller must do it now.  delayed_flush: do the deferred wakeups of td;
+ * td calls it before it blocks, for no other thread would do them.
  */
 int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
 void	delayed_flush(lwkt_thread_t td);
@@ -52,8 +54,8 @@ delayed_flush_if(lwkt_thread_t td)
 }
 
 /*
- * Give up the CPU until somebody schedules the thread; spurious returns are
- * possible.  TDF_BLOCKED and wmesg say meanwhile why it does not run.
+ * Give up the CPU until td, the caller, is scheduled; spurious returns are
+ * possible.  TDF_BLOCKED and wmesg meanwhile tell why it does not run.
  */
 static inline void
 block_self(lwkt_thread_t td, const char *wmesg)
@@ -67,6 +69,7 @@ block_self(lwkt_thread_t td, const char *wmesg)
 	td->td_wmesg = NULL;
 }
 
+/* End the block_self of td, which belongs to this CPU. */
 static inline void
 wake_local(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -74,8 +77,9 @@ wake_local(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Interruptible waits: intr_take() says whether an interrupt is pending and
- * takes it; intr_repost() puts back one that ended nothing.
+ * Interruptible waits.  intr_take() returns whether an interrupt is pending,
+ * and clears it; intr_repost() sets it, also to put back one that ended no
+ * wait.
  */
 static inline int
 intr_take(lwkt_thread_t td)
