@@ -3,11 +3,11 @@
  * Everyday condition variable.
  *
  * THEORY
- * A waiter parks at the variable's address before it releases the mutex.  A
- * signal takes the best waiter of that moment off the queue and tells it: so
- * it lets exactly one waiter go, and none that came after it.  A waiter that
- * gives up takes itself off; if a signal has taken it already, it counts as
- * told.
+ * A waiter parks at the address of the variable before it releases the mutex.
+ * A signal takes the waiter that is the best at that moment off the queue and
+ * tells it.  So it lets exactly one waiter go, and none that arrived later.  A
+ * waiter that gives up takes itself off the queue; if a signal has already
+ * taken it, it counts as told.
  *
  * INVARIANTS
  * CV1 cv_waiters is how many waiters are queued, and changes with the bucket
@@ -24,12 +24,17 @@
 #include <errno.h>
 #include <lwkt/sync.h>
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_cond_init(struct lwkt_cond *cv, const char *name)
 {
 	*cv = (struct lwkt_cond)LWKT_COND_INITIALIZER(name);
 }
 
+/*
+ * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
+ * timeout_ns, and then while mu is held.
+ */
 int
 lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
     int64_t timeout_ns)
@@ -54,7 +59,7 @@ lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
 	return error;
 }
 
-/* Let the best max waiters go. */
+/* Take the best max waiters off the queue and tell them. */
 static void
 tell(struct lwkt_cond *cv, uint32_t max)
 {
@@ -75,12 +80,14 @@ tell(struct lwkt_cond *cv, uint32_t max)
 	sync_exit(td);
 }
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_cond_signal(struct lwkt_cond *cv)
 {
 	tell(cv, 1);
 }
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_cond_broadcast(struct lwkt_cond *cv)
 {

@@ -3,21 +3,21 @@
  * Everyday semaphore, barrier, wait group and once: a count and its waiters.
  *
  * THEORY
- * The state of a semaphore is its units, of a wait group what is still to be
+ * The state of a semaphore is its units, of a wait group the work that is not
  * done, of a barrier the number of times it has opened, of a once NEW, RUNNING
- * or DONE.  Everything is one locked instruction on the word, which is also
- * the last time that the word is touched by the caller that lets others go: a
- * waiter may free it at once.
+ * or DONE.  A caller that lets waiters go does so by one locked instruction on
+ * the word.  That is also its last access to the word: a waiter may free it at
+ * once.
  *
- * A post gives its units to the waiters themselves, the best first; only what
- * is left is added to the word.  So a unit cannot be taken by a thread that
- * comes by before the waiter for which it was posted has run, and each unit
- * posted while threads wait lets one go.
+ * A post gives its units to the waiters themselves, the best first; only the
+ * rest is added to the word.  So no later thread can take a unit before the
+ * waiter for which it was posted has run, and each unit posted while threads
+ * wait lets one go.
  *
  * INVARIANTS
- * SE1 A waiter is queued only while the semaphore has no units: both are
- *    looked at, and the word gets its units, with the bucket locked while the
- *    word counts waiters.
+ * SE1 A waiter is queued only while the semaphore has no units.  It looks at
+ *    the units and queues itself with the bucket locked.  While the word counts
+ *    waiters, units are added only with the bucket locked.
  * SE2 A waiter that is told has one unit.
  */
 #include "kern/lock/word_var.h"
@@ -27,6 +27,7 @@
 
 enum once_state { ONCE_NEW, ONCE_RUNNING, ONCE_DONE };
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_sem_init(struct lwkt_sem *se, unsigned n, const char *name)
 {
@@ -45,7 +46,10 @@ take(uint64_t *word, uint64_t w)
 	return 0;
 }
 
-/* Counted in and in a critical section. */
+/*
+ * Take a unit or wait for one.  The caller is counted in the word and in a
+ * critical section.
+ */
 static int
 wait_unit(struct lwkt_sem *se, int64_t deadline)
 {
@@ -67,6 +71,10 @@ wait_unit(struct lwkt_sem *se, int64_t deadline)
 	return error;
 }
 
+/*
+ * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
+ * timeout_ns.
+ */
 int
 lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
 {
@@ -86,6 +94,7 @@ lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
 	return error;
 }
 
+/* Panic if n more units are too many. */
 static void
 check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 {
@@ -94,7 +103,7 @@ check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 	    sync_state(w), n);
 }
 
-/* Somebody waits, or did a moment ago. */
+/* Post n units while the word counts waiters. */
 static __lwkt_noinline void
 post_slow(struct lwkt_sem *se, uint32_t n)
 {
@@ -118,6 +127,7 @@ post_slow(struct lwkt_sem *se, uint32_t n)
 	sync_exit(td);
 }
 
+/* Thread, plain pthread or callback; never blocks. */
 void
 lwkt_sem_post(struct lwkt_sem *se, unsigned n)
 {
@@ -133,12 +143,14 @@ lwkt_sem_post(struct lwkt_sem *se, unsigned n)
 	post_slow(se, n);
 }
 
+/* Thread or plain pthread; never blocks. */
 unsigned
 lwkt_sem_value(struct lwkt_sem *se)
 {
 	return sync_state(atomic_load_64(&se->se_word));
 }
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 {
@@ -146,6 +158,7 @@ lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 	*ba = (struct lwkt_barrier)LWKT_BARRIER_INITIALIZER(n, name);
 }
 
+/* Thread or plain pthread; blocks until the last thread has arrived. */
 int
 lwkt_barrier_wait(struct lwkt_barrier *ba)
 {
@@ -160,7 +173,7 @@ lwkt_barrier_wait(struct lwkt_barrier *ba)
 		while (sync_state(atomic_load_acq_64(word)) == opened);
 		return 0;
 	}
-	/* Nobody comes back before it opens. */
+	/* No thread arrives again before the barrier opens. */
 	atomic_store_32(&ba->ba_arrived, 0);
 	w = atomic_load_64(word);
 	while (!atomic_fcmpset_64(word, &w,
@@ -171,6 +184,7 @@ lwkt_barrier_wait(struct lwkt_barrier *ba)
 	return 1;
 }
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 {
@@ -179,6 +193,7 @@ lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 	*wg = (struct lwkt_waitgroup)LWKT_WAITGROUP_INITIALIZER(n, name);
 }
 
+/* Thread, plain pthread or callback; never blocks. */
 void
 lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 {
@@ -197,12 +212,17 @@ lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 		sync_wake_all(word, w);
 }
 
+/* Thread, plain pthread or callback; never blocks. */
 void
 lwkt_waitgroup_done(struct lwkt_waitgroup *wg)
 {
 	lwkt_waitgroup_add(wg, -1);
 }
 
+/*
+ * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
+ * timeout_ns.
+ */
 int
 lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
 {
@@ -216,6 +236,7 @@ lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
 	return left == 0 ? 0 : error;
 }
 
+/* Thread or plain pthread; blocks while another caller runs fn. */
 void
 lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg)
 {

@@ -3,31 +3,33 @@
  * lockmgr: shared and exclusive locks for long waits.
  *
  * THEORY
- * A spinlock protects plain fields; every request takes it and looks.  If it
- * cannot have the lock it queues a record (turn.c), lets go of the
- * spinlock and sleeps.  Whoever changes the lock gives it to those whose turn
- * it is (grant): their takings are counted before they wake up, so nobody who
- * comes by can be faster, and a lock with waiters is never free.
+ * A spinlock protects plain fields; every request takes it and reads them.  A
+ * request that cannot have the lock queues a record (turn.c), releases the
+ * spinlock and sleeps.  A thread that changes the lock gives it to the waiters
+ * whose turn it is (grant).  Their takings are counted before they wake up, so
+ * no later request can be faster, and a lock with waiters is never free.
  *
- * Turns go by priority, equal ones in order of arrival.  Between the best
- * exclusive and the best shared waiter of equal priority the phases alternate:
- * after an exclusive holder the shared waiters go that are at least as good as
- * the exclusive ones, after shared holders an exclusive one.  A new shared
- * request waits for the exclusive waiters that are at least as good.  The one
- * shared holder that waits to be alone (an upgrade) comes before all.
+ * Turns go by priority, those of equal priority in order of arrival.  If the
+ * best exclusive and the best shared waiter have equal priority, the phases
+ * alternate.  After an exclusive holder the shared waiters follow that are at
+ * least as good as the exclusive ones; after shared holders one exclusive
+ * waiter follows.  A new shared request waits for the exclusive waiters that
+ * are at least as good.  The one shared holder that waits to be the only one
+ * (an upgrade) comes before all waiters.
  *
  * Nothing is lent to the holders.
  *
  * INVARIANTS
  * LK1 lk_excl > 0 => lk_shared == 0, and lk_owner holds it; else lk_owner is
  *    NULL.
- * LK2 lk_upgrade != NULL => lk_shared > 1, one of them its.
- * LK3 With the spinlock free nobody waits who could go on: a free lock has no
+ * LK2 lk_upgrade != NULL => lk_shared > 1, and one of these takings belongs to
+ *    the upgrade.
+ * LK3 With the spinlock free no waiter could be granted: a free lock has no
  *    waiters; a shared one without an upgrade has no shared waiter that is
  *    better than all exclusive ones.
- * LK4 A record that was granted or refused is off the queue and PARK_TAKEN; it
- *    is told (park_tell) after the spinlock was released, in the same critical
- *    section.
+ * LK4 A record that was granted or refused is off the queue and PARK_TAKEN.  It
+ *    is notified (park_tell) after the spinlock was released, in the same
+ *    critical section.
  *
  * Source: DragonFly kern_lock.c for the interface; 4.4BSD for what a failed
  * upgrade leaves; the phases as in kern_mutex.c.
@@ -62,12 +64,13 @@ struct lock_wait {
 	int		lw_error;	/* what it is told */
 };
 
-/* To be told when the spinlock is released. */
+/* Records to notify after the spinlock was released. */
 struct granted {
 	struct park	*gr_first;
 	struct park	**gr_lastp;
 };
 
+/* Thread context; never blocks. */
 void
 lwkt_lockinit(lwkt_lock_t lk, const char *name, int64_t timo_ns,
     unsigned flags)
@@ -78,6 +81,7 @@ lwkt_lockinit(lwkt_lock_t lk, const char *name, int64_t timo_ns,
 	lk->lk_timo = timo_ns;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_lockuninit(lwkt_lock_t lk)
 {
@@ -85,6 +89,7 @@ lwkt_lockuninit(lwkt_lock_t lk)
 	    lk->lk_spin.s_name);
 }
 
+/* Panic because of a wrong use of the lock. */
 static __lwkt_noreturn void
 misuse(lwkt_lock_t lk, const char *what)
 {
@@ -92,7 +97,7 @@ misuse(lwkt_lock_t lk, const char *what)
 	    curthread->td_name);
 }
 
-/* In invariants builds; spinlock held. */
+/* Check LK1, LK2 and LK3, in invariants builds.  Spinlock held. */
 static void
 lock_check(lwkt_lock_t lk)
 {
@@ -114,12 +119,14 @@ lock_check(lwkt_lock_t lk)
 	(void)turn_count(lk->lk_sh);
 }
 
+/* Return the record that contains tu. */
 static inline struct lock_wait *
 wait_of(struct lwkt_turn *tu)
 {
 	return container_of(park_of(tu), struct lock_wait, lw_park);
 }
 
+/* Make td the exclusive holder. */
 static inline void
 own(lwkt_lock_t lk, lwkt_thread_t td)
 {
@@ -128,7 +135,7 @@ own(lwkt_lock_t lk, lwkt_thread_t td)
 	lk->lk_excl = 1;
 }
 
-/* Take the record off its queue: it will be told. */
+/* Take the record off its queue and note that it is to be notified. */
 static void
 finish(struct lock_wait *lw, int error, struct granted *gr)
 {
@@ -143,13 +150,17 @@ finish(struct lock_wait *lw, int error, struct granted *gr)
 	gr->gr_lastp = &pk->pk_chain;
 }
 
-/* Refused although it is its turn: the request says so. */
+/*
+ * Return the error of a request whose turn it is: ENOLCK if its flags refuse
+ * the lock after a wait (LWKT_LK_SLEEPFAIL), else 0.
+ */
 static inline int
 fails(const struct lock_wait *lw)
 {
 	return lw->lw_rq->rq_flags & LWKT_LK_SLEEPFAIL ? ENOLCK : 0;
 }
 
+/* Give the lock to the upgrade, now the only shared holder. */
 static void
 grant_upgrade(lwkt_lock_t lk, struct granted *gr)
 {
@@ -163,6 +174,7 @@ grant_upgrade(lwkt_lock_t lk, struct granted *gr)
 	finish(lw, error, gr);
 }
 
+/* Give the lock to this waiter. */
 static void
 grant_one(lwkt_lock_t lk, struct lwkt_turn *tu, struct granted *gr)
 {
@@ -176,7 +188,10 @@ grant_one(lwkt_lock_t lk, struct lwkt_turn *tu, struct granted *gr)
 	finish(lw, error, gr);
 }
 
-/* Make LK3 true.  was_ex: an exclusive holder has just gone. */
+/*
+ * Grant requests until LK3 is true.  If an exclusive holder has just left,
+ * was_ex is 1.
+ */
 static void
 grant(lwkt_lock_t lk, int was_ex, struct granted *gr)
 {
@@ -201,7 +216,7 @@ grant(lwkt_lock_t lk, int was_ex, struct granted *gr)
 	}
 }
 
-/* Give back the spinlock, then tell those whose turn it is. */
+/* Grant requests, release the spinlock, and notify the granted waiters. */
 static void
 next(lwkt_lock_t lk, int was_ex)
 {
@@ -216,7 +231,7 @@ next(lwkt_lock_t lk, int was_ex)
 	crit_exit_td(td);
 }
 
-/* lw_moved of a record. */
+/* lw_moved of a record: give it the new priority. */
 static void
 moved(struct lend_wait *le, int pri, struct lend_todo *lt)
 {
@@ -236,13 +251,17 @@ moved(struct lend_wait *le, int pri, struct lend_todo *lt)
 	next(lk, 0);
 }
 
+/* Tell whether the lock cancels waits and this request allows it. */
 static inline int
 canceled(const struct lock_req *rq)
 {
 	return rq->rq_lock->lk_cancel && (rq->rq_flags & LWKT_LK_CANCELABLE);
 }
 
-/* Why a request that cannot be granted does not even wait; or 0. */
+/*
+ * Return the error of a request that cannot be granted and may not wait; 0: it
+ * may wait.
+ */
 static int
 refused(const struct lock_req *rq)
 {
@@ -251,7 +270,10 @@ refused(const struct lock_req *rq)
 	return canceled(rq) ? ENOLCK : 0;
 }
 
-/* The wait ended early.  What the record was told meanwhile counts. */
+/*
+ * End a wait early.  If the record was taken meanwhile, wait until it is
+ * notified and return that result instead.
+ */
 static int
 give_up(struct lock_wait *lw, int error)
 {
@@ -278,7 +300,10 @@ give_up(struct lock_wait *lw, int error)
 	return error;
 }
 
-/* Wait for a turn in that queue, or to be upgraded; spinlock held, then not. */
+/*
+ * Wait for a turn in that queue, or for the upgrade (queue is NULL).  Called
+ * with the spinlock, returns without.
+ */
 static int
 wait_turn(const struct lock_req *rq, struct lwkt_turn **queue)
 {
@@ -311,8 +336,10 @@ wait_turn(const struct lock_req *rq, struct lwkt_turn **queue)
 }
 
 /*
- * The operations: called with the spinlock, return without.
+ * The operations.  Each is called with the spinlock and returns without it.
  */
+
+/* Take the lock shared; for the exclusive holder, exclusively once more. */
 static int
 lock_shared(const struct lock_req *rq)
 {
@@ -332,6 +359,7 @@ lock_shared(const struct lock_req *rq)
 	return error;
 }
 
+/* Take the lock exclusively. */
 static int
 lock_exclusive(const struct lock_req *rq)
 {
@@ -356,6 +384,7 @@ lock_exclusive(const struct lock_req *rq)
 	return error;
 }
 
+/* Turn one shared taking into an exclusive one. */
 static int
 lock_upgrade(const struct lock_req *rq)
 {
@@ -369,7 +398,10 @@ lock_upgrade(const struct lock_req *rq)
 	if (lk->lk_shared == 0)
 		misuse(lk, "is upgraded, though not held shared,");
 	if (lk->lk_upgrade != NULL) {
-		/* One of the two has to make room for the other. */
+		/*
+		 * Two upgrades would wait for each other's shared taking: the
+		 * second one gives up its own.
+		 */
 		lk->lk_shared--;
 		next(lk, 0);
 		if ((rq->rq_flags & LWKT_LK_TYPE) == LWKT_LK_EXCLUPGRADE)
@@ -386,6 +418,7 @@ lock_upgrade(const struct lock_req *rq)
 	return error;
 }
 
+/* Turn all exclusive takings into shared ones. */
 static int
 lock_downgrade(const struct lock_req *rq)
 {
@@ -400,6 +433,7 @@ lock_downgrade(const struct lock_req *rq)
 	return 0;
 }
 
+/* Release one taking. */
 static int
 lock_release(const struct lock_req *rq)
 {
@@ -418,6 +452,7 @@ lock_release(const struct lock_req *rq)
 	return 0;
 }
 
+/* End the waits of a queue that can be canceled. */
 static void
 cancel_queue(struct lwkt_turn **queue, struct granted *gr)
 {
@@ -430,7 +465,10 @@ cancel_queue(struct lwkt_turn **queue, struct granted *gr)
 	}
 }
 
-/* Waiters that allow it are sent away, and none may wait, until the end. */
+/*
+ * Begin (on = 1) or end (0) a cancellation: cancelable requests that wait fail,
+ * and no new one waits until the end.
+ */
 static int
 lock_cancel(const struct lock_req *rq, uint32_t on)
 {
@@ -449,6 +487,7 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	return 0;
 }
 
+/* Do what the flags of the request say. */
 static int
 request(struct lock_req *rq)
 {
@@ -476,7 +515,7 @@ request(struct lock_req *rq)
 	    lk->lk_spin.s_name, rq->rq_flags);
 }
 
-/* For lockorder.c: what a request that is over changed. */
+/* Note for lockorder.c what a request that has ended changed. */
 static inline void
 note(lwkt_lock_t lk, unsigned type, int error)
 {
@@ -488,7 +527,10 @@ note(lwkt_lock_t lk, unsigned type, int error)
 		order_drop(lk);
 }
 
-/* Take it, waiting as long as that takes, whatever it was made for. */
+/*
+ * Take the lock and wait without limit; the flags of lwkt_lockinit do not
+ * apply.
+ */
 void
 lock_again(lwkt_lock_t lk, unsigned type)
 {
@@ -499,6 +541,10 @@ lock_again(lwkt_lock_t lk, unsigned type)
 	note(lk, type, 0);
 }
 
+/*
+ * Thread context; taking and upgrading may block.  With LWKT_LK_NOWAIT, and to
+ * release, also in a callback; then it never blocks.
+ */
 int
 lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)
 {
@@ -517,12 +563,14 @@ lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)
 	return error;
 }
 
+/* Thread or callback; never blocks. */
 int
 lwkt_lockmgr_try(lwkt_lock_t lk, unsigned flags)
 {
 	return lwkt_lockmgr(lk, flags | LWKT_LK_NOWAIT);
 }
 
+/* Thread context; never blocks. */
 unsigned
 lwkt_lockstatus(lwkt_lock_t lk, lwkt_thread_t td)
 {
@@ -538,12 +586,14 @@ lwkt_lockstatus(lwkt_lock_t lk, lwkt_thread_t td)
 	return status;
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_lockowned(lwkt_lock_t lk)
 {
 	return lwkt_lockstatus(lk, curthread) == LWKT_LK_EXCLUSIVE;
 }
 
+/* Thread context; never blocks. */
 unsigned
 lwkt_lockcount(lwkt_lock_t lk)
 {

@@ -3,43 +3,43 @@
  * Mutexes with hand-off.
  *
  * THEORY
- * While nobody waits, one word is the whole mutex, and every operation is one
- * compare-and-set of it.  A waiter's request is a link in one of two queues
- * (turn.c), which a spinlock protects; a bit in the word for each queue
- * says that it is not empty.  With such a bit set nobody but the holder of the
- * spinlock can take the last holder's place: the word goes from one owner to
- * the next in one step, with the new owner's count, and is never free in
- * between.  So a waiter whose turn it is cannot be overtaken; it wakes up as
- * the owner.
+ * While no thread waits, one word is the whole mutex, and every operation is
+ * one compare-and-set of it.  The request of a waiter is a link in one of two
+ * queues (turn.c), which a spinlock protects.  The word has a bit for each
+ * queue, which says that the queue is not empty.  While such a bit is set, only
+ * the holder of the spinlock can replace the last holder: the word goes from
+ * one owner to the next in one step, with the count of the new owner, and is
+ * never free in between.  So no thread can overtake the waiter whose turn it
+ * is; that waiter wakes up as the owner.
  *
- * The next one is the better of the best exclusive and the best shared waiter.
- * If these are equal, the phases alternate: after an exclusive holder shared
- * waiters go, all that are at least as good as the exclusive ones, after
- * shared holders an exclusive one.  So neither kind starves under any number
- * of equal ones of the other.  A new shared request does not wait for the
- * exclusive waiters that it is better than.
+ * The next owner is the better of the best exclusive and the best shared
+ * waiter.  If the two have equal priority, the phases alternate.  After an
+ * exclusive holder all shared waiters follow that are at least as good as the
+ * exclusive ones; after shared holders one exclusive waiter follows.  So
+ * neither kind starves, however many equal waiters of the other kind there are.
+ * A new shared request does not wait for exclusive waiters of lower priority.
  *
  * The best waiter lends its priority to the exclusive holder (lend.c).
  *
- * A sleeper that is told of a timeout or an interrupt takes the spinlock and
+ * A sleeper whose wait ends by a timeout or an interrupt takes the spinlock and
  * looks at its link: it may have become the owner meanwhile.
  *
- * Nobody is woken, and no callback called, with the spinlock held: what is to
- * be done afterwards is noted in a struct grants.  As soon as a link without
- * callback is marked as granted it may be gone; only its address is used then.
+ * Wakeups and callbacks happen only after the spinlock was released.  What is
+ * left to do is noted in a struct grants.  A link without a callback may be
+ * gone as soon as it is marked as granted; after that only its address is used.
  *
  * INVARIANTS
  * MX1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
- * MX2 Waiters <=> count > 0: a word without holders is 0.
- * MX3 m_owner is the exclusive holder; stored after EXCLUSIVE is set (by hand-
- *    off: before the link says so) and cleared before it is given up.  While
- *    EXCLUSIVE and a WANTED bit are set it is stored soon, without the
- *    spinlock (owner_of).
+ * MX2 Waiters => count > 0: a word without holders is 0.
+ * MX3 m_owner is the exclusive holder.  It is stored after EXCLUSIVE is set (by
+ *    hand-off: before the link says so) and cleared before EXCLUSIVE is given
+ *    up.  While EXCLUSIVE and a WANTED bit are set and m_owner is NULL, the
+ *    holder stores it soon, without the spinlock (owner_of).
  * MX4 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter that
  *    is at least as good.
  * MX5 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex,
- *    or 0; with the spinlock free it is that of the best waiter while EXCLUSIVE
- *    is set.
+ *    or 0.  With the spinlock free and EXCLUSIVE set that is the priority of
+ *    the best waiter.
  *
  * ORDER
  * MO1 granter: word, m_owner, then ml_state by release; the waiter's look at
@@ -75,7 +75,7 @@ enum mtx_link_state {
 	ML_ABORTED
 };
 
-/* What has to be done without the spinlock. */
+/* What is left to do after the spinlock was released. */
 struct grants {
 	lwkt_mtx_link_t	g_wake;		/* an address */
 	int		g_shared;	/* wake all shared waiters */
@@ -91,6 +91,7 @@ struct mtx_wait {
 	lwkt_mtx_link_t	mw_link;
 };
 
+/* Thread context; never blocks. */
 void
 lwkt_mtx_init(lwkt_mtx_t m, const char *name)
 {
@@ -99,6 +100,7 @@ lwkt_mtx_init(lwkt_mtx_t m, const char *name)
 	lwkt_spin_init(&m->m_spin, name);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_mtx_uninit(lwkt_mtx_t m)
 {
@@ -107,21 +109,24 @@ lwkt_mtx_uninit(lwkt_mtx_t m)
 }
 
 /*
- * The queues; spinlock held.
+ * The queues.  The caller holds the spinlock.
  */
+
+/* Return the link that contains tu. */
 static inline lwkt_mtx_link_t
 link_of(struct lwkt_turn *tu)
 {
 	return container_of(tu, struct lwkt_mtx_link, ml_turn);
 }
 
+/* Return the queue of exclusive (ex = 1) or shared waiters. */
 static inline struct lwkt_turn **
 queue_of(lwkt_mtx_t m, int ex)
 {
 	return ex ? &m->m_ex : &m->m_sh;
 }
 
-/* How many shared waiters have at least that priority? */
+/* Count the shared waiters of priority `pri` or better. */
 static uint32_t
 count_shared(lwkt_mtx_t m, int pri)
 {
@@ -133,7 +138,10 @@ count_shared(lwkt_mtx_t m, int pri)
 	return n;
 }
 
-/* The WANTED bits (MX1), when `granted` shared waiters will have gone. */
+/*
+ * Compute the WANTED bits (MX1) as they will be when `granted` shared waiters
+ * have left the queue.
+ */
 static uint32_t
 wanted(lwkt_mtx_t m, uint32_t granted)
 {
@@ -141,7 +149,7 @@ wanted(lwkt_mtx_t m, uint32_t granted)
 	    (count_shared(m, 0) > granted ? MTX_SHWANTED : 0);
 }
 
-/* In invariants builds; spinlock held. */
+/* Check MX1, MX2, MX4 and MX5, in invariants builds.  Spinlock held. */
 static void
 mtx_check(lwkt_mtx_t m)
 {
@@ -166,9 +174,11 @@ mtx_check(lwkt_mtx_t m)
 }
 
 /*
- * The exclusive holder.  Between its instruction that took the mutex and the
- * next, which says so, nothing makes it wait; neither for the spinlock, which
- * the caller holds.
+ * Return the exclusive holder.  Spinlock held.
+ *
+ * The loop ends: between the instruction that took the mutex and the next one,
+ * which stores m_owner, the holder waits for nothing, also not for the
+ * spinlock, which the caller holds.
  */
 static lwkt_thread_t
 owner_of(lwkt_mtx_t m)
@@ -181,7 +191,10 @@ owner_of(lwkt_mtx_t m)
 	return (lwkt_thread_t)owner;
 }
 
-/* Waiters or the owner have changed, and the word knows it: MX5. */
+/*
+ * Make MX5 true after the waiters or the owner have changed.  The word already
+ * shows the change.
+ */
 static void
 mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
 {
@@ -194,7 +207,7 @@ mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
 	m->m_lent = (uint32_t)(best + 1);
 }
 
-/* td stops being the owner. */
+/* Take back what is lent to td, which stops being the owner. */
 static void
 mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
 {
@@ -204,7 +217,7 @@ mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
 	m->m_lent = 0;
 }
 
-/* One try. */
+/* Try once to take m exclusively, also recursively. */
 static inline int
 try_ex(lwkt_mtx_t m, lwkt_thread_t td)
 {
@@ -220,7 +233,10 @@ try_ex(lwkt_mtx_t m, lwkt_thread_t td)
 	return 1;
 }
 
-/* What of the word keeps a shared one away: MTX_EXWANTED, or 0. */
+/*
+ * Try to take m shared.  `mind`: the bits that make it fail; MTX_EXWANTED, or 0
+ * to overtake exclusive waiters.
+ */
 static inline int
 try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
 {
@@ -241,7 +257,9 @@ try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
  * Granting.
  */
 
-/* The word counts this link in already; spinlock held. */
+/*
+ * Give the mutex to this link, which the word already counts.  Spinlock held.
+ */
 static void
 grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 {
@@ -263,6 +281,7 @@ grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 	atomic_store_rel_32(&link->ml_state, ML_ACQUIRED);	/* MO1 */
 }
 
+/* Grant the n best shared waiters, which the word already counts. */
 static void
 grant_shared(lwkt_mtx_t m, uint32_t n, struct grants *g)
 {
@@ -270,7 +289,10 @@ grant_shared(lwkt_mtx_t m, uint32_t n, struct grants *g)
 		grant(m, link_of(m->m_sh), g);
 }
 
-/* Without the spinlock, in the same critical section. */
+/*
+ * Do the wakeups and callbacks that g notes: after the spinlock was released,
+ * in the same critical section.
+ */
 static void
 carry_out(lwkt_mtx_t m, struct grants *g)
 {
@@ -288,7 +310,10 @@ carry_out(lwkt_mtx_t m, struct grants *g)
 	}
 }
 
-/* The spinlock, and a critical section that lasts until carry_out(). */
+/*
+ * Take the spinlock and enter a critical section, which lasts until after
+ * carry_out().
+ */
 static lwkt_thread_t
 enter(lwkt_mtx_t m)
 {
@@ -299,6 +324,7 @@ enter(lwkt_mtx_t m)
 	return td;
 }
 
+/* Release what enter() took, and do what g notes. */
 static void
 leave(lwkt_mtx_t m, lwkt_thread_t td, struct grants *g)
 {
@@ -309,7 +335,7 @@ leave(lwkt_mtx_t m, lwkt_thread_t td, struct grants *g)
 	crit_exit_td(td);
 }
 
-/* Is it an exclusive waiter's turn?  Somebody waits. */
+/* Tell whether it is the turn of an exclusive waiter.  There are waiters. */
 static int
 turn_is_ex(lwkt_mtx_t m, int was_ex)
 {
@@ -318,7 +344,10 @@ turn_is_ex(lwkt_mtx_t m, int was_ex)
 	return ex > sh || (ex == sh && !was_ex);
 }
 
-/* The word after its last holder, who is going.  Spinlock held. */
+/*
+ * Compute the word that replaces the one of the last holder, which leaves.
+ * Spinlock held.
+ */
 static uint32_t
 next_word(lwkt_mtx_t m, int was_ex)
 {
@@ -333,7 +362,10 @@ next_word(lwkt_mtx_t m, int was_ex)
 	    (m->m_sh != NULL ? MTX_SHWANTED : 0);		/* MX1 */
 }
 
-/* The caller, maybe the last holder, goes, and somebody waits. */
+/*
+ * Release one taking while there are waiters.  If it is the last one, hand the
+ * mutex to the next owners.
+ */
 static __lwkt_noinline void
 hand_off(lwkt_mtx_t m)
 {
@@ -362,8 +394,8 @@ hand_off(lwkt_mtx_t m)
 }
 
 /*
- * Clear bits of the word and count in the shared waiters of at least that
- * priority, if no exclusive holder keeps them away then.  Held, spinlock held.
+ * Clear `bits` in the word and admit the shared waiters of priority `pri` or
+ * better, unless EXCLUSIVE is set then.  The mutex and the spinlock are held.
  */
 static void
 admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
@@ -378,7 +410,7 @@ admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
 	grant_shared(m, n, g);
 }
 
-/* A request ends ungranted.  Spinlock held. */
+/* End a request that was not granted.  Spinlock held. */
 static void
 withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 {
@@ -391,7 +423,7 @@ withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
  * Waiting.
  */
 
-/* Does the word let a request of this kind and priority in? */
+/* Tell whether the word admits a request of this kind and priority. */
 static inline int
 lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
 {
@@ -400,7 +432,7 @@ lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
 	return (c & MTX_EXCLUSIVE) == 0 && pri > turn_best(m->m_ex); /* MX4 */
 }
 
-/* The word has the bit.  Spinlock held. */
+/* Queue a request.  The word already has its WANTED bit.  Spinlock held. */
 static void
 enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     lwkt_thread_t td, int pri)
@@ -414,7 +446,10 @@ enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	turn_insert(queue_of(m, kind == ML_EX), &link->ml_turn); /* MX1 */
 }
 
-/* 0: it could be had after all; EINPROGRESS: in a queue; ENOLCK: aborted. */
+/*
+ * Make a request under the spinlock.  Returns: 0: granted at once; EINPROGRESS:
+ * queued; ENOLCK: aborted.
+ */
 static int
 request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 {
@@ -423,6 +458,10 @@ request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 	int ex = kind == ML_EX, pri = lend_rank(td), error = 0, got;
 	uint32_t c = atomic_load_32(&m->m_lock), to;
 
+	/*
+	 * The look at the word and the WANTED bit are one compare-and-set: so
+	 * a holder that leaves later sees the bit and comes to the spinlock.
+	 */
 	do {
 		got = lets_in(m, c, ex, pri);
 		if (link->ml_state == ML_ABORTED) {
@@ -444,7 +483,10 @@ request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 	return error;
 }
 
-/* The wait is over, by `error` or because of the link's state. */
+/*
+ * Return the result of a wait that has ended by `error` or by the state of the
+ * link.
+ */
 static int
 wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
 {
@@ -470,7 +512,7 @@ wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
 	return error;
 }
 
-/* lw_moved of a thread that waits. */
+/* lw_moved of a thread that waits: give its request the new priority. */
 static void
 moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
@@ -499,7 +541,10 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	carry_out(m, &g);
 }
 
-/* The priority may have changed since the request. */
+/*
+ * Begin the wait: note it for lend.c, and move the request if the priority of
+ * td has changed since it was made.
+ */
 static void
 wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
 {
@@ -514,6 +559,7 @@ wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
 	crit_exit_td(td);
 }
 
+/* Sleep until the link is granted or aborted, or the wait fails. */
 static int
 wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 {
@@ -530,6 +576,10 @@ wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	    "that has no request", m->m_name, td->td_name);
 	wait_owner(&m->m_owner);
 	wait_begin(td, &mw);
+	/*
+	 * Enter the sleep queue before the look at ml_state: a granter that
+	 * stores it after the look finds the sleeper and wakes it.
+	 */
 	while (error == 0) {
 		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);
 		state = atomic_load_acq_32(&link->ml_state);	/* MO1 */
@@ -546,6 +596,7 @@ wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	return error;
 }
 
+/* Take m through the link: at once if possible, else by a request. */
 static int
 lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     int flags, int64_t timeout_ns)
@@ -565,6 +616,7 @@ lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	return wait_link(m, link, flags, timeout_ns);
 }
 
+/* Take m through a link on the stack of the caller. */
 static __lwkt_noinline int
 lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
     int64_t timeout_ns)
@@ -579,7 +631,7 @@ lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
  * Callers' side.
  */
 
-/* The end of an attempt, for lockorder.c. */
+/* Note for lockorder.c that an attempt has ended with `error`. */
 static inline int
 tried(lwkt_mtx_t m, int error)
 {
@@ -588,6 +640,7 @@ tried(lwkt_mtx_t m, int error)
 	return error;
 }
 
+/* Thread context; blocks while m is held. */
 void
 lwkt_mtx_lock(lwkt_mtx_t m)
 {
@@ -597,6 +650,7 @@ lwkt_mtx_lock(lwkt_mtx_t m)
 	order_took(LK_MTX, m, m->m_name);
 }
 
+/* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
@@ -606,6 +660,7 @@ lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 	    lock_slow(m, ML_EX, flags, timeout_ns));
 }
 
+/* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
@@ -615,18 +670,21 @@ lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 	    lock_slow(m, ML_SH, flags, timeout_ns));
 }
 
+/* Thread or callback; never blocks. */
 int
 lwkt_mtx_lock_ex_try(lwkt_mtx_t m)
 {
 	return tried(m, try_ex(m, caller_thread()) ? 0 : EAGAIN);
 }
 
+/* Thread or callback; never blocks. */
 int
 lwkt_mtx_lock_sh_try(lwkt_mtx_t m)
 {
 	return tried(m, try_sh(m, caller_thread(), 0) ? 0 : EAGAIN);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 {
@@ -637,6 +695,12 @@ lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 	order_took(LK_MTX, m, m->m_name);
 }
 
+/*
+ * Release one taking; c is a recent value of the word.
+ *
+ * The last exclusive taking clears m_owner before the word becomes free (MX3).
+ * A later store could overwrite the m_owner of the next holder.
+ */
 static void
 unlock(lwkt_mtx_t m, uint32_t c)
 {
@@ -664,12 +728,14 @@ unlock(lwkt_mtx_t m, uint32_t c)
 	}
 }
 
+/* Thread or callback; never blocks. */
 void
 lwkt_mtx_unlock(lwkt_mtx_t m)
 {
 	unlock(m, atomic_load_32(&m->m_lock));
 }
 
+/* Thread or callback; never blocks. */
 void
 lwkt_mtx_unlock_ex(lwkt_mtx_t m)
 {
@@ -680,14 +746,22 @@ lwkt_mtx_unlock_ex(lwkt_mtx_t m)
 	unlock(m, c);
 }
 
-/* Exclusive too: the owner's shared taking counts as another of that kind. */
+/*
+ * Thread or callback; never blocks.
+ *
+ * The exclusive holder may call this too: a shared request of the owner counts
+ * as one more exclusive taking.
+ */
 void
 lwkt_mtx_unlock_sh(lwkt_mtx_t m)
 {
 	unlock(m, atomic_load_32(&m->m_lock));
 }
 
-/* 0, EDEADLK, or EAGAIN: a bit of `refused` is set. */
+/*
+ * Try to make the only shared holder the exclusive one.  Returns: 0; EDEADLK:
+ * other holders; EAGAIN: a bit of `refused` is set.
+ */
 static inline int
 upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)
 {
@@ -705,6 +779,12 @@ upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)
 	return 0;
 }
 
+/*
+ * Thread context; never blocks.
+ *
+ * If there are waiters, the upgrade is made with the spinlock held, so that
+ * leave() can lend the priority of the best one to the new owner (MX5).
+ */
 int
 lwkt_mtx_upgrade_try(lwkt_mtx_t m)
 {
@@ -720,6 +800,7 @@ lwkt_mtx_upgrade_try(lwkt_mtx_t m)
 	return error;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_mtx_downgrade(lwkt_mtx_t m)
 {
@@ -736,6 +817,7 @@ lwkt_mtx_downgrade(lwkt_mtx_t m)
 	leave(m, td, &g);
 }
 
+/* Thread context; never blocks. */
 unsigned
 lwkt_mtx_lock_temp_release(lwkt_mtx_t m)
 {
@@ -751,6 +833,7 @@ lwkt_mtx_lock_temp_release(lwkt_mtx_t m)
 	return MTX_EXCLUSIVE | (c & MTX_COUNT);
 }
 
+/* Thread context; blocks while m is held. */
 void
 lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state)
 {
@@ -763,36 +846,42 @@ lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state)
 			lwkt_mtx_lock(m);
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_mtx_owned(lwkt_mtx_t m)
 {
 	return mtx_owned(m, curthread);
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_mtx_islocked(lwkt_mtx_t m)
 {
 	return atomic_load_32(&m->m_lock) != 0;			/* MX2 */
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_mtx_islocked_ex(lwkt_mtx_t m)
 {
 	return (atomic_load_32(&m->m_lock) & MTX_EXCLUSIVE) != 0;
 }
 
+/* Thread context; never blocks. */
 unsigned
 lwkt_mtx_lockrefs(lwkt_mtx_t m)
 {
 	return atomic_load_32(&m->m_lock) & MTX_COUNT;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_mtx_link_init(lwkt_mtx_link_t link)
 {
 	memset(link, 0, sizeof(*link));
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_mtx_link_init_async(lwkt_mtx_link_t link, lwkt_mtx_callback_t callback,
     void *arg)
@@ -803,6 +892,9 @@ lwkt_mtx_link_init_async(lwkt_mtx_link_t link, lwkt_mtx_callback_t callback,
 	link->ml_arg = arg;
 }
 
+/*
+ * Thread context; blocks for at most timeout_ns, an asynchronous request never.
+ */
 int
 lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
@@ -812,6 +904,9 @@ lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	return tried(m, lock_link(m, link, ML_EX, flags, timeout_ns));
 }
 
+/*
+ * Thread context; blocks for at most timeout_ns, an asynchronous request never.
+ */
 int
 lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
@@ -821,6 +916,7 @@ lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	return tried(m, lock_link(m, link, ML_SH, flags, timeout_ns));
 }
 
+/* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
@@ -829,6 +925,7 @@ lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	return tried(m, wait_link(m, link, flags, timeout_ns));
 }
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
 {

@@ -3,16 +3,16 @@
  * A mtx used as a spinlock.
  *
  * THEORY
- * Every mtx contains a spinlock, which protects its waiters.  To hold that one
- * is to hold the mtx: it brings the critical section, the back-off, the checks
- * of who blocks with it and the complaints of who waits too long.  The word and
- * the owner are set as if the mtx were held exclusively, for those who ask, and
- * count the takings.  There never are waiters: they would have to be queued
- * under the spinlock.
+ * Every mtx contains a spinlock, which protects its waiters.  To hold that
+ * spinlock is to hold the mtx.  So the mtx gets the critical section, the
+ * back-off, the check that no thread blocks with it, and the report of long
+ * waits.  The word and the owner are set as if the mtx were held exclusively,
+ * for functions that read them; the word counts the takings.  There are never
+ * queued waiters: a request can be queued only under the spinlock.
  *
  * INVARIANTS
  * MS1 Between spinlock and spinunlock m_spin is held, m_lock is EXCLUSIVE with
- *    a count and m_owner is the thread; nobody else changes either.
+ *    a count and m_owner is the thread; no other thread changes either.
  *
  * Source: DragonFly's mtx_spinlock; that it is the inner lock is ours.
  */
@@ -21,7 +21,10 @@
 
 #include <errno.h>
 
-/* m_spin is held: so is the mtx, unless it is also used in the other way. */
+/*
+ * Make the word and the owner fit the spinlock, which was just taken.  Panic if
+ * a thread holds the mtx as a sleeping lock.
+ */
 static void
 took(lwkt_mtx_t m)
 {
@@ -32,6 +35,7 @@ took(lwkt_mtx_t m)
 	mtx_own(m, curthread);					/* MS1 */
 }
 
+/* If the caller holds it already, count one more taking and return 1. */
 static int
 took_again(lwkt_mtx_t m)
 {
@@ -45,6 +49,7 @@ took_again(lwkt_mtx_t m)
 	return 1;
 }
 
+/* Thread, IPI or timer callback; never blocks, the CPU spins. */
 void
 lwkt_mtx_spinlock(lwkt_mtx_t m)
 {
@@ -54,6 +59,7 @@ lwkt_mtx_spinlock(lwkt_mtx_t m)
 	took(m);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 int
 lwkt_mtx_spinlock_try(lwkt_mtx_t m)
 {
@@ -65,6 +71,7 @@ lwkt_mtx_spinlock_try(lwkt_mtx_t m)
 	return 0;
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_mtx_spinunlock(lwkt_mtx_t m)
 {

@@ -4,30 +4,30 @@
  *
  * THEORY
  * s_lock is 0 (free), 1 (held exclusively), or SHARED with a count of shared
- * holders, which may be 0: the bit stays when the last one leaves.  That is
- * where a lock's history is kept.  A shared locker guesses SHARED with no
- * holder, an exclusive one guesses 0, so a lock that is always taken in the
- * same way costs one locked instruction; who comes the other way pays a second
- * one, once.
+ * holders.  The count may be 0: the bit stays set when the last shared holder
+ * leaves, and so records how the lock was used last.  A shared locker first
+ * guesses SHARED with no holder, an exclusive one guesses 0.  So a lock that is
+ * always taken in the same way costs one locked instruction; the first taking
+ * in the other way costs one more.
  *
- * Every step is a compare-and-set of the whole word, so what it was is part of
- * the check (three times DragonFly got a lock that was shared and exclusive at
- * once by looking first and setting SHARED afterwards).  It also follows that
- * nobody changes the word while it is held exclusively, and that such a lock
- * is given back by a plain store.  What waiters ask for is in a word of its
- * own, s_exclwait: while it is not 0 new shared holders stand back.
+ * Every step is a compare-and-set of the whole word, so the check includes the
+ * old value.  (DragonFly tested first and set SHARED afterwards; three times
+ * that made a lock shared and exclusive at once.)  It follows that no other CPU
+ * changes the word while it is held exclusively, and so a plain store releases
+ * such a lock.  Exclusive waiters are counted in another word, s_exclwait:
+ * while it is not 0, new shared requests wait.
  *
- * Every CPU keeps a list of the locks that it holds.  It names the culprit
- * when a thread blocks with one, and finds locks that are given back by who
- * has not got them.
+ * Every CPU keeps a list of the locks that it holds.  The list names the lock
+ * when a thread blocks with one, and reveals a release by a CPU that does not
+ * hold the lock.
  *
- * A waiter pauses for growing times between its looks.  When that takes longer
- * than any holder should, the host has taken the holder's core away, and
- * machine_pause gives it ours.
+ * A waiter pauses between its looks, for growing times.  If the wait takes
+ * longer than any holder should need, the host has taken the core away from the
+ * holder, and machine_pause gives it the core of the waiter.
  *
- * A holder may send messages, and wait for room in the ring to a CPU that spins
- * for the lock.  So a CPU that spins reads that ring, and defers what it reads
- * (lwkt_ipiq_room.c).
+ * A holder may send messages, and may wait for room in the ring to a CPU that
+ * spins for the same lock.  So a CPU that spins reads that ring and defers
+ * what it reads (lwkt_ipiq_room.c).
  *
  * INVARIANTS
  * SP1 s_lock is 0, 1, or SHARED | n.
@@ -38,8 +38,8 @@
  *    gd_spinheld of CPUs that wait: these words are stored atomically.
  *
  * ORDER
- * Taking is a locked instruction; giving back a release store or a locked
- * subtraction: it pairs with the compare-and-set of the next holder.
+ * Taking is a locked instruction; releasing is a release store or a locked
+ * subtraction.  Both pair with the compare-and-set of the next holder.
  * UO1 writer: s_update odd, release fence, data, release store even; reader:
  *    s_update by acquire, data, acquire fence, s_update.
  *
@@ -71,6 +71,7 @@ TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,
 
 #define CLOCK_LOOKS	4096	/* looks between two at the clock */
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_init(lwkt_spin_t s, const char *name)
 {
@@ -78,6 +79,7 @@ lwkt_spin_init(lwkt_spin_t s, const char *name)
 	s->s_name = name;
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_uninit(lwkt_spin_t s)
 {
@@ -85,12 +87,14 @@ lwkt_spin_uninit(lwkt_spin_t s)
 	    "spinlock \"%s\" is still held, word %#x", s->s_name, s->s_lock);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_setrank(lwkt_spin_t s, unsigned rank)
 {
 	s->s_rank = rank;
 }
 
+/* Tell whether this CPU holds s. */
 static int
 held_here(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -102,6 +106,7 @@ held_here(struct globaldata *gd, lwkt_spin_t s)
 	return 0;
 }
 
+/* Panic unless s has a higher rank than all ranked locks held here. */
 static void
 check_rank(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -116,20 +121,21 @@ check_rank(struct globaldata *gd, lwkt_spin_t s)
 	}
 }
 
-/* The list of spinlocks held: other CPUs may look at it.  (SP3) */
+/* Set an entry of the list of held locks.  Other CPUs may read it.  (SP3) */
 static inline void
 held_set(struct globaldata *gd, unsigned i, lwkt_spin_t s)
 {
 	atomic_poke_ptr((uintptr_t *)&gd->gd_spinheld[i], (uintptr_t)s);
 }
 
+/* Set the length of that list. */
 static inline void
 held_count(struct globaldata *gd, int n)
 {
 	atomic_poke_32((uint32_t *)&gd->gd_spinlocks, (uint32_t)n);
 }
 
-/* It is ours. */
+/* Note that this CPU has taken s. */
 static inline void
 push(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -143,7 +149,7 @@ push(struct globaldata *gd, lwkt_spin_t s)
 	held_count(gd, (int)n + 1);
 }
 
-/* Not the last one taken: find it. */
+/* Remove s from the list, where it is not the last one taken. */
 static __lwkt_noinline void
 pop_slow(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -161,7 +167,7 @@ pop_slow(struct globaldata *gd, lwkt_spin_t s)
 		held_set(gd, (unsigned)i, gd->gd_spinheld[i + 1]);
 }
 
-/* It is about to be given back. */
+/* Note that this CPU is about to release s. */
 static inline void
 pop(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -173,7 +179,7 @@ pop(struct globaldata *gd, lwkt_spin_t s)
 		pop_slow(gd, s);
 }
 
-/* SP1 and SP2, of the locks that the CPU holds. */
+/* Check SP1 and SP2 for the locks that the CPU holds. */
 void
 spin_check(struct globaldata *gd)
 {
@@ -190,7 +196,10 @@ spin_check(struct globaldata *gd)
 	}
 }
 
-/* One try; *was is the word that refused. */
+/*
+ * Try once to take s exclusively; *was becomes the word that refused.  The
+ * second compare-and-set takes a free lock that was shared last.
+ */
 static inline int
 try_exclusive(lwkt_spin_t s, uint32_t *was)
 {
@@ -200,7 +209,10 @@ try_exclusive(lwkt_spin_t s, uint32_t *was)
 	return *was == SHARED && atomic_fcmpset_32(&s->s_lock, was, EXCL);
 }
 
-/* `rude`: even if somebody waits to be alone. */
+/*
+ * Try to take s shared; *was becomes the word that refused.  `rude`: also while
+ * exclusive waiters are counted.
+ */
 static inline int
 try_shared(lwkt_spin_t s, uint32_t *was, int rude)
 {
@@ -228,7 +240,7 @@ struct spin_wait {
 	int64_t		sw_told_s;	/* last complaint */
 };
 
-/* This should not take seconds: say so, and give up in the end. */
+/* Report a wait that takes seconds; panic after lwkt.spin_panic_s. */
 static void
 complain(struct spin_wait *sw)
 {
@@ -247,6 +259,7 @@ complain(struct spin_wait *sw)
 	sw->sw_told_s = s;
 }
 
+/* Begin a wait: publish the lock in gd_spinwant (SP3). */
 static void
 wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
     uint32_t was)
@@ -257,12 +270,17 @@ wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
 	atomic_store_rel_ptr(&gd->gd_spinwant, (uintptr_t)s);	/* SP3 */
 }
 
+/* End a wait. */
 static void
 wait_end(struct globaldata *gd)
 {
 	atomic_store_rel_ptr(&gd->gd_spinwant, 0);
 }
 
+/*
+ * Pause between two looks.  First read and defer the messages for this CPU: the
+ * holder may wait for room in their ring.
+ */
 static void
 wait_turn(struct spin_wait *sw, struct globaldata *gd)
 {
@@ -279,6 +297,10 @@ wait_turn(struct spin_wait *sw, struct globaldata *gd)
 		complain(sw);
 }
 
+/*
+ * Spin until s is taken exclusively.  While this CPU is counted in s_exclwait,
+ * new shared requests wait.
+ */
 static __lwkt_noinline void
 lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 {
@@ -301,9 +323,12 @@ lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 }
 
 /*
- * Who holds it already does not stand back for one that waits for him.  The
- * others lose their manners now and then, or exclusive ones could keep them
- * away for ever.
+ * Spin until s is taken shared.
+ *
+ * A CPU that already holds s shared does not wait for exclusive waiters,
+ * because these wait for it.  Other CPUs ignore s_exclwait during every second
+ * window of 2^window_shift looks, so that a stream of exclusive waiters cannot
+ * keep them out forever.
  */
 static __lwkt_noinline void
 lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
@@ -324,6 +349,7 @@ lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 	wait_end(gd);
 }
 
+/* Take s exclusively.  In a critical section. */
 static inline void
 lock(lwkt_spin_t s)
 {
@@ -339,6 +365,10 @@ lock(lwkt_spin_t s)
 	order_took(LK_SPIN, s, s->s_name);
 }
 
+/*
+ * Release s, which is held exclusively.  No other CPU changes the word
+ * meanwhile, so a release store is enough.
+ */
 static inline void
 unlock(lwkt_spin_t s)
 {
@@ -350,6 +380,7 @@ unlock(lwkt_spin_t s)
 	atomic_store_rel_32(&s->s_lock, 0);			/* SP1 */
 }
 
+/* Take s shared.  In a critical section. */
 static inline void
 lock_shared(lwkt_spin_t s)
 {
@@ -365,6 +396,7 @@ lock_shared(lwkt_spin_t s)
 	order_took(LK_SPIN, s, s->s_name);
 }
 
+/* Release s, which is held shared. */
 static inline void
 unlock_shared(lwkt_spin_t s)
 {
@@ -375,6 +407,7 @@ unlock_shared(lwkt_spin_t s)
 	(void)atomic_fetchadd_32(&s->s_lock, (uint32_t)-1);	/* SP1 */
 }
 
+/* Thread, IPI or timer callback; never blocks, the CPU spins. */
 void
 lwkt_spin_lock(lwkt_spin_t s)
 {
@@ -382,6 +415,7 @@ lwkt_spin_lock(lwkt_spin_t s)
 	lock(s);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_unlock(lwkt_spin_t s)
 {
@@ -389,6 +423,7 @@ lwkt_spin_unlock(lwkt_spin_t s)
 	crit_exit();
 }
 
+/* Thread, IPI or timer callback; never blocks, the CPU spins. */
 void
 lwkt_spin_lock_shared(lwkt_spin_t s)
 {
@@ -396,6 +431,7 @@ lwkt_spin_lock_shared(lwkt_spin_t s)
 	lock_shared(s);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_unlock_shared(lwkt_spin_t s)
 {
@@ -403,6 +439,7 @@ lwkt_spin_unlock_shared(lwkt_spin_t s)
 	crit_exit();
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_unlock_any(lwkt_spin_t s)
 {
@@ -413,6 +450,7 @@ lwkt_spin_unlock_any(lwkt_spin_t s)
 	crit_exit();
 }
 
+/* In a critical section; never blocks, the CPU spins. */
 void
 lwkt_spin_lock_quick(lwkt_spin_t s)
 {
@@ -420,12 +458,14 @@ lwkt_spin_lock_quick(lwkt_spin_t s)
 	lock(s);
 }
 
+/* In a critical section; never blocks. */
 void
 lwkt_spin_unlock_quick(lwkt_spin_t s)
 {
 	unlock(s);
 }
 
+/* In a critical section; never blocks, the CPU spins. */
 void
 lwkt_spin_lock_shared_quick(lwkt_spin_t s)
 {
@@ -433,12 +473,14 @@ lwkt_spin_lock_shared_quick(lwkt_spin_t s)
 	lock_shared(s);
 }
 
+/* In a critical section; never blocks. */
 void
 lwkt_spin_unlock_shared_quick(lwkt_spin_t s)
 {
 	unlock_shared(s);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 int
 lwkt_spin_trylock(lwkt_spin_t s)
 {
@@ -455,6 +497,7 @@ lwkt_spin_trylock(lwkt_spin_t s)
 	return 1;
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 int
 lwkt_spin_lock_upgrade_try(lwkt_spin_t s)
 {
@@ -463,6 +506,7 @@ lwkt_spin_lock_upgrade_try(lwkt_spin_t s)
 	return atomic_cmpset_32(&s->s_lock, SHARED | 1, EXCL);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 int
 lwkt_spin_held(lwkt_spin_t s)
 {
@@ -478,18 +522,27 @@ lwkt_spin_held(lwkt_spin_t s)
 /*
  * The update counter.
  */
+
+/* Thread, IPI or timer callback; never blocks. */
 unsigned
 lwkt_spin_access_start_only(lwkt_spin_t s)
 {
 	return atomic_load_acq_32(&s->s_update);		/* UO1 */
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 int
 lwkt_spin_access_inprog(unsigned v)
 {
 	return (v & 1) != 0;
 }
 
+/*
+ * Thread, IPI or timer callback; never blocks.
+ *
+ * The fence keeps the reads of the data before the second read of s_update: a
+ * reader that saw new data then sees the new number too.
+ */
 int
 lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
 {
@@ -497,6 +550,12 @@ lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
 	return (v & 1) != 0 || atomic_load_32(&s->s_update) != v;
 }
 
+/*
+ * In a critical section; never blocks.
+ *
+ * The fence keeps the odd number before the new data: a reader that saw new
+ * data finds that the number has changed.
+ */
 void
 lwkt_spin_lock_update_only(lwkt_spin_t s)
 {
@@ -507,6 +566,7 @@ lwkt_spin_lock_update_only(lwkt_spin_t s)
 	atomic_fence_rel();					/* UO1 */
 }
 
+/* In a critical section; never blocks. */
 void
 lwkt_spin_unlock_update_only(lwkt_spin_t s)
 {
@@ -515,6 +575,7 @@ lwkt_spin_unlock_update_only(lwkt_spin_t s)
 	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* UO1 */
 }
 
+/* Thread, IPI or timer callback; never blocks, spins during an update. */
 unsigned
 lwkt_spin_access_start(lwkt_spin_t s)
 {
@@ -525,6 +586,7 @@ lwkt_spin_access_start(lwkt_spin_t s)
 	return v;
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 int
 lwkt_spin_access_end(lwkt_spin_t s, unsigned v)
 {
@@ -535,6 +597,7 @@ lwkt_spin_access_end(lwkt_spin_t s, unsigned v)
 	return lwkt_spin_access_end_only(s, v);
 }
 
+/* Thread, IPI or timer callback; never blocks, the CPU spins. */
 void
 lwkt_spin_lock_update(lwkt_spin_t s)
 {
@@ -542,6 +605,7 @@ lwkt_spin_lock_update(lwkt_spin_t s)
 	lwkt_spin_lock_update_only(s);
 }
 
+/* Thread, IPI or timer callback; never blocks. */
 void
 lwkt_spin_unlock_update(lwkt_spin_t s)
 {

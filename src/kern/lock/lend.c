@@ -3,39 +3,40 @@
  * Priority that the waiters of a lock lend to its holder.
  *
  * THEORY
- * A thread that waits for a mutex or a mtx cannot go on before the holder has
- * run, so the holder must be scheduled as if it were the best of its waiters.
- * A thread runs with the best of its own priority and what it is lent.
+ * A thread that waits for a mutex or a mtx cannot continue before the holder
+ * has run.  So the holder must be scheduled as if it had the priority of the
+ * best waiter.  A thread runs with the best of its own priority and what it is
+ * lent.
  *
  * A lock lends one priority at a time, that of its best waiter, to one thread,
  * its holder.  So what a thread is lent is a multiset of priorities, one for
- * each of its locks that has waiters.  It is kept as 32 counts, one for each
- * priority, in the holder.  Nothing has to be linked into a list, so no list
- * has to be found and locked: a lock's best waiter changes on any CPU, under
- * the guard of that lock, by two locked additions to the holder's counts.
- * The loan of one lock is undone exactly, whatever the others lend meanwhile.
+ * each of its locks that has waiters.  The holder keeps it as 32 counts, one
+ * for each priority.  There is no list to find and to lock: when the best
+ * waiter of a lock changes, any CPU updates the holder's counts by two locked
+ * additions, under the guard of that lock.  The loan of one lock is undone
+ * exactly, whatever the others lend meanwhile.
  *
- * The priority itself belongs to the holder's CPU.  Whoever has changed the
- * counts sets TDF_MP_LEND and, if it was not set, sends a message to that CPU,
- * which clears the bit, reads the counts and applies the result.  A second
+ * The priority itself belongs to the holder's CPU.  A thread that has changed
+ * the counts sets TDF_MP_LEND and, if it was not set, sends a message to that
+ * CPU, which clears the bit, reads the counts and applies the result.  A second
  * change needs no second message while the first is under way.
  *
- * A holder that waits for another lock itself passes the change on: applying a
- * priority moves the waiter in the queue in which it stands (lw_moved), that
+ * A holder that itself waits for another lock passes the change on.  Applying a
+ * priority moves the waiter in the queue in which it waits (lw_moved); that
  * changes what that lock lends, and so on, one CPU after the other.  Each step
- * reads what is true when it is taken, and the chain ends where nothing
- * changes.  Holders that wait for each other in a cycle have deadlocked; two
- * changes could chase each other round such a cycle for ever.  So a chain is
- * cut after LEND_HOPS links.
+ * reads the state at its own time, and the chain ends where nothing changes.
+ * Holders that wait for each other in a cycle have deadlocked, and two changes
+ * could follow each other round such a cycle forever.  So a chain is cut after
+ * LEND_HOPS links.
  *
  * A thread between two CPUs belongs to none: the bit stays set, and the CPU on
  * which it arrives applies the change.
  *
- * A pthread is lent nothing; as a waiter it counts as a new thread does, and
- * the CPU of the holder carries out what it lends.  Shared holders
- * of a mtx are not known by name and are lent nothing.  An lwp that is lent
- * priority does not wait for its turn in its user scheduler; one that waits
- * for its turn already is not moved ahead.
+ * A pthread is lent nothing.  As a waiter it counts as a new thread does, and
+ * the CPU of the holder carries out what the pthread lends.  The shared holders
+ * of a mtx are not recorded and are lent nothing.  An lwp that is lent priority
+ * does not wait for its turn in its user scheduler; an lwp that already waits
+ * for its turn is not moved ahead.
  *
  * INVARIANTS
  * LD1 Of each lock with a holder that is a thread and with waiters, the
@@ -47,10 +48,10 @@
  * LD3 td_ownpri is the thread's own priority while td_lent != 0; else td_pri
  *     is.
  * LD4 A thread whose loan is changed under a guard is alive: it holds the lock
- *     and cannot give it up without the guard.  Afterwards tc_lendrefs keeps
- *     it: its exit waits until nobody works for it any more (lend_drain).  (A
- *     reference by lwkt_hold() would not keep a thread in storage of the
- *     program's own.)
+ *     and cannot release it without the guard.  Afterwards tc_lendrefs keeps
+ *     it: its exit waits until no change for it is in progress (lend_drain).
+ *     (A reference by lwkt_hold() would not keep a thread in storage of the
+ *     program.)
  * LD5 An lwp with td_lent != 0 is not put into the queue of its scheduler.
  *
  * ORDER
@@ -82,6 +83,7 @@ COUNTER(cut, "lwkt.lend_cut", "chains of holders that were cut: too long");
 
 CTASSERT(LEND_WORDS * LANES == NPRI, "a count for each priority");
 
+/* Add `by` to the count of loans of priority `pri`. */
 static inline void
 count(lwkt_thread_t td, int pri, uint64_t by)
 {
@@ -89,7 +91,7 @@ count(lwkt_thread_t td, int pri, uint64_t by)
 	    by << pri % LANES * LANE_BITS);
 }
 
-/* The best priority that is lent to td, or 0. */
+/* Return the best priority that is lent to td, or 0. */
 static int
 best_lent(const struct lwkt_thread *td)
 {
@@ -106,6 +108,10 @@ best_lent(const struct lwkt_thread *td)
 	return 0;
 }
 
+/*
+ * Count a change of one loan, and note td for lend_carry_out().  The new loan
+ * is counted before the old one is taken off.
+ */
 void
 lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new)
 {
@@ -128,7 +134,7 @@ lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new)
 		count(td, old, (uint64_t)-1);			/* LD1 */
 }
 
-/* td runs with another priority; it may itself wait for a lock. */
+/* Run td with priority `pri`.  If td itself waits for a lock, move it. */
 static void
 effective(struct globaldata *gd, lwkt_thread_t td, int pri,
     struct lend_todo *lt)
@@ -143,7 +149,10 @@ effective(struct globaldata *gd, lwkt_thread_t td, int pri,
 		lw->lw_moved(lw, lend_rank(td), lt);
 }
 
-/* Own CPU: make LD2 true. */
+/*
+ * Make LD2 true, on td's own CPU.  The bit is cleared before the counts are
+ * read: a later change finds it clear and sends another message (LO1).
+ */
 static void
 apply(struct globaldata *gd, lwkt_thread_t td, struct lend_todo *lt)
 {
@@ -163,7 +172,7 @@ apply(struct globaldata *gd, lwkt_thread_t td, struct lend_todo *lt)
 		ast_raise(gd);					/* LD5 */
 }
 
-/* The last access to a thread that may end now. */
+/* Drop the reference, by the last access to td, which may end now. */
 static inline void
 done_with(lwkt_thread_t td)
 {
@@ -172,6 +181,7 @@ done_with(lwkt_thread_t td)
 
 static void	lend_remote(void *arg);
 
+/* lend_remote() for a message from a pthread. */
 static void
 lend_foreign(void *arg, int unused)
 {
@@ -180,7 +190,7 @@ lend_foreign(void *arg, int unused)
 }
 
 /*
- * The counts of td have changed: apply it here or have it applied.  Drops the
+ * Apply the changed counts of td here, or send them to its CPU.  Drops the
  * reference, or hands it to the message.
  */
 static void
@@ -208,7 +218,7 @@ tell(lwkt_thread_t td, struct lend_todo *lt)
 	done_with(td);
 }
 
-/* By a pthread: the CPU of the thread does it. */
+/* Have the CPU of td apply its changed counts, for a pthread. */
 static __lwkt_noinline void
 tell_by_cpu(lwkt_thread_t td)
 {
@@ -224,6 +234,7 @@ tell_by_cpu(lwkt_thread_t td)
 	foreign_do(tgd->gd_m.mc_cpuid, lend_foreign, td, 0);
 }
 
+/* Do what lend_change() has noted. */
 void
 lend_carry_out(struct lend_todo *lt)
 {
@@ -235,7 +246,7 @@ lend_carry_out(struct lend_todo *lt)
 			tell_by_cpu(lt->lt_td[--lt->lt_n]);
 		return;
 	}
-	/* A chain on this CPU is followed here, not by calls in calls. */
+	/* Follow a chain on this CPU by a loop, not by nested calls. */
 	while (lt->lt_n > 0) {
 		todo = *lt;
 		lt->lt_n = 0;
@@ -246,7 +257,10 @@ lend_carry_out(struct lend_todo *lt)
 	}
 }
 
-/* The message: the thread may have moved on. */
+/*
+ * Execute the message: apply the counts, or follow a thread that has moved to
+ * another CPU.
+ */
 static void
 lend_remote(void *arg)
 {
@@ -265,6 +279,7 @@ lend_remote(void *arg)
 	done_with(td);
 }
 
+/* Apply changes that came while td was between two CPUs. */
 void
 lend_apply_late(lwkt_thread_t td)
 {
@@ -274,7 +289,10 @@ lend_apply_late(lwkt_thread_t td)
 	lend_carry_out(&lt);
 }
 
-/* The thread ends: it holds no lock, so nothing new begins. */
+/*
+ * Wait until no change for td is in progress.  td ends and holds no lock, so no
+ * new change begins.
+ */
 void
 lend_drain(lwkt_thread_t td)
 {
@@ -287,6 +305,7 @@ lend_drain(lwkt_thread_t td)
 	}
 }
 
+/* Set the own priority of td, and the effective one accordingly. */
 void
 lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 {
@@ -304,6 +323,7 @@ lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 	lend_carry_out(&lt);
 }
 
+/* Check LD2, in invariants builds. */
 void
 lend_check(lwkt_thread_t td)
 {

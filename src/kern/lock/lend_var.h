@@ -9,7 +9,7 @@
 
 #include "kern/cpu/crit.h"
 
-/* The threads for which a change under a lock has consequences. */
+/* The threads whose loans were changed under a guard. */
 struct lend_todo {
 	lwkt_thread_t	lt_td[2];	/* counted in tc_lendrefs */
 	uint32_t	lt_hops;	/* links of the chain so far */
@@ -17,9 +17,9 @@ struct lend_todo {
 };
 
 /*
- * Where a thread stands in the queue of a lock.  lw_moved: the thread waits
- * with priority `pri` from now on; called on its CPU in a critical section,
- * between lend_wait_begin() and lend_wait_end().
+ * The place of a thread in the queue of a lock.  lw_moved moves it there: the
+ * thread waits with priority `pri` from now on.  It is called on the thread's
+ * CPU, in a critical section, between lend_wait_begin() and lend_wait_end().
  */
 struct lend_wait {
 	void		(*lw_moved)(struct lend_wait *lw, int pri,
@@ -27,25 +27,26 @@ struct lend_wait {
 };
 
 /*
- * The guard of a lock is held: td, the holder, is lent `new` instead of `old`
- * (-1: nothing) by this lock.  Then, without the guard and in the same critical
- * section, lend_carry_out().
+ * Lend td, the holder of a lock, `new` instead of `old` (-1: nothing).  The
+ * caller has the guard of the lock.  It calls lend_carry_out() after it has
+ * released the guard, in the same critical section.
  */
 void	lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new);
 void	lend_carry_out(struct lend_todo *lt);
 
-/* Change the priority of td's own; instead of sched_setpri. */
+/* Change td's own priority; call this instead of sched_setpri. */
 void	lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
-/* td, which was between two CPUs, belongs to this one now. */
+/* Apply pending changes to td, which has arrived on this CPU. */
 void	lend_apply_late(lwkt_thread_t td);
-/* The exit of td, in a critical section: wait until lend_busy() is false. */
+/* At the exit of td, in a critical section: wait while lend_busy(). */
 void	lend_drain(lwkt_thread_t td);
-/* In invariants builds: td's priority is what it has and is lent. */
+/* In invariants builds: check that td_pri fits own and lent priority. */
 void	lend_check(lwkt_thread_t td);
 
-/* mutex.c: the thread that had mu past its waiters will be worse. */
+/* mutex.c: the own priority of the thread that barged for mu will fall. */
 void	mutex_barged(struct lwkt_mutex *mu);
 
+/* Return td's own priority. */
 static inline int
 lend_ownpri(const struct lwkt_thread *td)
 {
@@ -53,8 +54,8 @@ lend_ownpri(const struct lwkt_thread *td)
 }
 
 /*
- * With which priority td waits: an lwp, whatever its class, as it works in the
- * library.
+ * Return the priority with which td waits.  An lwp, whatever its class, waits
+ * at least with that of an lwp that works in the library.
  */
 static inline int
 lend_rank(const struct lwkt_thread *td)
@@ -63,7 +64,7 @@ lend_rank(const struct lwkt_thread *td)
 	    LWKT_PRI_KERN_USER : td->td_pri;
 }
 
-/* The same of its own priority: what it is lent is not for it. */
+/* The same for its own priority, without what it is lent. */
 static inline int
 lend_ownrank(const struct lwkt_thread *td)
 {
@@ -73,6 +74,7 @@ lend_ownrank(const struct lwkt_thread *td)
 	    LWKT_PRI_KERN_USER : pri;
 }
 
+/* Note that td waits, so that changes of its priority move it. */
 static inline void
 lend_wait_begin(lwkt_thread_t td, struct lend_wait *lw)
 {
@@ -97,13 +99,14 @@ lend_init(lwkt_thread_t td)
 	memset(td->td_cold->tc_lend, 0, sizeof(td->td_cold->tc_lend));
 }
 
-/* Has somebody still to carry out a change for td? */
+/* Tell whether a change for td is still in progress. */
 static inline int
 lend_busy(const struct lwkt_thread *td)
 {
 	return atomic_load_32(&td->td_cold->tc_lendrefs) != 0;
 }
 
+/* Apply changes that came while td was between two CPUs. */
 static inline void
 lend_arrived(lwkt_thread_t td)
 {

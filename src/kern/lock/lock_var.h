@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the sleeping locks share: domains of their idents, timeouts over
- * several sleeps.
+ * What the sleeping locks share: domains of their idents, and timeouts that
+ * cover several sleeps.
  */
 #ifndef LWKT_KERN_LOCK_LOCK_VAR_H
 #define LWKT_KERN_LOCK_LOCK_VAR_H
@@ -10,17 +10,18 @@
 
 void	spin_check(struct globaldata *gd);	/* kern_spinlock.c; panics */
 
-/* Nobody else's sleepers. */
+/* Domains of idents: other sleepers are not in them. */
 #define PDOMAIN_MTX		0x00050000
 #define PDOMAIN_XWAIT		0x00080000
 
-/* kern_lock.c: LWKT_LK_SHARED or _EXCLUSIVE, and nothing else. */
+/* kern_lock.c: type is LWKT_LK_SHARED or _EXCLUSIVE, without flags. */
 struct lwkt_lock;
 void	lock_again(struct lwkt_lock *lk, unsigned type);
 
 /*
- * For the report of deadlocks: the caller waits until the thread in *owner lets
- * go; bits outside LOCK_OWNER of that word mean something else.  NULL: no more.
+ * For the report of deadlocks: the caller waits until the thread in *owner
+ * releases its lock.  Bits outside LOCK_OWNER of that word mean something else.
+ * NULL: the wait is over.
  */
 #define LOCK_OWNER		((uintptr_t)0x0000ffffffffffc0)
 
@@ -32,7 +33,10 @@ wait_owner(const void *owner)
 		curthread->td_cold->tc_waitowner = owner;
 }
 
-/* When a wait that begins now has to end; LWKT_FOREVER stays what it is. */
+/*
+ * Return the time at which a wait that begins now has to end; LWKT_FOREVER
+ * stays as it is.
+ */
 static inline int64_t
 wait_deadline(int64_t timeout_ns)
 {
@@ -44,7 +48,7 @@ wait_deadline(int64_t timeout_ns)
 	return timeout_ns < INT64_MAX - now ? now + timeout_ns : LWKT_FOREVER;
 }
 
-/* What is left of it, for lwkt_tsleep. */
+/* Return what is left of a deadline, for lwkt_tsleep. */
 static inline int64_t
 wait_left(int64_t deadline)
 {

@@ -4,25 +4,26 @@
  *
  * THEORY
  * If one thread waits for lock B while it holds A, and another one for A while
- * it holds B, they may wait for each other for ever; whether they do is luck.
- * So in invariants builds every wait for a lock, also one that was over at
- * once, is noted as an edge from each lock that the thread holds to the one it
- * wants.  An edge that closes a cycle is reported, once, with the places in
- * the program of all its edges.
+ * it holds B, they may wait for each other forever; whether they do depends on
+ * chance.  So in invariants builds every request that may wait for a lock is
+ * noted, even if it did not have to wait.  It adds an edge from each lock that
+ * the thread holds to the lock that it wants.  An edge that closes a cycle is
+ * reported, once, with the places in the program of all its edges.
  *
- * Locks of one kind and name are one vertex: a program makes many and means the
- * same by them.  Serializers have no name and stand for themselves.  Two of one
- * vertex held together say nothing about order and are not noted; nor is a try,
- * which does not wait.  Tokens are no locks in this sense: nobody waits while
- * holding one.
+ * Locks of one kind and name are one vertex: a program makes many and uses them
+ * in the same way.  Serializers have no name, so each is a vertex.  Two locks
+ * of one vertex held together say nothing about order and are not noted.  A try
+ * is not noted either, because it does not wait.  Tokens are not locks in this
+ * sense: no thread waits while it holds one.
  *
- * What a thread holds stands in its own memory (tc_held).  A shared lock that
- * another thread gives back, or one that is granted to a request that does not
- * wait, is not there: it is missed, never reported wrongly.
+ * What a thread holds is recorded in its own memory (tc_held).  A shared lock
+ * that another thread releases, or a lock that is granted to a request that
+ * does not wait, is not recorded.  Such a lock is missed, never reported
+ * wrongly.
  *
- * The graph belongs to all CPUs and lies under a lock that is none of these.
- * Nothing here is a choice point: a seed has the same schedule with and
- * without.  When the tables are full, new edges are dropped.
+ * The graph belongs to all CPUs; its own lock is not in the graph.  Nothing
+ * here is a choice point: a seed has the same schedule with and without these
+ * checks.  When the tables are full, new edges are dropped.
  *
  * INVARIANTS
  * LG1 The edges that were not reported form no cycle.
@@ -70,6 +71,7 @@ static const char *const kind_name[] = {
 	"spinlock", "mtx", "lockmgr lock", "serializer", "mutex"
 };
 
+/* Empty the graph. */
 void
 lockorder_boot(void)
 {
@@ -79,6 +81,7 @@ lockorder_boot(void)
 	nsearches = 0;
 }
 
+/* Take the lock of the graph. */
 static void
 graph_enter(void)
 {
@@ -94,7 +97,9 @@ graph_exit(void)
 	atomic_store_rel_32(&graph_lock, 0);
 }
 
-/* The vertex of a lock; CLASSES_MAX: the table is full. */
+/*
+ * Find or make the vertex of a lock.  Returns CLASSES_MAX if the table is full.
+ */
 static unsigned
 class_find(enum lock_kind kind, const void *lock, const char *name)
 {
@@ -116,7 +121,10 @@ class_find(enum lock_kind kind, const void *lock, const char *name)
 	return i % CLASSES_MAX;
 }
 
-/* Note that `to` was wanted while held; the new edge, or NONE. */
+/*
+ * Note that `to` was wanted while `held` was held.  Returns the new edge, or
+ * NONE.
+ */
 static unsigned
 edge_add(const struct order_held *held, unsigned to, const void *pc)
 {
@@ -135,7 +143,9 @@ edge_add(const struct order_held *held, unsigned to, const void *pc)
 	return e;
 }
 
-/* Do edges lead from one class to the other?  oc_via says which. */
+/*
+ * Tell whether edges lead from one class to the other; oc_via records the path.
+ */
 static int
 reaches(unsigned from, unsigned to)
 {
@@ -160,6 +170,7 @@ reaches(unsigned from, unsigned to)
 	return 0;
 }
 
+/* Print one edge. */
 static void
 show_edge(const struct order_edge *oe)
 {
@@ -176,7 +187,7 @@ show_edge(const struct order_edge *oe)
 	machine_backtrace_print(&pc, 1);
 }
 
-/* The edge has closed a cycle, which reaches() has just found. */
+/* Print the cycle that this edge has closed; reaches() has just found it. */
 static void
 report(lwkt_thread_t td, const struct order_edge *oe)
 {
@@ -193,6 +204,7 @@ report(lwkt_thread_t td, const struct order_edge *oe)
 	}
 }
 
+/* Tell whether the lock is recorded as held. */
 static int
 holds(const struct thread_cold *cold, const void *lock)
 {
@@ -204,7 +216,7 @@ holds(const struct thread_cold *cold, const void *lock)
 	return 0;
 }
 
-/* The thread that calls; NULL: a plain pthread, or nobody who could tell. */
+/* Return the calling thread; NULL: a plain pthread, or no thread yet. */
 static lwkt_thread_t
 caller(void)
 {
@@ -213,6 +225,10 @@ caller(void)
 	return mc != NULL ? mc->mc_curthread : NULL;
 }
 
+/*
+ * Add edges from all held locks to the one that the caller requests, and report
+ * those that close a cycle.
+ */
 void
 lockorder_want(enum lock_kind kind, const void *lock, const char *name,
     const void *pc)
@@ -240,6 +256,7 @@ lockorder_want(enum lock_kind kind, const void *lock, const char *name,
 	graph_exit();
 }
 
+/* Record that the caller holds the lock. */
 void
 lockorder_took(enum lock_kind kind, const void *lock, const char *name,
     const void *pc)
@@ -260,7 +277,7 @@ lockorder_took(enum lock_kind kind, const void *lock, const char *name,
 	    (uint16_t)class };
 }
 
-/* The last taking of this lock, if it was noted. */
+/* Remove the record of the last taking of this lock, if there is one. */
 void
 lockorder_drop(const void *lock)
 {
@@ -280,6 +297,7 @@ lockorder_drop(const void *lock)
 	    sizeof(*held));
 }
 
+/* Panic if td, which exits, still holds a lock. */
 void
 lockorder_exit(lwkt_thread_t td)
 {

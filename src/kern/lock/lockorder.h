@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the locks tell lockorder.c, in invariants builds.
+ * What the locks report to lockorder.c, in invariants builds.
  *
- * Called by public functions, or inlined into them, so that the return address
- * is a place in the program.
+ * Public functions call these functions, or contain them inline: so the return
+ * address is a place in the program.
  */
 #ifndef LWKT_KERN_LOCK_LOCKORDER_H
 #define LWKT_KERN_LOCK_LOCKORDER_H
@@ -21,7 +21,7 @@ void	lockorder_took(enum lock_kind kind, const void *lock, const char *name,
 void	lockorder_drop(const void *lock);
 void	lockorder_exit(lwkt_thread_t td);
 
-/* The caller will have the lock, and waits for it if need be. */
+/* Report that the caller requests the lock, and waits for it if necessary. */
 static inline void
 order_want(enum lock_kind kind, const void *lock, const char *name)
 {
@@ -29,7 +29,7 @@ order_want(enum lock_kind kind, const void *lock, const char *name)
 		lockorder_want(kind, lock, name, __builtin_return_address(0));
 }
 
-/* The caller has it. */
+/* Report that the caller has taken the lock. */
 static inline void
 order_took(enum lock_kind kind, const void *lock, const char *name)
 {
@@ -37,7 +37,7 @@ order_took(enum lock_kind kind, const void *lock, const char *name)
 		lockorder_took(kind, lock, name, __builtin_return_address(0));
 }
 
-/* The caller is about to give it back, or has done so. */
+/* Report that the caller is about to release the lock, or has just done so. */
 static inline void
 order_drop(const void *lock)
 {

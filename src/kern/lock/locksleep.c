@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleep on an address and let go of a lock meanwhile.
+ * Sleep on an address and release a lock during the sleep.
  *
  * THEORY
- * Queue for the wakeup, give the lock back, sleep, take the lock.  Whoever
- * changes the condition under the lock does so after it was given back, and so
- * after the caller was queued.  None of the releases sleeps, which would take
- * the caller off the queue.
+ * Queue for the wakeup, release the lock, sleep, take the lock.  A thread that
+ * changes the condition under the lock does so after the release, and so after
+ * the caller was queued.  None of the releases sleeps, which would take the
+ * caller off the queue.
  *
  * Source: DragonFly's ssleep, mtxsleep, lksleep, zsleep.
  */
@@ -15,6 +15,7 @@
 
 #include <lwkt/locksleep.h>
 
+/* Enter the sleep queue. */
 static void
 queue(const volatile void *ident, int flags)
 {
@@ -23,6 +24,7 @@ queue(const volatile void *ident, int flags)
 	lwkt_tsleep_interlock(ident, flags);
 }
 
+/* Sleep, after queue(). */
 static int
 sleep(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)
@@ -31,6 +33,7 @@ sleep(const volatile void *ident, int flags, const char *wmesg,
 	    timeout_ns);
 }
 
+/* Thread context; blocks, also after timeout_ns until the lock is free. */
 int
 lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -44,6 +47,7 @@ lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
 	return error;
 }
 
+/* Thread context; blocks, also after timeout_ns until the lock is free. */
 int
 lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -58,6 +62,7 @@ lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
 	return error;
 }
 
+/* Thread context; blocks, also after timeout_ns until the lock is free. */
 int
 lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -76,6 +81,7 @@ lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
 	return error;
 }
 
+/* Thread context; blocks, also after timeout_ns until the lock is free. */
 int
 lwkt_zsleep(const volatile void *ident, lwkt_serialize_t sz, int flags,
     const char *wmesg, int64_t timeout_ns)

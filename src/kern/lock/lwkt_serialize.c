@@ -3,27 +3,29 @@
  * Serializers.
  *
  * THEORY
- * One word: HELD, DISABLED (the handler's switch) and a count of threads that
- * want it.  A thread that finds HELD clear sets it; one that does not counts
- * itself in and parks (park.c), if with the bucket locked it still finds
- * HELD.  An exit that sees threads counted locks the bucket and looks at the
- * best waiter.  If that is better than the thread that leaves, or has been
+ * One word has HELD, DISABLED (the switch of the handler) and a count of
+ * threads that wait.  A thread that finds HELD clear sets it.  A thread that
+ * finds it set counts itself and parks (park.c), if it still finds HELD with
+ * the bucket locked.  An exit that sees a count locks the bucket and looks at
+ * the best waiter.  If the waiter is better than the thread that leaves, or was
  * passed too often, it is given the serializer: HELD stays set.  Else HELD is
- * cleared and the waiter told; it competes with whoever comes by, and stays
- * counted until it wins, so each exit until then wakes the best waiter.
+ * cleared and the waiter is told.  It competes with later threads, and stays
+ * counted until it wins; so each exit until then wakes the best waiter.
  *
  * Nothing is lent to the holder.
  *
  * INVARIANTS
- * SZ1 sz_last is the holder while HELD is set, stored just after and replaced
- *    just before: only the holder can find itself there.
+ * SZ1 sz_last is the holder while HELD is set.  It is stored just after HELD is
+ *    set and replaced just before HELD is cleared.  So only the holder can find
+ *    itself there.
  * SZ2 The low bits count the threads between their first failure and their
  *    entry.
  *
  * ORDER
  * A waiter is counted (locked) before it locks the bucket, where it looks at
- * HELD once more; an exit that does not see it counted has cleared HELD by the
- * same locked instruction, and one that does locks the bucket.
+ * HELD once more.  An exit that does not see the count has cleared HELD by the
+ * same locked instruction, so the second look comes after that.  An exit that
+ * sees the count locks the bucket.
  *
  * Source: DragonFly lwkt_serialize.c; the second look was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).
@@ -46,6 +48,7 @@ TUNABLE_INT(spin, "lwkt.serialize_spin", 4096, 0, 1000000,
 #define HELD		0x80000000u
 #define DISABLED	0x40000000u
 
+/* Thread context; never blocks. */
 void
 lwkt_serialize_init(lwkt_serialize_t sz)
 {
@@ -53,7 +56,7 @@ lwkt_serialize_init(lwkt_serialize_t sz)
 	sz->sz_last = LWKT_SERIALIZE_NEVER;
 }
 
-/* HELD, if it is clear; `waited` of those counted wait no more. */
+/* Set HELD if it is clear, and subtract `waited` from the count. */
 static inline int
 try(lwkt_serialize_t sz, uint32_t waited)
 {
@@ -65,6 +68,7 @@ try(lwkt_serialize_t sz, uint32_t waited)
 	return 0;
 }
 
+/* Note that td has entered. */
 static inline void
 own(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -72,13 +76,17 @@ own(lwkt_serialize_t sz, lwkt_thread_t td)
 	order_took(LK_SERIALIZER, sz, NULL);
 }
 
+/* Tell whether td holds the serializer. */
 static inline int
 owned(lwkt_serialize_t sz, lwkt_thread_t td)
 {
 	return atomic_load_ptr(&sz->sz_last) == (uintptr_t)td;
 }
 
-/* Counted, in a critical section: 1: entered after all; 0: queued. */
+/*
+ * Enter (1), or queue the waiter (0).  The caller is counted and in a critical
+ * section.
+ */
 static int
 enter_or_queue(lwkt_serialize_t sz, struct park *pk)
 {
@@ -91,6 +99,7 @@ enter_or_queue(lwkt_serialize_t sz, struct park *pk)
 	return got;
 }
 
+/* Wait until the serializer is entered. */
 static __lwkt_noinline void
 enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -113,6 +122,7 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	crit_exit_td(td);
 }
 
+/* Thread context; blocks while it is held. */
 void
 lwkt_serialize_enter(lwkt_serialize_t sz)
 {
@@ -124,6 +134,7 @@ lwkt_serialize_enter(lwkt_serialize_t sz)
 	own(sz, td);
 }
 
+/* Thread context; polls, then blocks while it is held. */
 void
 lwkt_serialize_adaptive_enter(lwkt_serialize_t sz)
 {
@@ -142,6 +153,7 @@ lwkt_serialize_adaptive_enter(lwkt_serialize_t sz)
 	own(sz, td);
 }
 
+/* Thread or callback; never blocks. */
 int
 lwkt_serialize_try(lwkt_serialize_t sz)
 {
@@ -151,7 +163,10 @@ lwkt_serialize_try(lwkt_serialize_t sz)
 	return 1;
 }
 
-/* Somebody is counted. */
+/*
+ * Leave while threads are counted: give the serializer to the best waiter, or
+ * release it and tell that waiter.
+ */
 static __lwkt_noinline void
 exit_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -176,6 +191,7 @@ exit_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	crit_exit_td(td);
 }
 
+/* Thread or callback; never blocks. */
 void
 lwkt_serialize_exit(lwkt_serialize_t sz)
 {
@@ -195,31 +211,40 @@ lwkt_serialize_exit(lwkt_serialize_t sz)
 	} while (unlikely(!atomic_fcmpset_32(&sz->sz_lock, &c, c & ~HELD)));
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_serialize_held(lwkt_serialize_t sz)
 {
 	return owned(sz, curthread);
 }
 
+/* Tell whether the handler is enabled. */
 static inline int
 enabled(lwkt_serialize_t sz)
 {
 	return (atomic_load_32(&sz->sz_lock) & DISABLED) == 0;
 }
 
+/* Thread or callback; never blocks. */
 void
 lwkt_serialize_handler_disable(lwkt_serialize_t sz)
 {
 	atomic_set_32(&sz->sz_lock, DISABLED);
 }
 
+/* Thread or callback; never blocks. */
 void
 lwkt_serialize_handler_enable(lwkt_serialize_t sz)
 {
 	atomic_clear_32(&sz->sz_lock, DISABLED);
 }
 
-/* Asked again inside: who disables it while inside may rely on that. */
+/*
+ * Thread context; blocks while it is held.
+ *
+ * The second test is made with the serializer held: a thread that disables the
+ * handler while it holds the serializer can rely on the effect.
+ */
 void
 lwkt_serialize_handler_call(lwkt_serialize_t sz,
     void (*func)(void *arg, void *frame), void *arg, void *frame)
@@ -232,6 +257,7 @@ lwkt_serialize_handler_call(lwkt_serialize_t sz,
 	lwkt_serialize_exit(sz);
 }
 
+/* Thread or callback; never blocks. */
 int
 lwkt_serialize_handler_try(lwkt_serialize_t sz)
 {
@@ -243,6 +269,7 @@ lwkt_serialize_handler_try(lwkt_serialize_t sz)
 	return 1;
 }
 
+/* Thread context; blocks while it is held. */
 void
 lwkt_serialize_array_enter(lwkt_serialize_t *arr, int n, int first)
 {
@@ -252,6 +279,7 @@ lwkt_serialize_array_enter(lwkt_serialize_t *arr, int n, int first)
 		lwkt_serialize_enter(arr[i]);
 }
 
+/* Thread context; never blocks. */
 int
 lwkt_serialize_array_try(lwkt_serialize_t *arr, int n, int first)
 {
@@ -266,6 +294,7 @@ lwkt_serialize_array_try(lwkt_serialize_t *arr, int n, int first)
 	return 1;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_serialize_array_exit(lwkt_serialize_t *arr, int n, int first)
 {

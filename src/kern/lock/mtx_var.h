@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The word of a mtx.
+ * The word of a mtx, and its owner.
  */
 #ifndef LWKT_KERN_LOCK_MTX_VAR_H
 #define LWKT_KERN_LOCK_MTX_VAR_H
@@ -15,12 +15,14 @@
 #define MTX_WANTED	(MTX_SHWANTED | MTX_EXWANTED)
 #define MTX_COUNT	0x0fffffffu
 
+/* Tell whether td is the exclusive holder. */
 static inline int
 mtx_owned(lwkt_mtx_t m, lwkt_thread_t td)
 {
 	return atomic_load_ptr(&m->m_owner) == (uintptr_t)td;
 }
 
+/* Set the exclusive holder; NULL: none. */
 static inline void
 mtx_own(lwkt_mtx_t m, lwkt_thread_t td)
 {

@@ -3,33 +3,33 @@
  * Everyday mutex.
  *
  * THEORY
- * The word names the holder, so that taking a free mutex nobody waits for, and
- * giving it back, are one locked instruction each.  A thread that finds it
- * held by another CPU looks a few times more, for the holder may be about to
- * let go; a holder on the same CPU cannot.  Then it parks at the mutex's
- * address (park.c).
+ * The word names the holder.  So taking a free mutex without waiters, and
+ * releasing it, are one locked instruction each.  A thread that finds the mutex
+ * held by another CPU looks a few times more, because that holder may release
+ * it soon; a holder on the same CPU cannot.  Then the thread parks at the
+ * address of the mutex (park.c).
  *
- * With the bucket of the mutex locked the queue and the holder fit together:
- * a waiter queues itself only after it has set a bit of the word that makes
- * the holder come to the bucket before it lets go (MU_SLOW).  There the best
- * waiter is chosen (hand_over):
+ * With the bucket of the mutex locked, the queue and the holder fit together.
+ * A waiter that queues itself sets a bit of the word (MU_SLOW) before it
+ * unlocks the bucket.  The bit makes the holder lock the bucket before it
+ * releases the mutex.  There the holder chooses the best waiter (hand_over):
  *
- * - If it is better than the thread that unlocks, or has been passed too
- *   often, it is handed the mutex: the word goes from one holder to the next
- *   in one step.  Otherwise it would stand behind worse threads that come by.
- * - Else the mutex becomes free and the waiter is told to take it.  A thread
- *   that comes by may be faster (it barges): a mutex that is used all the time
- *   does not wait for threads to be switched in.  The waiter that was passed
- *   goes back to its place in the queue.
+ * - If the waiter is better than the thread that unlocks, or was passed too
+ *   often, it is handed the mutex: the word goes from one holder to the next in
+ *   one step.  Otherwise worse threads could take the mutex before it.
+ * - Else the mutex becomes free and the waiter is told to take it.  A running
+ *   thread may be faster (it barges): so a mutex in constant use does not wait
+ *   for threads to be switched in.  The waiter that was passed goes back to its
+ *   place in the queue.
  *
- * Until the waiter that was told has tried, other unlocks wake nobody: it is
- * as good as all those that are queued (MU_SLOW is clear).  Every 32nd does all
- * the same, because the waiter may belong to a CPU that has better to do.
- * A better waiter that comes meanwhile sets MU_SLOW.
+ * Until the waiter that was told has tried, other unlocks wake no waiter: it is
+ * as good as all those that are queued (MU_SLOW is clear).  Every 32nd unlock
+ * does all the same, because the CPU of that waiter may be busy with better
+ * threads.  A better waiter that arrives meanwhile sets MU_SLOW.
  *
- * The best waiter lends its priority to the holder (lend.c).  A thread
- * that barges and is as good as the waiters by itself needs no loan; it only
- * notes the mutex (MU_BARGED, tc_barged), one at a time, in case that its own
+ * The best waiter lends its priority to the holder (lend.c).  A thread that
+ * barges and is by itself as good as the waiters needs no loan.  It only notes
+ * the mutex (MU_BARGED, tc_barged), one mutex at a time, in case its own
  * priority is lowered before it unlocks.
  *
  * INVARIANTS
@@ -41,10 +41,11 @@
  *    in the queue.  Its try ends in lock_told(), whatever the result: it takes
  *    the mutex with MU_SLOW, or queues itself, or passes the wakeup on.
  * MU3 mu_lent is 1 + the priority that is counted in the holder's tc_lend for
- *    this mutex, or 0.  mu_lent != 0 => MU_SLOW: the holder cannot let go
- *    without the bucket.
- * MU4 A thread holder with a queue has mu_lent == MU_BEST, or MU_BARGED and an
- *    own rank of at least the best waiter's.
+ *    this mutex, or 0.  mu_lent != 0 => MU_SLOW: the holder cannot release the
+ *    mutex without the bucket.
+ * MU4 If the holder is a thread and the queue is not empty: mu_lent == MU_BEST,
+ *    or MU_BARGED is set and the holder's own rank is at least that of the best
+ *    waiter.
  * MU5 MU_BARGED <=> tc_barged of the holder is this mutex.
  *
  * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
@@ -78,24 +79,26 @@ COUNTER(handed, "lwkt.mutex_handoffs", "mutexes handed to a waiter");
 CTASSERT(LWKT_MAXCPU < 0x1ff, "MU_CPU");
 CTASSERT(NPRI < 0x3f, "MU_BEST");
 
-/* Its address stands for the pthread. */
+/* Its address identifies the pthread as a holder. */
 static __thread struct {
 	LWKT_CACHEALIGN char pi_id;
 } pthread_id;
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_mutex_init(struct lwkt_mutex *mu, const char *name)
 {
 	*mu = (struct lwkt_mutex)LWKT_MUTEX_INITIALIZER(name);
 }
 
-/* td as a holder, on the CPU that it is on. */
+/* Make the word of td as a holder on the CPU `cpu`. */
 static inline uint64_t
 holder(const struct lwkt_thread *td, int cpu)
 {
 	return (uint64_t)(uintptr_t)td | (uint64_t)(cpu + 1) << MU_CPU_SHIFT;
 }
 
+/* Make the word of the caller as a holder. */
 static inline uint64_t
 me(void)
 {
@@ -105,7 +108,7 @@ me(void)
 	    (uint64_t)(uintptr_t)&pthread_id;
 }
 
-/* The holder, if it is a thread. */
+/* Return the holder if it is a thread, else NULL. */
 static inline lwkt_thread_t
 holder_thread(uint64_t w)
 {
@@ -113,12 +116,14 @@ holder_thread(uint64_t w)
 	    (lwkt_thread_t)(uintptr_t)(w & MU_OWNER) : NULL;
 }
 
+/* Return the priority of the best waiter (MU1), or -1. */
 static inline int
 best_of(uint64_t w)
 {
 	return (int)((w & MU_BEST) >> MU_BEST_SHIFT) - 1;
 }
 
+/* Make the bits MU_BEST for that best waiter. */
 static inline uint64_t
 best_bits(const struct park *first)
 {
@@ -126,7 +131,10 @@ best_bits(const struct park *first)
 	    (uint64_t)(first->pk_turn.tu_pri + 1) << MU_BEST_SHIFT;
 }
 
-/* The bucket is locked: the holder in w is lent `best` (MU3). */
+/*
+ * Lend `best` to the holder in w, instead of mu_lent (MU3).  The bucket is
+ * locked.
+ */
 static void
 lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
 {
@@ -140,8 +148,9 @@ lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
 }
 
 /*
- * The bucket is locked and the queue has changed: make MU1, MU2 and MU4 true
- * again.  0: the mutex is free; then a waiter that was told is about to try.
+ * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
+ * locked.  Returns 0 if the mutex is free; then a waiter that was told is about
+ * to try.
  */
 static int
 settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
@@ -163,8 +172,9 @@ settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 }
 
 /*
- * The bucket is locked and the mutex was free: take the best waiter, to be
- * told.  NULL: nobody is queued, or the mutex is held (and settled).
+ * Take the best waiter, to be told, if the mutex is free.  The bucket is
+ * locked.  Returns NULL if the queue is empty, or the mutex is held (then it is
+ * settled).
  */
 static struct park *
 choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
@@ -187,6 +197,7 @@ choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 	return first;
 }
 
+/* Tell the waiter, if there is one, to take the mutex. */
 static inline void
 tell_if(struct park *pk)
 {
@@ -194,7 +205,10 @@ tell_if(struct park *pk)
 		park_tell(pk, PARK_TOLD);
 }
 
-/* In a critical section: a waiter that was told will not take the mutex. */
+/*
+ * Pass the wakeup on: the caller was told, but will not take the mutex.  In a
+ * critical section.
+ */
 static void
 pass_on(struct lwkt_mutex *mu)
 {
@@ -209,7 +223,7 @@ pass_on(struct lwkt_mutex *mu)
 	lend_carry_out(&lt);
 }
 
-/* lw_moved of a waiter. */
+/* lw_moved of a waiter: give it the new priority. */
 static void
 moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
@@ -227,7 +241,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 		    park_first(b, mu) == pk)
 			told = choose(mu, b, lt);
 	} else {
-		/* Told; if it falls it may be worse than those behind. */
+		/* Told; if it falls, queued waiters may be better. */
 		pk->pk_turn.tu_pri = pri;
 		if (!rises && !settle(mu, b, lt))		/* MU2 */
 			told = choose(mu, b, lt);
@@ -236,6 +250,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	tell_if(told);
 }
 
+/* Lend to the holder of mu, which barged, before its own priority falls. */
 void
 mutex_barged(struct lwkt_mutex *mu)
 {
@@ -251,7 +266,10 @@ mutex_barged(struct lwkt_mutex *mu)
  * Taking.
  */
 
-/* The mutex is free and the word says more: somebody is queued, or was. */
+/*
+ * Take a mutex that is free although its word is not 0: there are waiters, or
+ * there were.  `told`: the caller was told to take it.
+ */
 static __lwkt_noinline int
 try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
 {
@@ -285,7 +303,7 @@ try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
 	return 1;
 }
 
-/* Take it if nobody has it; *w is the word that refused. */
+/* Take the mutex if it is free; *w becomes the word that refused. */
 static inline int
 try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 {
@@ -296,8 +314,8 @@ try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 }
 
 /*
- * The holder runs elsewhere: it may be quick.  Each look takes the line from
- * it, so they get rarer.
+ * Look a few times more at a mutex whose holder runs on another CPU.  Each look
+ * takes the cache line from the holder, so the pauses between looks grow.
  */
 static int
 spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
@@ -316,7 +334,7 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 	return 0;
 }
 
-/* The bucket is locked: 1: had it after all; 0: queued. */
+/* Take the mutex (1) or queue the waiter (0).  The bucket is locked. */
 static int
 take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
     struct lend_todo *lt)
@@ -325,6 +343,11 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 
 	for (;;) {
 		if ((w & MU_OWNER) != 0) {
+			/*
+			 * settle() sets MU_SLOW only in a word with a holder,
+			 * which then has to lock the bucket.  If the mutex
+			 * became free before, it returns 0: try again.
+			 */
 			park_insert(b, pk);
 			if (settle(mu, b, lt))
 				return 0;
@@ -341,6 +364,7 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 	}
 }
 
+/* Lock the bucket, then take the mutex (1) or queue the waiter (0). */
 static int
 queue(struct lwkt_mutex *mu, struct park *pk)
 {
@@ -355,7 +379,7 @@ queue(struct lwkt_mutex *mu, struct park *pk)
 	return got;
 }
 
-/* The time is up: how the wait has ended. */
+/* Leave the queue after a timeout; return how the wait has ended. */
 static uint32_t
 leave(struct lwkt_mutex *mu, struct park *pk)
 {
@@ -376,7 +400,9 @@ leave(struct lwkt_mutex *mu, struct park *pk)
 	return park_state(pk);
 }
 
-/* The wait has ended.  1: *error says how; 0: queue again. */
+/*
+ * Act on the end of a wait.  Returns 1: *error is the result; 0: queue again.
+ */
 static int
 lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
 {
@@ -398,6 +424,7 @@ lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
 	return 1;
 }
 
+/* Wait for a mutex that try() did not take. */
 static __lwkt_noinline int
 lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
     int64_t timeout_ns)
@@ -431,6 +458,7 @@ lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
 	return error;
 }
 
+/* Thread or plain pthread; blocks while mu is held. */
 void
 lwkt_mutex_lock(struct lwkt_mutex *mu)
 {
@@ -442,6 +470,10 @@ lwkt_mutex_lock(struct lwkt_mutex *mu)
 	order_took(LK_MUTEX, mu, mu->mu_name);
 }
 
+/*
+ * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
+ * timeout_ns.
+ */
 int
 lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 {
@@ -455,6 +487,7 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 	return 0;
 }
 
+/* Thread or plain pthread; never blocks. */
 int
 lwkt_mutex_trylock(struct lwkt_mutex *mu)
 {
@@ -467,12 +500,13 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
 }
 
 /*
- * Giving back.
+ * Releasing.
  */
 
 /*
- * The holder td lets go and has to look at the queue.  Nobody else changes the
- * word of a mutex that is held while the bucket is locked.
+ * Release the mutex of the holder td under the lock of the bucket, to the best
+ * waiter if there is one.  The word of a held mutex is changed only by its
+ * holder or with the bucket locked: so a plain store is enough.
  */
 static void
 hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
@@ -502,6 +536,7 @@ hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
 	lend_carry_out(&lt);
 }
 
+/* Release a mutex whose word has more bits than the holder. */
 static __lwkt_noinline void
 unlock_slow(struct lwkt_mutex *mu)
 {
@@ -521,6 +556,7 @@ unlock_slow(struct lwkt_mutex *mu)
 	sync_exit(td);
 }
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_mutex_unlock(struct lwkt_mutex *mu)
 {
@@ -535,6 +571,7 @@ lwkt_mutex_unlock(struct lwkt_mutex *mu)
 		unlock_slow(mu);
 }
 
+/* Thread or plain pthread; never blocks. */
 int
 lwkt_mutex_owned(struct lwkt_mutex *mu)
 {

@@ -3,21 +3,21 @@
  * Waiting for a turn at an address, for threads and pthreads.
  *
  * THEORY
- * The waiters of a lock have their turns by priority, equal ones in order of
- * arrival, on whichever CPU they are.  So they stand in one queue
+ * The waiters of a lock have their turns by priority, those of equal priority
+ * in order of arrival, on whichever CPU they are.  So they form one queue
  * (turn.c), made of records on their stacks.  The queue is found by the
- * lock's address, in one of many buckets, and needs no room in the lock; so a
- * waker needs no part of the lock either, which may be gone by then.  A bucket
- * has a small lock of its own, held for a few instructions, also by pthreads,
- * in a critical section where there is one.
+ * address of the lock, in one of many buckets, and needs no room in the lock.
+ * So a waker does not touch the lock either, which may be gone by then.  A
+ * bucket has a small lock of its own.  It is held for a few instructions, also
+ * by pthreads; on a CPU it is held in a critical section.
  *
- * Whoever takes a waiter off the queue tells it: this one and no other.  The
- * waiter waits until it is told, even if its time is up meanwhile.  A thread
- * is told on its own CPU, in the same step that makes it runnable: so nobody
- * makes a thread runnable that has gone on and ended.  A pthread waits for a
- * change of its record's word in the host.
+ * The thread that takes a waiter off the queue tells it: this waiter and no
+ * other.  The waiter waits until it is told, even if its timeout expires
+ * meanwhile.  A thread is told on its own CPU, in the same step that makes it
+ * runnable.  So no waker makes a thread runnable that has gone on and ended.  A
+ * pthread waits in the host for a change of the word in its record.
  *
- * A pthread cannot tell a thread; it has the CPU of the thread do it.
+ * A pthread cannot tell a thread; the CPU of that thread does it instead.
  *
  * A thread whose priority changes while it waits is moved (lend_wait).
  *
@@ -31,8 +31,8 @@
  *
  * ORDER
  * A waiter looks at its condition with the bucket locked, then queues itself.
- * A waker changes the condition first and then locks the bucket.  So the
- * waiter sees the change, or the waker the waiter.
+ * A waker changes the condition first and then locks the bucket.  So either the
+ * waiter sees the change, or the waker sees the waiter.
  *
  * Source: WebKit's ParkingLot (the table); BSD's turnstiles (the order).
  */
@@ -59,6 +59,7 @@ struct park_bucket {
 
 static struct park_bucket buckets[BUCKETS_MAX];
 
+/* Lock the bucket of an address. */
 struct park_bucket *
 park_lock(const void *ident)
 {
@@ -73,13 +74,14 @@ park_lock(const void *ident)
 	return b;
 }
 
+/* Unlock the bucket. */
 void
 park_unlock(struct park_bucket *b)
 {
 	atomic_store_rel_32(&b->pb_lock, 0);
 }
 
-/* Where the chain points at the head of a queue, or its end. */
+/* Return the pointer of the chain to the head of the queue, or to its end. */
 static struct park **
 find(struct park_bucket *b, const void *ident)
 {
@@ -90,13 +92,14 @@ find(struct park_bucket *b, const void *ident)
 	return headp;
 }
 
+/* Return the best waiter at that address, or NULL. */
 struct park *
 park_first(struct park_bucket *b, const void *ident)
 {
 	return *find(b, ident);
 }
 
-/* The queue whose head was *headp has another one, or none. */
+/* Replace the head *headp of a queue by `head`, or remove the queue. */
 static inline void
 new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)
 {
@@ -108,6 +111,7 @@ new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)
 	(*headp)->pk_chain = chain;
 }
 
+/* Put the record into the queue of its address. */
 static void
 insert(struct park_bucket *b, struct park *pk)
 {
@@ -118,7 +122,9 @@ insert(struct park_bucket *b, struct park *pk)
 	new_head(headp, head, old != NULL ? old->pk_chain : NULL);
 }
 
-/* A record that is queued again keeps its place among its equals. */
+/*
+ * Queue the record.  One that is queued again keeps its place among its equals.
+ */
 void
 park_insert(struct park_bucket *b, struct park *pk)
 {
@@ -130,6 +136,7 @@ park_insert(struct park_bucket *b, struct park *pk)
 		lend_wait_begin(pk->pk_td, &pk->pk_lend);
 }
 
+/* Take the record out of the queue. */
 static void
 unlink(struct park_bucket *b, struct park *pk)
 {
@@ -141,6 +148,7 @@ unlink(struct park_bucket *b, struct park *pk)
 		new_head(headp, head, old->pk_chain);
 }
 
+/* Take the record out of the queue; its waiter is not told. */
 void
 park_remove(struct park_bucket *b, struct park *pk)
 {
@@ -148,6 +156,7 @@ park_remove(struct park_bucket *b, struct park *pk)
 	atomic_store_32(&pk->pk_state, PARK_NONE);		/* PK1 */
 }
 
+/* Take the record out of the queue, to tell its waiter. */
 void
 park_take(struct park_bucket *b, struct park *pk)
 {
@@ -155,6 +164,7 @@ park_take(struct park_bucket *b, struct park *pk)
 	atomic_store_32(&pk->pk_state, PARK_TAKEN);		/* PK1 */
 }
 
+/* Give a queued record another priority. */
 void
 park_move(struct park_bucket *b, struct park *pk, int pri)
 {
@@ -163,7 +173,7 @@ park_move(struct park_bucket *b, struct park *pk, int pri)
 	insert(b, pk);
 }
 
-/* What most waiters do when their priority changes. */
+/* lw_moved of most waiters: give the record the new priority. */
 static void
 moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
@@ -179,6 +189,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	park_unlock(b);
 }
 
+/* Prepare the record of the caller. */
 void
 park_init(struct park *pk, const void *ident)
 {
@@ -189,12 +200,14 @@ park_init(struct park *pk, const void *ident)
 		.tu_pri = td != NULL ? lend_rank(td) : PARK_PTHREAD_PRI } };
 }
 
+/* Tell whether the waiter was told. */
 static inline int
 told(const struct park *pk)
 {
 	return park_state(pk) >= PARK_TOLD;
 }
 
+/* End a wait by timeout; the callback of its timer. */
 static void
 time_is_up(struct lwkt_systimer *st, void *arg)
 {
@@ -205,7 +218,7 @@ time_is_up(struct lwkt_systimer *st, void *arg)
 	wake_local(mygd(), td);
 }
 
-/* A pthread waits for ever; the taker changes the word. */
+/* Wait as a pthread, in the host, until the taker changes the word. */
 static int
 wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 {
@@ -222,7 +235,7 @@ wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 	return 0;
 }
 
-/* In a critical section: until told, or the time is up, or interrupted. */
+/* Block until told, timed out or interrupted.  In a critical section. */
 static int
 block(struct park *pk, int flags, const char *wmesg)
 {
@@ -240,6 +253,7 @@ block(struct park *pk, int flags, const char *wmesg)
 	return 0;
 }
 
+/* The same with a timer at `deadline`. */
 static int
 block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 {
@@ -256,6 +270,7 @@ block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 	return error;
 }
 
+/* Wait until told; or return EWOULDBLOCK or EINTR, still not told. */
 int
 park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 {
@@ -279,6 +294,10 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 	return error;
 }
 
+/*
+ * Leave the queue after an error of park_wait(); a record that was taken is
+ * waited for (PK2).
+ */
 uint32_t
 park_leave(struct park *pk, uint32_t *counter)
 {
@@ -302,7 +321,11 @@ park_leave(struct park *pk, uint32_t *counter)
  * Telling.
  */
 
-/* On the thread's CPU (PK3); the record may be gone at once. */
+/*
+ * Store the result and make the thread runnable, on the thread's CPU (PK3).
+ * Only the thread's CPU does both: the thread cannot run, and end, between
+ * them.  The record is not used after the store.
+ */
 static void
 tell_here(void *arg, int how)
 {
@@ -314,6 +337,9 @@ tell_here(void *arg, int how)
 	wake_local(mygd(), td);
 }
 
+/*
+ * Tell a waiter that was taken.  The caller must not use the record afterwards.
+ */
 void
 park_tell(struct park *pk, enum park_state how)
 {
@@ -340,6 +366,7 @@ park_tell(struct park *pk, enum park_state how)
 	crit_exit_td(self);
 }
 
+/* Take the best max waiters; return them as a list. */
 struct park *
 park_take_all(struct park_bucket *b, const void *ident, uint32_t max)
 {
@@ -354,6 +381,7 @@ park_take_all(struct park_bucket *b, const void *ident, uint32_t max)
 	return first;
 }
 
+/* Tell every waiter of a list. */
 void
 park_tell_all(struct park *pk, enum park_state how)
 {
@@ -365,6 +393,7 @@ park_tell_all(struct park *pk, enum park_state how)
 	}
 }
 
+/* Take and tell up to max waiters, the best first. */
 void
 park_wake(const void *ident, uint32_t max)
 {
@@ -382,6 +411,7 @@ park_wake(const void *ident, uint32_t max)
 		crit_exit_td(td);
 }
 
+/* Count the waiters at that address. */
 unsigned
 park_count(const void *ident)
 {

@@ -2,14 +2,14 @@
 /*
  * Waiting for a turn at an address (park.c).
  *
- * A waiter, in a critical section if it is a thread: park_init(); then under
- * the lock of the address's bucket it looks at its condition and, if it has to
- * wait, park_insert(); without the lock park_wait(), and park_leave() after an
- * error.  The critical section lasts until it is out of the queue.
+ * A waiter that is a thread enters a critical section, which lasts until it is
+ * out of the queue.  It calls park_init().  Then it locks the bucket of the
+ * address, looks at its condition and, if it has to wait, calls park_insert().
+ * It unlocks the bucket and calls park_wait(), after an error park_leave().
  *
- * A waker: under the lock park_take() for each waiter whose turn it is, then,
- * without it, park_tell().  A waiter that was taken waits until it is told, so
- * the waker may use the record until then and not after.
+ * A waker calls park_take() for each waiter whose turn it is, with the bucket
+ * locked.  Then it unlocks the bucket and calls park_tell().  A waiter that was
+ * taken waits until it is told: the waker may use the record until then.
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
 #define LWKT_KERN_LOCK_PARK_VAR_H
@@ -17,10 +17,10 @@
 #include "kern/lock/lend_var.h"
 #include "kern/lock/turn_var.h"
 
-/* A pthread among the waiters of a lock has the place of a new thread. */
+/* The priority with which a pthread waits: that of a new thread. */
 #define PARK_PTHREAD_PRI	LWKT_PRI_KERN_DAEMON
 
-/* A waiter that was told in vain so often is given the lock. */
+/* A waiter that was told so often without getting the lock is given it. */
 #define PARK_PASSES		3
 
 enum park_state {
@@ -40,33 +40,34 @@ struct park {
 	const void	*pk_ident;
 	lwkt_thread_t	 pk_td;		/* NULL: a pthread */
 	uint32_t	 pk_state;	/* (a) enum park_state */
-	uint32_t	 pk_passed;	/* times that it was told in vain */
-	uint64_t	 pk_holder;	/* the lock's */
+	uint32_t	 pk_passed;	/* times told without taking it */
+	uint64_t	 pk_holder;	/* for use by the lock */
 };
 
 struct park_bucket *park_lock(const void *ident);
 void	park_unlock(struct park_bucket *b);
 
-/* The bucket is locked. */
+/* The caller has locked the bucket. */
 struct park *park_first(struct park_bucket *b, const void *ident);
 void	park_insert(struct park_bucket *b, struct park *pk);
 void	park_remove(struct park_bucket *b, struct park *pk);
 void	park_move(struct park_bucket *b, struct park *pk, int pri);
 void	park_take(struct park_bucket *b, struct park *pk);
-/* The best max waiters, linked by pk_chain. */
+/* Take the best max waiters; they are linked by pk_chain. */
 struct park *park_take_all(struct park_bucket *b, const void *ident,
 	    uint32_t max);
 
 void	park_init(struct park *pk, const void *ident);
 /*
- * Until told: 0; EWOULDBLOCK, EINTR (LWKT_PCATCH): not yet.  deadline: of
- * wait_deadline().
+ * Wait until told: 0.  EWOULDBLOCK, EINTR (with LWKT_PCATCH): not told yet.
+ * deadline: of wait_deadline().
  */
 int	park_wait(struct park *pk, int flags, const char *wmesg,
 	    int64_t deadline);
 /*
- * After an error: off the queue (*counter, if any, loses one): PARK_NONE; or,
- * if somebody has taken it off, wait until told: PARK_TOLD or PARK_OWNER.
+ * After an error: leave the queue, and subtract 1 from *counter, if any:
+ * PARK_NONE.  If a waker has taken the record, wait until told: PARK_TOLD or
+ * PARK_OWNER.
  */
 uint32_t park_leave(struct park *pk, uint32_t *counter);
 
@@ -74,9 +75,10 @@ void	park_tell(struct park *pk, enum park_state how);
 void	park_tell_all(struct park *list, enum park_state how);
 /* Take and tell up to max waiters, the best first. */
 void	park_wake(const void *ident, uint32_t max);
-/* How many wait there.  Tests. */
+/* Count the waiters there; for tests. */
 unsigned park_count(const void *ident);
 
+/* Return the record that contains tu. */
 static inline struct park *
 park_of(struct lwkt_turn *tu)
 {
@@ -84,8 +86,8 @@ park_of(struct lwkt_turn *tu)
 }
 
 /*
- * The best waiter of a lock that td (NULL: a pthread) gives back: must it have
- * the lock now, or may others be faster?
+ * Tell whether the best waiter of a lock that td (NULL: a pthread) releases is
+ * given the lock.  If not, other threads may take the lock before it.
  */
 static inline int
 park_deserves(const struct park *first, const struct lwkt_thread *td)
@@ -94,6 +96,7 @@ park_deserves(const struct park *first, const struct lwkt_thread *td)
 	    (td != NULL ? lend_ownrank(td) : PARK_PTHREAD_PRI);
 }
 
+/* Read the state; acquire: pairs with the release in park_tell(). */
 static inline uint32_t
 park_state(const struct park *pk)
 {

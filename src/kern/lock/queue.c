@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everyday bounded queue: a ring of slots under a mutex, two condition
+ * Everyday bounded queue: a ring of slots under a mutex, with two condition
  * variables.
  */
 #include "kern/lock/lock_var.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <lwkt/sync.h>
 
+/* Thread or plain pthread; never blocks. */
 void
 lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
     const char *name)
@@ -19,6 +20,10 @@ lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
 	lwkt_cond_init(&q->q_notfull, name);
 }
 
+/*
+ * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
+ * is full, for at most timeout_ns.
+ */
 int
 lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
 {
@@ -40,6 +45,10 @@ lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
 	return error;
 }
 
+/*
+ * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
+ * is empty, for at most timeout_ns.
+ */
 int
 lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
 {
@@ -63,6 +72,7 @@ lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
 	return error;
 }
 
+/* Thread or plain pthread; blocks only for the mutex of the queue. */
 void
 lwkt_queue_close(struct lwkt_queue *q)
 {
@@ -73,6 +83,7 @@ lwkt_queue_close(struct lwkt_queue *q)
 	lwkt_mutex_unlock(&q->q_mutex);
 }
 
+/* Thread or plain pthread; blocks only for the mutex of the queue. */
 unsigned
 lwkt_queue_count(struct lwkt_queue *q)
 {

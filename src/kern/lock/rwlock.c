@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everyday rwlock: a mtx under the names of every day.
+ * Everyday rwlock: a mtx with the names of an everyday lock.
  *
  * THEORY
- * Who is served when is the mtx's rule (kern_mutex.c): the better waiter
- * first; between readers and writers of equal priority the phases alternate,
+ * The order of service is that of the mtx (kern_mutex.c): the better waiter is
+ * first.  Between readers and writers of equal priority the phases alternate,
  * so neither kind can keep the other out.
  */
 #include "kern/cpu/globaldata.h"
 
 #include <lwkt/sync.h>
 
+/* Thread context; never blocks. */
 void
 lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name)
 {
 	lwkt_mtx_init(&rw->rw_mtx, name);
 }
 
+/* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns)
 {
 	return lwkt_mtx_lock_sh(&rw->rw_mtx, 0, timeout_ns);
 }
 
+/* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns)
 {
@@ -33,6 +36,7 @@ lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns)
 	return lwkt_mtx_lock_ex(&rw->rw_mtx, 0, timeout_ns);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_rwlock_unlock(struct lwkt_rwlock *rw)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues of waiters: by priority, equal ones in order of arrival.
+ * Queues of waiters: by priority, those of equal priority in order of arrival.
  *
  * THEORY
- * All waiters of a queue stand in one ring in the order of their turns.  The
- * first waiter of each priority (of each level) stands in a second ring, of
- * at most 32 members.  To insert a waiter is to look for its level in the
- * second ring and to go back from the end of that level over the waiters that
- * came later.  So an insertion costs the number of levels, not of waiters; a
- * waiter that comes back to its old place passes those that came after it.
+ * All waiters of a queue form one ring in the order of their turns.  The first
+ * waiter of each priority (of each level) is also in a second ring, of at most
+ * 32 members.  An insertion looks for the level of the waiter in the second
+ * ring.  Then it goes back from the end of that level over the waiters that
+ * arrived later.  So an insertion costs the number of levels, not of waiters;
+ * only a waiter that returns to its old place passes those that arrived after
+ * it.
  *
  * INVARIANTS
  * TU1 In the ring from the head on tu_pri falls, and among equals tu_ticket
@@ -23,6 +24,7 @@
 #include "base/config.h"
 #include "base/kassert.h"
 
+/* Insert tu before `at` in the ring of all waiters. */
 static inline void
 ring_before(struct lwkt_turn *at, struct lwkt_turn *tu)
 {
@@ -32,7 +34,7 @@ ring_before(struct lwkt_turn *at, struct lwkt_turn *tu)
 	at->tu_prev = tu;
 }
 
-/* A level of its own, before that of `at` in the ring of levels. */
+/* Make tu a new level, before that of `at` in the ring of levels. */
 static inline void
 level_before(struct lwkt_turn *at, struct lwkt_turn *tu)
 {
@@ -42,6 +44,7 @@ level_before(struct lwkt_turn *at, struct lwkt_turn *tu)
 	at->tu_better = tu;
 }
 
+/* Remove tu from the ring of levels. */
 static inline void
 level_remove(struct lwkt_turn *tu)
 {
@@ -50,7 +53,7 @@ level_remove(struct lwkt_turn *tu)
 	tu->tu_level = tu->tu_better = NULL;
 }
 
-/* tu becomes the first of the level of `first`, behind which it stands. */
+/* Make tu the first of its level, in place of `first`. */
 static inline void
 level_replace(struct lwkt_turn *first, struct lwkt_turn *tu)
 {
@@ -58,6 +61,7 @@ level_replace(struct lwkt_turn *first, struct lwkt_turn *tu)
 	level_remove(first);
 }
 
+/* Insert a waiter, whose tu_pri and tu_ticket are set. */
 void
 turn_insert(struct lwkt_turn **queue, struct lwkt_turn *tu)
 {
@@ -93,6 +97,10 @@ turn_insert(struct lwkt_turn **queue, struct lwkt_turn *tu)
 		*queue = tu;
 }
 
+/*
+ * Remove a waiter.  The next one of its priority, if there is one, becomes the
+ * first of the level.
+ */
 void
 turn_remove(struct lwkt_turn **queue, struct lwkt_turn *tu)
 {
@@ -113,12 +121,14 @@ turn_remove(struct lwkt_turn **queue, struct lwkt_turn *tu)
 		*queue = next;
 }
 
+/* Return the waiter after tu, or NULL. */
 struct lwkt_turn *
 turn_next(struct lwkt_turn *queue, struct lwkt_turn *tu)
 {
 	return tu->tu_next != queue ? tu->tu_next : NULL;
 }
 
+/* Count the waiters, and check TU1. */
 unsigned
 turn_count(struct lwkt_turn *queue)
 {

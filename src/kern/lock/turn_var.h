@@ -2,24 +2,24 @@
 /*
  * The order in which the waiters of a lock have their turns (turn.c).
  *
- * A queue is a pointer to its best waiter, NULL when it is empty.  Everything
- * here is called with the queue's own lock held, which also protects the
- * numbers.
+ * A queue is a pointer to its best waiter, NULL when it is empty.  The caller
+ * of each function here holds the lock of the queue, which also protects the
+ * tickets.
  */
 #ifndef LWKT_KERN_LOCK_TURN_VAR_H
 #define LWKT_KERN_LOCK_TURN_VAR_H
 
 #include <lwkt/mtx.h>
 
-/* tu_pri and tu_ticket are set. */
+/* Insert a waiter, whose tu_pri and tu_ticket are set; remove one. */
 void	turn_insert(struct lwkt_turn **queue, struct lwkt_turn *tu);
 void	turn_remove(struct lwkt_turn **queue, struct lwkt_turn *tu);
-/* The one behind tu, or NULL. */
+/* The waiter after tu, or NULL. */
 struct lwkt_turn *turn_next(struct lwkt_turn *queue, struct lwkt_turn *tu);
-/* Checks, for invariants builds. */
+/* Count the waiters and check their order; for invariants builds. */
 unsigned turn_count(struct lwkt_turn *queue);
 
-/* The best waiter's priority, or -1. */
+/* Return the priority of the best waiter, or -1. */
 static inline int
 turn_best(const struct lwkt_turn *queue)
 {

@@ -3,18 +3,18 @@
  * Waiting on a word, for threads and pthreads.
  *
  * THEORY
- * A waiter counts itself in the word, so that whoever changes the state sees
- * it, and parks at the word's address if the state is still the one that it
- * waits for (park.c).
+ * A waiter counts itself in the word, so that a thread that changes the state
+ * sees the waiter.  It parks at the address of the word if the state has not
+ * changed yet (park.c).
  *
  * INVARIANTS
  * WC1 The number in the word is that of the waiters between their first and
  *    their last instruction in sync_wait().
  *
  * ORDER
- * Waiter: counted in (locked), then looks at the state under the lock of the
- * bucket; waker: changes the state (locked), looks at the number in the same
- * word, locks the bucket.  See park.c.
+ * Waiter: counts itself (locked), then looks at the state with the bucket
+ * locked.  Waker: changes the state (locked), looks at the number in the same
+ * word, then locks the bucket.  See park.c.
  *
  * Source: the futex of Linux.
  */
@@ -22,7 +22,10 @@
 
 #include <errno.h>
 
-/* Counted in and in a critical section. */
+/*
+ * Park if the word still has that state.  The caller is counted in the word and
+ * in a critical section.
+ */
 static int
 wait_changed(uint64_t *word, uint32_t state, const char *wmesg,
     int64_t deadline)
@@ -45,6 +48,7 @@ wait_changed(uint64_t *word, uint32_t state, const char *wmesg,
 	return error;
 }
 
+/* Wait until woken, if the state of the word is still `state`. */
 int
 sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
     int64_t deadline)
@@ -62,6 +66,7 @@ sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	return error;
 }
 
+/* Wake the waiters that `old` counts. */
 void
 sync_wake_all(uint64_t *word, uint64_t old)
 {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting on a word, for threads and pthreads: what the everyday locks are
- * made of.
+ * Waiting on a word, for threads and pthreads: the basis of the everyday locks.
  *
  * A word holds a state, which belongs to the lock, and the number of threads
- * and pthreads that wait on it.  Whoever changes the state by a locked
- * instruction learns from its result whether to wake anybody, and does that by
- * the word's address alone: the lock may be gone by then.
+ * and pthreads that wait on it.  A thread changes the state by a locked
+ * instruction, whose result says whether there are waiters to wake.  The
+ * wakeup needs only the address of the word: the lock may be gone by then.
  */
 #ifndef LWKT_KERN_LOCK_WORD_VAR_H
 #define LWKT_KERN_LOCK_WORD_VAR_H
@@ -19,6 +18,7 @@
 #define SW_ONE		((uint64_t)1 << 28)	/* a waiter */
 #define SW_WAITERS	(~SW_STATE)
 
+/* Return the state in the word w. */
 static inline uint32_t
 sync_state(uint64_t w)
 {
@@ -26,15 +26,15 @@ sync_state(uint64_t w)
 }
 
 /*
- * word.c.  Wait until woken, if the state is (still) `state`; may return
- * early.  0, or EWOULDBLOCK.  deadline: of wait_deadline().
+ * word.c.  Wait until woken, if the state is still `state`; a wakeup may be
+ * spurious.  Returns: 0, or EWOULDBLOCK.  deadline: of wait_deadline().
  */
 int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	    int64_t deadline);
-/* `old`: the word before the change. */
+/* Wake all waiters.  `old`: the word before the change. */
 void	sync_wake_all(uint64_t *word, uint64_t old);
 
-/* The calling thread, in a critical section from now on; NULL: a pthread. */
+/* Enter a critical section and return the calling thread; NULL: a pthread. */
 static inline lwkt_thread_t
 sync_enter(void)
 {
@@ -45,6 +45,7 @@ sync_enter(void)
 	return td;
 }
 
+/* Leave the critical section of sync_enter(). */
 static inline void
 sync_exit(lwkt_thread_t td)
 {

@@ -3,17 +3,17 @@
  * Sleeping by number: an event count.
  *
  * THEORY
- * xw_gen counts the changes of a condition.  Who wants to sleep says which
- * number he had read before he looked at the condition; if it has changed since
- * he does not sleep but looks again.  So the look needs no interlock, and may
- * be as long as it likes.
+ * xw_gen counts the changes of a condition.  A thread that wants to sleep
+ * passes the number that it read before it looked at the condition.  If the
+ * number has changed since, the thread does not sleep but looks again.  So the
+ * look needs no interlock, and may take any time.
  *
  * ORDER
  * XO1 changer: condition, then the count (a locked instruction); sleeper: the
- *    count (acquire), then the condition.  Who saw the old condition has the
- *    old number.
- * The sleeper queues himself before the second look at the count, the changer
- * counts before he looks for sleepers: SO1 of kern_synch.c.
+ *    count (acquire), then the condition.  A sleeper that saw the old condition
+ *    has the old number.
+ * The sleeper queues itself before the second look at the count; the changer
+ * counts before it looks for sleepers: SO1 of kern_synch.c.
  *
  * Source: the xsleep and xwakeup of the first DragonFly; Reed and Kanodia's
  * eventcounts (1979).
@@ -22,18 +22,21 @@
 
 #include <lwkt/synch.h>
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_xwait_init(struct lwkt_xwait *xw)
 {
 	xw->xw_gen = 0;
 }
 
+/* Any lwkt context; never blocks. */
 unsigned
 lwkt_xgen(struct lwkt_xwait *xw)
 {
 	return atomic_load_acq_32(&xw->xw_gen);			/* XO1 */
 }
 
+/* Thread context; blocks if the number is still *gen. */
 int
 lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
     int64_t timeout_ns, unsigned *gen)
@@ -43,6 +46,10 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 	KASSERTF((flags & (LWKT_PINTERLOCKED | LWKT_PDOMAIN_MASK)) == 0,
 	    "flags %#x: LWKT_PINTERLOCKED and a domain are not for this call",
 	    flags);
+	/*
+	 * Enter the sleep queue before the second look: a changer that counts
+	 * after the look finds the sleeper (SO1 of kern_synch.c).
+	 */
 	lwkt_tsleep_interlock(xw, PDOMAIN_XWAIT);
 	if (lwkt_xgen(xw) == *gen)
 		error = lwkt_tsleep(xw, PDOMAIN_XWAIT | LWKT_PINTERLOCKED |
@@ -52,12 +59,14 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 	return error;
 }
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_xupdate(struct lwkt_xwait *xw)
 {
 	(void)atomic_fetchadd_32(&xw->xw_gen, 1);		/* XO1 */
 }
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_xwakeup(struct lwkt_xwait *xw)
 {
