@@ -3,28 +3,28 @@
  * Boot, the idle loop, shutdown.
  *
  * THEORY
- * Everything a CPU owns is laid out in the shared arena before any CPU runs:
- * globaldata, rings, sleep queues, counters.  Then the host carries the CPUs
- * into cpu_main, which is the idle thread of each: it lends the CPU to the
- * best thread, and when there is none serves what is pending and waits in the
- * host.  The idle thread runs on the host thread's own stack, so boot and
- * shutdown happen on neutral ground.
+ * Everything that a CPU owns is laid out in the shared arena before any CPU
+ * runs: globaldata, rings, sleep queues, counters.  Then the host calls
+ * cpu_main on each CPU.  cpu_main is the idle thread: it switches to the best
+ * runnable thread; when there is none, it serves what is pending and waits in
+ * the host.  The idle thread runs on the stack of the host thread, so boot and
+ * shutdown depend on no thread's stack.
  *
- * Shutdown: kern_stop tells every CPU to stop, the caller's own too.  A
- * stopping CPU forgets its run queue, so that the next switch ends in its idle
- * thread; it goes on serving messages until all CPUs have come that far (a
- * sender may still wait for room in a ring of ours), and leaves.
+ * Shutdown: kern_stop sends an IPI to every CPU, the caller's included.  A
+ * stopping CPU empties its run queue, so that its next switch ends in its idle
+ * thread.  The idle thread serves messages until all CPUs have stopped, because
+ * a sender may still wait for room in a ring of this CPU.  Then it returns.
  *
- * A thread that runs on another CPU is given lwkt.shutdown_ms to block, yield
- * or end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others,
- * and interrupts preemptible threads: now the outermost critical exit of the
- * thread, or any of its instructions, is where it stays for ever.  It keeps its
- * tokens until all CPUs have stopped, for a thread of another CPU may wait for
- * what they protect.  A thread that neither calls the library nor can be
- * interrupted is named, and waited for.
+ * A thread that runs on another CPU has lwkt.shutdown_ms to block, yield or
+ * end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others and
+ * interrupts preemptible threads.  From then on the thread stops for ever at
+ * its outermost critical exit; a preemptible one stops at any instruction.  It
+ * keeps its tokens until all CPUs have stopped, because a thread of another CPU
+ * may wait for what they protect.  If a thread neither calls the library nor
+ * can be interrupted, shutdown prints its name and waits for it.
  *
  * INVARIANTS
- * BT1 Nothing runs on a CPU before its si_cpu hooks ran there.
+ * BT1 Nothing runs on a CPU before its si_cpu hooks have run there.
  * BT2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
  * BT3 Tokens of abandoned threads are released after BT2 holds.
  *
@@ -74,9 +74,9 @@ extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
 
 static uint32_t booted;			/* one boot at a time */
 static uint32_t cpus_stopped;		/* (a) */
-static int sysinits_done;		/* how many booted */
+static int sysinits_done;		/* number of records booted */
 
-/* The k-th record by order, NULL at the end. */
+/* Return the k-th record by si_order; NULL after the last one. */
 static const struct sysinit *
 sysinit_nth(int k)
 {
@@ -94,7 +94,7 @@ sysinit_nth(int k)
 	return NULL;
 }
 
-/* How much an arena with room for so many threads takes. */
+/* Compute the size of an arena with room for `threads` threads. */
 static size_t
 arena_bytes(int ncpus, int threads)
 {
@@ -109,8 +109,8 @@ arena_bytes(int ncpus, int threads)
 }
 
 /*
- * An arena for lwkt.maxthreads, or for as many threads as the host gives
- * address space for.  Once the host has refused, room for stacks must be left.
+ * Reserve an arena for lwkt.maxthreads.  If the host refuses, halve the number
+ * of threads until the arena fits and STACKS_ROOM is left for stacks.
  */
 static int
 arena_reserve(int *threadsp, size_t *sizep)
@@ -146,6 +146,7 @@ arena_reserve(int *threadsp, size_t *sizep)
 	return 0;
 }
 
+/* Fill in the head of the arena. */
 static void
 arena_layout(const struct lwkt_config *cfg, int threads, size_t size)
 {
@@ -165,6 +166,7 @@ arena_layout(const struct lwkt_config *cfg, int threads, size_t size)
 		strncpy(ah->ah_name, cfg->lc_name, sizeof(ah->ah_name) - 1);
 }
 
+/* Initialize a CPU and its idle thread; lwkt__gd[cpu] is valid from here. */
 static void
 gd_init(struct globaldata *gd, int cpu)
 {
@@ -186,6 +188,7 @@ gd_init(struct globaldata *gd, int cpu)
 	stat_place(gd, arena_alloc(stat_bytes()));
 }
 
+/* Give each CPU its parts of the arena. */
 static void
 place_all(void)
 {
@@ -206,8 +209,9 @@ place_all(void)
 }
 
 /*
- * Threads are runnable, yet none was chosen: does each of them wait for a
- * token that another CPU holds, which will tell us?
+ * Threads are runnable, but the switch chose none.  Tell whether each of them
+ * waits for a token that another CPU holds, and have that CPU notify this one.
+ * If a token has been released meanwhile, no CPU would notify: return 0.
  */
 static int
 all_want_tokens(struct globaldata *gd)
@@ -228,7 +232,7 @@ all_want_tokens(struct globaldata *gd)
 	return 1;
 }
 
-/* Nothing to run: is that the end of it? */
+/* Publish in gd_quiet whether no timer, thread or call is left on this CPU. */
 static inline void
 idle_look(struct globaldata *gd)
 {
@@ -241,7 +245,7 @@ idle_look(struct globaldata *gd)
 		deadlock_look(gd);
 }
 
-/* Lend the CPU to a thread, watched. */
+/* Switch to the best runnable thread, under the watchdog. */
 static inline void
 idle_switch(struct globaldata *gd)
 {
@@ -278,6 +282,11 @@ idle_loop(struct globaldata *gd)
 		ktr(gd, idle, gd->gd_m.mc_cpuid,
 		    atomic_peek_32(&gd->gd_m.mc_reqflags));
 		idle_look(gd);
+		/*
+		 * An event that asks this CPU to wake sets a bit of
+		 * mc_reqflags.  The host tests the bits in the same step in
+		 * which it sets RQF_SLEEPING, so no such event is missed.
+		 */
 		if (ipiq_watch(gd)) {
 			gd->gd_look |= !gd->gd_watched;
 			continue;
@@ -290,8 +299,8 @@ idle_loop(struct globaldata *gd)
 }
 
 /*
- * Say which thread keeps a CPU from stopping.  It may leave the CPU meanwhile;
- * its structure stays one of a thread.
+ * Print which thread keeps a CPU from stopping.  The thread may leave the CPU
+ * meanwhile; its structure is type-stable, so reading it is safe.
  */
 static void __lwkt_no_tsan
 stop_tell(struct globaldata *tgd, int64_t waited_ns)
@@ -306,7 +315,7 @@ stop_tell(struct globaldata *tgd, int64_t waited_ns)
 	    (long long)(waited_ns / NS_PER_MS));
 }
 
-/* Shutdown has waited for tgd: whatever thread runs there goes no further. */
+/* Force the thread that runs on tgd to stop; it had time to do so itself. */
 static void
 stop_insist(struct globaldata *tgd)
 {
@@ -315,7 +324,10 @@ stop_insist(struct globaldata *tgd)
 		(void)machine_nmi(&tgd->gd_m);
 }
 
-/* Serve messages until all CPUs have stopped; the first one sees to it. */
+/*
+ * Serve messages until all CPUs have stopped.  The first CPU that stopped
+ * forces the others after each shutdown_ms.
+ */
 static void
 stop_wait(struct globaldata *gd, int first)
 {
@@ -323,6 +335,7 @@ stop_wait(struct globaldata *gd, int first)
 	unsigned turn = 0, times = 0;
 	int cpu;
 
+	/* Acquire: pairs with the fetchadd in cpu_main() (BT2). */
 	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
 		ipiq_process(gd);
 		machine_pause(turn++);
@@ -343,6 +356,7 @@ stop_wait(struct globaldata *gd, int first)
 	}
 }
 
+/* mu_cpu_main: run one CPU from its start to its end, as the idle thread. */
 static void
 cpu_main(struct mcpu *mc)
 {
@@ -369,7 +383,7 @@ cpu_main(struct mcpu *mc)
 			si->si_cpu_fini(gd);
 }
 
-/* On each CPU: forget who was runnable. */
+/* IPI callback on each CPU: empty the run queue, and stop. */
 static void
 stop_cpu(void *arg, int unused)
 {
@@ -381,9 +395,10 @@ stop_cpu(void *arg, int unused)
 		while (gd->gd_rq[pri] != NULL)
 			sched_dequeue(gd, gd->gd_rq[pri]);
 	gd->gd_stopping = 1;
-	gd->gd_ast |= AST_LWKT_RESCHED;	/* the quick yields leave, too */
+	gd->gd_ast |= AST_LWKT_RESCHED;	/* lwkt_yield_quick leaves, too */
 }
 
+/* Ask every CPU to stop.  CPU context. */
 void
 kern_stop(void)
 {
@@ -402,13 +417,14 @@ static const struct machine_upcalls upcalls = {
 	.mu_point = liveness_point,
 };
 
-/* All calls that go from a room of kern/ to a later one, but splz(). */
+/* The calls from a room of kern/ to a later room, except splz(). */
 static const struct kern_hooks hooks = {
 	.kh_delayed_flush = delayed_flush,
 	.kh_lend_late = lend_apply_late,
 	.kh_check = check_sometimes,
 };
 
+/* Call si_fini of all records that booted, last first. */
 static void
 sysinits_undo(void)
 {
@@ -421,6 +437,7 @@ sysinits_undo(void)
 	}
 }
 
+/* Call si_boot of all records in order.  0, or the errno of the one failed. */
 static int
 sysinits_boot(void)
 {
@@ -438,6 +455,7 @@ sysinits_boot(void)
 	return 0;
 }
 
+/* Lay out the arena, and call the boot hooks.  Plain pthread. */
 int
 kern_boot_prepare(const struct lwkt_config *cfg)
 {
@@ -477,6 +495,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	return error;
 }
 
+/* Run all CPUs; the caller becomes CPU 0 until shutdown.  Plain pthread. */
 int
 kern_boot_run(void)
 {
@@ -488,6 +507,7 @@ kern_boot_run(void)
 	return machine_run(mc, lwkt__ncpus);
 }
 
+/* Undo kern_boot_prepare().  Plain pthread, when no CPU runs. */
 void
 kern_boot_release(void)
 {

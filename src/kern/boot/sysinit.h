@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A layer's part in boot and shutdown, found by linker section.
+ * The hooks of a layer for boot and shutdown, found by linker section.
  *
- * SYSINIT(order, name, boot, cpu, cpu_fini, fini): boot() runs once before the
- * CPUs start (0 or an errno, which ends the boot); cpu(gd) on each CPU in its
- * idle thread before it runs anything; cpu_fini(gd) likewise after its last
- * thread; fini() once at the end, also after a failed boot if boot() had
- * succeeded.  Any of them may be NULL.  Lower orders boot first, end last.
+ * SYSINIT(order, name, boot, cpu, cpu_fini, fini):
+ * boot() runs once before the CPUs start: 0, or an errno, which ends the boot.
+ * cpu(gd) runs on each CPU in its idle thread, before the first thread there.
+ * cpu_fini(gd) runs likewise after the last thread there.
+ * fini() runs once at the end; if the boot fails, only if boot() succeeded.
+ * Any of them may be NULL.  Lower orders boot first and end last.
  *
  * Source: SYSINIT(9) of the BSDs.
  */

@@ -3,23 +3,22 @@
  * Messages: send, wait, reply, abort; and the ports that have no queue.
  *
  * THEORY
- * A message belongs to its sender until it is sent and again once it is done,
- * to the receiver in between; the flags say where it is:
+ * A message belongs to its sender until it is sent, and again once it is done.
+ * In between it belongs to the receiver.  The flags say where it is:
  *
  *	DONE --send--> (INTRANSIT) --> QUEUED --getport--> no flag
  *	no flag --replymsg--> REPLY (INTRANSIT) --> DONE|REPLY, QUEUED if !SYNC
  *
- * putport either takes the message and answers LWKT_EASYNC, or has finished
- * already and answers the result.  lwkt_sendmsg() turns the second into a
- * queued reply, lwkt_domsg() returns it at once, so neither caller sees which
- * way a port works.
+ * putport either takes the message and returns LWKT_EASYNC, or does the work at
+ * once and returns the result.  lwkt_sendmsg() turns a result into a reply, and
+ * lwkt_domsg() returns it.  So the caller does not see which way a port works.
  *
  * INVARIANTS
- * PM1 A message is sent only when DONE and not QUEUED, replied or forwarded
- *    only when neither DONE nor QUEUED.
- * PM2 LWKT_MSGF_FOREIGN is right whenever a port's put or reply function is
- *    called: it says that the caller is not a CPU.  Set when sent, and when a
- *    pthread receives (the spin port), cleared where a CPU takes over.
+ * PM1 A message is sent only when DONE and not QUEUED.  It is replied or
+ *    forwarded only when neither DONE nor QUEUED.
+ * PM2 Whenever a port's put or reply function is called, LWKT_MSGF_FOREIGN says
+ *    whether the caller is a plain pthread.  The flag is set when a pthread
+ *    sends, or receives from a spin port.  It is cleared when a CPU takes over.
  *
  * Source: DragonFly lwkt_msgport.c and msgport(9).
  */
@@ -40,6 +39,7 @@ COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 #define MSGF_RUN	(uint32_t)(LWKT_MSGF_DONE | LWKT_MSGF_REPLY |	\
 			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
 
+/* Any context; never blocks. */
 void
 lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
 {
@@ -57,6 +57,7 @@ lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
 	msg->ms_u.i64 = 0;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply, int flags,
     void (*abortfn)(lwkt_msg_t))
@@ -66,6 +67,7 @@ lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply, int flags,
 	msg->ms_flags |= LWKT_MSGF_ABORTABLE;
 }
 
+/* Have receiptfn called once, before the receiver sees msg; never blocks. */
 void
 lwkt_setmsg_receipt(lwkt_msg_t msg, void (*receiptfn)(lwkt_msg_t, lwkt_port_t))
 {
@@ -73,19 +75,21 @@ lwkt_setmsg_receipt(lwkt_msg_t msg, void (*receiptfn)(lwkt_msg_t, lwkt_port_t))
 	msg->ms_flags |= LWKT_MSGF_RECEIPT;
 }
 
+/* Return the caller's thread port.  Thread context; never blocks. */
 lwkt_port_t
 lwkt_curport(void)
 {
 	return &caller_thread()->td_cold->tc_port;
 }
 
+/* Any lwkt context; never blocks. */
 lwkt_port_t
 lwkt_threadport(lwkt_thread_t td)
 {
 	return &td->td_cold->tc_port;
 }
 
-/* The flags of a message on its way: the sender may be no CPU (PM2). */
+/* Return flags, with FOREIGN if the caller is a plain pthread (PM2). */
 static inline uint32_t
 msg_foreign(uint32_t flags)
 {
@@ -93,6 +97,7 @@ msg_foreign(uint32_t flags)
 	    flags | LWKT_MSGF_FOREIGN;
 }
 
+/* Give msg to the receiver: set its flags and its target. */
 static inline void
 msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 {
@@ -109,6 +114,7 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 		ktr(mygd(), send, sync != 0, flags);
 }
 
+/* Any lwkt context, or a plain pthread; never blocks. */
 void
 lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -120,12 +126,14 @@ lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 		lwkt_replymsg(msg, error);
 }
 
+/* As lwkt_sendmsg(); the caller may hold a spinlock. */
 void
 lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg)
 {
 	msg_start(port, msg, 0);
 }
 
+/* As lwkt_sendmsg(); the caller must not hold a spinlock. */
 void
 lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -139,6 +147,7 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 		lwkt_replymsg(msg, error);
 }
 
+/* As lwkt_sendmsg(), but never sends an IPI. */
 void
 lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -152,6 +161,7 @@ lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 	lwkt_sendmsg(port, msg);
 }
 
+/* Thread, or a plain pthread with spin ports; blocks until the reply. */
 int
 lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 {
@@ -169,6 +179,7 @@ lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 	return error;
 }
 
+/* Check that msg belongs to its receiver (PM1). */
 static inline void
 msg_assert_received(lwkt_msg_t msg)
 {
@@ -180,13 +191,17 @@ msg_assert_received(lwkt_msg_t msg)
 	    ": it was replied before" : "", flags);		/* PM1 */
 }
 
+/* Any lwkt context, or a plain pthread; never blocks. */
 int
 lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
 	int error;
 
 	msg_assert_received(msg);
-	/* Another receiver of the old port may be about to drop it. */
+	/*
+	 * Atomic: another receiver of the old port may read ms_target in
+	 * lwkt_dropmsg() at this moment.
+	 */
 	atomic_store_ptr((uintptr_t *)&msg->ms_target, (uintptr_t)port);
 	error = port->mp_ops->putport(port, msg);
 	if (error != LWKT_EASYNC)
@@ -194,6 +209,7 @@ lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
+/* Any lwkt context, or a plain pthread; never blocks. */
 void
 lwkt_replymsg(lwkt_msg_t msg, int error)
 {
@@ -206,18 +222,21 @@ lwkt_replymsg(lwkt_msg_t msg, int error)
 	port->mp_ops->replyport(port, msg);
 }
 
+/* Thread, callback; a plain pthread for a spin port; never blocks. */
 void *
 lwkt_getport(lwkt_port_t port)
 {
 	return port->mp_ops->getport(port);
 }
 
+/* Thread, or a plain pthread for a spin port; blocks. */
 void *
 lwkt_waitport(lwkt_port_t port, int flags)
 {
 	return port->mp_ops->waitport(port, flags);
 }
 
+/* Thread, or a plain pthread for a spin port; blocks. */
 int
 lwkt_waitmsg(lwkt_msg_t msg, int flags)
 {
@@ -227,6 +246,7 @@ lwkt_waitmsg(lwkt_msg_t msg, int flags)
 	return msg->ms_reply->mp_ops->waitmsg(msg, flags);
 }
 
+/* As lwkt_waitport(), but blocks for at most timeout_ns. */
 void *
 lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
@@ -237,6 +257,7 @@ lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return port->mp_ops->waitport_timed(port, flags, timeout_ns);
 }
 
+/* As lwkt_waitmsg(), but blocks for at most timeout_ns. */
 int
 lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
@@ -252,13 +273,18 @@ lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return msg->ms_reply->mp_ops->waitmsg_timed(msg, flags, timeout_ns);
 }
 
+/* Any context; never blocks. */
 int
 lwkt_checkmsg(lwkt_msg_t msg)
 {
-	/* Pairs with the release stores of DONE in the reply functions. */
+	/*
+	 * Acquire: pairs with the release stores of DONE in the reply
+	 * functions.  What the receiver wrote before its reply is visible.
+	 */
 	return (atomic_load_acq_32(&msg->ms_flags) & LWKT_MSGF_DONE) != 0;
 }
 
+/* Call ms_abortfn, once.  The sender calls this; never blocks. */
 void
 lwkt_abortmsg(lwkt_msg_t msg)
 {
@@ -267,6 +293,7 @@ lwkt_abortmsg(lwkt_msg_t msg)
 
 	if (self != NULL)
 		crit_enter_td(self);
+	/* The message is the receiver's: its flags may change meanwhile. */
 	flags = atomic_load_acq_32(&msg->ms_flags);
 	if ((flags & LWKT_MSGF_ABORTABLE) != 0 &&
 	    (flags & (LWKT_MSGF_DONE | LWKT_MSGF_REPLY)) == 0 &&
@@ -282,6 +309,7 @@ lwkt_abortmsg(lwkt_msg_t msg)
 		crit_exit_td(self);
 }
 
+/* The receiver, in a thread; never blocks. */
 int
 lwkt_dropmsg(lwkt_msg_t msg)
 {
@@ -295,8 +323,8 @@ lwkt_dropmsg(lwkt_msg_t msg)
 }
 
 /*
- * Replies that nobody took are the ending thread's own, and complete.  Requests
- * get an answer.
+ * Empty the port of a thread that ends.  Requests get the reply ESRCH.  Replies
+ * are messages of this thread and are done, so they are only taken off.
  */
 void
 port_flush(lwkt_port_t port)
@@ -308,9 +336,7 @@ port_flush(lwkt_port_t port)
 			lwkt_replymsg(msg, ESRCH);
 }
 
-/*
- * Ports without a queue.  What such a port cannot do panics, and says what.
- */
+/* Ports without a queue: a call that such a port cannot serve panics. */
 static void *
 panic_getport(lwkt_port_t port)
 {
@@ -367,7 +393,7 @@ panic_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return panic_waitmsg(msg, flags);
 }
 
-/* A function takes the reply; it is the message's destructor, for example. */
+/* Pass the reply to mp_replyfn, which may free the message, for example. */
 static void
 replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -375,6 +401,7 @@ replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
 	port->mp_replyfn(port, msg);
 }
 
+/* Mark the reply done, and nothing else. */
 static void
 null_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -390,13 +417,14 @@ putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return port->mp_putfn(port, msg);
 }
 
-/* A vector of which a kind replaces what it can do. */
+/* The functions that all kinds without a queue share. */
 #define PANIC_OPS							\
 	.getport = panic_getport, .waitmsg = panic_waitmsg,		\
 	.waitport = panic_waitport, .dropmsg = panic_dropmsg,		\
 	.waitport_timed = panic_waitport_timed,				\
 	.waitmsg_timed = panic_waitmsg_timed
 
+/* Any context; never blocks. */
 void
 lwkt_initport_replyonly(lwkt_port_t port,
     void (*replyfn)(lwkt_port_t, lwkt_msg_t))
@@ -408,6 +436,7 @@ lwkt_initport_replyonly(lwkt_port_t port,
 	port->mp_replyfn = replyfn;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_initport_replyonly_null(lwkt_port_t port)
 {
@@ -417,6 +446,7 @@ lwkt_initport_replyonly_null(lwkt_port_t port)
 	port_init(port, &ops);
 }
 
+/* Any context; never blocks. */
 void
 lwkt_initport_putonly(lwkt_port_t port,
     int (*putfn)(lwkt_port_t, lwkt_msg_t))
@@ -428,6 +458,7 @@ lwkt_initport_putonly(lwkt_port_t port,
 	port->mp_putfn = putfn;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_initport_panic(lwkt_port_t port)
 {

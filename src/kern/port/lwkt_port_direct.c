@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A message carried out by its sender: no queue, no switch.
+ * Direct functions: the sender carries out the message.  No queue, no switch.
  *
  * THEORY
- * The owner of a thread port that waits for messages on this CPU, with nothing
- * queued, would be woken and be the only one to touch what it owns until it
- * waits again.  A function that the sender calls meanwhile, and that does not
- * block, has the same: the owner cannot run before the sender gives up the CPU,
- * and nobody else of this CPU comes between, for it is a critical section.  So
- * the function may do what the owner would have done, with the owner's data and
- * no lock.  What is queued during the call wakes the owner as always.
+ * Suppose that the owner of a thread port waits for messages on this CPU, and
+ * nothing is queued.  A message would wake it, and until it waits again it
+ * alone would touch its data.  A function that the sender calls instead, and
+ * that does not block, has the same right.  The owner cannot run before the
+ * sender gives up the CPU, and the critical section keeps all other code of
+ * this CPU away.  So the function may use the owner's data without a lock.  A
+ * message that is queued during the call wakes the owner as always.
  *
- * An owner that waits for the reply to one message has not finished another: it
- * is not idle, and nothing is carried out for it.
+ * If the owner waits for the reply to one message, it has not finished another
+ * one.  It is not idle then, and the function is not called.
  *
- * An owner that does a lwkt_domsg to its own port would wait for ever; there
- * the function is called always, by its own thread, and may block.
+ * An owner that does a lwkt_domsg to its own port would wait for ever.  So in
+ * this case the function is always called, by the owner itself, and may block.
  *
- * A spin port has no owner: the sender is one receiver more, if it would wait
- * for the message anyway.
+ * A spin port has no owner.  A sender that would wait for the message anyway
+ * acts as one more receiver.
  *
  * INVARIANTS
- * PD1 MPF_DIRECT is set during the call for another thread, and never two calls
- *    are within each other; such a call sees no switch.
+ * PD1 MPF_DIRECT is set during a call for another thread.  Such calls do not
+ *    nest at one port, and no switch happens during one.
  *
  * Source: the direct function of DragonFly's first device messages, and its
  * netisr, which carries out synchronous messages to itself.
@@ -35,6 +35,7 @@ COUNTER(direct, "lwkt.msg_direct", "messages carried out by their sender");
 #define MSGF_NOTDIRECT	(LWKT_MSGF_FOREIGN | LWKT_MSGF_INTRANSIT |	\
 			 LWKT_MSGF_RECEIPT)
 
+/* Any lwkt context, before the first message is sent; never blocks. */
 void
 lwkt_port_setdirect(lwkt_port_t port, int (*fn)(lwkt_port_t, lwkt_msg_t))
 {
@@ -48,25 +49,27 @@ lwkt_port_setdirect(lwkt_port_t port, int (*fn)(lwkt_port_t, lwkt_msg_t))
 	port->mp_directfn = fn;
 }
 
-/* May the caller run functions of the program that are no callbacks? */
+/* Tell whether the caller is a thread: no callback, rendezvous or spinlock. */
 static inline int
 in_thread(struct globaldata *gd)
 {
 	return (gd->gd_intr_nesting | gd->gd_cscount | gd->gd_spinlocks) == 0;
 }
 
+/* Tell whether the owner waits for messages on this CPU, and none is queued. */
 static inline int
 owner_is_idle(struct globaldata *gd, lwkt_port_t port)
 {
 	lwkt_thread_t td = port->mp_td;
 
-	/* Pairs with the release in thread_finish_migrate(). */
+	/* Acquire: pairs with the release in thread_finish_migrate(). */
 	return atomic_load_acq_ptr((const uintptr_t *)&td->td_gd) ==
 	    (uintptr_t)gd &&
 	    (port->mp_flags & (MPF_WAITPORT | MPF_DIRECT)) == MPF_WAITPORT &&
 	    td->td_cold->tc_waitmsg == NULL && port_is_empty(port);
 }
 
+/* Call the direct function in the owner's place.  Critical section. */
 static int
 call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -84,7 +87,7 @@ call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
-/* What fn answered; a message that it left alone is put in the usual way. */
+/* Return the result of fn; if it is LWKT_EASYNC, put msg as usual. */
 static int
 answer(lwkt_port_t port, lwkt_msg_t msg, int error,
     int (*put)(lwkt_port_t, lwkt_msg_t))
@@ -95,6 +98,7 @@ answer(lwkt_port_t port, lwkt_msg_t msg, int error,
 	return error;
 }
 
+/* putport: call the direct function if the owner is idle, else queue msg. */
 int
 thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -117,6 +121,7 @@ thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 	return answer(port, msg, error, thread_putport);
 }
 
+/* putport: call the direct function for a lwkt_domsg() if nothing is queued. */
 int
 spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 {

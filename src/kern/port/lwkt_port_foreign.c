@@ -3,9 +3,9 @@
  * Messages that plain pthreads send and reply.
  *
  * THEORY
- * A pthread leaves the message to a CPU (ipi/foreign.c), which puts or replies
- * it as if it had been its own.  Meanwhile the message is on no port, so its
- * two links are free: they are the item of the CPU's list.
+ * A pthread leaves the message to a CPU (ipi/foreign.c).  That CPU puts or
+ * replies it as if it had sent it itself.  Meanwhile the message is on no port,
+ * so its two links are free: they serve as the item of the CPU's list.
  */
 #include "kern/ipi/ipi_var.h"
 #include "kern/port/port_var.h"
@@ -17,7 +17,7 @@ CTASSERT(offsetof(struct lwkt_msg, ms_prevp) ==
     offsetof(struct lwkt_msg, ms_next) + offsetof(struct foreign, fo_fn),
     "two links are a struct foreign");
 
-/* A put function of a program's own may answer as late as here. */
+/* Put msg.  A put function of the program may return its result here. */
 static void
 foreign_put(lwkt_msg_t msg)
 {
@@ -30,6 +30,7 @@ foreign_put(lwkt_msg_t msg)
 	}
 }
 
+/* Put or reply a message that a pthread has left to this CPU. */
 static void
 msg_arrives(struct foreign *fo)
 {
@@ -44,6 +45,7 @@ msg_arrives(struct foreign *fo)
 		foreign_put(msg);
 }
 
+/* Leave msg to a CPU.  Any context; never blocks. */
 void
 msg_push(int cpu, lwkt_msg_t msg)
 {

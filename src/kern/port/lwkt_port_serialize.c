@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Serialize ports: the queue belongs to whoever holds the serializer.
+ * Serialize ports: a serializer protects the queue.
  *
  * THEORY
- * Where a serializer protects a device or a connection already, its port needs
- * no lock of its own: every function is called with the serializer held, and a
- * wait lets go of it for as long as the thread sleeps.  The thread is queued
- * for its wakeup before it leaves the serializer, so whoever enters next and
- * puts a message finds it (the pair of kern_synch.c).
+ * If a serializer protects a device or a connection already, its port needs no
+ * lock of its own.  Every function is called with the serializer held, and a
+ * wait releases it while the thread sleeps.  The thread enters the sleep queue
+ * before it releases the serializer, so the next thread that enters it and puts
+ * a message wakes the sleeper (the interlock of kern_synch.c).
  *
- * A message that waits for its reply on a port of another kind, with the
- * serializer held, would keep the receiver out for ever: that is seen when the
- * reply port is the sender's own.
+ * A sender that holds the serializer and waits for its reply at a port of
+ * another kind would keep the receiver out for ever.  This is detected if the
+ * reply port is the sender's own thread port.
  *
  * INVARIANTS
  * PZ1 The queues, mp_waiters and the flags of messages at the port: the
  *     serializer is held.
  *
- * A woken waiter competes for the serializer with everybody else, so there is
- * one wakeup for each message that finds a waiter, as at a spin port.
+ * A woken waiter competes for the serializer with all other threads.  So each
+ * message that finds a waiter does one wakeup, as at a spin port.
  *
  * Source: DragonFly lwkt_msgport.c, serialize backend, and its zsleep.
  */
@@ -30,6 +30,7 @@
 #include <lwkt/serialize.h>
 #include <lwkt/synch.h>
 
+/* Panic unless the caller is a thread that holds the serializer (PZ1). */
 static void
 assert_held(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -43,7 +44,10 @@ assert_held(lwkt_port_t port, lwkt_msg_t msg)
 		    (void *)msg);
 }
 
-/* Sleep without the serializer, which is held before and after. */
+/*
+ * Sleep on ident with the serializer released; it is held before and after.
+ * The interlock comes before the release: no wake-up in between is lost.
+ */
 static int
 sleep_outside(lwkt_port_t port, const void *ident, int intr,
     const char *wmesg, int64_t deadline)
@@ -90,6 +94,7 @@ serialize_waitport(lwkt_port_t port, int flags)
 	return serialize_waitport_timed(port, flags, LWKT_FOREVER);
 }
 
+/* Wake one thread that waits for a message. */
 static void
 wake_receiver(lwkt_port_t port)
 {
@@ -133,7 +138,10 @@ serialize_replyport(lwkt_port_t port, lwkt_msg_t msg)
 		lwkt_wakeup_domain(msg, PDOMAIN_PORT);
 }
 
-/* 0, or EINTR if the wait was interrupted; msg is done or the time is over. */
+/*
+ * Wait until msg is done or the deadline has passed.  Return EINTR if the wait
+ * was interrupted, else 0.
+ */
 static int
 wait_done(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t deadline)
 {
@@ -187,6 +195,7 @@ serialize_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return lwkt_port_drop(port, msg);
 }
 
+/* Any context; never blocks. */
 void
 lwkt_initport_serialize(lwkt_port_t port, struct lwkt_serialize *sz)
 {

@@ -1,42 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Spin ports: any number of threads, plain pthreads too, send and receive.
+ * Spin ports: any number of threads and plain pthreads send and receive.
  *
  * THEORY
- * A pthread that is no CPU cannot be reached by a message between CPUs, and two
- * CPUs receive from one queue: here a lock is the answer, held for a few
- * instructions, in a critical section where there is one.  A thread waits by
- * tsleep, a pthread in the host.
+ * Several CPUs receive from one queue, and an IPI cannot reach a plain pthread.
+ * So a lock protects the port.  It is held for a few instructions; a thread
+ * holds it in a critical section.  A thread waits by tsleep, a pthread in the
+ * host.
  *
- * mp_waiters counts the threads that have found the queue empty, under the
- * lock, and not come back to it.  Each message that finds one does a
- * wakeup_one.  It is one too many when a woken thread has not run yet, but it
- * cannot be saved: wakeups on their way to several CPUs may each wake another
- * thread than the one they were counted for.
+ * mp_waiters counts the threads that found the queue empty under the lock and
+ * have not taken the lock again.  A message that finds it nonzero does a
+ * wakeup_one.  If a thread that was woken before has not run yet, this wake-up
+ * is one too many.  It cannot be saved: wakeups on their way to several CPUs
+ * may each wake another thread than the one for which they were sent.
  *
- * A thread that waits on several ports (lwkt_port_wait.c) is on the list
- * mp_watch of each, by a structure on its stack.  A message takes one off the
- * list and wakes it by its ident, beside the one of mp_waiters: which of them
- * is still asleep cannot be known.  If it then leaves with a message of another
- * port, and there is still one here, it wakes the next receiver in its place.
+ * A thread that waits on several ports (lwkt_port_wait.c) has an entry on the
+ * list mp_watch of each; the entries lie on its stack.  A message takes one
+ * entry off the list and wakes its thread by the ident.  It also wakes a thread
+ * of mp_waiters, because it cannot know which of the two is still asleep.  If
+ * the selecting thread then leaves with a message of another port, and one is
+ * still queued here, that thread wakes the next receiver in its place.
  *
  * A pthread cannot wake a thread.  When it would have to, it leaves the message
- * to a CPU (msg_push), the one where a receiver slept last, which then does
- * the whole operation.  Until that has happened, messages of pthreads that
- * come later take the same way, or they would overtake it.
+ * to a CPU (msg_push), the one where a receiver slept last, and that CPU does
+ * the whole operation.  Until then later messages of pthreads go the same way;
+ * otherwise they would overtake it.
  *
  * INVARIANTS
  * PS1 All fields of the port below mp_lock, its queues, mp_flags and mp_watch:
  *    lock held.
- * PS2 mp_inflight = messages left to mp_cpu and not yet queued; mp_cpu changes
- *    only while it is 0.
+ * PS2 mp_inflight is the number of messages left to mp_cpu and not yet queued.
+ *    mp_cpu changes only while mp_inflight is 0.
  *
- * Nothing is sent or woken with the lock held.  After the lock of a reply has
- * been released the message may be gone, and its reply port with it; their
- * addresses still serve as idents.  Not before that, although the reply is
- * marked as done under the lock: a sender that waits (lwkt_domsg) looks at it
- * under the lock alone, and a sender that has seen the mark of another reply
- * (lwkt_checkmsg) has to take it off the queue, under the lock.
+ * Nothing is sent or woken with the lock held.  Once the replier has released
+ * the lock, the message and its reply port may be gone; only their addresses
+ * are used then, as idents.  They cannot go earlier, although the reply is
+ * marked done under the lock.  A sender that waits (lwkt_domsg) reads the mark
+ * only under the lock.  A sender that sees the mark without the lock
+ * (lwkt_checkmsg) must take the reply off the queue under the lock.
  *
  * Source: DragonFly lwkt_msgport.c, spin backend; the pthreads are ours.
  */
@@ -56,7 +57,10 @@ lock(lwkt_port_t port)
 {
 	unsigned turn = 0;
 
-	/* Acquire: pairs with the release in unlock(). */
+	/*
+	 * Acquire: pairs with the release in unlock().  The load before keeps
+	 * the cache line shared while another CPU holds the lock.
+	 */
 	while (atomic_load_32(&port->mp_lock) != 0 ||
 	    !atomic_cmpset_32(&port->mp_lock, 0, 1))
 		machine_pause(turn++);
@@ -70,7 +74,7 @@ unlock(lwkt_port_t port)
 	atomic_store_rel_32(&port->mp_lock, 0);
 }
 
-/* td: the calling thread, or NULL for a pthread that is no CPU. */
+/* Lock the port for td, the calling thread; NULL for a plain pthread. */
 static inline void
 port_lock(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -87,13 +91,14 @@ port_unlock(lwkt_port_t port, lwkt_thread_t td)
 		crit_exit_td(td);
 }
 
+/* Return the calling thread; NULL for a plain pthread. */
 static inline lwkt_thread_t
 caller(void)
 {
 	return machine_oncpu() != NULL ? curthread : NULL;
 }
 
-/* The receiver has it now: who is that? (PM2) */
+/* Note in msg whether its new holder is a plain pthread (PM2). */
 static inline void
 take(lwkt_msg_t msg, lwkt_thread_t td)
 {
@@ -104,7 +109,7 @@ take(lwkt_msg_t msg, lwkt_thread_t td)
 	    flags | LWKT_MSGF_FOREIGN);
 }
 
-/* Is this the reply that a sleeper or poller waits for, and not queued? */
+/* Tell whether this is the reply of a SYNC message, which is not queued. */
 static inline int
 is_sync_reply(uint32_t flags)
 {
@@ -112,7 +117,7 @@ is_sync_reply(uint32_t flags)
 	    (LWKT_MSGF_SYNC | LWKT_MSGF_REPLY);
 }
 
-/* Would this message wake a thread, or overtake one that will? */
+/* Tell whether msg would wake a thread, or overtake a message left to a CPU. */
 static inline int
 needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
@@ -122,15 +127,16 @@ needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	    port->mp_waiters != 0 || port->mp_watch != NULL);
 }
 
-/* Those to wake when the lock has been released. */
+/* What to wake after the lock is released. */
 struct spin_wake {
 	int		 sw_port_td;	/* a thread that sleeps on the port */
 	int		 sw_port_pth;	/* pthreads that wait on it */
 	int		 sw_select;	/* pthreads that select */
-	uint32_t	 sw_msg;	/* who waits for the message */
+	uint32_t	 sw_msg;	/* MSGF_MP_WAIT bits of the message */
 	const void	*sw_watch;	/* ident of a thread that selects */
 };
 
+/* Take pw off the list of its port.  Lock held. */
 static void
 watch_remove(struct port_watch *pw)
 {
@@ -140,7 +146,7 @@ watch_remove(struct port_watch *pw)
 	pw->pw_prevp = NULL;
 }
 
-/* Under the lock: a thread of each kind of waiters is to look here. */
+/* Choose one thread of each kind of waiter to wake.  Lock held. */
 static void
 choose_receiver(lwkt_port_t port, struct spin_wake *sw)
 {
@@ -154,7 +160,7 @@ choose_receiver(lwkt_port_t port, struct spin_wake *sw)
 	}
 }
 
-/* Under the lock: msg is here. */
+/* Queue msg or mark it done, and note in sw what to wake.  Lock held. */
 static void
 arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 {
@@ -184,6 +190,7 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 	}
 }
 
+/* Wake what sw notes.  Lock released; port and msg serve as idents only. */
 static void
 arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
 {
@@ -201,7 +208,7 @@ arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
 		select_wake_foreign();
 }
 
-/* A message or a reply comes to the port. */
+/* Deliver a message or a reply to the port, or leave it to a CPU. */
 static void
 deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
@@ -250,7 +257,10 @@ spin_getport(lwkt_port_t port)
 	return msg;
 }
 
-/* Sleep on ident without the lock, which is held before and after. */
+/*
+ * Sleep on ident with the lock released; it is held before and after.  The
+ * interlock comes before unlock(): a wake-up sent in between is not lost.
+ */
 static int
 sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
     const char *wmesg, int64_t deadline)
@@ -267,6 +277,7 @@ sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
 	return error;
 }
 
+/* Sleep as a thread until a message comes.  Lock held, but not meanwhile. */
 static int
 wait_td(lwkt_port_t port, int intr, int64_t deadline)
 {
@@ -278,7 +289,11 @@ wait_td(lwkt_port_t port, int intr, int64_t deadline)
 	return error;
 }
 
-/* *word says by `bit` that a pthread waits; the lock is dropped meanwhile. */
+/*
+ * Wait as a plain pthread, with the lock released meanwhile.  `bit` in *word
+ * tells wakers.  The host sleeps only if *word still has the value val, so a
+ * wake-up after unlock() is not lost.
+ */
 static int
 wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit, int64_t deadline)
 {
@@ -325,8 +340,8 @@ spin_waitport(lwkt_port_t port, int flags)
 }
 
 /*
- * The sender waits for its own message; the lock is held.  Returns EINTR if it
- * was interrupted.
+ * Wait until the caller's message is done, or the deadline has passed.  The
+ * lock is held, but not during the wait.  Return EINTR if interrupted, else 0.
  */
 static int
 wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr,
@@ -385,6 +400,7 @@ spin_waitmsg(lwkt_msg_t msg, int flags)
 	return msg->ms_error;
 }
 
+/* Take a message of the port, or arrange a wake-up for the next one. */
 lwkt_msg_t
 spin_watch(lwkt_port_t port, struct port_watch *pw)
 {
@@ -412,6 +428,10 @@ spin_watch(lwkt_port_t port, struct port_watch *pw)
 	return msg;
 }
 
+/*
+ * Undo spin_watch().  If this port woke the caller and a message is still
+ * queued here, wake another receiver: otherwise nothing would wake one for it.
+ */
 void
 spin_unwatch(lwkt_port_t port, struct port_watch *pw)
 {
@@ -427,6 +447,7 @@ spin_unwatch(lwkt_port_t port, struct port_watch *pw)
 	arrive_wake(port, NULL, &sw);
 }
 
+/* Tell whether no message is queued here or left to a CPU. */
 int
 spin_idle(lwkt_port_t port)
 {
@@ -457,6 +478,7 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
+/* Tell whether port is a spin port. */
 int
 port_is_spin(const struct lwkt_port *port)
 {
@@ -474,6 +496,7 @@ const struct lwkt_port_ops lwkt__spin_ops = { SPIN_OPS,
 const struct lwkt_port_ops lwkt__spin_direct_ops = { SPIN_OPS,
 	.putport = spin_putport_direct };
 
+/* Any context; never blocks. */
 void
 lwkt_initport_spin(lwkt_port_t port)
 {

@@ -4,10 +4,11 @@
  *
  * THEORY
  * The queues of a thread port are touched only on the CPU that owns the thread,
- * in a critical section.  A sender there appends and wakes the owner; a sender
- * elsewhere sends the message itself as an IPI, and the handler looks again and
- * sends it on if the owner has moved meanwhile.  Replies go the same way; the
- * reply of a SYNC message is not queued but marked done.
+ * in a critical section.  A sender on that CPU appends the message and wakes
+ * the owner.  A sender on another CPU sends an IPI with the message.  The
+ * callback checks the owner's CPU again, and sends the message on if the owner
+ * has moved meanwhile.  Replies go the same way; the reply of a SYNC message is
+ * not queued but marked done.
  *
  *	client, CPU 0		CPU 1			server, CPU 1
  *	domsg: put  --IPI-->	queue, wake server
@@ -15,19 +16,19 @@
  *	mark done  <--IPI--				replymsg
  *	returns ms_error
  *
- * On one CPU nothing of this is an atomic operation or a message, and the whole
- * round trip is two switches.
+ * On one CPU this needs no locked instruction and no IPI, and the whole round
+ * trip is two switches.
  *
- * A migrating thread changes td_gd on the CPU that it leaves, after its last
- * switch there, and the IPI that brings it follows.  So of two CPUs at most one
- * believes itself the owner, and what was queued on the old one is visible on
- * the new one.
+ * When a thread migrates, td_gd changes on the CPU that it leaves, after its
+ * last switch there; then an IPI to the new CPU follows.  So at most one of the
+ * two CPUs finds itself the owner, and what was queued on the old CPU is
+ * visible on the new one.
  *
  * INVARIANTS
  * PT1 Queues and mp_flags of the port: owner's CPU, critical section.
  * PT2 MPF_WAITPORT or MPF_WAITSYNC is set only while the owner is off the run
- *    queue or on its way there.
- * PT3 Nobody sends to the port of a thread that has ended.
+ *    queue, is about to leave it, or was woken and has not run yet.
+ * PT3 No message is sent to the port of a thread that has ended.
  *
  * Source: DragonFly lwkt_msgport.c, thread backend.
  */
@@ -41,10 +42,11 @@
 COUNTER(put_local, "lwkt.msg_local", "messages queued by the owner's CPU");
 COUNTER(remote, "lwkt.msg_remote", "messages and replies sent by IPI");
 
+/* Return the CPU that td belongs to at this moment; it may move later. */
 static inline struct globaldata *
 owner_gd(lwkt_thread_t td)
 {
-	/* Pairs with the release in thread_finish_migrate(). */
+	/* Acquire: pairs with the release in thread_finish_migrate(). */
 	return (struct globaldata *)atomic_load_acq_ptr(
 	    (const uintptr_t *)&td->td_gd);
 }
@@ -64,7 +66,7 @@ assert_owner(lwkt_port_t port, lwkt_thread_t td)
 	    "to \"%s\"", (void *)port, port->mp_td->td_name, td->td_name);
 }
 
-/* Queue on the owner's CPU and wake the owner if it waits for that. */
+/* Queue msg on the owner's CPU, and wake the owner if it waits for any. */
 static inline void
 queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
     uint32_t flags)
@@ -77,6 +79,7 @@ queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
 static void	thread_put_remote(void *arg);
 static void	thread_reply_remote(void *arg);
 
+/* Send msg to the owner's CPU by IPI; fn is called there. */
 static __lwkt_noinline void
 send_on(struct globaldata *gd, lwkt_thread_t td, lwkt_msg_t msg,
     lwkt_ipifunc1_t fn)
@@ -88,7 +91,7 @@ send_on(struct globaldata *gd, lwkt_thread_t td, lwkt_msg_t msg,
 	lwkt_send_ipiq(cpu, fn, msg);
 }
 
-/* A pthread that is no CPU leaves the work to the owner's. */
+/* Leave the work of a plain pthread to the owner's CPU. */
 static __lwkt_noinline void
 send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
 {
@@ -96,7 +99,7 @@ send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
 	msg_push(owner_gd(td)->gd_m.mc_cpuid, msg);
 }
 
-/* The same for what is rare: a receipt, a message without a hurry. */
+/* Do queue_here() for the rare flags RECEIPT and NORESCHED. */
 static __lwkt_noinline void
 queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
     uint32_t flags)
@@ -111,6 +114,7 @@ queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
 	}
 }
 
+/* Queue msg if this is the owner's CPU, else send it on.  Critical section. */
 static inline void
 thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -138,6 +142,7 @@ thread_put_remote(void *arg)
 	thread_put(mygd(), msg->ms_target, msg);
 }
 
+/* putport: any context; never blocks. */
 int
 thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -154,6 +159,7 @@ thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
+/* Queue the reply or mark it done; send it on if the owner is elsewhere. */
 static inline void
 thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -214,7 +220,7 @@ thread_getport(lwkt_port_t port)
 	return msg;
 }
 
-/* What the owner waits for has come: msg is done, or anything is queued. */
+/* Take msg if it is done, or the next message if msg is NULL; else NULL. */
 static inline lwkt_msg_t
 port_take(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -228,11 +234,10 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Wait for msg, and return its ms_error; or if it is NULL for any message, and
- * return that, or 0 when interrupted.  One function with one result for both,
- * so that the two ends of a conversation leave the switch through the same
- * frames: a processor predicts where a return goes from the calls made before,
- * and those were the other thread's.
+ * Wait for msg and return its ms_error.  If msg is NULL, wait for any message
+ * and return it, or 0 if interrupted.  One function does both, so that client
+ * and server leave the switch through the same frames: a processor predicts a
+ * return from the calls made before, and the other thread made those.
  */
 static __lwkt_noinline uintptr_t
 port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
@@ -262,7 +267,7 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 		port->mp_flags &= ~why;
 	}
 	self->td_cold->tc_waitmsg = NULL;
-	/* An interrupt that ended nothing stays pending. */
+	/* An interrupt that did not end the wait stays pending. */
 	if (unlikely(interrupted) &&
 	    (msg != NULL ? msg->ms_error != EINTR : got != NULL))
 		intr_repost(self);
@@ -302,6 +307,7 @@ thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
+/* Return the owner of a thread port; NULL for another kind of port. */
 lwkt_thread_t
 port_owner(const struct lwkt_port *port)
 {
@@ -320,6 +326,7 @@ const struct lwkt_port_ops lwkt__thread_ops = { THREAD_OPS,
 const struct lwkt_port_ops lwkt__thread_direct_ops = { THREAD_OPS,
 	.putport = thread_putport_direct };
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
 {

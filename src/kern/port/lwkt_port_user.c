@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the ports of a program are made of.
+ * Building blocks for kinds of ports that a program writes.
  *
  * THEORY
- * A port of a program's own kind decides who may touch its queues, who waits
- * and who is woken.  What is the same for every kind is here: the order in the
- * two queues, the flags of a message and when each may be seen, the receipt.
- * None of it looks at who calls or takes a lock.
+ * Such a port decides which thread may touch its queues, which one waits and
+ * which one is woken.  This file has what all kinds share: the order in the two
+ * queues, the flags of a message and when each becomes visible, the receipt.
+ * No function here takes a lock or checks its caller.
  */
 #include "kern/port/port_var.h"
 
 #include <errno.h>
 
+/* Any context; never blocks. */
 void
 lwkt_initport(lwkt_port_t port, const struct lwkt_port_ops *ops)
 {
@@ -24,6 +25,7 @@ lwkt_initport(lwkt_port_t port, const struct lwkt_port_ops *ops)
 	port_init(port, ops);
 }
 
+/* Any context; never blocks. */
 void
 lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -34,7 +36,10 @@ lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
 	port_enqueue(port, msg, msg_receipt(port, msg, flags));
 }
 
-/* FOREIGN: who has it now is who calls (PM2 of lwkt_msgport.c). */
+/*
+ * Any context; never blocks.  FOREIGN is set from the caller, because the
+ * caller has the message now (PM2 of lwkt_msgport.c).
+ */
 void
 lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -46,6 +51,7 @@ lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
 	    msg->ms_flags | LWKT_MSGF_FOREIGN);
 }
 
+/* Any context; never blocks. */
 lwkt_msg_t
 lwkt_port_dequeue(lwkt_port_t port)
 {
@@ -58,6 +64,7 @@ lwkt_port_dequeue(lwkt_port_t port)
 	return msg;
 }
 
+/* Any context; never blocks. */
 int
 lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -69,6 +76,7 @@ lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg)
 	return 0;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_port_done(lwkt_port_t port, lwkt_msg_t msg)
 {

@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting on several ports at once, and with a limit.
+ * Wait on several ports at once, and wait with a time limit.
  *
  * THEORY
- * A thread that selects queues itself for a wakeup on an ident of its own
- * first.  Then it goes through the ports: it takes a message of the first that
- * has one, and asks each of the others, in the same step as it finds it empty,
- * to be woken: a thread port by MPF_WAITPORT, as lwkt_waitport does, a spin
- * port by an entry in its list, under its lock.  Only when all were empty it
- * sleeps.  A message that comes to any of them in between finds the request,
- * and the wakeup takes the thread off the sleep queue, so that the sleep
- * returns at once.  At the end the requests are taken back; a wakeup that
- * another port gave in vain is passed on there (spin_unwatch).
+ * A thread that selects first enters a sleep queue, on an ident of its own
+ * (the interlock).  Then it tries the ports in order, and takes a message of
+ * the first port that has one.  At each port that is empty it leaves a request
+ * to be woken, in the same step: at a thread port MPF_WAITPORT, as
+ * lwkt_waitport does; at a spin port an entry in its list, under its lock.  If
+ * all ports were empty, the thread sleeps.  A message that arrives earlier
+ * finds the request; its wake-up takes the thread off the sleep queue, so the
+ * sleep returns at once.  At the end the thread takes its requests back.  If
+ * another port woke it too, the wake-up is passed on there (spin_unwatch).
  *
- * The order of the ports is their priority: each look begins with the first.
+ * The order of the ports is their priority: each pass begins with the first.
  *
- * A pthread cannot sleep on several words.  All pthreads that select wait on
- * one, a count of the messages that found MPF_SELECT at their port; it is read
- * before the ports are looked at, so no message is missed.  All of them wake;
- * they are few.
+ * A pthread cannot sleep on several words.  So all pthreads that select wait on
+ * one word, select_count, which counts the messages that found MPF_SELECT at
+ * their port.  A pthread reads it before it tries the ports, so it misses no
+ * message.  Each count wakes all of these pthreads; they are few.
  *
  * INVARIANTS
- * PW1 While a thread sleeps here every port of its list has its request, or has
- *    woken it since.
+ * PW1 While a thread sleeps here, every port that it named has its request, or
+ *    has woken it since.
  *
  * ORDER
- * PO1 pthread: load of select_count, then look at the ports (locks); message:
- *    flag seen under the lock, then count; the host compares before it sleeps.
+ * PO1 pthread: load of select_count, then the ports (under their locks), then
+ *    the host compares select_count before it sleeps.  Message: flag seen under
+ *    the lock, then count.
  *
  * Source: select(2); DragonFly has no such wait.
  */
@@ -39,16 +40,17 @@
 
 COUNTER(selects, "lwkt.port_selects", "sleeps on several ports, or timed");
 
-static uint32_t select_count;	/* (a) only ever counts up */
+static uint32_t select_count;	/* (a) only increases */
 
 struct port_select {
 	const lwkt_port_t *se_ports;
 	int		 se_n;
-	int		 se_which;	/* whose message it is */
-	int		 se_asked;	/* the first so many were asked */
+	int		 se_which;	/* index of the message's port */
+	int		 se_asked;	/* number of ports asked */
 	struct port_watch se_watch[LWKT_SELECT_MAX];
 };
 
+/* Panic unless all ports are spin ports or the caller's thread ports. */
 static void
 assert_kinds(const lwkt_port_t *ports, int n)
 {
@@ -72,7 +74,7 @@ assert_kinds(const lwkt_port_t *ports, int n)
 	}
 }
 
-/* A message, or have the port wake us. */
+/* Take a message of port i, or have the port wake the caller. */
 static lwkt_msg_t
 take_or_ask(struct port_select *se, int i)
 {
@@ -87,6 +89,7 @@ take_or_ask(struct port_select *se, int i)
 	return msg;
 }
 
+/* Take a message of the first port that has one, or ask all ports. */
 static lwkt_msg_t
 take_first(struct port_select *se)
 {
@@ -103,6 +106,7 @@ take_first(struct port_select *se)
 	return msg;
 }
 
+/* Take back the requests of take_first(). */
 static void
 ask_no_more(struct port_select *se)
 {
@@ -116,7 +120,10 @@ ask_no_more(struct port_select *se)
 	}
 }
 
-/* In a critical section.  0 with a message, EWOULDBLOCK or EINTR. */
+/*
+ * Select as a thread, in a critical section.  0 with a message, EWOULDBLOCK or
+ * EINTR.  The interlock comes before the ports are tried (PW1).
+ */
 static int
 select_td(struct port_select *se, int intr, int64_t deadline,
     lwkt_msg_t *msgp)
@@ -141,6 +148,7 @@ select_td(struct port_select *se, int intr, int64_t deadline,
 	return 0;
 }
 
+/* Select as a plain pthread, on spin ports.  0 or EWOULDBLOCK. */
 static int
 select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 {
@@ -161,6 +169,7 @@ select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 	}
 }
 
+/* Wake all plain pthreads that select.  Any context; never blocks. */
 void
 select_wake_foreign(void)
 {
@@ -168,6 +177,7 @@ select_wake_foreign(void)
 	machine_foreign_wake(&select_count);
 }
 
+/* Thread, or a plain pthread on spin ports; blocks for at most timeout_ns. */
 void *
 lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp, int flags,
     int64_t timeout_ns)
@@ -195,15 +205,14 @@ lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp, int flags,
 	return msg;
 }
 
-/*
- * A thread port with a limit: a select of one.
- */
+/* lwkt_waitport() with a time limit on a thread port: a select of one port. */
 void *
 thread_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
 	return lwkt_port_select(&port, 1, NULL, flags, timeout_ns);
 }
 
+/* Take the reply if it has come: 1, else 0. */
 static int
 reply_taken(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -214,7 +223,11 @@ reply_taken(lwkt_port_t port, lwkt_msg_t msg)
 	return 1;
 }
 
-/* The reply comes to this CPU, and schedules the thread by name. */
+/*
+ * Sleep until the reply comes.  The reply is handled on this CPU, and not
+ * before the sleep, because of the critical section.  It schedules the thread
+ * itself, without the ident.
+ */
 static int
 sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
 {
@@ -227,6 +240,7 @@ sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
 	return error;
 }
 
+/* lwkt_waitmsg() with a time limit on a thread port.  Owner; blocks. */
 int
 thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the kinds of message port share: the queues, flags, foreign threads.
+ * What all kinds of message port share: queues, flags, messages of pthreads.
  *
  * THEORY
- * ms_flags has one writer at a time, the side that has the message, so it needs
- * no locked instruction; it is stored atomically because the other side may
- * look at LWKT_MSGF_DONE whenever it likes.  What the other side must be able
- * to say is in ms_mpflags.
+ * ms_flags has one writer at a time: the side that the message belongs to.  So
+ * it needs no locked instruction.  It is stored atomically, because the other
+ * side may read LWKT_MSGF_DONE at any time.  What the other side must be able
+ * to write is in ms_mpflags.
  */
 #ifndef LWKT_KERN_PORT_PORT_VAR_H
 #define LWKT_KERN_PORT_PORT_VAR_H
@@ -20,18 +20,18 @@
 #define MPF_SELECT	0x0008u	/* spin port: pthreads select */
 #define MPF_DIRECT	0x0010u	/* thread port: mp_directfn is running */
 
-/* The sleepers of ports are nobody else's. */
+/* The sleep domain of ports: no other wakeup reaches these sleepers. */
 #define PDOMAIN_PORT	0x00030000
 
 /*
  * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies it.
- * The message is not the caller's any more.  Any context.
+ * The caller must not touch the message afterwards.  Any context.
  */
 void	msg_push(int cpu, lwkt_msg_t msg);
 
 /*
- * A thread that selects, and sleeps on pw_ident, on the list of a spin port.
- * All of it: mp_lock.
+ * The entry of a selecting thread on the list of a spin port.  The thread
+ * sleeps on pw_ident.  All fields: mp_lock.
  */
 struct port_watch {
 	struct port_watch *pw_next;
@@ -40,7 +40,7 @@ struct port_watch {
 	int		 pw_woken;	/* a message took it off the list */
 };
 
-/* The host has no wait with a limit for a pthread that is no CPU. */
+/* Panic if a plain pthread waits with a timeout: the host has no such wait. */
 static inline void
 port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
 {
@@ -49,7 +49,7 @@ port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
 		    "only wait for ever, or try", (void *)port);
 }
 
-/* For the side that may not have the message. */
+/* Read ms_flags and ms_target while the message may belong to another side. */
 static inline uint32_t
 msg_lookflags(lwkt_msg_t msg)
 {
@@ -64,9 +64,10 @@ msg_looktarget(lwkt_msg_t msg)
 }
 
 /*
- * Under the protection of port, for who may not have the message: is it queued
- * there, and no reply?  One that was passed on may be queued elsewhere.
- * Acquire: pairs with the release in port_enqueue(), after the new target.
+ * Tell whether msg is a request that is queued on port.  The caller holds what
+ * protects port; the message may belong to another side, and a forwarded one
+ * may be queued on another port.  Acquire: pairs with the release in
+ * port_enqueue(), which comes after the store of the new target.
  */
 static inline int
 msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
@@ -76,20 +77,21 @@ msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
 	    msg_looktarget(msg) == port;
 }
 
-/* lwkt_port_thread.c: who receives from a thread port; NULL: another kind. */
+/* lwkt_port_thread.c: the owner of a thread port; NULL for another kind. */
 lwkt_thread_t port_owner(const struct lwkt_port *port);
 int	thread_putport(lwkt_port_t port, lwkt_msg_t msg);
 
-/* lwkt_port_wait.c: thread ports; pthreads that select. */
+/* lwkt_port_wait.c: timed waits at thread ports; wake selecting pthreads. */
 void   *thread_waitport_timed(lwkt_port_t port, int flags,
 	    int64_t timeout_ns);
 int	thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns);
 void	select_wake_foreign(void);
 
 /*
- * lwkt_port_spin.c.  spin_watch: the next message, or NULL; then pw is on the
- * port's list, or, pw being NULL, MPF_SELECT is set.  spin_unwatch: off it; if
- * a message woke the caller, who leaves without it, another receiver is woken.
+ * lwkt_port_spin.c.  spin_watch takes the next message.  If there is none, it
+ * returns NULL and puts pw on the port's list, or sets MPF_SELECT without a pw.
+ * spin_unwatch takes pw off the list.  If a message of this port woke the
+ * caller and one is still queued here, it wakes another receiver.
  */
 int	port_is_spin(const struct lwkt_port *port);
 int	spin_putport(lwkt_port_t port, lwkt_msg_t msg);
@@ -103,7 +105,7 @@ int	spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
 extern const struct lwkt_port_ops lwkt__thread_ops, lwkt__thread_direct_ops;
 extern const struct lwkt_port_ops lwkt__spin_ops, lwkt__spin_direct_ops;
 
-/* lwkt_msgport.c: its owner ends; what is queued on the port is answered. */
+/* lwkt_msgport.c: answer what is queued on the port of a thread that ends. */
 void	port_flush(lwkt_port_t port);
 
 static inline int
@@ -134,7 +136,7 @@ port_queue(lwkt_port_t port, uint32_t flags)
 	    &port->mp_prioq : &port->mp_msgq;
 }
 
-/* Queue msg, whose new flags are given. */
+/* Queue msg, and give it these flags and QUEUED. */
 static inline void
 port_enqueue(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
@@ -144,7 +146,7 @@ port_enqueue(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	msg->ms_prevp = mq->mq_lastp;
 	*mq->mq_lastp = msg;
 	mq->mq_lastp = &msg->ms_next;
-	/* Release: a reply is seen by lwkt_checkmsg(). */
+	/* Release: pairs with lwkt_checkmsg(), which may see a reply here. */
 	atomic_store_rel_32(&msg->ms_flags, flags | LWKT_MSGF_QUEUED);
 }
 
@@ -161,7 +163,7 @@ port_remove(lwkt_port_t port, lwkt_msg_t msg)
 	msg_setflags(msg, flags & ~(uint32_t)LWKT_MSGF_QUEUED);
 }
 
-/* The first message, off the queue; NULL if there is none. */
+/* Take the first message off the queue; NULL if there is none. */
 static inline lwkt_msg_t
 port_dequeue(lwkt_port_t port)
 {
@@ -174,7 +176,7 @@ port_dequeue(lwkt_port_t port)
 	return msg;
 }
 
-/* It arrives: the receipt, once.  Returns the flags without it. */
+/* Give the receipt of msg, once.  Return flags without RECEIPT. */
 static inline uint32_t
 msg_receipt(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Go through all threads.
+ * Scan all threads.
  *
  * THEORY
- * Thread structures lie in one array of the arena and are type-stable, so no
- * list can break under a reader, whatever begins, moves or ends meanwhile.
- * What a reader needs is that the threads he got stay: a reference to each.
- * To take one of a thread that may just be losing its last one, all CPUs are
- * stopped (lwkt_cpusync.c): none of their threads is inside lwkt_rele(), then.
- * The callbacks that stopped CPUs still serve may be; they count down by a
- * locked instruction, and nobody counts up from 0.
+ * Thread structures lie in one array of the arena and are type-stable.  So a
+ * reader follows no list, and threads may start, move or end meanwhile.  The
+ * reader takes a reference to each thread, which keeps the thread.  A thread
+ * may be losing its last reference at that moment.  So all CPUs are stopped by
+ * a rendezvous (lwkt_cpusync.c): then no thread is inside lwkt_rele().  The
+ * callbacks that stopped CPUs still serve may be inside it.  They decrement
+ * td_refs by a locked instruction, and no code increments it from 0.
  *
- * A batch at a time: one rendezvous for n threads, and none is held for longer
- * than the caller wants.
+ * Threads are taken in batches: one rendezvous for n threads.  A thread is held
+ * only as long as the caller wants.
  *
  * INVARIANTS
- * SN1 While the CPUs stand still td_refs changes by locked instructions alone,
- *    and is 0 of a thread that is being freed, or has been.
+ * SN1 While the CPUs are stopped, td_refs changes by locked instructions only.
+ *    It is 0 for a thread that is being freed, or has been.
  *
  * Source: the need is DragonFly's (scans of its lists raced with exits,
  * eb2adbf513); the batches are ours.
@@ -26,7 +26,7 @@
 
 #include <lwkt/cpusync.h>
 
-/* A reference, unless the last one is gone. */
+/* Take a reference to td, unless the last one is gone: 1, else 0. */
 static int
 hold_living(lwkt_thread_t td)
 {
@@ -38,6 +38,7 @@ hold_living(lwkt_thread_t td)
 	return 0;
 }
 
+/* Thread context, no spinlock; never blocks. */
 int
 lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n)
 {

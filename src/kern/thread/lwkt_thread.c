@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads: made, started, joined, moved, ended.
+ * Make, start, join, move and end threads.
  *
  * THEORY
- * A thread is its structure and a stack, made together by whoever has storage
- * (vm/vm_glue.c, or the program itself) and given back together when the last
- * reference goes (cpu/thread_ref.c).  Joining meets in one word, td_join
- * (sched/finish.c).
+ * A thread is a structure and a stack.  The code that has storage for both
+ * (vm/vm_glue.c, or the program) makes the thread.  Both are given back when
+ * the last reference is released (cpu/thread_ref.c).  The joiner and the thread
+ * that ends meet in one word, td_join (sched/finish.c).
  *
- * Migration: the thread takes itself off the queues, marks itself MIGRATING
- * and switches away; its successor makes the new CPU the owner and sends it
- * there, where it becomes runnable.  Meanwhile lwkt_schedule() leaves it alone.
+ * Migration: the thread takes itself off the queues, sets TDF_MIGRATING and
+ * switches away.  Its successor makes the new CPU the owner and sends it an
+ * IPI, which makes the thread runnable there.  Until then lwkt_schedule() does
+ * nothing for the thread.
  *
  * INVARIANTS
  * TD1-TD4 of thread_var.h.
- * TH1 A dying thread has no critical section open but the exit's own.
+ * TH1 A thread that ends is in no critical section except that of the exit.
  *
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
@@ -38,8 +39,9 @@ COUNTER(migrated, "lwkt.migrations", "threads that left this CPU");
 
 static void	thread_exit(void);
 
-#define STACK_LEAST	4096	/* bytes of a stack that is of any use */
+#define STACK_LEAST	4096	/* bytes: smallest stack */
 
+/* Make a thread of td and a stack.  CPU, critical section; never blocks. */
 void
 thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 {
@@ -87,6 +89,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	lwkt_initport_thread(&cold->tc_port, td);
 }
 
+/* Reserve size bytes at the top of the stack of a thread not yet started. */
 void *
 thread_reserve(lwkt_thread_t td, size_t size)
 {
@@ -99,7 +102,7 @@ thread_reserve(lwkt_thread_t td, size_t size)
 	return top;
 }
 
-/* Almost every name is a plain string: spare it vsnprintf. */
+/* Set the name of td.  Most names are plain strings and need no vsnprintf. */
 static void
 thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 {
@@ -116,6 +119,7 @@ thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 	td->td_name[i] = '\0';
 }
 
+/* Start td.  CPU, critical section; never blocks. */
 void
 thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
     const char *fmt, va_list ap)
@@ -133,6 +137,7 @@ thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
 		lwkt_schedule(td);
 }
 
+/* Thread context; never blocks. */
 lwkt_thread_t
 lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
     size_t stksize, int flags, int cpu)
@@ -151,18 +156,20 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 }
 
 /*
- * Claim td_join for self, or find it EXITED.  0, or EINVAL: somebody else's,
- * or nobody's ever.
+ * Store self in td_join, or find EXITED there.  0, or EINVAL: another thread
+ * joins td, or td is not joinable.
  */
 static inline int
 join_begin(lwkt_thread_t td, lwkt_thread_t self)
 {
 	uintptr_t join = 0;
 
+	/* The joiner and td race here: the second finds the first's value. */
 	(void)atomic_fcmpset_ptr(&td->td_join, &join, (uintptr_t)self);
 	return join == 0 || join == TD_JOIN_EXITED ? 0 : EINVAL;
 }
 
+/* Thread context; blocks until td has ended. */
 int
 lwkt_join(lwkt_thread_t td)
 {
@@ -175,6 +182,10 @@ lwkt_join(lwkt_thread_t td)
 	delayed_flush_if(self);
 	if ((error = join_begin(td, self)) == 0) {
 		self->td_wmesg = "join";
+		/*
+		 * Acquire: pairs with the store of EXITED (sched/finish.c).
+		 * After a wake-up for another reason the joiner blocks again.
+		 */
 		while (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
 			self->td_cold->tc_joins = td;	/* thread_waits */
 			sched_dequeue(mygd(), self);
@@ -189,8 +200,8 @@ lwkt_join(lwkt_thread_t td)
 }
 
 /*
- * A joiner that waits on this CPU cannot run before the last switch is over,
- * so it may be made runnable before it: one switch instead of two.
+ * Make a joiner of this CPU runnable before the last switch of td.  That is
+ * safe: the joiner cannot run before that switch is over.  It saves a switch.
  */
 static inline void
 exit_wake_joiner(lwkt_thread_t td)
@@ -202,7 +213,10 @@ exit_wake_joiner(lwkt_thread_t td)
 		thread_join_done(td);
 }
 
-/* Answers may call functions of the program: not in our critical section. */
+/*
+ * Answer what is queued on the port of td.  Answers may call functions of the
+ * program, so the critical section is left meanwhile.
+ */
 static __lwkt_noinline void
 exit_flush(lwkt_thread_t td)
 {
@@ -211,7 +225,10 @@ exit_flush(lwkt_thread_t td)
 	crit_enter_td(td);
 }
 
-/* Never returns, and makes no call that does not return (switch.S). */
+/*
+ * End the calling thread.  Never returns, and makes no call that does not
+ * return (switch.S).
+ */
 static void
 thread_exit(void)
 {
@@ -240,6 +257,7 @@ thread_exit(void)
 	switch_away();
 }
 
+/* Thread context, not in a critical section; never returns. */
 void
 lwkt_exit(void)
 {
@@ -248,6 +266,7 @@ lwkt_exit(void)
 	    curthread->td_name);
 }
 
+/* Thread context; blocks until its turn on the other CPU. */
 int
 lwkt_migratecpu(int cpu)
 {
@@ -271,6 +290,7 @@ lwkt_migratecpu(int cpu)
 	return 0;
 }
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_giveaway(lwkt_thread_t td)
 {
@@ -287,6 +307,7 @@ lwkt_giveaway(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_acquire(lwkt_thread_t td)
 {
@@ -296,18 +317,21 @@ lwkt_acquire(lwkt_thread_t td)
 	KASSERTF((td->td_flags & (TDF_MIGRATING | TDF_RUNNING)) ==
 	    TDF_MIGRATING, "thread \"%s\" is not given away, or still runs, "
 	    "flags %#x", td->td_name, td->td_flags);
+	/* Release: pairs with the acquire loads of td_gd on other CPUs. */
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)mygd());
 	td->td_flags &= ~TDF_MIGRATING;
 	lend_arrived(td);
 	crit_exit_td(self);
 }
 
+/* Any context; never blocks. */
 const char *
 lwkt_name(lwkt_thread_t td)
 {
 	return td->td_name;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_setname(const char *fmt, ...)
 {
@@ -318,6 +342,7 @@ lwkt_setname(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
 {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Changing the priority of a thread.
+ * Change the priority of a thread.
  *
- * A thread may work with a priority that waiters have lent to it
- * (lock/lend.c).  What is changed here is its own, which it gets back.
+ * A thread may run with a priority that waiters have lent to it (lock/lend.c).
+ * The functions here change its base priority, to which it returns.
  */
 #include "kern/cpu/crit.h"
 #include "kern/lock/lend_var.h"
 
+/* Any lwkt context on td's CPU; never blocks. */
 void
 lwkt_setpri(lwkt_thread_t td, int pri)
 {
@@ -27,12 +28,14 @@ lwkt_setpri(lwkt_thread_t td, int pri)
 	crit_exit_td(self);
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_setpri_self(int pri)
 {
 	lwkt_setpri(curthread, pri);
 }
 
+/* Any lwkt context; never blocks. */
 void
 lwkt_setpri_initial(lwkt_thread_t td, int pri)
 {
@@ -46,12 +49,14 @@ lwkt_setpri_initial(lwkt_thread_t td, int pri)
 	td->td_pri = (uint8_t)pri;
 }
 
+/* Any context; never blocks. */
 int
 lwkt_getpri(lwkt_thread_t td)
 {
 	return td->td_pri;
 }
 
+/* Thread context; never blocks. */
 void
 lwkt_set_interrupt_support_thread(void)
 {

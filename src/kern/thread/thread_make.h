@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Making threads (lwkt_thread.c), for whoever has storage for them.
+ * Make threads (lwkt_thread.c), for code that has storage for them.
  */
 #ifndef LWKT_KERN_THREAD_THREAD_MAKE_H
 #define LWKT_KERN_THREAD_THREAD_MAKE_H
@@ -10,9 +10,9 @@
 #include <stddef.h>
 
 /*
- * Make a thread of td and a stack; thread_start gives it a function, a name
- * and (without LWKT_NOSTART in flags) the run queue.  CPU, in a critical
- * section; never blocks.
+ * thread_init makes a thread of td and a stack.  thread_start gives it a
+ * function and a name, and puts it on the run queue unless flags has
+ * LWKT_NOSTART.  CPU, in a critical section; never blocks.
  */
 void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
 	    int cpu);
@@ -20,8 +20,8 @@ void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
 	    int flags, const char *fmt, va_list ap);
 
 /*
- * Of a thread that was not started yet: size bytes at the top of its stack, for
- * whoever made it.  They last as long as the thread.
+ * Reserve size bytes at the top of the stack of a thread that was not started
+ * yet, for the code that made it.  They last as long as the thread.
  */
 void   *thread_reserve(lwkt_thread_t td, size_t size);
 

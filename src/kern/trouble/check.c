@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whole-structure checks.
+ * Check whole structures for damage.
  *
  * THEORY
- * A damaged queue shows far from where it was damaged.  check_cpu() goes
- * through all that a CPU owns and panics at the first thing that breaks an
- * invariant.  It holds whenever a thread of that CPU is about to leave it:
- * there, in invariants builds, the simulated host has it called at intervals,
- * so that a run stops soon after the damage.  Nothing here is a choice point:
- * the schedule of a seed is the same with and without.
+ * A damaged queue is often noticed long after the damage.  check_cpu() goes
+ * through all that a CPU owns and panics at the first broken invariant.  The
+ * invariants hold whenever a thread is about to leave the CPU.  There, on the
+ * simulated host in invariants builds, check_cpu() is called at intervals, so
+ * that a run stops soon after the damage.  Nothing here is a choice point: a
+ * seed gives the same schedule with and without the checks.
  */
 #include "kern/cpu/arena.h"
 #include "kern/time/systimer_var.h"
@@ -23,6 +23,7 @@
 #define THREADS_MAX	256	/* of the arena, looked at each time */
 #define QUEUE_MAX	100000	/* longer is a loop */
 
+/* Panic if the structure of td is damaged. */
 void
 thread_check(lwkt_thread_t td)
 {
@@ -37,6 +38,7 @@ thread_check(lwkt_thread_t td)
 	    td->td_name);
 }
 
+/* Check one run queue; return the number of its threads (RQ2). */
 static unsigned
 ring_check(struct globaldata *gd, unsigned pri)
 {
@@ -61,6 +63,7 @@ ring_check(struct globaldata *gd, unsigned pri)
 	return n;
 }
 
+/* Check the run queue of a CPU, and its count (RQ3). */
 static void
 runq_check(struct globaldata *gd)
 {
@@ -72,6 +75,7 @@ runq_check(struct globaldata *gd)
 	    "count %u", gd->gd_m.mc_cpuid, n, gd->gd_rqcount);	/* RQ3 */
 }
 
+/* Check one queue of a port: links, flags, end. */
 static void
 msgq_check(struct lwkt_port *port, struct lwkt_msgq *mq)
 {
@@ -90,6 +94,7 @@ msgq_check(struct lwkt_port *port, struct lwkt_msgq *mq)
 	    "wrong", (void *)port);
 }
 
+/* Panic if a queue of the port is damaged. */
 void
 port_check(struct lwkt_port *port)
 {
@@ -99,7 +104,7 @@ port_check(struct lwkt_port *port)
 	msgq_check(port, &port->mp_prioq);
 }
 
-/* The threads of a CPU; on the simulated host nobody changes them. */
+/* Check the threads of a CPU.  On the simulated host no other CPU runs now. */
 static void
 threads_check(struct globaldata *gd)
 {
@@ -117,6 +122,7 @@ threads_check(struct globaldata *gd)
 	}
 }
 
+/* Check all that a CPU owns.  Own CPU, whose thread is about to leave it. */
 void
 check_cpu(struct globaldata *gd)
 {
@@ -131,11 +137,12 @@ check_cpu(struct globaldata *gd)
 	token_check(td);
 	if (td->td_leave & TDL_LWP)
 		lwkt__kern_ops.ko_lwp_check(td);
-	/* To TSan even a look at whose a thread is would be a race. */
+	/* Even reading td_gd here is a data race to TSan. */
 	if (config_host_sim && !LWKT_TSAN)
 		threads_check(gd);
 }
 
+/* Call check_cpu() at each CHECK_EVERYth switch of the CPU. */
 void
 check_sometimes(struct globaldata *gd)
 {

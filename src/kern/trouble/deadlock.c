@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When nothing can happen any more: say who waits for what.
+ * Detect that no thread can ever run again, and print what each waits for.
  *
  * THEORY
- * If every CPU is idle, none has a timer or a call under way, and no message
- * is on its way, then no thread of the kernel will ever run again by itself.
- * The simulated host knows that at once and panics.  On a real one it is
- * looked for half a second after a CPU became idle, by the wake-up that ends
- * its watch (watchdog.c; not without one): the last CPU to become idle
- * finds all others at rest.  It costs one wake-up, once.
+ * If every CPU is idle, no CPU has a timer or a call under way, and no message
+ * is in transit, then no thread of the kernel will run again by itself.  The
+ * simulated host knows this at once and panics.  On a real host, each CPU
+ * checks for it half a second after it became idle, at the wake-up that ends
+ * its watch (watchdog.c; without a watchdog there is no check).  The last CPU
+ * to become idle finds all others quiescent.  The cost is one wake-up, once.
  *
- * Two that look at the same time see each other awake; then each looks again,
- * after different times.
+ * Two CPUs that check at the same time see each other awake.  Then each checks
+ * again, after different times.
  *
- * It need not be an error there: another pthread of the program may send a
- * message, or a signal end the process.  So it is a warning, printed once a
- * boot, and only if every host thread of the process is a CPU or a helper of
- * ours; with LWKT_DEBUG=deadlock in any case.
+ * On a real host it need not be an error: another pthread of the program may
+ * send a message, or a signal may end the process.  So it is a warning, printed
+ * once a boot, and only if every host thread of the process is a CPU or a
+ * helper of the library; with LWKT_DEBUG=deadlock in any case.
  *
- * Who waits for whom is known for joins, for messages (the owner of the port),
- * for tokens, and for locks with one owner.  Everybody waits for one at most,
- * so a cycle is found by following.
+ * Which thread another one waits for is known for joins, for messages (the
+ * owner of the port), for tokens, and for locks with one owner.  Each thread
+ * waits for at most one other thread, so following these finds a cycle.
  *
  * ORDER
- * A CPU is at rest if gd_quiet is set (before RQF_SLEEPING, a locked
- * instruction) and mc_reqflags has RQF_SLEEPING and nothing to wake for.  CPUs
- * are looked at one after the other; between two looks one might wake another
- * and go to rest itself.  So all are looked at twice, and the number of times
- * they came to rest must not change in between.
+ * A CPU is quiescent if gd_quiet is set (before RQF_SLEEPING, a locked
+ * instruction) and mc_reqflags has RQF_SLEEPING and no bit of RQF_WAKE.  The
+ * CPUs are read one after the other; meanwhile one CPU might wake another and
+ * become quiescent itself.  So all are read twice, and the number of times that
+ * they became quiescent must be the same both times.
  */
 #include "kern/cpu/arena.h"
 #include "kern/ipi/ipi_var.h"
@@ -52,8 +52,8 @@ deadlock_boot(void)
 }
 
 /*
- * What the CPU did before it came to rest is visible then; acquire: pairs with
- * idle_look().
+ * Return gd_quiet.  Acquire: pairs with the release in idle_look().  What the
+ * CPU wrote before it became quiescent is visible.
  */
 static inline uint32_t
 quiet(struct globaldata *gd)
@@ -61,6 +61,7 @@ quiet(struct globaldata *gd)
 	return __atomic_load_n(&gd->gd_quiet, __ATOMIC_ACQUIRE);
 }
 
+/* Tell whether the CPU is quiescent; self: it is the calling CPU. */
 static int
 cpu_rests(struct globaldata *gd, int self)
 {
@@ -71,7 +72,7 @@ cpu_rests(struct globaldata *gd, int self)
 	return quiet(gd) != 0 && !ipiq_pending(gd);
 }
 
-/* Would they all rest if they were not awake just now? */
+/* Tell whether all CPUs are idle, though some may be awake for this check. */
 static int
 all_idle(void)
 {
@@ -83,7 +84,10 @@ all_idle(void)
 	return 1;
 }
 
-/* How often all CPUs have come to rest, or 0 if not all of them do. */
+/*
+ * Return how often the CPUs have become quiescent, plus 1; 0 if not all of them
+ * are quiescent.
+ */
 static uint64_t
 all_rest(struct globaldata *me)
 {
@@ -99,8 +103,9 @@ all_rest(struct globaldata *me)
 }
 
 /*
- * A CPU that came out of its rest may write the flags just now.  Then the
- * second all_rest() does not equal the first, and the count is not used.
+ * Tell whether td is blocked.  A CPU that has just woken may write the flags at
+ * this moment.  Then the second all_rest() differs from the first, and the
+ * count is not used.
  */
 static int __lwkt_no_tsan
 is_blocked(lwkt_thread_t td)
@@ -109,7 +114,7 @@ is_blocked(lwkt_thread_t td)
 	    (TDF_FREE | TDF_RUNNING | TDF_RUNQ | TDF_EXITING)) == 0;
 }
 
-/* Print a cycle that td is the first of (by address), if it is in one. */
+/* If td is in a cycle and has the lowest address there, print the cycle. */
 static void
 report_cycle(lwkt_thread_t td)
 {
@@ -132,6 +137,7 @@ report_cycle(lwkt_thread_t td)
 	}
 }
 
+/* Print each cycle of threads that wait for each other. */
 void
 deadlock_cycles(void)
 {
@@ -142,6 +148,7 @@ deadlock_cycles(void)
 			report_cycle(thread_nth(i));
 }
 
+/* Count the blocked threads. */
 static uint64_t
 blocked_count(void)
 {
@@ -152,6 +159,7 @@ blocked_count(void)
 	return blocked;
 }
 
+/* Print the blocked threads and the cycles among them. */
 static void
 deadlock_report(uint64_t blocked)
 {
@@ -168,6 +176,7 @@ deadlock_report(uint64_t blocked)
 	deadlock_cycles();
 }
 
+/* Tell whether to report: no foreign host thread, or LWKT_DEBUG asks for it. */
 static int
 wanted(void)
 {
@@ -177,6 +186,7 @@ wanted(void)
 	    !machine_foreign_threads();
 }
 
+/* Check for a deadlock, and report it once.  Idle loop. */
 void
 deadlock_look(struct globaldata *gd)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Show the threads: who they are, what they wait for, where they stand.
+ * Print the threads: their names, what they wait for, and backtraces.
  *
  * THEORY
- * The threads of the arena are found by looking through it from end to end; no
- * list has to be right for that.  A line about a thread is made of words that
- * may change meanwhile and are true one by one.  Its stack is looked at only
- * while its CPU stands still, or is the caller's own: then a thread that does
- * not run stays as it is.
+ * The threads are found by a scan of the whole arena, so no list has to be
+ * intact.  The line about a thread is made of fields that may change meanwhile:
+ * each was true when it was read, not all at one time.  The stack of a thread
+ * is read only while its CPU is stopped, or is the caller's CPU: then a thread
+ * that does not run does not change.
  *
- * There may be a million threads and this may be the end of the process, so
- * everything is limited in number: lines, backtraces and frames.
+ * There may be a million threads, and the process may be about to end.  So the
+ * numbers of lines, backtraces and frames are limited.
  */
 #include "kern/cpu/arena.h"
 #include "kern/cpu/globaldata.h"
@@ -29,19 +29,21 @@
 #define TRACE_FEW	8	/* records of each ring */
 #define TRACE_MANY	256	/* the same with LWKT_DEBUG=trace */
 
+/* Read a word that its owner may write at this moment. */
 static uintptr_t
 peek_ptr(const uintptr_t *p)
 {
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-/* Is it a thread of this moment? */
+/* Tell whether td is in use at this moment. */
 static int
 thread_alive(lwkt_thread_t td)
 {
 	return (td->td_flags & TDF_FREE) == 0 && td->td_cold != NULL;
 }
 
+/* Return the state of td as a word. */
 static const char *
 thread_state(lwkt_thread_t td)
 {
@@ -60,7 +62,10 @@ thread_state(lwkt_thread_t td)
 	return flags & TDF_TSLEEP_DESCHEDULED ? "sleeping" : "blocked";
 }
 
-/* Whom it joins, or NULL; a joiner that has been told waits no more. */
+/*
+ * Return the thread that joiner waits for, or NULL.  A joiner that has been
+ * notified waits no more.
+ */
 static lwkt_thread_t
 joined_by(lwkt_thread_t joiner)
 {
@@ -71,6 +76,7 @@ joined_by(lwkt_thread_t joiner)
 	    td : NULL;
 }
 
+/* Return the thread that holds tok exclusively; NULL if there is none. */
 static lwkt_thread_t
 token_holder(const struct lwkt_token *tok)
 {
@@ -79,6 +85,7 @@ token_holder(const struct lwkt_token *tok)
 	return ref != 0 ? ((struct tokref *)ref)->tr_td : NULL;
 }
 
+/* Say which token td waits for; return its holder. */
 static lwkt_thread_t
 waits_token(lwkt_thread_t td, char *buf, size_t size)
 {
@@ -92,7 +99,10 @@ waits_token(lwkt_thread_t td, char *buf, size_t size)
 	return holder;
 }
 
-/* The message is its own and has not come back, so it can be looked at. */
+/*
+ * Say that a thread waits for the reply to msg.  msg belongs to that thread and
+ * has not been replied, so its memory is valid.
+ */
 static lwkt_thread_t
 waits_reply(const struct lwkt_msg *msg, char *buf, size_t size)
 {
@@ -106,7 +116,7 @@ waits_reply(const struct lwkt_msg *msg, char *buf, size_t size)
 	return owner;
 }
 
-/* The thread at an address, which may also be a pthread's of its own. */
+/* Return the thread at addr; NULL if no thread of the arena is there. */
 static lwkt_thread_t
 thread_at(uintptr_t addr)
 {
@@ -117,7 +127,10 @@ thread_at(uintptr_t addr)
 	    (lwkt_thread_t)addr : NULL;
 }
 
-/* wait: tc_waitowner, which the thread may clear meanwhile. */
+/*
+ * Say that td waits for a lock.  wait is its tc_waitowner, which it may clear
+ * meanwhile.
+ */
 static lwkt_thread_t
 waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
 {
@@ -129,6 +142,7 @@ waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
 	return owner;
 }
 
+/* Write to buf what td waits for; return the thread that it waits for. */
 lwkt_thread_t
 thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
@@ -158,6 +172,7 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 	return other;
 }
 
+/* Print one line about td. */
 void
 show_thread(const char *what, lwkt_thread_t td)
 {
@@ -170,6 +185,7 @@ show_thread(const char *what, lwkt_thread_t td)
 	    td->td_ntoks != 0 ? ", has tokens" : "");
 }
 
+/* Print the thread and the backtrace of each other CPU. */
 void
 show_cpus(void)
 {
@@ -189,7 +205,7 @@ show_cpus(void)
 	}
 }
 
-/* May the stack of a thread be looked at? */
+/* Tell whether the stack of td does not change, so that it can be read. */
 static int
 stack_stays(lwkt_thread_t td)
 {
@@ -201,6 +217,7 @@ stack_stays(lwkt_thread_t td)
 	    halt_stands(td->td_gd->gd_m.mc_cpuid));
 }
 
+/* Print all threads, within the limits. */
 void
 show_threads(void)
 {
@@ -222,6 +239,7 @@ show_threads(void)
 		    (unsigned long long)(lines - LINES_MAX));
 }
 
+/* Print one trace record. */
 static void
 show_record(int cpu, const struct ktr_rec *rec)
 {
@@ -237,6 +255,7 @@ show_record(int cpu, const struct ktr_rec *rec)
 	    (long long)(rec->kt_time % 1000000000), ev->ke_name, args);
 }
 
+/* Print the last trace records of each CPU. */
 void
 show_trace(void)
 {
@@ -255,6 +274,7 @@ show_trace(void)
 	}
 }
 
+/* Any context, also a signal handler; stops all other CPUs meanwhile. */
 void
 lwkt_show_threads(void)
 {

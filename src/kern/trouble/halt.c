@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stop the other CPUs, wherever they are, to look at what they left.
+ * Stop the other CPUs at any instruction, to read what they own.
  *
  * THEORY
- * Each CPU is interrupted (machine_nmi), takes its own backtrace, says that it
- * stands still, and waits in the handler.  One that does not answer within
- * ANSWER_NS (it handles a fault, or its core is gone) is left alone: what it
- * owns is then shown without going into its stacks.
+ * Each CPU is interrupted (machine_nmi), takes its own backtrace, notes that it
+ * is stopped, and waits in the signal handler.  A CPU that does not answer
+ * within ANSWER_NS (it handles a fault, or has lost its core) is left alone:
+ * its threads are then printed without their stacks.
  *
- * For a panic it stands still for ever.  It still serves messages, because
- * what reports may need an answer, if the interrupted code cannot be in the
- * middle of something: no critical section, or waiting in the host.  That
- * thread never goes on, so the callbacks may have its stack references and
- * whatever else it had not protected.  And it keeps the time: if the report
- * does not end the process, it does.
+ * For a panic a CPU stops for ever.  It still serves messages, because the code
+ * that reports may need an answer.  It does so only if the interrupted code
+ * cannot be in the middle of an update: it is in no critical section, or waits
+ * in the host.  The interrupted thread never continues, so callbacks may use
+ * whatever it had not protected.  The stopped CPU also measures the time: if
+ * the report takes too long, it ends the process.
  *
- * On the simulated host the others stand still whenever one runs.
+ * On the simulated host only one CPU runs at a time, so the others are stopped
+ * already.
  *
- * halt_word says how to stand still, and counts: a CPU that is slow to leave
- * the last halt does not count for the next one, whose signal waits for it.
+ * halt_word says how to stop, and has a number.  A CPU that is slow to leave
+ * the last halt has the old number, so it does not count as stopped for the
+ * next halt; the signal of that one is pending until it leaves.
  *
  * ORDER
- * A CPU's ha_stands (release) is read (acquire) by who halted it: all that the
- * CPU wrote before is visible then.
+ * A CPU stores ha_stands (release), and the CPU that halted it reads it
+ * (acquire): all that the stopped CPU wrote before is visible.
  *
  * Source: DragonFly's stop_cpus and cpustop handler.
  */
@@ -46,7 +48,7 @@ struct halted {
 static struct halted halted[LWKT_MAXCPU];
 static uint32_t halt_word;		/* (a) number * HALT_STEP + enum halt */
 
-/* Can this CPU run callbacks, though interrupted here? */
+/* Tell whether callbacks may run on this CPU in the signal handler. */
 static int
 can_serve(const struct globaldata *gd)
 {
@@ -55,6 +57,7 @@ can_serve(const struct globaldata *gd)
 	    (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SLEEPING) != 0);
 }
 
+/* Execute pending messages, in a critical section. */
 static void
 serve(struct globaldata *gd)
 {
@@ -67,6 +70,7 @@ serve(struct globaldata *gd)
 	crit_exit_noyield(td);
 }
 
+/* Wait in the signal handler until the halt ends. */
 static void
 stand_still(struct globaldata *gd, uint32_t word)
 {
@@ -87,6 +91,7 @@ stand_still(struct globaldata *gd, uint32_t word)
 	}
 }
 
+/* mu_nmi: take a backtrace and stop.  Signal handler. */
 void
 halt_nmi(struct mcpu *mc, void *ucontext)
 {
@@ -102,7 +107,7 @@ halt_nmi(struct mcpu *mc, void *ucontext)
 	atomic_store_rel_32(&ha->ha_stands, 0);
 }
 
-/* Interrupt all but the caller and wait a moment for their answers. */
+/* Interrupt all other CPUs, and wait at most ANSWER_NS for their answers. */
 static void
 halt_send(void)
 {
@@ -125,6 +130,7 @@ halt_send(void)
 	}
 }
 
+/* Stop the other CPUs.  1, or 0 if they are being halted already. */
 int
 halt_others(enum halt how)
 {
@@ -145,6 +151,7 @@ halt_others(enum halt how)
 	return 1;
 }
 
+/* Let the CPUs of a HALT_PAUSE continue. */
 void
 halt_release(void)
 {
@@ -157,6 +164,7 @@ halt_release(void)
 		(void)atomic_cmpset_32(&halt_word, word, word - HALT_PAUSE);
 }
 
+/* Tell whether the CPU is stopped by the current halt. */
 int
 halt_stands(int cpu)
 {
@@ -169,6 +177,7 @@ halt_stands(int cpu)
 	    atomic_load_acq_32(&halted[cpu].ha_stands) == word;
 }
 
+/* Copy the backtrace of a stopped CPU; return the number of frames. */
 int
 halt_backtrace(int cpu, void *pcs[BT_MAX])
 {

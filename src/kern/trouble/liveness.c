@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * On the simulated host: what waits and could be served, is served in time.
+ * Liveness checks of the simulated host: a waiter that could be served must be
+ * served in time.
  *
  * THEORY
  * A lost wake-up need not hang a run: another message, a timer or the end of
- * the test may rescue the waiter.  So while all CPUs stand still (mu_point)
- * this file looks for waiters, and notes when it first saw each.  A run fails
- * if a waiter of one of these kinds is there still although the CPU had its
- * chances:
+ * the test may wake the waiter later.  So while no CPU runs (mu_point) this
+ * file looks for waiters, and notes when it first saw each.  There are these
+ * kinds of waiters:
  *
  * - a runnable thread, better than the one that runs, whose tokens are free;
  * - an equal of the thread that runs;
@@ -15,26 +15,30 @@
  * - a wakeup that the running thread has deferred;
  * - a timer that is due.
  *
- * A chance is what the kernel promises to use: for a thread, a yield of the
- * thread that runs; for the others, the end of its outermost critical section.
- * Chances are counted at most once in a unit, which is a tick and the lateness
- * of the simulated timer: so between two of them a tick has come if one was
- * armed.  A run fails after CHANCES of them.  A thread that computes or is in
- * a critical section gives none, and excuses itself so.  A preemptible one that
- * computes gives one in SIGNALS_NS: a sender looks after 0.8 ms at the latest
- * whether its message was read, and a signal that was refused comes again
- * within 0.4 ms (lwkt_async.c).  A sender must have had chances as well: it may
- * be about to ring.  A CPU that waits in the host for as many units has
- * had its chances, because somebody had to wake it.
+ * A chance is an event at which the kernel must serve the waiter.  For a thread
+ * it is a yield of the running thread.  For the other kinds it is the end of
+ * the running thread's outermost critical section.  A run fails if a waiter is
+ * still there after CHANCES of them.  At most one chance is counted in a unit,
+ * which is a tick plus the lateness of the simulated timer.  So between two
+ * chances a tick has come if one was armed.
  *
- * Which thread should run is decided as the switch does (pick_free).  One
- * waiter of a kind is watched on each CPU at a time.  A waiter that is served
- * leaves, or changes its mark: the index of the ring, the thread's count of
- * switches, the owners of its tokens.  CPUs that are about to stop owe nothing.
+ * A thread that computes or is in a critical section gives no chance, so it
+ * cannot fail a run.  A preemptible thread that computes gives one in
+ * SIGNALS_NS: a sender checks after at most 0.8 ms whether its message was
+ * read, and a refused signal is sent again within 0.4 ms (lwkt_async.c).  The
+ * sender of a message must have had chances as well, because it may be about
+ * to ring the doorbell.  A CPU that was halted for CHANCES units counts as
+ * having had its chances, because another CPU should have woken it.
+ *
+ * Which thread should run is decided as the switch does it (pick_free).  On
+ * each CPU one waiter of each kind is watched at a time.  A waiter that is
+ * served goes away, or its mark changes: the index of the ring, the thread's
+ * count of switches, the owners of its tokens.  CPUs that are about to stop are
+ * not checked.
  *
  * INVARIANTS
- * Nothing here changes what it looks at, nor the schedule: no choice point, no
- * random number.
+ * Nothing here changes the structures it reads, or the schedule: it has no
+ * choice point and takes no random number.
  *
  * Source: TigerBeetle's simulator, which checks liveness beside safety.
  */
@@ -55,8 +59,8 @@ struct waiter {
 	const void	*w_who;		/* NULL: none */
 	uint64_t	 w_mark;
 	int64_t		 w_since;
-	uint32_t	 w_chances;	/* of the CPU, then */
-	uint32_t	 w_senders;	/* of the sender, then */
+	uint32_t	 w_chances;	/* chances of its CPU then */
+	uint32_t	 w_senders;	/* chances of the sender then */
 };
 
 struct life {
@@ -65,7 +69,7 @@ struct life {
 	uint32_t	 l_exits;	/* chances for messages and wakeups */
 	uint32_t	 l_yields;	/* chances for threads */
 	uint32_t	 l_round;	/* l_exits when the round began */
-	int		 l_src;		/* whose ring is watched */
+	int		 l_src;		/* the CPU whose ring is watched */
 	struct waiter	 l_better;
 	struct waiter	 l_equal;
 	struct waiter	 l_message;
@@ -76,7 +80,7 @@ struct life {
 
 static struct life lives[MAXCPUS];
 static int64_t unit, look_at;	/* time of the next look */
-static uint32_t rounds;		/* each CPU that is awake has had a chance */
+static uint32_t rounds;		/* in each, all CPUs awake had a chance */
 static const struct machine_point *point;
 
 void
@@ -101,8 +105,8 @@ life_of(struct globaldata *gd)
 }
 
 /*
- * Was it seen before, unserved since, with the CPU awake or asleep as now?  If
- * not, it is noted.
+ * Tell whether this waiter was seen before and has not been served since, with
+ * the CPU awake or asleep as now.  If not, note it in w.
  */
 static int
 seen_before(struct globaldata *gd, struct waiter *w, const void *who,
@@ -115,13 +119,14 @@ seen_before(struct globaldata *gd, struct waiter *w, const void *who,
 	return 0;
 }
 
+/* Return how long w has waited, in microseconds. */
 static int64_t
 waited_us(const struct waiter *w)
 {
 	return (point->mp_until - w->w_since) / 1000;
 }
 
-/* A CPU that is not awake: for long enough? */
+/* Tell whether w has waited for CHANCES units, for a CPU that is not awake. */
 static int
 slept_over(const struct waiter *w)
 {
@@ -129,7 +134,8 @@ slept_over(const struct waiter *w)
 }
 
 /*
- * The thread that the switch would choose: pick_free, without taking tokens.
+ * Return the thread that the switch would choose: pick_free, without taking
+ * tokens.  NULL if there is none.
  */
 static lwkt_thread_t
 would_pick(struct globaldata *gd)
@@ -156,8 +162,9 @@ would_pick(struct globaldata *gd)
 }
 
 /*
- * A CPU that is awake owes something after CHANCES of its own; one that waits
- * owes it after that time, once all that are awake have had chances.
+ * Tell whether w should have been served by now.  A CPU that is awake must
+ * serve it after CHANCES of its own.  A halted CPU must serve it after CHANCES
+ * units, once all CPUs that are awake have had as many chances.
  */
 static int
 overdue(struct globaldata *gd, const struct waiter *w, uint32_t chances)
@@ -168,6 +175,7 @@ overdue(struct globaldata *gd, const struct waiter *w, uint32_t chances)
 	    rounds - w->w_senders >= CHANCES);
 }
 
+/* Look for a runnable thread that is better than the running one. */
 static void
 look_better(struct globaldata *gd)
 {
@@ -191,7 +199,7 @@ look_better(struct globaldata *gd)
 	    awake(gd->gd_m.mc_cpuid) ? "yields" : "is halted");
 }
 
-/* How many are in the ring of a thread that is on one. */
+/* Count the threads on the run queue of td, which is on one. */
 static uint32_t
 ring_count(lwkt_thread_t td)
 {
@@ -204,7 +212,7 @@ ring_count(lwkt_thread_t td)
 	return n;
 }
 
-/* The equal that is watched, if it is one still, or the next one; or NULL. */
+/* Return the watched equal of cur if it still is one; else the next; NULL. */
 static lwkt_thread_t
 find_equal(lwkt_thread_t cur, const void *watched)
 {
@@ -222,6 +230,7 @@ find_equal(lwkt_thread_t cur, const void *watched)
 	    tokens_free(td) ? td : NULL;
 }
 
+/* Look for an equal of the running thread that gets no turn. */
 static void
 look_equal(struct globaldata *gd)
 {
@@ -244,7 +253,7 @@ look_equal(struct globaldata *gd)
 	    (long long)waited_us(w), cur->td_name, n - 2);
 }
 
-/* From a CPU on, the first whose ring has an entry, and which; or -1. */
+/* Return the first CPU, starting at `from`, whose ring has an entry; or -1. */
 static int
 find_ring(struct globaldata *gd, int from, uint32_t *index)
 {
@@ -260,8 +269,9 @@ find_ring(struct globaldata *gd, int from, uint32_t *index)
 }
 
 /*
- * A preemptible thread that computes is interrupted by the sender, whenever
- * that wakes: then the wait begins anew.
+ * Compute the mark of a message.  A preemptible thread that computes can only
+ * be interrupted by the sender.  So when the sender wakes up, the mark changes
+ * and the wait is counted anew.
  */
 static inline uint64_t
 message_mark(struct globaldata *gd, int src, uint32_t index)
@@ -272,6 +282,7 @@ message_mark(struct globaldata *gd, int src, uint32_t index)
 	return (uint64_t)index << 1 | (uint64_t)kicker;
 }
 
+/* Look for a message in a ring that is not executed. */
 static void
 look_message(struct globaldata *gd)
 {
@@ -282,7 +293,7 @@ look_message(struct globaldata *gd)
 
 	src = find_ring(gd, l->l_src, &index);
 	if (src == l->l_src && w->w_who == &lives[src] &&
-	    (uint32_t)(w->w_mark >> 2) != index)	/* others have a turn */
+	    (uint32_t)(w->w_mark >> 2) != index)	/* next ring */
 		src = find_ring(gd, src + 1, &index);
 	if (src < 0) {
 		w->w_who = NULL;
@@ -304,6 +315,7 @@ look_message(struct globaldata *gd)
 	    "critical sections" : "is halted");
 }
 
+/* Look for a deferred callback that is not called. */
 static void
 look_deferred(struct globaldata *gd)
 {
@@ -320,7 +332,10 @@ look_deferred(struct globaldata *gd)
 		    (long long)waited_us(w));
 }
 
-/* The time of the next tick is in the mark: each tick does the wakeups. */
+/*
+ * Look for a delayed wakeup.  Each tick does these wakeups, so the time of the
+ * next tick is in the mark.
+ */
 static void
 look_delayed(struct globaldata *gd)
 {
@@ -339,7 +354,10 @@ look_delayed(struct globaldata *gd)
 		    (const void *)(uintptr_t)ident, (long long)waited_us(w));
 }
 
-/* A CPU that has served its timers asks the host for another deadline. */
+/*
+ * Look for a timer that is due.  A CPU that has served its timers sets another
+ * deadline, so the mark changes.
+ */
 static void
 look_timer(struct globaldata *gd)
 {
@@ -355,6 +373,7 @@ look_timer(struct globaldata *gd)
 		    (long long)waited_us(w), gd->gd_m.mc_curthread->td_name);
 }
 
+/* Look at every kind of waiter on every CPU. */
 static void
 look_all(void)
 {
@@ -379,7 +398,7 @@ look_all(void)
 		lives[cpu].l_round = lives[cpu].l_exits;
 }
 
-/* A chance counts if the last one that did is so long ago. */
+/* Count a chance if the last counted one is at least gap ns ago. */
 static inline void
 chance(uint32_t *count, int64_t *at, int64_t gap)
 {
@@ -389,6 +408,7 @@ chance(uint32_t *count, int64_t *at, int64_t gap)
 	}
 }
 
+/* Count the chances that td gives at this choice point. */
 static void
 count_chances(struct life *l, lwkt_thread_t td)
 {
@@ -408,11 +428,11 @@ count_chances(struct life *l, lwkt_thread_t td)
 		chance(&l->l_yields, &l->l_yield_at, gap);
 }
 
-/* mu_point */
+/* mu_point: count the chances of this choice point, and look at all waiters. */
 void
 liveness_point(const struct machine_point *mp)
 {
-	/* Acquire loads here would hide from TSan what nothing orders. */
+	/* Acquire loads here would hide data races of the kernel from TSan. */
 	if (LWKT_TSAN)
 		return;
 	point = mp;
@@ -424,6 +444,6 @@ liveness_point(const struct machine_point *mp)
 		    mp->mp_until + unit / 2 : INT64_MAX;
 		look_all();
 		if (mp->mp_kind == CHOICE_PAUSE)
-			look_all();	/* what was new will wait so long */
+			look_all();	/* check what the first look noted */
 	}
 }

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The last report: who panicked and where, and what everybody else was doing.
+ * The report of a panic: the thread that failed, its backtrace, and what all
+ * other threads were doing.
  *
  * THEORY
- * Runs where the failure is, on whatever stack is left: it allocates nothing
- * and takes no lock.  A fault comes from the host's signal handler on the
- * alternate stack; if the address lies in the guard of a thread's stack it is
- * an overflow of that thread (vm/ knows the stacks).
+ * The report runs where the failure is, on whatever stack is left.  So it
+ * allocates nothing and takes no lock.  A fault is reported from the host's
+ * signal handler, on the alternate stack.  If the address lies in the guard of
+ * a thread's stack, that stack has overflowed (vm/ knows the stacks).
  *
- * What is certain comes first: the reason, who, the backtrace.  Then the other
- * CPUs are stopped (halt.c) and shown, then all threads and the last of
- * the traces.  The simulated host adds its own report when the process aborts.
+ * What cannot fail is printed first: the reason, the thread, the backtrace.
+ * Then the other CPUs are stopped (halt.c) and printed, then all threads and
+ * the last trace records.  The simulated host adds its own report when the
+ * process aborts.
  */
 #include "kern/cpu/kern_ops.h"
 #include "kern/trouble/debug_var.h"
 
+/* Print one line about the thread that runs on a CPU. */
 static void
 report_thread(const char *what, lwkt_thread_t td, int cpu)
 {
@@ -24,7 +27,7 @@ report_thread(const char *what, lwkt_thread_t td, int cpu)
 	    td->td_stksize, td->td_stack);
 }
 
-/* Everybody and everything else.  Does not come back to a living kernel. */
+/* Stop and print all other CPUs, then all threads.  The CPUs stay stopped. */
 static void
 report_others(void)
 {
@@ -35,6 +38,7 @@ report_others(void)
 		show_trace();
 }
 
+/* The hook of lwkt_panic(): print all that follows its message. */
 static void
 panic_report(const char *msg)
 {
@@ -57,6 +61,7 @@ panic_boot(void)
 	lwkt__panic_hook = panic_report;
 }
 
+/* mu_fault: report a fault.  Signal handler, on the alternate stack. */
 void
 panic_fault(struct mcpu *mc, const struct machine_fault *mf)
 {
@@ -88,8 +93,9 @@ panic_fault(struct mcpu *mc, const struct machine_fault *mf)
 }
 
 /*
- * An exception of C++ leaves a thread or a callback.  One line: the runtime
- * says which exception, and a handler of std::terminate() may say more.
+ * mu_escape: report that a C++ exception leaves a thread or a callback.  One
+ * line: the runtime names the exception, and a handler of std::terminate() may
+ * print more.
  */
 void
 panic_escape(struct mcpu *mc, int forced)
@@ -111,7 +117,7 @@ panic_escape(struct mcpu *mc, int forced)
 	    mc->mc_cpuid);
 }
 
-/* The simulated host: nothing can happen any more. */
+/* mu_deadlock: panic, because no CPU can run again.  Simulated host. */
 void
 panic_deadlock(void)
 {

@@ -1,30 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The watchdog: name the thread that keeps its CPU to itself.
+ * The watchdog: report a thread that does not give up its CPU.
  *
  * THEORY
- * A thread that does not come by serves no message and no timer, and nobody
- * gets its CPU.  So it cannot be found by anything that waits its turn: the
- * look is taken in a signal handler on the CPU itself (machine_watch), where
- * the thread and the place it is at are at hand.
+ * While a thread reaches no preemption point, its CPU serves no message and no
+ * timer, and runs no other thread.  So no thread or callback of that CPU can
+ * find it.  A signal handler on the CPU itself checks instead (machine_watch);
+ * there the thread and its place in the code are known.
  *
- * Two looks are taken in lwkt.watchdog_ms.  Each sets RQF_TIMER, which whoever
- * comes by serves; so "did not come by" is that nothing was served until the
- * next look.  (Not that the bit is still set: a timer may have set it again in
- * the same instant.)  A process that was stopped, or lost its cores, makes one
- * look late and not two: hence the counting of looks.
+ * Two checks are made in lwkt.watchdog_ms.  Each sets RQF_TIMER, which the next
+ * preemption point serves.  If nothing was served until the next check, the
+ * thread has reached none.  (It does not suffice that the bit is still set: a
+ * timer may have set it again at that moment.)  If the process was stopped or
+ * lost its cores, one check is late but not two; so checks are counted.
  *
- * A thread that does come by but keeps the CPU from a better thread or an equal
- * counts, too.  AST_LWKT_RESCHED alone does not say so: the thread that it was
- * set for may be gone again, and a thread that yields often has the bit set
- * again by each tick, if the better one waits for a token.  So a look marks the
- * bit (AST_WATCHED), each attempt to switch clears both, and the next look
- * finds whether there was one.
+ * A thread that does serve what is pending, but keeps the CPU from a better
+ * thread or an equal, is reported too.  AST_LWKT_RESCHED alone does not show
+ * this: the thread for which it was set may be gone again; and if a better
+ * thread waits for a token, each tick sets the bit again although the running
+ * thread yields often.  So a check marks the bit (AST_WATCHED), each attempt to
+ * switch clears both, and the next check sees whether there was an attempt.
  *
- * Nobody watches a CPU that has nothing to run: the look that finds it idle is
- * the last one until the idle loop finds a thread to run.  That last look also
- * wakes the idle loop, once, to see whether all are waiting for each other
- * (deadlock.c).
+ * A CPU that has nothing to run is not watched.  The check that finds it idle
+ * is the last one until the idle loop finds a thread to run.  That last check
+ * also wakes the idle loop, once, to detect a deadlock (deadlock.c).
  *
  * Source: the idea is FreeBSD's and Linux's soft-lockup watchdog, which has a
  * timer interrupt look at a word that a thread of the CPU has to touch.
@@ -38,27 +37,29 @@ TUNABLE_INT(watchdog_ms, "lwkt.watchdog_ms", config_host_sim ? 0 : 1000, 0,
     1000000, "a thread that runs this long without a switch is reported, ms; "
     "0: none");
 
-#define LOOKS		2	/* in watchdog_ms; and to be sure */
+#define LOOKS		2	/* in watchdog_ms; so many to report */
 #define NS_PER_MS	1000000
 
-/* (c) own CPU: its signal handler, or before the first look */
+/* (c) own CPU: its signal handler, or before the first check */
 struct watch {
-	lwkt_thread_t	 w_td;		/* who ran at the last look */
+	lwkt_thread_t	 w_td;		/* ran at the last check */
 	uint64_t	 w_id;
-	uint64_t	 w_switches;	/* his td_switches then */
-	int64_t		 w_since;	/* when he was first seen so */
-	unsigned	 w_looks;	/* that found him the same */
-	int		 w_said;	/* he has been named */
+	uint64_t	 w_switches;	/* w_td's td_switches then */
+	int64_t		 w_since;	/* first check that found it so */
+	unsigned	 w_looks;	/* checks that found it the same */
+	int		 w_said;	/* it has been reported */
 };
 
 static struct watch watches[LWKT_MAXCPU];
 
+/* Set the signal for the next check. */
 static void
 watch_again(void)
 {
 	machine_watch((int64_t)watchdog_ms * NS_PER_MS / LOOKS);
 }
 
+/* Begin to watch this CPU.  CPU context. */
 void
 watch_start(struct globaldata *gd)
 {
@@ -68,12 +69,14 @@ watch_start(struct globaldata *gd)
 		watch_again();
 }
 
+/* Tell whether the watchdog is on. */
 int
 watch_wanted(void)
 {
 	return watchdog_ms != 0;
 }
 
+/* Check again later, at a different time on each CPU. */
 void
 watch_later(struct globaldata *gd)
 {
@@ -84,6 +87,7 @@ watch_later(struct globaldata *gd)
 		machine_watch(look + look * gd->gd_m.mc_cpuid / lwkt__ncpus);
 }
 
+/* Print the thread that w describes, and its backtrace.  Signal handler. */
 static void
 watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 {
@@ -99,7 +103,7 @@ watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 	    ucontext));
 }
 
-/* Was td asked to make way at the last look, and has not tried to since? */
+/* Tell whether td was to give way at the last check and has not tried since. */
 static int
 keeps_cpu(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -112,6 +116,7 @@ keeps_cpu(struct globaldata *gd, lwkt_thread_t td)
 	    (gd->gd_rqmask >> td->td_pri > 1 || td->td_rqnext != td);
 }
 
+/* Check the running thread; report it once when it is found stuck. */
 static void
 watch_look(struct globaldata *gd, void *ucontext)
 {
@@ -134,6 +139,7 @@ watch_look(struct globaldata *gd, void *ucontext)
 	watch_report(gd, w, ucontext);
 }
 
+/* mu_watch: check this CPU.  Signal handler. */
 void
 watch_intr(struct mcpu *mc, void *ucontext)
 {
