@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The blocking calls: straight-line code that gives up the CPU, not the host.
+ * The blocking calls: straight-line code that blocks the thread, not the CPU.
  *
  * THEORY
  * The request lies on the caller's stack; nothing is allocated.  A call that
- * succeeds at once costs the system call and a few ns.  It honours a
- * reschedule that the tick or a wakeup asked for meanwhile, so a connection
- * that always has data cannot starve its equals.
+ * succeeds at once costs the system call and a few ns.  It also performs a
+ * reschedule that the tick or a wake-up requested meanwhile.  So a thread whose
+ * connection always has data cannot starve its equals.
  */
 #include "io/io_var.h"
 
@@ -31,6 +31,7 @@ static const char *const wmesgs[HIO_OPS] = {
 	[HIO_WAITPID] = "waitpid",
 };
 
+/* Start a request and wait for its end; return the result. */
 static int64_t
 call(struct ioreq *ir, int64_t timeout_ns)
 {
@@ -46,11 +47,13 @@ call(struct ioreq *ir, int64_t timeout_ns)
 	else
 		(void)ioreq_wait(ir, wmesgs[ir->ir_io.io_op]);
 	crit_exit_td(td);
+	/* A call that did not wait has not been a preemption point yet. */
 	if (unlikely(resched) && td->td_critcount == 0)
 		lwkt_yield_quick();
 	return ir->ir_result;
 }
 
+/* Make a call of these arguments. */
 static ssize_t
 transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
     int64_t off, int64_t timeout_ns)
@@ -65,6 +68,7 @@ transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
 	return call(&ir, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_accept_timo(int fd, struct sockaddr *sa, socklen_t *salen,
     int64_t timeout_ns)
@@ -77,12 +81,14 @@ lwkt_accept_timo(int fd, struct sockaddr *sa, socklen_t *salen,
 	return (int)call(&ir, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_accept(int fd, struct sockaddr *sa, socklen_t *salen)
 {
 	return lwkt_accept_timo(fd, sa, salen, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_connect_timo(int fd, const struct sockaddr *sa, socklen_t salen,
     int64_t timeout_ns)
@@ -90,24 +96,28 @@ lwkt_connect_timo(int fd, const struct sockaddr *sa, socklen_t salen,
 	return (int)transfer(HIO_CONNECT, fd, sa, salen, 0, 0, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_connect(int fd, const struct sockaddr *sa, socklen_t salen)
 {
 	return lwkt_connect_timo(fd, sa, salen, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_recv_timo(int fd, void *buf, size_t len, int flags, int64_t timeout_ns)
 {
 	return transfer(HIO_RECV, fd, buf, len, flags, 0, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_recv(int fd, void *buf, size_t len, int flags)
 {
 	return lwkt_recv_timo(fd, buf, len, flags, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_send_timo(int fd, const void *buf, size_t len, int flags,
     int64_t timeout_ns)
@@ -115,36 +125,42 @@ lwkt_send_timo(int fd, const void *buf, size_t len, int flags,
 	return transfer(HIO_SEND, fd, buf, len, flags, 0, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_send(int fd, const void *buf, size_t len, int flags)
 {
 	return lwkt_send_timo(fd, buf, len, flags, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_read_timo(int fd, void *buf, size_t len, int64_t timeout_ns)
 {
 	return transfer(HIO_READ, fd, buf, len, 0, 0, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_read(int fd, void *buf, size_t len)
 {
 	return lwkt_read_timo(fd, buf, len, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_write_timo(int fd, const void *buf, size_t len, int64_t timeout_ns)
 {
 	return transfer(HIO_WRITE, fd, buf, len, 0, 0, timeout_ns);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_write(int fd, const void *buf, size_t len)
 {
 	return lwkt_write_timo(fd, buf, len, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_pread(int fd, void *buf, size_t len, off_t off)
 {
@@ -152,6 +168,7 @@ lwkt_pread(int fd, void *buf, size_t len, off_t off)
 	    transfer(HIO_PREAD, fd, buf, len, 0, off, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 ssize_t
 lwkt_pwrite(int fd, const void *buf, size_t len, off_t off)
 {
@@ -159,6 +176,7 @@ lwkt_pwrite(int fd, const void *buf, size_t len, off_t off)
 	    transfer(HIO_PWRITE, fd, buf, len, 0, off, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_openat(int dfd, const char *path, int oflags, mode_t mode)
 {
@@ -171,18 +189,21 @@ lwkt_openat(int dfd, const char *path, int oflags, mode_t mode)
 	return (int)call(&ir, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_open(const char *path, int oflags, mode_t mode)
 {
 	return lwkt_openat(AT_FDCWD, path, oflags, mode);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_fsync(int fd)
 {
 	return (int)transfer(HIO_FSYNC, fd, NULL, 0, 0, 0, LWKT_FOREVER);
 }
 
+/* Thread; blocks the thread only. */
 int
 lwkt_poll(int fd, int events, int64_t timeout_ns)
 {
@@ -192,6 +213,7 @@ lwkt_poll(int fd, int events, int64_t timeout_ns)
 	return r == -ETIMEDOUT ? 0 : (int)r;
 }
 
+/* Thread; blocks the thread only. */
 pid_t
 lwkt_waitpid(pid_t pid, int *status, int options)
 {

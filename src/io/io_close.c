@@ -1,36 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiters of a descriptor, and closing it under them.
+ * Waiters of a descriptor, and closing a descriptor that has waiters.
  *
  * THEORY
- * Each CPU lists its requests in flight by descriptor.  A word shared by all
- * CPUs (one for each descriptor modulo IO_BUCKETS) says which CPUs may have
- * some, so that a close that nobody waits for costs no message:
+ * Each CPU lists its requests in flight by descriptor.  One word for each
+ * descriptor (modulo IO_BUCKETS), shared by all CPUs, says which CPUs may have
+ * requests.  So the close of a descriptor without waiters sends no IPI.
  *
- *	bits 0..61	CPU (modulo 62) has had waiters: sticky, the CPU
- *			itself clears it when a close finds its list empty
- *	SLEEPERS	somebody sleeps until CLOSING is gone
- *	CLOSING		a close is going on
+ *	bits 0..61	CPU (modulo 62) has had waiters.  The bit is sticky:
+ *			the CPU clears it when a close finds its list empty
+ *	SLEEPERS	a thread sleeps until CLOSING is cleared
+ *	CLOSING		a close is in progress
  *
- * lwkt_close sets CLOSING; then each CPU whose bit was set cancels its
- * requests on the descriptor and answers when the last of them is finished;
- * then the descriptor is closed, and CLOSING goes.  Who wants to wait on it
- * meanwhile (or on another of the same word) waits for that first, and then
- * tries again: it finds a descriptor that is not open.  Without that a request
- * could slip in between the cancel and the close, and hang.
+ * lwkt_close sets CLOSING.  Then each CPU whose bit was set cancels its
+ * requests on the descriptor, and answers when the last of them is finished.
+ * Then the descriptor is closed, and CLOSING is cleared.  If a thread wants to
+ * wait on the descriptor meanwhile (or on another one of the same word), it
+ * waits until CLOSING is cleared and tries again: it then finds a descriptor
+ * that is not open.  Without this a request could start between the cancel and
+ * the close, and never end.
  *
  * INVARIANTS
- * CL1 A request is on its CPU's list before the CPU's bit is looked at, and
- *    both come before the host sees it, in one critical section.
- * CL2 The CPU that holds CLOSING is the only one to close the descriptor.
+ * CL1 A request enters its CPU's list before the CPU reads its bit, and both
+ *    come before the host sees the request, in one critical section.
+ * CL2 The thread that has set CLOSING is the only one to close the descriptor.
  *
  * ORDER
- * waiter_enter: list, then load (or set) the word.  close: set CLOSING, then
- * take the bits.  If the bit was set newly, both are read-modify-writes of one
- * word, and one sees the other.  If it was set before, the closer sends a
- * message in any case: it is served before the critical section of
- * waiter_enter, whose load then sees CLOSING, or after it, and finds the
- * request.
+ * waiter_enter: put the request on the list, then load (or set) the word.
+ * lwkt_close: set CLOSING, then read the bits.  If waiter_enter sets the bit,
+ * both use read-modify-writes of one word, and one sees the other.  If the bit
+ * was set before, the close always sends an IPI.  It is served before the
+ * critical section of waiter_enter, whose load then sees CLOSING, or after it,
+ * and then it finds the request.
  */
 #include "io/io_var.h"
 
@@ -64,25 +65,28 @@ struct closer {
 
 static uint64_t io_word[IO_BUCKETS];	/* (a) */
 
+/* Return the word of a descriptor. */
 static uint64_t *
 word_of(int fd)
 {
 	return &io_word[(unsigned)fd % IO_BUCKETS];
 }
 
+/* Return the list of this CPU that may have waiters of fd. */
 static struct ioreq_list *
 list_of(struct globaldata *gd, int fd)
 {
 	return &iocpu(gd)->ic_waiters[(unsigned)fd % IO_BUCKETS];
 }
 
+/* Return the bit of a CPU in a word; with more than 62 CPUs some share one. */
 static uint64_t
 cpu_bit(int cpu)
 {
 	return (uint64_t)1 << (cpu % CPUBITS);
 }
 
-/* Sleep until nobody closes a descriptor of this word. */
+/* Sleep until no descriptor of this word is being closed. */
 static void
 wait_closing(uint64_t *word)
 {
@@ -94,6 +98,7 @@ wait_closing(uint64_t *word)
 		lwkt_tsleep_remove();
 }
 
+/* Return 1 if the operation waits on its descriptor. */
 static int
 on_descriptor(const struct hostio *io)
 {
@@ -108,6 +113,11 @@ on_descriptor(const struct hostio *io)
 	}
 }
 
+/*
+ * List a request as a waiter of its descriptor.  If a close is in progress,
+ * sleep until it is over and return EAGAIN.
+ * Thread, critical section; blocks in that case.
+ */
 int
 waiter_enter(struct ioreq *ir)
 {
@@ -118,6 +128,10 @@ waiter_enter(struct ioreq *ir)
 	if (!on_descriptor(&ir->ir_io))
 		return 0;
 	LIST_INSERT_HEAD(list_of(gd, fd), ir, ir_link);		/* CL1 */
+	/*
+	 * The list comes first: a close that this load does not see sends an
+	 * IPI, which finds the request (ORDER).
+	 */
 	word = atomic_load_64(word_of(fd));
 	if ((word & bit) == 0)
 		word = atomic_fetchor_64(word_of(fd), bit);
@@ -129,6 +143,7 @@ waiter_enter(struct ioreq *ir)
 	return EAGAIN;
 }
 
+/* Return 1 if this CPU has waiters of fd. */
 static int
 has_waiters(struct globaldata *gd, int fd)
 {
@@ -140,6 +155,7 @@ has_waiters(struct globaldata *gd, int fd)
 	return 0;
 }
 
+/* Wake a closer, on its CPU. */
 static void
 closer_answered(void *arg)
 {
@@ -149,7 +165,7 @@ closer_answered(void *arg)
 	lwkt_schedule(cl->cl_td);
 }
 
-/* Answer those closers whose descriptor has no more waiters here. */
+/* Answer the closers whose descriptors have no more waiters on this CPU. */
 static void
 answer_closers(struct globaldata *gd)
 {
@@ -164,6 +180,7 @@ answer_closers(struct globaldata *gd)
 	}
 }
 
+/* Take a request off its list.  Its CPU, critical section; never blocks. */
 void
 waiter_leave(struct ioreq *ir)
 {
@@ -175,7 +192,10 @@ waiter_leave(struct ioreq *ir)
 		answer_closers(gd);
 }
 
-/* On each CPU that may have waiters: end them. */
+/*
+ * Cancel the waiters of a descriptor that is being closed, on a CPU that may
+ * have some.  The bit may be cleared here only if it stands for this CPU alone.
+ */
 static void
 close_remote(void *arg)
 {
@@ -194,7 +214,10 @@ close_remote(void *arg)
 	answer_closers(gd);
 }
 
-/* One CPU after the other, so that one link in the closer is enough. */
+/*
+ * Ask each CPU of bits to end its waiters of fd, and wait for its answer.  The
+ * CPUs are asked one after the other: so one link in the closer is enough.
+ */
 static void
 end_waiters(int fd, uint64_t bits)
 {
@@ -216,6 +239,7 @@ end_waiters(int fd, uint64_t bits)
 	}
 }
 
+/* End all calls on fd, then close it.  Thread; blocks the thread only. */
 int
 lwkt_close(int fd)
 {
@@ -227,6 +251,7 @@ lwkt_close(int fd)
 		return -EBADF;
 	crit_enter_td(td);
 	word = word_of(fd);
+	/* One read-modify-write sets CLOSING and reads the bits: ORDER. */
 	while ((bits = atomic_fetchor_64(word, CLOSING)) & CLOSING)
 		wait_closing(word);
 	bits &= ~SLEEPERS;					/* CL2 */
@@ -244,7 +269,7 @@ lwkt_close(int fd)
 	return (int)ir.ir_result;
 }
 
-/* The words are sticky, and a boot is not to know of the last one's waiters. */
+/* Clear the words: bits are sticky, and those of an earlier boot are stale. */
 static int
 io_close_boot(void)
 {

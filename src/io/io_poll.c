@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When a CPU looks for completions, and its part of io/ at boot.
+ * When a CPU polls for completions, and its part of io/ at boot.
  *
  * THEORY
- * An idle CPU polls before it waits and waits in the back end, so nothing is
- * needed for it.  A CPU that never idles polls when a thread goes to sleep on
- * a call and the last poll is a while ago, and by a timer: it is started when
- * an operation is submitted, or when a poll finds both work and operations
- * still in flight, fires every lwkt.io.poll_us while there are any, and stops
- * when it finds the CPU idle.  So a CPU at rest is woken at most once more.
+ * An idle CPU polls before it waits, and waits in the back end, so it needs
+ * nothing else.  A CPU that is never idle polls in two cases: when a thread
+ * goes to sleep on a call and the last poll is a while ago, and by a timer.
+ * The timer is started when an operation is submitted, or when a poll finds
+ * other threads to run and operations in flight.  It fires every
+ * lwkt.io.poll_us while operations are in flight, and stops when it finds the
+ * CPU idle.  So an idle CPU is woken by it at most once.
  */
 #include "io/io_var.h"
 
@@ -32,7 +33,7 @@ COUNTER(io_overflows, "lwkt.io.cq_overflows", "times that a completion queue "
 TUNABLE_INT(poll_us, "lwkt.io.poll_us", 1000, 10, 1000000,
     "longest time between polls of a busy CPU, us");
 
-/* Add to our counters what the back end counted since the last time. */
+/* Add to our counters what the back end counted since the last call. */
 static void
 fold_stats(struct globaldata *gd, struct iocpu *ic)
 {
@@ -50,7 +51,10 @@ fold_stats(struct globaldata *gd, struct iocpu *ic)
 	*seen = *now;
 }
 
-/* Completions run like any callback: they may not block. */
+/*
+ * Poll the back end; return how many operations completed.  Completions run as
+ * callbacks (gd_intr_nesting): they may not block.
+ */
 static int
 poll_host(struct globaldata *gd)
 {
@@ -66,6 +70,10 @@ poll_host(struct globaldata *gd)
 	return n;
 }
 
+/*
+ * Poll, and arm the timer again if operations are in flight and the CPU is
+ * busy.  An idle CPU polls without it.
+ */
 static void
 poll_timer(struct lwkt_systimer *st, void *arg)
 {
@@ -82,6 +90,7 @@ poll_timer(struct lwkt_systimer *st, void *arg)
 		    (int64_t)poll_us * 1000);
 }
 
+/* Start the poll timer of this CPU unless it is on. */
 void
 io_poll_busy(struct globaldata *gd)
 {
@@ -96,6 +105,7 @@ io_poll_busy(struct globaldata *gd)
 	    (int64_t)poll_us * 1000);
 }
 
+/* Poll if the last poll of this CPU is age_ns old. */
 void
 io_poll_now(struct globaldata *gd, int64_t age_ns)
 {
@@ -103,7 +113,7 @@ io_poll_now(struct globaldata *gd, int64_t age_ns)
 		(void)poll_host(gd);
 }
 
-/* ko_poll: the idle loop, and RQF_INTPEND. */
+/* Poll for the idle loop, or for RQF_INTPEND (ko_poll). */
 static void
 io_poll(struct globaldata *gd)
 {
@@ -114,6 +124,7 @@ io_poll(struct globaldata *gd)
 
 #define IOCPU_SIZE	roundup2(sizeof(struct iocpu), (size_t)65536)
 
+/* Give back the memory of all CPUs. */
 static void
 io_fini(void)
 {
@@ -127,6 +138,7 @@ io_fini(void)
 	}
 }
 
+/* Reserve the memory of all CPUs. */
 static int
 io_boot(void)
 {
@@ -144,6 +156,7 @@ io_boot(void)
 	return 0;
 }
 
+/* Add the last counts of the back end when a CPU ends. */
 static void
 io_cpu_fini(struct globaldata *gd)
 {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests: start, go on after a part, time out, finish.
+ * Requests: start, continue after a part, time out, finish.
  *
  * THEORY
- * The call is tried first; only what would wait is given to the host.  A
- * transfer that POSIX would complete before it returns (send and write of a
- * stream, a receive with MSG_WAITALL) goes on part by part, from the thread
- * before it sleeps and from the completion afterwards, so that the thread is
- * woken once.  Where a part is all that there is (a message, a full disk) the
- * host says so (io_short).
+ * The call is tried first, and is given to the host only if it would wait.
+ * Some transfers are complete, by POSIX, only when all bytes are transferred:
+ * send and write of a stream, and a receive with MSG_WAITALL.  They continue
+ * part by part: in the thread before it sleeps, then in the completion.  So the
+ * thread is woken once.  If a part is all that can be transferred (a message, a
+ * full disk), the host says so (io_short).
  *
- * A time limit or an abort asks the host to cancel and lets the completion
- * come as always: until then the host may write into the buffer.  Whichever
- * came first decides the result; what was transferred before is not lost.
+ * A time limit or an abort asks the host to cancel the operation.  The
+ * completion then comes as always: until it comes, the host may write to the
+ * buffer.  The event that comes first decides the result.  Bytes that were
+ * transferred before it are in the result.
  */
 #include "io/io_var.h"
 
@@ -29,6 +30,7 @@ COUNTER(io_cancels, "lwkt.io.cancels", "calls ended by abort or close");
 
 static void	ioreq_done(struct hostio *io, int64_t result);
 
+/* Initialize a request of op on fd. */
 void
 ioreq_init(struct ioreq *ir, enum hostio_op op, int fd)
 {
@@ -42,7 +44,7 @@ ioreq_init(struct ioreq *ir, enum hostio_op op, int fd)
 	ir->ir_flags = 0;
 }
 
-/* Does the call go on after r bytes of what is left? */
+/* Return 1 if the call continues after r bytes of those that were left. */
 static int
 unfinished(const struct hostio *io, int64_t r)
 {
@@ -61,6 +63,7 @@ unfinished(const struct hostio *io, int64_t r)
 	}
 }
 
+/* Go past the r bytes that are transferred. */
 static void
 advance(struct ioreq *ir, int64_t r)
 {
@@ -72,7 +75,7 @@ advance(struct ioreq *ir, int64_t r)
 	io->io_off += r;
 }
 
-/* Part by part as far as it goes; -EAGAIN: the rest must wait. */
+/* Transfer part by part without waiting; -EAGAIN: the rest must wait. */
 static int64_t
 try_parts(struct ioreq *ir)
 {
@@ -83,7 +86,7 @@ try_parts(struct ioreq *ir)
 	return r;
 }
 
-/* The result of the whole call, when its last part gave r. */
+/* Return the result of the whole call, whose last part gave r. */
 static int64_t
 whole(const struct ioreq *ir, int64_t r)
 {
@@ -92,6 +95,10 @@ whole(const struct ioreq *ir, int64_t r)
 	return r > 0 ? ir->ir_total + r : ir->ir_total;
 }
 
+/*
+ * Store the result of a call whose last part gave r.  A new descriptor may have
+ * the number of one that was closed: the back end forgets what it knew of it.
+ */
 static void
 set_result(struct ioreq *ir, int64_t r)
 {
@@ -102,6 +109,10 @@ set_result(struct ioreq *ir, int64_t r)
 		machine_io_forget((int)r);
 }
 
+/*
+ * Finish a request, whose last part gave r: stop its timer, take it off the
+ * waiter list, and wake its thread or call ir_fn.
+ */
 static void
 ioreq_finish(struct ioreq *ir, int64_t r)
 {
@@ -124,7 +135,11 @@ ioreq_finish(struct ioreq *ir, int64_t r)
 		ir->ir_fn(ir);
 }
 
-/* From machine_io_poll. */
+/*
+ * Continue or finish the request of a host operation that is complete (io_done,
+ * called by machine_io_poll).  A cancelled one does not continue, and gets the
+ * errno that the cancel stands for.
+ */
 static void
 ioreq_done(struct hostio *io, int64_t r)
 {
@@ -143,6 +158,7 @@ ioreq_done(struct hostio *io, int64_t r)
 	ioreq_finish(ir, r);
 }
 
+/* End a sleep, or cancel a request whose time limit has come. */
 static void
 ioreq_timeout(struct lwkt_systimer *st, void *arg)
 {
@@ -158,6 +174,7 @@ ioreq_timeout(struct lwkt_systimer *st, void *arg)
 	ioreq_cancel(ir, ETIMEDOUT);
 }
 
+/* Arm the timer of a request; a time that would overflow is the latest. */
 static void
 arm_timer(struct ioreq *ir, int64_t delay_ns)
 {
@@ -170,7 +187,7 @@ arm_timer(struct ioreq *ir, int64_t delay_ns)
 	    INT64_MAX - 1);
 }
 
-/* Is -EAGAIN the result of the call? */
+/* Return 1 if the call does not wait, so that -EAGAIN is its result. */
 static int
 is_dontwait(const struct hostio *io)
 {
@@ -179,6 +196,10 @@ is_dontwait(const struct hostio *io)
 	    (io->io_flags & MSG_DONTWAIT) != 0);
 }
 
+/*
+ * Try the call; if it would wait, submit it.  Return 1 if it is complete.
+ * Thread, critical section; blocks while the descriptor is being closed.
+ */
 int
 ioreq_start(struct ioreq *ir, int64_t timeout_ns)
 {
@@ -209,6 +230,7 @@ ioreq_start(struct ioreq *ir, int64_t timeout_ns)
 	return 0;
 }
 
+/* Start a request that ends after ns.  Critical section; never blocks. */
 void
 ioreq_sleep(struct ioreq *ir, int64_t ns)
 {
@@ -217,16 +239,17 @@ ioreq_sleep(struct ioreq *ir, int64_t ns)
 	arm_timer(ir, ns > 0 ? ns : 0);
 }
 
-/* How long a thread that is about to sleep may leave the host alone. */
+/* A thread that is about to sleep polls if the last poll is older than this. */
 #define WAIT_POLL_NS	50000
 
+/* Wait until a request of this thread is complete; return its result. */
 int64_t
 ioreq_wait(struct ioreq *ir, const char *wmesg)
 {
 	lwkt_thread_t td = caller_thread();
 	struct globaldata *gd = mygd();
 
-	/* Others are to run: see first what the host has, if not just done. */
+	/* Other threads will run: first poll, if the last poll is old. */
 	if (gd->gd_rqcount > 1)
 		io_poll_now(gd, WAIT_POLL_NS);
 	td->td_wmesg = wmesg;
@@ -238,6 +261,7 @@ ioreq_wait(struct ioreq *ir, const char *wmesg)
 	return ir->ir_result;
 }
 
+/* End a request early.  Its CPU, critical section; never blocks. */
 void
 ioreq_cancel(struct ioreq *ir, int error)
 {

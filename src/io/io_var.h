@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of io/ share: requests, a CPU's part, descriptors' waiters.
+ * Declarations shared by io/: requests, a CPU's part, waiters of descriptors.
  *
  * THEORY
- * A request (struct ioreq) is one call of a thread or one system message: a
- * host operation plus what the host does not know: who wants the result, the
- * time limit, how much of a transfer is done.  It lives in the caller's
- * storage (stack, or message) and belongs to the CPU it was started on.
+ * A request (struct ioreq) is one call of a thread, or one system message.  It
+ * is a host operation plus what the host does not know: the receiver of the
+ * result, the time limit, and how much of a transfer is done.  It lies in the
+ * caller's storage (stack, or message) and belongs to the CPU that started it.
  *
  *	            try succeeds
  *	ioreq_start ------------------------------------------> result
@@ -19,7 +19,8 @@
  *
  * INVARIANTS
  * IV1 ioreq_finish is called once for a request that ioreq_start left in
- *    flight, always from machine_io_poll or (sleeps) the timer or an abort.
+ *    flight.  It is called by machine_io_poll; for a sleep, by the timer or an
+ *    abort.
  * IV2 A request in flight on a descriptor is on its CPU's waiter list, and the
  *    CPU's bit is set in the descriptor's word (io_close.c).
  */
@@ -33,7 +34,7 @@
 #include "kern/time/systimer_var.h"
 #include "machine/machine_io.h"
 
-/* Of waiters and words, by fd. */
+/* Lists of waiters, and words, by descriptor. */
 #define IO_BUCKETS	(config_hard ? 2 : 4096)
 
 /* ir_flags */
@@ -76,17 +77,17 @@ iocpu(struct globaldata *gd)
 	return gd->gd_io;
 }
 
-/* io_req.c.  Caller in a critical section. */
+/* io_req.c.  The caller is in a critical section. */
 void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
 /*
- * 1: done at once; 0: in flight, a wake-up of ir_td or ir_fn follows.
- * May sleep for a moment while the descriptor is being closed.
+ * Return 1 if the call is complete, 0 if it is in flight: then a wake-up of
+ * ir_td, or a call of ir_fn, follows.  Sleeps while the descriptor is closed.
  */
 int	ioreq_start(struct ioreq *ir, int64_t timeout_ns);
 int64_t	ioreq_wait(struct ioreq *ir, const char *wmesg);
-/* End it early; ir_result becomes -error unless it is complete already. */
+/* End a request early; ir_result becomes -error unless it is complete. */
 void	ioreq_cancel(struct ioreq *ir, int error);
-/* A sleep of ns as a request; ir_timer must be set. */
+/* Start a sleep of ns as a request; ir_timer must be set. */
 void	ioreq_sleep(struct ioreq *ir, int64_t ns);
 
 /* io_poll.c */

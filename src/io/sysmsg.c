@@ -3,20 +3,19 @@
  * System calls as messages.
  *
  * THEORY
- * The messages go to a port whose put function starts the call there and then,
- * on the sender's CPU; the request lives in the message (sm_host, sm_timer).
- * The reply comes from the completion, on the same CPU, and travels to its
- * port like any other: as a queue entry, or in an IPI.  A call that is
- * complete at once is replied before lwkt_sendsys returns.
+ * The messages go to a port whose put function starts the call at once, on the
+ * sender's CPU.  The request lies in the message (sm_host, sm_timer).  The
+ * completion sends the reply, on the same CPU.  The reply travels to its port
+ * like any other: as a queue entry, or in an IPI.  A call that is complete at
+ * once is replied before lwkt_sendsys returns.
  *
- * An abort by another CPU goes to the CPU of the call and waits until it was
- * served: the sender still owns the message after the reply, so it may not
- * come back from the abort and free it while a message of the abort is under
- * way.
+ * An abort on another CPU sends an IPI to the CPU of the call and waits until
+ * the IPI is served.  Without the wait, the sender, which owns the message
+ * after the reply, could free it while the IPI still refers to it.
  *
  * INVARIANTS
  * SM1 Between putport and the reply the request of a message is in flight on
- *    CPU ir_cpu, or being started there in a critical section.
+ *    CPU ir_cpu, or is being started there in a critical section.
  */
 #include "io/io_var.h"
 
@@ -53,12 +52,14 @@ static const uint8_t hostop[LWKT_SYS_NOPS] = {
 	[LWKT_SYS_SLEEP] = HIO_NOP,
 };
 
+/* Return the request that a message contains. */
 static struct ioreq *
 request_of(struct lwkt_sysmsg *sm)
 {
 	return (struct ioreq *)(void *)sm->sm_host;
 }
 
+/* Reply a message, whose call gave r. */
 static void
 reply(struct lwkt_sysmsg *sm, int64_t r)
 {
@@ -68,7 +69,7 @@ reply(struct lwkt_sysmsg *sm, int64_t r)
 	lwkt_replymsg(&sm->sm_msg, r < 0 ? (int)-r : 0);
 }
 
-/* From the completion. */
+/* Reply the message of a request that is complete (ir_fn). */
 static void
 sysmsg_done(struct ioreq *ir)
 {
@@ -76,6 +77,7 @@ sysmsg_done(struct ioreq *ir)
 	    sm_host), ir->ir_result);
 }
 
+/* Build the request of a message. */
 static void
 request_fill(struct lwkt_sysmsg *sm, struct ioreq *ir)
 {
@@ -92,7 +94,10 @@ request_fill(struct lwkt_sysmsg *sm, struct ioreq *ir)
 	ir->ir_fn = sysmsg_done;
 }
 
-/* The port's put function: the reply always comes by lwkt_replymsg. */
+/*
+ * Start the call of a message: the port's put function.  Even if the call is
+ * complete the reply comes by lwkt_replymsg, so the result is LWKT_EASYNC.
+ */
 static int
 sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -117,6 +122,7 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
+/* Cancel the request of a message, on its CPU. */
 static void
 abort_remote(void *arg)
 {
@@ -125,6 +131,7 @@ abort_remote(void *arg)
 	ioreq_cancel(request_of(sm), ECANCELED);
 }
 
+/* End the call of a message early: the abort function of the messages. */
 static void
 sysmsg_abort(lwkt_msg_t msg)
 {
@@ -137,12 +144,14 @@ sysmsg_abort(lwkt_msg_t msg)
 		lwkt_wait_ipiq(cpu, lwkt_send_ipiq(cpu, abort_remote, sm));
 }
 
+/* Start the call.  Thread; LWKT_SYS_CLOSE blocks, the others never. */
 void
 lwkt_sendsys(struct lwkt_sysmsg *sm)
 {
 	lwkt_sendmsg(&sysport, &sm->sm_msg);
 }
 
+/* Start the call and wait for its end.  Thread; blocks. */
 int64_t
 lwkt_dosys(struct lwkt_sysmsg *sm)
 {
@@ -150,6 +159,7 @@ lwkt_dosys(struct lwkt_sysmsg *sm)
 	return sm->sm_result;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t port, enum lwkt_sysop op,
     int fd)
@@ -167,6 +177,7 @@ lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t port, enum lwkt_sysop op,
 	sm->sm_result = 0;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     struct sockaddr *sa, socklen_t *salen)
@@ -176,6 +187,7 @@ lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_salen = salen;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_connect(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const struct sockaddr *sa, socklen_t salen)
@@ -185,6 +197,7 @@ lwkt_sysmsg_connect(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_len = salen;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_recv(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
     size_t len, int flags)
@@ -194,6 +207,7 @@ lwkt_sysmsg_recv(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
 	sm->sm_flags = flags;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_send(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const void *buf, size_t len, int flags)
@@ -203,6 +217,7 @@ lwkt_sysmsg_send(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_flags = flags;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_read(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
     size_t len)
@@ -212,6 +227,7 @@ lwkt_sysmsg_read(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
 	sm->sm_len = len;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_write(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const void *buf, size_t len)
@@ -221,6 +237,7 @@ lwkt_sysmsg_write(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_len = len;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_pread(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
     size_t len, off_t off)
@@ -230,6 +247,7 @@ lwkt_sysmsg_pread(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
 	sm->sm_off = off;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_pwrite(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const void *buf, size_t len, off_t off)
@@ -239,6 +257,7 @@ lwkt_sysmsg_pwrite(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_off = off;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_openat(struct lwkt_sysmsg *sm, lwkt_port_t port, int dfd,
     const char *path, int oflags, mode_t mode)
@@ -249,18 +268,21 @@ lwkt_sysmsg_openat(struct lwkt_sysmsg *sm, lwkt_port_t port, int dfd,
 	sm->sm_mode = (int)mode;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_close(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd)
 {
 	lwkt_sysmsg_init(sm, port, LWKT_SYS_CLOSE, fd);
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_fsync(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd)
 {
 	lwkt_sysmsg_init(sm, port, LWKT_SYS_FSYNC, fd);
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_poll(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, int events)
 {
@@ -268,6 +290,7 @@ lwkt_sysmsg_poll(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, int events)
 	sm->sm_flags = events;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t port, pid_t pid,
     int *status, int options)
@@ -277,6 +300,7 @@ lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t port, pid_t pid,
 	sm->sm_flags = options;
 }
 
+/* Any context; never blocks. */
 void
 lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t port, int64_t ns)
 {
@@ -284,6 +308,7 @@ lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t port, int64_t ns)
 	sm->sm_off = ns;
 }
 
+/* Initialize the port of the messages. */
 static int
 sysmsg_boot(void)
 {

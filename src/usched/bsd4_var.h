@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bsd4: what the choice and the priorities need of each other.
+ * bsd4: declarations shared by the choice of lwps and their priorities.
  */
 #ifndef LWKT_USCHED_BSD4_VAR_H
 #define LWKT_USCHED_BSD4_VAR_H
@@ -16,7 +16,7 @@
 #define BSD4_ESTCPUMAX	(512 * 32)
 #define BSD4_ESTCPUFREQ	50	/* the unit of bsd4's times is 1/50 s */
 
-/* lp_data.  (c) its CPU; (l) bsd4's lock. */
+/* What lp_data holds.  (c) the CPU of the lwp; (l) under bsd4's lock. */
 struct bsd4_lwp {
 	uint32_t	 bl_pri;	/* (a) written by its CPU */
 	int		 bl_queue;	/* (l) the one that it is on, or -1 */
@@ -42,14 +42,17 @@ bsd4_queue(uint32_t pri)
 	return (int)(pri / BSD4_PPQ);
 }
 
-/* Of an lwp that a CPU has chosen, while it still is another CPU's, too. */
+/*
+ * Return the priority of lp.  Atomic: a CPU that has chosen lp reads it while
+ * another CPU still owns lp and may write it.
+ */
 static inline uint32_t
 bsd4_pri(lwkt_lwp_t lp)
 {
 	return atomic_load_32(&bsd4_lwp(lp)->bl_pri);
 }
 
-/* usched_bsd4.c: how many wait. */
+/* usched_bsd4.c: return how many lwps wait. */
 uint32_t bsd4_queued(void);
 
 /* usched_bsd4_pri.c; on the CPU of lp. */

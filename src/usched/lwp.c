@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lwps: made, started, and told how they shall be scheduled.
+ * Lwps: created, started, and given scheduling parameters.
  *
  * THEORY
- * An lwp is a thread with TDL_LWP and a struct lwkt_lwp, which lies at the top
- * of its stack and lasts as long as that: whoever holds the thread may use the
- * lwp.  What its scheduler goes by belongs to the CPU of the thread; a call
- * from elsewhere becomes a message to it, which follows the thread if it has
- * moved and holds it meanwhile.
+ * An lwp is a thread with TDL_LWP and a struct lwkt_lwp.  The structure lies at
+ * the top of the thread's stack and lasts as long as the stack: code that holds
+ * the thread may use the lwp.  The parameters that its scheduler reads belong
+ * to the CPU of the thread.  A call on another CPU becomes an IPI to that CPU.
+ * The IPI holds the thread meanwhile, and follows it if it has moved.
  *
  * Source: DragonFly's lwp_create, setpriority, rtprio and usched_set.
  */
@@ -27,19 +27,24 @@ enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 #define SET_WHAT(packed)	((packed) >> 16)
 #define SET_VALUE(packed)	((packed) & 0xffff)
 
+/* Store an int field that other CPUs read. */
 static inline void
 set_int(void *field, int v)
 {
 	atomic_store_32(field, (uint32_t)v);	/* others look */
 }
 
+/* Read an int field that its CPU may write meanwhile. */
 static inline int
 get_int(const void *field)
 {
 	return (int)atomic_load_32(field);
 }
 
-/* On the CPU of lp. */
+/*
+ * Make a change, and tell the scheduler of lp.  Runs on the CPU of lp, in a
+ * critical section.
+ */
 static void
 set_here(lwkt_lwp_t lp, int packed)
 {
@@ -71,6 +76,7 @@ set_here(lwkt_lwp_t lp, int packed)
 		lwkt_usched_resched(mycpuid);
 }
 
+/* Make a change if lp is on this CPU, else send it after lp. */
 static void
 set_remote(void *arg, int packed)
 {
@@ -85,6 +91,7 @@ set_remote(void *arg, int packed)
 	lwkt_rele(lp->lp_thread);
 }
 
+/* Make a change on the CPU of lp, here or by an IPI. */
 static void
 set(lwkt_lwp_t lp, int packed)
 {
@@ -102,7 +109,10 @@ set(lwkt_lwp_t lp, int packed)
 	crit_exit_td(self);
 }
 
-/* The first code of each: it was chosen, but is it still? */
+/*
+ * Run a new lwp.  Between the choice and this code its CPU may have got a
+ * better lwp, so it asks its scheduler before it enters user mode.
+ */
 static void
 lwp_main(void *arg)
 {
@@ -115,6 +125,7 @@ lwp_main(void *arg)
 	lp->lp_fn(lp->lp_arg);
 }
 
+/* Give a new lwp the parameters of the calling one, or the defaults. */
 static void
 lwp_inherit(lwkt_lwp_t lp)
 {
@@ -137,6 +148,7 @@ lwp_inherit(lwkt_lwp_t lp)
 	crit_exit_td(self);
 }
 
+/* Allocate a thread and its lwp; it is not started.  NULL: no memory. */
 static lwkt_lwp_t
 lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 {
@@ -158,6 +170,10 @@ lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 	return lp;
 }
 
+/*
+ * Create an lwp, and start it.
+ * Thread, no spinlock; blocks when a scheduler gets its first lwp.
+ */
 int
 lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
     lwkt_usched_t us, int flags, const char *fmt, ...)
@@ -185,6 +201,7 @@ lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
 	return 0;
 }
 
+/* Start an lwp of LWKT_NOSTART.  Any CPU context; never blocks. */
 void
 lwkt_lwp_start(lwkt_lwp_t lp)
 {
@@ -193,18 +210,21 @@ lwkt_lwp_start(lwkt_lwp_t lp)
 	set(lp, SET_PACK(SET_STARTED, 0));
 }
 
+/* Wait for the end of lp.  Thread; blocks. */
 int
 lwkt_lwp_join(lwkt_lwp_t lp)
 {
 	return lwkt_join(lp->lp_thread);
 }
 
+/* Return the thread of lp.  Any context; never blocks. */
 lwkt_thread_t
 lwkt_lwp_thread(lwkt_lwp_t lp)
 {
 	return lp->lp_thread;
 }
 
+/* Return the calling lwp, or NULL.  Any context; never blocks. */
 lwkt_lwp_t
 lwkt_lwp_self(void)
 {
@@ -213,6 +233,11 @@ lwkt_lwp_self(void)
 	return td != NULL && (td->td_leave & TDL_LWP) ? td->td_lwp : NULL;
 }
 
+/*
+ * Set the nice value of lp.
+ * Any CPU context; never blocks, but an lwp that changes itself may have to
+ * wait for its turn.
+ */
 int
 lwkt_lwp_setnice(lwkt_lwp_t lp, int nice)
 {
@@ -222,6 +247,11 @@ lwkt_lwp_setnice(lwkt_lwp_t lp, int nice)
 	return 0;
 }
 
+/*
+ * Set the class of lp, and its place in the class.
+ * Any CPU context; never blocks, but an lwp that changes itself may have to
+ * wait for its turn.
+ */
 int
 lwkt_lwp_setrtprio(lwkt_lwp_t lp, enum lwkt_rtclass cls, int prio)
 {
@@ -231,6 +261,11 @@ lwkt_lwp_setrtprio(lwkt_lwp_t lp, enum lwkt_rtclass cls, int prio)
 	return 0;
 }
 
+/*
+ * Set on which CPUs lp may run.
+ * Any CPU context; never blocks, but an lwp that changes itself may have to
+ * wait for its turn.
+ */
 int
 lwkt_lwp_setcpumask(lwkt_lwp_t lp, lwkt_cpumask_t mask)
 {
@@ -245,12 +280,14 @@ lwkt_lwp_setcpumask(lwkt_lwp_t lp, lwkt_cpumask_t mask)
 	return 0;
 }
 
+/* Return the nice value.  Any CPU context; never blocks. */
 int
 lwkt_lwp_getnice(lwkt_lwp_t lp)
 {
 	return get_int(&lp->lp_nice);
 }
 
+/* Return class and place in it.  Any CPU context; never blocks. */
 enum lwkt_rtclass
 lwkt_lwp_getrtprio(lwkt_lwp_t lp, int *priop)
 {
@@ -259,6 +296,7 @@ lwkt_lwp_getrtprio(lwkt_lwp_t lp, int *priop)
 	return (enum lwkt_rtclass)get_int(&lp->lp_rtclass);
 }
 
+/* Return the CPUs that lp may use.  Any CPU context; never blocks. */
 lwkt_cpumask_t
 lwkt_lwp_getcpumask(lwkt_lwp_t lp)
 {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The user schedulers that there are, and their clock.
+ * The list of user schedulers, and their clock.
  *
  * THEORY
  * kern/ schedules threads by strict priority.  A user scheduler decides which
- * lwp is the current one of each CPU; only that one is given to kern/ at user
- * priority.  Several schedulers can be in use at once: each has a current lwp
- * on each CPU, and those are equals to kern/.
+ * lwp is the current one of each CPU.  Only the current lwp is given to kern/
+ * at user priority.  Several schedulers can be in use at once: then each has a
+ * current lwp on each CPU, and these lwps are equals to kern/.
  *
- * A scheduler is started when its first lwp is created, so that a program
- * without lwps has neither its threads nor its work at each tick.  The list
- * only grows, and an entry is published last: readers need no lock.
+ * A scheduler is started when its first lwp is created.  So a program without
+ * lwps has no helper threads and no work of schedulers at each tick.  The list
+ * only grows, and an entry is complete before it is counted: readers need no
+ * lock.
  *
  * ORDER
  * nscheds: stored with release after the entry; pairs with the acquire loads.
@@ -48,12 +49,14 @@ static uint32_t nscheds;		/* (a) written under lock */
 static struct lwkt_mutex lock;	/* registering and starting */
 static int64_t credit[LWKT_MAXCPU];	/* (c) ns since the last tick */
 
+/* Return the length of a tick of kern.schedhz. */
 int64_t
 usched_tick_ns(void)
 {
 	return NS_PER_SEC / schedhz;
 }
 
+/* Find the entry of a scheduler, or NULL. */
 static struct sched *
 sched_find(lwkt_usched_t us)
 {
@@ -65,6 +68,7 @@ sched_find(lwkt_usched_t us)
 	return NULL;
 }
 
+/* Return a registered scheduler by name, or NULL.  Thread; never blocks. */
 lwkt_usched_t
 lwkt_usched_find(const char *name)
 {
@@ -78,6 +82,7 @@ lwkt_usched_find(const char *name)
 	return NULL;
 }
 
+/* Append a scheduler.  The caller holds lock, or boots. */
 static int
 sched_add(lwkt_usched_t us)
 {
@@ -86,10 +91,12 @@ sched_add(lwkt_usched_t us)
 	if (n == MAXSCHEDS)
 		return ENOSPC;
 	scheds[n] = (struct sched){ .sc_ops = us };
+	/* A reader that sees the new count also sees the entry: ORDER. */
 	atomic_store_rel_32(&nscheds, n + 1);
 	return 0;
 }
 
+/* Register us until the shutdown.  Thread; blocks. */
 int
 lwkt_usched_register(lwkt_usched_t us)
 {
@@ -102,6 +109,7 @@ lwkt_usched_register(lwkt_usched_t us)
 	return error;
 }
 
+/* Start us if this is the first use of it.  Thread; blocks then. */
 int
 usched_use(lwkt_usched_t us)
 {
@@ -121,7 +129,10 @@ usched_use(lwkt_usched_t us)
 	return error;
 }
 
-/* ko_lwp_clock: kern.schedhz of the ticks reach the schedulers. */
+/*
+ * Pass kern.schedhz ticks a second to the schedulers (ko_lwp_clock).  The
+ * credit is at most one tick: more than lwkt.hz ticks a second cannot come.
+ */
 static void
 usched_clock(struct globaldata *gd, int64_t period_ns)
 {
@@ -147,6 +158,7 @@ usched_clock(struct globaldata *gd, int64_t period_ns)
 	}
 }
 
+/* Add our own schedulers, and set the hooks of kern/. */
 static int
 usched_boot(void)
 {

@@ -3,29 +3,33 @@
  * bsd4: which lwp is the current one of which CPU.
  *
  * THEORY
- * All lwps that wait are in 96 queues for all CPUs, 32 for each class, with a
- * bit for each that is not empty; one lock guards them, and nothing is woken or
- * sent under it.  The current lwp of a CPU is written by that CPU alone, so
- * that an lwp that blocks and comes back to a CPU nobody else wants takes no
- * lock.  Its priority stands beside it for others to compare with.
+ * All lwps that wait are in 96 queues, 32 for each class, which all CPUs share.
+ * A bit for each queue says that it is not empty.  One lock guards the queues.
+ * While it is held, no thread is woken and no IPI is sent.  Only a CPU itself
+ * writes its current lwp.  So an lwp that blocks, and returns to a CPU that no
+ * other lwp wants, takes no lock.  The priority of the current lwp is stored
+ * beside it, for other CPUs to compare with.
  *
- * An lwp on its way back to its own code takes a CPU that has no current lwp,
- * unless somebody better waits; it takes it from a current one of a worse
- * queue, which does not run just now and finds out on its own way back; or it
- * goes to the queue.  Whoever gives up being current chooses the next.  Whoever
- * puts an lwp into a queue looks for a CPU: one that is ready and has no
- * current lwp, else one whose current lwp is worse.
+ * An lwp that returns to user mode has three cases.  It takes a CPU that has no
+ * current lwp, unless a better lwp waits.  It takes the CPU from a current lwp
+ * of a worse queue: that lwp is not running at this moment, and notices the
+ * loss when it returns itself.  Otherwise it goes to the queue.
  *
- * Slices: after rrinterval ticks a current lwp is asked to come by, and makes
- * room if one of its own queue or a better one waits.
+ * A CPU whose current lwp is released chooses the next one.  A CPU that queues
+ * an lwp looks for a CPU that can run it: one that is ready and has no current
+ * lwp, else one whose current lwp is worse.
+ *
+ * Slices: after rrinterval ticks the scheduler asks the current lwp to call
+ * acquire.  There the lwp gives up the CPU if another one waits in its own
+ * queue or in a better one.
  *
  * INVARIANTS
  * UB1 An lwp is the current one of at most one CPU, and is then not queued.
  * UB2 b4.q_bits bit n <=> b4.q_head[n] != NULL; q_count lwps in all of them.
  * UB3 If lwps wait, each CPU on which they may run has a current lwp that is no
- *    worse, was asked to come by, or will look: by its helper.
+ *    worse, or was asked to call acquire, or will look (its helper does).
  *
- * Source: DragonFly usched_bsd4.c, without what it knows of the places of CPUs.
+ * Source: DragonFly usched_bsd4.c, without its knowledge of CPU topology.
  */
 #include "usched/bsd4_var.h"
 
@@ -56,12 +60,14 @@ static struct {
 static struct bsd4_pcpu pcpus[LWKT_MAXCPU];
 static struct helpers help;
 
+/* Return what bsd4 has of this CPU. */
 static inline struct bsd4_pcpu *
 mine(void)
 {
 	return &pcpus[mycpuid];
 }
 
+/* Return how many lwps wait.  Any CPU: a hint without the lock. */
 uint32_t
 bsd4_queued(void)
 {
@@ -69,8 +75,10 @@ bsd4_queued(void)
 }
 
 /*
- * The queues; under the lock.
+ * The queues.  These functions need q_lock.
  */
+
+/* Append lp to the queue of its priority. */
 static void
 queue_insert(lwkt_lwp_t lp)
 {
@@ -90,6 +98,7 @@ queue_insert(lwkt_lwp_t lp)
 	atomic_store_32(&b4.q_count, b4.q_count + 1);
 }
 
+/* Take lp off its queue. */
 static void
 queue_remove(lwkt_lwp_t lp)
 {
@@ -108,7 +117,10 @@ queue_remove(lwkt_lwp_t lp)
 	atomic_store_32(&b4.q_count, b4.q_count - 1);
 }
 
-/* In queue n, for this CPU: the first one that may; one at home if near. */
+/*
+ * Find an lwp in queue n that may run on cpu: the first, or the one after it if
+ * that one belongs to cpu and the first does not.  NULL: none may.
+ */
 static lwkt_lwp_t
 queue_find(int n, int cpu)
 {
@@ -123,7 +135,7 @@ queue_find(int n, int cpu)
 	    next : lp;
 }
 
-/* The best of queues 0 to last for this CPU, or NULL; it stays there. */
+/* Find the best lwp for cpu in queues 0 to last, or NULL; it stays queued. */
 static lwkt_lwp_t
 best(int last, int cpu)
 {
@@ -142,7 +154,7 @@ best(int last, int cpu)
 	return NULL;
 }
 
-/* The best of queues 0 to last for this CPU, off its queue. */
+/* Take the best lwp for this CPU off queues 0 to last; NULL: there is none. */
 static lwkt_lwp_t
 choose(int last)
 {
@@ -160,6 +172,8 @@ choose(int last)
 /*
  * The current lwp of this CPU.
  */
+
+/* Make lp the current lwp of this CPU. */
 static void
 take(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 {
@@ -169,6 +183,7 @@ take(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 	cpumask_set_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
+/* Leave this CPU without a current lwp. */
 static void
 drop(struct bsd4_pcpu *dd)
 {
@@ -177,7 +192,7 @@ drop(struct bsd4_pcpu *dd)
 	cpumask_clear_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
-/* The best of queues 0 to last becomes the current one.  Whether one did. */
+/* Make the best lwp of queues 0 to last current.  Return 1 if there is one. */
 static int
 choose_next(struct bsd4_pcpu *dd, int last)
 {
@@ -190,6 +205,7 @@ choose_next(struct bsd4_pcpu *dd, int last)
 	return 1;
 }
 
+/* us_release_curproc: choose another current lwp if lp is it. */
 static void
 bsd4_release(lwkt_lwp_t lp)
 {
@@ -201,7 +217,7 @@ bsd4_release(lwkt_lwp_t lp)
 	(void)choose_next(dd, BSD4_NQS);
 }
 
-/* Its slice ends, or somebody better came. */
+/* Give the CPU of lp to an lwp of its queue or a better one, if one waits. */
 static void
 make_room(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 {
@@ -210,12 +226,16 @@ make_room(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 		counter_inc(mygd()->gd_cntbias, slices);
 }
 
-/* lp may run on this CPU: does it get it?  Or somebody better who waits. */
+/*
+ * Try to make lp current on this CPU, where it may run.  Return 0 if a better
+ * lwp that waits gets the CPU, or the current one keeps it.
+ */
 static int
 try_take(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 {
 	int n = bsd4_queue(bsd4_pri(lp));
 
+	/* If the CPU is free, a better lwp that waits comes first. */
 	if (dd->dd_current == NULL && choose_next(dd, n - 1))
 		return 0;
 	if (bsd4_queue(atomic_peek_32(&dd->dd_pri)) <= n)
@@ -228,6 +248,7 @@ try_take(struct bsd4_pcpu *dd, lwkt_lwp_t lp)
 
 static void	bsd4_resetpriority(lwkt_lwp_t lp);
 
+/* us_acquire_curproc: wait until lp is current on a CPU that it may use. */
 static void
 bsd4_acquire(lwkt_lwp_t lp)
 {
@@ -247,7 +268,7 @@ bsd4_acquire(lwkt_lwp_t lp)
 	}
 }
 
-/* lp has come to queue n: ask a CPU whose current lwp is of a worse one. */
+/* Ask a CPU whose current lwp is in a worse queue than n to make room. */
 static void
 ask_worse(lwkt_lwp_t lp, int n)
 {
@@ -265,7 +286,10 @@ ask_worse(lwkt_lwp_t lp, int n)
 	}
 }
 
-/* On its CPU, so that it is not given away meanwhile. */
+/*
+ * us_setrunqueue: queue lp and find a CPU for it.  This is the CPU of lp: so lp
+ * cannot be given away, or end, before this function returns.
+ */
 static void
 bsd4_setrunqueue(lwkt_lwp_t lp)
 {
@@ -278,7 +302,10 @@ bsd4_setrunqueue(lwkt_lwp_t lp)
 		ask_worse(lp, n);				/* UB3 */
 }
 
-/* On its CPU; it may be chosen by another one at the same time. */
+/*
+ * us_resetpriority: compute the priority of lp again, and move lp to its new
+ * queue.  Another CPU may take lp off its queue at the same time.
+ */
 static void
 bsd4_resetpriority(lwkt_lwp_t lp)
 {
@@ -291,6 +318,7 @@ bsd4_resetpriority(lwkt_lwp_t lp)
 		atomic_store_32(&dd->dd_pri, pri);
 	if (pri == bl->bl_pri && lp->lp_mode != LWKT_LWP_QUEUED)
 		return;
+	/* Under the lock bl_queue says whether another CPU has taken lp. */
 	lwkt_spin_lock(&b4.q_lock);
 	atomic_store_32(&bl->bl_pri, pri);
 	if (bl->bl_queue >= 0) {
@@ -303,6 +331,7 @@ bsd4_resetpriority(lwkt_lwp_t lp)
 		bsd4_setrunqueue(lp);
 }
 
+/* us_schedulerclock: charge lp a tick, and end a slice that is used up. */
 static void
 bsd4_schedulerclock(lwkt_lwp_t lp)
 {
@@ -319,7 +348,11 @@ bsd4_schedulerclock(lwkt_lwp_t lp)
 		lwkt_usched_resched(mycpuid);
 }
 
-/* A CPU woken for an lwp that another one has got wakes one for the next. */
+/*
+ * Take an lwp for this CPU, which was woken (hp_look).  Then wake another CPU
+ * for the best one that still waits: another CPU may have taken the lwp that
+ * this one was woken for, and then no other wake-up is to come.
+ */
 static void
 bsd4_look(int cpu)
 {
@@ -342,13 +375,14 @@ bsd4_look(int cpu)
 	lwkt_rele(lp->lp_thread);
 }
 
+/* us_register: start the helpers of all CPUs. */
 static int
 bsd4_register(void)
 {
 	return helpers_start(&help, bsd4_look, "usched bsd4");
 }
 
-/* UB2; all of them, in invariants builds on the simulated host. */
+/* Check all queues (UB2): invariants builds on the simulated host. */
 static void
 queues_check(void)
 {
@@ -374,6 +408,7 @@ queues_check(void)
 	    count, b4.q_count);
 }
 
+/* us_check: check what cpu has (UB1), and the queues. */
 static void
 bsd4_check(int cpu)
 {
@@ -395,6 +430,7 @@ bsd4_check(int cpu)
 		queues_check();
 }
 
+/* Reset all that a boot before this one may have left. */
 void
 bsd4_boot(void)
 {

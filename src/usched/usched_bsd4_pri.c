@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bsd4's priorities: how much an lwp has had, and how it behaves.
+ * bsd4's priorities: how much CPU an lwp has used, and how it behaves.
  *
  * THEORY
  * estcpu estimates the use of the CPU in the recent past.  It rises with each
- * tick that the lwp runs, from nothing to its maximum in a second, and each
- * time the lwp asks for a CPU it is averaged with the share that the lwp has
- * had since the last time, measured against what it could have had with so many
- * others waiting.  Who has slept for more than a second without a tick loses
- * half of it.
+ * tick that the lwp runs, from 0 to its maximum in one second.  Each time the
+ * lwp asks for a CPU, estcpu is averaged with the share of the CPU that the lwp
+ * has used since the last time.  The share is scaled by the number of lwps that
+ * wait: with more of them, an lwp could have used less.  If an lwp sleeps for
+ * more than a second without a tick, its estcpu is halved.
  *
- * batch says for how long an lwp has been using more than half of its share,
- * up to 30 seconds.  A new hog's estcpu counts half and an old one's whole: so
- * something interactive that computes for a moment is not taken for a hog.
+ * batch says for how long an lwp has used more than half of its share, up to
+ * 30 seconds.  At batch 0 estcpu counts half; at 30 seconds it counts whole.
+ * So an interactive lwp that computes for a moment is not treated as a hog.
  *
  *	priority = nice, 0 to 80, + estcpu, 0 to 128, scaled to 0 .. 127
  *
- * In the other two classes the priority is what lwkt_lwp_setrtprio() says.
+ * In the other two classes lwkt_lwp_setrtprio() sets the priority.
  *
  * Source: DragonFly usched_bsd4.c (bsd4_recalculate_estcpu, resetpriority,
- * heuristic_forking), whose numbers these are; there the times are counted in
- * ticks, which here come only while they are needed.
+ * heuristic_forking), which has the same numbers.  There times are counted in
+ * ticks.  Here ticks come only while they are needed.
  */
 #include "usched/bsd4_var.h"
 
@@ -32,19 +32,21 @@ TUNABLE_INT(decay, "kern.usched_bsd4.decay", 8, 1, 1000,
 #define ESTCPUPPQ	512		/* estcpu that makes a queue */
 #define NICEWEIGHT	2
 
-/* In units of 1 / ESTCPUFREQ s, whatever kern.schedhz is. */
+/* Convert ns to units of 1 / BSD4_ESTCPUFREQ s, whatever kern.schedhz is. */
 static inline int64_t
 elapsed(int64_t ns)
 {
 	return ns * BSD4_ESTCPUFREQ / 1000000000;
 }
 
+/* Limit v to 0 .. max. */
 static inline int
 clip(int64_t v, int max)
 {
 	return v < 0 ? 0 : v > max ? max : (int)v;
 }
 
+/* Compute the priority of lp, without changing it. */
 uint32_t
 bsd4_priority(lwkt_lwp_t lp)
 {
@@ -63,6 +65,7 @@ bsd4_priority(lwkt_lwp_t lp)
 	return (uint32_t)(base + clip(p, BSD4_CLASSPRIS - 1));
 }
 
+/* Update estcpu and batch by what lp has used since the last call. */
 void
 bsd4_recalculate(lwkt_lwp_t lp)
 {
@@ -87,6 +90,7 @@ bsd4_recalculate(lwkt_lwp_t lp)
 	bl->bl_cpticks = 0;
 }
 
+/* Charge a tick to lp. */
 void
 bsd4_charge(lwkt_lwp_t lp)
 {
@@ -97,6 +101,10 @@ bsd4_charge(lwkt_lwp_t lp)
 	bl->bl_estcpu = clip(bl->bl_estcpu + part, BSD4_ESTCPUMAX);
 }
 
+/*
+ * Initialize child, whose estcpu begins above its parent's.  The estcpu of the
+ * parent rises a little, too.
+ */
 void
 bsd4_forking(lwkt_lwp_t parent, lwkt_lwp_t child)
 {

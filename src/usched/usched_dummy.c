@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * dummy: the least that a user scheduler must do.
+ * dummy: the minimum that a user scheduler must do.
  *
  * THEORY
- * One queue for all CPUs, first come, first served; nice and classes mean
- * nothing to it (though kern/ runs the current lwps of a CPU by their class).
- * The current lwp of a CPU is written by that CPU alone; the queue has a lock,
- * under which nothing is woken or sent.
+ * One queue for all CPUs, first come, first served.  Nice values and classes
+ * have no effect here (but kern/ runs the current lwps of a CPU by their
+ * class).  Only a CPU itself writes its current lwp.  The queue has a lock;
+ * while it is held, no thread is woken and no IPI is sent.
  *
  * INVARIANTS
  * UD1 An lwp is the current one of at most one CPU, and is then not queued.
  * UD2 If lwps wait, each CPU has a current lwp or will look: its helper is
- *    scheduled, or it is busy with other threads and its helper comes after.
+ *    scheduled, or it is busy with other threads and its helper runs later.
  *
  * Source: DragonFly usched_dummy.c.
  */
@@ -37,12 +37,14 @@ static struct {
 static struct dummy_pcpu pcpus[LWKT_MAXCPU];
 static struct helpers help;
 
+/* Return what dummy has of this CPU. */
 static inline struct dummy_pcpu *
 mine(void)
 {
 	return &pcpus[mycpuid];
 }
 
+/* Make lp the current lwp of this CPU. */
 static void
 take(struct dummy_pcpu *dd, lwkt_lwp_t lp)
 {
@@ -51,6 +53,7 @@ take(struct dummy_pcpu *dd, lwkt_lwp_t lp)
 	cpumask_set_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
+/* Leave this CPU without a current lwp. */
 static void
 drop(struct dummy_pcpu *dd)
 {
@@ -58,7 +61,7 @@ drop(struct dummy_pcpu *dd)
 	cpumask_clear_atomic(&help.hp_busy, mycpuid);		/* UH2 */
 }
 
-/* The first that may run on this CPU, off the queue. */
+/* Take the first lwp that may run on this CPU off the queue, or NULL. */
 static lwkt_lwp_t
 choose(void)
 {
@@ -79,7 +82,7 @@ choose(void)
 	return lp;
 }
 
-/* Whoever is first becomes the current one.  Whether there was one. */
+/* Make the first lwp of the queue current.  Return 1 if there is one. */
 static int
 choose_next(struct dummy_pcpu *dd)
 {
@@ -92,6 +95,7 @@ choose_next(struct dummy_pcpu *dd)
 	return 1;
 }
 
+/* us_release_curproc: choose another current lwp if lp is it. */
 static void
 dummy_release(lwkt_lwp_t lp)
 {
@@ -103,6 +107,7 @@ dummy_release(lwkt_lwp_t lp)
 	(void)choose_next(dd);
 }
 
+/* us_acquire_curproc: wait until lp is current on a CPU that it may use. */
 static void
 dummy_acquire(lwkt_lwp_t lp)
 {
@@ -124,6 +129,7 @@ dummy_acquire(lwkt_lwp_t lp)
 	}
 }
 
+/* us_setrunqueue: append lp to the queue, and wake a CPU for it. */
 static void
 dummy_setrunqueue(lwkt_lwp_t lp)
 {
@@ -136,6 +142,7 @@ dummy_setrunqueue(lwkt_lwp_t lp)
 	(void)helpers_wake(&help, lp);				/* UD2 */
 }
 
+/* us_schedulerclock: end a slice that is used up, if another lwp waits. */
 static void
 dummy_schedulerclock(lwkt_lwp_t lp)
 {
@@ -149,7 +156,11 @@ dummy_schedulerclock(lwkt_lwp_t lp)
 		lwkt_usched_resched(mycpuid);
 }
 
-/* A CPU woken for an lwp that another one has got wakes one for the next. */
+/*
+ * Take an lwp for this CPU, which was woken (hp_look).  Then wake another CPU
+ * for the first one that still waits: another CPU may have taken the lwp that
+ * this one was woken for, and then no other wake-up is to come.
+ */
 static void
 dummy_look(int cpu)
 {
@@ -169,7 +180,7 @@ dummy_look(int cpu)
 	lwkt_rele(first->lp_thread);
 }
 
-/* If it waits for a CPU, that may be another one now. */
+/* us_resetpriority: a queued lp may have got CPUs on which it can run now. */
 static void
 dummy_resetpriority(lwkt_lwp_t lp)
 {
@@ -177,12 +188,14 @@ dummy_resetpriority(lwkt_lwp_t lp)
 		(void)helpers_wake(&help, lp);
 }
 
+/* us_register: start the helpers of all CPUs. */
 static int
 dummy_register(void)
 {
 	return helpers_start(&help, dummy_look, "usched dummy");
 }
 
+/* us_check: check what cpu has (UD1). */
 static void
 dummy_check(int cpu)
 {
@@ -200,6 +213,7 @@ dummy_check(int cpu)
 		    lp->lp_thread->td_name, cpu, other);
 }
 
+/* Reset all that a boot before this one may have left. */
 void
 dummy_boot(void)
 {

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Helper threads: a CPU with nothing better to do looks for an lwp.
+ * Helper threads: a CPU with no other work looks for an lwp.
  *
  * THEORY
- * Each CPU has one for each scheduler in use, of a priority below all other
- * threads, so that it runs only when the CPU would idle: a CPU that is busy
- * with the work of the library takes no lwp from a queue that others could
- * serve.  It descheduled itself first, then says that it is ready, then looks,
- * and then switches away: whoever has queued an lwp after the look finds it
- * ready, and whoever schedules it in between only puts it back on the run
- * queue.
+ * Each CPU has one helper for each scheduler in use.  Its priority is below all
+ * other threads, so it runs only when the CPU would be idle: a CPU that is busy
+ * with work of the library takes no lwp from a queue that other CPUs could
+ * serve.  The helper deschedules itself, then sets its ready bit, then looks
+ * for an lwp, and then switches away.  If an lwp is queued after the look, the
+ * CPU that queued it finds the helper ready.  If that CPU schedules the helper
+ * before it has switched away, the helper only goes back to the run queue, and
+ * looks again.
  *
  * ORDER
- * The ready bit is set, and hp_busy cleared, before the scheduler's lock is
- * taken for the look; who queues an lwp reads both after he held the lock.  So
- * either the look finds the lwp or he finds the CPU.
+ * A CPU sets its ready bit, and clears its hp_busy bit, before it takes the
+ * scheduler's lock for the look.  A CPU that queues an lwp reads both bits
+ * after it held that lock.  So either the look finds the lwp, or the CPU that
+ * queued it finds the CPU that looked.
  *
  * INVARIANTS
- * UH1 A bit of hp_ready is cleared by the one who then schedules the thread.
+ * UH1 A bit of hp_ready is cleared by the CPU that then schedules the helper.
  * UH2 hp_busy bit c <=> CPU c has a current lwp, except while c changes it.
  *
  * Source: DragonFly's sched_thread of usched_bsd4.c and usched_dummy.c.
@@ -26,6 +28,7 @@
 
 COUNTER(woken, "lwkt.usched_woken", "CPUs woken to take an lwp");
 
+/* Look for an lwp each time that this CPU has nothing else to run. */
 static void
 helper(void *arg)
 {
@@ -38,12 +41,14 @@ helper(void *arg)
 	td->td_wmesg = "lwp";
 	for (;;) {
 		sched_dequeue(gd, td);
+		/* Before the look, or an lwp queued now is missed: ORDER. */
 		cpumask_set_atomic(&hp->hp_ready, cpu);
 		hp->hp_look(cpu);
 		switch_away();
 	}
 }
 
+/* Create the helpers of all CPUs that have none.  Thread; blocks. */
 int
 helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
 {
@@ -65,6 +70,10 @@ helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
 	return 0;
 }
 
+/*
+ * Wake a ready CPU that has no current lwp and may run lp; 1: one was woken.
+ * Start at another CPU each time (hp_rover), to spread the lwps.
+ */
 int
 helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 {
@@ -81,7 +90,7 @@ helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 		bit = CPUMASK_BIT(cpu);
 		if ((atomic_fetchand_64(
 		    &hp->hp_ready.cm_word[CPUMASK_WORD(cpu)], ~bit) & bit) == 0)
-			continue;	/* somebody else's */	/* UH1 */
+			continue;	/* taken already */	/* UH1 */
 		counter_inc(mygd()->gd_cntbias, woken);
 		lwkt_schedule(hp->hp_thread[cpu]);
 		return 1;

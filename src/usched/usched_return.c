@@ -1,39 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An lwp leaves its own code for the library, and comes back to it.
+ * Lwps leave user mode for the library, and return to it.
  *
  * THEORY
- * To enter the library costs an lwp nothing and tells nobody.  Only when it is
- * switched away there, because it blocks or because its scheduler wants it to
- * come by, is it released: its priority rises to that of the library's work and
- * it gives up being the current lwp of its CPU, so that the next one may run
- * (passive release).  To go on inside the library it needs nobody's leave.
+ * A call into the library costs an lwp nothing, and its scheduler is not
+ * notified.  The lwp is released only when it is switched away inside the
+ * library: because it blocks, or because its scheduler wants the CPU for
+ * another lwp.  Then its priority rises to that of the library's work, and it
+ * is no longer the current lwp of its CPU, so that the next one may run
+ * (passive release).  To continue inside the library it needs no permission.
  *
- * The way back is its last critical exit (splz).  RQF_LWP makes that exit come
- * here: it is set whenever an lwp is switched in, by the tick, by whoever wakes
- * somebody better, and when a scheduler asks.  There the better threads run
- * first; then the scheduler's acquire returns as soon as the lwp is the current
- * one of the CPU that it is on by then.
+ * An lwp returns to user mode at the end of its outermost critical section
+ * (splz).  If RQF_LWP is set, splz calls lwp_return().  RQF_LWP is set when an
+ * lwp is switched in, by the tick, by a wake-up of a better thread, and by a
+ * request of a scheduler.  lwp_return() first lets better threads run.  Then
+ * it calls the scheduler's acquire function, which returns when the lwp is the
+ * current one of the CPU that it is then on.
  *
- * A critical exit in the middle of a function of the library is a way back as
- * well.  That is why only an lwp without tokens is held up (a token would be
- * lost between two calls that do not wait), and none that is lent priority (a
- * better thread waits for a lock of it: it goes on, and comes here again when
- * the loan ends, lend.c), why one that is on a sleep queue
- * leaves it (its sleep will return at once, as after any wakeup), and why a
- * function of the library that needs to stay on its CPU must be in a critical
- * section.
+ * A critical section also ends in the middle of functions of the library, and
+ * lwp_return() cannot tell the difference.  Therefore:
  *
- * An lwp that calls nothing is interrupted between two instructions of its own
- * code (kern/sched/lwkt_async.c), which calls splz in its name: so a slice ends
- * there as well.  It may have addresses of this host thread's in its registers,
- * so it waits for its turn on this CPU, whatever its mask says by then.
+ *	- An lwp that holds a token is not made to wait: the token would be
+ *	  lost between two calls that do not wait.
+ *	- An lwp that is lent priority is not made to wait: a better thread
+ *	  waits for a lock that it holds.  It continues, and lwp_return() is
+ *	  called again when the loan ends (lend.c).
+ *	- An lwp on a sleep queue leaves the queue.  Its sleep then returns at
+ *	  once, as after any wake-up.
+ *	- A function of the library that must stay on its CPU must be in a
+ *	  critical section.
  *
- * An lwp in its scheduler's queue belongs to the CPU that it left, marked
- * TDF_MIGRATING, so that nobody makes it runnable.  The successor puts it into
- * the queue: before that it stands on its stack.  The CPU that chooses it asks
- * the CPU that it belongs to, which alone may give it away: wakeups and
- * messages for it arrive there meanwhile.
+ * An lwp that calls nothing is interrupted between two instructions of user
+ * mode (kern/sched/lwkt_async.c), and the interrupt calls splz for it.  So a
+ * slice ends there as well.  The registers of such an lwp may hold addresses
+ * that are valid on this host thread only.  So it waits for its turn on this
+ * CPU, even if its mask no longer has this CPU.
+ *
+ * An lwp in its scheduler's queue still belongs to the CPU that it left.  It is
+ * marked TDF_MIGRATING, so that no wake-up makes it runnable.  Its successor
+ * puts it in the queue, because before the switch it still uses its stack.  The
+ * CPU that chooses it asks the CPU that it belongs to, and only that CPU may
+ * give it away: wakeups and messages for the lwp arrive there until then.
  *
  *	NEW ------start-----> QUEUED --arrive--> USER --leave--> KERN
  *	                        ^                 |  ^             |
@@ -43,14 +50,15 @@
  * INVARIANTS
  * UR1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd: neither running
  *    nor runnable, once its last switch is over.
- * UR2 In its own code an lwp has user priority and is USER; KERN <=> priority
- *    LWKT_PRI_KERN_USER.  (Of its own; what it is lent comes on top.)
- * UR3 A thread that descheduled itself is not held up before it has switched.
+ * UR2 In user mode an lwp has user priority and is USER; KERN <=> priority
+ *    LWKT_PRI_KERN_USER.  (This is its own priority.  A loan may raise it.)
+ * UR3 A thread that descheduled itself is not made to wait for its scheduler
+ *    before it has switched.
  * UR4 An lwp with TDF_INTERRUPTED is given to no other CPU.
  *
  * Source: DragonFly's passive release (lwkt_passive_release, userret, userexit
- * of its trap.c).  There who pulls an lwp waits until it stands nowhere; that
- * its owner gives it away is ours.
+ * of its trap.c).  There the CPU that pulls an lwp waits until the lwp runs
+ * nowhere.  Here its owner gives it away.
  */
 #include "usched/usched_var.h"
 
@@ -72,6 +80,7 @@ COUNTER(put_off, "lwkt.lwp_put_off",
 COUNTER(queued, "lwkt.lwp_queued", "lwps that had to wait for their turn");
 COUNTER(moved, "lwkt.lwp_moved", "lwps that were given to another CPU");
 
+/* Return the priority that lp has in user mode, from its class. */
 int
 lwp_user_pri(const struct lwkt_lwp *lp)
 {
@@ -84,7 +93,10 @@ lwp_user_pri(const struct lwkt_lwp *lp)
 	return pri[lp->lp_rtclass];
 }
 
-/* ko_lwp_leave */
+/*
+ * Release td, which is about to be switched away, if it blocks or its scheduler
+ * wants the CPU (ko_lwp_leave).
+ */
 void
 lwp_leave(lwkt_thread_t td)
 {
@@ -105,7 +117,7 @@ lwp_leave(lwkt_thread_t td)
 		us->us_heuristic_exiting(lp);
 }
 
-/* ko_lwp_return */
+/* Wait until td may run in user mode (ko_lwp_return: called by splz). */
 void
 lwp_return(lwkt_thread_t td)
 {
@@ -115,7 +127,7 @@ lwp_return(lwkt_thread_t td)
 		return;
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, returns);
-	clock_need_tick(mygd());	/* it asks again if we are put off */
+	clock_need_tick(mygd());	/* it asks again if this is deferred */
 	if (unlikely(td->td_ntoks != 0)) {
 		counter_inc(mygd()->gd_cntbias, put_off);
 		crit_exit_noyield(td);
@@ -123,6 +135,7 @@ lwp_return(lwkt_thread_t td)
 	}
 	atomic_store_32(&lp->lp_stay, td->td_flags & TDF_INTERRUPTED ?
 	    (uint32_t)mycpuid + 1 : 0);				/* UR4 */
+	/* Acquire may block, so a better thread may be runnable after it. */
 	do {
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();
@@ -138,7 +151,7 @@ lwp_return(lwkt_thread_t td)
 	crit_exit_noyield(td);
 }
 
-/* ko_lwp_yield */
+/* Yield to the scheduler's other lwps (ko_lwp_yield). */
 void
 lwp_yield(lwkt_thread_t td)
 {
@@ -152,7 +165,7 @@ lwp_yield(lwkt_thread_t td)
 	crit_exit_noyield(td);
 }
 
-/* ko_lwp_queue: td has left its stack. */
+/* Queue td, which has left its stack (ko_lwp_queue: called by successor). */
 void
 lwp_queue(lwkt_thread_t td)
 {
@@ -165,6 +178,11 @@ lwp_queue(lwkt_thread_t td)
 	lp->lp_usched->us_setrunqueue(lp);
 }
 
+/*
+ * Queue the calling lwp, and return when its scheduler has chosen it, perhaps
+ * on another CPU.
+ * The lwp itself, in a critical section, from us_acquire_curproc; blocks.
+ */
 void
 lwkt_usched_requeue(lwkt_lwp_t lp)
 {
@@ -186,7 +204,7 @@ lwkt_usched_requeue(lwkt_lwp_t lp)
 	td->td_wmesg = NULL;
 }
 
-/* On the CPU to which it was given. */
+/* Make lp runnable on the CPU to which it was given. */
 static void
 arrive(void *arg)
 {
@@ -201,7 +219,7 @@ arrive(void *arg)
 	sched_enqueue(gd, td);
 }
 
-/* On the CPU that it belongs to: it goes to another, or comes here. */
+/* Give lp to cpu, which may be this one.  Runs on the CPU that owns lp. */
 static void
 give(void *arg, int cpu)
 {
@@ -217,12 +235,16 @@ give(void *arg, int cpu)
 		return;
 	}
 	counter_inc(gd->gd_cntbias, moved);
-	/* Release: as in thread_finish_migrate(). */
+	/*
+	 * Release: as in thread_finish_migrate().  A CPU that sees the new
+	 * owner also sees all that this one wrote to the thread.
+	 */
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd,
 	    (uintptr_t)gd_find(cpu));
 	lwkt_send_ipiq(cpu, arrive, lp);
 }
 
+/* Bring lp to this CPU.  Any CPU context; never blocks. */
 void
 lwkt_usched_dispatch(lwkt_lwp_t lp)
 {
@@ -239,6 +261,7 @@ lwkt_usched_dispatch(lwkt_lwp_t lp)
 	crit_exit_td(self);
 }
 
+/* Note the request of a scheduler for this CPU. */
 static void
 resched_here(void *arg)
 {
@@ -249,6 +272,10 @@ resched_here(void *arg)
 	ast_raise(gd);
 }
 
+/*
+ * Have the lwp on cpu call us_acquire_curproc soon.
+ * Any CPU context; never blocks.
+ */
 void
 lwkt_usched_resched(int cpu)
 {
@@ -262,6 +289,10 @@ lwkt_usched_resched(int cpu)
 	crit_exit_td(self);
 }
 
+/*
+ * Return and clear the request for this CPU.
+ * CPU, critical section; never blocks.
+ */
 int
 lwkt_usched_wanted(void)
 {
@@ -272,6 +303,10 @@ lwkt_usched_wanted(void)
 	return wanted;
 }
 
+/*
+ * Set the order of lp among lwps that are in the library.
+ * The CPU of lp, critical section; never blocks.
+ */
 void
 lwkt_usched_setupri(lwkt_lwp_t lp, int upri)
 {
@@ -279,7 +314,7 @@ lwkt_usched_setupri(lwkt_lwp_t lp, int upri)
 		sched_setupri(lp->lp_thread, upri);
 }
 
-/* Of the lwp that is about to leave this CPU. */
+/* Check the lwp that is about to leave this CPU (ko_lwp_check). */
 void
 lwp_check(lwkt_thread_t td)
 {

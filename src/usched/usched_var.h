@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of usched/ need of each other.  Default context: the owning
- * CPU, in a critical section, never blocking.
+ * Declarations shared by the files of usched/.  If not said otherwise, a
+ * function runs on the owning CPU, in a critical section, and never blocks.
  */
 #ifndef LWKT_USCHED_USCHED_VAR_H
 #define LWKT_USCHED_USCHED_VAR_H
@@ -12,10 +12,10 @@
 
 /* usched.c */
 int64_t	usched_tick_ns(void);		/* 1 / kern.schedhz */
-/* us is registered and ready for lwps: 0, EINVAL, ENOMEM.  Thread; blocks. */
+/* Make us ready for lwps: 0; EINVAL: unregistered; ENOMEM.  Thread; blocks. */
 int	usched_use(lwkt_usched_t us);
 
-/* usched_return.c: the hooks of kern/, and the way to the queue. */
+/* usched_return.c: the hooks of kern/. */
 int	lwp_user_pri(const struct lwkt_lwp *lp);
 void	lwp_leave(lwkt_thread_t td);
 void	lwp_return(lwkt_thread_t td);
@@ -23,7 +23,10 @@ void	lwp_yield(lwkt_thread_t td);
 void	lwp_queue(lwkt_thread_t td);
 void	lwp_check(lwkt_thread_t td);
 
-/* True of the caller and of one that is queued; of others, a hint. */
+/*
+ * Return whether lp may run on cpu.  Exact for the caller and for an lwp that
+ * is queued; a hint for others.
+ */
 static inline int
 lwp_allowed(lwkt_lwp_t lp, int cpu)
 {
@@ -35,7 +38,7 @@ lwp_allowed(lwkt_lwp_t lp, int cpu)
 
 /*
  * usched_help.c.  hp_look(cpu) is called on a CPU that was woken, when it has
- * nothing better to do.
+ * no other thread to run.
  */
 struct helpers {
 	void		(*hp_look)(int cpu);	/* (i) */
@@ -47,7 +50,7 @@ struct helpers {
 
 int	helpers_start(struct helpers *hp, void (*look)(int cpu),
 	    const char *name);		/* 0, ENOMEM; thread, blocks */
-/* Wake a ready CPU of those of lp that has no current lwp: 1 if there is one */
+/* Wake a ready CPU that may run lp and has no current lwp; 1: one was woken. */
 int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
 
 /* The schedulers of the library. */

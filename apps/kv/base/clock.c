@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The clock by which keys end.
+ * The clock that decides when keys end.
  */
 #include "base/kv.h"
 

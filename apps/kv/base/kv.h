@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every file of lwkt-kv shares: counted memory, byte strings, numbers,
- * patterns, hashing, the clock and the log.  README.md has the map of the
- * files.
+ * Declarations shared by all files of lwkt-kv: counted memory, byte strings,
+ * numbers, patterns, hashing, the clock and the log.  README.md has the map of
+ * the files.
  */
 #ifndef KV_H
 #define KV_H
@@ -22,7 +22,7 @@
 #define KV_MAXBULK	(512u << 20)	/* bytes of one string, as Redis */
 #define KV_BIG		(32u << 10)	/* from here on, do not copy strings */
 
-/* mem.c: malloc that counts, and ends the process without memory; the log. */
+/* mem.c: malloc that counts, and exits if there is no memory; the log. */
 void	 kv_mem_slot(unsigned int cpu);
 size_t	 kv_mem_used(void);
 bool	 kv_mem_dirty(void);
@@ -60,7 +60,7 @@ void		 kv_blob_unref(struct kv_blob *b);
 struct kv_blob	*kv_blob_room(struct kv_blob *b, size_t cap);
 struct kv_blob	*kv_blob_arg(const struct kv_arg *a);
 
-/* A match of a pattern and a string, under way. */
+/* A match of a pattern and a string, in progress. */
 struct kv_glob {
 	const char	*g_p, *g_pend;	/* the pattern's next item */
 	const char	*g_s, *g_send;	/* the string's next byte */

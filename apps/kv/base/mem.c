@@ -4,15 +4,15 @@
  *
  * THEORY: --maxmemory needs to know how much memory is in use, and a counter
  * that all CPUs write would cost more than the allocation.  So each CPU has a
- * counter in a cache line of its own.  All code of a CPU runs on its host
- * thread, whose thread-local storage says which counter that is.  Memory may
- * be freed on another CPU than it was allocated on: a single counter may go
- * below zero, but the sum is right.  Sizes are malloc's own
+ * counter in a separate cache line.  All code of a CPU runs on its host thread,
+ * whose thread-local storage says which counter that is.  Memory may be freed
+ * on another CPU than it was allocated on: a single counter may go below zero,
+ * but the sum is right.  Sizes are malloc's own
  * (malloc_usable_size), so no caller has to remember them.
  *
  * The kernel needs 0.1 ms to take back each megabyte of a large string.  So a
- * string of TRASH_MIN bytes or more without a reference waits in a list of its
- * CPU, from which kv_mem_sweep() gives back one megabyte at a time.
+ * string of TRASH_MIN bytes or more that has lost its last reference waits in a
+ * list of its CPU.  kv_mem_sweep() gives back one megabyte of it at a time.
  *
  * INVARIANTS
  * MEM1 A counter and a list are written by the host thread of their CPU alone.
@@ -38,8 +38,8 @@ static _Atomic unsigned int nslots = 1;	/* in use, from the first on */
 static _Thread_local unsigned int slot;
 
 /*
- * Make the caller's host thread that of this CPU.  Context: the start, one CPU
- * after the other.
+ * Note that the caller's host thread is that of this CPU.  Context: the start,
+ * one CPU after the other.
  */
 void
 kv_mem_slot(unsigned int cpu)
@@ -127,8 +127,8 @@ kv_blob_ref(struct kv_blob *b)
 }
 
 /*
- * Is the caller's the only reference?  The last holder needs no locked
- * instruction to know.
+ * Return whether the caller has the only reference.  If it has, no other thread
+ * can take one meanwhile, so a load without a locked instruction is enough.
  */
 static inline bool
 blob_mine(struct kv_blob *b)
@@ -151,7 +151,7 @@ kv_blob_unref(struct kv_blob *b)
 	counts[slot].trash = b;					/* MEM1 */
 }
 
-/* Does this CPU have large strings to give back? */
+/* Return whether this CPU has large strings to give back. */
 bool
 kv_mem_dirty(void)
 {

@@ -10,14 +10,14 @@
  * mismatch only the last star is tried again with one byte more, because an
  * earlier star could not do better.  So the cost is at most the length of the
  * pattern times that of the string, and there is no recursion.  In long
- * strings, libc searches for the plain bytes behind a star, which makes the
- * product a sum.  Some patterns still take long (20,000 question marks behind a
- * star, in 1 MB), so a match is made in steps, between which other threads may
- * run.
+ * strings, libc searches for the plain bytes that follow a star, which makes
+ * the product a sum.  Some patterns still take long (20,000 question marks
+ * after a star, in 1 MB).  So a match is made in steps, and other threads may
+ * run between them.
  *
  * The hash is SipHash-2-4 of libsodium, with a secret of 128 bits.  A client
  * that does not know the secret cannot choose keys that fall into one bucket,
- * whatever their lengths, and the order of replies tells nothing about it.
+ * whatever their lengths.  The order of replies tells nothing about the secret.
  *
  * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012);
  * xorshift64* from Vigna, "An experimental exploration of Marsaglia's
@@ -39,7 +39,7 @@ _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a hash");
 
 static unsigned char secret[crypto_shorthash_KEYBYTES];
 
-/* Read an integer; false: the argument is none. */
+/* Read an integer; false: the argument is no integer. */
 bool
 kv_arg_i64(const struct kv_arg *a, int64_t *valp)
 {
@@ -92,7 +92,7 @@ terminated(char buf[static KV_FLOATLEN], const struct kv_arg *a)
 	return true;
 }
 
-/* Read a cursor of SCAN: all that strtoul takes, but no space in front. */
+/* Read a cursor of SCAN: all that strtoul takes, but no leading space. */
 bool
 kv_arg_cursor(const struct kv_arg *a, uint64_t *valp)
 {
@@ -104,7 +104,7 @@ kv_arg_cursor(const struct kv_arg *a, uint64_t *valp)
 	return *end == '\0' && errno != ERANGE;
 }
 
-/* May this be a value: no space in front, not too large or too small? */
+/* Return whether this is a value: no leading space, not too large or small. */
 static bool
 is_value(const struct kv_arg *a, long double val)
 {
@@ -137,7 +137,7 @@ kv_arg_ldouble(const struct kv_arg *a, long double *valp)
 	return end == buf + a->a_len && !isnan(*valp) && is_value(a, *valp);
 }
 
-/* Is the argument this word, in lower or upper case? */
+/* Return whether the argument is this word, in lower or upper case. */
 bool
 kv_arg_is(const struct kv_arg *a, const char *word)
 {
@@ -169,8 +169,8 @@ matched(struct kv_glob *g, const char *next)
 }
 
 /*
- * Try the last star from g_from on, or from the next place where the plain
- * bytes behind the star are.  False: there is none.
+ * Try the last star at g_from, or at the next place that has the plain bytes
+ * that follow the star.  False: there is no such place.
  */
 static bool
 try_star(struct kv_glob *g)
@@ -208,7 +208,7 @@ mismatched(struct kv_glob *g)
 	return try_star(g);
 }
 
-/* Go past a star, behind which the pattern goes on at p. */
+/* Go past a star; the pattern continues at p. */
 static bool
 star(struct kv_glob *g, const char *p)
 {
@@ -282,7 +282,7 @@ item_step(struct kv_glob *g)
 	return true;
 }
 
-/* Go on for so many steps, each of which compares at most 16 bytes. */
+/* Continue a match for some steps, each of which compares at most 16 bytes. */
 enum kv_glob_what
 kv_glob_run(struct kv_glob *g, unsigned int steps)
 {

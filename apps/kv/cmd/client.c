@@ -2,10 +2,10 @@
 /*
  * CLIENT: list the connections of all CPUs, and end some.
  *
- * THEORY: only code on a connection's CPU touches it, so listing and killing
- * are operations that run on each CPU, like those on keys.  To kill a
- * connection is to shut its socket down: its thread then finds the end of the
- * input.
+ * THEORY: only code on a connection's CPU uses the connection.  So listing and
+ * killing are operations that run on each CPU, like those on keys.  A
+ * connection is killed by shutting down its socket: its thread then finds the
+ * end of the input.
  */
 #include "cmd/cmd.h"
 
@@ -14,8 +14,8 @@
 #define LIST_STEP	64	/* connections described in one step */
 
 /*
- * Shut the input of this CPU's connections: they end when they have replied to
- * what has arrived.
+ * Shut the input of this CPU's connections.  They end when they have replied to
+ * the commands that have arrived.
  */
 void
 kv_hang_up_all(void *arg)
@@ -87,7 +87,7 @@ describe(struct kv_reply *t, struct kv_conn *c, int64_t now)
 	    c->c_out.r_resp3 ? 3 : 2);
 }
 
-/* Describe some connections behind op_pos, an id; then read the clock. */
+/* Describe some connections with ids after op_pos; then read the clock. */
 static void
 list_each(struct kv_op *op)
 {
@@ -126,7 +126,7 @@ list(struct kv_op *op)
 	kv_reply_free(&text);
 }
 
-/* Is argument i this text?  Yes, if i is 0. */
+/* Return whether argument i is this text; true if i is 0. */
 static bool
 says(const struct kv_op *op, int i, const char *s)
 {
@@ -137,8 +137,8 @@ says(const struct kv_op *op, int i, const char *s)
 }
 
 /*
- * Kill the connections of this CPU that the arguments say (op_int[0] is an id);
- * the asking connection ends after its reply.  op_result says how many.
+ * Kill the connections of this CPU that the arguments select (op_int[0] is an
+ * id).  The connection that asks ends after its reply.  op_result counts them.
  */
 static void
 kill_here(struct kv_op *op)
@@ -159,7 +159,7 @@ kill_here(struct kv_op *op)
 	}
 }
 
-/* Read an address, or options; op_int[1]: spare the asking connection. */
+/* Read an address, or options; op_int[1]: spare the connection that asks. */
 static enum kv_ready
 kill_parse(struct kv_op *op)
 {

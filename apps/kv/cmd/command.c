@@ -68,7 +68,7 @@ kv_command_find(const struct kv_arg *name)
 	return memchr(name->a_p, '|', name->a_len) == NULL ? find(name) : NULL;
 }
 
-/* Does the command take so many arguments? */
+/* Return whether the command takes this number of arguments. */
 bool
 kv_arity_ok(const struct kv_cmd *cmd, int argc)
 {

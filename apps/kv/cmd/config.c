@@ -15,8 +15,8 @@
 #define RESERVED_FDS	64	/* not for clients */
 
 /*
- * Raise the limit of descriptors for so many clients; return for how many of
- * them the limit is enough.
+ * Raise the limit of descriptors for this number of clients; return for how
+ * many clients the limit is enough.
  */
 uint64_t
 kv_clients_room(uint64_t clients)
@@ -125,6 +125,7 @@ parse_size(const struct kv_arg *a, uint64_t *valp)
 	return isdigit((unsigned char)num[0]) && errno == 0 && *unit == '\0';
 }
 
+/* Read yes or no, as 1 or 0. */
 static bool
 parse_yesno(const struct kv_arg *a, uint64_t *valp)
 {
@@ -132,6 +133,7 @@ parse_yesno(const struct kv_arg *a, uint64_t *valp)
 	return *valp == 1 || kv_arg_is(a, "no");
 }
 
+/* Read a number; a negative one becomes UINT64_MAX. */
 static bool
 parse_number(const struct kv_arg *a, uint64_t *valp)
 {
@@ -169,8 +171,8 @@ parse(const struct param *m, const struct kv_arg *a, uint64_t *valp,
 }
 
 /*
- * The same while the server runs: some settings are fixed then, and the machine
- * may not allow the value.
+ * Do the same while the server runs: then some settings are fixed, and the
+ * machine may not allow the value.
  */
 static bool
 parse_now(const struct param *m, const struct kv_arg *a, uint64_t *valp,
@@ -192,6 +194,7 @@ parse_now(const struct param *m, const struct kv_arg *a, uint64_t *valp,
 	return room >= *valp;
 }
 
+/* Make an argument of a text. */
 static struct kv_arg
 arg_of(char *s)
 {
@@ -222,7 +225,7 @@ set_option(char *name, char *text)
 	return NULL;
 }
 
-/* Read the command line; true: the next free port will do. */
+/* Read the command line; true: the next free port may be used. */
 bool
 kv_options(char **argv)
 {
@@ -252,7 +255,7 @@ kv_options(char **argv)
 	return any_port;
 }
 
-/* Does the setting match one of the patterns of CONFIG GET? */
+/* Return whether the setting matches a pattern of CONFIG GET. */
 static bool
 wanted(struct kv_op *op, const struct param *m)
 {
@@ -298,7 +301,7 @@ config_get(struct kv_op *op)
 	}
 }
 
-/* Check a setting and the value behind it; false: an error was replied. */
+/* Check a setting and the value after it; false: an error was replied. */
 static bool
 check(struct kv_op *op, const struct kv_arg *name, uint64_t *valp)
 {

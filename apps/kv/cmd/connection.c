@@ -34,7 +34,7 @@ select_db(struct kv_op *op)
 		kv_say_ok(op->op_out);
 }
 
-/* Is this the only user that there is?  It has any password. */
+/* Return whether this is the only user that exists; any password is right. */
 static bool
 is_default_user(const struct kv_arg *a)
 {

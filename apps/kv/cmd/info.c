@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * INFO: what the server counts, and what it is.
+ * INFO: what the server counts, and facts about the server.
  */
 #include "cmd/cmd.h"
 
@@ -68,7 +68,7 @@ resident(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Do the arguments ask for this section? */
+/* Return whether the arguments ask for this section. */
 static bool
 section_wanted(const struct kv_op *op, const char *section)
 {

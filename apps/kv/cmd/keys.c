@@ -3,13 +3,13 @@
  * Commands on keys of any type, on several keys, and on all.
  *
  * THEORY: a command on several keys or on all becomes operations on single
- * keys or single shards, which run on all shards at once (exec.c); the
- * connection's thread makes one reply of theirs.  Such a command is atomic on
- * each key, but not on all of them together: another client may see MSET half
- * done, or a key of RENAME, for an instant, under neither name.  A key that
- * exists all the time is replied by KEYS and by a scan; a key that is added or
- * deleted meanwhile may be replied or not.  Both reply a key twice only if its
- * table shrinks meanwhile (dict.c).
+ * keys or single shards, which run on all shards at once (exec.c).  The
+ * connection's thread combines their replies.  The command is atomic on each
+ * key, but not on all of them together: another client may see MSET half done,
+ * or, for an instant, a key of RENAME under neither name.  KEYS and a scan
+ * reply each key that exists all the time.  They may reply a key that is added
+ * or deleted meanwhile.  They reply a key twice only if its table shrinks
+ * meanwhile (dict.c).
  */
 #include "cmd/cmd.h"
 
@@ -208,7 +208,7 @@ say_key(struct kv_op *op, const char *key, size_t len)
 	op->op_result++;
 }
 
-/* Copy a key and go on with its match in later steps. */
+/* Copy a key and continue its match in later steps. */
 static void
 match_later(struct kv_op *op, const struct kv_glob *g, const char *key,
     size_t len)
@@ -254,7 +254,7 @@ scan_visit(struct kv_node *n, void *arg)
 		match_later(op, &g, e->e_key, n->n_klen);
 }
 
-/* Go on with a match that takes long; free it at its end. */
+/* Continue a match that takes long; free it at its end. */
 static void
 scan_slow(struct kv_op *op)
 {
@@ -270,7 +270,7 @@ scan_slow(struct kv_op *op)
 	kv_free(s);
 }
 
-/* Scan a bucket, until op_int[0] keys were visited; or go on with a match. */
+/* Scan a bucket, until op_int[0] keys were visited; or continue a match. */
 static void
 scan_each(struct kv_op *op)
 {

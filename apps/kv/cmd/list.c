@@ -3,7 +3,7 @@
  * Lists: a table whose names are consecutive numbers, from o_first on.
  *
  * THEORY: pushing, popping and finding by index take the same time at every
- * place, and a list grows in small steps, as all tables do.  A name is its own
+ * place, and a list grows in small steps, as all tables do.  A name is also its
  * hash: consecutive names fill the buckets evenly, and neighbours are in
  * neighbouring buckets.
  */
@@ -69,6 +69,7 @@ push_each(struct kv_op *op)
 	op->op_result = count(op);
 }
 
+/* Read the count of LPOP and RPOP. */
 static enum kv_ready
 pop_parse(struct kv_op *op)
 {
@@ -88,6 +89,7 @@ pop_some(struct kv_op *op)
 		kv_say_nil(op->op_out);
 }
 
+/* Reply an element of one side, and remove it. */
 static void
 pop_each(struct kv_op *op)
 {
@@ -108,6 +110,7 @@ lrange(struct kv_op *op)
 		op->op_left = *last - *first + 1;
 }
 
+/* Reply the next element of a range. */
 static void
 lrange_each(struct kv_op *op)
 {
@@ -197,6 +200,7 @@ ltrim(struct kv_op *op)
 	kv_say_ok(op->op_out);
 }
 
+/* Remove an element: first those on the left. */
 static void
 ltrim_each(struct kv_op *op)
 {

@@ -8,8 +8,8 @@
  * large argument has a blob already, to which the key takes a reference.  The
  * fields of hashes and the elements of lists are such strings, too.
  *
- * One function, set(), is all commands that set a whole string, and get() is
- * all that get one; SETNX, GETSET and the others are SET with some options.
+ * One function, set(), implements all commands that set a whole string, and
+ * get() all that get one.  SETNX, GETSET and the others are SET with options.
  */
 #include "cmd/value.h"
 
@@ -48,7 +48,7 @@ kv_say_value(struct kv_reply *r, const struct kv_ent *e)
 		kv_say_blob(r, e->e_blob);
 }
 
-/* Give an entry a string, in place of its old one if that wastes little. */
+/* Set the string of an entry; reuse its old blob if that wastes little. */
 void
 kv_ent_store(struct kv_db *db, struct kv_ent *e, const struct kv_arg *val)
 {
@@ -70,7 +70,7 @@ kv_ent_store(struct kv_db *db, struct kv_ent *e, const struct kv_arg *val)
 	}
 }
 
-/* Add to the number that a string is, and reply the sum, or an error. */
+/* Add to a string that is a number, and reply the sum, or an error. */
 void
 kv_ent_add(struct kv_op *op, struct kv_ent *e, int64_t delta,
     const char *no_number)
@@ -286,7 +286,7 @@ write_at(struct kv_op *op, uint64_t off, const struct kv_arg *a)
 	kv_say_int(op->op_out, b->b_len);
 }
 
-/* APPEND writes behind the end, SETRANGE from byte op_int[0] on. */
+/* APPEND: write after the end.  SETRANGE: write from byte op_int[0] on. */
 static void
 append(struct kv_op *op)
 {

@@ -3,11 +3,11 @@
  * Hashes and sets, and what sorted sets and lists share with them: a table of
  * names.  The value of a hash's field is a string, as a key's is.
  *
- * THEORY: every member, and every subset, is picked with the same chance.  One
- * member is picked by kv_dict_random().  Several different ones are picked in
+ * THEORY: every member, and every subset, is picked with the same chance.
+ * kv_dict_random() picks one member.  Several different members are picked in
  * one pass, which takes each member with chance need/n, where n members are
- * left (selection sampling); or, if few of many are wanted, by random picks, of
- * which repeated ones do not count.
+ * left (selection sampling).  If few of many are wanted, they are picked at
+ * random, and a repeated pick does not count.
  *
  * Source: Knuth, "The Art of Computer Programming" vol. 2, 3.4.2 algorithm S.
  */
@@ -91,6 +91,7 @@ say_name(struct kv_op *op, const struct kv_node *n)
 #define VALUES	KV_HOW2
 #define AS_SET	KV_HOW3
 
+/* Begin to reply all elements. */
 static void
 walk(struct kv_op *op)
 {
@@ -103,6 +104,7 @@ walk(struct kv_op *op)
 		kv_say_many(op->op_out, '*', op->op_left);
 }
 
+/* Reply an element: its name, its value, or both. */
 static void
 walk_visit(struct kv_node *n, void *arg)
 {
@@ -167,6 +169,7 @@ spop(struct kv_op *op)
 		kv_say_nil(op->op_out);
 }
 
+/* Reply a random member, and remove it. */
 static void
 spop_each(struct kv_op *op)
 {
@@ -242,6 +245,7 @@ sample_visit(struct kv_node *n, void *arg)
 	}
 }
 
+/* Reply a random member (it may be repeated), or do steps of algorithm S. */
 static void
 sample_each(struct kv_op *op)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the commands of several types share.
+ * Functions shared by the commands of several types.
  */
 #ifndef KV_VALUE_H
 #define KV_VALUE_H

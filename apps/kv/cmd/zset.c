@@ -2,16 +2,16 @@
 /*
  * The commands on sorted sets.
  *
- * THEORY: a range by score, by name or by rank becomes a first and a last rank;
- * then one loop reads it, forwards or backwards.  An end by score or by name is
- * a place between members: before those that are equal to it, or behind them.
+ * THEORY: a range by score, by name or by rank becomes a first and a last rank.
+ * Then one loop reads it, forwards or backwards.  An end by score or by name is
+ * a place between members: before those that are equal to it, or after them.
  */
 #include "cmd/value.h"
 #include "shard/ztree.h"
 
 #include <math.h>
 
-/* c_how: PAIRS of member and score; members go (POP); RANK: ZRANK. */
+/* c_how: PAIRS of member and score; POP removes members; RANK: ZRANK. */
 #define PAIRS	KV_HOW1
 #define POP	KV_HOW2
 #define RANK	KV_HOW1
@@ -142,7 +142,7 @@ score_or_rank(struct kv_op *op)
 		kv_say_double(op->op_out, m->m_score);
 }
 
-/* Read one end of a range by score or by name; false: it is none. */
+/* Read one end of a range by score or by name; false: it is no valid end. */
 static bool
 read_bound(const struct kv_arg *a, bool by_name, struct bound *b)
 {
@@ -160,7 +160,7 @@ read_bound(const struct kv_arg *a, bool by_name, struct bound *b)
 	return b->b_inf != 0 || c == '(' || c == '[';
 }
 
-/* Is the member before this place? */
+/* Return whether the member is before this place. */
 static bool
 before(const struct kv_member *m, const void *arg)
 {

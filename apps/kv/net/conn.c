@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection: one thread, straight down from receiving to sending.
+ * A connection: one thread, whose straight-line code receives, runs and sends.
  *
- * THEORY: the thread receives what has arrived, runs every command in it, sends
- * all replies, and starts again.  A command on one key of this CPU's shard runs
- * at once.  From the first command for another shard on, commands are collected
- * and go to their shards together (exec.c).
+ * THEORY: the thread receives the bytes that have arrived, runs every command
+ * in them, sends all replies, and starts again.  A command on one key of this
+ * CPU's shard runs at once.  After the first command for another shard,
+ * commands are collected and go to their shards together (exec.c).
  *
  * A client that does not read its replies is still served, as pipelining
  * clients expect, until s_outlimit bytes wait for it.  Then the thread only
- * sends; a client that takes nothing for s_outtime seconds is disconnected.
+ * sends.  A client that reads nothing for s_outtime seconds is disconnected.
  * The parser and s_inlimit limit what a client sends.
  *
  * INVARIANTS
@@ -36,7 +36,7 @@ struct guest {
 
 static lwkt_port_t doors[KV_MAXCPU];	/* of door_main() on each CPU */
 
-/* Send what the socket takes.  False: the connection is broken. */
+/* Send as much as the socket takes.  False: the connection is broken. */
 static bool
 send_some(struct kv_conn *c)
 {
@@ -62,8 +62,8 @@ send_some(struct kv_conn *c)
 }
 
 /*
- * Send until no more than limit bytes wait, or there is input, if that is one
- * of the events.  False: broken, or too slow.
+ * Send until at most limit bytes wait, or, if POLLIN is in events, until there
+ * is input.  False: the connection is broken, or the client too slow.
  */
 static bool
 send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
@@ -88,7 +88,7 @@ send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
 }
 
 /*
- * Send replies and wait for input.  False: the connection is at its end.
+ * Send replies and wait for input.  False: the connection must end.
  * Blocks: yes.
  */
 static bool
@@ -130,8 +130,8 @@ unknown_command(struct kv_conn *c, const struct kv_arg *argv, int argc)
 }
 
 /*
- * Is this a request of HTTP?  A web page can make a browser send such a request
- * to any port, with commands in its body.
+ * Return whether this is an HTTP request.  A web page can make a browser send
+ * one to any port, with commands in its body.
  */
 static bool
 is_http(struct kv_conn *c, const struct kv_arg *name)
@@ -149,7 +149,7 @@ is_http(struct kv_conn *c, const struct kv_arg *name)
 	return true;
 }
 
-/* Return why this command may not run, or NULL; %s in it is its name. */
+/* Return why cmd may not run, or NULL.  %s in the text is its name. */
 static const char *
 refuse(const struct kv_cmd *cmd, int argc)
 {
@@ -163,7 +163,10 @@ refuse(const struct kv_cmd *cmd, int argc)
 	    "> 'maxmemory'." : NULL;
 }
 
-/* Run a command; one on a key waits for its batch if it cannot run at once. */
+/*
+ * Run a command.  A command on one key that cannot run at once is collected in
+ * c_ops, and runs with its batch.
+ */
 static void
 command(struct kv_conn *c)
 {
@@ -246,7 +249,7 @@ serve(struct kv_conn *c)
 	kv_turn_end(cpu);
 }
 
-/* Return the room in c_ops: for a batch, or an operation on every shard. */
+/* Return the size of c_ops: a batch, or an operation on every shard. */
 static unsigned int
 max_ops(void)
 {
@@ -293,7 +296,7 @@ conn_main(void *arg)
 	conn_free(c);
 }
 
-/* Begin a connection of this CPU, which owns the descriptor from now on. */
+/* Begin a connection of this CPU.  From now on it owns the descriptor. */
 static void
 conn_start(int fd, const struct sockaddr_in6 *peer)
 {
@@ -318,8 +321,8 @@ conn_start(int fd, const struct sockaddr_in6 *peer)
 }
 
 /*
- * Begin the connections of a CPU: the memory that they take comes from this
- * CPU and goes back to it.
+ * Begin the connections of a CPU, on that CPU: so their memory is allocated and
+ * freed there.
  */
 static void
 door_main(void *arg)
@@ -351,7 +354,7 @@ kv_doors_start(void)
 	}
 }
 
-/* Bring a new connection, whose descriptor this is, to its CPU. */
+/* Bring the new connection of descriptor fd to its CPU. */
 void
 kv_conn_admit(int fd, const struct sockaddr_in6 *peer, unsigned int cpu)
 {

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lwkt-kv: a store that speaks the protocol of Redis.  The start, the end.
+ * lwkt-kv: a store that speaks the protocol of Redis.  Its start and its end.
  *
- * THEORY: SIGINT and SIGTERM are blocked in every thread and read from a
- * signalfd, by the thread that lwkt_boot() starts.  It stops accepting and
- * shuts every connection's input: the connection's thread replies to what has
- * arrived, finds the end, and ends.  When all have ended, or after STOP_MS, the
- * server ends with status 0.
+ * THEORY: SIGINT and SIGTERM are blocked in every thread.  The thread that
+ * lwkt_boot() starts reads them from a signalfd.  It then stops accepting and
+ * shuts the input of every connection.  The connection's thread replies to the
+ * commands that have arrived, finds the end of the input, and ends.  When all
+ * have ended, or after STOP_MS, the server ends with status 0.
  *
  * One thread accepts connections and gives them to the CPUs round-robin.  When
  * descriptors run out, the next connection cannot be accepted and stays in the
- * queue, so the thread would never sleep again.  For this case there is a spare
- * descriptor: the thread closes it, accepts the connection, closes that at
- * once, and opens the spare again.
+ * queue.  Each accept would then fail at once, and the thread would never sleep
+ * again.  For this case there is a spare descriptor: the thread closes it,
+ * accepts the connection, closes that at once, and opens the spare again.
  */
 #include "net/net.h"
 
@@ -36,7 +36,7 @@
 
 static int listen_fd, signal_fd, spare = -1;
 
-/* Limit clients to the descriptors; at the start, that is no error. */
+/* Limit the clients to the descriptors; at the start this is no error. */
 static void
 limit_clients(void)
 {
@@ -48,7 +48,7 @@ limit_clients(void)
 	kv_server.s_maxclients = room;
 }
 
-/* Open a listening socket, or return -errno; connections get its options. */
+/* Open a listening socket or return -errno; connections inherit its options. */
 static int
 listen_on(const char *addr, int port)
 {
@@ -77,7 +77,7 @@ listen_on(const char *addr, int port)
 	return error != 0 ? -error : fd;
 }
 
-/* Listen on s_port, or on a free port behind it, which becomes s_port. */
+/* Listen on s_port, or on the next free port, which becomes s_port. */
 static int
 listen_somewhere(bool any_behind)
 {
@@ -124,7 +124,7 @@ turn_away(void)
 	spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Is this an address of the loopback interface? */
+/* Return whether this is an address of the loopback interface. */
 static bool
 is_loopback(const struct sockaddr_in6 *v6)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The protocol: requests out of a stream of bytes (resp.c), and replies, RESP2
- * or RESP3 text with large strings in between by reference (reply.c).
+ * The protocol: requests parsed from a stream of bytes (resp.c), and replies:
+ * RESP2 or RESP3 text, in which large strings are references (reply.c).
  *
  *	for (;;) {
  *		n = recv(fd, kv_resp_room(r, &len), len);

@@ -4,11 +4,11 @@
  *
  * THEORY: a reply is a list of pieces.  Text is appended to the last piece.
  * The first piece grows up to BUF_KEEP bytes; then more pieces are added, each
- * as large as all before it together, up to PIECE_MAX.  A string of KV_BIG
- * bytes or more is not copied: it is a piece of its own, which refers to its
- * blob.  So no step takes longer than a piece does, however long a reply gets:
- * text does not move when more is appended, and a long reply is freed piece by
- * piece.
+ * as large as all pieces before it together, up to PIECE_MAX.  A string of
+ * KV_BIG bytes or more is not copied: it is a separate piece, which refers to
+ * its blob.  So no step takes longer than a piece does, however long a reply
+ * gets: text does not move when more is appended, and a long reply is freed
+ * piece by piece.
  *
  * The sender asks for the next bytes (kv_reply_peek), sends what it can, and
  * reports how many that were (kv_reply_sent).  A reply can be appended to
@@ -155,6 +155,7 @@ room(struct kv_reply *r, size_t n)
 	return p->p_text + p->p_len;
 }
 
+/* Count n bytes of text that were written to room(). */
 static inline void
 wrote(struct kv_reply *r, size_t n)
 {
@@ -193,7 +194,7 @@ kv_reply_sent(struct kv_reply *r, size_t n)
 		first_is_done(r);
 }
 
-/* Append another reply, of which nothing was sent, and leave it empty. */
+/* Append another reply, of which nothing was sent; it is empty after it. */
 void
 kv_reply_move(struct kv_reply *to, struct kv_reply *from)
 {
@@ -245,7 +246,7 @@ kv_say_line(struct kv_reply *r, char type, int64_t val)
 	wrote(r, n + 2);
 }
 
-/* Append bytes between something in front and a line end. */
+/* Append a prefix, bytes and a line end. */
 static inline void
 framed(struct kv_reply *r, const char *front, const void *data, size_t len)
 {
@@ -344,7 +345,7 @@ kv_say_double(struct kv_reply *r, double val)
 		kv_say_bulk(r, buf, n);
 }
 
-/* Append text for people to read, and leave it empty. */
+/* Append text for people to read; text is empty after it. */
 void
 kv_say_verbatim(struct kv_reply *r, struct kv_reply *text)
 {

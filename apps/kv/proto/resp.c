@@ -2,15 +2,15 @@
 /*
  * The parser of requests: RESP arrays of bulk strings, and inline commands.
  *
- * THEORY: the parser is a state machine that keeps its place (r_multi, r_bulk),
- * so an argument is read once however the stream is cut.  Only an incomplete
- * line, which is short, is read again.  Arguments stay where they were
+ * THEORY: the parser is a state machine that keeps its place (r_multi, r_bulk).
+ * So it reads an argument once, however the stream is divided.  It reads only
+ * an incomplete line, which is short, again.  Arguments stay where they were
  * received: r_args points into chunks of up to CHUNK_MAX bytes, and full chunks
- * are kept aside until their command has run.  An argument of KV_BIG bytes or
- * more gets a blob of its own, into which the rest and its line end are
- * received directly, so a value of 100 MB is neither moved nor copied.  The
- * blob grows with the bytes that arrive, not to the length that was announced.
- * So no step of reading a request takes longer than a chunk or a line does,
+ * are kept until their command has run.  An argument of KV_BIG bytes or more
+ * gets its own blob, and the rest of it and its line end are received directly
+ * into the blob.  So a value of 100 MB is neither moved nor copied.  The blob
+ * grows with the bytes that arrive, not to the length that was announced.  So
+ * no step of reading a request takes longer than a chunk or a line does,
  * however long the request is.  Its memory is freed in steps, too
  * (kv_resp_done).
  *
@@ -44,7 +44,7 @@ struct kv_chunk {
 	char		 k_data[];
 };
 
-/* Return the chunk that has r_buf, or NULL. */
+/* Return the chunk that contains r_buf, or NULL. */
 static struct kv_chunk *
 chunk_of(struct kv_resp *r)
 {
@@ -73,9 +73,9 @@ kv_resp_free(struct kv_resp *r)
 }
 
 /*
- * Go on in a new chunk, as the last one is full; it begins with the bytes that
- * are not parsed.  The old chunk is kept aside if arguments point into it
- * (PRS3), so no argument ever moves, however long a command gets.
+ * Continue in a new chunk, because the last one is full.  The new one begins
+ * with the bytes that are not parsed yet.  The old chunk is kept if arguments
+ * point into it (PRS3), so no argument ever moves, however long a command gets.
  */
 static void
 make_room(struct kv_resp *r)
@@ -105,8 +105,8 @@ make_room(struct kv_resp *r)
 }
 
 /*
- * Return where to receive the next bytes, and how many.  Every command returned
- * before has run (kv_resp_done).
+ * Return where to receive the next bytes, and how many.  All commands returned
+ * before must have run (kv_resp_done).
  */
 char *
 kv_resp_room(struct kv_resp *r, size_t *lenp)
@@ -131,6 +131,7 @@ kv_resp_room(struct kv_resp *r, size_t *lenp)
 	return r->r_buf + r->r_len;
 }
 
+/* Note that n bytes were received where kv_resp_room() said. */
 void
 kv_resp_filled(struct kv_resp *r, size_t n)
 {
@@ -140,7 +141,7 @@ kv_resp_filled(struct kv_resp *r, size_t n)
 		r->r_len += n;
 }
 
-/* Drop the unfinished command, too. */
+/* Drop all bytes that are not parsed, and the unfinished command. */
 void
 kv_resp_stop(struct kv_resp *r)
 {
@@ -221,7 +222,7 @@ kv_resp_done(struct kv_resp *r)
 	return true;
 }
 
-/* Say what is wrong with the stream. */
+/* Store what is wrong with the stream. */
 static enum kv_resp_what
 bad(struct kv_resp *r, const char *text)
 {
@@ -254,7 +255,7 @@ find_line(const struct kv_resp *r, char end)
 	return p != NULL ? p - from : -1;
 }
 
-/* Read a line of the form Xnumber\r\n; INT64_MIN if it is no number. */
+/* Read a line of the form Xnumber\r\n; INT64_MIN: it has no number. */
 static enum kv_resp_what
 number_line(struct kv_resp *r, int64_t *valp, const char *too_big)
 {
@@ -270,7 +271,7 @@ number_line(struct kv_resp *r, int64_t *valp, const char *too_big)
 	return KV_RESP_CMD;
 }
 
-/* Read one character of a double-quoted word; *pp is behind it then. */
+/* Read one character of a double-quoted word, and move *pp past it. */
 static char
 unescape(const char **pp, const char *end)
 {

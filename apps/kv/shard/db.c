@@ -152,7 +152,7 @@ kv_db_del(struct kv_db *db, struct kv_ent *e)
 	ent_free(&e->e_node, db);
 }
 
-/* Find the entry of a key; NULL if there is none or its time is over. */
+/* Find the entry of a key; NULL: there is none, or its time is over. */
 struct kv_ent *
 kv_db_find(struct kv_db *db, uint64_t hash, const struct kv_arg *key)
 {

@@ -3,21 +3,22 @@
  * A hash table that never rehashes all at once: linear hashing.
  *
  * THEORY: with nb buckets and L = floor(log2 nb), a hash h belongs to bucket
- * h mod 2^(L+1) if that bucket exists, else to h mod 2^L.  To grow by one
- * bucket is to split one chain, bucket nb - 2^L, by bit L of the hash; to
- * shrink is to join the last bucket to the one that it was split from.  Each
- * insertion splits at most one bucket and each removal joins at most four, so
- * no call moves more than a few nodes.  Buckets are in segments whose size
- * doubles: they never move, and a large new segment is zero pages that nothing
- * has touched.
+ * h mod 2^(L+1) if that bucket exists, else to h mod 2^L.  The table grows by
+ * one bucket: it splits the chain of bucket nb - 2^L by bit L of the hash.  It
+ * shrinks by one bucket: it joins the last bucket to the one that it was split
+ * from.  Each insertion splits at most one bucket and each removal joins at
+ * most four, so no call moves more than a few nodes.  Buckets are in segments
+ * whose size doubles, so they never move.  A large new segment is zero pages
+ * that were never touched.
  *
  * A scan goes through the buckets in the order of their bit-reversed numbers,
  * in which the two halves of a split bucket are neighbours.  The cursor is the
  * number of the next bucket.  If the table grows between two calls, a node
- * before the cursor stays before it, and a node behind stays behind, whether
- * that bucket was split or not; so a node that was there all the time is
- * visited once.  If the table shrinks, the cursor's bucket may have been joined
- * to the one before it: then nodes are visited twice, but none is missed.
+ * before the cursor stays before it, and a node after it stays after it,
+ * whether that bucket was split or not.  So a node that was there all the time
+ * is visited once.  If the table shrinks, the cursor's bucket may have been
+ * joined to the one before it: then some nodes are visited twice, but none is
+ * missed.
  *
  * Neither libbsd nor glibc has a table that grows in small steps (hsearch is
  * of fixed size), so the store has its own.  A table that is all zero but for
@@ -38,6 +39,7 @@
 #define NB_MIN		4u	/* buckets of a small table, segment 0 */
 #define JOIN_MAX	4	/* enough to stay at a quarter full */
 
+/* Return the number of the highest bit of x, which is not 0. */
 static inline unsigned int
 log2_floor(uint32_t x)
 {
@@ -198,7 +200,7 @@ reverse(uint64_t v)
 }
 
 /*
- * Visit the nodes of one bucket; return the cursor of the next bucket, 0 behind
+ * Visit the nodes of one bucket; return the cursor of the next bucket, 0 after
  * the last.  fn may free or remove the node that it gets, and no other.
  */
 uint64_t

@@ -2,8 +2,8 @@
 /*
  * A table of byte-string keys that grows and shrinks one bucket at a time.
  *
- * A node is allocated by the table, d_keyoff bytes and the key behind them;
- * between struct kv_node and the key there is room for the user's fields.
+ * The table allocates each node: d_keyoff bytes, and the key after them.
+ * Between struct kv_node and the key there is room for the user's fields.
  */
 #ifndef KV_DICT_H
 #define KV_DICT_H

@@ -2,21 +2,22 @@
 /*
  * Bring operations to their shards and the replies back in order.
  *
- * THEORY: a shard is touched only by code that runs on its CPU, between two
- * points where that code may switch.  A connection's thread never migrates, so
- * it runs operations on its own CPU's shard itself, by a function call.  To
- * another CPU's shard it sends its operations as a list, whose first operation
- * is a message; the shard's thread runs them and replies to the message.
+ * THEORY: a shard is used only by code that runs on its CPU, and only between
+ * two points where that code may switch.  A connection's thread never migrates,
+ * so it runs operations on the shard of its own CPU itself, by a function call.
+ * To the shard of another CPU it sends its operations as a list, whose first
+ * operation is a message.  The shard's thread runs them and replies to the
+ * message.
  *
  * A batch of pipelined commands goes to all its shards at once.  Operations on
- * one shard keep their order, so every key sees its commands in the order in
- * which the client sent them, and the replies are put in that order at the end.
+ * one shard keep their order, so every key gets its commands in the order in
+ * which the client sent them.  The replies are put in that order at the end.
  * Between keys of different shards the commands of a batch have no order.
  *
- * A reply is made before it is sent, in turns, and a short request can ask for
- * an endless reply.  So an operation that has had a turn is checked before it
- * gets another one: it goes on only if the client is there and the reply is not
- * too large.
+ * A reply is made in turns, before it is sent, and a short request can ask for
+ * an endless reply.  So an operation is checked before each turn after its
+ * first: it continues only if the client is still connected and the reply is
+ * not too large.
  *
  * INVARIANTS
  * EXEC1 While a list is away, its operations, their arguments and their replies
@@ -31,8 +32,8 @@
 #define PATIENCE	10000	/* turns for a client that closed its end */
 
 /*
- * Make ready an operation.  A command on one key goes to the shard that the
- * high half of the key's hash says.
+ * Initialize an operation.  The high half of the key's hash decides to which
+ * shard a command on one key goes.
  */
 void
 kv_op_init(struct kv_op *op, struct kv_conn *c, const struct kv_cmd *cmd,
@@ -50,8 +51,9 @@ kv_op_init(struct kv_op *op, struct kv_conn *c, const struct kv_cmd *cmd,
 }
 
 /*
- * Has the client left?  A client that has only closed its own end may still
- * read what it asked for: it gets up to REPLY_FREE bytes, in PATIENCE turns.
+ * Return whether the client has left.  A client that has only closed its own
+ * end may still read its replies: it gets up to REPLY_FREE bytes, in PATIENCE
+ * turns.
  */
 static bool
 has_left(const struct kv_conn *c, uint64_t bytes, uint32_t turns)
@@ -64,8 +66,8 @@ has_left(const struct kv_conn *c, uint64_t bytes, uint32_t turns)
 }
 
 /*
- * Should more of a reply be made, of which there are so many bytes after so
- * many turns?  If not, the connection ends.  Context: any CPU.
+ * Return whether a reply should grow further, which has so many bytes after so
+ * many turns.  If not, the connection ends.  Context: any CPU.
  */
 static bool
 is_wanted(struct kv_conn *c, uint64_t bytes, uint32_t turns)
@@ -87,7 +89,7 @@ is_wanted(struct kv_conn *c, uint64_t bytes, uint32_t turns)
 	return !c->c_giveup;
 }
 
-/* The same for an operation that has had turns; c_made is its batch's. */
+/* Do the same for an operation that has had turns; c_made is of its batch. */
 static bool
 op_is_wanted(struct kv_op *op)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What keys have: a string, or an object with elements.
+ * The values of keys: strings, and objects with elements.
  */
 #ifndef KV_OBJ_H
 #define KV_OBJ_H
@@ -17,9 +17,9 @@ enum kv_type {
 };
 
 /*
- * What has elements, in a table.  The elements of a keyspace, a hash and a list
- * are struct kv_ent, those of a set are struct kv_node, and those of a sorted
- * set are struct kv_member, which are in a tree as well.
+ * An object, whose elements are in a table.  The elements of a keyspace, a hash
+ * and a list are struct kv_ent, and those of a set are struct kv_node.  Those
+ * of a sorted set are struct kv_member, which are in a tree as well.
  */
 struct kv_obj {
 	struct kv_obj	*o_next;	/* in the shard's trash */

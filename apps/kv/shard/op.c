@@ -2,21 +2,21 @@
 /*
  * A turn of a command: what all commands have in common.
  *
- * THEORY: a command of any length runs in turns of TURN_NS; between two turns
- * others have theirs.  The clock is read after KV_STEPS steps, or after fewer
- * if they move many bytes (op_cost).  The first turn reads the arguments
+ * THEORY: a command of any length runs in turns of TURN_NS.  Between two turns
+ * other threads have theirs.  The clock is read after KV_STEPS steps, or after
+ * fewer if they move many bytes (op_cost).  The first turn reads the arguments
  * (c_ints, c_first, c_words, c_parse), finds the value, checks its type and
- * calls c_fn, which replies, or stores in op_left how many steps there are.
- * Each step (c_each, c_visit) does one element or a few and takes them off
- * op_left.  For a key without a value, a command that does not make one gets an
- * empty object (db_none).  All commands on elements give the right reply for
- * that, so none checks whether there is a value.
+ * calls c_fn, which replies, or stores in op_left how many steps are needed.
+ * Each step (c_each, c_visit) handles one element or a few, and subtracts them
+ * from op_left.  For a key without a value, a command that does not create one
+ * gets an empty object (db_none).  All commands on elements give the right
+ * reply for that, so none checks whether there is a value.
  *
  * A command that needs several turns pins its value.  Other commands may read a
  * pinned value.  A command that would change it, or that would read it while
- * the pinning command changes it, comes again in a later turn (KV_LATER).  So
- * each command is atomic on its key, however long it takes.  Deleting never
- * waits: the key goes at once, and the value with its last pin.
+ * the pinning command changes it, is tried again in a later turn (KV_LATER).
+ * So each command is atomic on its key, however long it takes.  A deletion
+ * never waits: the key is removed at once, and the value with its last pin.
  *
  * INVARIANTS
  * OP1 Between two commands, no key has a value without elements.
@@ -30,8 +30,8 @@
 #define COST_SHIFT	13	/* 8 KB of an argument or a reply: a step */
 
 /*
- * Is the shard's turn over?  It begins when this is asked for the first time
- * after db_until was set to 0, so turns that are short never ask.
+ * Return whether the shard's turn is over.  The turn is timed from the first
+ * call after db_until was set to 0.  So a short turn never reads the clock.
  */
 bool
 kv_turn_over(struct kv_db *db)
@@ -46,7 +46,7 @@ kv_turn_over(struct kv_db *db)
 	return now >= db->db_until;
 }
 
-/* Make ready a row of a family. */
+/* Initialize a row of a family. */
 void
 kv_row_init(struct kv_cmd *cmd, const struct kv_family *f)
 {
@@ -63,7 +63,7 @@ kv_op_fail(struct kv_op *op, const char *text)
 	return KV_FAILED;
 }
 
-/* Read a count of elements behind the key, op_int[0]; without one, it is 1. */
+/* Read a count of elements after the key, op_int[0]; without one, it is 1. */
 enum kv_ready
 kv_op_count(struct kv_op *op)
 {
@@ -190,8 +190,8 @@ find_word(const struct kv_arg *a, uint32_t allowed)
 }
 
 /*
- * Read the options; op_end is the first argument that is none.  KV_LATER: there
- * are so many that others have a turn first.
+ * Read the options; op_end is the first argument that is no option.  KV_LATER:
+ * there are so many that other threads have a turn first.
  */
 static enum kv_ready
 read_words(struct kv_op *op)
@@ -247,7 +247,7 @@ kv_op_read(struct kv_op *op)
 	return cmd->c_parse != NULL ? cmd->c_parse(op) : KV_READY;
 }
 
-/* Take the next argument of a command that takes a step for each. */
+/* Take the next argument, in a command that has a step for each argument. */
 struct kv_arg *
 kv_op_next(struct kv_op *op)
 {

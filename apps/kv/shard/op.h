@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands and their use.
+ * Commands and operations.
  *
- * A command is a row (struct kv_cmd), a use of it an operation (struct kv_op).
- * An operation on keys runs on the shard's CPU in turns, which do not block or
- * switch and take about 100 us at most (op.c).
+ * A command is a row of a table (struct kv_cmd).  A call of it is an operation
+ * (struct kv_op).  An operation on keys runs on the shard's CPU in turns.  A
+ * turn does not block or switch, and takes about 100 us at most (op.c).
  */
 #ifndef KV_OP_H
 #define KV_OP_H
@@ -44,14 +44,14 @@ struct kv_op {
 	struct kv_db	*op_db;
 	struct kv_ent	*op_ent;	/* in the first turn */
 	struct kv_obj	*op_obj;	/* the key's value, if of elements */
-	/* For the command, zero in the beginning, kept from turn to turn. */
+	/* The command's own: zero at first, kept from turn to turn. */
 	void		*op_at;
 	uint64_t	 op_pos;
 	int64_t		 op_left;	/* steps to come */
 	int64_t		 op_result;
 	int64_t		 op_int[KV_NINTS]; /* those of c_ints */
 	uint32_t	 op_words;	/* options given, and c_how */
-	int		 op_end;	/* the first argument behind them */
+	int		 op_end;	/* the first argument after them */
 	int		 op_val[4];	/* where the options' arguments are */
 	size_t		 op_cost;	/* steps since the clock was read */
 	size_t		 op_counted;	/* bytes of op_out in c_made */
@@ -81,9 +81,9 @@ enum kv_flag {
 	KV_EVERY = 0x800,	/* runs on every shard */
 	KV_PARTS = 0x1000,	/* and the reply has op_result parts */
 	KV_OK = 0x2000,		/* the reply is OK */
-	KV_PAIRS = 0x4000,	/* the arguments behind the key are pairs */
+	KV_PAIRS = 0x4000,	/* the arguments after the key are pairs */
 	KV_ARRAY = 0x8000,	/* the reply is an array, a part a step */
-	KV_REST = 0x10000,	/* reads what is behind the options itself */
+	KV_REST = 0x10000,	/* reads what follows the options itself */
 	KV_ALONE = 0x20000,	/* waits for others, even if of any type */
 };
 
@@ -100,10 +100,10 @@ enum kv_word {
 	KV_TTL = KV_EX | KV_PX | KV_EXAT | KV_PXAT,
 };
 
-/* May a command go on? */
+/* Whether a command may continue. */
 enum kv_ready {
 	KV_READY,
-	KV_LATER,		/* it must come again in a later turn */
+	KV_LATER,		/* it must be tried again in a later turn */
 	KV_FAILED		/* it is over: an error was replied */
 };
 
@@ -118,7 +118,7 @@ struct kv_cmd {
 	uint32_t	 c_words;	/* options, from argument c_from on */
 	int		 c_from;
 	enum kv_ready	(*c_first)(struct kv_op *);	/* before the options */
-	enum kv_ready	(*c_parse)(struct kv_op *);	/* behind them */
+	enum kv_ready	(*c_parse)(struct kv_op *);	/* after them */
 	void		(*c_each)(struct kv_op *);	/* a step */
 	void		(*c_end)(struct kv_op *);	/* frees op_at */
 	kv_visit_t	 c_visit;	/* instead of c_each: of nodes */
@@ -136,7 +136,7 @@ struct kv_family {
 
 #define KV_FAMILY(group, type, rows)	{ group, type, rows, KV_COUNT(rows) }
 
-/* Rows of commands on the key that is argument 1, on several, on none. */
+/* Rows of commands on one key (argument 1), on several keys, on no key. */
 #define KV_ROW(name, arity, flags, last, step, fn, ...) { \
 	.c_name = name, .c_arity = arity, .c_flags = flags, \
 	.c_keys = last, .c_step = step, .c_fn = fn, __VA_ARGS__ }

@@ -45,7 +45,7 @@ kv_conn_addr(struct kv_conn *c)
 	    kv_peer_text(c, c->c_addr);
 }
 
-/* The same for the server's end. */
+/* Do the same for the server's end. */
 const char *
 kv_conn_laddr(struct kv_conn *c)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server, as it is until its options are read.
+ * The server's state, with the defaults of the options.
  */
 #include "shard/server.h"
 

@@ -20,8 +20,8 @@
 #define PRI_KEEPER	LWKT_PRI_USER_IDLE
 
 /*
- * Run lists of operations, a turn of each in rotation: a list may wait for one
- * behind it, which has pinned the value that it needs.
+ * Run lists of operations round-robin, a turn of each: a list may wait for a
+ * later one, which has pinned the value that it needs.
  */
 static void
 serve(struct kv_cpu *cpu, lwkt_port_t port)
@@ -42,6 +42,7 @@ serve(struct kv_cpu *cpu, lwkt_port_t port)
 	}
 }
 
+/* Run the lists that arrive at the shard. */
 static void
 shard_main(void *arg)
 {
@@ -49,6 +50,7 @@ shard_main(void *arg)
 	serve(arg, lwkt_curport());
 }
 
+/* Run the lists that need more than one turn. */
 static void
 slow_main(void *arg)
 {

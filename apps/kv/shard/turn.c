@@ -2,13 +2,13 @@
 /*
  * The begin and the end of a turn on a CPU, and when its keeper is due.
  *
- * THEORY: the keeper (shard.c) has a low priority.  A strict low priority would
- * mean that it never runs on a busy CPU, and the trash would grow without end.
- * So the code that begins a turn (kv_turn) checks when the keeper ran last.  If
- * the keeper has work and has not run for KEEPER_LATE_MS, it gets the priority
- * of connections for one turn.  While large strings wait to be freed it has
- * that priority throughout: clients that make them must not be faster than the
- * keeper.
+ * THEORY: the keeper (shard.c) has a low priority.  If that were all, it would
+ * never run on a busy CPU, and the trash would grow without end.  So the code
+ * that begins a turn (kv_turn) checks when the keeper ran last.  If the keeper
+ * has work and has not run for KEEPER_LATE_MS, it gets the priority of
+ * connections for one turn.  While large strings wait to be freed it has that
+ * priority all the time, so that clients cannot make such strings faster than
+ * the keeper frees them.
  */
 #include "shard/server.h"
 

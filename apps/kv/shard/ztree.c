@@ -21,6 +21,7 @@
 
 #include <assert.h>
 
+/* Return the size of a subtree; 0 if it is empty. */
 static uint64_t
 size_of(const struct kv_member *m)
 {
@@ -74,8 +75,8 @@ tree_insert(struct kv_obj *z, struct kv_member *m, double score)
 
 /*
  * Take a member out of the tree; the caller takes it out of the table (ZTR1).
- * If another member takes its place, the macros recompute sizes from where that
- * was, but not above the member's own place.
+ * If another member takes its place, the macros recompute sizes from the old
+ * place of that other member, but not above the place of the removed one.
  */
 void
 kv_zset_unlink(struct kv_obj *z, struct kv_member *m)
@@ -120,7 +121,7 @@ kv_zset_rank(const struct kv_member *m)
 	return rank;
 }
 
-/* Return the member of a rank; NULL behind the last. */
+/* Return the member of a rank; NULL after the last. */
 struct kv_member *
 kv_zset_at(struct kv_obj *z, uint64_t rank)
 {
