@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Atomic operations with their order in their name (atomic(9) of FreeBSD).
+ * Atomic operations, each with its memory order in its name (atomic(9) of
+ * FreeBSD).
  *
- * Everything that two CPUs share goes through here.  _acq: nothing later moves
- * before it; _rel: nothing earlier moves after it; RMW operations are both.
- * Each acquire, release and fence in the tree names its partner in a comment.
- * Each operation is a choice point of the simulated host, where stores may also
- * be pending in a buffer of the CPU for a while; a locked instruction or a full
- * fence drains it.  So a word that is written here is not written otherwise.
+ * CPUs access shared words only through these functions.  _acq: no later access
+ * moves before it.  _rel: no earlier access moves after it.  Read-modify-write
+ * operations are both.  Each acquire, release and fence in the tree names its
+ * partner in a comment.
+ *
+ * Each operation is a choice point of the simulated host, unless stated
+ * otherwise.  There a store may also be pending in a buffer of the CPU for a
+ * while; a locked instruction or a full fence drains the buffer.  So a word
+ * that is written with these functions must not be written by plain stores.
  */
 #ifndef LWKT_BASE_ATOMIC_H
 #define LWKT_BASE_ATOMIC_H
@@ -106,7 +110,7 @@ ATOMIC_DEFINE(ptr, uintptr_t)
 ATOMIC_DEFINE_ARITH(32, uint32_t)
 ATOMIC_DEFINE_ARITH(64, uint64_t)
 
-/* A look at a word that others change: a hint, no order, no choice point. */
+/* Read a word that others change, as a hint: no order, no choice point. */
 static inline uint32_t
 atomic_peek_32(const uint32_t *p)
 {
@@ -126,8 +130,8 @@ atomic_peek_ptr(const uintptr_t *p)
 }
 
 /*
- * The opposite: a store by the only CPU that writes the word, or under a lock;
- * no choice point.
+ * Write a word, as the only CPU that writes it or under a lock; no choice
+ * point.
  */
 #define ATOMIC_DEFINE_POKE(sfx, type)					\
 static inline void							\
@@ -148,7 +152,7 @@ ATOMIC_DEFINE_POKE(64, uint64_t)
 ATOMIC_DEFINE_POKE(i64, int64_t)
 ATOMIC_DEFINE_POKE(ptr, uintptr_t)
 
-/* An addition without a choice point. */
+/* Add to a word without a choice point; no order. */
 static inline void
 atomic_bump_i64(int64_t *p, int64_t v)
 {
@@ -156,7 +160,7 @@ atomic_bump_i64(int64_t *p, int64_t v)
 	(void)__atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 
-/* Orders earlier stores before later loads; the one fence x86 needs. */
+/* Order earlier stores before later loads; the one fence that x86 needs. */
 static inline void
 atomic_fence_seq_cst(void)
 {
@@ -172,6 +176,7 @@ atomic_fence_seq_cst(void)
 #endif
 }
 
+/* Order earlier loads before later accesses; x86 does so without it. */
 static inline void
 atomic_fence_acq(void)
 {
@@ -184,6 +189,7 @@ atomic_fence_acq(void)
 #endif
 }
 
+/* Order earlier accesses before later stores; x86 does so without it. */
 static inline void
 atomic_fence_rel(void)
 {

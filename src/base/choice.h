@@ -2,16 +2,16 @@
 /*
  * Choice points: where the simulated host may let another CPU go on.
  *
- * On the real host a choice point is nothing.  On the simulated host it is a
- * call that may run the other CPUs for a while, so that every interleaving at
- * the granularity of these points can be reached from a seed.
+ * On the real host a choice point does nothing.  On the simulated host it is a
+ * call that may run other CPUs for a while.  So every interleaving at the
+ * granularity of these points can be reached from a seed.
  *
- * A store buffer (machine/sim/sim_store.c) delays what a CPU stores until it
- * drains: lwkt__store_put comes right before a store, lwkt__store_drain right
- * before a locked instruction or a full fence.
+ * A store buffer (machine/sim/sim_store.c) delays what a CPU stores until the
+ * buffer drains.  lwkt__store_put comes right before a store, lwkt__store_drain
+ * right before a locked instruction or a full fence.
  *
- * CHOICE_USER is for tests: code of a thread in which it may be interrupted, if
- * it is preemptible (lwkt_async.c).
+ * CHOICE_USER is for tests: it stands for code of a thread in which a
+ * preemptible thread may be interrupted (lwkt_async.c).
  */
 #ifndef LWKT_BASE_CHOICE_H
 #define LWKT_BASE_CHOICE_H

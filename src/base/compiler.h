@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the compiler is asked for, under the names the tree uses.
+ * Compiler features, under the names that the tree uses.
  */
 #ifndef LWKT_BASE_COMPILER_H
 #define LWKT_BASE_COMPILER_H
@@ -17,7 +17,7 @@
 #define __lwkt_noinline		__attribute__((noinline))
 #define __lwkt_inline		static inline __attribute__((always_inline))
 #define __lwkt_unused		__attribute__((unused))
-/* For data in headers: read without a look into the global offset table. */
+/* For data in headers: read without going through the global offset table. */
 #define __lwkt_hidden		__attribute__((visibility("hidden")))
 #define __lwkt_noreturn		__attribute__((noreturn))
 #define __lwkt_printflike(f, a)	__attribute__((format(printf, f, a)))
@@ -35,7 +35,7 @@
 #define LWKT_HAS_ATTRIBUTE(x)	0
 #endif
 
-/* Which checker this object is built for. */
+/* The checker that this object is built for. */
 #if defined(__has_feature)
 #define LWKT_HAS_FEATURE(x)	__has_feature(x)
 #else
@@ -52,13 +52,13 @@
 #define LWKT_ASAN		0
 #endif
 
-/* For the few functions that look at memory which nobody may touch. */
+/* For the few functions that read memory which ASan has poisoned. */
 #if LWKT_ASAN
 #define __lwkt_no_asan		__attribute__((noinline, no_sanitize_address))
 #else
 #define __lwkt_no_asan
 #endif
-/* And for reports that read what another CPU writes: a hint, perhaps stale. */
+/* For reports that read what another CPU writes: a hint, perhaps stale. */
 #if LWKT_TSAN
 #define __lwkt_no_tsan		__attribute__((noinline, no_sanitize_thread))
 #else
@@ -66,9 +66,10 @@
 #endif
 
 /*
- * A statement: no exception of C++ leaves the function that has it.  Only an
- * entry of its unwind table (machine/x86_64/escape.c), no instruction.  The
- * call that may throw must not be the function's last.
+ * A statement that stops C++ exceptions: none leaves the function that contains
+ * it.  It makes only an entry in the function's unwind table
+ * (machine/x86_64/escape.c), no instruction.  The call that may throw must not
+ * be the last call of the function.
  */
 #if defined(__x86_64__)
 #define no_unwind()							\
@@ -77,7 +78,7 @@
 #define no_unwind()		((void)0)
 #endif
 
-/* Keeps the compiler, not the processor, from moving memory accesses. */
+/* Keep the compiler, but not the processor, from moving memory accesses. */
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sets of CPUs: fixed size, by value; shared ones are changed word by word.
+ * Sets of CPUs, of fixed size.  The operations on a shared set (_atomic, _acq)
+ * access one word of it, so they do not see the set as a whole.
  */
 #ifndef LWKT_BASE_CPUMASK_H
 #define LWKT_BASE_CPUMASK_H
@@ -57,7 +58,7 @@ cpumask_test_acq(const lwkt_cpumask_t *m, int cpu)
 	    CPUMASK_BIT(cpu)) != 0;
 }
 
-/* The first member >= from, or -1. */
+/* Return the first member >= from, or -1. */
 static inline int
 cpumask_next(const lwkt_cpumask_t *m, int from)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Assertions: KASSERT always, INVARIANT in invariants builds.
+ * Assertions: KASSERT is checked in all builds, INVARIANT in invariants builds.
  *
- * Both are always compiled.  A failure is a programmer's error, ours or the
- * user's: it panics and never returns.  panic_hook is set once by kern/ to add
- * what this layer cannot know (CPU, thread, backtrace).
+ * Both are always compiled.  A failure is a programming error, of the library
+ * or of the program; it panics and does not return.  kern/ sets panic_hook once
+ * to add what this layer cannot know (CPU, thread, backtrace).
  */
 #ifndef LWKT_BASE_KASSERT_H
 #define LWKT_BASE_KASSERT_H

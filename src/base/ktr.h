@@ -3,12 +3,12 @@
  * Trace rings: the last few thousand events of each CPU.
  *
  * THEORY
- * A ring belongs to one CPU, which overwrites the oldest record; a reader from
- * outside takes kr_index before and after and drops what may have been
- * overwritten meanwhile.  An event is recorded when its group is in the mask
- * (LWKT_TRACE=0x..); by default the groups that are rare enough to cost nothing
- * are on.  On the simulated host every event also goes into the hash that
- * identifies the schedule.
+ * A ring belongs to one CPU, which overwrites the oldest record.  A reader on
+ * another CPU or in another process reads kr_index before and after, and drops
+ * the records that may have been overwritten meanwhile.  An event is recorded
+ * if its group is in the mask (LWKT_TRACE=0x..).  By default those groups are
+ * on whose events are too rare to cost time.  On the simulated host every event
+ * also goes into the hash that identifies the schedule.
  */
 #ifndef LWKT_BASE_KTR_H
 #define LWKT_BASE_KTR_H

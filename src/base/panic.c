@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lwkt_panic and lwkt_printf: the last words, and words before them.
+ * lwkt_panic and lwkt_printf: reports on stderr.
  *
  * THEORY
  * Both format into a buffer on the caller's stack and write(2) it whole, so
- * that lines of several CPUs do not mix and nothing here takes a lock or
- * allocates: glibc's vsnprintf does neither for the conversions used (%s %d
- * %u %x %p %c and their lengths).  They may be called from signal handlers.
- * The first host thread to panic reports.  If it panics again, inside the
- * hook, it aborts at once; another one says so and waits for the first to end
- * the process, a few seconds at most.
+ * lines of several CPUs do not mix.  No function here takes a lock or
+ * allocates, because glibc's vsnprintf does neither for the conversions used
+ * (%s %d %u %x %p %c and their lengths).  So signal handlers may call them.
+ *
+ * The first host thread to panic reports.  If it panics again, inside the hook,
+ * it aborts at once.  Another host thread that panics prints its message and
+ * then waits for the first to end the process, for some 10 s at most.
  */
 #include <errno.h>
 #include <signal.h>
@@ -27,8 +28,9 @@
 
 void (*lwkt__panic_hook)(const char *msg);
 
-static int panicker;		/* who reports; 0: nobody */
+static int panicker;		/* host thread that reports; 0: none */
 
+/* Write len bytes to stderr. */
 static void
 put(const char *s, size_t len)
 {
@@ -45,6 +47,7 @@ put(const char *s, size_t len)
 	}
 }
 
+/* Write one line to stderr, with a prefix. */
 static void
 vput(const char *prefix, const char *fmt, va_list ap)
 {
@@ -62,6 +65,7 @@ vput(const char *prefix, const char *fmt, va_list ap)
 	put(line, len);
 }
 
+/* Print one line on stderr.  Any context, signal handlers too; no locks. */
 void
 lwkt_printf(const char *fmt, ...)
 {
@@ -74,7 +78,7 @@ lwkt_printf(const char *fmt, ...)
 	errno = saved;
 }
 
-/* Somebody else is at it: let him finish. */
+/* Wait until another host thread, which reports, has ended the process. */
 static void
 panic_wait(void)
 {
@@ -85,7 +89,7 @@ panic_wait(void)
 		(void)nanosleep(&nap, NULL);
 }
 
-/* A report that nobody reads must not end as a broken pipe. */
+/* Block SIGPIPE: a report to a closed pipe must not hide the panic. */
 static void
 sigpipe_block(void)
 {
@@ -96,12 +100,14 @@ sigpipe_block(void)
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* Return whether lwkt_panic was called in this process. */
 int
 lwkt__panicking(void)
 {
 	return __atomic_load_n(&panicker, __ATOMIC_RELAXED) != 0;
 }
 
+/* Report on stderr and abort.  Any context; does not return. */
 void
 lwkt_panic(const char *fmt, ...)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one random generator of the tree: splitmix64, seeded by whoever uses it.
+ * The only random generator of the tree: splitmix64.  Each user seeds its own.
+ * The state is one 64-bit word; the numbers are equal on every compiler.
  *
  * Source: S. Vigna, "splitmix64" (the state is a Weyl sequence, the output a
- * mix of it); one 64-bit word of state, equal on every compiler.
+ * mix of it).
  */
 #ifndef LWKT_BASE_RNG_H
 #define LWKT_BASE_RNG_H
@@ -29,7 +30,7 @@ rng_next(struct rng *r)
 	return mix64(r->r_state);
 }
 
-/* Uniform in [0, n), n > 0 (bias below 2^-32 for small n). */
+/* Draw a number, uniform in [0, n), n > 0 (bias below 2^-32 for small n). */
 static inline uint32_t
 rng_below(struct rng *r, uint32_t n)
 {

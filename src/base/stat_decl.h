@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counters, tunables and trace points are declared where they are used.
+ * Declare counters, tunables and trace points where they are used.
  *
  * THEORY
- * Each declaration puts a record into a linker section; readers (kern_stat.c
- * today, the sysctl tree later) walk the section and need no list.
+ * Each declaration puts a record into a linker section.  Readers (kern_stat.c)
+ * walk the section, so no list is needed.
  *
  * COUNTER(swtch, "lwkt.switches", "thread switches") makes a template word in
- * the section lwkt_cnt.  Every CPU owns a copy of that whole section (in its
- * globaldata, so that tools see it), and counter_inc(bias, x) adds to the copy:
- * bias is (copy - template), so the address is one addition (the scheme of
- * FreeBSD's dynamic per-CPU variables).  Writer: the owning CPU only.
+ * the section lwkt_cnt.  Every CPU owns a copy of that whole section, in its
+ * globaldata, where tools can read it.  counter_inc(bias, x) adds to the copy;
+ * bias is (copy - template), so the address takes one addition (the scheme of
+ * FreeBSD's dynamic per-CPU variables).  Only the owning CPU writes a copy.
  *
  * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x`
- * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Read it plainly: it changes
- * only before the CPUs start (atomically later, by sysctl).
+ * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Plain reads are enough, because
+ * it changes only before the CPUs start.
  *
- * TUNABLE_NAME's value is a name: names[x], of a list that ends with NULL.
+ * The value of a TUNABLE_NAME is given as a name: names[x], from a list that
+ * ends with NULL.
  *
- * TRACEPOINT(x, group, "name", "fmt") makes an event; ktr.h records it.
+ * TRACEPOINT(x, group, "name", "fmt") declares an event; ktr.h records it.
  */
 #ifndef LWKT_BASE_STAT_DECL_H
 #define LWKT_BASE_STAT_DECL_H
 
 #include "base/compiler.h"
 
-/* Aligned by hand: else gcc spreads larger objects and leaves gaps. */
+/* The alignment is given, else gcc aligns larger objects more: gaps. */
 #define STAT_SECTION(s)	__attribute__((section(s), used, aligned(8)))
 
 struct counter_decl {
@@ -39,7 +40,7 @@ struct counter_decl {
 	static const struct counter_decl cntdecl_##var			\
 	    STAT_SECTION("lwkt_cntdecl") = { name, desc, &cnt_##var }
 
-/* gd_cntbias of the calling CPU, in a critical section or atomic to it. */
+/* bias: gd_cntbias of this CPU; no callback may interrupt the addition. */
 #define counter_add(bias, var, n)					\
 	(*(uint64_t *)((bias) + (uintptr_t)&cnt_##var) += (n))
 #define counter_inc(bias, var)	counter_add(bias, var, 1)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The library says which version it is.
+ * The version of the library.
  */
 #include "base/config.h"
 
 #include <lwkt/boot.h>
 
+/* Return "MAJOR.MINOR.PATCH".  Any context; never blocks. */
 const char *
 lwkt_version(void)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of the slab allocator need of each other.
+ * Declarations that the files of the slab allocator share.
  *
- * Default context of a function here: a CPU, in a critical section, callbacks
- * too; never blocking.  Bottom up:
+ * Context, unless stated otherwise: a CPU in a critical section; callbacks
+ * too.  No function here blocks.  The files, bottom up:
  *
  *	vm_kmem.c	  runs of 128 KiB slots, for all CPUs
  *	vm_slab.c	  zones: equal chunks of one CPU
- *	vm_malloc_type.c  who uses how much, and may
+ *	vm_malloc_type.c  how much memory each type uses, and its limit
  *	vm_malloc.c	  blocks of any size
  *	vm_malloc_obj.c	  objects whose memory stays of their type
  */
@@ -27,8 +27,9 @@
 #define MAXTYPES	1024			/* 32 KiB a CPU when used */
 
 /*
- * vm_kmem.c.  One slot; of a run the first counts, the others are KS_NONE.
- * (u) the user of the run; (l) the lock of kmem, while free
+ * vm_kmem.c.  The record of one slot.  The record of a run's first slot
+ * describes the run; the other records of the run are KS_NONE.
+ * (u) owned by the user of the run; (l) by the lock of kmem while it is free
  */
 enum kmem_kind { KS_NONE, KS_ZONE, KS_OBJ, KS_LARGE };
 struct kmem_slot {
@@ -39,19 +40,19 @@ struct kmem_slot {
 	uint32_t	 ks_run;	/* (l) class of its length */
 };
 
-/* A run of at least so many slots, all zero, or NULL. */
+/* Allocate a run of at least nslots slots, all zero; or return NULL. */
 struct kmem_slot *kmem_alloc(size_t nslots);
-/* Back to the host, ks_size bytes of it. */
+/* Free a run: the memory of its first ks_size bytes goes to the host. */
 void	kmem_free(struct kmem_slot *ks);
-/* The slot in which p lies; NULL: memory of somebody else. */
+/* Return the slot in which p lies; NULL: not memory of this allocator. */
 struct kmem_slot *kmem_find(const void *p);
 void   *kmem_addr(struct kmem_slot *ks);
 uint32_t kmem_id(struct kmem_slot *ks);	/* the same in each run of a schedule */
 void	kmem_fini(void);
 
 /*
- * vm_slab.c: what a CPU owns.  (c) its own code in a critical section
- * (p) the same, looked at by others
+ * vm_slab.c: what a CPU owns.  (c) accessed by that CPU in a critical section
+ * (p) written like (c), and read by other CPUs too
  */
 TAILQ_HEAD(zone_list, zone);
 TAILQ_HEAD(objslab_list, objslab);
@@ -59,8 +60,8 @@ TAILQ_HEAD(objslab_list, objslab);
 struct type_use {
 	int64_t		 tu_calls;	/* (p) blocks given out here */
 	int64_t		 tu_frees;	/* (p) blocks freed here */
-	int64_t		 tu_memuse;	/* (p) bytes of those less of these */
-	int64_t		 tu_told;	/* (c) what of that is in mt_loose */
+	int64_t		 tu_memuse;	/* (p) bytes, given out less freed */
+	int64_t		 tu_told;	/* (c) part of it that is in mt_loose */
 	struct objslab	*tu_active;	/* (c) vm_malloc_obj.c */
 	struct objslab	*tu_alternate;	/* (c) */
 };
@@ -70,21 +71,22 @@ struct slab {
 	uint32_t	 sl_work;	/* (c) something is to be given back */
 	uint32_t	 sl_nfree;	/* (c) slots of sl_free */
 	uint32_t	 sl_nzones;	/* (c) zones */
-	uint32_t	 sl_made;	/* (c) of these, since the last look */
+	uint32_t	 sl_made;	/* (c) zones made since slab_clean */
 	uint32_t	 sl_slide;	/* (c) where the next zone begins */
-	struct kmem_slot *sl_free;	/* (c) slots of nobody */
+	struct kmem_slot *sl_free;	/* (c) slots set aside */
 	struct kmem_slot *sl_put;	/* (c) longer runs to be given back */
 	struct zone_list sl_zone[NCLASSES]; /* (c) those with free chunks */
 	struct type_use	 sl_use[MAXTYPES]; /* by mt_index */
 };
 
-/* What came with the last boot of the allocator, one a CPU; NULL: none yet. */
+/* Return a CPU's slab; NULL: no CPU has used the allocator in this boot. */
 struct slab *slab_of(int cpu);
 struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
 
 /*
- * Sizes in steps of 8 to 128, of 16 to 256, and so on, eight steps each, to
- * ZONE_MAXCHUNK: the class of a size, and the size of a class.
+ * Return the class of a size, and the size of a class.  Sizes go in steps of 8
+ * bytes up to 128, of 16 up to 256, and so on, eight steps for each doubling,
+ * up to ZONE_MAXCHUNK.
  */
 static inline unsigned
 slab_class(size_t size)
@@ -106,9 +108,9 @@ slab_class_size(unsigned cls)
 }
 
 /*
- * The header of the zone or slab of objects in which p lies.  Slots begin a
- * power of two apart, so headers at their starts would all fall into one set
- * of each cache: they are staggered.
+ * Return the header of the zone or slab of objects in which p lies.  Slots
+ * begin a power of two apart, so headers at the start of each slot would all
+ * fall into one set of each cache.  So the headers are staggered.
  */
 #define SLAB_COLOURS	32
 #define SLAB_COLOUR	((size_t)2 * CACHE_LINE)
@@ -121,24 +123,24 @@ slab_header(const void *p)
 	return (void *)(slot + slot / ZONE_SIZE % SLAB_COLOURS * SLAB_COLOUR);
 }
 
-/* A chunk of *room bytes, or NULL; *zeroed: it is. */
+/* Allocate a chunk of *room bytes, or NULL; *zeroed: it is all zero. */
 void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
-/* Free p, which lies in a zone; the size of its chunk. */
+/* Free p, which lies in a zone; return the size of its chunk. */
 size_t	slab_free(struct slab *sl, void *p);
 size_t	slab_size(void *p);			/* of an allocated chunk */
-/* Fetch what others freed, set free zones aside. */
+/* Fetch chunks that other CPUs freed, and set free zones aside. */
 void	slab_clean(struct slab *sl);
-/* A slot that this CPU has set aside, or a new one; *zeroed: it is. */
+/* Take a slot that this CPU has set aside, or a new one; *zeroed: all zero. */
 struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
 /*
- * A run is of no more use: set it aside if it is one slot, else give it back,
- * now or when the host may be asked.
+ * Dispose of a run: set it aside if it is one slot, else give it back, now or
+ * later when the context may call the host.
  */
 void	slab_put(struct slab *sl, struct kmem_slot *ks);
 void	slab_work(struct slab *sl);
 void	slab_check(struct slab *sl);
 
-/* The caller can wait a little for the host: nobody spins for it. */
+/* Return whether the caller may call the host: no CPU spins for it. */
 static inline int
 slab_may_host(const struct globaldata *gd)
 {
@@ -146,9 +148,13 @@ slab_may_host(const struct globaldata *gd)
 	    gd->gd_cscount == 0;
 }
 
-/* A CPU that this thread stays on, and its slab; NULL: no memory for one. */
+/* Panic: a pthread that is no CPU has called func. */
 void	slab_no_cpu(const char *func) __lwkt_noreturn;
 
+/*
+ * Enter a critical section, so that the thread stays on this CPU; return the
+ * CPU's slab, or NULL if there is no memory for one.
+ */
 static inline struct slab *
 slab_enter(const char *func)
 {
@@ -161,6 +167,7 @@ slab_enter(const char *func)
 	return likely(gd->gd_slab != NULL) ? gd->gd_slab : slab_start(gd);
 }
 
+/* Leave the critical section, after deferred work if the context allows. */
 static inline void
 slab_exit(struct slab *sl)
 {
@@ -169,18 +176,19 @@ slab_exit(struct slab *sl)
 	crit_exit_td(curthread);
 }
 
-/* vm_malloc_type.c: may so much be given out?  Looks closely. */
+/* vm_malloc_type.c: may size bytes more be given out?  Adds up the CPUs. */
 int	type_room(struct lwkt_malloc_type *type, size_t size);
-/* The request failed: NULL or a panic. */
+/* Fail a request: return NULL or panic, as flags say. */
 void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);
 void	type_warn(struct lwkt_malloc_type *type, size_t size);
 void	type_flags_bad(struct lwkt_malloc_type *type, int flags)
 	    __lwkt_noreturn;
 void	type_unused(struct lwkt_malloc_type *type, const void *p)
 	    __lwkt_noreturn;
-/* Tell the others what has changed here. */
+/* Add to mt_loose what has changed on this CPU since the last time. */
 void	type_publish(struct lwkt_malloc_type *type, struct type_use *tu);
 
+/* Check a request's flags and the type's limit; 0: refuse the request. */
 static inline int
 type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int flags)
@@ -199,7 +207,7 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	    type_room(type, size);				/* MT1 */
 }
 
-/* One block more or less, of so many bytes. */
+/* Count bytes more (or fewer) in use on this CPU. */
 static inline void
 type_count_bytes(struct lwkt_malloc_type *type, struct type_use *tu,
     int64_t bytes)
@@ -230,7 +238,7 @@ type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 	type_count_bytes(type, tu, -(int64_t)size);
 }
 
-/* vm_malloc_obj.c: the type's slabs are gone with the memory. */
+/* vm_malloc_obj.c: forget the type's slabs, whose memory is released. */
 void	objslabs_forget(struct lwkt_malloc_type *type);
 
 #endif

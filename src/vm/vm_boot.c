@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lwkt_boot: the first thread, and its value.
+ * lwkt_boot: run the first thread, and return its value.
  *
  * THEORY
- * kern/ brings the CPUs up but has no stack to give; so the first thread is
- * made here, by CPU 0's boot hook, in its idle thread.  When main returns it
- * asks every CPU to stop and blocks for good; the host brings the CPUs home
- * and the caller goes on where it called.
+ * kern/ starts the CPUs but cannot allocate stacks.  So the first thread is
+ * made here, by the boot hook of CPU 0, which runs in that CPU's idle thread.
+ * When main returns, the first thread asks every CPU to stop and never runs
+ * again.  The host ends the CPUs, and lwkt_boot returns to its caller.
  */
 #include <errno.h>
 #include <lwkt/boot.h>
@@ -17,7 +17,7 @@
 #include "kern/boot/sysinit.h"
 #include "kern/cpu/globaldata.h"
 
-/* One boot at a time (kern_boot_prepare says EBUSY), so this is one. */
+/* One is enough: kern_boot_prepare refuses a second boot with EBUSY. */
 static struct {
 	int	(*mn_fn)(void *);
 	void	*mn_arg;
@@ -25,6 +25,7 @@ static struct {
 	int	 mn_error;
 } mn;
 
+/* Call the program's main function, then stop all CPUs. */
 static void
 main_thread(void *arg)
 {
@@ -35,6 +36,7 @@ main_thread(void *arg)
 		lwkt_switch();
 }
 
+/* Create the first thread, on CPU 0. */
 static void
 vm_boot_cpu(struct globaldata *gd)
 {
@@ -47,6 +49,7 @@ vm_boot_cpu(struct globaldata *gd)
 
 SYSINIT(SI_STAT + 1, vm_boot, NULL, vm_boot_cpu, NULL, NULL);
 
+/* Boot and return main's result.  A plain pthread, blocked until shutdown. */
 int
 lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),
     void *arg, int *resultp)
@@ -74,6 +77,7 @@ lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),
 	return error;
 }
 
+/* Do the same, with a simpler result.  Context as above. */
 int
 lwkt_boot(const struct lwkt_config *cfg, int (*main_fn)(void *), void *arg)
 {

@@ -3,30 +3,31 @@
  * Threads with their stacks: made in slots, kept in caches.
  *
  * THEORY
- * A stack is a slot in a large reserved mapping, one row of equal slots a
- * chunk, so that a million stacks are a few mappings: a guard at the low end
- * of each slot, usable memory above it, struct thread_cold at the top.  Sizes
- * are powers of two from 16 KiB; up to 32 KiB the guard is 4 KiB, taken from
- * that.  Above, it is 16 KiB taken from that and 64 KiB beside it: so a local
- * variable of 64 KiB that is written from its far end does not step over the
- * guard into the next stack, even in a program that was compiled without
- * -fstack-clash-protection.  The price is address space, and 128 bytes of page
- * tables a stack.
+ * A stack is a slot in a large reserved mapping (a chunk), which is one row of
+ * equal slots; so a million stacks are a few mappings.  A slot has a guard at
+ * its low end, usable memory above it, and struct thread_cold at the top.
+ * Sizes are powers of two from 16 KiB.  Up to 32 KiB, the guard is 4 KiB, taken
+ * from the size.  Above, the guard is 16 KiB taken from the size and 64 KiB
+ * beside it.  So a local variable of 64 KiB that is written from its far end
+ * does not step over the guard into the next stack, even in a program compiled
+ * without -fstack-clash-protection.  The price is address space, and 128 bytes
+ * of page tables a stack.
  *
- * A structure and its stack are made together once and never parted.  A dead
- * thread goes to the cache of the CPU that drops its last reference, LIFO, so
- * that the next one finds a warm stack.  Half a cache that has become full is
- * set aside as the cold list; what exceeds lwkt.cache_threads then goes from
- * there, in batches, to the depot that all CPUs share, its memory given back to
- * the host (the guard stays).  Allocation takes from the cache, then the cold
- * list, then a batch from the depot, then makes a batch of new ones.
+ * A structure and its stack are made together once and are never separated.  A
+ * dead thread goes to the cache of the CPU that drops its last reference.  The
+ * cache is LIFO, so the next thread gets a warm stack.  When half a cache is
+ * full, that half is set aside as the cold list.  What exceeds
+ * lwkt.cache_threads goes from the cold list, in batches, to the depot that all
+ * CPUs share; the memory of these stacks goes back to the host (the guards
+ * stay).  Allocation takes from the cache, then from the cold list, then a
+ * batch from the depot, and else makes a batch of new threads.
  *
  * INVARIANTS
- * GL1 A thread in a cache or the depot has TDF_FREE, and nobody refers to it:
- *    td_refs is 0.
+ * GL1 A thread in a cache or the depot has TDF_FREE, and its td_refs is 0: no
+ *    reference to it exists.
  * GL2 Structures are type-stable: the arena is not reused before shutdown.
- * GL3 The depot's lock is held for list operations only, never for a call of
- *    the host, and always in a critical section.
+ * GL3 The depot's lock is held for list operations only, never during a call
+ *    of the host, and always in a critical section.
  *
  * Source: NetBSD's uvm_glue.c (uarea cache), DragonFly's thread objcache.
  */
@@ -47,7 +48,7 @@ COUNTER(depot_in, "vm.depot_put", "threads given to the depot");
 COUNTER(depot_out, "vm.depot_get", "threads taken from the depot");
 COUNTER(nomem, "vm.threads_refused", "threads not created: no memory");
 
-/* A tree of 10 children each has some 500 ended ones at once (skynet). */
+/* In a tree of 10 children each, some 500 are dead at once (skynet). */
 TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
     1 << 24,
     "dead threads with their stacks that each CPU keeps");
@@ -101,7 +102,7 @@ class_size(unsigned cls)
 	return (size_t)1 << (SLOT_MIN_SHIFT + cls);
 }
 
-/* What lies below the size, all of it guard. */
+/* Return the bytes of guard that lie beside the size, below it. */
 static inline size_t
 class_gap(unsigned cls)
 {
@@ -114,6 +115,7 @@ class_slot(unsigned cls)
 	return class_size(cls) + class_gap(cls);
 }
 
+/* Return the bytes of the whole guard of a slot. */
 static inline size_t
 class_guard(unsigned cls)
 {
@@ -124,8 +126,9 @@ class_guard(unsigned cls)
 }
 
 /*
- * Slots lie whole pages apart, so the same frame of every thread would fall
- * into few sets of the cache: the tops are staggered.
+ * Return by how much the top of a stack is staggered.  Slots lie whole pages
+ * apart, so without this the same frame of every thread would fall into few
+ * sets of the cache.
  */
 static inline size_t
 slot_colour(uintptr_t slot, unsigned cls)
@@ -133,6 +136,7 @@ slot_colour(uintptr_t slot, unsigned cls)
 	return (slot / class_slot(cls) % COLOURS) * CACHE_LINE;
 }
 
+/* Return the smallest class for a stack of that size, or -1. */
 static int
 class_find(size_t size)
 {
@@ -144,6 +148,7 @@ class_find(size_t size)
 	return -1;
 }
 
+/* Take the depot's lock.  In a critical section (GL3). */
 static void
 depot_enter(void)
 {
@@ -159,7 +164,7 @@ depot_exit(void)
 	atomic_store_rel_32(&depot_lock, 0);
 }
 
-/* Under the depot's lock: the class's chunk, if it has a slot left. */
+/* Return the class's chunk if it has a slot left.  Under the depot's lock. */
 static struct stack_chunk *
 chunk_open(unsigned cls)
 {
@@ -169,8 +174,8 @@ chunk_open(unsigned cls)
 }
 
 /*
- * Address space for a chunk, as much as the host gives and at least one slot;
- * its size, or NULL.
+ * Reserve address space for a chunk: as much as the host gives, at least one
+ * slot.  Returns its start, or NULL; *sizep is its size.
  */
 static char *
 chunk_reserve(unsigned cls, size_t *sizep)
@@ -184,7 +189,10 @@ chunk_reserve(unsigned cls, size_t *sizep)
 	return base;
 }
 
-/* Another chunk, unless somebody else was faster.  Whether there is a slot. */
+/*
+ * Add a chunk to the class, unless another CPU was faster.  Returns whether
+ * there is a slot.  The host is called before and after the lock (GL3).
+ */
 static int
 chunk_add(unsigned cls)
 {
@@ -214,8 +222,8 @@ chunk_add(unsigned cls)
 }
 
 /*
- * Up to BATCH new slots, and as many structures; the first of each, and the
- * count (0: none left of one or the other).
+ * Take up to BATCH new slots, and as many structures.  Returns the count (0: no
+ * slot or no structure is left), the first of each in *slotp and *tdp.
  */
 static unsigned
 slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
@@ -246,6 +254,7 @@ slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
 	return n;
 }
 
+/* Join a structure with its slot for good, and make the guard. */
 static void
 thread_make(lwkt_thread_t td, unsigned cls, char *slot)
 {
@@ -280,7 +289,7 @@ cache_pop(struct thread_cache *tc)
 	return td;
 }
 
-/* Say once in a process why a thread cannot be made. */
+/* Print why a thread cannot be made, once in a process. */
 static void
 tell_refused(void)
 {
@@ -299,7 +308,7 @@ tell_refused(void)
 		    (unsigned long long)ah->ah_tdcount);
 }
 
-/* The cache has no warm thread: get some.  0, or ENOMEM. */
+/* Get threads for a cache that has no warm one.  Returns 0 or ENOMEM. */
 static __lwkt_noinline int
 cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
@@ -333,7 +342,7 @@ cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 	return n > 0 ? 0 : ENOMEM;
 }
 
-/* Some of the cold threads go to the depot, their memory to the host. */
+/* Move a batch of cold threads to the depot, their memory to the host. */
 static void
 cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
@@ -357,7 +366,7 @@ cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 	depot_exit();
 }
 
-/* Half the cache is warm: those get cold, or the cold ones leave. */
+/* Make the warm half of a cache cold, or if that exists, drain it. */
 static __lwkt_noinline void
 cache_trim(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
@@ -374,7 +383,10 @@ cache_of(struct globaldata *gd, unsigned cls)
 	return &((struct vm_pcpu *)gd->gd_vmglue)->vp_cache[cls];
 }
 
-/* ko_thread_free: the last reference is gone, whichever CPU dropped it. */
+/*
+ * Put a dead thread into the cache of this CPU, which dropped the last
+ * reference (ko_thread_free).
+ */
 static void
 thread_free(lwkt_thread_t td)
 {
@@ -392,6 +404,7 @@ thread_free(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
+/* Choose the CPU of a new thread: each CPU starts its rotation at itself. */
 static inline int
 pick_cpu(struct globaldata *gd, int cpu)
 {
@@ -401,6 +414,7 @@ pick_cpu(struct globaldata *gd, int cpu)
 	return cpu;
 }
 
+/* Take a thread with a stack of the class, and initialize it; or NULL. */
 static inline lwkt_thread_t
 thread_alloc(unsigned cls, int cpu, int flags)
 {
@@ -426,6 +440,7 @@ thread_alloc(unsigned cls, int cpu, int flags)
 	return td;
 }
 
+/* Return whether the flags or the CPU of a new thread are invalid. */
 static inline int
 create_args_bad(int flags, int cpu)
 {
@@ -434,6 +449,7 @@ create_args_bad(int flags, int cpu)
 	    cpu < LWKT_CPU_ROTATE || cpu >= lwkt__ncpus;
 }
 
+/* Allocate a thread that is not started.  Thread context; never blocks. */
 lwkt_thread_t
 lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 {
@@ -445,6 +461,7 @@ lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 	return thread_alloc((unsigned)cls, cpu, flags);
 }
 
+/* Free a thread that was never started.  Thread context; never blocks. */
 void
 lwkt_free_thread(lwkt_thread_t td)
 {
@@ -456,6 +473,7 @@ lwkt_free_thread(lwkt_thread_t td)
 	lwkt_rele(td);
 }
 
+/* Create and start a thread.  Thread context; never blocks. */
 int
 lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
     lwkt_thread_t tmpl, int flags, int cpu, const char *fmt, ...)
@@ -482,7 +500,10 @@ lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 	return 0;
 }
 
-/* Signal context: whose guard is it?  The port at the top knows its owner. */
+/*
+ * Return the thread whose guard contains addr, or NULL (ko_fault_thread).  The
+ * port at the top of the slot names the thread.  Signal context.
+ */
 static lwkt_thread_t
 fault_thread(uintptr_t addr)
 {
@@ -531,7 +552,7 @@ vm_glue_cpu(struct globaldata *gd)
 	gd->gd_vmglue = &pcpus[gd->gd_m.mc_cpuid];
 }
 
-/* Threads that a shutdown found alive: the checkers forget them. */
+/* Make the checkers forget the threads that a shutdown found alive. */
 static void
 abandon_fibers(void)
 {
@@ -544,6 +565,7 @@ abandon_fibers(void)
 			fiber_fini(&td->td_cold->tc_fiber);
 }
 
+/* Release all stacks at shutdown. */
 static void
 vm_glue_fini(void)
 {

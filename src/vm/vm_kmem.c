@@ -5,21 +5,24 @@
  * THEORY
  * Address space is reserved in banks of 1 GiB and divided into slots of
  * 128 KiB, aligned to their size.  A zone is one slot; a large block is a run
- * of them, of which only the pages in use cost memory.  So there is one kind of
- * space, and address space is what is spent: a freed run gives its memory back
- * to the host and waits in a list of its length for the next of that length.
- * Lengths are rounded up to four steps for each doubling.  Runs are neither
- * merged nor divided; when the host gives no more banks a longer run must do.
+ * of slots, of which only the pages in use cost memory.  So there is one kind
+ * of space, and address space is what gets used up.  A freed run gives its
+ * memory back to the host and waits in a list of its length for the next
+ * request of that length.  Lengths are rounded up to four steps for each
+ * doubling.  Runs are neither merged nor divided.  When the host refuses more
+ * banks, a longer run is used instead.
  *
- * Each slot has a record at the start of its bank.  Which bank an address lies
- * in stands in a table by its bits from 26 on, for banks begin and end at
- * multiples of 64 MiB.  So every pointer can be judged without touching what
- * it points to.
+ * Each slot has a record; the records of a bank stand at its start.  Banks
+ * begin and end at multiples of 64 MiB.  So a table that is indexed by the
+ * address bits from 26 on tells in which bank an address lies.  In this way
+ * every pointer can be classified without touching what it points to.
  *
  * INVARIANTS
- * KM1 A run in a list is zero (the host has its memory) and its first slot is
- *    KS_NONE; so are the other slots of a run always.
- * KM2 The lock is held for list operations only, never for a call of the host.
+ * KM1 A run in a list is zero (the host has its memory), and the record of its
+ *    first slot is KS_NONE.  The records of the other slots of a run are always
+ *    KS_NONE.
+ * KM2 The lock is held for list operations only, never during a call of the
+ *    host.
  *
  * Source: the page words of DragonFly's kern_slaballoc.c, by which kfree tells
  * its two kinds of memory; the table by address is snmalloc's.
@@ -58,9 +61,9 @@ static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
 static struct kmem_bank banks[NBANKS];	/* [0] is none */
 static uint32_t nbanks = 1;		/* (l:kmem_lock) */
 static struct kmem_slot *runs[NRUNS];	/* (l:kmem_lock) KM1 */
-static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: not ours */
+static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: none */
 
-/* The class whose runs have at least n slots, n > 0. */
+/* Return the lowest class whose runs have at least n slots, n > 0. */
 static unsigned
 run_class(size_t n)
 {
@@ -72,6 +75,7 @@ run_class(size_t n)
 	return 4 * (k - 1) + (unsigned)((n - 1) >> (k - 2)) % 4;
 }
 
+/* Return the number of slots of the runs of a class. */
 static size_t
 run_length(unsigned c)
 {
@@ -80,6 +84,7 @@ run_length(unsigned c)
 	return c < 4 ? c + 1 : ((size_t)4 + c % 4 + 1) << (k - 2);
 }
 
+/* Return the bank in which p lies; NULL: not memory of this allocator. */
 static struct kmem_bank *
 bank_of(const void *p)
 {
@@ -92,6 +97,7 @@ bank_of(const void *p)
 	return likely(b != 0) ? &banks[b] : NULL;
 }
 
+/* Return the slot in which p lies, or NULL.  p is not read. */
 struct kmem_slot *
 kmem_find(const void *p)
 {
@@ -103,6 +109,7 @@ kmem_find(const void *p)
 	    ZONE_SIZE];
 }
 
+/* Return the address of a slot. */
 void *
 kmem_addr(struct kmem_slot *ks)
 {
@@ -111,6 +118,7 @@ kmem_addr(struct kmem_slot *ks)
 	return bk->bk_base + (size_t)(ks - bk->bk_slot) * ZONE_SIZE;
 }
 
+/* Return a number of the slot that is the same in each run of a schedule. */
 uint32_t
 kmem_id(struct kmem_slot *ks)
 {
@@ -120,7 +128,7 @@ kmem_id(struct kmem_slot *ks)
 	    (uint32_t)(ks - bk->bk_slot);
 }
 
-/* Under the lock: the next n slots of a bank as a run, or NULL. */
+/* Take a run of the class from a bank's unused end; or NULL.  Locked. */
 static struct kmem_slot *
 bank_carve(struct kmem_bank *bk, unsigned c)
 {
@@ -134,7 +142,7 @@ bank_carve(struct kmem_bank *bk, unsigned c)
 	return ks;
 }
 
-/* Under the lock: what the newest bank has left goes to the lists. */
+/* Move what the newest bank has left to the lists.  Under the lock. */
 static void
 bank_retire(struct kmem_bank *bk)
 {
@@ -148,7 +156,7 @@ bank_retire(struct kmem_bank *bk)
 		}
 }
 
-/* A reservation with room for n slots beside their records. */
+/* Reserve a bank with room for n slots beside the records; 0: refused. */
 static int
 bank_map(struct kmem_bank *bk, size_t n)
 {
@@ -167,7 +175,7 @@ bank_map(struct kmem_bank *bk, size_t n)
 	return 1;
 }
 
-/* Under the lock: enter a bank, if there is room for one. */
+/* Enter a bank in the tables, if there is room for one.  Under the lock. */
 static int
 bank_enter(const struct kmem_bank *bk)
 {
@@ -184,7 +192,7 @@ bank_enter(const struct kmem_bank *bk)
 	return 1;
 }
 
-/* Under the lock: a run of the class from its list, or one never used. */
+/* Take a run of the class, from its list or never used.  Under the lock. */
 static struct kmem_slot *
 run_take(unsigned c)
 {
@@ -196,7 +204,7 @@ run_take(unsigned c)
 	return ks;
 }
 
-/* No bank is to be had: a longer run, whatever it costs. */
+/* Take a run of the class or the next longer one; no bank can be reserved. */
 static struct kmem_slot *
 run_take_longer(unsigned c)
 {
@@ -209,7 +217,7 @@ run_take_longer(unsigned c)
 	return ks;
 }
 
-/* Another bank, and a run of it. */
+/* Reserve another bank and take a run of it. */
 static __lwkt_noinline struct kmem_slot *
 run_take_new(struct globaldata *gd, unsigned c)
 {
@@ -222,7 +230,7 @@ run_take_new(struct globaldata *gd, unsigned c)
 		return run_take_longer(c);
 	}
 	lwkt_spin_lock_quick(&kmem_lock);
-	ks = run_take(c);		/* somebody else was faster */
+	ks = run_take(c);		/* another CPU was faster */
 	used = ks == NULL && bank_enter(&bk);
 	if (used)
 		ks = run_take(c);
@@ -233,6 +241,7 @@ run_take_new(struct globaldata *gd, unsigned c)
 	return ks;
 }
 
+/* Allocate a run of at least nslots slots, all zero; or return NULL. */
 struct kmem_slot *
 kmem_alloc(size_t nslots)
 {
@@ -254,6 +263,7 @@ kmem_alloc(size_t nslots)
 	return ks;
 }
 
+/* Free a run: its memory to the host, then the run to its list. */
 void
 kmem_free(struct kmem_slot *ks)
 {
@@ -263,6 +273,7 @@ kmem_free(struct kmem_slot *ks)
 	    size <= run_length(ks->ks_run) * ZONE_SIZE,
 	    "slot %#x cannot be freed: kind %u, %zu bytes", kmem_id(ks),
 	    ks->ks_kind, size);
+	/* Before the run is listed: from then on another CPU may take it. */
 	machine_mem_decommit(kmem_addr(ks), size);		/* KM1 KM2 */
 	counter_inc(mygd()->gd_cntbias, put);
 	lwkt_spin_lock_quick(&kmem_lock);
@@ -271,6 +282,7 @@ kmem_free(struct kmem_slot *ks)
 	lwkt_spin_unlock_quick(&kmem_lock);
 }
 
+/* Release all banks at shutdown. */
 void
 kmem_fini(void)
 {

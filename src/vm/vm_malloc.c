@@ -3,18 +3,21 @@
  * kmalloc: blocks of any size, counted by type.
  *
  * THEORY
- * Up to 16 KiB a block is a chunk of a zone of the calling CPU, above it is a
- * run of slots of its own, whose pages are counted; a single slot is one that
- * the CPU has set aside, if there is.  Which of the two a pointer is, or that
- * it is neither, says the record of its slot.
+ * A block of up to 16 KiB is a chunk of a zone of the calling CPU.  A larger
+ * block is a run of slots of its own; its pages are counted.  For a run of a
+ * single slot the CPU uses one that it has set aside, if there is one.  The
+ * record of its slot tells which of the two a pointer is, or that it is
+ * neither.
  *
- * Nothing here waits: there is memory, or there is not.  WAITOK promises that
- * there is, and a broken promise is a panic; NULLOK takes the promise back.
+ * No function here blocks: either there is memory, or there is not.  WAITOK
+ * demands that there is, so a failure is a panic.  NULLOK turns that panic into
+ * NULL.
  *
- * In a callback, in a hard section, with a spinlock or as the master of a
- * rendezvous others wait for us, so memory is then taken but not given back:
- * blocks of several slots, and slots beyond lwkt.zone_cache, wait for the next
- * call of this CPU that is in none of these.
+ * While a CPU is in a callback or a hard section, holds a spinlock, or is the
+ * master of a rendezvous, other CPUs may wait for it.  So memory is allocated
+ * there but not given back to the host.  Blocks of several slots, and slots
+ * beyond lwkt.zone_cache, are given back at the next call of this CPU that is
+ * in none of these contexts.
  *
  * Source: kmalloc(9) of DragonFly, kern_slaballoc.c.  A block of several whole
  * pages below 16 KiB comes from a zone here, too.
@@ -28,6 +31,7 @@ COUNTER(large, "vm.malloc_large", "blocks of more than 16 KiB");
 #define NO_BYTES	((void *)(intptr_t)-8)	/* a block of size 0 */
 #define SIZE_LARGEST	((size_t)1 << 39)
 
+/* Panic: p is not an allocated block of kmalloc. */
 static __lwkt_noinline __lwkt_noreturn void
 not_ours(const void *p, const struct kmem_slot *ks,
     struct lwkt_malloc_type *type)
@@ -39,7 +43,7 @@ not_ours(const void *p, const struct kmem_slot *ks,
 	    "is free, or inside a block");
 }
 
-/* What the size becomes by the flags. */
+/* Round the size up as the flags say. */
 static size_t
 size_rounded(size_t size, int flags)
 {
@@ -52,6 +56,7 @@ size_rounded(size_t size, int flags)
 	return size;
 }
 
+/* Allocate a run of slots as a block; or return NULL. */
 static void *
 large_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int *zeroed)
@@ -75,6 +80,7 @@ large_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	return p;
 }
 
+/* Free a block that is a run of slots. */
 static void
 large_free(struct slab *sl, struct kmem_slot *ks, void *p,
     struct lwkt_malloc_type *type)
@@ -89,6 +95,7 @@ large_free(struct slab *sl, struct kmem_slot *ks, void *p,
 	slab_put(sl, ks);
 }
 
+/* Allocate a chunk of a zone as a block; or return NULL. */
 static inline void *
 small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int *zeroed)
@@ -103,6 +110,7 @@ small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	return p;
 }
 
+/* Allocate a block.  Any lwkt context, also with spinlocks; never blocks. */
 void *
 lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
 {
@@ -128,6 +136,7 @@ lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
 	return p;
 }
 
+/* Free a block, on any CPU.  Any lwkt context; never blocks. */
 void
 lwkt_kfree(void *p, struct lwkt_malloc_type *type)
 {
@@ -151,7 +160,7 @@ lwkt_kfree(void *p, struct lwkt_malloc_type *type)
 	slab_exit(sl);
 }
 
-/* The room of p, and whether size would get the same. */
+/* Return the size of block p; *same: a block of `size` would be as large. */
 static size_t
 room_of(void *p, size_t size, int *same)
 {
@@ -173,6 +182,7 @@ room_of(void *p, size_t size, int *same)
 	return room;
 }
 
+/* Return the usable size of block p.  Any lwkt context; never blocks. */
 size_t
 lwkt_kmalloc_usable(void *p)
 {
@@ -188,6 +198,7 @@ lwkt_kmalloc_usable(void *p)
 	return room;
 }
 
+/* Change the size of a block.  Any lwkt context; never blocks. */
 void *
 lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
 {
@@ -213,6 +224,7 @@ lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
 	return q;
 }
 
+/* Copy at most n characters of a string.  Any lwkt context; never blocks. */
 char *
 lwkt_kstrndup(const char *s, size_t n, struct lwkt_malloc_type *type)
 {
@@ -224,6 +236,7 @@ lwkt_kstrndup(const char *s, size_t n, struct lwkt_malloc_type *type)
 	return copy;
 }
 
+/* Copy a string.  Any lwkt context; never blocks. */
 char *
 lwkt_kstrdup(const char *s, struct lwkt_malloc_type *type)
 {

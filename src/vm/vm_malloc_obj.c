@@ -1,39 +1,43 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Objects of one size, in memory that stays of their type.
+ * Objects of one size, in type-stable memory.
  *
  * THEORY
- * A slab of objects is one slot that serves one type.  Its free objects stand
- * in a ring of numbers beside them, so a free object keeps its contents; one
- * that was never used is zero.  Any CPU frees: it takes a place of the ring by
- * adding to os_findex, and then writes the number there.  One CPU allocates,
- * the one that has the slab as its active or alternate one: it takes the number
- * at os_aindex and leaves 0.  A place whose free is under way is 0, so the slab
- * looks empty: the CPU tries another.  There are never more free objects than
- * places, so no place is written twice.
+ * A slab of objects is one slot that serves one type.  The numbers of its free
+ * objects stand in a ring in the header, not in the objects.  So a free object
+ * keeps its contents; an object that was never used is zero.  Any CPU may free:
+ * it takes a place of the ring by adding to os_findex, and then writes the
+ * object's number there.  Only the CPU that has the slab as its active or
+ * alternate one allocates: it takes the number at os_aindex and leaves 0.
+ * While a free is under way its place is 0, so the slab looks empty there, and
+ * the CPU tries another slab.  There are never more free objects than places,
+ * so no place is overwritten.
  *
  * When both slabs of a CPU are used up, one goes to the end of the type's
- * queue, and the first of those at its front that has a free object comes in
- * its place.  Frees do not move slabs.
+ * queue.  The first slab in the front part of the queue that has a free object
+ * takes its place.  Frees do not move slabs.
  *
- * Slabs with all objects free are given back, but for a few.  Then no free is
- * under way, for each place of the ring has its number; and no object is known
- * to anybody but readers who take no lock: so the memory waits until
- * lwkt_retire says that they are gone.  Those who free the last object of a
- * slab look for such slabs, a few at a time.
+ * Slabs whose objects are all free are given back, but for a few.  Such a slab
+ * has the number of an object in each place of its ring, so no free is under
+ * way.  Only readers that take no lock may still hold a pointer to one of its
+ * objects; so the memory waits until lwkt_retire reports that those have ended.
+ * A CPU that frees the last object of a slab looks for such slabs, a few at a
+ * time.
  *
- * The checkers are told nothing of objects: to read a free one is right.
+ * The checkers are not told which objects are free, because reading a free
+ * object is allowed.
  *
  * INVARIANTS
- * OB1 os_findex - os_aindex is the number of free objects, frees that are under
- *    way counted; it is at most os_max.
+ * OB1 os_findex - os_aindex is the number of free objects, including those
+ *    whose free is under way; it is at most os_max.
  * OB2 os_used[i] is 1 from an object's allocation to its free.
  * OB3 A slab is the active or alternate one of one CPU, or in oq_slabs.
  *
  * ORDER
  * Free: os_used, the add to os_findex (a full fence), the number (release).
- * Allocation: the number (acquire), then the 0, os_used; whoever gets that
- * place again has freed an object that was allocated after this.
+ * Allocation: the number (acquire), then the 0, os_used.  A later free that
+ * gets the same place frees an object that was allocated after this, so its
+ * store to the place comes after the 0.
  *
  * Source: kmalloc_obj of DragonFly's kern_kmalloc.c (2021), with one queue in
  * place of three, and lwkt_retire in place of its epochs and poller.
@@ -52,11 +56,11 @@ TRACEPOINT(slab, KTR_MEM, "obj.slab", "id=%llu size=%llu");
 TRACEPOINT(retire, KTR_MEM, "obj.retire", "id=%llu size=%llu");
 
 #define OBJ_MAGIC	0x6f626a736c61625fu
-#define LOOKS		16	/* slabs of the queue looked at */
-#define IDLE_KEEP	2	/* of these, not given back though free */
+#define LOOKS		16	/* slabs in one search of the queue */
+#define IDLE_KEEP	2	/* idle slabs in it that are kept */
 #define HARD_OBJECTS	8	/* most in a slab, hard builds */
 
-/* (i) fixed  (o) the CPU that has it, or the lock of its queue  (a) anybody */
+/* (i) fixed  (o) the CPU that has it, or the lock of its queue  (a) all CPUs */
 struct objslab {
 	struct lwkt_retire os_retire;	/* (o) */
 	uint64_t	 os_magic;	/* (i) */
@@ -69,12 +73,12 @@ struct objslab {
 	uint32_t	*os_ring;	/* (a) numbers from 1; 0: none */
 	uint8_t		*os_used;	/* (a) OB2 */
 	TAILQ_ENTRY(objslab) os_link;	/* (l:oq_lock) oq_slabs */
-	uint32_t	 os_aindex;	/* (o) looked at by who frees */
+	uint32_t	 os_aindex;	/* (o) read by all CPUs */
 	LWKT_CACHEALIGN
 	uint32_t	 os_findex;	/* (a) */
 };
 
-/* Of a type; itself a block of M_OBJQ. */
+/* The slabs of one type that no CPU has; itself a block of M_OBJQ. */
 struct objqueue {
 	struct lwkt_spin oq_lock;
 	struct objslab_list oq_slabs;	/* (l:oq_lock) */
@@ -82,13 +86,17 @@ struct objqueue {
 
 static LWKT_MALLOC_DEFINE(M_OBJQ, "objqueue", "queues of slabs of objects");
 
+/* Return whether the next place has an object.  Under the queue's lock. */
 static inline int
 obj_ready(const struct objslab *os)
 {
 	return atomic_peek_32(&os->os_ring[os->os_aindex & os->os_mask]) != 0;
 }
 
-/* Every object is free and every free is over; by who may allocate. */
+/*
+ * Return whether every object is free and no free is under way.  Only for the
+ * CPU that may allocate from the slab, or under the lock of its queue.
+ */
 static int
 obj_idle(const struct objslab *os)
 {
@@ -103,13 +111,14 @@ obj_idle(const struct objslab *os)
 	return 1;
 }
 
+/* Return the smallest power of two that is at least n. */
 static uint32_t
 ring_size(size_t n)
 {
 	return n <= 1 ? 1 : 1u << (32 - __builtin_clz((uint32_t)n - 1));
 }
 
-/* How many objects fit beside the header, their numbers and their marks. */
+/* Return how many objects fit beside the header, numbers and marks. */
 static uint32_t
 obj_fit(size_t size)
 {
@@ -124,6 +133,7 @@ obj_fit(size_t size)
 	return (uint32_t)n;
 }
 
+/* Make a slab of objects, all free; or return NULL. */
 static struct objslab *
 obj_make(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -160,7 +170,7 @@ obj_make(struct slab *sl, struct lwkt_malloc_type *type)
 	return os;
 }
 
-/* Callback: nobody can look at its objects any more. */
+/* Free a slab after the last reader has ended.  Callback of lwkt_retire. */
 static void
 obj_gone(struct lwkt_retire *rt)
 {
@@ -172,7 +182,10 @@ obj_gone(struct lwkt_retire *rt)
 	slab_put(sl, kmem_find(os));
 }
 
-/* Under the lock: the next slab of the queue is taken out, if it serves. */
+/*
+ * Examine the first slab of the queue: return it if it is wanted and has a free
+ * object, retire it if it is idle, else move it to the end.  Under the lock.
+ */
 static struct objslab *
 obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
 {
@@ -192,7 +205,10 @@ obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
 	return NULL;
 }
 
-/* One with a free object from the queue; idle ones are given back. */
+/*
+ * Search the queue once, at most LOOKS slabs, for one with a free object (if
+ * `want`); give idle slabs back on the way.  Under the lock.
+ */
 static struct objslab *
 obj_search(struct slab *sl, struct objqueue *oq, int want)
 {
@@ -211,14 +227,14 @@ obj_search(struct slab *sl, struct objqueue *oq, int want)
 	return os;
 }
 
-/* The type's queue, or NULL. */
+/* Return the type's queue, or NULL. */
 static inline struct objqueue *
 obj_queue_of(struct lwkt_malloc_type *type)
 {
 	return (void *)atomic_load_acq_ptr((uintptr_t *)&type->mt_obj);
 }
 
-/* The same, made at its first use; NULL: no memory. */
+/* Return the type's queue, made at its first use; NULL: no memory. */
 static struct objqueue *
 obj_queue(struct lwkt_malloc_type *type)
 {
@@ -235,10 +251,11 @@ obj_queue(struct lwkt_malloc_type *type)
 	lwkt_spin_init(&oq->oq_lock, type->mt_name);
 	TAILQ_INIT(&oq->oq_slabs);
 	if (!atomic_cmpset_ptr((uintptr_t *)&type->mt_obj, 0, (uintptr_t)oq))
-		lwkt_kfree(oq, M_OBJQ);		/* somebody was faster */
+		lwkt_kfree(oq, M_OBJQ);		/* another CPU was faster */
 	return obj_queue_of(type);
 }
 
+/* Put a slab at the end of the queue. */
 static void
 obj_queue_up(struct objqueue *oq, struct objslab *os)
 {
@@ -247,7 +264,7 @@ obj_queue_up(struct objqueue *oq, struct objslab *os)
 	lwkt_spin_unlock(&oq->oq_lock);
 }
 
-/* Neither slab of this CPU has a free object: another becomes active. */
+/* Make another slab active, when no slab of this CPU has a free object. */
 static __lwkt_noinline struct objslab *
 obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -272,7 +289,7 @@ obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
 	return os;
 }
 
-/* A free object of a slab of this CPU, or NULL. */
+/* Take a free object of a slab of this CPU; NULL: none, or os is NULL. */
 static inline void *
 obj_take(struct objslab *os)
 {
@@ -280,6 +297,7 @@ obj_take(struct objslab *os)
 
 	if (os == NULL)
 		return NULL;
+	/* Acquire: what the CPU that freed the object did is done before. */
 	place = &os->os_ring[os->os_aindex & os->os_mask];
 	if ((n = atomic_load_acq_32(place)) == 0)
 		return NULL;
@@ -292,6 +310,7 @@ obj_take(struct objslab *os)
 	return (char *)os + os->os_base + (size_t)(n - 1) * os->os_size;
 }
 
+/* Take an object: active slab, alternate slab, then others.  Or NULL. */
 static inline void *
 obj_alloc(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -310,6 +329,7 @@ obj_alloc(struct slab *sl, struct lwkt_malloc_type *type)
 	return p;
 }
 
+/* Allocate an object.  Any lwkt context, also with spinlocks; never blocks. */
 void *
 lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
 {
@@ -331,6 +351,7 @@ lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
 	return p;
 }
 
+/* Return the slab of object p, and its number in *i; panic if p is not one. */
 static struct objslab *
 objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 {
@@ -350,7 +371,7 @@ objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 	return os;
 }
 
-/* The last object of a slab is about to be free: is it one too many? */
+/* Give surplus idle slabs back, after the last object of a slab was freed. */
 static __lwkt_noinline void
 obj_trim(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -361,6 +382,7 @@ obj_trim(struct slab *sl, struct lwkt_malloc_type *type)
 	lwkt_spin_unlock(&oq->oq_lock);
 }
 
+/* Free an object, on any CPU.  Any lwkt context; never blocks. */
 void
 lwkt_kfree_obj(void *p, struct lwkt_malloc_type *type)
 {

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Types of memory: who uses how much, and how much is allowed.
+ * Types of memory: how much each type uses, and how much it may use.
  *
  * THEORY
- * Each CPU counts for itself what it gave out and got back, so only the sums
- * mean something: a block may be freed where it was not allocated.  mt_loose
- * is about the sum of bytes; a CPU adds to it when its own part has changed by
- * mt_step, which is a fraction of the limit.  While mt_loose and the size lie
- * below mt_soft, the limit less what all CPUs may not have told, there is room,
- * and that is the one test of a request.  From there on the CPUs' parts are
- * added up for each request.  So the limit holds but for requests of the same
- * moment.
+ * Each CPU counts what it allocated and what it freed.  A block may be freed on
+ * another CPU than the one that allocated it, so only the sums over all CPUs
+ * mean something.  mt_loose is the approximate sum of bytes: a CPU adds to it
+ * when its own part has changed by mt_step, a fraction of the limit.  mt_soft
+ * is the limit less what all CPUs together may not yet have added.  While
+ * mt_loose and the size together lie below mt_soft there is room, and this is
+ * the only test that a request makes.  Above mt_soft the parts of the CPUs are
+ * added up for each request.  So the limit holds, except for requests at the
+ * same moment.
  *
- * A type is entered in the table of types when it is used first; mt_soft and
- * mt_loose are 0 until then, so that the test fails and leads here.
+ * A type is entered in the table of types when it is first used.  Until then
+ * mt_soft and mt_loose are 0, so the test fails and the request comes here.
  *
  * ORDER
  * MT1 entry: mt_index, then mt_soft (release); a request: mt_soft (acquire),
  *    then mt_index.
- * MT2 entry: all, then mt_step (release); who asks for sums or limits: mt_step
+ * MT2 entry: all, then mt_step (release); a call for sums or limits: mt_step
  *    (acquire), not 0, then the rest.
  *
  * Source: malloc_type of DragonFly's kern_slaballoc.c, its loose sum too.
@@ -48,7 +49,7 @@ static struct lwkt_spin type_lock = LWKT_SPIN_INITIALIZER("malloc types");
 static struct lwkt_malloc_type *types[MAXTYPES];	/* (l:type_lock) */
 static uint32_t ntypes = 1;		/* (l:type_lock) 0 means none */
 
-/* Under the lock. */
+/* Set the limit, and mt_soft and mt_step from it.  Under the lock. */
 static void
 limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 {
@@ -61,13 +62,14 @@ limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 	atomic_poke_rel_i64(&type->mt_step, step);		/* MT2 */
 }
 
+/* Return the limit of a type without one of its own, in bytes. */
 static int64_t
 limit_default(void)
 {
 	return (int64_t)(machine_mem_size() / 100) * malloc_percent;
 }
 
-/* First use in this boot. */
+/* Enter a type in the table, at its first use in this boot. */
 static void
 type_enter(struct lwkt_malloc_type *type)
 {
@@ -82,12 +84,14 @@ type_enter(struct lwkt_malloc_type *type)
 	lwkt_spin_unlock(&type_lock);
 }
 
+/* Return whether the type is in the table of this boot. */
 static inline int
 type_entered(struct lwkt_malloc_type *type)
 {
 	return __atomic_load_n(&type->mt_step, __ATOMIC_ACQUIRE) != 0; /* MT2 */
 }
 
+/* Add up the parts of all CPUs. */
 static void
 type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 {
@@ -110,6 +114,10 @@ type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 	ms->ms_inuse = (int64_t)ms->ms_calls - frees;
 }
 
+/*
+ * Return whether the limit allows size bytes more: add up the CPUs' parts.
+ * Enters the type at its first use.
+ */
 __lwkt_noinline int
 type_room(struct lwkt_malloc_type *type, size_t size)
 {
@@ -122,6 +130,7 @@ type_room(struct lwkt_malloc_type *type, size_t size)
 	    ms.ms_memuse <= ms.ms_limit - (int64_t)size;
 }
 
+/* Add what has changed on this CPU to mt_loose. */
 void
 type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
 {
@@ -129,6 +138,7 @@ type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
 	tu->tu_told = tu->tu_memuse;
 }
 
+/* Fail a request: return NULL if the flags allow that, else panic. */
 void *
 type_refuse(struct lwkt_malloc_type *type, size_t size, int flags)
 {
@@ -147,7 +157,7 @@ type_refuse(struct lwkt_malloc_type *type, size_t size, int flags)
 	    (long long)ms.ms_limit);
 }
 
-/* Once a type. */
+/* Warn of M_WAITOK in a callback or a hard section, once a type. */
 void
 type_warn(struct lwkt_malloc_type *type, size_t size)
 {
@@ -158,6 +168,7 @@ type_warn(struct lwkt_malloc_type *type, size_t size)
 		    "use M_NOWAIT", type->mt_name, size, mycpuid);
 }
 
+/* Panic: a request has neither or both of M_WAITOK and M_NOWAIT. */
 void
 type_flags_bad(struct lwkt_malloc_type *type, int flags)
 {
@@ -165,6 +176,7 @@ type_flags_bad(struct lwkt_malloc_type *type, int flags)
 	    "and M_NOWAIT", type->mt_name, (unsigned)flags);
 }
 
+/* Panic: a block is freed with a type that was never used. */
 void
 type_unused(struct lwkt_malloc_type *type, const void *p)
 {
@@ -172,6 +184,7 @@ type_unused(struct lwkt_malloc_type *type, const void *p)
 	    "allocated with", p, type->mt_name);
 }
 
+/* Sum up a type's use, approximately.  Any lwkt context; never blocks. */
 void
 lwkt_kmalloc_stats(struct lwkt_malloc_type *type,
     struct lwkt_malloc_stats *ms)
@@ -181,6 +194,7 @@ lwkt_kmalloc_stats(struct lwkt_malloc_type *type,
 	type_sum(type, ms);
 }
 
+/* Return the limit in bytes.  Any lwkt context; never blocks. */
 int64_t
 lwkt_kmalloc_limit(struct lwkt_malloc_type *type)
 {
@@ -189,6 +203,7 @@ lwkt_kmalloc_limit(struct lwkt_malloc_type *type)
 	return atomic_peek_i64(&type->mt_limit);
 }
 
+/* Set the limit, until the shutdown.  Any lwkt context; never blocks. */
 void
 lwkt_kmalloc_raise_limit(struct lwkt_malloc_type *type, int64_t bytes)
 {
@@ -201,13 +216,14 @@ lwkt_kmalloc_raise_limit(struct lwkt_malloc_type *type, int64_t bytes)
 	lwkt_spin_unlock(&type_lock);
 }
 
+/* Remove the limit.  Any lwkt context; never blocks. */
 void
 lwkt_kmalloc_set_unlimited(struct lwkt_malloc_type *type)
 {
 	lwkt_kmalloc_raise_limit(type, UNLIMITED);
 }
 
-/* LWKT_DEBUG=stats. */
+/* Print a line for each type (LWKT_DEBUG=stats). */
 static void
 types_print(void)
 {
@@ -224,7 +240,7 @@ types_print(void)
 	}
 }
 
-/* Before the slabs go: the next boot begins with no types. */
+/* Forget all types, before the slabs are released: the next boot has none. */
 static void
 types_fini(void)
 {

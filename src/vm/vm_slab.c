@@ -3,19 +3,21 @@
  * Zones: 128 KiB of equal chunks that belong to one CPU.
  *
  * THEORY
- * A chunk's zone is found by its address.  The header has the CPU, the size, a
- * list of free chunks, and how many have never been used.  Only the owner
- * touches that, in a critical section.  A CPU keeps its zones in lists by size
- * class; those without a free chunk are in no list.
+ * The zone of a chunk is found from the chunk's address.  The zone's header
+ * has the owner CPU, the chunk size, a list of free chunks, and the number of
+ * chunks that were never used.  Only the owner touches these, in a critical
+ * section.  A CPU keeps its zones in lists by size class.  A zone without a
+ * free chunk is in no list.
  *
  * Another CPU frees a chunk by pushing it to z_remote with a compare-and-set.
- * The owner fetches the whole list when it has run out of chunks in that zone;
- * so nobody needs to be told.  But who will fetch from a zone that is in no
- * list?  When the owner finds nothing to fetch it puts the mark ASLEEP into
- * z_remote in place of the empty list, by a compare-and-set, and drops the
- * zone.  Who pushes to ASLEEP replaces the mark by his chunk: he alone sends a
- * passive message, upon which the owner fetches and lists the zone again.
- * Whoever pushes next finds a chunk there and sends nothing.
+ * The owner fetches the whole list when it has run out of chunks in that zone,
+ * so the CPU that frees need not notify it.  A zone that is in no list is the
+ * exception, because its owner does not look at it.  Therefore, when the owner
+ * finds nothing to fetch, it replaces the empty list in z_remote by the mark
+ * ASLEEP, with a compare-and-set, and takes the zone off its list.  A CPU that
+ * pushes to ASLEEP replaces the mark by its chunk.  Only that CPU sends a
+ * passive message; upon the message the owner fetches the chunks and lists the
+ * zone again.  A CPU that pushes later finds a chunk there and sends nothing.
  *
  *	z_remote:   0 ---push---> chunks ---push---> chunks	no message
  *		    |  <--fetch--	 <-----fetch-----
@@ -23,36 +25,41 @@
  *		    v
  *		  ASLEEP ---push---> chunks			one message
  *
- * A message in flight names the zone, which must still be one when it comes.
- * The owner counts such messages without a shared word: it wakes a zone (for
- * the message, or because it freed a chunk there itself), and if the mark is
- * gone by then, somebody has taken it and a message is under way.  A message
- * wakes the zone only if it is not one of those counted: those were about a
- * sleep that is over, and one for the sleep of now, if the mark is gone, is yet
- * to come.
+ * A message in flight names the zone, so the zone must exist until the message
+ * arrives.  The owner counts such messages without a shared word.  It wakes a
+ * zone either because the message arrived, or because it freed a chunk of the
+ * zone itself.  If the mark is gone when the owner wakes the zone, another CPU
+ * has taken it and that CPU's message is in flight: the owner counts it.  A
+ * message that arrives while the count is not 0 is one of those counted: it
+ * belongs to a sleep that has ended, so it does not wake the zone.  If the mark
+ * of the present sleep is gone too, one more message is to come, and the
+ * message that finds the count at 0 wakes the zone.
  *
  * A zone whose chunks are all free is given up, if another zone of its class
  * is listed: its slot is set aside, for a zone of any class or a block of that
- * size.  More than lwkt.zone_cache of those go back to the host, when the host
- * may be asked.  What others freed in a listed zone is fetched when the CPU
- * has made a quarter more zones, before it makes another.
+ * size.  If a CPU has set aside more than lwkt.zone_cache slots, it gives some
+ * back to the host as soon as it is in a context that may call the host.
+ * Chunks that other CPUs freed in listed zones are also fetched when the CPU
+ * needs another zone and has made a quarter more zones since the last time.
  *
- * Hardening, in all builds: the owner has a bitmap of the chunks that are
- * given out, and who frees elsewhere marks the chunk in another one.  So a
- * double free panics at the second free.  One that comes from another CPU
- * after one of the owner is found later, when the owner fetches the chunk or
- * would give it out; if he has given it out again before he fetches, not at
- * all.  Links are stored xored with a secret of the zone, and must lead to a
- * chunk of it.  In invariants builds a free chunk is filled with a pattern,
- * which must still be there when it is given out.
+ * Hardening, in all builds: the owner has a bitmap of the chunks that are in
+ * use, and a CPU that frees a chunk of another CPU marks it in a second bitmap.
+ * So a double free panics at the second free, with one exception: the owner
+ * frees the chunk first and another CPU frees it again.  This is found later,
+ * when the owner fetches the chunk or is about to give it out.  It is not found
+ * at all if the owner gives the chunk out again before it can see the second
+ * free.  Links are stored xored with a secret of the zone, and must lead to a
+ * chunk of that zone.  In invariants builds a free chunk is filled with a
+ * pattern, which must still be there when the chunk is given out.
  *
  * INVARIANTS
- * SL1 z_nfree counts z_free's chunks and z_fresh; it is > 0 exactly if the zone
- *    is listed, and z_asleep is set exactly if it is not.
- * SL2 z_remote is ASLEEP or holds chunks while z_asleep is set, else 0 or
- *    chunks.
- * SL3 z_inflight is the number of messages that name the zone, but for one
- *    whose sender took a mark that the owner has not looked at yet (z_asleep).
+ * SL1 z_nfree counts z_free's chunks and z_fresh.  It is > 0 exactly if the
+ *    zone is listed, and z_asleep is set exactly if the zone is not listed.
+ * SL2 While z_asleep is set, z_remote is ASLEEP or holds chunks; else it is 0
+ *    or holds chunks.
+ * SL3 z_inflight is the number of messages in flight that name the zone,
+ *    without the message of a CPU that took the mark ASLEEP while z_asleep is
+ *    still set (the owner has not seen that yet).
  * SL4 A bit of z_gone is set while the chunk is on its way to, or in, z_remote;
  *    the bit of z_used is then set as well.
  * SL5 A zone is given up only if all its chunks are in z_nfree and z_inflight
@@ -61,12 +68,12 @@
  * ORDER
  * Push: the link, then the compare-and-set of z_remote (release).  Fetch:
  * the swap of z_remote (acquire), then the links.  After its push a CPU does
- * not look at the zone again, but for the message.
+ * not look at the zone again; it only sends the message, if one is due.
  *
  * Source: DragonFly kern_slaballoc.c.  There the mark is a word of its own
- * (RSignal) and every free that sees it counts itself in and out (RCount); a
+ * (RSignal), and every free that sees it counts itself in and out (RCount).  A
  * free that reads RSignal just before it is set pushes to a zone in no list,
- * and nobody is told.
+ * and the owner is not notified.
  */
 #include "vm/slab_var.h"
 
@@ -100,13 +107,13 @@ TUNABLE_INT(zone_cache, "lwkt.zone_cache", config_hard ? 1 : 32, 0, 1 << 20,
     "slots of 128 KiB set aside that each CPU keeps");
 
 #define ZONE_MAGIC	0x736c61627a6f6e65u	/* xored with a secret */
-#define ASLEEP		((uintptr_t)1)	/* in z_remote: tell the owner */
+#define ASLEEP		((uintptr_t)1)	/* in z_remote: notify the owner */
 #define SLIDE		20		/* chunks, from zone to zone */
-#define CLEAN_LEAST	16		/* zones made between two looks */
+#define CLEAN_LEAST	16		/* zones made before slab_clean */
 #define HARD_CHUNKS	8		/* most in a zone, hard builds */
 #define PATTERN		0xdeadc0dedeadc0deu
 
-/* (i) fixed while it is a zone  (c) owner, critical section  (a) anybody */
+/* (i) fixed while it is a zone  (c) owner, critical section  (a) all CPUs */
 struct zone {
 	uint64_t	 z_magic;	/* (i) */
 	uintptr_t	 z_key;		/* (i) what links are xored with */
@@ -118,7 +125,7 @@ struct zone {
 	uint32_t	 z_inverse;	/* (i) 2^32 / z_size, rounded up */
 	uint32_t	 z_base;	/* (i) offset of chunk 0 in the slot */
 	uint32_t	 z_zeroed;	/* (i) never used chunks are zero */
-	uint64_t	*z_gone;	/* (i) bitmap (a), behind z_used: SL4 */
+	uint64_t	*z_gone;	/* (i) bitmap (a), after z_used: SL4 */
 	LWKT_CACHEALIGN
 	uintptr_t	 z_free;	/* (c) freed here, or fetched */
 	uint32_t	 z_nfree;	/* (c) SL1 */
@@ -138,6 +145,7 @@ static uint64_t secret;			/* (i) of this process */
 
 #define SLAB_STRIDE	roundup2(sizeof(struct slab), (size_t)4096)
 
+/* Return a CPU's slab; NULL: no CPU has used the allocator in this boot. */
 struct slab *
 slab_of(int cpu)
 {
@@ -154,7 +162,10 @@ slab_no_cpu(const char *func)
 	    func);
 }
 
-/* The first use by this CPU, perhaps by any. */
+/*
+ * Set up the slab of this CPU at its first use; the first CPU to come here
+ * reserves the memory for all.  Returns NULL if there is no memory.
+ */
 struct slab *
 slab_start(struct globaldata *gd)
 {
@@ -177,25 +188,28 @@ slab_start(struct globaldata *gd)
 	return sl;
 }
 
-/* Links: only here is free memory touched. */
+/* Read the link in a free chunk: all that a checker build reads of it. */
 static __lwkt_no_asan uintptr_t
 link_load(const struct zone *z, uintptr_t chunk)
 {
 	return *(const uintptr_t *)chunk ^ z->z_key;
 }
 
+/* Write the link in a free chunk. */
 static __lwkt_no_asan void
 link_store(const struct zone *z, uintptr_t chunk, uintptr_t next)
 {
 	*(uintptr_t *)chunk = next ^ z->z_key;
 }
 
+/* Return whether free chunks are filled; not if a checker watches them. */
 static inline int
 patterns(void)
 {
 	return config_invariants && !fiber_wanted();
 }
 
+/* Fill a free chunk, but for the link in its first word. */
 static void
 pattern_fill(const struct zone *z, uintptr_t chunk)
 {
@@ -206,6 +220,7 @@ pattern_fill(const struct zone *z, uintptr_t chunk)
 		w[i] = PATTERN;
 }
 
+/* Panic if a free chunk was written to. */
 static void
 pattern_check(const struct zone *z, uintptr_t chunk)
 {
@@ -219,6 +234,7 @@ pattern_check(const struct zone *z, uintptr_t chunk)
 		    i * sizeof(*w));
 }
 
+/* Return the zone in which p lies; panic if its header is damaged. */
 static inline struct zone *
 zone_of(const void *p)
 {
@@ -229,7 +245,7 @@ zone_of(const void *p)
 	return z;
 }
 
-/* The number of the chunk that begins at p; none does: the memory is free. */
+/* Return the number of the chunk that begins at p; panic if none does. */
 static inline uint32_t
 chunk_index(const struct zone *z, const void *p)
 {
@@ -247,12 +263,14 @@ chunk_bit(uint32_t i)
 	return (uint64_t)1 << i % 64;
 }
 
+/* Return whether the owner has given out chunk i. */
 static inline int
 chunk_used(const struct zone *z, uint32_t i)
 {
 	return (z->z_used[i / 64] & chunk_bit(i)) != 0;
 }
 
+/* Return whether another CPU has freed chunk i and it is not yet fetched. */
 static inline int
 chunk_gone(const struct zone *z, uint32_t i)
 {
@@ -260,6 +278,7 @@ chunk_gone(const struct zone *z, uint32_t i)
 	    chunk_bit(i)) != 0;
 }
 
+/* Panic: the chunk p is free already. */
 static __lwkt_noinline __lwkt_noreturn void
 free_twice(const struct zone *z, uintptr_t p)
 {
@@ -268,7 +287,7 @@ free_twice(const struct zone *z, uintptr_t p)
 	    z->z_cpu, curthread->td_name, mycpuid);
 }
 
-/* Give a chunk to z_free, but for z_nfree. */
+/* Put a chunk on z_free.  The caller counts it in z_nfree. */
 static inline void
 chunk_put(struct zone *z, uintptr_t chunk, uint32_t i)
 {
@@ -281,6 +300,7 @@ chunk_put(struct zone *z, uintptr_t chunk, uint32_t i)
 	z->z_free = chunk;
 }
 
+/* Return the next free chunk; panic if the link leads out of the zone. */
 static inline uintptr_t
 chunk_link(const struct zone *z, uintptr_t chunk)
 {
@@ -292,7 +312,7 @@ chunk_link(const struct zone *z, uintptr_t chunk)
 	return next;
 }
 
-/* Take what others freed; how many chunks. */
+/* Fetch the chunks that other CPUs freed; return how many. */
 static __lwkt_noinline uint32_t
 zone_fetch(struct slab *sl, struct zone *z)
 {
@@ -312,10 +332,16 @@ zone_fetch(struct slab *sl, struct zone *z)
 	return n;
 }
 
-/* The last chunk was given out: fetch, or sleep. */
+/*
+ * Fetch chunks, or put the zone to sleep, after its last chunk was given out.
+ */
 static __lwkt_noinline void
 zone_exhausted(struct slab *sl, struct zone *z)
 {
+	/*
+	 * One compare-and-set tests for "nothing to fetch" and sets the mark.
+	 * So a push comes before it (and is fetched) or after (and sends).
+	 */
 	while (!atomic_cmpset_ptr(&z->z_remote, 0, ASLEEP))
 		if (zone_fetch(sl, z) != 0)
 			return;
@@ -324,17 +350,19 @@ zone_exhausted(struct slab *sl, struct zone *z)
 	ktr(sl->sl_gd, asleep, z->z_id, z->z_size);
 }
 
-/* There is a chunk again, or will be when this has fetched it. */
+/* List a zone again: it has a free chunk, or has one after the fetch here. */
 static __lwkt_noinline void
 zone_wake(struct slab *sl, struct zone *z)
 {
 	z->z_asleep = 0;
+	/* Chunks here: a CPU took the mark, and its message is in flight. */
 	if (zone_fetch(sl, z) != 0)
 		z->z_inflight++;	/* SL3: who pushed first sends */
 	TAILQ_INSERT_TAIL(&sl->sl_zone[z->z_class], z, z_link);
 	ktr(sl->sl_gd, wake, z->z_id, z->z_nfree);
 }
 
+/* Take a slot that this CPU has set aside, else a new one. */
 struct kmem_slot *
 slab_slot(struct slab *sl, int *zeroed)
 {
@@ -360,7 +388,7 @@ slot_put(struct slab *sl, struct kmem_slot *ks)
 		sl->sl_work = 1;
 }
 
-/* All chunks are free: anybody may have its memory. */
+/* Set the slot of a zone aside; all chunks of the zone are free. */
 static void
 zone_give_up(struct slab *sl, struct zone *z)
 {
@@ -377,7 +405,7 @@ zone_give_up(struct slab *sl, struct zone *z)
 	slot_put(sl, ks);
 }
 
-/* The same, if it is not the last of its class. */
+/* Give the zone up if it is all free and not the only one of its class. */
 static inline void
 zone_idle(struct slab *sl, struct zone *z)
 {
@@ -388,7 +416,7 @@ zone_idle(struct slab *sl, struct zone *z)
 		zone_give_up(sl, z);
 }
 
-/* The message: callback on the owner's CPU. */
+/* Handle the message of a remote free.  Callback on the owner's CPU. */
 static void
 zone_remote(void *arg, int unused)
 {
@@ -398,6 +426,7 @@ zone_remote(void *arg, int unused)
 	(void)unused;
 	KASSERTF(z->z_cpu == mycpuid, "a message for zone %#x of cpu %d came "
 	    "to cpu %d", z->z_id, z->z_cpu, mycpuid);
+	/* A counted message is of a sleep that has ended: it wakes nothing. */
 	if (z->z_inflight == 0) {
 		KASSERTF(z->z_asleep, "zone %#x: a message too many",
 		    z->z_id);					/* SL3 */
@@ -408,7 +437,7 @@ zone_remote(void *arg, int unused)
 		zone_idle(sl, z);
 }
 
-/* Lay out a zone of fresh or used memory. */
+/* Lay out a zone in a slot, whose memory is fresh (zeroed) or used. */
 static struct zone *
 zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 {
@@ -443,6 +472,7 @@ zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 	return z;
 }
 
+/* Make a zone of the class and list it; NULL if there is no memory. */
 static struct zone *
 zone_new(struct slab *sl, unsigned cls)
 {
@@ -461,6 +491,7 @@ zone_new(struct slab *sl, unsigned cls)
 	return z;
 }
 
+/* Fetch in every listed zone, and give up the zones that are all free. */
 void
 slab_clean(struct slab *sl)
 {
@@ -479,7 +510,7 @@ slab_clean(struct slab *sl)
 		}
 }
 
-/* The class has no zone with a free chunk: get one. */
+/* Get a zone for a class that has none with a free chunk; or NULL. */
 static __lwkt_noinline struct zone *
 zone_get(struct slab *sl, unsigned cls)
 {
@@ -489,12 +520,13 @@ zone_get(struct slab *sl, unsigned cls)
 	    sl->sl_made >= sl->sl_nzones / 4)
 		slab_clean(sl);
 	if ((z = zone_new(sl, cls)) == NULL) {
-		slab_clean(sl);		/* our own, before we give up */
+		slab_clean(sl);		/* may free some of this CPU */
 		z = zone_new(sl, cls);
 	}
 	return z;
 }
 
+/* Take a free chunk, else one never used.  The caller updates z_nfree. */
 static inline uintptr_t
 zone_take(struct zone *z, int *zeroed)
 {
@@ -521,6 +553,7 @@ zone_take(struct zone *z, int *zeroed)
 	return chunk;
 }
 
+/* Allocate a chunk of the class; NULL if there is no memory. */
 void *
 slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 {
@@ -536,6 +569,7 @@ slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 	return (void *)chunk;
 }
 
+/* Free a chunk of a zone of this CPU. */
 static void
 free_here(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 {
@@ -547,6 +581,11 @@ free_here(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 		zone_idle(sl, z);
 }
 
+/*
+ * Free a chunk of another CPU's zone.  z_cpu and z_id are read before the
+ * push: after it the owner may fetch the chunk and give the zone up, unless
+ * this CPU took the mark ASLEEP and so owes the message.
+ */
 static void
 free_remote(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 {
@@ -569,6 +608,7 @@ free_remote(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 	}
 }
 
+/* Free the chunk p; return its size. */
 size_t
 slab_free(struct slab *sl, void *p)
 {
@@ -583,6 +623,7 @@ slab_free(struct slab *sl, void *p)
 	return size;
 }
 
+/* Return the size of the chunk p. */
 size_t
 slab_size(void *p)
 {
@@ -592,6 +633,7 @@ slab_size(void *p)
 	return z->z_size;
 }
 
+/* Set a slot aside; free a longer run, or defer that to slab_work. */
 void
 slab_put(struct slab *sl, struct kmem_slot *ks)
 {
@@ -610,7 +652,7 @@ slab_put(struct slab *sl, struct kmem_slot *ks)
 	sl->sl_work = 1;
 }
 
-/* The host may be asked: give back what waited for that. */
+/* Give deferred runs and excess slots back.  The context may call the host. */
 void
 slab_work(struct slab *sl)
 {
@@ -633,6 +675,7 @@ slab_work(struct slab *sl)
 	}
 }
 
+/* Check the lists and counts of a listed zone (SL1, SL2). */
 static void
 zone_check(struct zone *z, unsigned cls, int cpu)
 {
@@ -656,6 +699,7 @@ zone_check(struct zone *z, unsigned cls, int cpu)
 	KASSERT(atomic_peek_ptr(&z->z_remote) != ASLEEP);	/* SL2 */
 }
 
+/* Check all listed zones and all slots set aside of a CPU. */
 void
 slab_check(struct slab *sl)
 {
@@ -674,6 +718,7 @@ slab_check(struct slab *sl)
 	    sl->sl_nfree);
 }
 
+/* Get the secret from the host, and start the memory checker's watch. */
 static int
 slab_boot(void)
 {
@@ -687,6 +732,7 @@ slab_boot(void)
 	return 0;
 }
 
+/* Release all memory at shutdown. */
 static void
 slab_fini(void)
 {

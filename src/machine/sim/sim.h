@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The simulated host as its users see it: tests, and models of devices.
+ * The simulated host, as tests and models of devices use it.
  *
  * THEORY
- * A run is machine_boot() to machine_shutdown().  Everything that happens in
- * it follows from its seed: the strategy, the number of CPUs (if nobody asked
- * for one), each switch between CPUs, the speed of the clock, lateness and
- * spurious wake-ups, injected faults.  So a seed names a schedule, and the
- * trace hash tells whether two runs were the same.
+ * A run lasts from machine_boot() to machine_shutdown().  Everything that
+ * happens in it follows from its seed: the strategy, the number of CPUs (if the
+ * caller asked for none), each switch between CPUs, the speed of the clock,
+ * late timers, spurious wake-ups and injected faults.  So a seed names a
+ * schedule, and the trace hash tells whether two runs were the same.
  *
  * Environment, read at each boot:
  *	LWKT_SEED=n		the seed, when the caller gave none
@@ -16,9 +16,9 @@
  *				number of decisions enumerated)
  *	LWKT_SIM_PREEMPTIONS=n	of a schedule under dfs (2)
  *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
- *	LWKT_SIM_STORES=1	stores are delayed in every run, but under dfs;
- *				0: in none
- *	LWKT_SIM_FAULTS=1	machine_fail() says yes now and then
+ *	LWKT_SIM_STORES=1	stores are delayed in every run, except under
+ *				dfs; 0: in none
+ *	LWKT_SIM_FAULTS=1	machine_fail() injects faults now and then
  *	LWKT_SIM_TRACE=1	print each event and switch as it happens
  *	LWKT_NCPU=n		CPUs, when the caller gave no number
  */
@@ -37,7 +37,7 @@ enum sim_strategy {
 	SIM_DFS			/* every schedule up to the bounds, in order */
 };
 
-/* Which runs have store buffers (x86-TSO); TSan knows better, none there. */
+/* Which runs have store buffers (x86-TSO).  Under TSan: none. */
 enum sim_stores {
 	SIM_STORES_SOME,	/* the seed decides, one in four; no DFS */
 	SIM_STORES_ALL,
@@ -55,7 +55,7 @@ struct sim_options {
 	uint64_t	so_max_steps;	/* 0: 5,000,000 */
 };
 
-/* What the last run was; valid until the next boot. */
+/* The result of the last run; valid until the next boot. */
 struct sim_result {
 	uint64_t	sr_seed;
 	uint64_t	sr_hash;	/* everything: equal only if the same */
@@ -66,35 +66,36 @@ struct sim_result {
 	int		sr_ncpus;
 };
 
-/* For the runs that follow; NULL: the defaults.  Not during a run. */
+/* Set the options of later runs; NULL: the defaults.  Not during a run. */
 void	sim_configure(const struct sim_options *so);
 void	sim_result_get(struct sim_result *sr);
 
 /*
- * With so_focus: the part of a run between sim_focus(1) and sim_focus(0) is
- * what matters.  DFS enumerates there alone, and PCT counts its steps from
- * there, so that neither is spent on boot and shutdown.  CPU.
+ * Mark the part of a run to explore, between sim_focus(1) and sim_focus(0);
+ * takes effect with so_focus.  DFS enumerates only there, and PCT counts its
+ * steps from there, so neither spends effort on boot and shutdown.
+ * Context: CPU.
  */
 void	sim_focus(int on);
 
 /*
  * DFS: begin a new enumeration; go to the next schedule after a run (0: there
- * is none).  sim_dfs_complete says whether the depth cut nothing off so far.
+ * is none); return whether the depth has cut nothing off so far.
  */
 void	sim_dfs_begin(void);
 int	sim_dfs_next(void);
 int	sim_dfs_complete(void);
 
 /*
- * Print why a run failed, where each CPU stands, the last steps and how to see
- * it again.  Once a run; a fatal signal or abort() does it by itself.
+ * Print why a run failed, where each CPU is, the last steps and how to repeat
+ * the run.  Once a run; a fatal signal or abort() calls it.
  */
 void	sim_report(const char *why);
 
 /*
- * For models of devices: se_fn is called at virtual time se_when or later, on
- * whichever CPU happens to run.  It must not block; choice points in it are
- * nothing.  Zero-initialized before first use; gone at the next boot.
+ * An event of a model of a device: se_fn is called at virtual time se_when or
+ * later, on the CPU that runs then.  It must not block; choice points in it do
+ * nothing.  Zero-initialize it before its first use; the next boot forgets it.
  */
 struct sim_event {
 	TAILQ_ENTRY(sim_event) se_link;
@@ -107,7 +108,7 @@ void	sim_event_add(struct sim_event *se, int64_t when);
 void	sim_event_del(struct sim_event *se);
 int64_t	sim_now(void);			/* no choice point */
 uint32_t sim_random(uint32_t n);	/* in [0, n), from the seed */
-/* Set bits in mc_reqflags as the host would and end the CPU's wait. */
+/* Set bits in mc_reqflags and end the CPU's wait, as the host does. */
 void	sim_interrupt(struct mcpu *mc, uint32_t bits);
 
 #endif

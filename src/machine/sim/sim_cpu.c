@@ -3,15 +3,16 @@
  * The CPUs of the simulated host: N of them on one host thread.
  *
  * THEORY
- * A CPU that does not run stands inside sim_switch(), on whatever stack the
- * kernel gave it (a thread's, the idle thread's, its first one); all that is
- * kept of it is a stack pointer.  A choice point asks the explorer who goes on
- * and switches there.  So between two choice points a CPU runs alone, and the
- * explorer sees every interleaving at that granularity: under sequential
- * consistency, or with store buffers (sim_store.c).
+ * A CPU that does not run is stopped inside sim_switch(), on the stack that the
+ * kernel last gave it (a thread's, the idle thread's, or its first stack).
+ * Only its stack pointer is kept.  A choice point asks the explorer which CPU
+ * goes on, and switches to it.  So a CPU runs alone between two choice points,
+ * and the explorer reaches every interleaving at that granularity: under
+ * sequential consistency, or with store buffers (sim_store.c).
  *
- * CPU 0 begins on the stack of machine_run's caller; the others have stacks
- * of their own, kept from run to run.  The last CPU to stop returns to CPU 0.
+ * CPU 0 begins on the stack of machine_run's caller.  The others have stacks of
+ * their own, which are kept from run to run.  The last CPU to stop switches
+ * back to CPU 0.
  *
  * INVARIANTS
  * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
@@ -19,9 +20,9 @@
  * SC3 A waiting CPU becomes runnable only by a doorbell, a timer, an event or
  *    a spurious wake-up: a bit in mc_reqflags alone does not wake it.
  *
- * Checkers' view: the fiber of a CPU that stands still is described afresh at
- * each switch (fiber_init_host), since the kernel below may have changed
- * stacks since the last one; its bounds are learnt by the one that arrives.
+ * For the checkers: the kernel may have changed stacks on a CPU since that CPU
+ * last left.  So each switch describes the fiber of the CPU that leaves anew
+ * (fiber_init_host), and the CPU that arrives learns the bounds of that stack.
  *
  * Source: the idea of Shuttle and Coyote, with a CPU in place of a task.
  */
@@ -37,19 +38,19 @@
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
 #define STEPS_DEFAULT	5000000
-#define POLLS		3	/* looks of an idle CPU */
+#define POLLS		3	/* of an idle CPU */
 
 struct mcpu *lwkt__sim_mcpu;
 struct sim lwkt__sim;
 
 static struct sim *const sim = &lwkt__sim;
 static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
-static uint32_t stopped;		/* how many CPUs ever have */
+static uint32_t stopped;		/* stops of CPUs, ever */
 
 /*
- * All CPUs share the host thread's exceptions, which are empty while no CPU
- * runs: each takes its own away when it stops and puts them back when it goes
- * on.
+ * Exchange the host thread's C++ exceptions and a CPU's.  All CPUs share the
+ * host thread's, which are empty while no CPU runs.  So a CPU takes its own
+ * with it when it leaves, and puts them back when it goes on.
  */
 static inline void
 sim_cxx_swap(struct machine_cxx *shared, struct machine_cxx *own)
@@ -63,9 +64,7 @@ sim_cxx_swap(struct machine_cxx *shared, struct machine_cxx *own)
 	*own = cx;
 }
 
-/*
- * Stand still here and let `to` go on.  Returns when somebody switches back.
- */
+/* Stop here and let `to` go on.  Returns when a CPU switches back to `from`. */
 static void
 sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 {
@@ -83,7 +82,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	sim_cxx_swap(from->h_mc->mc_cxx, &from->h_cxx);
 }
 
-/* Nobody can run: let time pass until somebody can. */
+/* Advance the clock until a CPU can run; report a deadlock if none ever can. */
 static void
 sim_await_runnable(void)
 {
@@ -94,6 +93,7 @@ sim_await_runnable(void)
 	}
 }
 
+/* Call the kernel's watchdog; choice points in it do nothing. */
 static void
 sim_watch(struct machine_host *self)
 {
@@ -105,7 +105,10 @@ sim_watch(struct machine_host *self)
 	lwkt__sim.s_muted--;
 }
 
-/* One choice point of the CPU that runs, which may not be able to go on. */
+/*
+ * Do one choice point of the CPU that runs.  It cannot go on if it has just
+ * begun to wait.
+ */
 static void
 sim_step(enum choice kind, struct machine_host *self, void *pc)
 {
@@ -131,6 +134,7 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 		sim_store_arrive();
 }
 
+/* Meet a choice point: another CPU may go on, and a signal may come. */
 void
 lwkt__choice(enum choice kind)
 {
@@ -145,6 +149,7 @@ lwkt__choice(enum choice kind)
 	sim_signal_point(kind);
 }
 
+/* Make a CPU unable to run: it waits or has stopped. */
 static void
 sim_block(struct machine_host *h, enum sim_state state)
 {
@@ -152,6 +157,7 @@ sim_block(struct machine_host *h, enum sim_state state)
 	sim->s_runnable &= ~SIM_BIT(h->h_cpu);			/* SC2 */
 }
 
+/* End a CPU's wait, if it waits. */
 void
 sim_wake(struct machine_host *h)
 {
@@ -161,6 +167,7 @@ sim_wake(struct machine_host *h)
 	}
 }
 
+/* Set request bits of a CPU and end its wait, as the host does. */
 void
 sim_interrupt(struct mcpu *mc, uint32_t bits)
 {
@@ -172,6 +179,7 @@ sim_interrupt(struct mcpu *mc, uint32_t bits)
 	sim_leave();
 }
 
+/* Poll a few times before the CPU halts; 1: *word has the value. */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
@@ -186,12 +194,17 @@ machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	return 0;
 }
 
+/* Halt the CPU until its wait is ended, unless RQF_WAKE is set already. */
 void
 machine_idle(struct mcpu *mc)
 {
 	struct machine_host *h = mc->mc_host;
 
 	KASSERT(mc == lwkt__sim_mcpu);
+	/*
+	 * A locked instruction: a CPU that sets a request bit earlier is seen
+	 * here; one that sets it later sees RQF_SLEEPING and sends a doorbell.
+	 */
 	if ((atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING) &
 	    RQF_WAKE) == 0) {
 		sim_enter();
@@ -203,6 +216,7 @@ machine_idle(struct mcpu *mc)
 	atomic_clear_32(&mc->mc_reqflags, RQF_SLEEPING);
 }
 
+/* End a CPU's wait.  The store buffer drains: on a real host this is a call. */
 void
 machine_doorbell(struct mcpu *mc)
 {
@@ -213,6 +227,7 @@ machine_doorbell(struct mcpu *mc)
 	sim_leave();
 }
 
+/* Let the other CPUs run: one turn of a wait loop. */
 void
 machine_pause(unsigned turn)
 {
@@ -220,6 +235,7 @@ machine_pause(unsigned turn)
 	lwkt__choice(CHOICE_PAUSE);
 }
 
+/* Make all CPUs' stores visible, as a fence on every CPU does. */
 int
 machine_fence_all(void)
 {
@@ -228,6 +244,7 @@ machine_fence_all(void)
 	return 1;
 }
 
+/* Have mu_watch called on this CPU after delay_ns, or never (0). */
 void
 machine_watch(int64_t delay_ns)
 {
@@ -252,11 +269,11 @@ machine_foreign_wait(uint32_t *word, uint32_t val)
 void
 machine_foreign_wake(uint32_t *word)
 {
-	(void)word;			/* nobody can wait */
+	(void)word;			/* no pthread can wait */
 	lwkt__choice(CHOICE_DOORBELL);
 }
 
-/* Out of the game; the last one to leave goes back to machine_run(). */
+/* Stop a CPU for good.  The last CPU to stop switches to machine_run(). */
 static void
 cpu_stop(struct machine_host *h)
 {
@@ -279,11 +296,11 @@ cpu_stop(struct machine_host *h)
 	if (next != h)
 		sim_switch(h, next, h->h_cpu != 0);
 	sim_leave();
-	/* What the CPUs did is before what the caller does next. */
+	/* Pairs with the add: what the CPUs did is before the caller's code. */
 	(void)__atomic_load_n(&stopped, __ATOMIC_SEQ_CST);
 }
 
-/* The first code on CPUs other than 0. */
+/* Run a CPU other than 0, from its first instruction to its stop. */
 static void
 cpu_entry(void *from)
 {
@@ -296,7 +313,7 @@ cpu_entry(void *from)
 	lwkt_panic("sim: a stopped CPU was run again");
 }
 
-/* A stack with a guard page below, from the last run if there was one. */
+/* Return a CPU's first stack, with a guard page below; made at first use. */
 static char *
 cpu_stack_get(int cpu)
 {
@@ -315,6 +332,7 @@ cpu_stack_get(int cpu)
 	return cpu_stack[cpu];
 }
 
+/* Prepare a CPU to run. */
 static int
 cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 {
@@ -339,7 +357,7 @@ cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 	return 0;
 }
 
-/* The caller becomes CPU 0 until all have stopped. */
+/* Run the CPUs: the caller is CPU 0 until all have stopped. */
 static void
 cpus_carry(struct mcpu *const mc[], int n)
 {
@@ -356,6 +374,7 @@ cpus_carry(struct mcpu *const mc[], int n)
 	lwkt__sim_mcpu = NULL;
 }
 
+/* Run n CPUs, CPU 0 on the caller, until all have stopped. */
 int
 machine_run(struct mcpu *const mc[], int n)
 {
@@ -375,7 +394,7 @@ machine_run(struct mcpu *const mc[], int n)
 	return error;
 }
 
-/* Mostly two or three CPUs: that is where the races are. */
+/* Let the seed choose the number of CPUs; most races need two or three. */
 static int
 seed_ncpus(void)
 {
@@ -384,6 +403,7 @@ seed_ncpus(void)
 	return share[rng_below(&sim->s_rng, nitems(share))];
 }
 
+/* Reset the simulator to the state of its configuration and seed. */
 static int
 sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 {
@@ -421,6 +441,7 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 	return 0;
 }
 
+/* Begin a run: read its options, and choose the number of CPUs. */
 int
 machine_boot(const struct machine_config *cfg,
     const struct machine_upcalls *up, int *ncpus)

@@ -4,16 +4,19 @@
  *
  * THEORY
  * A schedule is the list of answers given at the points where more than one
- * was possible.  A run follows the list as far as it goes and answers 0 from
- * there on; going to the next schedule increments the last answer that can be
- * incremented and cuts off the rest.  Answer 0 is "stay", so the first
- * schedule has no preemption.  Leaving a CPU that could have gone on costs one
- * of so_preemptions; without any left, or below so_depth decisions, the only
- * answer is to stay (or, where the CPU must be left, the one that has waited
- * longest).  With store buffers, the number of pending stores that stay pending
- * is such an answer as well, at each switch away from a CPU that could have
- * gone on; it costs no preemption, and answer 0 is that none do.  Nothing else
- * varies: sim_time.c is regular under DFS.
+ * answer was possible.  A run follows the prescribed list to its end, and
+ * answers 0 from there on.  To go to the next schedule, the search increments
+ * the last answer that can be incremented and cuts off the rest.
+ *
+ * Answer 0 is "stay", so the first schedule has no preemption.  To leave a CPU
+ * that could have gone on costs one of so_preemptions.  When none is left, or
+ * after so_depth decisions, the only answer is to stay; where the CPU must be
+ * left, the CPU that has waited longest goes on.
+ *
+ * With store buffers there is one more decision at each switch, except at a
+ * wait: how many of the pending stores stay pending.  It costs no preemption,
+ * and answer 0 is "none".  Nothing else varies: sim_time.c is regular under
+ * DFS.
  *
  * INVARIANTS
  * DF1 The program is deterministic but for the answers; a run that meets
@@ -39,12 +42,14 @@ static struct {
 	uint64_t	d_lastrun[SIM_MAXCPU];
 } d;
 
+/* Begin a new enumeration. */
 void
 sim_dfs_begin(void)
 {
 	memset(&d, 0, sizeof(d));
 }
 
+/* Begin the next run of the enumeration. */
 void
 sim_dfs_reset(void)
 {
@@ -52,6 +57,7 @@ sim_dfs_reset(void)
 	memset(d.d_lastrun, 0, sizeof(d.d_lastrun));
 }
 
+/* Prescribe the next schedule; 0: the enumeration is over. */
 int
 sim_dfs_next(void)
 {
@@ -78,6 +84,7 @@ sim_dfs_index(void)
 	return d.d_index;
 }
 
+/* Return the CPU of a set that has waited longest since it ran. */
 static int
 longest_waiting(uint64_t set)
 {
@@ -91,7 +98,7 @@ longest_waiting(uint64_t set)
 	return best;
 }
 
-/* The answer at a point with n > 1 of them. */
+/* Return the answer at a point with n > 1 answers. */
 static unsigned
 answer(unsigned n)
 {
@@ -107,6 +114,7 @@ answer(unsigned n)
 	return d.d_answer[i];
 }
 
+/* Decide how many of n pending stores stay pending at a switch. */
 uint32_t
 sim_dfs_hold(uint32_t n, int focus)
 {
@@ -120,6 +128,7 @@ sim_dfs_hold(uint32_t n, int focus)
 	return answer(n + 1);
 }
 
+/* Decide which CPU goes on; `forced`: not the one that runs. */
 int
 sim_dfs_pick(int self, uint64_t others, int forced, int focus)
 {

@@ -5,22 +5,23 @@
  * THEORY
  * No single strategy finds all bugs, so the seed picks one ("swarm"):
  *
- * random	leave the CPU with a probability that is fixed for the run,
- *		1/2 to 1/4096, for a random other one.  Variants prefer one
- *		CPU, or starve one that changes from epoch to epoch.
- * PCT		every CPU has a random priority and the highest runs; at
- *		depth - 1 random steps the one that runs falls to the bottom.
- *		A bug that needs `depth` ordered steps among n CPUs and k
- *		steps is met with probability >= 1 / (n * k^(depth-1)).  k is
- *		not known in advance and must not depend on earlier runs, so
- *		the seed guesses it, log-uniformly.
+ * random	switch to a random other CPU with a probability that is fixed
+ *		for the run, 1/2 to 1/4096.  Variants prefer one CPU, or
+ *		starve one CPU, which changes from epoch to epoch.
+ * PCT		every CPU has a random priority, and the CPU of the highest
+ *		runs.  At depth - 1 random steps the CPU that runs falls to
+ *		the lowest priority.  A run of n CPUs and k steps meets a bug
+ *		that needs `depth` ordered steps with probability
+ *		>= 1 / (n * k^(depth-1)).  k is not known in advance and must
+ *		not depend on earlier runs, so the seed guesses it,
+ *		log-uniformly.
  * DFS		sim_dfs.c.
  *
  * INVARIANTS
- * EX1 CHOICE_PAUSE gives the CPU away if another can run: a wait loop cannot
- *    starve what it waits for.
- * EX2 No CPU runs more than x_fair steps in a row while another can: a loop
- *    that polls without a pause ends, too.
+ * EX1 At CHOICE_PAUSE another CPU goes on if one can run.  So a wait loop
+ *    cannot starve the CPU that it waits for.
+ * EX2 No CPU runs more than x_fair steps in a row while another can run.  So a
+ *    loop that polls without a pause ends, too.
  *
  * Source: Burckhardt et al., "A randomized scheduler with probabilistic
  * guarantees of finding bugs" (2010); Groce et al., "Swarm testing" (2012).
@@ -60,13 +61,14 @@ below(uint32_t n)
 	return rng_below(&lwkt__sim.s_rng, n);
 }
 
-/* A power of two, 2^lo to 2^hi, each exponent equally likely. */
+/* Draw a power of two, 2^lo to 2^hi, each exponent equally likely. */
 static uint64_t
 log_uniform(uint32_t lo, uint32_t hi)
 {
 	return (uint64_t)1 << (lo + below(hi - lo + 1));
 }
 
+/* Choose "random" with a period of 2^lo to 2^hi steps. */
 static void
 random_reset(uint32_t lo, uint32_t hi)
 {
@@ -76,6 +78,7 @@ random_reset(uint32_t lo, uint32_t hi)
 	snprintf(x.x_text, sizeof(x.x_text), "random 1/%u", x.x_period);
 }
 
+/* Choose "random" that prefers one CPU. */
 static void
 favour_reset(void)
 {
@@ -85,6 +88,7 @@ favour_reset(void)
 	    x.x_period, x.x_favour);
 }
 
+/* Choose "random" that starves one CPU in each epoch. */
 static void
 starve_reset(void)
 {
@@ -94,7 +98,10 @@ starve_reset(void)
 	    x.x_period, (unsigned)x.x_epoch);
 }
 
-/* A random permutation above the change points' values. */
+/*
+ * Draw priorities, a random permutation from 1 up (x_bottom goes down from 0),
+ * and the steps at which the running CPU falls.
+ */
 static void
 pct_reset(unsigned depth)
 {
@@ -116,7 +123,7 @@ pct_reset(unsigned depth)
 	    (unsigned)steps);
 }
 
-/* Neighbouring seeds get different strategies. */
+/* Choose a strategy by the seed: neighbouring seeds get different ones. */
 static void
 swarm_reset(void)
 {
@@ -148,6 +155,7 @@ swarm_reset(void)
 	}
 }
 
+/* Choose the strategy of the run that begins. */
 void
 sim_explore_reset(void)
 {
@@ -175,6 +183,7 @@ sim_explore_reset(void)
 	}
 }
 
+/* Begin or end the part of a run that is explored (so_focus). */
 void
 sim_focus(int on)
 {
@@ -192,7 +201,7 @@ sim_explore_describe(void)
 	return x.x_text;
 }
 
-/* The n-th member of a set. */
+/* Return the n-th member of a set, from 0. */
 static int
 mask_nth(uint64_t mask, uint32_t n)
 {
@@ -201,6 +210,7 @@ mask_nth(uint64_t mask, uint32_t n)
 	return __builtin_ctzll(mask);
 }
 
+/* Choose the CPU that goes on, by the strategy "random". */
 static int
 random_pick(int self, uint64_t others, int forced, uint32_t bits)
 {
@@ -225,6 +235,7 @@ random_pick(int self, uint64_t others, int forced, uint32_t bits)
 	return mask_nth(set, below((uint32_t)__builtin_popcountll(set)));
 }
 
+/* Choose the CPU that goes on, by PCT. */
 static int
 pct_pick(int self, uint64_t runnable, int forced)
 {
@@ -248,7 +259,10 @@ pct_pick(int self, uint64_t runnable, int forced)
 	return best;
 }
 
-/* All of them, for they have lives of their own; DFS decides. */
+/*
+ * Return how many of n pending stores stay pending at a switch: all, because
+ * their lifetimes end them; under DFS it is a decision.
+ */
 uint32_t
 sim_explore_hold(enum choice kind, uint32_t n)
 {
@@ -257,6 +271,7 @@ sim_explore_hold(enum choice kind, uint32_t n)
 	return kind == CHOICE_PAUSE ? 0 : sim_dfs_hold(n, x.x_focus);
 }
 
+/* Choose the CPU that goes on at a choice point. */
 int
 sim_explore_pick(enum choice kind, int self, uint32_t bits)
 {

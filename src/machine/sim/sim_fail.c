@@ -2,9 +2,9 @@
 /*
  * Faults by chance: what the host refuses because the seed says so.
  *
- * With so_faults on, every question at a fault point (machine/fail.c) may be
- * answered yes, with a probability that belongs to the run; in some runs it
- * is 0, in some all goes wrong.
+ * With so_faults on, each fault point (machine/fail.c) may fail, with a
+ * probability that is fixed for the run.  In some runs it is 0; in others it
+ * is 1/2.
  */
 #include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
@@ -18,6 +18,7 @@ chance(const char *point)
 	return sim_random(period) == 0;
 }
 
+/* Choose the probability of faults in the run that begins. */
 int
 sim_fail_reset(void)
 {

@@ -3,12 +3,13 @@
  * The model's files: sockets, listeners, pipes, files in memory, children.
  *
  * THEORY
- * What each operation does when it can be done at once.  Transfers are short
- * whenever the seed says so.  A file lives while descriptors or operations in
- * flight refer to it, as in a real host: closing a number does not end what
- * was begun with it.
+ * This file does each operation when it can be done at once, and says -EAGAIN
+ * when it cannot.  The seed decides when a transfer is short.  A file exists
+ * while descriptors or operations in flight refer to it, as on a real host: an
+ * operation that was begun on a descriptor goes on after the close.
  *
- * One host thread and no choice points: nothing here needs protection.
+ * All this runs on one host thread without choice points, so nothing here needs
+ * protection.
  */
 #include "machine/sim/sim_file.h"
 
@@ -53,12 +54,14 @@ simfile_reset(void)
 	memset(children, 0, sizeof(children));
 }
 
+/* Return the file of a descriptor, or NULL. */
 struct simfile *
 simfile_of(int fd)
 {
 	return fd >= 0 && fd < SIM_IO_FDS ? fdtab[fd] : NULL;
 }
 
+/* Take an unused file; panic if there is none. */
 static struct simfile *
 file_new(enum simfile_type type)
 {
@@ -78,6 +81,7 @@ simfile_hold(struct simfile *sf)
 	sf->sf_refs++;
 }
 
+/* Tell the other end that this end is closed. */
 static void
 hang_up(struct simfile *peer)
 {
@@ -88,6 +92,7 @@ hang_up(struct simfile *peer)
 	simio_kick(peer);
 }
 
+/* Drop a reference; the last one ends the file. */
 void
 simfile_drop(struct simfile *sf)
 {
@@ -100,7 +105,7 @@ simfile_drop(struct simfile *sf)
 	sf->sf_type = SF_FREE;
 }
 
-/* The lowest free number, or -EMFILE. */
+/* Give a file the lowest free descriptor; or -EMFILE. */
 static int
 fd_new(struct simfile *sf)
 {
@@ -114,6 +119,7 @@ fd_new(struct simfile *sf)
 	return -EMFILE;
 }
 
+/* Make two files each other's peer. */
 static void
 join(struct simfile *a, struct simfile *b)
 {
@@ -121,6 +127,7 @@ join(struct simfile *a, struct simfile *b)
 	b->sf_peer = a;
 }
 
+/* Make two joined files with descriptors. */
 static int
 fd_pair(enum simfile_type type, int fd[2])
 {
@@ -203,7 +210,7 @@ sim_open_fds(void)
 	return n;
 }
 
-/* How much of n is moved this time: at least one byte. */
+/* Return how much of n bytes to move now: at least one byte. */
 static size_t
 some(size_t n)
 {
@@ -212,6 +219,7 @@ some(size_t n)
 	return 1 + sim_random((uint32_t)n);
 }
 
+/* Read what has arrived at a socket or a pipe. */
 static int64_t
 op_recv(struct simfile *sf, struct hostio *io)
 {
@@ -236,6 +244,7 @@ op_recv(struct simfile *sf, struct hostio *io)
 	return (int64_t)n;
 }
 
+/* Write to the peer's buffer as much as fits. */
 static int64_t
 op_send(struct simfile *sf, struct hostio *io)
 {
@@ -260,13 +269,17 @@ op_send(struct simfile *sf, struct hostio *io)
 	return (int64_t)n;
 }
 
-/* Messages stay apart: each lies there behind its length. */
+/*
+ * Return byte i of the buffer.  In a datagram socket each message follows a
+ * byte with its length, so messages stay separate.
+ */
 static char *
 at(struct simfile *sf, unsigned i)
 {
 	return &sf->sf_buf[(sf->sf_head + i) % SIM_IO_BUF];
 }
 
+/* Read one message; what does not fit into the caller's buffer is lost. */
 static int64_t
 op_recv_dgram(struct simfile *sf, struct hostio *io)
 {
@@ -286,6 +299,7 @@ op_recv_dgram(struct simfile *sf, struct hostio *io)
 	return len;
 }
 
+/* Write one message to the peer, whole or not at all. */
 static int64_t
 op_send_dgram(struct simfile *sf, struct hostio *io)
 {
@@ -306,6 +320,7 @@ op_send_dgram(struct simfile *sf, struct hostio *io)
 	return (int64_t)io->io_len;
 }
 
+/* Read or write a file in memory at *posp, and advance it. */
 static int64_t
 op_file(struct simfile *sf, struct hostio *io, int writing, int64_t *posp)
 {
@@ -327,6 +342,7 @@ op_file(struct simfile *sf, struct hostio *io, int writing, int64_t *posp)
 	return (int64_t)n;
 }
 
+/* Do a read or write on a file of any type. */
 static int64_t
 op_transfer(struct simfile *sf, struct hostio *io)
 {
@@ -348,6 +364,7 @@ op_transfer(struct simfile *sf, struct hostio *io)
 	return writing ? op_send(sf, io) : op_recv(sf, io);
 }
 
+/* Give the first connection of a listener's queue a descriptor. */
 static int64_t
 op_accept(struct simfile *sf)
 {
@@ -367,6 +384,7 @@ op_accept(struct simfile *sf)
 	return fd;
 }
 
+/* Return the listener on a port, or NULL. */
 static struct simfile *
 listener_of(int port)
 {
@@ -377,6 +395,7 @@ listener_of(int port)
 	return NULL;
 }
 
+/* Connect a socket to a listener: queue the other end there. */
 static int64_t
 op_connect(struct simfile *sf, struct hostio *io)
 {
@@ -399,6 +418,7 @@ op_connect(struct simfile *sf, struct hostio *io)
 	return 0;
 }
 
+/* Return which of the wanted events are ready; -EAGAIN: none. */
 static int64_t
 op_poll(struct simfile *sf, struct hostio *io)
 {
@@ -416,6 +436,7 @@ op_poll(struct simfile *sf, struct hostio *io)
 	return events != 0 ? events : -EAGAIN;
 }
 
+/* Open a file in memory by its name; make it if the flags say so. */
 static int64_t
 op_open(struct hostio *io)
 {
@@ -438,6 +459,7 @@ op_open(struct hostio *io)
 	return fd_new(sf);
 }
 
+/* End a child process: it waits to be reaped. */
 static void
 child_ends(struct sim_event *se)
 {
@@ -445,6 +467,7 @@ child_ends(struct sim_event *se)
 	simio_kick(NULL);
 }
 
+/* Start a child that ends after delay_ns with that status. */
 pid_t
 sim_child(int status, int64_t delay_ns)
 {
@@ -462,6 +485,7 @@ sim_child(int status, int64_t delay_ns)
 	return FIRST_PID + (pid_t)(sc - children);
 }
 
+/* Reap a child that has ended. */
 static int64_t
 op_waitpid(struct hostio *io)
 {
@@ -486,6 +510,7 @@ op_waitpid(struct hostio *io)
 	return io->io_flags & WNOHANG ? 0 : -EAGAIN;
 }
 
+/* Free a descriptor; the file ends with its last reference. */
 static int64_t
 op_close(struct hostio *io)
 {
@@ -498,6 +523,7 @@ op_close(struct hostio *io)
 	return 0;
 }
 
+/* Do an operation of any kind. */
 static int64_t
 op_any(struct simfile *sf, struct hostio *io)
 {
@@ -529,7 +555,10 @@ op_any(struct simfile *sf, struct hostio *io)
 	}
 }
 
-/* A file takes and gives all that it can: to go on would be another call. */
+/*
+ * Do an operation.  A file and a message transfer all that they can, so a short
+ * result is the whole of it: io_short is set (MI5).
+ */
 int64_t
 simfile_op(struct simfile *sf, struct hostio *io)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Between the model's descriptors (sim_file.c) and its operations (sim_io.c).
+ * The interface between the model's descriptors (sim_file.c) and its operations
+ * (sim_io.c).
  */
 #ifndef LWKT_MACHINE_SIM_FILE_H
 #define LWKT_MACHINE_SIM_FILE_H
@@ -16,7 +17,7 @@ enum simfile_type {
 struct simfile {
 	enum simfile_type sf_type;
 	int		 sf_refs;	/* descriptors and operations */
-	int		 sf_hungup;	/* nobody will send to it any more */
+	int		 sf_hungup;	/* its peer is closed */
 	int		 sf_port;	/* listener */
 	int		 sf_half;	/* pipe: 0 reads, 1 writes */
 	struct simfile	*sf_peer;	/* socket or pipe; NULL: none, gone */
@@ -30,13 +31,13 @@ struct simfile {
 };
 
 void	simfile_reset(void);
-/* The file behind a descriptor, or NULL. */
+/* Return the file of a descriptor, or NULL. */
 struct simfile *simfile_of(int fd);
 void	simfile_hold(struct simfile *sf);
 void	simfile_drop(struct simfile *sf);
-/* Do it if it can be done now: a result, or -EAGAIN. */
+/* Do an operation if it can be done now.  Returns its result, or -EAGAIN. */
 int64_t	simfile_op(struct simfile *sf, struct hostio *io);
-/* sim_io.c: something changed for those that wait on it. */
+/* sim_io.c: try the operations again that wait on the file. */
 void	simio_kick(struct simfile *sf);
 
 #endif

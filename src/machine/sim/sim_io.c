@@ -3,17 +3,17 @@
  * A model of the host's asynchronous operations.
  *
  * THEORY
- * It does what the contract allows in the worst manner: an operation that
- * could be done at once may have to be submitted all the same; completions
- * come after random delays and in random order; a cancel takes its time, and
- * the operation may still succeed until then; the descriptor of a submitted
- * operation may be looked up only at the CPU's next poll, as a ring does that
- * tells the host of many together.  With faults injected, operations also fail
+ * The model does the worst that the contract allows.  An operation that could
+ * be done at once may have to be submitted all the same.  Completions come
+ * after random delays and in random order.  A cancel takes time, and until then
+ * the operation may still succeed.  The descriptor of a submitted operation may
+ * be looked up only at the CPU's next poll, as by a ring that hands many
+ * operations to the host together.  With faults injected, operations also fail
  * with errors of the host.
  *
- * Each operation in flight has an event.  It is armed when something changes
- * for the operation (simio_kick), and when it goes off the operation is tried:
- * it completes, or waits for the next change.
+ * Each operation in flight has an event.  The event is armed when something
+ * changes for the operation (simio_kick).  When the event occurs the operation
+ * is tried: it completes, or waits for the next change.
  *
  * INVARIANTS
  * SI1 An operation in flight is in one slot until it is put on its CPU's list
@@ -56,12 +56,14 @@ sim_io_reset(void)
 		cpus[i].sc_lastp = &cpus[i].sc_first;
 }
 
+/* Return the state of the CPU that runs. */
 static struct simio_cpu *
 mine(void)
 {
 	return &cpus[mycpu_m()->mc_cpuid];
 }
 
+/* Put an operation on its CPU's list of completions, and interrupt the CPU. */
 static void
 complete(struct hostio *io, int64_t r)
 {
@@ -74,6 +76,7 @@ complete(struct hostio *io, int64_t r)
 	sim_interrupt(io->io_mc, RQF_INTPEND);
 }
 
+/* End an operation's use of its slot and its file. */
 static void
 slot_free(struct simio *si)
 {
@@ -89,8 +92,9 @@ slot_free(struct simio *si)
 static void	slot_arm(struct simio *si);
 
 /*
- * Its time has come: done, cancelled, or wait for another change.  Nothing
- * changes for a connect that found the listener's queue full: look again.
+ * Try an operation when its event occurs: it completes, is cancelled, or waits
+ * for another change.  No change is reported to a connect that found the
+ * listener's queue full, so it is tried again later.
  */
 static void
 slot_fire(struct sim_event *se)
@@ -114,6 +118,7 @@ slot_fire(struct sim_event *se)
 	complete(io, r);					/* SI1 */
 }
 
+/* Arm the event of an operation, after a random delay. */
 static void
 slot_arm(struct simio *si)
 {
@@ -122,6 +127,7 @@ slot_arm(struct simio *si)
 	    sim_random(1u << sim_random(DELAY_MAX_LOG2 + 1)));
 }
 
+/* Look up the file of an operation, and hold it: the host knows of it now. */
 static void
 slot_find(struct simio *si)
 {
@@ -137,6 +143,7 @@ slot_find(struct simio *si)
 	slot_arm(si);
 }
 
+/* Try again all operations on the file, for which something has changed. */
 void
 simio_kick(struct simfile *sf)
 {
@@ -147,6 +154,7 @@ simio_kick(struct simfile *sf)
 	}
 }
 
+/* Return whether the operation fails by an injected fault. */
 static int
 may_fail(const struct hostio *io)
 {
@@ -154,6 +162,7 @@ may_fail(const struct hostio *io)
 	    machine_fail("sim.io.reset");
 }
 
+/* Do an operation at once; -EAGAIN: it must be submitted. */
 static int64_t
 try_once(struct hostio *io)
 {
@@ -183,6 +192,7 @@ try_once(struct hostio *io)
 	return simfile_op(sf, io);
 }
 
+/* Do an operation if it can be done without waiting; else -EAGAIN. */
 int64_t
 machine_io_try(struct hostio *io)
 {
@@ -196,6 +206,7 @@ machine_io_try(struct hostio *io)
 	return r;
 }
 
+/* Begin an operation; io_done is called in a later machine_io_poll. */
 void
 machine_io_submit(struct hostio *io)
 {
@@ -219,6 +230,7 @@ machine_io_submit(struct hostio *io)
 	sim_io_leave(slots);
 }
 
+/* Cancel an operation of this CPU; io_done is called all the same. */
 void
 machine_io_cancel(struct hostio *io)
 {
@@ -238,7 +250,7 @@ machine_io_cancel(struct hostio *io)
 	sim_io_leave(slots);
 }
 
-/* The CPU's next completion, off its list; NULL: there is none. */
+/* Take the CPU's next completion off its list; NULL: there is none. */
 static struct hostio *
 completion(struct simio_cpu *sc)
 {
@@ -256,6 +268,7 @@ completion(struct simio_cpu *sc)
 	return io;
 }
 
+/* Call io_done for what has completed; return how many operations. */
 int
 machine_io_poll(void)
 {

@@ -2,10 +2,10 @@
 /*
  * Descriptors of the simulated host, for tests.
  *
- * Numbers are given out lowest first, as the real host does, so a number comes
- * back soon after it was closed.  Sockets hold SIM_IO_BUF bytes a direction.
- * An address is a struct sockaddr_in of which only the port counts.  Files are
- * made by lwkt_open and live in memory until the end of the run.
+ * The lowest free number is given out first, as on a real host.  So a number is
+ * reused soon after it was closed.  A socket holds SIM_IO_BUF bytes in each
+ * direction.  An address is a struct sockaddr_in of which only the port counts.
+ * Files are made by lwkt_open and stay in memory until the end of the run.
  *
  * Context: thread.  Returns: 0 or a descriptor, or a negative errno.
  */
@@ -24,9 +24,9 @@ int	sim_dgrampair(int fd[2]);	/* messages below SIM_IO_BUF bytes */
 int	sim_pipe(int fd[2]);		/* [0] reads, [1] writes */
 int	sim_socket(void);
 int	sim_listen(int port);
-/* A child process that ends with that status after delay_ns: its pid. */
+/* Start a child process that ends with status after delay_ns; its pid. */
 pid_t	sim_child(int status, int64_t delay_ns);
-/* Descriptors that are open. */
+/* Return how many descriptors are open. */
 int	sim_open_fds(void);
 
 #endif

@@ -3,10 +3,11 @@
  * Numbers in place of addresses, where an address decides what happens.
  *
  * THEORY
- * Where a program is loaded differs from process to process and from compiler
- * to compiler; a hash table keyed by an address would have other collisions
- * each time, and other steps.  So an address is known by the order in which
- * the run first asked for it.  Forgetting is by generation: one a boot.
+ * The address at which a program is loaded differs from process to process and
+ * from compiler to compiler.  A hash table keyed by addresses would have other
+ * collisions each time, and so other steps.  Therefore a key stands for each
+ * address: its number in the order in which the run first asked for addresses.
+ * Each boot is a new generation, which makes the older keys invalid.
  */
 #include "base/kassert.h"
 #include "machine/sim/sim_var.h"
@@ -28,6 +29,7 @@ sim_key_reset(void)
 	nkeys = 0;
 }
 
+/* Return the key of an address; give it the next one at its first use. */
 uintptr_t
 machine_key(const volatile void *p)
 {

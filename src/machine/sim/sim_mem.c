@@ -3,10 +3,10 @@
  * Memory of the simulated host: plain mappings.
  *
  * THEORY
- * Nothing outside reads a simulated machine, so an arena is ordinary memory.
- * A schedule takes a fraction of a millisecond, so what is asked of the kernel
- * is kept small; guards are of the cheapest kind there is (linux/mem.c has
- * the whole story).
+ * No program outside reads a simulated machine, so an arena is ordinary memory.
+ * A schedule takes a fraction of a millisecond, so few calls are made to the
+ * operating system.  Guards are of the cheapest kind that there is
+ * (linux/mem.c explains the kinds).
  */
 #include <stddef.h>
 #include <sys/mman.h>
@@ -31,6 +31,7 @@ machine_mem_size(void)
 	return (size_t)1 << 30;
 }
 
+/* Map memory, all zero; NULL: refused. */
 static void *
 reserve(const char *point, size_t size)
 {
@@ -59,6 +60,7 @@ machine_arena_reserve(size_t size)
 	return reserve("arena", size);
 }
 
+/* Unmap memory.  Pending stores go to memory before it is unmapped. */
 void
 machine_mem_release(void *p, size_t size)
 {
@@ -70,6 +72,7 @@ machine_mem_release(void *p, size_t size)
 	KASSERTF(error == 0, "munmap of %p, %zu bytes, fails", p, size);
 }
 
+/* Give pages back; they are zero afterwards, so stores are drained first. */
 void
 machine_mem_decommit(void *p, size_t size)
 {
@@ -81,6 +84,7 @@ machine_mem_decommit(void *p, size_t size)
 	KASSERTF(error == 0, "madvise of %p, %zu bytes, fails", p, size);
 }
 
+/* Make a guard, by the first way that the host and the faults allow. */
 enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {

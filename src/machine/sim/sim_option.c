@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Options of a run: what the program asked for, overruled by the environment.
+ * Options of a run: those of the program, overruled by the environment.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 
 static struct sim_options configured;
 
+/* Set the options of the runs that follow; NULL: the defaults. */
 void
 sim_configure(const struct sim_options *so)
 {
@@ -23,6 +24,7 @@ sim_configure(const struct sim_options *so)
 		configured = *so;
 }
 
+/* Return the number in an environment variable; panic if it is not one. */
 uint64_t
 sim_env_number(const char *name, uint64_t dflt)
 {
@@ -38,7 +40,7 @@ sim_env_number(const char *name, uint64_t dflt)
 	return n;
 }
 
-/* STRATEGY[:DEPTH] */
+/* Parse STRATEGY[:DEPTH]. */
 static void
 strategy_parse(struct sim_options *so, const char *s)
 {
@@ -64,6 +66,7 @@ strategy_parse(struct sim_options *so, const char *s)
 	    (unsigned)strtoul(s + len + 1, NULL, 10) : 0;
 }
 
+/* Read the options of the run that begins. */
 void
 sim_options_read(struct sim_options *so)
 {

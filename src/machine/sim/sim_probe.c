@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Let the kernel look at itself while all CPUs stand still.
+ * Let the kernel check itself while no CPU runs.
  *
  * THEORY
- * mu_point is called at choice points of the kinds at which the kernel has its
- * chances (critical exits, yields, points of a preemptible program) and when
- * every CPU waits, before the clock jumps.  Nothing in it is a choice point and
- * it draws no random numbers, so the schedule of a seed is the same with and
- * without it.
+ * mu_point is called at those kinds of choice points at which the kernel may
+ * switch or serve (critical exits, yields, points of a preemptible program),
+ * and when every CPU waits, before the clock jumps.  Nothing in it is a choice
+ * point and it draws no random numbers.  So the schedule of a seed is the same
+ * with and without it.
  */
 #include "machine/sim/sim_var.h"
 
+/* Call mu_point; choice points in it do nothing. */
 static void
 probe(struct machine_point *mp)
 {
@@ -25,6 +26,7 @@ probe(struct machine_point *mp)
 	lwkt__sim.s_muted--;
 }
 
+/* Let the kernel check itself at a choice point of a CPU. */
 void
 sim_probe(enum choice kind, int cpu)
 {
@@ -37,7 +39,7 @@ sim_probe(enum choice kind, int cpu)
 	}
 }
 
-/* Every CPU waits until that time. */
+/* Let the kernel check itself when every CPU waits until that time. */
 void
 sim_probe_wait(int64_t until)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The failure report: why, where each CPU stands, the last steps, the seed.
+ * The failure report: why, where each CPU is, the last steps, the seed.
  *
  * THEORY
- * Panics, failed assertions and checkers end in abort(), so one handler for
- * the fatal signals catches all of them; SIGTERM is among them because test
- * runners send it to a test that hangs between two choice points.  The
- * handlers are there from machine_boot to machine_shutdown, on a stack of
- * their own, and put the old disposition back before they return, so that the
- * process dies of the same signal as without them.
+ * Panics, failed assertions and checkers end in abort(), so one handler for the
+ * fatal signals catches all of them.  SIGTERM is among these signals because
+ * test runners send it to a test that hangs between two choice points.  The
+ * handlers are installed from machine_boot to machine_shutdown and run on a
+ * stack of their own.  They restore the old disposition before they return, so
+ * the process dies of the same signal as it would without them.
  */
 #include <errno.h>
 #include <signal.h>
@@ -29,6 +29,7 @@ static stack_t old_stack;
 static char altstack[ALTSTACK_SIZE] __attribute__((aligned(16)));
 static int booted, reported;
 
+/* Print how to repeat the run. */
 static void
 reproduce_print(void)
 {
@@ -46,6 +47,7 @@ reproduce_print(void)
 		    sim_store_describe(), seed, name);
 }
 
+/* Print a CPU's state, and where it is unless it runs or has stopped. */
 static void
 cpu_print(const struct machine_host *h)
 {
@@ -66,6 +68,7 @@ cpu_print(const struct machine_host *h)
 	machine_backtrace_print(pcs, n);
 }
 
+/* Print the report, once in a run. */
 void
 sim_report(const char *why)
 {
@@ -87,6 +90,7 @@ sim_report(const char *why)
 	sim_leave();
 }
 
+/* Report why the run cannot go on, and abort. */
 void
 sim_die(const char *why)
 {
@@ -98,6 +102,7 @@ sim_die(const char *why)
 	abort();
 }
 
+/* Handle a fatal signal: report, then die of it. */
 static void
 fatal_signal(int sig, siginfo_t *si, void *ucontext)
 {
@@ -121,6 +126,7 @@ fatal_signal(int sig, siginfo_t *si, void *ucontext)
 	sim_leave();
 }
 
+/* Install the handlers of the fatal signals. */
 void
 sim_report_boot(void)
 {
@@ -140,6 +146,7 @@ sim_report_boot(void)
 		(void)sigaction(fatal[i], &sa, &old_action[i]);
 }
 
+/* Restore the program's handlers. */
 void
 sim_report_shutdown(void)
 {

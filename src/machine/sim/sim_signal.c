@@ -3,21 +3,22 @@
  * Signals that interrupt a simulated CPU.
  *
  * THEORY
- * A CPU has a signal pending when its timer went off, when another CPU
- * interrupted it (machine_nmi), and when the kernel asked for one more
- * (machine_interrupt_again).  The handler runs at the next choice point of that
- * CPU, of whatever kind and in whatever thread, as on a real host.  It blocks
- * the signal for its time.
+ * A CPU has a signal pending when its timer has fired, when another CPU has
+ * interrupted it (machine_nmi), and when the kernel has asked for one more
+ * signal (machine_interrupt_again).  The handler runs at the next choice point
+ * of that CPU, of any kind and in any thread, as on a real host.  The signal is
+ * blocked while its handler runs.
  *
  * The thread can be made to call the kernel at CHOICE_USER alone, which stands
- * for an instruction of a program; elsewhere it is in the library.  One time in
- * REFUSE the host refuses there as well, as if the program were in libc, but
- * not twice in a row, so that the kernel owes service after a bounded time.
+ * for an instruction of the program; at the other points it is in the library.
+ * One time in REFUSE the simulator refuses at CHOICE_USER as well, as a host
+ * does when the program is in libc.  It does not refuse twice in a row, so that
+ * the kernel must serve within a bounded time.
  *
- * A point without a pending signal is nothing.  It must not be, even if bits of
- * mc_reqflags are set: a kernel that forgets to ask for a signal would be saved
- * by the simulator.  Only a depth-first search interrupts at each CHOICE_USER:
- * it has no time to wait for timers.
+ * At a point without a pending signal nothing happens, even if bits of
+ * mc_reqflags are set.  Otherwise the simulator would hide the bug of a kernel
+ * that forgets to ask for a signal.  Only a depth-first search interrupts at
+ * each CHOICE_USER, because it has no time to wait for timers.
  *
  * Source: POSIX signals, as machine/linux/timer.c uses them.
  */
@@ -37,7 +38,7 @@ again_fire(struct sim_event *se)
 	sim_signal_raise(container_of(se, struct machine_host, h_again));
 }
 
-/* The CPU stands at a choice point of that kind. */
+/* Run the signal handler at a choice point of that kind, if one is pending. */
 void
 sim_signal_point(enum choice kind)
 {
@@ -59,7 +60,7 @@ sim_signal_point(enum choice kind)
 	h->h_handler = 0;
 }
 
-/* The thread stands where it may: it makes the call itself. */
+/* Make the thread call the kernel, if it is in code where it may. */
 enum machine_refusal
 machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 {
@@ -73,6 +74,7 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 	return MI_DONE;
 }
 
+/* Ask for one more signal on this CPU, about delay_ns from now. */
 void
 machine_interrupt_again(int64_t delay_ns)
 {
@@ -84,6 +86,7 @@ machine_interrupt_again(int64_t delay_ns)
 		sim_event_add(&h->h_again, when);
 }
 
+/* Interrupt a CPU at its next choice point. */
 int
 machine_nmi(struct mcpu *mc)
 {

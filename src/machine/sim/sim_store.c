@@ -3,44 +3,45 @@
  * Store buffers: the one reordering that x86 processors make.
  *
  * THEORY
- * A store of an x86 processor waits in a buffer of its CPU until memory takes
- * it.  The buffer is first in, first out; a load of the same CPU finds the
- * newest store to its address in it, other CPUs see nothing of it; a locked
- * instruction, a fence or an entry into the host empties it.  So a later load
- * may be done before an earlier store, and nothing else is out of order.
+ * On x86 a store waits in a buffer of its CPU until memory takes it.  The
+ * buffer is first in, first out.  A load of the same CPU finds the newest store
+ * to its address in the buffer; other CPUs see nothing of it.  A locked
+ * instruction, a fence or an entry into the host empties the buffer.  So a
+ * later load may be done before an earlier store, and nothing else is
+ * reordered.
  *
- * The model keeps, for each CPU, the stores of atomic.h that are pending.
- * While a CPU runs, memory has its view: all it stored is in place, and each
- * entry keeps the value that the store replaced, which is what others see.
- * When another CPU goes on, the values and the entries are exchanged, newest
- * entry first; when the CPU comes back, oldest first.  So no load has to look
- * anything up, and plain accesses of a CPU to words that it also stores to
- * atomically see its own stores.  To empty the buffer of the CPU that runs is
- * to forget it.
+ * For each CPU the model keeps those stores of atomic.h that are pending.
+ * While a CPU runs, memory has the view of that CPU: all its stores are in
+ * place, and each entry keeps the value that the store replaced, which is what
+ * the other CPUs see.  When another CPU goes on, the values in memory and in
+ * the entries are exchanged, newest entry first.  When the CPU comes back, they
+ * are exchanged oldest first.  So no load has to search the buffer, and plain
+ * accesses of a CPU see its own pending stores.  To empty the buffer of the CPU
+ * that runs, the model forgets the entries.
  *
- * Each store is pending for a number of choice points that the seed decides,
- * at most the lifetime of the run; and at most as many are pending as the
- * capacity of the run.  Under DFS it is a decision, at each switch to another
- * CPU, how many of the pending stores it does not see.
+ * The seed decides for how many choice points each store is pending, at most
+ * the lifetime of the run.  At most as many stores are pending as the capacity
+ * of the run.  Under DFS, each switch to another CPU is a decision: how many of
+ * the pending stores the other CPU does not see.
  *
- * What it does not see: plain stores are not delayed, unless a store to the
- * same word is pending.  They are seen too early by other CPUs that look
- * without any order; TSan reports those.  Loads are never early: x86 does not
- * reorder them, so acquire and release are the compiler's business alone.
+ * Limits of the model: a plain store is not delayed, unless a store to the same
+ * word is pending.  A CPU that reads without any order sees plain stores too
+ * early; TSan reports such reads.  Loads are never early: x86 does not reorder
+ * loads, so acquire and release concern the compiler alone.
  *
  * INVARIANTS
  * SB1 Memory has the view of the CPU that runs: its entries hold what others
- *    see.  The entries of all other CPUs hold what those stored.
+ *    see.  The entries of every other CPU hold what that CPU stored.
  * SB2 s_due does not decrease from an entry to the next: stores become visible
  *    in their order.
  * SB3 next_due is not later than the s_due of any CPU's oldest entry.
  * SB4 A CPU that waits or has stopped has no pending stores.
  *
- * A pending store to a stack frame that is no more may lie where the functions
- * of the simulator run while they exchange: nobody may look at it, so it is
- * made void (below `top`, the frame of the code that met the choice point).
- * In frames of the kernel it does no harm: what lies there is saved with the
- * view and comes back with it.
+ * A pending store to a stack frame that has ended may lie where the functions
+ * of the simulator run during the exchange.  No code may read such a store, so
+ * it is made void.  It is recognized by its address: below b_top, the frame of
+ * the code that met the choice point.  A store to an ended frame of the kernel
+ * does no harm: what lies there is saved with the view and comes back with it.
  *
  * Source: Owens, Sarkar and Sewell, "A better x86 memory model: x86-TSO"
  * (2009).
@@ -82,13 +83,14 @@ static struct rng rng;			/* so that schedules are as without */
 static uint32_t capacity, life_log2;
 static uint64_t next_due;		/* SB3 */
 
+/* Return the buffer of the CPU that runs. */
 static struct buffer *
 mine(void)
 {
 	return &buffers[lwkt__sim_mcpu->mc_cpuid];
 }
 
-/* Whether this seed has them, where nobody said. */
+/* Return whether this run has store buffers; by default the seed decides. */
 static int
 chosen(void)
 {
@@ -103,6 +105,7 @@ chosen(void)
 	}
 }
 
+/* Choose whether the run has store buffers, their capacity and lifetime. */
 void
 sim_store_reset(void)
 {
@@ -147,7 +150,7 @@ sim_store_describe(void)
 	return text;
 }
 
-/* Exchange one value; stack memory may be poisoned. */
+/* Exchange one value.  Volatile: each access happens once, as written. */
 #define EXCHANGE(type, s) do {						\
 	volatile type *p_ = (volatile type *)(void *)(s)->s_p;		\
 	type v_ = *p_;							\
@@ -156,6 +159,7 @@ sim_store_describe(void)
 	(s)->s_other = v_;						\
 } while (0)
 
+/* Exchange an entry and memory.  Stack memory may be poisoned for ASan. */
 static __lwkt_no_asan void
 exchange(struct store *s)
 {
@@ -174,7 +178,7 @@ exchange(struct store *s)
 	}
 }
 
-/* Memory gets the common view. */
+/* Give memory the common view: newest entry first undoes the stores. */
 static void
 view_out(struct buffer *b)
 {
@@ -188,7 +192,7 @@ view_out(struct buffer *b)
 	}
 }
 
-/* Memory gets the view of the CPU that goes on. */
+/* Give memory the view of the CPU that goes on: oldest entry first. */
 static void
 view_in(struct buffer *b)
 {
@@ -198,7 +202,7 @@ view_in(struct buffer *b)
 		exchange(&b->b_store[i]);
 }
 
-/* The oldest entries are no more: forgotten, or written. */
+/* Remove the n oldest entries, which are in memory. */
 static void
 drop(struct buffer *b, uint32_t n)
 {
@@ -214,7 +218,7 @@ drop(struct buffer *b, uint32_t n)
 		b->b_store[i] = b->b_store[i + n];
 }
 
-/* The oldest n of a CPU that does not run, while memory has no CPU's view. */
+/* Write the oldest n entries to memory, while it has the common view. */
 static void
 write_oldest(struct buffer *b, uint32_t n)
 {
@@ -225,6 +229,7 @@ write_oldest(struct buffer *b, uint32_t n)
 	drop(b, n);
 }
 
+/* Return the step at which the next store becomes visible. */
 static uint64_t
 due_next(const struct buffer *b)
 {
@@ -237,7 +242,7 @@ due_next(const struct buffer *b)
 	return due;
 }
 
-/* Right before the store. */
+/* Note a store that comes right after this call. */
 void
 lwkt__store_put(void *p, unsigned size)
 {
@@ -260,6 +265,7 @@ lwkt__store_put(void *p, unsigned size)
 		next_due = s->s_due;				/* SB3 */
 }
 
+/* Empty the buffer of the CPU that runs: its stores are in memory. */
 void
 lwkt__store_drain(void)
 {
@@ -267,7 +273,7 @@ lwkt__store_drain(void)
 		drop(mine(), mine()->b_n);
 }
 
-/* What the host does to memory, every CPU knows afterwards. */
+/* Empty all buffers, before the host changes memory or fences all CPUs. */
 void
 sim_store_drain_all(void)
 {
@@ -280,7 +286,7 @@ sim_store_drain_all(void)
 		write_oldest(&buffers[cpu], buffers[cpu].b_n);
 }
 
-/* The run is over: how many were pending, which are in memory now. */
+/* Put a CPU's pending stores into memory for a report; return how many. */
 uint32_t
 sim_store_reveal(const struct machine_host *h)
 {
@@ -293,6 +299,7 @@ sim_store_reveal(const struct machine_host *h)
 	return n;
 }
 
+/* Return how many of the oldest entries are due. */
 static uint32_t
 due_count(const struct buffer *b)
 {
@@ -303,7 +310,7 @@ due_count(const struct buffer *b)
 	return n;
 }
 
-/* At each choice point: those whose time has come. */
+/* Make the stores that are due visible.  At each choice point. */
 void
 sim_store_step(void *frame)
 {
@@ -324,7 +331,7 @@ sim_store_step(void *frame)
 	view_in(self);
 }
 
-/* Another CPU goes on. */
+/* Leave the CPU that runs: another one goes on. */
 void
 sim_store_leave(enum choice kind)
 {
@@ -340,7 +347,7 @@ sim_store_leave(enum choice kind)
 		    (uint64_t)(b - buffers), b->b_n);
 }
 
-/* This CPU goes on. */
+/* Arrive at the CPU that goes on. */
 void
 sim_store_arrive(void)
 {

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Virtual time: the clock, timers and other events to come.
+ * Virtual time: the clock, timers and other future events.
  *
  * THEORY
- * The clock moves a little at each choice point, by a random amount whose
- * scale belongs to the run: in some runs a microsecond is a handful of
- * instructions and timers fire in the middle of everything, in others they
- * wait until all is quiet.  In a run that takes long it moves faster and
- * faster, so that who spins until a tick comes need not spin for millions of
- * steps.  When every CPU waits it jumps to the next event.
- * Events are one list sorted by time, first come first served among equals.
+ * The clock advances a little at each choice point, by a random amount whose
+ * scale is fixed for the run.  In some runs a microsecond is a few instructions
+ * long, and timers fire in the middle of everything; in others, timers wait
+ * until all CPUs are idle.  In a long run the clock goes faster and faster, so
+ * that a CPU that spins until the next tick need not spin for millions of
+ * steps.  When every CPU waits, the clock jumps to the next event.
+ * Events are one list sorted by time; events of equal time are in the order in
+ * which they were added.
  *
- * A timer fires late by a random amount, never early.  Runs with s_spurious
- * also set RQF_TIMER and end waits for no reason; the others do not, because
- * a spurious wake-up would hide a lost one.
+ * A timer fires late by a random amount, never early.  Runs with `spurious` set
+ * also set RQF_TIMER and end waits without a reason.  The other runs do not,
+ * because a spurious wake-up would hide a lost one.
  */
 #include "base/kassert.h"
 #include "machine/sim/sim_var.h"
 
-#define TIME_START	1000000000	/* 1 s: 0 is nobody's deadline */
+#define TIME_START	1000000000	/* 1 s: 0 is no deadline */
 #define LATE_MAX_LOG2	17		/* up to 131 us late */
 #define SPURIOUS_MASK	0x0fffu		/* once in 4096 steps */
 #define DFS_STEP_NS	16
@@ -35,6 +36,7 @@ sim_now(void)
 	return lwkt__sim.s_now;
 }
 
+/* Draw a number below n; under DFS always 0.  No choice point. */
 uint32_t
 sim_random(uint32_t n)
 {
@@ -47,6 +49,7 @@ sim_random(uint32_t n)
 	return r;
 }
 
+/* Set the clock to its start, and choose its scale for the run. */
 void
 sim_time_reset(void)
 {
@@ -56,6 +59,7 @@ sim_time_reset(void)
 	spurious = sim_random(2) != 0;
 }
 
+/* Arm an event, or move it: it occurs at time `when` or later. */
 void
 sim_event_add(struct sim_event *se, int64_t when)
 {
@@ -87,6 +91,7 @@ sim_event_del(struct sim_event *se)
 	sim_leave();
 }
 
+/* Run all events that are due; choice points in them do nothing. */
 static void
 events_run(void)
 {
@@ -101,6 +106,7 @@ events_run(void)
 	lwkt__sim.s_muted--;
 }
 
+/* Let a CPU's timer go off. */
 static void
 timer_signal(struct machine_host *h)
 {
@@ -108,7 +114,7 @@ timer_signal(struct machine_host *h)
 	sim_signal_raise(h);
 }
 
-/* Something happens to some CPU that nobody asked for. */
+/* Send a random CPU a spurious timer signal or wake-up. */
 static void
 spurious_happens(void)
 {
@@ -123,7 +129,7 @@ spurious_happens(void)
 		sim_wake(h);
 }
 
-/* Doublings of the clock's speed, by the length of the run. */
+/* Return how often the clock's speed has doubled in this run. */
 static unsigned
 haste(void)
 {
@@ -132,7 +138,7 @@ haste(void)
 	return n < HASTE_MAX ? (unsigned)n : HASTE_MAX;
 }
 
-/* Bits 0-15 move the clock, 16-27 decide on spurious things. */
+/* Advance the clock.  Bits 0-15 say how far, 16-27 whether spurious events. */
 void
 sim_time_tick(uint32_t bits)
 {
@@ -159,7 +165,7 @@ sim_time_next(void)
 	return se != NULL ? se->se_when : INT64_MAX;
 }
 
-/* Nobody can run: go to the next event.  0 if there is none. */
+/* Jump to the next event, when no CPU can run; 0 if there is none. */
 int
 sim_time_jump(void)
 {
@@ -173,6 +179,7 @@ sim_time_jump(void)
 	return 1;
 }
 
+/* Return the virtual time. */
 int64_t
 machine_time_ns(void)
 {
@@ -186,6 +193,7 @@ timer_fire(struct sim_event *se)
 	timer_signal(container_of(se, struct machine_host, h_timer));
 }
 
+/* Arm this CPU's timer, or disarm it (INT64_MAX). */
 void
 machine_timer_arm(int64_t deadline_ns)
 {

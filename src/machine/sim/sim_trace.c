@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The trace of a run: a hash of all of it, and the end of it to read.
+ * The trace of a run: a hash of all of it, and its last records to read.
  *
  * THEORY
  * The hash takes in every decision (kind, CPU, successor, virtual time) and
- * every event the kernel reports, text by text and not by address, so that it
- * is equal exactly if the same things happened, whatever compiler made the
- * program and wherever it was loaded.  A second hash takes in the switches
- * alone and counts distinct interleavings.
+ * every event that the kernel reports.  Names go in as text, not as addresses.
+ * So two hashes are equal exactly if the same things happened, whichever
+ * compiler made the program and wherever it was loaded.  A second hash takes in
+ * the switches alone; it counts distinct interleavings.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +49,7 @@ static const char *const kind_name[CHOICE_KINDS] = {
 	[CHOICE_USER] = "at an instruction: cpu %llu -> %llu",
 };
 
+/* Return the hash h with v taken in. */
 static uint64_t
 fold(uint64_t h, uint64_t v)
 {
@@ -87,6 +88,7 @@ record_print(const struct record *r)
 		machine_backtrace_print(&r->r_pc, 1);
 }
 
+/* Write a record to the ring, over the oldest. */
 static void
 record(int cpu, const char *name, const char *fmt, uint64_t a, uint64_t b,
     void *pc)
@@ -105,6 +107,7 @@ record(int cpu, const char *name, const char *fmt, uint64_t a, uint64_t b,
 		record_print(r);
 }
 
+/* Take a decision of the explorer into the hashes. */
 void
 sim_trace_step(enum choice kind, int self, int next, void *pc)
 {
@@ -121,6 +124,7 @@ sim_trace_step(enum choice kind, int self, int next, void *pc)
 	}
 }
 
+/* Take an event into the hash, and record it. */
 void
 sim_trace_event(const char *name, const char *fmt, uint64_t a, uint64_t b)
 {
@@ -149,6 +153,7 @@ sim_trace_schedule(void)
 	return schedule;
 }
 
+/* Print the records of the ring. */
 void
 sim_trace_print(void)
 {

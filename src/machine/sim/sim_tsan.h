@@ -4,16 +4,16 @@
  * two processors.
  *
  * THEORY
- * To TSan each CPU is a fiber.  Switching from one to another orders nothing
- * (no_sync), unlike a thread switch inside a CPU; so only what the program's
- * own atomics order is ordered, by the orders they name, although everything
- * runs on one host thread.  What the simulator itself touches does not count:
- * it stands between sim_enter and sim_leave, which nest.  Two objects may race,
- * because all CPUs share them here and each has its own on a real host: errno
- * and the exceptions of C++.
+ * Each CPU is a fiber to TSan.  A switch from one CPU to another orders nothing
+ * (no_sync), unlike a thread switch inside a CPU.  So only the program's own
+ * atomics create order, by the memory orders that they name, although all CPUs
+ * run on one host thread.  TSan ignores the accesses of the simulator itself,
+ * which stand between sim_enter and sim_leave; these nest.  Two objects are
+ * excepted from race reports: errno and the C++ exceptions.  All CPUs share
+ * them here, while each CPU has its own on a real host.
  *
- * The model of descriptors stands between sim_io_enter and sim_io_leave: its
- * calls are ordered, as are those of a real host on one descriptor.
+ * The model of descriptors stands between sim_io_enter and sim_io_leave.  Its
+ * calls are ordered, as a real host orders the calls on one descriptor.
  */
 #ifndef LWKT_MACHINE_SIM_TSAN_H
 #define LWKT_MACHINE_SIM_TSAN_H
@@ -65,8 +65,9 @@ sim_tsan_boot(const struct machine_cxx *cx)
 }
 
 /*
- * In place of fiber_switch_begin, between sim_enter and sim_leave.  Always
- * inline: a function of its own would return on another shadow stack.
+ * Begin a switch to another CPU's fiber, in place of fiber_switch_begin;
+ * between sim_enter and sim_leave.  Always inline: a separate function would
+ * return on another shadow stack.
  */
 __lwkt_inline void
 sim_fiber_begin(struct fiber *from, struct fiber *to, int dying)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of the simulated host share.
+ * Declarations that the files of the simulated host share.
  *
- * One host thread runs everything, so nothing here is atomic.
+ * One host thread runs all CPUs, so nothing here is atomic.
  */
 #ifndef LWKT_MACHINE_SIM_VAR_H
 #define LWKT_MACHINE_SIM_VAR_H
@@ -21,11 +21,11 @@ enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_STOPPED };
 
 /* One simulated CPU. */
 struct machine_host {
-	void		*h_sp;		/* where it stands while not running */
+	void		*h_sp;		/* its stack while it does not run */
 	struct mcpu	*h_mc;
 	struct sim_event h_timer;	/* its armed deadline */
 	struct fiber	 h_first;	/* its first stack, for checkers */
-	struct fiber	 h_fiber;	/* the one it stands on */
+	struct fiber	 h_fiber;	/* the stack that it is on */
 	struct sim_event h_again;	/* machine_interrupt_again */
 	int64_t		 h_watch;	/* when mu_watch is due, or 0 */
 	struct machine_cxx h_cxx;	/* its C++ exceptions */
@@ -49,7 +49,7 @@ struct sim {
 	int64_t		 s_now;
 	int		 s_ncpus;
 	int		 s_live;	/* CPUs not stopped */
-	int		 s_muted;	/* >0: choice points are nothing */
+	int		 s_muted;	/* >0: choice points do nothing */
 	const struct machine_upcalls *s_up;
 	struct sim_options s_opt;
 	struct machine_host s_host[SIM_MAXCPU];
@@ -64,12 +64,12 @@ void	sim_wake(struct machine_host *h);
 void	sim_options_read(struct sim_options *so);
 uint64_t sim_env_number(const char *name, uint64_t dflt);
 
-/* sim_explore.c: who goes on.  bits are fresh random ones of this step. */
+/* sim_explore.c: which CPU goes on.  bits are fresh random bits of the step. */
 void	sim_explore_reset(void);
 int	sim_explore_pick(enum choice kind, int self, uint32_t bits);
 const char *sim_explore_describe(void);
 
-/* How many of n pending stores another CPU does not see yet, at a switch. */
+/* At a switch: how many of n pending stores the other CPU does not see. */
 uint32_t sim_explore_hold(enum choice kind, uint32_t n);
 
 /* sim_dfs.c */
@@ -101,7 +101,7 @@ void	sim_io_reset(void);
 /* sim_key.c */
 void	sim_key_reset(void);
 
-/* sim_store.c: store buffers; the later ones if lwkt__stores. */
+/* sim_store.c: store buffers.  The last three only if lwkt__stores is set. */
 void	sim_store_reset(void);
 void	sim_store_begin(void);
 void	sim_store_end(void);
