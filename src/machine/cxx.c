@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where the C++ runtime keeps the exceptions of the calling host thread.
+ * Find the C++ runtime's exception state of the calling host thread.
  *
  * THEORY
  * The C++ ABI gives each host thread a stack of caught exceptions and a count
  * of those in flight.  __cxa_get_globals() returns their address; libstdc++ and
- * libc++abi agree about the layout.  The kernel makes them a thread's own: it
- * saves them at a switch (kern/sched/lwkt_switch.c).  Compiled code calls the
- * runtime for each access, so no function of a program keeps the address.
+ * libc++abi use the same layout.  The kernel gives each thread its own: it
+ * saves and restores them at a switch (kern/sched/lwkt_switch.c).  Compiled
+ * code calls the runtime for each access, so no function of a program keeps the
+ * address.
  *
  * This library does not depend on a C++ runtime, so the function is a weak
- * symbol.  It stays undefined when the runtime came by dlopen(), perhaps for a
- * plugin alone (RTLD_LOCAL); then it is looked up by name in each loaded
- * object.  dlsym() would not find such an object and does not belong into
- * static programs.  The look-up is done once a boot: a runtime loaded later is
- * not noticed, because a switch has no time to look for one.
+ * symbol.  It stays undefined if the runtime was loaded by dlopen(), perhaps
+ * for a plugin only (RTLD_LOCAL).  Then it is looked up by name in each loaded
+ * object.  dlsym() would not find such an object, and a static program should
+ * not call it.  The look-up is done once per boot.  A runtime that is loaded
+ * later is not found, because to search for one at each switch would take too
+ * long.
  *
  * Source: the Itanium C++ ABI, Exception Handling, 2.2.2.
  */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A symbol of a loaded object, by name.
+ * Find a symbol of one loaded object by name.
  *
  * THEORY
- * dlsym() searches a scope; here the question is what one object says.  The
- * answer may be an undefined symbol with a value: a program that is not
- * position independent and takes the address of a function has a stub for it,
- * and this stub is the function's address in the whole process.
+ * dlsym() searches a scope; this file searches one object.  The result may be
+ * an undefined symbol with a value.  Reason: a program that is not position
+ * independent and takes the address of a function has a stub for it, and this
+ * stub is the function's address in the whole process.
  *
- * Objects without DT_GNU_HASH, which linkers have written since 2006, have no
- * symbols here.
+ * Objects without DT_GNU_HASH have no symbols here; linkers have written it
+ * since 2006.
  *
  * Source: the System V ABI; Ulrich Drepper, How To Write Shared Libraries.
  */

@@ -5,8 +5,8 @@
 #include <link.h>
 
 /*
- * The dynamic symbol of that name in an object, perhaps an undefined one, or
- * NULL.  info: dlpi_addr, dlpi_phdr and dlpi_phnum count.
+ * Finds the dynamic symbol of that name in an object, or NULL.  The symbol may
+ * be undefined.  Of info, only dlpi_addr, dlpi_phdr and dlpi_phnum are used.
  */
 const ElfW(Sym) *lwkt__elf_find(const struct dl_phdr_info *info,
 	    const char *name);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Make the host refuse something, by name: LWKT_FAIL=point:nth,point:*
+ * Fault injection by name: LWKT_FAIL=point:nth,point:*
  *
  * THEORY
- * Every place where the host may say no asks machine_fail("its.name") first,
- * so that each failure branch can be reached from outside without a debugger.
- * nth counts calls from 1; `*` refuses each.  The table is read once a boot;
- * when it is empty, asking costs one load.
+ * Every place where the host may refuse something calls
+ * machine_fail("its.name") first.  So each failure branch can be reached
+ * without a debugger.  nth counts calls from 1; `*` refuses each call.  The
+ * table is read once per boot.  If it is empty, a call costs one load.
  *
- * A host may add refusals of its own (lwkt__fail_chance: the simulated one
- * draws lots); each refusal is an event of the trace.
+ * A host may add refusals of its own (lwkt__fail_chance: the simulated host
+ * decides at random).  Each refusal is an event of the trace.
  *
  * Points of the Linux host: arena, mem.reserve, guard.madvise, guard.mprotect,
  * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, clock.tsc,
@@ -41,7 +41,7 @@ static int npoints;			/* (i) */
 
 int (*lwkt__fail_chance)(const char *point);
 
-/* One "name:nth"; end is behind its last character. */
+/* Parse one "name:nth"; end points after its last character. */
 static int
 fail_parse(const char *s, const char *end)
 {
@@ -83,7 +83,7 @@ lwkt__fail_boot(void)
 	return 0;
 }
 
-/* What LWKT_FAIL says to this call. */
+/* Does LWKT_FAIL refuse this call? */
 static int
 fail_named(const char *point)
 {

@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tell the checkers about stacks and the switches between them.
+ * Inform the checkers about stacks and the switches between them.
  *
  * THEORY
- * ASan: the start call hands over the bounds of the stack to come and keeps
- * the old fake stack in f_asan_fake; the finish call, first thing on the new
- * stack, takes its own fake stack up again (NULL at a thread's first run) and
- * learns the bounds of the stack it came from, which is how those of the host
- * thread's own stack become known.  A dying thread passes no place for its
- * fake stack, so it is freed.  Frames that never returned leave their poison
- * in the shadow: a stack is cleaned when it gets a new owner.
+ * ASan: the start call passes the bounds of the new stack and stores the old
+ * fake stack in f_asan_fake.  The finish call, made first on the new stack,
+ * restores the fake stack of that stack (NULL at a thread's first run).  It
+ * also returns the bounds of the old stack; that is how the bounds of the host
+ * thread's own stack become known.  A thread that ends passes no place for its
+ * fake stack, so that is freed.  Frames that never returned leave poison in the
+ * shadow, so a stack is unpoisoned when it gets a new owner.
  *
- * LSan: looks for pointers in registered regions, so each live stack is one.
+ * LSan searches registered regions for pointers, so each live stack is
+ * registered.
  *
- * TSan: a fiber has its own shadow call stack, so the two functions here that
+ * TSan: a fiber has its own shadow call stack.  So the two functions here that
  * change fibers must not push or pop on it: they are not instrumented.  The
- * change itself orders what came before it and what comes after (flag 0):
- * threads of one CPU do not race.
+ * change orders the accesses before it and those after it (flag 0): threads of
+ * one CPU do not race.
  *
- * valgrind: a jump of the stack pointer from one registered stack to another is
- * a switch, not a wild pointer or a huge frame.  What the last owner of a stack
- * popped is forbidden ground, also where the next one begins: all of it is
- * allowed first.  Outside valgrind nobody is told, by one test at each birth
- * and death of a thread.
+ * valgrind takes a jump of the stack pointer from one registered stack to
+ * another as a switch, and not as a wild pointer or a huge frame.  The part of
+ * a stack that its last owner popped may not be accessed, and the next owner
+ * begins there.  So the whole stack is made accessible first.  Without valgrind
+ * all this is skipped, by one test when a thread is created and one when it
+ * ends.
  *
  * Source: the sanitizers' common_interface_defs.h and tsan_interface.h.
  */
@@ -71,7 +73,7 @@ void
 fiber_init(struct fiber *f, const void *stack, size_t size)
 {
 #if LWKT_ASAN
-	/* Who stood here may have been abandoned at a shutdown. */
+	/* The last owner may have been abandoned at a shutdown. */
 	__asan_unpoison_memory_region(stack, size);
 #endif
 	(void)VALGRIND_MAKE_MEM_DEFINED(stack, size);
@@ -128,7 +130,8 @@ fiber_init_host(struct fiber *f)
 }
 
 /*
- * Right before the switch, on from's stack.  `dying`: from never runs again.
+ * Announce a switch, immediately before it, on from's stack.  `dying`: from
+ * never runs again.
  */
 UNINSTRUMENTED void
 fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
@@ -146,7 +149,7 @@ fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
 #endif
 }
 
-/* Right after it, on self's stack; prev is whom it came from. */
+/* End the announced switch, first on self's stack; prev is the old thread. */
 UNINSTRUMENTED void
 fiber_switch_end(struct fiber *self, struct fiber *prev)
 {

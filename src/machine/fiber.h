@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the checkers must be told at a stack switch, in one place.
+ * Inform the checkers about stacks and stack switches, in one place.
  *
  * THEORY
- * ASan keeps a fake stack per real one: start before, finish after a switch;
- * a thread that never returns passes NULL so that its fake stack is freed.
- * TSan keeps a shadow state per fiber and must change it right before the
- * switch, from code it does not instrument.  valgrind wants to know stacks.
- * A plain build without valgrind pays one test of a word at the birth of a
- * stack and one at its death.
+ * ASan keeps a fake stack per real one.  It has a start call before a switch
+ * and a finish call after it.  A thread that never runs again passes NULL, so
+ * that its fake stack is freed.  TSan keeps a shadow state per fiber, which
+ * must change immediately before the switch, in code that is not instrumented.
+ * valgrind must know each stack.  A plain build without valgrind pays one test
+ * of a word when a stack is made and one when it ends.
  *
  * Source: QEMU's util/coroutine-ucontext.c wraps the same three calls.
  */
@@ -28,7 +28,7 @@ struct fiber {
 	int		 f_host;	/* the host thread's own stack */
 };
 
-/* (i) Somebody wants to know; set by fiber_boot(), at each boot. */
+/* (i) There is a checker to inform; set by fiber_boot(), at each boot. */
 extern int lwkt__fiber_wanted;
 
 static inline int
@@ -38,15 +38,18 @@ fiber_wanted(void)
 }
 
 void	fiber_boot(void);
-/* If fiber_wanted(); f may lie in the stack, before its first word is used. */
+/*
+ * Announce a new stack, and its end.  To be called only if fiber_wanted().
+ * f may be in the stack itself, if the stack has not been used yet.
+ */
 void	fiber_init(struct fiber *f, const void *stack, size_t size);
 void	fiber_fini(struct fiber *f);
-/* If fiber_wanted(): what lies there is looked at, written before or not. */
+/* If fiber_wanted(): the memory may be read, even if it was never written. */
 void	fiber_defined(const void *p, size_t size);
-/* If fiber_wanted(): a piece of a stack is in use now, from a handler. */
+/* If fiber_wanted(): a signal handler uses this part of a stack now. */
 void	fiber_writable(const void *p, size_t size);
 
-/* What the calling thread touches in between is nothing to TSan; nests. */
+/* TSan ignores the calling thread's accesses between these two; nests. */
 #if LWKT_TSAN
 void	__tsan_ignore_thread_begin(void);
 void	__tsan_ignore_thread_end(void);

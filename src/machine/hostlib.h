@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a host may use to make itself of, beside machine.h: parts that are the
- * same on every host.
+ * Building blocks shared by both hosts, in addition to machine.h.
  */
 #ifndef LWKT_MACHINE_HOSTLIB_H
 #define LWKT_MACHINE_HOSTLIB_H
 
 /* fail.c: once a boot.  EINVAL: LWKT_FAIL is malformed. */
 int	lwkt__fail_boot(void);
-/* Asked after LWKT_FAIL; NULL: nobody. */
+/* Called if LWKT_FAIL does not refuse; NULL: no such function. */
 extern int (*lwkt__fail_chance)(const char *point);
 
 /*
- * cxx.c: once a boot; then, on a host thread, its C++ exception state, or NULL:
- * the program has no C++ runtime.  Allocates at first.
+ * cxx.c: _boot once per boot.  _globals returns the C++ exception state of the
+ * calling host thread, or NULL if the program has no C++ runtime.  The first
+ * call on a host thread may allocate.
  */
 struct machine_cxx;
 void	lwkt__cxx_boot(void);

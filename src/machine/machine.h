@@ -3,25 +3,25 @@
  * THE contract between the kernel and its host.
  *
  * THEORY
- * A CPU is a struct mcpu that some host thread carries.  The kernel above is
- * the same on both hosts; linux/ runs each CPU on its own pinned pthread,
- * sim/ runs all of them on one host thread and decides at each choice point
- * (base/choice.h) who goes on.  The host knows nothing of threads: it starts
- * CPUs, switches stacks when told, waits when a CPU has nothing to do, and
- * calls upward only through the table given to machine_boot().
+ * A CPU is a struct mcpu that a host thread runs.  The kernel above is the same
+ * on both hosts: linux/ runs each CPU on a pthread that is put on a core; sim/
+ * runs all CPUs on one host thread and decides at each choice point
+ * (base/choice.h) which CPU continues.  The host knows nothing of threads: it
+ * starts CPUs, switches stacks on request, waits when a CPU is idle, and calls
+ * the kernel only through the table given to machine_boot().
  *
- * WHO RUNS WHERE
- * "CPU" below means: called on the host thread that carries the CPU.  "any"
- * means any host thread, foreign pthreads included.  A signal handler of the
- * host sets bits in mc_reqflags of its own CPU, and calls mu_nmi, mu_watch or
- * mu_signal there, at whatever instruction the CPU was interrupted.
+ * CONTEXTS
+ * "CPU" below means: called on the host thread that runs the CPU.  "any" means
+ * any host thread, plain pthreads included.  A signal handler of the host sets
+ * bits in mc_reqflags of the CPU that it interrupted, and calls mu_nmi,
+ * mu_watch or mu_signal there, at an arbitrary instruction.
  *
  * ORDER
- * mc_reqflags is the one word other CPUs write.  A CPU about to wait sets
- * RQF_SLEEPING in it with a read-modify-write and waits only if the old value
- * had no RQF_WAKE bit; a sender sets its bit with a read-modify-write and
- * rings the doorbell if the old value had RQF_SLEEPING.  Both are full fences
- * on the same word, so one of the two always sees the other.
+ * mc_reqflags is the only word here that other CPUs write.  A CPU that is about
+ * to wait sets RQF_SLEEPING in it by a read-modify-write, and waits only if the
+ * old value had no RQF_WAKE bit.  A sender sets its bit by a read-modify-write,
+ * and rings the doorbell if the old value had RQF_SLEEPING.  Both are full
+ * fences on the same word, so at least one of the two sees the other's bit.
  *
  * Source: the contract of rump kernels' rumpuser(3); DragonFly's vkernel.
  */
@@ -42,13 +42,13 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_IPIQ	0x0001u	/* messages from other CPUs */
 #define RQF_INTPEND	0x0002u	/* host completions or interrupts to reap */
 #define RQF_PREEMPT	0x0004u	/* an interrupt thread wants the CPU */
-#define RQF_LWP		0x0010u	/* the lwp that runs has to look round */
+#define RQF_LWP		0x0010u	/* the lwp must ask its user scheduler */
 #define RQF_TIMER	0x0080u	/* the armed deadline passed */
-#define RQF_TOKEN	0x0400u	/* a token was released that we wait for */
-#define RQF_PREEMPTIBLE	0x0800u	/* who runs may be interrupted (own CPU) */
+#define RQF_TOKEN	0x0400u	/* a token that the CPU waits for is free */
+#define RQF_PREEMPTIBLE	0x0800u	/* the thread is preemptible (own CPU) */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
-#define RQF_SHUTDOWN	0x2000u	/* the thread that runs is abandoned */
-#define RQF_SENDERS	16		/* who sent them, modulo this */
+#define RQF_SHUTDOWN	0x2000u	/* the running thread is abandoned */
+#define RQF_SENDERS	16		/* bits for senders: CPU modulo this */
 #define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
 #define RQF_SENDERMASK	0xffff0000u
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_LWP | \
@@ -56,8 +56,8 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_WAKE	(RQF_SPLZ | RQF_SENDERMASK)
 
 /*
- * What the C++ ABI keeps for each host thread (__cxa_eh_globals): the kernel
- * makes it each thread's own.
+ * What the C++ ABI keeps for each host thread (__cxa_eh_globals).  The kernel
+ * saves and restores it so that each thread has its own.
  */
 struct machine_cxx {
 	void		*mx_caught;	/* stack of caught exceptions */
@@ -65,8 +65,8 @@ struct machine_cxx {
 };
 
 /*
- * The host-visible head of struct globaldata.  (i) fixed after boot,
- * (c) the CPU's own code, (a) anybody, atomically.
+ * The head of struct globaldata, which the host sees.  Written by: (i) boot
+ * only, (c) code that runs on the CPU, (a) any host thread, atomically.
  */
 struct mcpu {
 	struct mcpu	*mc_self;	/* (i) what %gs:0 reads */
@@ -76,7 +76,7 @@ struct mcpu {
 	struct machine_host *mc_host;	/* (i) the host's private part */
 	int		*mc_errnop;	/* (i) errno of the carrier */
 	struct machine_cxx *mc_cxx;	/* (i) its exceptions; NULL: no C++ */
-	/* Apart, for others write it. */
+	/* In a cache line of its own, because other CPUs write it. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
 	uint32_t	 mc_watching;	/* (c) kern/'s, which others read */
@@ -87,8 +87,9 @@ struct mcpu {
 #define MCPU_HOSTID	16
 
 /*
- * A fault or another signal that ends the process.  mf_what says it in words;
- * mf_addr is the address that was touched if mf_touched, else the instruction.
+ * A fault or another signal that ends the process.  mf_what describes it.
+ * mf_addr is the address that was accessed if mf_touched, else the address of
+ * the instruction.
  */
 struct machine_fault {
 	const char	*mf_what;	/* "memory fault (SIGSEGV)" */
@@ -99,45 +100,48 @@ struct machine_fault {
 };
 
 /*
- * What the host calls, on the CPU concerned; critical section state unknown
- * unless said.
+ * The functions that the host calls, on the CPU concerned.  Unless stated
+ * otherwise the CPU may be in a critical section or outside one.
  */
 struct machine_upcalls {
-	/* First code on each CPU; returns when the CPU shall stop. */
+	/* The first code on each CPU; returns when the CPU is to stop. */
 	void	(*mu_cpu_main)(struct mcpu *mc);
 	/*
-	 * A fault on this CPU, from the signal handler on the alternate stack:
-	 * print what is known (async-signal-safe).  mc NULL: the fault of a
-	 * host thread that called as if it were a CPU.  Returning ends the
-	 * process by the signal's default action.
+	 * Reports a fault on this CPU.  The signal handler calls it on the
+	 * alternate stack; it prints what is known and must be
+	 * async-signal-safe.  mc NULL: a host thread that is no CPU made a
+	 * call that needs one.  When it returns, the default action of the
+	 * signal ends the process.
 	 */
 	void	(*mu_fault)(struct mcpu *mc, const struct machine_fault *mf);
 	/* sim: every CPU waits and no timer is armed: nothing can happen. */
 	void	(*mu_deadlock)(void);
 	/*
-	 * machine_nmi() reached this CPU; the time of machine_watch() is up.
-	 * On the CPU's host thread, but anywhere in what it was doing: signal
-	 * context.  ucontext: what was interrupted; NULL: the caller (sim).
+	 * mu_nmi: machine_nmi() reached this CPU.  mu_watch: the time set by
+	 * machine_watch() is over.  Signal context: on the CPU's host thread,
+	 * at an arbitrary instruction.  ucontext: the interrupted code; NULL:
+	 * the caller (sim).
 	 */
 	void	(*mu_nmi)(struct mcpu *mc, void *ucontext);
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
 	/*
-	 * A signal of the host has reached this CPU, its bits are set: in the
-	 * handler, after everything else.  sim: at a choice point, ucontext
-	 * NULL.
+	 * A signal of the host has reached this CPU and its bits are set.
+	 * Called last in the signal handler.  sim: at a choice point, with
+	 * ucontext NULL.
 	 */
 	void	(*mu_signal)(struct mcpu *mc, void *ucontext);
 	/*
-	 * What machine_interrupt led to: on the thread's stack, between two of
-	 * its instructions, outside signal context.  May switch; must return on
-	 * the same CPU.
+	 * The call that machine_interrupt() prepared.  It runs on the stack of
+	 * the interrupted thread, between two of its instructions, outside
+	 * signal context.  May switch; must return on the same CPU.
 	 */
 	void	(*mu_interrupted)(void);
 	/*
-	 * On the host thread that threw: an exception of C++ would leave a
-	 * thread or a callback; forced: pthread_exit() or a cancellation would.
-	 * Nothing is unwound yet.  Print what is known; std::terminate()
-	 * follows, but not if forced.  mc NULL: the thread is no CPU.
+	 * Reports a C++ exception that would leave a thread or a callback;
+	 * with forced set, an unwinding by pthread_exit() or a cancellation.
+	 * Called on the host thread that threw, before anything is unwound; it
+	 * prints what is known.  std::terminate() follows unless forced.
+	 * mc NULL: the host thread is no CPU.
 	 */
 	void	(*mu_escape)(struct mcpu *mc, int forced);
 	/* sim: see struct machine_point.  No switch, no choice point. */
@@ -145,8 +149,8 @@ struct machine_upcalls {
 };
 
 /*
- * sim: where mu_point is called, with all CPUs standing still.  A CPU that is
- * not awake waits in machine_idle or has stopped.
+ * sim: the choice point at which mu_point is called.  No CPU runs meanwhile.
+ * A CPU that is not awake waits in machine_idle or has stopped.
  */
 struct machine_point {
 	enum choice	 mp_kind;	/* CHOICE_PAUSE: every CPU waits */
@@ -163,20 +167,22 @@ struct machine_config {
 
 /*
  * Boot and shutdown.  machine_boot measures the clocks and decides the number
- * of CPUs (*ncpus).  machine_run carries the n CPUs of mc[] (CPU 0 on the
- * caller) until each has returned from mu_cpu_main.  Errors: EAGAIN, ENOMEM,
- * EINVAL.  Context: any, one at a time.
+ * of CPUs (*ncpus).  machine_run runs the n CPUs of mc[] until each has
+ * returned from mu_cpu_main; the caller's host thread becomes CPU 0.  Errors:
+ * EAGAIN, ENOMEM, EINVAL.  Any context, one call at a time.
  */
 int	machine_boot(const struct machine_config *cfg,
 	    const struct machine_upcalls *up, int *ncpus);
 int	machine_run(struct mcpu *const mc[], int n);
 void	machine_shutdown(void);
 /*
- * One line for the boot message: host, cpus, guards, io.  After machine_boot.
+ * Returns one line for the boot message: host, CPUs, guards, I/O.  To be
+ * called after machine_boot.
  */
 const char *machine_describe(void);
 /*
- * Is this a child of fork, while its parent has CPUs?  Any; async-signal-safe.
+ * Returns whether this process was forked from one that had CPUs at the time.
+ * Any context; async-signal-safe.
  */
 #ifndef LWKT_HOST_SIM
 int	machine_forked(void);
@@ -184,11 +190,11 @@ int	machine_forked(void);
 
 /*
  * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
- * works anywhere: NULL on a host thread that carries no CPU, also on one that
- * a CPU created (which inherits the CPU's gs base from the host).
+ * works in any context.  It returns NULL on a host thread that is no CPU, also
+ * on a pthread that a CPU created (Linux copies the CPU's gs base to it).
  *
- * machine_check_cpu panics unless the caller is the host thread of the CPU
- * that mycpu_m() names: what a call that needs a CPU asks first.  One load
+ * machine_check_cpu panics unless the caller is the host thread of the CPU that
+ * mycpu_m() names.  Every call that needs a CPU begins with it.  Cost: one load
  * and one comparison.
  */
 #ifdef LWKT_HOST_SIM
@@ -212,7 +218,7 @@ mycurthread(void)
 	return *(struct lwkt_thread *volatile *)&mycpu_m()->mc_curthread;
 }
 
-/* There is one host thread, and it carries all CPUs. */
+/* Nothing to check: one host thread runs all CPUs. */
 static inline void
 machine_check_cpu(void)
 {
@@ -228,8 +234,9 @@ void	lwkt__machine_strayed(void) __lwkt_hidden __lwkt_noreturn
 	    __attribute__((cold));
 
 /*
- * Volatile, so that no compiler keeps it across a switch; an asm rather than
- * a __seg_gs pointer, which gcc 12 folds away as a null dereference.
+ * Volatile, so that no compiler keeps the value across a switch.  An asm and
+ * not a __seg_gs pointer, because gcc 12 treats that as a null dereference and
+ * removes the code.
  */
 static inline struct mcpu *
 mycpu_m(void)
@@ -250,7 +257,10 @@ mycurthread(void)
 	return td;
 }
 
-/* A thread-local variable, read so that not even its address is kept. */
+/*
+ * Reads a thread-local variable.  An asm, so that the compiler keeps neither
+ * the value nor the address across a switch.
+ */
 static inline struct mcpu *
 machine_oncpu(void)
 {
@@ -301,36 +311,41 @@ machine_check_cpu(void)
 #endif
 
 /*
- * Stack switch (x86_64/switch.S): saves the callee-saved registers and the
- * floating point control words on the current stack, its pointer in *save,
- * continues on sp and returns there its argument `from`.  A new stack is made
- * by machine_stack_init: its first switch-in calls entry(from), and when that
- * returns goes to last(), which never does.  CPU, in a critical section.
+ * Stack switch (x86_64/switch.S).  Saves the callee-saved registers and the
+ * floating point control words on the current stack and stores the stack
+ * pointer in *save.  Continues on sp, where the call returns `from`.
+ * machine_stack_init prepares a new stack: the first switch to it calls
+ * entry(from); when entry returns, last() is called, which must not return.
+ * CPU, in a critical section.
  */
 void	*lwkt__machine_switch(void **save, void *sp, void *from);
 void	*machine_stack_init(void *stack, size_t size,
 	    void (*entry)(void *from), void (*last)(void));
 
 /*
- * Time.  Monotonic ns; virtual on sim.  machine_timer_arm asks for RQF_TIMER
- * on the calling CPU at (or soon after) an absolute time, while it runs or
- * waits; one deadline a CPU, an earlier one replaces it, INT64_MAX disarms
- * lazily.  Spurious RQF_TIMER is legal.
+ * Time.  machine_time_ns is monotonic, in ns; virtual on sim.
+ * machine_timer_arm requests RQF_TIMER on the calling CPU at an absolute time
+ * or soon after, whether the CPU runs or waits then.  A CPU has one deadline;
+ * each call replaces it.  INT64_MAX disarms lazily.  A spurious RQF_TIMER is
+ * allowed.
  */
 int64_t	machine_time_ns(void);
 void	machine_timer_arm(int64_t deadline_ns);
 
 /*
- * Wait.  First machine_poll looks, for as long as that is cheaper than to
- * sleep: 1 when *word (if not NULL) is val (acquire), 0 when mc_reqflags has an
- * RQF_WAKE bit or the time is over.  Then machine_idle, which returns when
- * mc_reqflags has such a bit, when the armed deadline has passed, when a host
- * completion arrived, or for no reason.  Both: CPU, critical section held,
- * called by the idle thread alone.
- * machine_doorbell ends the wait of a CPU: called after the caller's
- * read-modify-write of mc_reqflags saw RQF_SLEEPING.  Any.
- * machine_pause is one turn of a wait loop for another CPU; `turn` counts the
- * turns so far (pause first, give the core away later).  Any.
+ * Wait.  The idle thread calls machine_poll first, then machine_idle; both in
+ * CPU context, in a critical section.
+ * machine_poll polls for as long as that is cheaper than to sleep.  It returns
+ * 1 when *word (if word is not NULL) is val (acquire), 0 when mc_reqflags has
+ * an RQF_WAKE bit or the time is over.
+ * machine_idle halts the CPU.  It returns when mc_reqflags has an RQF_WAKE bit,
+ * when the armed deadline has passed, when a host completion arrived, or
+ * spuriously.
+ * machine_doorbell ends the wait of a CPU.  The caller's read-modify-write of
+ * mc_reqflags has seen RQF_SLEEPING.  Any context; never blocks.
+ * machine_pause is one turn of a loop that waits for another CPU.  `turn` is
+ * the number of turns so far: early turns execute a pause instruction, later
+ * ones yield the core.  Any context.
  */
 int	machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val);
 void	machine_idle(struct mcpu *mc);
@@ -338,34 +353,37 @@ void	machine_doorbell(struct mcpu *mc);
 void	machine_pause(unsigned turn);
 
 /*
- * machine_nmi interrupts a CPU wherever it is: mu_nmi follows there (sim: only
- * mu_signal), then mu_signal.  1, or 0 if that cannot be.  Any context,
- * async-signal-safe.
- * machine_watch has mu_watch called on the calling CPU, once, after delay_ns,
- * wherever it is then; a wait ends by it (not on sim, where waiting CPUs are
- * not called).  Replaces the one before; 0: none.  Async-signal-safe.
+ * machine_nmi interrupts a CPU at an arbitrary instruction.  On that CPU mu_nmi
+ * is called (not on sim), then mu_signal.  Returns 1, or 0 if the CPU cannot
+ * be interrupted.  Any context; async-signal-safe.
+ * machine_watch requests one call of mu_watch on the calling CPU after
+ * delay_ns, at an arbitrary instruction.  It ends a wait of the CPU (not on
+ * sim, where a CPU that waits is not called).  The request replaces the last
+ * one; 0 withdraws it.  CPU; async-signal-safe.
  */
 int	machine_nmi(struct mcpu *mc);
 void	machine_watch(int64_t delay_ns);
 
 /*
- * machine_interrupt, in mu_signal: let the code that runs on this CPU go on by
- * a call of mu_interrupted, if the host can undo that exactly and every frame
- * of its stack (size bytes from stack on) may be stopped where it stands.
- * machine_interrupt_again: mu_signal once more, about delay_ns from now; a
- * signal that comes earlier counts.  CPU, or mu_signal.
- * machine_interrupt_off says why no code is interrupted at all; NULL: some is.
- * machine_code_register adds code that may be stopped anywhere (len 0: all of
- * the object that start lies in); unregister takes back what was given by the
- * same arguments.  0, EINVAL, ENOSPC, ENOENT.  Any.
+ * machine_interrupt, to be called in mu_signal, makes the interrupted code
+ * continue with a call of mu_interrupted.  It refuses unless the host can
+ * restore the code's state exactly afterwards and every frame on its stack
+ * (`size` bytes from `stack` on) belongs to code that may be interrupted.
+ * machine_interrupt_again requests another mu_signal about delay_ns from now; a
+ * signal that arrives earlier satisfies the request.  CPU, or mu_signal.
+ * machine_interrupt_off returns why no code can be interrupted at all, or NULL.
+ * machine_code_register registers code that may be interrupted at any
+ * instruction; len 0: all code of the object that contains start.
+ * machine_code_unregister undoes the registration with the same arguments.
+ * 0, EINVAL, ENOSPC, ENOENT.  Any.
  */
 enum machine_refusal {
 	MI_DONE,		/* not refused */
-	MI_OFF,			/* this host cannot, or in no code at all */
-	MI_CODE,		/* at an instruction of other code */
-	MI_FRAME,		/* called by other code, or not to be told */
+	MI_OFF,			/* not possible on this host */
+	MI_CODE,		/* the instruction is in other code */
+	MI_FRAME,		/* a caller is in other code, or unknown */
 	MI_STACK,		/* too little of the stack is left */
-	MI_STATE		/* registers that cannot be kept */
+	MI_STATE		/* registers in use that cannot be saved */
 };
 enum machine_refusal machine_interrupt(struct mcpu *mc, void *ucontext,
 	    void *stack, size_t size);
@@ -375,31 +393,36 @@ int	machine_code_register(const void *start, size_t len);
 int	machine_code_unregister(const void *start, size_t len);
 
 /*
- * May other host threads than the CPUs and the host's own helpers be in the
- * process?  Idle CPU; may allocate.
+ * Returns whether the process may have host threads besides the CPUs and the
+ * helpers of this host.  Idle CPU; may allocate.
  */
 int	machine_foreign_threads(void);
 
 /*
- * A full fence on every CPU, as if each had executed one during the call: the
- * expensive half of a fence whose other half is free.  1, or 0 if the host
- * cannot.  CPU.
+ * Executes a full fence on every CPU, as if each CPU had executed one during
+ * the call.  It is the expensive side of an asymmetric fence: the other side
+ * needs no instruction.  Returns 1, or 0 if the host cannot do it.  CPU.
  */
 int	machine_fence_all(void);
 
 /*
- * Block the calling foreign pthread until *word != val, or woken; wake those
- * that wait on word.  For ports used from outside.  On sim there are no
- * foreign threads: panics.
+ * machine_foreign_wait blocks the calling plain pthread until *word != val or
+ * until it is woken.  machine_foreign_wake wakes the pthreads that wait on
+ * word.  For ports that plain pthreads use.  On sim there are no plain
+ * pthreads: the wait panics, the wake has nothing to do.
  */
 void	machine_foreign_wait(uint32_t *word, uint32_t val);
 void	machine_foreign_wake(uint32_t *word);
 
 /*
- * Memory.  Reserve: zeroed on first touch, not counted until then, no huge
- * pages; NULL when refused.  Release: gives all back.  Decommit: contents
- * zero again, guards stay.  Guard: touching [p, p+size) faults.  All page
- * aligned.  machine_arena: shared memory that tools can open.
+ * Memory.  All addresses and sizes are multiples of the page size.
+ * machine_mem_reserve reserves addresses, without huge pages.  A page is zero
+ * at the first access and takes no memory before.  NULL: the host refuses.
+ * machine_arena_reserve does the same with shared memory that tools can open.
+ * machine_mem_release returns a whole reservation to the host.
+ * machine_mem_decommit returns the memory: the contents are zero again, the
+ * guards stay.
+ * machine_mem_guard makes every access to [p, p+size) a fault.
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 void	*machine_mem_reserve(size_t size);
@@ -408,31 +431,39 @@ void	machine_mem_release(void *p, size_t size);
 void	machine_mem_decommit(void *p, size_t size);
 enum machine_guard machine_mem_guard(void *p, size_t size);
 size_t	machine_page_size(void);
-/* Bytes of memory that the machine has; a round number on sim.  Any. */
+/* Returns the bytes of memory of the machine; sim: a constant.  Any. */
 size_t	machine_mem_size(void);
 
-/* Fault injection and other decisions by name: 1 means "fail now" (sim, or
- * LWKT_FAIL=name:nth on linux). */
+/*
+ * Fault injection and other decisions by name.  1: the caller is to fail now.
+ * sim decides by the seed, linux by LWKT_FAIL=name:nth.
+ */
 int	machine_fail(const char *point);
 
-/* Return addresses: of the caller (sp NULL), of a parked thread (its saved
- * sp), or of a fault (ucontext).  Async-signal-safe.  The count. */
+/*
+ * Stores return addresses in pcs and returns their number: of the caller (sp
+ * NULL), of a thread that does not run (its saved sp), or of the code that a
+ * signal interrupted (ucontext).  Async-signal-safe.
+ */
 int	machine_backtrace(void **pcs, int max, void *sp, void *ucontext);
-/* Print them on stderr, with symbols where cheap.  Async-signal-safe. */
+/*
+ * Prints them on stderr, with symbols where those are cheap to find.
+ * Async-signal-safe.
+ */
 void	machine_backtrace_print(void *const *pcs, int n);
 
 /*
- * Trace of the simulation: the kernel reports each recorded event; sim folds
- * it into the hash that names a schedule and keeps the last ones for the
- * failure report.  linux: nothing.
+ * Trace of the simulation.  The kernel reports each recorded event.  sim adds
+ * it to the hash that identifies a schedule, and keeps the last events for the
+ * failure report.  linux does nothing.
  */
 void	machine_trace(const char *name, const char *fmt, uint64_t a,
 	    uint64_t b);
 uint64_t machine_trace_hash(void);
 
 /*
- * What to hash in place of an address: the address; on sim a number that is
- * the same whenever the same schedule runs.  Any.
+ * Returns the value to hash in place of an address.  linux: the address itself.
+ * sim: a number that is the same in each run of the same schedule.  Any.
  */
 #ifdef LWKT_HOST_SIM
 uintptr_t machine_key(const volatile void *p);

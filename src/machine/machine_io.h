@@ -3,28 +3,28 @@
  * The host's asynchronous operations: try, submit, reap, cancel.
  *
  * THEORY
- * One operation is a struct hostio in the caller's storage.  It belongs to the
- * CPU that submits it: submission, cancellation and completion all happen
- * there, in a critical section, so nothing here needs a lock.  Completion
- * calls io_done exactly once, from machine_io_poll (the idle loop, a tick, or
- * a thread's own poll).  Back ends of equal behaviour: linux/io_uring.c,
- * linux/io_epoll.c (readiness for sockets and pipes, carrier threads for the
- * rest), sim/sim_io.c (a model of the host).  No policy here: time limits,
- * messages and descriptors' waiters are src/io's.
+ * An operation is a struct hostio in the caller's storage.  It belongs to the
+ * CPU that submits it.  Submission, cancellation and completion all happen on
+ * that CPU, in a critical section, so nothing here needs a lock.  Completion
+ * calls io_done exactly once, from machine_io_poll (called by the idle loop, a
+ * tick, or a thread that polls).  The back ends behave alike:
+ * linux/io_uring.c, linux/io_epoll.c (readiness for sockets and pipes, carriers
+ * for the rest), sim/sim_io.c (a model of the host).  There is no policy here:
+ * time limits, messages and the waiters of descriptors are in src/io.
  *
  * INVARIANTS
  * MI1 An operation completes exactly once, after submit, on its own CPU, and
  *    only inside machine_io_poll; the storage and the buffer stay until then.
  * MI2 After cancel it still completes: with its result if that came first,
  *    with -ECANCELED otherwise.
- * MI3 -EINTR is never a result; -EAGAIN only of machine_io_try.
- * MI4 submit follows a machine_io_try of the same operation that gave -EAGAIN,
- *    with no machine_io_poll in between: a back end may rely on edges, and on
- *    what that try learned of the descriptor (io_way).
- * MI5 io_short is set with a result that is less than was asked for and yet
- *    the whole: a message, a disk that is full, the eight bytes of a counter.
- *    To go on with the rest would be another call.  With -EAGAIN of a try it
- *    says that the call does not wait, so that this is its result.
+ * MI3 -EINTR is never a result; only machine_io_try returns -EAGAIN.
+ * MI4 submit follows a machine_io_try of the same operation that returned
+ *    -EAGAIN, with no machine_io_poll in between.  So a back end may rely on
+ *    edges, and on what that try learned about the descriptor (io_way).
+ * MI5 io_short is set if a result is less than requested and the operation is
+ *    complete nevertheless: a message, a full disk, the eight bytes of a
+ *    counter.  The rest would be another call.  With -EAGAIN of a try, io_short
+ *    means that the call does not wait, so -EAGAIN is its result.
  */
 #ifndef LWKT_MACHINE_IO_H
 #define LWKT_MACHINE_IO_H
@@ -70,7 +70,7 @@ struct hostio {
 	uint8_t		 io_with;	/* (b) who has it; own CPU only */
 };
 
-/* What went on in the back end of a CPU, for its counters. */
+/* Statistics of the back end of a CPU. */
 struct hostio_stats {
 	uint64_t	his_submits;	/* operations that had to wait */
 	uint64_t	his_polls;	/* looks for completions */
@@ -88,18 +88,20 @@ hostio_init(struct hostio *io, enum hostio_op op, int fd)
 }
 
 /*
- * All: CPU, critical section.  try: the call itself without waiting where the
- * host can; -EAGAIN means "submit it" (it may come without asking the host,
- * unless io_now is set).  poll: reap what is complete without
- * waiting, calling io_done; the count.
+ * All: CPU, in a critical section; never block.
+ * machine_io_try makes the call without waiting where the host can do that.
+ * -EAGAIN means that the operation must be submitted; unless io_now is set, try
+ * may return it without asking the host.
+ * machine_io_poll reaps the complete operations and calls io_done for each;
+ * returns their number.
  */
 int64_t	machine_io_try(struct hostio *io);
 void	machine_io_submit(struct hostio *io);
 void	machine_io_cancel(struct hostio *io);
 int	machine_io_poll(void);
-/* Operations submitted and not complete on this CPU. */
+/* Returns how many operations of this CPU are submitted and not reaped. */
 unsigned machine_io_pending(void);
-/* Descriptor fd of this process is a new one, or about to be closed. */
+/* Forgets what is known about fd: it is new, or about to be closed. */
 void	machine_io_forget(int fd);
 const struct hostio_stats *machine_io_stats(void);
 /* "io_uring" or "epoll" (linux), "model" (sim). */

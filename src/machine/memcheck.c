@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tell the checkers about memory: machine/memcheck.h says what and why.
+ * Inform the checkers about memory; machine/memcheck.h has the theory.
  *
- * valgrind's blocks have no red zones, for the blocks of a zone touch each
- * other; and nobody is told of blocks that are in use at a shutdown.
+ * valgrind's blocks have no red zones, because the blocks of a zone are
+ * adjacent.  Blocks that are in use at a shutdown are not reported.
  *
  * Source: the headers of valgrind and of ASan.
  */

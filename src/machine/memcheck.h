@@ -1,34 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the checkers must be told about memory that is handed out and returned.
+ * Inform the checkers about memory that is allocated and freed.
  *
  * THEORY
- * A block that is free, and what lies behind the bytes that somebody asked
- * for, is forbidden ground: ASan poisons it; for valgrind the blocks are those
- * of a pool, which goes as a whole.  A plain build without valgrind pays one
- * test of a word for each call.  valgrind leaves the first word of a free block
- * alone, where an allocator keeps its links; for ASan those who read links are
- * not instrumented.
+ * A free block must not be accessed, nor the bytes of a block after the size
+ * requested.  For ASan they are poisoned.  For valgrind the blocks belong to a
+ * pool, which is destroyed as a whole.  A plain build without valgrind pays one
+ * test of a word for each call.  An allocator keeps its links in the first word
+ * of a free block: valgrind allows access to that word; for ASan the functions
+ * that read links are not instrumented.
  */
 #ifndef LWKT_MACHINE_MEMCHECK_H
 #define LWKT_MACHINE_MEMCHECK_H
 
 #include "machine/fiber.h"
 
-/* Before the first block; all blocks are gone.  If fiber_wanted(). */
+/*
+ * Begin: before the first block.  End: all blocks are free.  To be called only
+ * if fiber_wanted().
+ */
 void	memcheck_begin(void);
 void	memcheck_end(void);
 
-/* [p, p + size) is somebody's, the rest of p's `room` bytes nobody's. */
+/* Allows access to [p, p + size), forbids the rest of the `room` bytes. */
 void	lwkt__memcheck_alloc(void *p, size_t size, size_t room, int zeroed);
-/* What was asked for in the `room` bytes at p is nobody's again. */
+/* Forbids access to the `room` bytes at p, which are free again. */
 void	lwkt__memcheck_free(void *p, size_t room);
-/* It stays where it is and has another size; what is in it counts. */
+/* Gives a block another size in place; its contents are defined. */
 void	lwkt__memcheck_resize(void *p, size_t size, size_t room);
-/* Nobody may touch it; it is ordinary memory again. */
+/* Forbids access to memory; allows it again. */
 void	lwkt__memcheck_hide(void *p, size_t size);
 void	lwkt__memcheck_show(void *p, size_t size);
-/* A cancellation has left frames of this stack without their returns. */
+/* Frames of this stack were left without a return, by a cancellation. */
 void	lwkt__memcheck_unwound(void);
 
 static inline void

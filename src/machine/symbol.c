@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which function is at an address, asked when much is broken.
+ * Find the function at an address, also in a process that has failed.
  *
  * THEORY
- * The modules of the process and where they lie are listed at boot, because
- * asking the loader takes its lock.  To name an address, its module's file is
- * mapped and its symbol table (the full one, else the dynamic one) searched
- * from end to end.  Only open, fstat and mmap are called, so a signal handler
- * may come here; libunwind and dladdr would allocate or lock.  Every offset in
- * the file is checked against its size: the file may have been replaced.
+ * The modules of the process and their addresses are listed at boot, because to
+ * ask the loader takes its lock.  To name an address, the file of its module is
+ * mapped, and its symbol table (the full one, else the dynamic one) is searched
+ * linearly.  Only open, close, fstat, mmap and munmap are called, so a signal
+ * handler may do this; libunwind and dladdr would allocate or lock.  Every
+ * offset in the file is checked against its size, because the file may have
+ * been replaced.
  *
- * What is loaded after boot is not found, and shows as an address.
+ * A module that is loaded after boot is not found; its addresses have no names.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -92,7 +93,7 @@ module_find(uintptr_t pc)
 	return NULL;
 }
 
-/* n things of a size at an offset, or NULL when the file has them not. */
+/* Return n items of a size at an offset, or NULL if the file is shorter. */
 static const void *
 image_at(const struct image *im, uint64_t off, uint64_t n, size_t size)
 {
@@ -121,7 +122,7 @@ image_open(struct image *im, const char *path)
 	return 1;
 }
 
-/* The section headers; NULL when this is no file of ours. */
+/* Return the section headers; NULL if the file is not 64-bit ELF. */
 static const Elf64_Shdr *
 image_sections(const struct image *im, unsigned *n)
 {
@@ -135,7 +136,7 @@ image_sections(const struct image *im, unsigned *n)
 	return image_at(im, eh->e_shoff, *n, sizeof(Elf64_Shdr));
 }
 
-/* The function in one symbol table that holds address at. */
+/* Find the function that contains address at in one symbol table. */
 static int
 table_search(const struct image *im, const Elf64_Shdr *tab,
     const Elf64_Shdr *str, uintptr_t at, struct symbol *sym)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names for addresses, from a signal handler if need be.
+ * Names of addresses, also for signal handlers.
  */
 #ifndef LWKT_MACHINE_SYMBOL_H
 #define LWKT_MACHINE_SYMBOL_H

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bring the Linux host up and down.
+ * Boot and shut down the Linux host.
  *
  * THEORY
- * Booting looks at the machine (cores, clock, guards, I/O) and installs the
- * signal handlers; machine_run (vcpu.c) has the CPUs.  What can be refused
- * comes first, the handlers last, so a failed boot leaves nothing behind.
+ * The boot examines the machine (cores, clock, guards, I/O) and installs the
+ * signal handlers; machine_run (vcpu.c) starts the CPUs.  Steps that the host
+ * may refuse come first and the handlers last, so that a failed boot leaves
+ * nothing behind.
  */
 #include <stdio.h>
 
@@ -93,7 +94,7 @@ machine_describe(void)
 	return describe;
 }
 
-/* The host is real: nobody needs a trace to know what it did. */
+/* Only the simulated host keeps a trace. */
 void
 machine_trace(const char *name, const char *fmt, uint64_t a, uint64_t b)
 {

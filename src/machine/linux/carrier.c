@@ -1,46 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Carriers: parked host threads that finish calls which may block.
+ * Carriers: host threads that make the calls which may block.
  *
  * THEORY
- * One pool serves all CPUs.  A CPU puts an operation on the queue of its class;
- * a parked carrier of the class takes it, makes the call, pushes the operation
- * on the stack of its CPU and rings.  If operations wait and no carrier is
- * parked, another carrier is started, up to the limit of the class:
+ * One pool serves all CPUs.  A CPU puts an operation on the queue of its class.
+ * A parked carrier of that class takes the operation and makes the call.  Then
+ * it pushes the operation on the stack of the CPU and rings the doorbell.  If
+ * operations wait and no carrier is parked, another carrier is started, up to
+ * the limit of the class:
  *
  *	CC_FILE	Calls that end by themselves.  Beyond the limit they queue.
  *	CC_LONG	Calls that may wait for ever: the open of a FIFO, the close
  *		of a terminal.  Each has a carrier of its own.  Beyond the
- *		limit they fail with EAGAIN at once, and are counted when they
- *		are reaped (his_refused): an operation that queued here might
- *		be the one which the others wait for.
+ *		limit a call fails with EAGAIN at once and is counted when it
+ *		is reaped (his_refused).  It must not queue, because it might
+ *		be the call that the others wait for.
  *
- * So no wait for a peer takes a carrier that a file needs.  Carriers block all
- * signals, so those of the program reach its own threads, and run on any core
- * of the program's, not on that of the CPU which happened to start them.
+ * So a call that waits for a peer never takes a carrier that a file needs.
+ * Carriers block all signals, so the program's signals reach its own threads.
+ * A carrier may run on any core of the program, not only on the core of the
+ * CPU that started it.
  *
- * What has no blocking form that can be ended early (waiting for any child, a
- * connect to a unix socket with a full backlog) needs no carrier: one thread
- * tries all of these again and again (retry.c).
+ * Some calls have no blocking form that can be ended early: a wait for any
+ * child, a connect to a unix socket with a full backlog.  They need no carrier:
+ * one thread repeats all of them (retry.c).
  *
- * Transfers and opens of CC_LONG, and opens in CC_FILE, are ended by
- * pthread_cancel, enabled round the system call alone (hostcall_endable); the
- * carrier ends with it, and its place is free for another.
+ * pthread_cancel ends transfers and opens of CC_LONG and opens of CC_FILE.
+ * Cancellation is enabled around the system call only (hostcall_endable).  The
+ * carrier ends with the call, and its place becomes free.
  *
- * The pool lives while a CPU is attached: the last to leave joins them all.
+ * The pool exists while a CPU is attached; the last CPU that detaches joins all
+ * carriers.
  *
  * INVARIANTS
- * CA1 An operation is in a gate's line, on a queue (io_prevp set), with the
- *    retry thread, or in one carrier's hands; the last cannot be taken back.
- * CA2 Whoever takes it off the queue is the only one to complete it.
- * CA3 c_io names an operation only while its carrier has not completed it.
+ * CA1 Until it is complete, an operation given away is in exactly one place:
+ *    in a gate's line, on a queue (io_prevp set), with the retry thread, or
+ *    with one carrier.  From a carrier it cannot be taken back.
+ * CA2 Only the thread that takes an operation off the queue completes it.
+ * CA3 c_io names an operation only until its carrier completes it.
  *
  * ORDER
- * The lock of a gate or of the retry thread is taken before that of the pool,
- * never while it is held.
+ * The lock of a gate or of the retry thread is taken before the lock of the
+ * pool, never while the pool is locked.
  *
- * The queues are locked, which no CPU-owned thing is: carriers are foreign
- * threads that must sleep, and the call they make costs microseconds anyway.
+ * The queues have a lock, although nothing that a CPU owns has one.  Carriers
+ * are plain pthreads that must sleep, and their call takes microseconds, so the
+ * lock adds little.
  */
 #include "machine/linux/hostcall.h"
 
@@ -54,7 +59,7 @@
 /* Calls in the host at one time, by class. */
 #define FILE_LIMIT	(config_hard ? 2 : 16)
 #define LONG_LIMIT	(config_hard ? 64 : 256)
-#define LONG_PARKED	8		/* more of them end */
+#define LONG_PARKED	8		/* parked carriers beyond that end */
 #define CARRIER_STACK	(64 * 1024)
 #define CARRIER_NAP_NS	2000000		/* between two tries */
 
@@ -123,8 +128,9 @@ class_of(const struct hostio *io)
 }
 
 /*
- * Hand the result over and wake the CPU.  The CPU may take the result before it
- * is woken, and leave: so it waits in drain() until it has been woken.
+ * Hand the result to the CPU and wake it.  Any thread; never blocks.
+ * The CPU may take the result before the doorbell rings, and stop.  ic_telling
+ * makes its drain() wait until this function no longer uses the CPU's memory.
  */
 void
 carrier_finish(struct hostio *io, int64_t r)
@@ -155,7 +161,7 @@ nap(void)
 
 static void *carrier_main(void *arg);
 
-/* A place for one more, or NULL. */
+/* Find a place for one more carrier of the class, or NULL. */
 static struct carrier *
 free_place(enum carrier_class class)
 {
@@ -169,7 +175,7 @@ free_place(enum carrier_class class)
 	return NULL;
 }
 
-/* One more, if there is a place and the host lets us. */
+/* Start one more carrier; an errno: no place, or the host refuses. */
 static int
 grow(enum carrier_class class)
 {
@@ -203,7 +209,7 @@ unqueue(struct hostio *io)
 	cq->cq_queued--;
 }
 
-/* Nobody is left to carry what is on the queue: take it off, linked. */
+/* Take all operations off a queue that has no carrier left; linked. */
 static struct hostio *
 take_all(struct carrier_queue *cq)
 {
@@ -218,9 +224,9 @@ take_all(struct carrier_queue *cq)
 }
 
 /*
- * The calling carrier's last act; enters with the pool locked.  One that had
- * to end leaves its place to another, which the queue may need; at the end of
- * the pool it stays to be joined.
+ * End the calling carrier; the pool is locked and is unlocked here.  While the
+ * pool exists the carrier detaches itself, frees its place and starts another
+ * carrier if operations wait.  When the pool stops, it remains to be joined.
  */
 static void
 ending(struct carrier *c)
@@ -246,7 +252,10 @@ ending(struct carrier *c)
 	}
 }
 
-/* Let go of it, then tell its CPU: afterwards its storage may be gone. */
+/*
+ * Complete the carrier's operation.  c_io is cleared first: once the CPU has
+ * the result, the storage of the operation may be gone.
+ */
 static void
 put_down(struct carrier *c, int64_t r)
 {
@@ -259,7 +268,7 @@ put_down(struct carrier *c, int64_t r)
 	carrier_finish(io, r);
 }
 
-/* The cancelled call never returned. */
+/* Complete the operation whose call pthread_cancel ended. */
 static void
 call_cancelled(void *arg)
 {
@@ -271,7 +280,7 @@ call_cancelled(void *arg)
 	ending(c);
 }
 
-/* Is its call one that pthread_cancel ends? */
+/* Can pthread_cancel end this call? */
 static int
 endable(const struct hostio *io, enum carrier_class class)
 {
@@ -290,7 +299,10 @@ block(struct carrier *c)
 	return r;
 }
 
-/* Put it on the queue of its class; an errno: nobody would come for it. */
+/*
+ * Put the operation on the queue of its class; the pool is locked.  An errno:
+ * no carrier would take it.
+ */
 static int
 enqueue(struct hostio *io)
 {
@@ -312,7 +324,7 @@ enqueue(struct hostio *io)
 }
 
 /*
- * A look told that the open may wait for ever: over to a carrier of its own,
+ * Pass an open that turned out to wait for ever (HW_LONG) to a CC_LONG carrier,
  * unless it was cancelled meanwhile.
  */
 static void
@@ -330,6 +342,7 @@ pass_on(struct carrier *c)
 		carrier_finish(io, -error);
 }
 
+/* Make the call of the carrier's operation until it has a result. */
 static void
 carry(struct carrier *c)
 {
@@ -354,6 +367,7 @@ carry(struct carrier *c)
 	put_down(c, r);
 }
 
+/* The loop of a carrier: take an operation of its class, make the call. */
 static void *
 carrier_main(void *arg)
 {
@@ -396,7 +410,7 @@ carrier_queue(struct hostio *io)
 	return error;
 }
 
-/* 0, or an errno: the host gives no thread. */
+/* Give the operation to its class; an errno: the host gives no thread. */
 static int
 submit(struct hostio *io)
 {
@@ -430,7 +444,10 @@ carrier_submit(struct machine_host *h, struct hostio *io)
 	iocommon_done(h, io, hostcall_total(io, -error));
 }
 
-/* End it if that can be done; 1: it was on the queue and is the caller's. */
+/*
+ * End the operation if possible.  1: it was on the queue, and the caller must
+ * complete it (CA2).
+ */
 static int
 cancel_locked(struct hostio *io)
 {
@@ -470,7 +487,7 @@ carrier_cancel(struct machine_host *h, struct hostio *io)
 	iocommon_done(h, io, hostcall_total(io, -ECANCELED));
 }
 
-/* One of the CPU's from a queue, or NULL. */
+/* Take one operation of the CPU off a queue, or NULL. */
 static struct hostio *
 take_queued(struct mcpu *mc)
 {
@@ -488,7 +505,10 @@ take_queued(struct mcpu *mc)
 	return io;
 }
 
-/* Take back all on the queues, end what carriers have: how many came back. */
+/*
+ * Take back the CPU's operations from the queues and end those that carriers
+ * have; returns how many were taken back.
+ */
 static unsigned
 drain_queues(struct mcpu *mc)
 {
@@ -507,7 +527,10 @@ drain_queues(struct mcpu *mc)
 	return n;
 }
 
-/* End all that this CPU gave away; afterwards nobody touches its memory. */
+/*
+ * End all operations that this CPU gave away.  Afterwards no other thread uses
+ * the memory of the CPU.
+ */
 static void
 drain(struct machine_host *h)
 {
@@ -532,6 +555,7 @@ carrier_attach(void)
 	unlock();
 }
 
+/* End the CPU's use of the pool.  CPU context; waits for its operations. */
 void
 carrier_detach(struct machine_host *h)
 {

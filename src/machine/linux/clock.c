@@ -1,37 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The time of day of a machine that is never set: nanoseconds, monotonic.
+ * The monotonic clock, in nanoseconds.
  *
  * THEORY
- * Where the kernel itself trusts the processor's time stamp counter, so do we:
- * time is a straight line ns + (tsc - tsc0) * rate.  (18 ns, of which 5 buy
- * order between CPUs, CO1; the kernel's vdso takes 22 to 28.)  The line is
- * anchored to CLOCK_MONOTONIC, which is slewed by NTP and so is not quite
- * straight: a reader who finds the line older than its interval draws a new
- * one that begins where the old one is and is aimed to meet CLOCK_MONOTONIC
- * one interval later.  The rate is that of the last interval.  Intervals grow
- * from 10 ms to 1 s as the rate gets known better.
+ * If Linux uses the processor's time stamp counter (TSC) for its own clock, so
+ * does this file: time is a straight line ns + (tsc - tsc0) * rate.  A reading
+ * takes 18 ns, of which 5 ns are for the order between CPUs (CO1); Linux's vdso
+ * takes 22 to 28 ns.  The line is anchored to CLOCK_MONOTONIC, which NTP slews,
+ * so that it is not quite straight.  A reader that finds the line older than
+ * its interval draws a new line.  The new line begins where the old one is and
+ * is to meet CLOCK_MONOTONIC one interval later.  Its rate is the rate measured
+ * over the last interval.  Intervals grow from 10 ms to 1 s as the measurement
+ * becomes more exact.
  *
- * Two lines and a number that says which one counts: the writer fills the
- * other line and then changes the number, so readers never wait; they read
- * again when the number has changed meanwhile.
+ * There are two lines and a sequence number that selects the current one.  The
+ * writer fills the other line and then increments the number.  So readers do
+ * not wait for the writer; they read again if the number has changed.
+ *
+ * If the counter turns out to be wrong (stopped, reset, another rate: a virtual
+ * machine that has moved), the clock is CLOCK_MONOTONIC from then on, plus an
+ * offset by which the line was ahead.
  *
  * INVARIANTS
- * CK1 No value is handed out from a line older than two intervals, so a new
- *    line that begins at or above that point is above all values ever given.
+ * CK1 No value is returned from a line older than two intervals.  So a new line
+ *    that begins at or above that point is above all values returned before.
  * CK2 A new line begins at or above the old one; a line never falls.
- *    (The rates of neighbours differ by parts per million: a writer delayed
- *    by d between measuring and publishing can let another CPU's reading step
- *    back by that fraction of d, below a nanosecond for d = 100 us.)
- *
- * When the counter turns out to be wrong (stopped, reset, another rate: a
- * virtual machine that moved), time is CLOCK_MONOTONIC from then on, plus what
- * we were ahead.
+ *    (The rates of two successive lines differ by parts per million.  If a
+ *    writer is delayed by a time d between measuring and publishing, a reading
+ *    on another CPU can step back by that fraction of d: below a nanosecond for
+ *    d = 100 us.)
  *
  * ORDER
- * CO1 clk_seq store-release in clock_draw pairs with its load-acquire in
- *    machine_time_ns.  The rdtsc there is fenced against earlier loads: who
- *    was told of an event must not read an earlier time than its sender.
+ * CO1 The store-release of clk_seq in clock_draw pairs with its load-acquire in
+ *    machine_time_ns.  The rdtsc there is fenced against earlier loads: a CPU
+ *    that receives a message must not read an earlier time than its sender.
  *
  * Source: the latch of Linux's seqlock.h; FreeBSD's timehands.
  */
@@ -48,7 +50,7 @@
 #define CALIBRATE_NS	1000000		/* first guess of the rate */
 #define INTERVAL_FIRST	10000000ll	/* ns, doubles up to */
 #define INTERVAL_LAST	1000000000ll
-#define SLEW_PPM	500		/* how far we bend to meet the kernel */
+#define SLEW_PPM	500		/* most that the rate is bent, ppm */
 #define AHEAD_NS	10000000	/* farther ahead than that: distrust */
 #define SAMPLES		8		/* of which the tightest counts */
 
@@ -63,7 +65,7 @@ struct line {
 
 static struct line clk_line[2];
 static uint32_t clk_seq;		/* (a) line clk_seq % 2 counts */
-static uint32_t clk_lock;		/* (a) somebody draws a line */
+static uint32_t clk_lock;		/* (a) a CPU draws a line */
 static uint32_t clk_usetsc;		/* (a) */
 static uint64_t clk_offset;		/* (a) no tsc: our lead */
 static char clk_name[32] = "clock_gettime";
@@ -77,7 +79,7 @@ mono_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* The counter, read after all earlier loads.  (CO1) */
+/* Read the counter after all earlier loads (CO1). */
 static inline uint64_t
 rdtsc_ordered(void)
 {
@@ -88,7 +90,10 @@ rdtsc_ordered(void)
 	return lo | (uint64_t)hi << 32;
 }
 
-/* Both clocks at one moment: the try with the least time in between. */
+/*
+ * Read both clocks at one moment.  Of several tries the one with the least time
+ * between its two counter readings is the most exact.
+ */
 static void
 clock_sample(uint64_t *tsc, uint64_t *mono)
 {
@@ -112,13 +117,14 @@ scale(uint64_t ticks, uint64_t rate)
 	return (uint64_t)(((unsigned __int128)ticks * rate) >> RATE_SHIFT);
 }
 
-/* ns per tick, from a stretch of both clocks. */
+/* Return the rate, ns per tick, from an interval on both clocks. */
 static uint64_t
 rate_of(uint64_t ns, uint64_t ticks)
 {
 	return (uint64_t)(((unsigned __int128)ns << RATE_SHIFT) / ticks);
 }
 
+/* Fill the line that is not in use and make it the current one. */
 static void
 clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
     uint64_t interval_ns)
@@ -129,7 +135,7 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	int64_t err = (int64_t)(mono - ns);
 	int64_t most = (int64_t)interval_ns / 1000000 * SLEW_PPM;
 
-	/* Meet the kernel's clock one interval from here. */
+	/* Bend the line to meet CLOCK_MONOTONIC one interval later. */
 	err = err > most ? most : err < -most ? -most : err;
 	rate = (uint64_t)((__int128)base * ((int64_t)interval_ns + err) /
 	    (int64_t)interval_ns);
@@ -142,7 +148,7 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	atomic_store_rel_32(&clk_seq, seq + 1);		/* CO1 */
 }
 
-/* Go on with the kernel's clock, not below `least`. */
+/* Use CLOCK_MONOTONIC from now on, with an offset: never below `least`. */
 static void
 clock_distrust(uint64_t least)
 {
@@ -168,7 +174,7 @@ clock_follow(const struct line *l)
 		clock_distrust(ceiling);
 		return;
 	}
-	/* CK1: nothing beyond two intervals was ever read. */
+	/* CK1: no value beyond two intervals was returned. */
 	ns = age < 2 * l->l_interval ? l->l_ns + scale(age, l->l_rate) :
 	    ceiling > mono ? ceiling : mono;			/* CK2 */
 	rate = rate_of(mono - l->l_mono, age);
@@ -183,7 +189,10 @@ clock_follow(const struct line *l)
 	    INTERVAL_LAST);
 }
 
-/* The line numbered seq is old.  Nonzero: its values are still good. */
+/*
+ * Replace the line numbered seq, which is older than its interval.  Nonzero:
+ * another CPU does that, and the values of the line are still valid.
+ */
 static int
 clock_old(uint32_t seq, uint64_t age)
 {
@@ -201,6 +210,7 @@ clock_old(uint32_t seq, uint64_t age)
 	return 0;
 }
 
+/* Return the time, ns.  Any host thread. */
 int64_t
 machine_time_ns(void)
 {
@@ -214,7 +224,7 @@ machine_time_ns(void)
 		age = rdtsc_ordered() - atomic_load_64(&l->l_tsc);
 		ns = atomic_load_64(&l->l_ns);
 		if (unlikely(age >= atomic_load_64(&l->l_interval))) {
-			/* A hair before the anchor is the anchor. */
+			/* Another core's counter may be a little behind. */
 			if ((int64_t)age < 0 && (int64_t)age >
 			    -(int64_t)atomic_load_64(&l->l_interval))
 				age = 0;
@@ -222,6 +232,10 @@ machine_time_ns(void)
 				continue;
 		}
 		ns += scale(age, atomic_load_64(&l->l_rate));
+		/*
+		 * If the number has not changed, this line is intact: a writer
+		 * fills the other line and changes the number before that.
+		 */
 		atomic_fence_acq();
 		if (likely(atomic_load_32(&clk_seq) == seq))
 			return (int64_t)ns;
@@ -229,7 +243,7 @@ machine_time_ns(void)
 	return (int64_t)(mono_ns() + atomic_load_64(&clk_offset));
 }
 
-/* Whether the kernel keeps its own time by the counter. */
+/* Does Linux use the counter for its own clock? */
 static int
 tsc_trusted(void)
 {
@@ -248,11 +262,11 @@ tsc_trusted(void)
 		if (n > 0)
 			return strcmp(name, "tsc\n") == 0;
 	}
-	/* Not told: the processor says whether it never stops or varies. */
+	/* Unknown: the processor's flag says whether it is invariant. */
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 0x100) != 0;
 }
 
-/* Once a process: later boots go on with the line. */
+/* Measure the rate, once per process; later boots keep the line. */
 void
 lwkt__clock_boot(void)
 {
@@ -278,7 +292,10 @@ lwkt__clock_name(void)
 	return atomic_load_32(&clk_usetsc) ? clk_name : "clock_gettime";
 }
 
-/* What machine_time_ns() is ahead of CLOCK_MONOTONIC, but for microseconds. */
+/*
+ * Return by how much machine_time_ns() is ahead of CLOCK_MONOTONIC, ns; exact
+ * to microseconds.
+ */
 int64_t
 lwkt__clock_offset(void)
 {

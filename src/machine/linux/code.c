@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which code may be stopped between any two instructions.
+ * The list of registered code: a thread may be interrupted in it.
  *
  * THEORY
- * A thread that is stopped in the middle of a function holds whatever locks
- * that function took.  The program knows that of its own code; nobody knows it
- * of libc, whose malloc and stdio would find their locks held by "the same"
- * host thread.  So the list begins with the program's own text and gets longer
- * only by lwkt_preempt_register(3).  Everything that is on no list refuses.
+ * A thread that is interrupted in a function holds the locks that the function
+ * took.  The program knows the locks of its own code, but not those of libc:
+ * another thread on the same host thread would find a lock of malloc or stdio
+ * held by "itself".  So the list begins with the program's text and grows only
+ * by lwkt_preempt_register(3).  No thread is interrupted in code that is not on
+ * the list.
  *
- * The library's own text must be told apart from the program's.  In the shared
- * library it is a module of its own.  In the static archive every object's
- * text has been renamed to sections of our own (src/meson.build), which the
- * linker keeps together and marks with __start_ and __stop_ symbols.
+ * The library's text must be distinguished from the program's.  The shared
+ * library is a module of its own.  In the static archive the text of every
+ * object is renamed to sections of the library (src/meson.build).  The linker
+ * keeps these together and marks them with __start_ and __stop_ symbols.
  *
- * Functions of libc are told by their addresses.  In a program that is not
- * position independent an address may be that of the program's stub for the
- * function; the program's dynamic symbol, undefined and with that value, says
- * so (module_holds).
+ * Functions of libc are recognized by their addresses.  In a program that is
+ * not position independent, such an address may be that of the program's stub
+ * for the function.  Then the program's dynamic symbol is undefined and has
+ * that value (module_holds).
  *
- * By default nothing is registered, so that no thread is ever stopped, when
- * the program's text is more than its own: a static program, whose text has
- * libc in it, and one that was linked with an allocator or a checker's runtime
- * of its own; likewise if the library's text cannot be told apart (an archive
- * made by other tools).
+ * In some programs nothing is registered by default, and no thread is
+ * interrupted.  One kind is a program whose text contains other code: a static
+ * program, which contains libc, or a program linked with an allocator or the
+ * runtime of a checker.  The other is a program in which the library's text
+ * cannot be distinguished (an archive made by other tools).
  *
- * The list is the process's: it is begun before the first boot and kept.
- * Entries are appended under a lock and never change but for c_hi, which takes
- * one back and revives it, so handlers read without a lock.
+ * The list belongs to the process: it is begun before the first boot and kept.
+ * Entries are appended under a lock.  Only c_hi of an entry changes later, when
+ * it is unregistered or registered again.  So signal handlers read the list
+ * without a lock.
  *
  * ORDER
  * ncodes, c_hi: stored (release) after the entry is complete; read (acquire)
@@ -58,7 +60,7 @@ void	__asan_init(void) __attribute__((weak));
 void	__tsan_init(void) __attribute__((weak));
 void	__msan_init(void) __attribute__((weak));
 
-/* What an address's module is asked for. */
+/* The module that contains an address. */
 struct module {
 	uintptr_t	 m_at;		/* the address */
 	uintptr_t	 m_lo;		/* the executable segment it is in */
@@ -109,7 +111,7 @@ module_look(struct dl_phdr_info *info, size_t size, void *arg)
 	return found;
 }
 
-/* The module that has code at an address; 0: none. */
+/* Find the module that has code at an address; 0: none. */
 static int
 module_find(struct module *m, uintptr_t at)
 {
@@ -124,7 +126,7 @@ module_has(const struct module *m, uintptr_t at)
 	return at >= m->m_lo && at < m->m_hi;
 }
 
-/* Functions that only code which must not be stopped has beside itself. */
+/* A module that contains one of these functions must not be interrupted. */
 static const struct telltale {
 	const char	*t_name;
 	uintptr_t	 t_at;
@@ -156,7 +158,7 @@ module_holds(const struct module *m, const struct telltale *t)
 	    m->m_base + s->st_value != t->t_at;
 }
 
-/* Does the module hold what must not be stopped? */
+/* Does the module contain code that must not be interrupted? */
 static int
 module_forbidden(const struct module *m)
 {
@@ -183,11 +185,15 @@ code_add(uintptr_t lo, uintptr_t hi, const uint8_t *table, int own)
 	if (n == CODES)
 		return ENOSPC;
 	*c = (struct code){ lo, hi, hi, table, own };
+	/* Last: signal handlers read the entry from now on. */
 	atomic_store_rel_32(&ncodes, n + 1);
 	return 0;
 }
 
-/* The library's own text, and the program's if that can be told from it. */
+/*
+ * Begin the list: the library's text, and the program's text if it can be
+ * distinguished.  codes_lock is held.
+ */
 static void
 codes_begin(void)
 {
@@ -226,7 +232,7 @@ codes_begin(void)
 		(void)code_add(prog.m_lo, prog.m_hi, prog.m_table, 0);
 }
 
-/* Nothing is registered but the library's own code. */
+/* Return why only the library's code is on the list, or NULL if more is. */
 const char *
 lwkt__code_off(void)
 {
@@ -262,7 +268,10 @@ lwkt__code_boot(void)
 	codes_exit();
 }
 
-/* The library's own first: the program's text may lie all round it. */
+/*
+ * Find the entry for pc, or NULL.  Async-signal-safe.  The library's entries
+ * are first, because the program's text may enclose the library's.
+ */
 const struct code *
 lwkt__code_find(uintptr_t pc)
 {
@@ -277,7 +286,7 @@ lwkt__code_find(uintptr_t pc)
 	return NULL;
 }
 
-/* The range meant, in its module; 0: there is none such. */
+/* Find the module and the range that the arguments mean; 0: none. */
 static int
 range_find(const void *start, size_t len, struct module *m)
 {

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many CPUs to run, and on which cores.
+ * Decide how many CPUs to run, and on which cores.
  *
  * THEORY
- * A CPU more than the host will run at a time only waits for the others, so
- * the count is the smaller of the affinity mask and the cgroup's CPU quota
- * rounded up.  The quota is the least one on the way from the process's own
- * group to the root, in version 2 (cpu.max) or 1 (cpu.cfs_*); a container
- * sees a mount whose root is inside the hierarchy, so that prefix is taken
- * off the group's path.  LWKT_NCPU or the program may ask for another number,
- * also for more CPUs than cores.
+ * If there are more CPUs than the host runs at a time, the others only wait.
+ * So the number of CPUs is the smaller one of two numbers: the cores in the
+ * affinity mask, and the CPU quota of the cgroup, rounded up.  The quota is the
+ * least one on the path from the process's group to the root, in version 2
+ * (cpu.max) or version 1 (cpu.cfs_*).  A container sees a mount whose root is
+ * inside the hierarchy, so that prefix is removed from the group's path.
+ * LWKT_NCPU or the program may ask for another number, also for more CPUs than
+ * cores.
  *
- * CPU i starts on the i-th allowed core, counted from the core the caller runs
- * on now, and round again: several processes with few CPUs each then do not
- * all crowd on core 0.  vcpu.c places them.
+ * CPU i starts on the i-th allowed core, counted cyclically from the core on
+ * which the caller runs.  So several processes with few CPUs each do not all
+ * start on core 0.  vcpu.c places them.
  *
- * The buffers are static, as one boot runs at a time, and a boot may be called
- * in a pthread with a small stack.
+ * The buffers are static, because a boot may be called in a pthread with a
+ * small stack.  Only one boot runs at a time.
  */
 #include <errno.h>
 #include <lwkt/panic.h>
@@ -48,7 +49,7 @@ cores_affinity(struct cores *co)
 		}
 	}
 	if (co->co_n == 0) {
-		/* Not told which: count them, and do not pin. */
+		/* Unknown which: take their number, and do not pin. */
 		online = sysconf(_SC_NPROCESSORS_ONLN);
 		co->co_n = online < 1 ? 1 : online > LWKT_MAXCPU ?
 		    LWKT_MAXCPU : (int)online;
@@ -69,7 +70,10 @@ cores_first(struct cores *co)
 	}
 }
 
-/* The numbers in a file "quota period" or in two files; 0: no limit. */
+/*
+ * Return the quota of a group in cores, rounded up; 0: no limit.  The numbers
+ * are in a file "quota period" or in two files.
+ */
 static int
 quota_of_dir(const char *dir, int v2)
 {
@@ -97,7 +101,7 @@ quota_of_dir(const char *dir, int v2)
 	return (int)((num[0] + num[1] - 1) / num[1]);
 }
 
-/* The least quota from mount/group up to mount. */
+/* Return the least quota from mount/group up to mount; 0: no limit. */
 static int
 quota_of_tree(const char *mount, const char *group, int v2)
 {
@@ -118,7 +122,7 @@ quota_of_tree(const char *mount, const char *group, int v2)
 	}
 }
 
-/* Whether a comma separated list has the word "cpu". */
+/* Does a comma separated list contain the word "cpu"? */
 static int
 has_cpu(const char *list)
 {
@@ -132,7 +136,7 @@ has_cpu(const char *list)
 	return 0;
 }
 
-/* Our group in the hierarchy: "0::/path" or "4:cpu,cpuacct:/path". */
+/* Find the process's group: "0::/path" or "4:cpu,cpuacct:/path". */
 static int
 group_path(const char *self_cgroup, int v2, char *path, size_t size)
 {
@@ -163,8 +167,9 @@ group_path(const char *self_cgroup, int v2, char *path, size_t size)
 }
 
 /*
- * One line of mountinfo: "id parent dev root mount options ... - type source
- * superoptions".  If it mounts the hierarchy, its quota for our group.
+ * Read one line of mountinfo: "id parent dev root mount options ... - type
+ * source superoptions".  If it mounts the hierarchy, return the quota of the
+ * process's group there; 0: no limit.
  */
 static int
 quota_of_mount(char *line, const char *group, int v2)
@@ -196,7 +201,7 @@ quota_of_mount(char *line, const char *group, int v2)
 	return quota_of_tree(field[4], group, v2);
 }
 
-/* The files are parameters for the test's sake. */
+/* Return the least quota; 0: no limit.  A test passes other files. */
 int
 lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 {
@@ -220,7 +225,7 @@ lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 	return least;
 }
 
-/* LWKT_NCPU, 0 when it is not set. */
+/* Store LWKT_NCPU in *want if it is set; 0 or EINVAL. */
 static int
 ncpu_env(int *want)
 {

@@ -3,16 +3,16 @@
  * Wait on an epoll instance with a limit in nanoseconds.
  *
  * THEORY
- * epoll_pwait2 does it in one call (Linux 5.11).  Older hosts answer ENOSYS,
- * and filters of containers that do not know the call answer what they like.
- * Then ppoll(2) waits until the epoll descriptor is readable, which is as
- * exact, and epoll_wait(2) takes the events.  A wait that fails at once would
- * have the idle loop burn its core; so every error but EINTR is a refusal, if
- * the descriptor can be asked without waiting.
+ * epoll_pwait2 (Linux 5.11) does that in one call.  Older hosts return ENOSYS,
+ * and a container's filter that does not know the call returns any errno.  Then
+ * ppoll(2) waits until the epoll descriptor is readable, which is as exact, and
+ * epoll_wait(2) takes the events.  If a wait failed at once each time, the idle
+ * loop would keep its core busy.  So every error but EINTR counts as a refusal
+ * of epoll_pwait2, if epoll_wait(2) without waiting works on the descriptor.
  *
- * If it cannot, it is not ours any more: a program that calls closefrom(3) or
- * close_range(2) closes what the library has open.  Nothing would ever wake a
- * CPU again, so that panics.
+ * If that does not work, the descriptor was closed: a program that calls
+ * closefrom(3) or close_range(2) closes the library's descriptors, too.  Then
+ * nothing could wake the CPU again, so that is a panic.
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +30,7 @@ lwkt__io_closed(const char *what)
 	    "closefrom or close_range?", what);
 }
 
-/* Take what is there; a descriptor that fails is not ours. */
+/* Take the events without waiting; panic if the descriptor was closed. */
 static int
 take(int epfd, struct epoll_event *events, int max)
 {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A fence on every CPU at once.
+ * Execute a full fence on every CPU.
  *
  * THEORY
  * membarrier(2) makes each core that runs a thread of this process execute a
- * full fence before it returns; a thread that does not run has passed one in
- * the switch.  About 10 us when other cores are busy.
+ * full fence before the call returns.  A host thread that does not run has
+ * executed one in Linux's context switch.  The call takes about 10 us when
+ * other cores are busy.
  */
 #include <errno.h>
 #include <linux/membarrier.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting on a word: futex(2), and what the contract builds straight on it.
+ * Wait on a word by futex(2), and wake its waiters.
  *
  * THEORY
- * The kernel compares the word and puts the caller to sleep in one step with
- * regard to wakers of that word, so who changes the word first and then wakes
- * never misses a sleeper.  The words are private to the process even where
- * they lie in shared memory: tools only read.
+ * Linux compares the word and puts the caller to sleep in one atomic step with
+ * respect to wakers of that word.  So a thread that changes the word first and
+ * wakes then never misses a sleeper.  The words are private to the process even
+ * if they are in shared memory, because tools only read them.
  */
 #include <errno.h>
 #include <limits.h>

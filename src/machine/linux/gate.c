@@ -1,34 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One call at a time at the position of a file.
+ * Serialize the calls that use the file position of a descriptor.
  *
  * THEORY
- * read(2) and write(2) of a file hold the lock of its position in the host
- * while they wait for the disk.  A CPU that came next would wait with them,
- * and so would each carrier with another call on the file.  So such calls
- * pass a gate first: the CPU for its try, which does not wait, or the
- * operation that a carrier has, up to its end.  Operations that find the gate
- * closed stand in a line, first come, first served, and cost no carrier.
+ * read(2) and write(2) of a file hold Linux's lock of the file position while
+ * they wait for the disk.  A CPU with the next call would wait for that lock,
+ * and so would each carrier with another call on the file.  So such a call
+ * takes a gate first.  The CPU holds it during its try, which does not wait; an
+ * operation that a carrier has holds it until its end.  Operations that find
+ * the gate closed wait in a line, first in, first out, and take no carrier.
  *
- * An operation of which the CPU did a part (what was in memory) keeps the gate
- * until a carrier did the rest, so that two threads do not share the bytes of
- * one record.
+ * When the CPU has moved a part of an operation (what was in the page cache),
+ * the operation keeps the gate until a carrier has moved the rest.  So two
+ * threads cannot mix the bytes of their records.
  *
- * A gate serves all descriptors of equal number modulo GATES.  Only files
- * stand in line, which finish by themselves, so sharing delays but never locks.
- * Other processes and pthreads, and duplicates of a descriptor, do not pass
- * here; the lock of the host serves them.
+ * A gate serves all descriptors with the same number modulo GATES.  Only
+ * operations on files wait in the line, and these end by themselves: sharing a
+ * gate causes delay but no deadlock.  Other processes, plain pthreads and
+ * duplicates of a descriptor do not use the gate; Linux's lock serializes them.
  *
  * INVARIANTS
  * GA1 A gate is closed (GATE_HELD) while one operation has IO_GATE_HAS for it.
- *    io_gate is written by whoever has the operation, or under the lock.
+ *    io_gate is written by the thread that has the operation, or under the
+ *    lock.
  * GA2 GATE_LINE is set while operations wait: the holder hands the gate to the
  *    first of them and never opens it.
  *
  * ORDER
- * gate_enter sets GATE_LINE by an RMW under the lock, and finds the gate open
- * or not; gate_leave opens it by a compare-and-set that fails once GATE_LINE is
- * set.  One of the two sees the other.
+ * gate_enter sets GATE_LINE by a read-modify-write under the lock, which also
+ * tells whether the gate was open.  gate_leave opens the gate by a
+ * compare-and-set, which fails once GATE_LINE is set.  Both act on one word, so
+ * one of the two sees the other.
  */
 #include <pthread.h>
 
@@ -96,6 +98,10 @@ gate_enter(struct hostio *io)
 	if (gate_try(io))
 		return 1;
 	lock();
+	/*
+	 * If the gate was held, its holder's compare-and-set now fails, and it
+	 * waits for the lock and finds this operation in the line (GA2).
+	 */
 	old = atomic_fetchor_32(&ga->ga_word, GATE_HELD | GATE_LINE);
 	if ((old & GATE_HELD) == 0) {
 		KASSERTF(old == 0, "a free gate has word %#x", old);
@@ -114,7 +120,7 @@ gate_enter(struct hostio *io)
 	return 0;
 }
 
-/* Take it out of the line, which may end with that. */
+/* Take the operation out of the line; if it was the last, clear GATE_LINE. */
 static void
 out_of_line(struct gate *ga, struct hostio *io)
 {
@@ -142,6 +148,7 @@ gate_leave(struct hostio *io)
 	if (atomic_load_32(&io->io_gate) != IO_GATE_HAS)
 		return;
 	atomic_store_32(&io->io_gate, 0);
+	/* Opens the gate only if no operation waits: GATE_LINE is clear. */
 	if (atomic_cmpset_32(&ga->ga_word, GATE_HELD, 0))
 		return;
 	lock();

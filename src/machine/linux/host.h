@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of the Linux host share: a CPU's private part and the hooks
- * of an I/O back end.
+ * Declarations that the files of the Linux host share: the private part of a
+ * CPU and the functions of an I/O back end.
  *
  * THEORY
- * Each CPU is one pthread for its whole life; struct machine_host is what this
- * host keeps for it.  The structures lie in a static array, never freed, so a
- * doorbell that comes late, when the CPU has already stopped, does no harm.
+ * Each CPU is one pthread during a whole run; struct machine_host is this
+ * host's part of it.  The structures are in a static array and never freed, so
+ * a late doorbell is harmless even after the CPU has stopped.
  *
- * An idle CPU waits in one of two places, told by h_where: on a futex (the
- * word mc_reqflags itself) when it has no I/O in flight, else in its I/O back
- * end, which must be woken by its own means (an eventfd, a ring message).
+ * An idle CPU waits in one of two places, as h_where says.  It waits on a futex
+ * (the word mc_reqflags itself) when it has no I/O in flight, else in its I/O
+ * back end, which has its own wake-up (an eventfd, a ring message).
  *
  * LEGEND  (i) fixed while the CPUs run   (c) the CPU's own host thread
  *         (h) the same, its timer signal's handler too   (a) any, atomically
@@ -67,7 +67,7 @@ struct machine_host {
 /* The private part of CPU i. */
 extern struct machine_host lwkt__hosts[LWKT_MAXCPU];
 
-/* The one of the CPU that runs this; CPU only. */
+/* The private part of the calling CPU; CPU only. */
 static inline struct machine_host *
 myhost(void)
 {
@@ -75,16 +75,17 @@ myhost(void)
 }
 
 /*
- * An I/O back end (machine_io.h has the meaning of the operations).  All on
- * the CPU's own host thread, but io_probe (boot) and io_wake (any).
+ * An I/O back end; machine_io.h describes the operations.  All functions are
+ * called on the CPU's own host thread, except io_probe (at boot) and io_wake
+ * (any host thread).
  */
 struct linux_iops {
 	const char *io_name;		/* "io_uring", "epoll" */
-	/* Would the host let us?  0 or an errno. */
+	/* Does the host allow this back end?  0 or an errno. */
 	int	(*io_probe)(void);
-	/* Before the CPU's first code; fills h_io.  0 or an errno. */
+	/* Called before the CPU's first code; sets h_io.  0 or an errno. */
 	int	(*io_init)(struct machine_host *h);
-	/* After its last; nothing may stay behind, in flight or not. */
+	/* Called after the CPU's last code; ends all operations. */
 	void	(*io_fini)(struct machine_host *h);
 
 	int64_t	(*io_try)(struct machine_host *h, struct hostio *io);
@@ -96,15 +97,15 @@ struct linux_iops {
 	unsigned (*io_pending)(struct machine_host *h);
 
 	/*
-	 * Wait for a completion, io_wake, a signal or timeout_ns (-1: no
-	 * limit).  Also pushes out what was submitted and not yet told to
-	 * the host.  Nonzero: completions are there for io_poll, which the
-	 * caller sees to (RQF_INTPEND).  Never calls io_done.
+	 * Waits for a completion, io_wake, a signal or timeout_ns (-1: no
+	 * limit).  First hands submitted operations to the host that it has
+	 * not got yet.  Nonzero: there are completions for io_poll, and the
+	 * caller sets RQF_INTPEND.  Never calls io_done.
 	 */
 	int	(*io_wait)(struct machine_host *h, int64_t timeout_ns);
-	/* The same without waiting, cheap enough for a spin loop. */
+	/* The same without waiting, cheap enough for a polling loop. */
 	int	(*io_ready)(struct machine_host *h);
-	/* End the CPU's io_wait, or its next one if it is just before it. */
+	/* Ends the CPU's io_wait, or the next one if it has not begun. */
 	void	(*io_wake)(struct machine_host *h);
 };
 
@@ -140,7 +141,7 @@ void	lwkt__timer_stop(struct machine_host *h);
 int	lwkt__timer_signal(void);
 void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
 
-/* code.c: once a process; which code it is.  code_find: async-signal-safe. */
+/* code.c: a range of registered code.  code_find is async-signal-safe. */
 struct code {
 	uintptr_t	 c_lo;		/* (i) */
 	uintptr_t	 c_hi;		/* (a) 0: taken back */
@@ -175,7 +176,7 @@ int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
 void	lwkt__trap_mask(sigset_t *set, int timer_sig);
 
-/* limit.c: cpu could not have `what`; prints one line a boot */
+/* limit.c: the host refuses `what` to a CPU; prints one line per boot. */
 enum limit { LIMIT_FILES, LIMIT_THREADS, LIMIT_SIGNALS, LIMIT_MEMORY };
 void	lwkt__limit_boot(void);
 int	lwkt__limit_stack(void);
@@ -188,7 +189,7 @@ void	lwkt__outside_shutdown(void);
 const char *lwkt__outside_reason(void);		/* why a call cannot be */
 int	lwkt__outside_is_nowhere(uintptr_t addr);
 
-/* The address of the calling host thread's control block: mc_hostid. */
+/* Return mc_hostid: the address of the host thread's control block. */
 static inline uintptr_t
 lwkt__hostid(void)
 {
@@ -198,7 +199,7 @@ lwkt__hostid(void)
 	return hostid;
 }
 
-/* carrier.c: what its host threads are called, and nothing else is. */
+/* carrier.c: the name of its host threads, and of no others. */
 #define CARRIER_NAME	"lwkt-carrier"
 
 /* vcpu.c */
@@ -206,8 +207,9 @@ int	lwkt__vcpu_boot(const struct machine_upcalls *up);
 void	lwkt__vcpu_nobody(unsigned long nobody);	/* its gs base */
 void	lwkt__vcpu_forked(unsigned long nobody);
 /*
- * A helper pthread, not a CPU: it inherits nothing of the CPU that creates it,
- * has the cores that the program had, and blocks all signals.  0 or an errno.
+ * Creates a helper pthread, which is no CPU.  It inherits nothing from the CPU
+ * that creates it, may run on the cores that the program had, and blocks all
+ * signals.  0 or an errno.
  */
 int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	    void *arg);
@@ -216,8 +218,8 @@ int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 void	lwkt__idle_start(struct machine_host *h);
 
 /*
- * epwait.c: as epoll_wait with a limit in ns (-1: none).  Panics if the
- * descriptor has been closed; lwkt__io_closed is that panic.
+ * epwait.c: epoll_wait with a limit in ns (-1: none).  If the descriptor has
+ * been closed, it panics by lwkt__io_closed.
  */
 struct epoll_event;
 int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,

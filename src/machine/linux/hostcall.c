@@ -1,26 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The system calls behind the operations: done at once, or by a carrier.
+ * The system calls of the operations, without waiting or on a carrier.
  *
  * THEORY
- * hostcall_try never stops the host thread, whatever the descriptor: sockets
- * get MSG_DONTWAIT, everything else RWF_NOWAIT.  What does not know that
- * follows the table in hostkind.c: the call is made here if it cannot wait, or
- * when poll(2) says ready; else io_way says how the caller must go on.
- * Between that poll and the call another reader may have taken the bytes: a
- * terminal or another device without RWF_NOWAIT should have one reader.  It is
- * written in pieces that a ready device takes.
+ * hostcall_try never blocks the host thread, whatever the descriptor is:
+ * sockets get MSG_DONTWAIT, everything else RWF_NOWAIT.  A descriptor without
+ * RWF_NOWAIT follows the table in hostkind.c.  The call is made here if it
+ * cannot wait, or when poll(2) reports ready.  Otherwise io_way tells the
+ * caller how to continue.  Between that poll and the call another reader may
+ * take the bytes: so a terminal or another device without RWF_NOWAIT should
+ * have one reader.  Writes to it are made in pieces that a ready device takes.
  *
- * Two calls have no form that does not wait.  A blocking socket is O_NONBLOCK
- * for the length of one accept4(2) or connect(2), under a lock, and never
- * stays so.  A descriptor that does not listen, or that no connect can block,
- * is not touched.
+ * accept4(2) and connect(2) have no form that does not wait.  So a blocking
+ * socket is O_NONBLOCK during one such call, under a lock.  A descriptor that
+ * does not listen, or on which connect cannot block, is not changed.
  *
- * A file may give or take less than was asked because the rest is not in the
- * page cache; hostcall_try goes on until the end of the file or until it would
- * wait, and then hands over the remainder (io_result counts what is done).  A
- * write to a file is given to a carrier unless its file system knows
- * RWF_NOWAIT.
+ * A transfer of a file may be short because the rest is not in the page cache.
+ * hostcall_try continues to the end of the file or until it would wait, and
+ * then hands over the remainder (io_result counts the bytes done).  A write to
+ * a file goes to a carrier unless the file system knows RWF_NOWAIT.
  *
  * No call raises SIGPIPE (on pipes: since Linux 6.18).
  */
@@ -52,7 +50,7 @@ result(int64_t r)
 	return r >= 0 ? r : -errno;
 }
 
-/* 1: ready, or in error, so that a call will not wait. */
+/* Is the descriptor ready or in error, so that a call will not wait? */
 static int
 ready_now(int fd, int events)
 {
@@ -61,7 +59,7 @@ ready_now(int fd, int events)
 	return poll(&pfd, 1, 0) > 0;
 }
 
-/* An int of the socket, or -1 if it has none. */
+/* Return an int option of the socket, or -1 if it has none. */
 static int
 socket_option(int fd, int option)
 {
@@ -82,9 +80,10 @@ static pthread_mutex_t nonblock_lock[HC_LOCKS] = {
 };
 
 /*
- * Make the call with O_NONBLOCK set.  The lock is held across a call that does
- * not wait: without it another CPU would take the flag for the program's and
- * wait in the host when it is cleared.  FIONBIO changes this one flag only.
+ * Make the call with O_NONBLOCK set.  The lock is held during the call, which
+ * does not wait.  Without the lock another CPU would take the flag for the
+ * program's own; then the flag is cleared, and that CPU's call would block.
+ * FIONBIO changes this flag only.
  */
 static int64_t
 without_waiting(struct hostio *io, int64_t (*call)(struct hostio *io))
@@ -137,8 +136,8 @@ call_connect(struct hostio *io)
 }
 
 /*
- * The second half of a connect.  connect(2) itself must be asked for the
- * result: only that makes the socket connected, or, after a refusal, fit for
+ * Finish a connect that is under way.  The result must come from connect(2)
+ * itself: only that makes the socket connected or, after a refusal, ready for
  * another connect.
  */
 static int64_t
@@ -175,9 +174,9 @@ try_connect(struct hostio *io)
 }
 
 /*
- * The result of preadv2 or pwritev2.  A host that refuses the call itself has
- * no form of it that does not wait; if the descriptor was refused, the call
- * that waits says so again.
+ * Return the result of preadv2 or pwritev2.  If the host refuses the system
+ * call, there is no form that does not wait: EOPNOTSUPP.  If the descriptor was
+ * refused, the call that waits returns the same error.
  */
 static int64_t
 rw_result(int64_t r)
@@ -186,7 +185,7 @@ rw_result(int64_t r)
 	return r == -ENOSYS || r == -EPERM ? -EOPNOTSUPP : r;
 }
 
-/* One preadv2 or pwritev2 that does not wait; off -1: the file's own. */
+/* Make one preadv2 or pwritev2 that does not wait; off -1: the position. */
 static int64_t
 rw_nowait(struct hostio *io, int writing, int64_t off)
 {
@@ -212,7 +211,7 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	return r;
 }
 
-/* The plain call, of at most len bytes. */
+/* Make the plain system call, of at most len bytes. */
 static int64_t
 rw_plain(const struct hostio *io, size_t len)
 {
@@ -236,7 +235,7 @@ wait_by(struct hostio *io, enum hostway way)
 	return -EAGAIN;
 }
 
-/* No form without waiting, or it would wait: what does the table say? */
+/* Continue by the table: the call would wait, or has no form without wait. */
 static int64_t
 rw_by_kind(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 {
@@ -267,8 +266,7 @@ is_file(enum hostkind kind)
 }
 
 /*
- * Does a transfer of no bytes do nothing?  To a file of /proc it may be a
- * command.
+ * Has a transfer of 0 bytes no effect?  On a file of /proc it may be a command.
  */
 static int
 empty_is_done(int fd, struct hostkind_info *hi)
@@ -280,7 +278,7 @@ empty_is_done(int fd, struct hostkind_info *hi)
 	return kind == HK_BLOCK || kind == HK_PIPE || kind == HK_SOCKET;
 }
 
-/* A file moved a part: go on to its end or to what would wait. */
+/* Continue a short transfer of a file to its end or until it would wait. */
 static int64_t
 file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 {
@@ -300,7 +298,7 @@ file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 	return wait_by(io, hostkind_way(kind, io->io_op));
 }
 
-/* READ, WRITE, PREAD and PWRITE of what is not a socket. */
+/* Try READ, WRITE, PREAD or PWRITE of a descriptor that is no socket. */
 static int64_t
 rw_try(struct hostio *io, int writing, int64_t off)
 {
@@ -319,7 +317,7 @@ rw_try(struct hostio *io, int writing, int64_t off)
 	return r;
 }
 
-/* At the position: through the gate, if it is a file's. */
+/* Try READ or WRITE at the position; on a file only with the gate. */
 static int64_t
 rw_here(struct hostio *io, int writing)
 {
@@ -463,7 +461,7 @@ short_is_all(const struct hostio *io)
 	}
 }
 
-/* Flags that mean what cannot be waited for, to a socket that knows them. */
+/* Do the flags ask for something that cannot be waited for on this socket? */
 static int
 again_is_all(const struct hostio *io)
 {
@@ -474,7 +472,7 @@ again_is_all(const struct hostio *io)
 	    socket_option(io->io_fd, SO_DOMAIN) != AF_UNIX);
 }
 
-/* What was moved before the operation had to wait belongs to its result. */
+/* Add the bytes moved before the operation had to wait to its result. */
 int64_t
 hostcall_total(struct hostio *io, int64_t r)
 {
@@ -490,6 +488,7 @@ hostcall_total(struct hostio *io, int64_t r)
 	return r > 0 ? io->io_result + r : io->io_result;
 }
 
+/* Make the call without waiting.  Any host thread; never blocks. */
 int64_t
 hostcall_try(struct hostio *io)
 {
@@ -512,7 +511,7 @@ hostcall_endable(int on)
 	    PTHREAD_CANCEL_DISABLE, &old);
 }
 
-/* Transfers that may wait for ever can be ended, those of files cannot. */
+/* Make a transfer that may wait; it can be ended only if it is HW_LONG. */
 static int64_t
 block_rw(struct hostio *io)
 {
@@ -553,6 +552,7 @@ block_once(struct hostio *io)
 	return r;
 }
 
+/* Make the call in a form that may wait.  Carriers only. */
 int64_t
 hostcall_block(struct hostio *io)
 {
@@ -579,7 +579,7 @@ hostcall_is_out(const struct hostio *io)
 	}
 }
 
-/* A child is waited for by its pidfd, where its pid is known. */
+/* Before a wait for one child: get its pidfd, which can be polled. */
 void
 hostcall_prepare(struct hostio *io)
 {
@@ -646,7 +646,10 @@ iocommon_ready(struct iocommon *ic)
 	return ic->ic_first != NULL || atomic_load_ptr(&ic->ic_remote) != 0;
 }
 
-/* The carriers' stack, oldest last, goes behind what is complete here. */
+/*
+ * Append the carriers' stack to the list of complete operations.  The stack has
+ * the oldest last, so it is reversed.
+ */
 static void
 take_remote(struct iocommon *ic)
 {
@@ -677,6 +680,7 @@ iocommon_carried(struct iocommon *ic)
 	return n;
 }
 
+/* Call io_done for each complete operation of this CPU; their number. */
 int
 iocommon_reap(struct iocommon *ic)
 {
@@ -705,7 +709,7 @@ iocommon_reap(struct iocommon *ic)
 	return n;
 }
 
-/* The CPU stops: nobody will take these results. */
+/* Drop the results that were not reaped; the CPU stops. */
 void
 iocommon_drop(struct iocommon *ic)
 {

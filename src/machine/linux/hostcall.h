@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the I/O back ends share: the calls themselves, the carriers, and the
- * list on which operations that are complete wait to be reaped.
+ * Parts that the I/O back ends share: the system calls, the carriers, and the
+ * list of complete operations that are not yet reaped.
  */
 #ifndef LWKT_MACHINE_LINUX_HOSTCALL_H
 #define LWKT_MACHINE_LINUX_HOSTCALL_H
@@ -26,12 +26,12 @@
 #define HC_MAX		0x7ffff000u
 
 /*
- * The call without waiting.  -EAGAIN: io_way says how to go on.  A carrier's
- * form may wait.
+ * hostcall_try makes the call without waiting.  -EAGAIN: io_way says how to
+ * continue.  hostcall_block, for carriers, may wait.
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);
-/* Round the one call of a carrier that pthread_cancel may end. */
+/* Enable or disable pthread_cancel around the system call of a carrier. */
 void	hostcall_endable(int on);
 /* Does it wait for room (POLLOUT), not for input? */
 int	hostcall_is_out(const struct hostio *io);
@@ -39,25 +39,25 @@ void	hostcall_prepare(struct hostio *io);	/* before the first wait */
 void	hostcall_finish(struct hostio *io);	/* undoes it */
 int	hostcall_fd(const struct hostio *io);
 /*
- * The result of the whole, when the last part gave r and the caller made it in
- * a form that waits; sets io_short.
+ * Returns the result of the whole operation when its last part returned r, and
+ * sets io_short.
  */
 int64_t	hostcall_total(struct hostio *io, int64_t r);
 
 /* hostopen.c: the same for opening and closing. */
 int64_t	hostopen_try(struct hostio *io);
-int64_t	hostopen_block(struct hostio *io);	/* sets io_way: go on there */
+int64_t	hostopen_block(struct hostio *io);	/* may change io_way */
 int64_t	hostclose_try(struct hostio *io);
 
 /* gate.c */
-int	gate_try(struct hostio *io);	/* 1: the gate is its own */
-void	gate_leave(struct hostio *io);	/* if it is; any thread */
+int	gate_try(struct hostio *io);	/* 1: the operation has the gate */
+void	gate_leave(struct hostio *io);	/* if it has it; any thread */
 int	gate_enter(struct hostio *io);	/* 0: gate_leave will submit it */
 int	gate_cancel(struct hostio *io);	/* 1: it waited, and is out */
 unsigned gate_drain(struct mcpu *mc);	/* take back a CPU's: how many */
 
 /*
- * The first part of every back end's h_io.  (c) own CPU  (a) atomic
+ * The first member of every back end's h_io.  (c) own CPU  (a) atomic
  */
 struct iocommon {
 	uintptr_t	 ic_remote;	/* (a) stack of what carriers did */
@@ -76,28 +76,28 @@ io_common(struct machine_host *h)
 }
 
 void	iocommon_init(struct iocommon *ic);
-/* Complete here and now; io_done follows in the next poll. */
+/* Completes an operation on its CPU; the next poll calls io_done. */
 void	iocommon_done(struct machine_host *h, struct hostio *io,
 	    int64_t result);
 int	iocommon_reap(struct iocommon *ic);
 void	iocommon_drop(struct iocommon *ic);
 int	iocommon_ready(struct iocommon *ic);
-/* Carried operations that came back and are not reaped. */
+/* Counts the carried operations that are complete and not reaped. */
 unsigned iocommon_carried(struct iocommon *ic);
 
 /* Memory of a back end: zeroed, NULL when refused. */
 void	*iomem_get(size_t size);
 void	iomem_put(void *p, size_t size);
 
-/* carrier.c: _attach and _detach around a CPU's use of the pool. */
+/* carrier.c: a CPU uses the pool between _attach and _detach. */
 void	carrier_attach(void);
 void	carrier_detach(struct machine_host *h);
-/* By io_way: HW_FILE, LINE, LOOK, LONG or RETRY. */
+/* Submits by io_way: HW_FILE, LINE, LOOK, LONG or RETRY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
-/* Give it back to its CPU, and see that the CPU looks.  Any thread. */
+/* Gives it back to its CPU and wakes the CPU.  Any thread. */
 void	carrier_finish(struct hostio *io, int64_t result);
-/* Its turn in the line has come: 0 or an errno.  Any thread. */
+/* Queues an operation that has got its gate: 0 or an errno.  Any thread. */
 int	carrier_queue(struct hostio *io);
 
 /* retry.c */

@@ -1,41 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of descriptors and calls: which part of the host makes the call.
+ * The table of descriptors and calls: it says which thread makes which call.
  *
  * THEORY
  * A CPU must not wait in the host, and a call must do what the plain system
- * call does.  Which way serves both depends on the kind of the descriptor, so
- * one table holds all ways and every back end follows it:
+ * call does.  How to meet both depends on the kind of the descriptor.  So one
+ * table has a way for each kind and call, and every back end follows it:
  *
  *	CPU	The call cannot wait; the CPU makes it.
- *	READY	The CPU makes it in a form that does not wait.  If it would
- *		wait, the back end waits for readiness and the CPU tries again.
- *	READYFOR The call has no such form and may wait although poll(2) says
- *		ready (/proc/kmsg, trace_pipe).  When ready, a carrier of its
- *		own makes it.
- *	FILE	It waits for a disk or a server and ends by itself: the ring,
- *		or one of the few carriers for files.
- *	LINE	The same at the position of the descriptor.  The ring does not
- *		take the lock of that position and does not move it after a
- *		partial write, so a carrier makes the plain call.  Those of one
- *		descriptor stand in a line (gate.c), on one carrier at a time.
- *	LONG	It may wait for ever: a carrier of its own.
+ *	READY	The CPU makes the call in a form that does not wait.  If it
+ *		would wait, the back end waits for readiness and the CPU tries
+ *		again.
+ *	READYFOR The call has no such form and may wait although poll(2)
+ *		reports ready (/proc/kmsg, trace_pipe).  When the descriptor is
+ *		ready, a carrier reserved for the call makes it.
+ *	FILE	The call waits for a disk or a server and ends by itself.  The
+ *		ring makes it, or one of the few carriers for files.
+ *	LINE	As FILE, but at the position of the descriptor.  The ring does
+ *		not take the lock of the position and does not move it after a
+ *		partial write, so a carrier makes the plain call.  The calls on
+ *		one descriptor wait in a line (gate.c) for one carrier.
+ *	LONG	The call may wait for ever; a carrier reserved for it makes it.
  *
- * An open is judged by what its path names.  Two ways stand in no row, for
- * they depend on the call alone: LOOK, an open whose path is not in the
- * kernel's cache, and RETRY, a wait for any child or for a full backlog.
- * Sockets know recv, send, accept and connect; the other kinds refuse these at
- * once.  A wait for events is READY for every kind.
+ * The way of an open depends on the object that its path names.  Two ways are
+ * in no row, because they depend on the call only: LOOK, an open whose path is
+ * not in Linux's cache, and RETRY, a wait for any child or for a full backlog.
+ * Only sockets have recv, send, accept and connect; the other kinds refuse them
+ * at once.  A wait for events is READY for every kind.
  *
- * The kind is asked for only when the call did not succeed at once, by statx(2)
- * without synchronization, which no server can delay.  A file system is local
- * if its name is on the list below.  Asking for the name may wait, so carriers
- * do it and note the answer by device number for LOCAL_S seconds: a number may
- * come back as another file system's.
+ * The kind is looked up only if the call has not succeeded at once.  statx(2)
+ * without synchronization tells it, which no server can delay.  A file system
+ * is local if its type is on the list below.  To ask for the type may wait, so
+ * carriers do it.  They store the answer by device number for LOCAL_S seconds,
+ * because the number may be reused for another file system.
  *
  * "least": timerfd, signalfd and eventfd refuse shorter transfers before they
- * look whether they would wait.  Linux before 6.10 does not know their reads
- * without waiting, so the CPU makes such a call, to be refused.
+ * check whether they would wait.  Linux before 6.10 does not know their reads
+ * without waiting.  So the CPU makes such a short call, which is refused.
  *
  * INVARIANTS
  * HK1 No row lets a CPU make a call that can wait, nor a carrier for files one
@@ -151,8 +152,9 @@ hostkind_least(enum hostkind kind, int writing)
 }
 
 /*
- * A terminal does nothing for no bytes, but may take a lock for it.  An eventfd
- * refuses to be written more than 8 bytes, before Linux 6.9 it ignores them.
+ * Is this a transfer for which poll(2) is no guide?  A terminal may take a lock
+ * even for 0 bytes.  An eventfd refuses a write of more than 8 bytes; before
+ * Linux 6.9 it ignores the rest.
  */
 int
 hostkind_odd(enum hostkind kind, int writing, size_t len)
@@ -173,7 +175,7 @@ hostkind_name(enum hostkind kind)
 	return rows[kind].kr_name;
 }
 
-/* Can it be polled?  What cannot is always ready to poll(2). */
+/* Can it be polled?  epoll tells; poll(2) reports ready if it cannot. */
 static int
 pollable(int fd)
 {
@@ -187,7 +189,7 @@ pollable(int fd)
 	return can;
 }
 
-/* Its inode has no type: it is named by the link in /proc. */
+/* Find the kind of a descriptor without inode type, by its link in /proc. */
 static enum hostkind
 anonymous(int fd)
 {
@@ -224,7 +226,7 @@ device(int fd, const struct statx *stx)
 	return pollable(fd) ? HK_CHAR : HK_RAW;
 }
 
-/* What is open there; by fstat(2) where a filter refuses statx(2). */
+/* Read the file's attributes; by fstat(2) where a filter refuses statx(2). */
 static int
 look(int fd, struct statx *stx)
 {
@@ -301,7 +303,7 @@ slot_value(dev_t dev, uint64_t second, int local)
 	    (LOCAL_SHIFT + 12)) | second << 1 | (local ? LOCAL_YES : 0);
 }
 
-/* Is there a fresh note of it?  *localp: what it says. */
+/* Is there a valid answer for the device?  *localp: the answer. */
 static int
 noted(dev_t dev, int *localp)
 {

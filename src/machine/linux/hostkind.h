@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds of descriptors, and which part of the host makes which call on them.
+ * Kinds of descriptors, and which thread of the host makes a call on them.
  */
 #ifndef LWKT_MACHINE_LINUX_HOSTKIND_H
 #define LWKT_MACHINE_LINUX_HOSTKIND_H
@@ -28,20 +28,20 @@ enum hostkind {
 	HK_KINDS
 };
 
-/* Who makes the call.  hostkind.c has the whole account. */
+/* Which thread makes the call; hostkind.c describes the ways. */
 enum hostway {
 	HW_CPU,			/* the CPU: it cannot wait */
 	HW_READY,		/* the CPU, each time poll(2) says ready */
-	HW_READYFOR,		/* the same, but a call of its own carrier */
+	HW_READYFOR,		/* when ready, a carrier reserved for it */
 	HW_FILE,		/* the ring, or a carrier for files */
-	HW_LINE,		/* a carrier for files, one a descriptor */
+	HW_LINE,		/* a carrier for files, one per descriptor */
 	HW_LOOK,		/* a carrier for files looks before it opens */
-	HW_LONG,		/* a carrier of its own: may wait for ever */
-	HW_RETRY,		/* the retry thread: no form can be ended */
+	HW_LONG,		/* a carrier reserved for it: no end known */
+	HW_RETRY,		/* the retry thread: cannot be ended early */
 	HW_WAYS
 };
 
-/* What is known of a descriptor or path without asking its file system. */
+/* Facts about a descriptor or path that its file system need not tell. */
 struct hostkind_info {
 	enum hostkind	 hi_kind;
 	dev_t		 hi_dev;
@@ -50,17 +50,18 @@ struct hostkind_info {
 
 enum hostkind hostkind_of(int fd, struct hostkind_info *hi);
 enum hostway hostkind_way(enum hostkind kind, enum hostio_op op);
-/* Shorter reads or writes are refused at once, whatever else holds. */
+/* Shorter reads or writes are always refused at once. */
 size_t	hostkind_least(enum hostkind kind, int writing);
 /* May a transfer of this length be refused, or wait, whatever poll(2) says? */
 int	hostkind_odd(enum hostkind kind, int writing, size_t len);
-/* Does a write that took a part go on with the rest? */
+/* Must a write that took a part be repeated for the rest? */
 int	hostkind_goes_on(enum hostkind kind);
 const char *hostkind_name(enum hostkind kind);
 
 /*
- * File systems of which opening and closing a file, and polling one, are known
- * to be local: learned on carriers, forgotten after a second.  Any thread.
+ * File systems that are known to be local, so that to open, close or poll a
+ * file does not wait for a server.  Carriers learn that; it is forgotten after
+ * a second.  Any thread; hostkind_learn may wait.
  */
 int	hostkind_known(dev_t dev);	/* is there an answer? */
 int	hostkind_local(dev_t dev);

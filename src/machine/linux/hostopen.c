@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Opening and closing descriptors without waiting, where that can be known.
+ * Open and close descriptors on the CPU where it is known not to wait.
  *
  * THEORY
- * Both can wait: an open for a directory on the disk, for a server or for the
- * peer of a FIFO; a close for a server, a terminal that drains, or the blocks
- * of a file that has lost its name.  A hand-over to a carrier costs tens of
- * microseconds, the call itself one or two.
+ * Both calls can wait.  An open waits for a directory on the disk, for a server
+ * or for the peer of a FIFO.  A close waits for a server, for a terminal that
+ * drains, or for the blocks of a file that has lost its name.  To pass a call
+ * to a carrier costs tens of microseconds, the call itself one or two.
  *
- * So the CPU first opens the path with O_PATH and RESOLVE_CACHED, which looks
- * into the kernel's cache only and does not open what is there, and asks for
- * its kind.  A regular file or a directory of a local file system, to be read,
- * is then opened here, with O_NONBLOCK: a lease that must be broken would make
- * that wait, and if the path names a FIFO by now, the open must not wait for
- * its peer.  In both cases the result is dropped and a carrier opens it.  The
- * flag is taken off again before anybody has the descriptor.
+ * So the CPU first opens the path with O_PATH and RESOLVE_CACHED, and asks for
+ * the kind.  That open uses Linux's cache only and does not open the object
+ * itself.  A regular file or a directory of a local file system, to be read, is
+ * then opened here, with O_NONBLOCK.  Without that flag the open would wait if
+ * a lease must be broken, or if the path names a FIFO now.  In both cases the
+ * result is dropped and a carrier opens it.  The flag is cleared again before
+ * the caller gets the descriptor.
  *
- * What is not in the cache is looked at by a carrier for files (HW_LOOK).  If
- * it then turns out to be something whose open may wait for ever, the carrier
- * passes the operation on (HW_LONG).
+ * A path that is not in the cache goes to a carrier for files, which looks at
+ * it first (HW_LOOK).  If it names something whose open may wait for ever, the
+ * carrier passes the operation on (HW_LONG).
  *
- * Whether a file system is local only a carrier can ask (hostkind_learn), so
- * what is not known goes there, too.
+ * Only a carrier can ask whether a file system is local (hostkind_learn), so a
+ * file system that is not known goes to a carrier, too.
  *
- * A close is made here for what was opened to be read, has a name and lies on
- * a local file system, and for kinds that have nothing to wait for.
+ * A close is made here if the file was opened to be read, has a name and is on
+ * a local file system, and for kinds whose close cannot wait.
  *
- * openat2(2) is older than RESOLVE_CACHED (Linux 5.12), and sandboxes refuse
- * it; either makes all opens go to carriers.
+ * On Linux before 5.12 openat2(2) has no RESOLVE_CACHED, and sandboxes refuse
+ * openat2; in both cases all opens go to carriers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@
 
 static uint32_t cached_refused;		/* (a) the host has no such open */
 
-/* A descriptor, if the path can be walked in memory alone, or -errno. */
+/* Open a path if it can be resolved in memory alone; fd or -errno. */
 static int
 open_cached(const struct hostio *io, int oflags)
 {
@@ -107,7 +107,7 @@ hostopen_try(struct hostio *io)
 	return open_here(io);
 }
 
-/* May its open wait for ever?  On a carrier. */
+/* May the open wait for ever?  Called on a carrier; may wait. */
 static int
 look(const struct hostio *io)
 {

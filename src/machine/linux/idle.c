@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A CPU with nothing to do, and how others end that.
+ * How an idle CPU polls and halts, and how other CPUs wake it.
  *
  * THEORY
- * Waking a sleeping core costs the waker 7 us and the sleeper 25, a message to
- * a core that polls costs 0.1: so an idle CPU polls for a moment before it
- * sleeps.  A moment, and only while that has been worth it: when waits have
- * lately been longer than twice that, it sleeps at once, so a CPU at rest
- * costs nothing and neither does one that is woken a thousand times a second.
- * With more CPUs than cores nobody polls; the core is needed.  What it looks at
- * is its mc_reqflags and one word that the kernel names.
+ * To wake a sleeping core costs the waker 7 us and the sleeper 25 us; a message
+ * to a core that polls costs 0.1 us.  So an idle CPU polls for a short time
+ * (lwkt.idle_spin_us) before it halts.  When recent waits have been longer than
+ * twice that time, it halts at once.  So a CPU that stays idle costs nothing,
+ * and neither does one that is woken a thousand times a second.  With more CPUs
+ * than cores no CPU polls, because another CPU needs the core.  A CPU polls its
+ * mc_reqflags and one word that the kernel names.
  *
- * No wake-up is lost.  The sleeper stores where it will wait, then sets
- * RQF_SLEEPING, then waits only if the old flags asked for nothing.  A sender
- * sets its bit, and rings if the old flags had RQF_SLEEPING.  Both are
- * read-modify-writes of one word, hence ordered:
- *   - bit first: the sleeper's old value has it, and it does not wait.
- *   - SLEEPING first: the sender rings, and knows where (WO1).  On the futex,
- *     the word is no longer the value that the sleeper passes to the kernel,
- *     so it either does not fall asleep or is on the queue that the wake
- *     visits.  In the I/O back end the wake is a token (an eventfd's count, a
- *     ring's message) that stays until the wait takes it.
- * A sender that is late rings at a CPU that has moved on: it wakes for no
- * reason, which the contract allows; its bit was seen long before.
+ * No wake-up is lost.  The sleeper stores where it will wait, sets
+ * RQF_SLEEPING, and waits only if the old flags had no RQF_WAKE bit.  A sender
+ * sets its bit, and rings if the old flags had RQF_SLEEPING.  Both steps are
+ * read-modify-writes of one word, so one of them is first:
+ *   - The bit is first: the sleeper finds it in the old value and does not
+ *     wait.
+ *   - RQF_SLEEPING is first: the sender rings, and sees where (WO1).  On the
+ *     futex the word no longer has the value that the sleeper passes to Linux.
+ *     So the sleeper either does not fall asleep or is on the queue that the
+ *     wake searches.  In the I/O back end the wake-up is a state (an eventfd's
+ *     count, a ring's message) that remains until the wait takes it.
+ * A late sender may ring after the CPU has gone on.  Then the CPU has a
+ * spurious wake-up, which the contract allows; it saw the sender's bit before.
  *
- * The end of a wait for a deadline: the host timer may be set to it already.
- * Then its signal ends the wait, and the time limit of the wait is a little
- * longer, for the case that the signal comes just before the wait begins.  (The
- * limit is computed before RQF_SLEEPING is set: a signal earlier than that has
+ * A wait for a deadline: the host timer may be set to the deadline already.
+ * Then its signal ends the wait, and the time limit of the wait is LATE_NS
+ * longer, for the case that the signal arrives just before the wait begins.
+ * (The limit is computed before RQF_SLEEPING is set: a signal before that has
  * left its bit in the old flags.)
  *
  * ORDER
@@ -68,7 +69,7 @@ idle_seen(const uint32_t *word, uint32_t val)
 	return word != NULL && atomic_load_acq_32(word) == val;
 }
 
-/* How long to poll, ns. */
+/* Return how long to poll, ns; 0: do not. */
 static int64_t
 idle_spin_ns(const struct machine_host *h)
 {
@@ -80,7 +81,7 @@ idle_spin_ns(const struct machine_host *h)
 	return spin;
 }
 
-/* Learn from a wait of that length. */
+/* Add a wait of that length to the average (weight 1/4). */
 static void
 idle_learn(struct machine_host *h, int64_t waited)
 {
@@ -98,8 +99,9 @@ io_pending(struct machine_host *h)
 }
 
 /*
- * Two CPUs in conversation answer within a fraction of a microsecond: look for
- * that long without pause instructions (32 ns each) and clock (18 ns).
+ * Poll briefly without pause instructions (32 ns each) and without the clock
+ * (18 ns).  Two CPUs that exchange messages answer within a fraction of a
+ * microsecond.
  */
 static int
 idle_glance(struct mcpu *mc, const uint32_t *word, uint32_t val)
@@ -137,6 +139,7 @@ idle_spin(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	}
 }
 
+/* Poll for work.  The idle thread, in a critical section; does not sleep. */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
@@ -153,7 +156,7 @@ machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	return idle_seen(word, val);
 }
 
-/* The time limit of a wait that begins now; -1: none. */
+/* Return the time limit of a wait that begins now, ns; -1: none. */
 static int64_t
 idle_timeout(const struct machine_host *h, int64_t now)
 {
@@ -168,11 +171,15 @@ idle_timeout(const struct machine_host *h, int64_t now)
 static void
 idle_sleep(struct mcpu *mc, struct machine_host *h)
 {
-	/* Read before SLEEPING is set: a signal after that ends the wait. */
+	/*
+	 * Computed before RQF_SLEEPING is set: a signal before that is in the
+	 * old flags, one after it ends the wait.
+	 */
 	int64_t timeout = idle_timeout(h, machine_time_ns());
 	int io = io_pending(h);
 	uint32_t old;
 
+	/* Before the flag, so a sender that sees the flag sees the place. */
 	atomic_store_32(&h->h_where, io ? WAIT_IO : WAIT_FUTEX);  /* WO1 */
 	old = atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING);
 	if ((old & RQF_WAKE) == 0) {
@@ -185,6 +192,7 @@ idle_sleep(struct mcpu *mc, struct machine_host *h)
 	atomic_clear_32(&mc->mc_reqflags, RQF_SLEEPING);
 }
 
+/* Halt the CPU.  The idle thread, in a critical section; may sleep. */
 void
 machine_idle(struct mcpu *mc)
 {
@@ -203,12 +211,17 @@ machine_idle(struct mcpu *mc)
 	}
 }
 
+/* Wake a halted CPU.  Any host thread; never blocks. */
 void
 machine_doorbell(struct mcpu *mc)
 {
 	struct machine_host *h = mc->mc_host;
 	int saved = errno;
 
+	/*
+	 * The caller saw RQF_SLEEPING, so this reads the place of that wait or
+	 * of a later one; in the second case the ring is spurious.
+	 */
 	if (atomic_load_32(&h->h_where) == WAIT_FUTEX)		/* WO1 */
 		lwkt__futex_wake(&mc->mc_reqflags, 1);
 	else

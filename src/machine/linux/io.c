@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Choose an I/O back end, and pass the operations of machine_io.h on to it.
+ * Choose an I/O back end, and pass the operations of machine_io.h to it.
  *
  * THEORY
- * The table lists the back ends in order of preference; the first one that
- * the host allows serves all CPUs of a boot.  LWKT_IO=epoll or io_uring prefers
- * that one; if the host refuses it, a line says so and another serves.
+ * The table lists the back ends in order of preference.  The first one that the
+ * host allows serves all CPUs of a boot.  LWKT_IO=epoll or io_uring selects
+ * one; if the host refuses it, a line is printed and another one serves.
  */
 #include <errno.h>
 #include <lwkt/panic.h>
@@ -27,7 +27,7 @@ static const struct io_choice {
 
 const struct linux_iops *lwkt__iops;
 
-/* The back end that LWKT_IO names, NULL if it names none; 0 or EINVAL. */
+/* Store the back end that LWKT_IO names, or NULL if unset; 0 or EINVAL. */
 static int
 io_preferred(const struct linux_iops **opsp)
 {

@@ -3,33 +3,33 @@
  * The readiness back end: epoll for what can be polled, carriers for the rest.
  *
  * THEORY
- * Each CPU has an epoll instance of its own.  A descriptor is registered there
- * at the first wait on it, once, edge triggered and for both directions, and
- * stays registered until it is closed.  When an edge arrives the operations
- * that wait on the descriptor are tried again, here, one after the other; an
- * edge without waiters is remembered by forgetting that the descriptor was
- * empty.  What need not or cannot be polled is a carrier's: io_way says so,
- * after each try (hostkind.c).
+ * Each CPU has its own epoll instance.  The first wait on a descriptor
+ * registers it there, edge triggered and for both directions.  It stays
+ * registered until it is closed.  When an edge arrives, the operations that
+ * wait on the descriptor are tried again here, in order.  An edge without
+ * waiters clears the descriptor's drained flag, so that the next read asks the
+ * host.  Calls that need not or cannot be polled go to a carrier, as io_way
+ * says after each try (hostkind.c).
  *
- * "Drained" is that memory: the last read found the end of what the host had.
- * A read of a drained descriptor waits without a system call, which makes one
- * request of a busy connection cost recv + send and its share of an
- * epoll_wait: what a bare event loop pays.  EAGAIN drains any descriptor; a
- * short read drains TCP only, unless the peer has closed, failed or sent
- * urgent data, which would end a read early without a further edge.
+ * The drained flag (FE_DRAINED) means that the last read took all that the host
+ * had.  A read of a drained descriptor waits without a system call.  So a
+ * request on a busy connection costs recv, send and its share of an epoll_wait,
+ * as in a bare event loop.  EAGAIN sets the flag on any descriptor.  A short
+ * read sets it on TCP only, and not after the peer has closed, failed or sent
+ * urgent data: these may end a read early without a further edge.
  *
- * A program may close a descriptor behind our back, and its number may come
- * back as another file, which is registered nowhere.  So what waits without
- * having asked the host is put on a list, and after VERIFY_NS of sleep (or
- * VERIFY_POLLS polls on a CPU that never sleeps) the registration is made
- * again: EEXIST is the normal answer.  While the CPU is busy that costs
- * nothing, since most waits are over by then; a CPU that comes to rest wakes
- * once for it.
+ * A program may close a descriptor without the library, and its number may be
+ * reused for another file, which is not registered.  A wait on a registered
+ * descriptor does not ask the host, so it puts the descriptor on a list.  After
+ * VERIFY_NS of sleep (or VERIFY_POLLS polls on a CPU that does not sleep)
+ * it is registered again; EEXIST is the normal result.  On a busy CPU this
+ * costs nothing, because most waits have ended by then.  A CPU that becomes
+ * idle wakes up once for it.
  *
  * INVARIANTS
  * EP1 A descriptor with waiters is registered, or on the verify list.
- * EP2 Drained is set only after the host said so later than the last edge that
- *    was harvested (MI4), so a new edge is still to come.
+ * EP2 FE_DRAINED is set only when a call made after the last harvested edge
+ *    found nothing more (MI4).  So the next input makes a new edge.
  *
  * Measured beside a bare epoll loop and io_uring: docs/adr/0003-io.md.
  */
@@ -98,7 +98,7 @@ fdent_find(struct epcpu *ec, int fd)
 	return chunk != NULL ? &chunk[fd % EP_CHUNK] : NULL;
 }
 
-/* The same, made if need be; NULL: no memory, or no such descriptor. */
+/* Find or create the entry; NULL: no memory, or no such descriptor. */
 static struct fdent *
 fdent_get(struct epcpu *ec, int fd)
 {
@@ -140,7 +140,7 @@ waiter_remove(struct hostio *io)
 	io->io_state &= (uint8_t)~HIOS_EVENT;
 }
 
-/* Tell epoll of the descriptor: 0, EEXIST or another errno. */
+/* Add the descriptor to the epoll instance: 0, EEXIST or another errno. */
 static int
 fd_add(struct epcpu *ec, int fd)
 {
@@ -164,7 +164,10 @@ fd_is_tcp(int fd)
 	    proto == IPPROTO_TCP;
 }
 
-/* Register it; a new file under the old number starts afresh. */
+/*
+ * Register the descriptor.  If that succeeds for one that seemed registered,
+ * the number is another file now, and its flags start again.
+ */
 static int
 fd_register(struct epcpu *ec, struct fdent *fe)
 {
@@ -186,8 +189,9 @@ fd_register(struct epcpu *ec, struct fdent *fe)
 }
 
 /*
- * Another file is behind the number, or what it is cannot be polled (EPERM):
- * ask again.  The answer goes another way, or nothing will ever end this wait.
+ * Try an operation again whose descriptor cannot be polled (EPERM); its number
+ * may be another file now.  If the try still asks for readiness, only a cancel
+ * can end the wait (HIOS_PARKED).
  */
 static void
 wait_otherwise(struct machine_host *h, struct hostio *io)
@@ -202,7 +206,7 @@ wait_otherwise(struct machine_host *h, struct hostio *io)
 		carrier_submit(h, io);
 }
 
-/* Its waiters cannot be waited for by events. */
+/* Remove the waiters of a descriptor that epoll refuses. */
 static void
 fd_refused(struct machine_host *h, struct fdent *fe, int error)
 {
@@ -233,9 +237,9 @@ static void	fd_event(struct machine_host *h, struct fdent *fe,
 		    uint32_t events);
 
 /*
- * Register again what waits since `age` polls or longer.  If another file is
- * behind the number, its waiters are tried: it may refuse the call at once, and
- * then no edge ever comes.
+ * Register the descriptors again that have been on the list for `age` polls or
+ * longer.  If the number is another file now, its waiters are tried: the file
+ * may refuse the call at once, and then no edge would ever arrive.
  */
 static void
 verify(struct machine_host *h, uint64_t age)
@@ -262,7 +266,7 @@ verify(struct machine_host *h, uint64_t age)
 	}
 }
 
-/* Reads that the drained flag speaks for. */
+/* Does the drained flag tell whether this operation would wait? */
 static int
 is_plain_read(const struct hostio *io)
 {
@@ -278,7 +282,7 @@ is_plain_read(const struct hostio *io)
 	}
 }
 
-/* Make the call; learn from its result whether more would wait (EP2). */
+/* Make the call; set FE_DRAINED if its result shows that (EP2). */
 static int64_t
 try_and_learn(struct fdent *fe, struct hostio *io)
 {
@@ -293,6 +297,7 @@ try_and_learn(struct fdent *fe, struct hostio *io)
 	return r;
 }
 
+/* Try the call; a plain read of a drained descriptor waits without it. */
 static int64_t
 epoll_try(struct machine_host *h, struct hostio *io)
 {
@@ -363,7 +368,10 @@ epoll_forget(struct machine_host *h, int fd)
 		fe->fe_flags &= FE_VERIFY;
 }
 
-/* An edge: try what waits here, in order, until it would wait again. */
+/*
+ * Handle an edge: try the waiters in order.  Once a call of a direction would
+ * wait, the later ones of that direction are not tried.
+ */
 static void
 fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 {
@@ -394,8 +402,8 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 }
 
 /*
- * Take events without waiting, or with; they stay for io_poll.  Nonzero: not
- * just the end of the time.
+ * Take events from epoll, with a time limit; io_poll handles them later.
+ * Nonzero: an event or an error, not only the end of the time.
  */
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)
@@ -445,6 +453,10 @@ epoll_ready(struct machine_host *h)
 	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common);
 }
 
+/*
+ * Wait for events.  If descriptors are on the verify list, wait VERIFY_NS at
+ * first, then register those again and wait for the rest of the time.
+ */
 static int
 epoll_wait_io(struct machine_host *h, int64_t timeout_ns)
 {
@@ -465,7 +477,7 @@ epoll_wait_io(struct machine_host *h, int64_t timeout_ns)
 	return ec->epc_nevents > 0 || iocommon_ready(&ec->epc_common);
 }
 
-/* An edge each time: nobody reads the counter. */
+/* Wake the CPU: each write is an edge, so the counter need not be read. */
 static void
 epoll_wake(struct machine_host *h)
 {

@@ -3,38 +3,41 @@
  * The completion back end: an io_uring for each CPU.
  *
  * THEORY
- * The ring belongs to the CPU's host thread (SINGLE_ISSUER, and DEFER_TASKRUN
- * where the kernel has it: completions are made when we ask, not by
- * interrupting).  Submitting fills an entry; the host hears of all of them
- * with one system call, when the CPU polls, sleeps, or has filled the queue.
- * A poll of a ring with nothing to submit and nothing to reap is a look at two
+ * The ring belongs to the CPU's host thread (SINGLE_ISSUER).  Where Linux has
+ * DEFER_TASKRUN, completions are made when the CPU asks for them, and do not
+ * interrupt it.  To submit an operation fills an entry.  One system call hands
+ * all entries to the host, when the CPU polls, is halted, or has filled the
+ * queue.  A poll of a ring with nothing to submit and nothing to reap reads two
  * words of memory.
  *
- * A socket is given its own operation, not a poll: the host does it when it
- * can.  On some hosts a descriptor that the program made O_NONBLOCK answers
- * EAGAIN instead of waiting; then it is polled and the call made here, as for
- * all other descriptors that can be polled.  Files are given their own
- * operation where it says the offset.  At the position of the descriptor the
- * ring would not take the lock of the position, so that goes to the carriers,
- * as does what has no operation or may wait for ever (hostkind.c): the ring's
- * own workers for files are few.
+ * For a socket the ring gets the socket's own operation, not a poll: the host
+ * completes it when it can.  On some hosts an operation on a descriptor that
+ * the program made O_NONBLOCK completes with EAGAIN instead of waiting.  Then
+ * the descriptor is polled and the call is made here, as for all other
+ * descriptors that can be polled.  For a file the ring gets the file's
+ * operation if the operation has an offset.  For a transfer at the position of
+ * the descriptor, the ring would not take the lock of the position, so that
+ * transfer goes to the carriers.  So do calls that have no ring operation or
+ * may wait for ever (hostkind.c), because the ring has few workers for files.
  *
- * A receive with MSG_WAITALL is given without the flag: the ring would join
- * messages of a SOCK_SEQPACKET socket.  The caller goes on by itself.
+ * The ring gets a receive with MSG_WAITALL without that flag, because it would
+ * join messages of a SOCK_SEQPACKET socket.  The caller repeats a short receive
+ * itself.
  *
- * A descriptor is resolved by the host when it is told of the entry.  So
- * cancel tells it at once: afterwards the descriptor may be closed, and its
- * number used again, without the operation going astray.
+ * The host resolves a descriptor when it takes the entry.  So cancel submits at
+ * once: afterwards the descriptor may be closed and its number used again, and
+ * the operation cannot reach the wrong file.
  *
- * The wake-up of a sleeping CPU is an eventfd with a multishot poll on it.
+ * A halted CPU is woken by an eventfd on which the ring has a multishot poll.
  *
  * INVARIANTS
- * IU1 Every operation in the ring has one completion to come, besides those of
- *    cancels and of the eventfd (told by the low bits of user_data).
+ * IU1 Every operation in the ring has one completion to come.  The completions
+ *    of cancels and of the eventfd (known by user_data) are not counted.
  * IU2 A full completion queue loses nothing (IORING_FEAT_NODROP is required),
  *    but is counted.
  *
- * What liburing 2.3 lacks is not used.  The ring is not inherited by fork.
+ * Only what liburing 2.3 has is used.  A child of fork does not inherit the
+ * ring.
  */
 #include "machine/linux/hostcall.h"
 
@@ -52,11 +55,11 @@
 #define UR_CQES		(config_hard ? 8 : 4096)
 #define UR_HINTS	(config_hard ? 2 : 4096)
 
-/* Errors that should not leave the kernel, and do when a worker is stopped. */
+/* Errors internal to Linux that appear when a worker of the ring is stopped. */
 #define UR_RESTART	512		/* ERESTARTSYS */
 #define UR_RESTART_LAST	516		/* ERESTART_RESTARTBLOCK */
 
-/* user_data below 4 is ours, else the operation. */
+/* user_data: one of these, else the address of the operation. */
 #define UD_CANCEL	1u
 #define UD_WAKE		2u
 
@@ -76,7 +79,7 @@ urcpu(struct machine_host *h)
 	return h->h_io;
 }
 
-/* What the host says to being entered: is the ring still there? */
+/* Panic if the result of a system call says that the ring was closed. */
 static void
 entered(int r)
 {
@@ -84,7 +87,7 @@ entered(int r)
 		lwkt__io_closed("io_uring");
 }
 
-/* An entry; the host is told of the others when there is none left. */
+/* Get a free entry; if there is none, hand the filled ones to the host. */
 static struct io_uring_sqe *
 get_sqe(struct urcpu *uc)
 {
@@ -101,8 +104,9 @@ get_sqe(struct urcpu *uc)
 }
 
 /*
- * The wake-up for urgent data names POLLRDBAND and not POLLPRI, and the ring
- * compares it with what was asked for.
+ * Return the events to poll for.  The host's wake-up for urgent data names
+ * POLLRDBAND and not POLLPRI, and the ring compares it with the events
+ * requested: so POLLPRI must request both.
  */
 static unsigned
 poll_mask(const struct hostio *io)
@@ -120,7 +124,7 @@ length(const struct hostio *io)
 	return io->io_len < HC_MAX ? (unsigned)io->io_len : HC_MAX;
 }
 
-/* A call on a socket. */
+/* Fill an entry for a call on a socket. */
 static void
 prep_socket(struct io_uring_sqe *sqe, const struct hostio *io)
 {
@@ -141,7 +145,7 @@ prep_socket(struct io_uring_sqe *sqe, const struct hostio *io)
 	}
 }
 
-/* A call on a file. */
+/* Fill an entry for a call on a file. */
 static void
 prep_file(struct io_uring_sqe *sqe, const struct hostio *io)
 {
@@ -157,7 +161,7 @@ prep_file(struct io_uring_sqe *sqe, const struct hostio *io)
 	case HIO_OPENAT:
 		io_uring_prep_openat(sqe, io->io_fd, io->io_buf, io->io_flags,
 		    (mode_t)io->io_mode);
-		/* Inline it would open a FIFO without waiting for its peer. */
+		/* Not inline: that would open a FIFO without its peer. */
 		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 		break;
 	case HIO_CLOSE:
@@ -186,7 +190,7 @@ enter_ring(struct urcpu *uc, struct hostio *io)
 	uc->urc_inring++;			/* IU1 */
 }
 
-/* Go on as the last try said: to the ring or to a carrier. */
+/* Give the operation to the ring or to a carrier, as io_way says. */
 static void
 dispatch(struct machine_host *h, struct hostio *io)
 {
@@ -202,7 +206,7 @@ dispatch(struct machine_host *h, struct hostio *io)
 	enter_ring(urcpu(h), io);
 }
 
-/* Did a read of a socket find the end of what there is?  Only a hint. */
+/* Has this read emptied the socket?  Only a hint. */
 static uint8_t
 is_drained(const struct hostio *io, int64_t r)
 {
@@ -210,6 +214,7 @@ is_drained(const struct hostio *io, int64_t r)
 	    (size_t)r < io->io_len));
 }
 
+/* Try the call; a plain read of a drained socket waits without it. */
 static int64_t
 uring_try(struct machine_host *h, struct hostio *io)
 {
@@ -218,7 +223,7 @@ uring_try(struct machine_host *h, struct hostio *io)
 	int reads = io->io_op == HIO_RECV || io->io_op == HIO_READ;
 	int64_t r;
 
-	/* Only a hint: the host looks again when it is told. */
+	/* Only a hint: the ring tries the call again in any case. */
 	if (reads && *drained && (io->io_flags & ~MSG_NOSIGNAL) == 0 &&
 	    io->io_len > 0 && !io->io_now) {
 		io->io_way = HW_READY;
@@ -277,9 +282,9 @@ arm_wake(struct urcpu *uc)
 }
 
 /*
- * What the ring's answer means: a result, -EAGAIN (go on as io_way says) or
- * -EINTR (the same once more).  A descriptor that was a socket may be another
- * file by now, closed behind the library's back.
+ * Interpret the result of a completion: the result of the operation, -EAGAIN
+ * (continue as io_way says) or -EINTR (repeat).  A descriptor that was a socket
+ * may be another file now, if the program closed it without the library.
  */
 static int64_t
 meaning(struct hostio *io, int64_t r)
@@ -300,8 +305,9 @@ meaning(struct hostio *io, int64_t r)
 }
 
 /*
- * It would wait, still.  The ring does not poll what cannot be polled: nothing
- * will ever end such a wait.  It should not refuse to wait for a file.
+ * Continue an operation that would still wait.  If the ring cannot poll the
+ * descriptor, only a cancel can end the wait (HIOS_PARKED).  If the ring
+ * refuses to wait for a file, a carrier makes the call.
  */
 static void
 again(struct machine_host *h, struct hostio *io, int unpollable, int64_t r)
@@ -318,7 +324,7 @@ again(struct machine_host *h, struct hostio *io, int unpollable, int64_t r)
 	}
 }
 
-/* An operation's completion: its result, or the next step on the way. */
+/* Handle the completion of an operation: finish it or start its next step. */
 static void
 completed(struct machine_host *h, struct hostio *io, int64_t r)
 {
@@ -443,7 +449,7 @@ uring_stats(struct machine_host *h)
 	return &urcpu(h)->urc_common.ic_stats;
 }
 
-/* The best ring the host lets us have: 0 or an errno. */
+/* Set up a ring with the best flags that the host has; 0 or an errno. */
 static int
 ring_open(struct io_uring *ring)
 {
@@ -472,7 +478,7 @@ ring_open(struct io_uring *ring)
 	return -error;
 }
 
-/* Every operation that prep() makes must be known to the host. */
+/* Does the host know every operation that prep_socket and prep_file use? */
 static int
 ops_known(struct io_uring *ring)
 {
@@ -529,7 +535,7 @@ uring_init(struct machine_host *h)
 	return 0;
 }
 
-/* Cancel all that is in the ring and wait until the host let go of it. */
+/* Cancel all operations in the ring and wait until they are complete. */
 static void
 drain_ring(struct machine_host *h)
 {

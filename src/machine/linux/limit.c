@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Say once which resource of the host a boot could not have.
+ * Print once which resource the host has refused to a boot.
  *
  * THEORY
- * The errno of a refused call names no limit: EAGAIN is what a host thread and
- * a timer are refused with.  The place that asked knows which limits count, so
- * the line has them, with their values and the letters of ulimit(1): bytes,
- * where the shell may show KiB.  Several CPUs
- * may be refused at the same time, for the same reason: one of them prints.
+ * The errno of a refused call does not name the limit: a host thread and a
+ * timer are both refused with EAGAIN.  The caller knows which limits apply.  So
+ * the line has their values and the letters of ulimit(1), in bytes where the
+ * shell may show KiB.  Several CPUs may be refused at the same time, for the
+ * same reason; only the first one prints.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ struct limit_name {
 	char		 ln_letter;	/* of ulimit(1); 0: end of the list */
 };
 
-/* What a refusal may come from. */
+/* The limits that may cause a refusal. */
 static const struct limit_name names[][LIMITS_MAX + 1] = {
 	[LIMIT_FILES] = { { RLIMIT_NOFILE, 'n' } },
 	[LIMIT_THREADS] = { { RLIMIT_NPROC, 'u' }, { RLIMIT_AS, 'v' },
@@ -44,7 +44,7 @@ lwkt__limit_boot(void)
 	atomic_store_32(&told, 0);
 }
 
-/* ", ulimit -u 500, ulimit -v unlimited" */
+/* Write the limits: ", ulimit -u 500, ulimit -v unlimited" */
 static void
 limits_format(char *buf, size_t size, enum limit which)
 {
@@ -63,7 +63,7 @@ limits_format(char *buf, size_t size, enum limit which)
 	}
 }
 
-/* Has the caller's stack room for a boot?  0, or EINVAL with a line. */
+/* Check that the caller's stack has room for a boot; EINVAL: printed why. */
 int
 lwkt__limit_stack(void)
 {
@@ -77,7 +77,7 @@ lwkt__limit_stack(void)
 		return 0;
 	(void)pthread_attr_getstack(&attr, &low, &size);
 	(void)pthread_attr_destroy(&attr);
-	/* Elsewhere: a stack that the program made itself. */
+	/* Outside it, the caller is on a stack that the program made. */
 	if (here - (uintptr_t)low >= size ||
 	    here - (uintptr_t)low >= BOOT_STACK)
 		return 0;

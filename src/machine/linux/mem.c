@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Address space, memory that tools can see, and pages that must not be
- * touched.
+ * Reserve address space, the arena that tools can see, and guard pages.
  *
  * THEORY
- * Reservations are few and large (a class of stacks, the arena of structures)
- * and count nothing until touched: MAP_NORESERVE, no huge pages, so a touched
- * stack takes one page and not 2 MiB.  The arena is a memfd, which a tool opens
- * through /proc; where memfd is refused it is anonymous memory, and tools see
- * nothing.  Either way it is not mapped in children (outside.c).  Reservations
- * are executable in a program that was linked to have executable stacks, as the
- * stacks of pthreads are there: nested functions of GCC run from the stack.  A
- * table of the reservations tells decommit which kind it handles and the fault
- * handler whether an address is ours.
+ * Reservations are few and large (a class of stacks, the arena of structures).
+ * A page takes no memory until its first access (MAP_NORESERVE).  There are no
+ * huge pages, so a stack in use takes one page and not 2 MiB.  The arena is a
+ * memfd, which a tool opens through /proc.  Where Linux refuses memfd, the
+ * arena is anonymous memory, and tools see nothing.  In both cases it is not
+ * mapped in children (outside.c).  In a program that was linked to have
+ * executable stacks, reservations are executable, as the stacks of pthreads
+ * are: nested functions of GCC run from the stack.  A table of the reservations
+ * tells decommit the kind of the memory, and tells the fault handler whether an
+ * address is in a reservation.
  *
- * Guards: MADV_GUARD_INSTALL marks pages without splitting the mapping, so a
- * million of them cost page table entries only (Linux 6.13).  Before that,
- * mprotect splits: two more entries of the process's map table for each, and
- * when 80 % of vm.max_map_count would be ours we stop, because the program
- * needs mmap too.  Then the caller must use a canary.  Each answer is given
- * for each guard, so a process may have some of both.
+ * Guards.  MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
+ * mapping, so a million guards cost page table entries only.  Before that,
+ * mprotect splits the mapping: each guard takes two more entries of the
+ * process's map table.  The library uses at most 80 % of vm.max_map_count,
+ * because the program needs mmap too; beyond that the caller must use a canary.
+ * The kind is decided for each guard, so a process may have several kinds.
  *
  * INVARIANTS
  * MM1 guard_maps counts 2 for each living mprotect guard of a reservation, and
  *    the same in its r_maps.
  *
- * LEGEND  (l) mem_lock; r_base is also read without it, by the fault handler:
- *         written last at a reservation's birth, first at its death.
+ * LEGEND  (l) mem_lock.  The fault handler reads r_base without the lock, so
+ *         r_base is written last when a reservation is made, and first when
+ *         it ends.
  */
 #include <errno.h>
 #include <link.h>
@@ -89,7 +90,7 @@ machine_mem_size(void)
 	return (size_t)sysconf(_SC_PHYS_PAGES) * machine_page_size();
 }
 
-/* The reservation that holds addr, or NULL.  Async-signal-safe. */
+/* Find the reservation that contains addr, or NULL.  Async-signal-safe. */
 static struct reservation *
 resv_find(uintptr_t addr)
 {
@@ -120,8 +121,8 @@ lwkt__mem_is_arena(uintptr_t addr)
 }
 
 /*
- * In a child of fork, where the place of an arena is free: later mappings of
- * the child must not get there.
+ * In a child of fork the address range of an arena is free.  Map it without
+ * access, so that no later mapping of the child gets there.
  */
 void
 lwkt__mem_forked(void)
@@ -135,7 +136,7 @@ lwkt__mem_forked(void)
 			    MAP_FIXED, -1, 0);
 }
 
-/* Enter a mapping into the table; it is taken back if the table is full. */
+/* Enter a mapping into the table; if the table is full, unmap it: NULL. */
 static void *
 resv_add(void *p, size_t size, int fd, int arena)
 {
@@ -149,6 +150,7 @@ resv_add(void *p, size_t size, int fd, int arena)
 		r->r_fd = fd;
 		r->r_arena = arena;
 		r->r_maps = 0;
+		/* Last: resv_find may read the entry from now on. */
 		atomic_store_rel_ptr(&r->r_base, (uintptr_t)p);
 		if (r == resv + nresv)
 			atomic_store_rel_32(&nresv, nresv + 1);
@@ -171,7 +173,7 @@ map_anonymous(size_t size)
 	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	/* Fails only where there are no huge pages to be had anyway. */
+	/* Fails only on a host without huge pages. */
 	(void)madvise(p, size, MADV_NOHUGEPAGE);
 	return p;
 }
@@ -187,7 +189,7 @@ machine_mem_reserve(size_t size)
 	return p != NULL ? resv_add(p, size, -1, 0) : NULL;
 }
 
-/* May a file have that size?  A larger one raises SIGXFSZ. */
+/* May a file have that size?  To exceed the limit raises SIGXFSZ. */
 static int
 file_size_allowed(size_t size)
 {
@@ -197,7 +199,7 @@ file_size_allowed(size_t size)
 	    rl.rlim_cur == RLIM_INFINITY || rl.rlim_cur >= size;
 }
 
-/* The arena as a memfd; its descriptor, or -1. */
+/* Make the memfd of the arena; its descriptor, or -1. */
 static int
 arena_memfd(size_t size)
 {
@@ -237,7 +239,7 @@ machine_arena_reserve(size_t size)
 	    (p = map_anonymous(size)) == NULL))
 		return NULL;
 	if (madvise(p, size, MADV_DONTFORK) != 0 && fd >= 0) {
-		/* OU1 of outside.c: then it may not be shared memory. */
+		/* Children would map it, so it must not be shared (OU1). */
 		(void)munmap(p, size);
 		(void)close(fd);
 		fd = -1;
@@ -271,13 +273,13 @@ machine_mem_decommit(void *p, size_t size)
 {
 	struct reservation *r = resv_find((uintptr_t)p);
 
-	/* A shared page lives on in its file: punch a hole there. */
+	/* MADV_DONTNEED would keep a shared page in its file. */
 	KASSERTF(r != NULL, "%p is in no reservation", p);
 	if (madvise(p, size, r->r_fd >= 0 ? MADV_REMOVE : MADV_DONTNEED) != 0)
 		memset(p, 0, size);
 }
 
-/* Room for two more map entries? */
+/* Make a guard by mprotect, if two more map entries are allowed. */
 static int
 guard_mprotect(void *p, size_t size)
 {
@@ -294,6 +296,7 @@ guard_mprotect(void *p, size_t size)
 	return 0;
 }
 
+/* Make a guard by the best means left; its kind.  Any host thread. */
 enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {
@@ -303,7 +306,7 @@ machine_mem_guard(void *p, size_t size)
 	return guard_mprotect(p, size) == 0 ? GUARD_MPROTECT : GUARD_CANARY;
 }
 
-/* A number in a file of /proc, or dflt. */
+/* Read a number from a file of /proc; dflt if that fails. */
 static uint64_t
 proc_number(const char *path, uint64_t dflt)
 {
@@ -318,7 +321,7 @@ proc_number(const char *path, uint64_t dflt)
 	return n;
 }
 
-/* How many entries of the map table the program has already. */
+/* Count the entries of the map table that the process has already. */
 static uint64_t
 maps_in_use(void)
 {
@@ -334,7 +337,7 @@ maps_in_use(void)
 	return n;
 }
 
-/* The program's wish, in the first object's headers. */
+/* Does the program want executable stacks?  Its headers come first. */
 static int
 stack_look(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -346,7 +349,7 @@ stack_look(struct dl_phdr_info *info, size_t size, void *arg)
 	return -1;
 }
 
-/* Find out which guards there are. */
+/* Find out which kinds of guards the host has, and how stacks are mapped. */
 void
 lwkt__mem_boot(void)
 {

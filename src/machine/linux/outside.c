@@ -9,24 +9,25 @@
  * prove that the caller is that CPU.
  *
  * A pthread.  mc_hostid of a CPU is the address of its host thread's control
- * block, which every thread finds at %fs:0 and which differs in every other
- * living thread of the process.  machine_check_cpu() compares the two.
+ * block.  Every thread finds that address at %fs:0, and it differs between all
+ * living threads of the process.  machine_check_cpu() compares the two.
  *
- * A child of fork.  The child has one host thread and a copy of everything
- * but the arena, which would be shared with the parent and is therefore not
- * mapped in a child at all (MADV_DONTFORK in mem.c).  The kernel does that,
- * also for children that no handler hears of (_Fork, clone).  Stacks and
- * slabs are copied, so the child can go on computing on the stack of the
- * thread that called fork.  After fork(3), atfork_child() takes the identity
- * of the CPU away, covers the place of the arena, so that no other mapping
- * gets there, and gives back what a CPU has and a plain thread has not.
+ * A child of fork.  The child has one host thread and a copy of all memory but
+ * the arena.  The arena would be shared with the parent, so it is not mapped in
+ * a child (MADV_DONTFORK in mem.c).  Linux does that, also for children for
+ * which no fork handler runs (_Fork, clone).  Stacks and slabs are copied, so
+ * the child can continue on the stack of the thread that called fork.  After
+ * fork(3), atfork_child() takes the identity of the CPU away and restores the
+ * timer slack and the affinity that a plain thread has.  It also maps the
+ * address range of the arena without access, so that no other mapping gets
+ * there.
  *
- * No CPU at all.  The gs base of the program's first thread, and of what that
- * thread creates, is the address of `nobody`: a CPU whose mc_hostid is no
- * thread's, and whose pointers lead to NOWHERE, where every access faults.
- * A call that checks panics and says why; a call that does not check faults
- * there, and trap.c knows the address.  A program that uses the gs base for
- * something else keeps it.
+ * No CPU at all.  The gs base of the program's first thread, and of the threads
+ * that it creates, is the address of `nobody`.  That is a CPU whose mc_hostid
+ * belongs to no thread and whose pointers have the value NOWHERE, where every
+ * access faults.  A call that checks panics and says why.  A call that does not
+ * check faults at NOWHERE, and trap.c recognizes the address.  A gs base that
+ * the program has set itself stays.
  *
  * INVARIANTS
  * OU1 No write of a child of fork reaches the arena of the parent.
@@ -76,7 +77,7 @@ lwkt__outside_reason(void)
 	return "call from a pthread that is not a cpu";
 }
 
-/* In place of the kernel's report: there is nothing to look at. */
+/* Print a backtrace only: here the kernel has no state to report. */
 static void
 outside_report(const char *msg)
 {
@@ -95,7 +96,7 @@ lwkt__machine_strayed(void)
 	lwkt_panic("%s", lwkt__outside_reason());
 }
 
-/* The only thread of a child, before fork(3) returns in it. */
+/* Turn the only thread of a child into no CPU, before fork(3) returns. */
 static void
 atfork_child(void)
 {
@@ -107,7 +108,7 @@ atfork_child(void)
 	lwkt__vcpu_forked((unsigned long)&nobody);
 }
 
-/* Before anything is reserved. */
+/* Register the fork handler, before any memory is reserved; 0 or an errno. */
 int
 lwkt__outside_boot(void)
 {

@@ -3,12 +3,13 @@
  * One turn of a loop that waits for another CPU.
  *
  * THEORY
- * The other CPU is usually running and answers within a fraction of a
- * microsecond: spin.  If it does not, the host may have taken its core away,
- * perhaps to run us: give the core back.  With more CPUs than cores that is
- * likely, so it happens early.  sched_yield alone is no promise (a thread of
- * real-time class yields only to its equals), so a long wait sleeps in
- * between; who waits that long has lost more than the sleep costs.
+ * The other CPU usually runs and answers within a fraction of a microsecond, so
+ * the first turns spin.  If it does not answer, the host may have taken its
+ * core away, perhaps for the caller; so later turns yield the core.  With more
+ * CPUs than cores that is likely, so yielding begins early.  sched_yield alone
+ * is not enough: a host thread of a real-time class yields only to threads of
+ * its priority.  So a long wait sleeps; by then it has taken longer than a
+ * sleep costs.
  */
 #include <errno.h>
 #include <sched.h>

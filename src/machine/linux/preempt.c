@@ -3,39 +3,41 @@
  * Interrupt a thread between any two instructions.
  *
  * THEORY
- * The kernel is called at the end of the CPU's signal handler (mu_signal) and,
- * if something waits and its own state allows it, asks here to let the thread
- * look at it.  A switch inside the handler would leave the kernel's frame on
- * the thread's stack and the signal blocked; so the handler changes where it
- * returns to.  Below the red zone go the place and the flags; then the
- * interrupted context is made to continue in x86_64/interrupt.S, which calls
- * mu_interrupted as the thread itself, with all signals as they were, and goes
- * back exactly.
+ * The CPU's signal handler calls the kernel last (mu_signal).  If work is
+ * pending and the state of the kernel allows it, the kernel calls
+ * machine_interrupt, so that the thread does that work now.  A switch inside
+ * the handler would leave Linux's signal frame on the thread's stack and the
+ * signal blocked.  So the handler changes where it returns to instead.  It
+ * pushes the interrupted instruction's address and the flags below the red
+ * zone, and makes the context continue in x86_64/interrupt.S.  That code runs
+ * as the thread itself, with the signal mask as it was.  It calls
+ * mu_interrupted and then restores the interrupted state exactly.
  *
- * It is allowed only if nothing can be found half done by others who run
- * meanwhile:
- *	- the instruction is in registered code (code.c);
- *	- so is every frame above, up to the library's own frames at the bottom
- *	  that started the thread: a comparison function that qsort called is
- *	  registered code, but qsort, which malloc may have helped, is not;
- *	- the rest of the stack holds what will be put there and what the kernel
- *	  needs for its work;
- *	- all state in use is of a kind that is saved.
- * A frame whose caller cannot be told refuses, too.
+ * This is allowed only if other threads that run meanwhile cannot find an
+ * operation half done:
+ *	- The interrupted instruction is in registered code (code.c).
+ *	- Every caller on the stack is registered code too, except the library's
+ *	  own frames at the bottom, which started the thread.  Example: a
+ *	  comparison function is registered code, but its caller qsort, which
+ *	  may call malloc, is not.
+ *	- The rest of the stack has room for the saved state and for the work of
+ *	  the kernel.
+ *	- All processor state in use is of a kind that is saved.
+ * A frame whose caller cannot be determined refuses the interruption, too.
  *
- * Whoever is refused is not forgotten: the bits in mc_reqflags stay, the next
- * critical exit or call of the library honours them, and the kernel has the
- * signal come again soon (machine_interrupt_again).
+ * A refused request is not lost.  The bits in mc_reqflags stay, and the next
+ * end of a critical section or call of the library serves them.  The kernel
+ * also requests another signal soon (machine_interrupt_again).
  *
- * Cost: a signal and its return are 3 us; the check of a frame is some 50 ns;
- * saving and restoring everything 0.2 us.
+ * Cost: a signal and its return take 3 us, the check of a frame about 50 ns,
+ * saving and restoring all state 0.2 us.
  *
  * INVARIANTS
- * HP1 A thread has at most one interruption on its stack: while it is in one
- *    its instructions are the library's, which is never registered.
+ * HP1 A thread has at most one interruption on its stack: during it, the thread
+ *    executes code of the library, which is never registered.
  *
- * Source: the injected call of Go's asynchronous preemption; the unwinding in
- * place of its compiler's maps is ours, as C has none.
+ * Source: the injected call of Go's asynchronous preemption.  Go uses maps that
+ * its compiler makes; C has none, so the unwinding here is our own.
  */
 #include <cpuid.h>
 #include <string.h>
@@ -47,14 +49,16 @@
 #include "machine/x86_64/cfi.h"
 
 #define RED_ZONE	128
-#define WORDS_PUT	2		/* by us: rip and flags */
+#define WORDS_PUT	2		/* by divert(): rip and flags */
 #define WORDS_SAVED	15		/* by interrupt.S */
 #define KERNEL_NEEDS	8192		/* bytes for mu_interrupted */
 #define FRAMES_MAX	256
 #define FLAGS_CLEAR	0x44500u	/* DF, TF, NT, AC: not for C code */
 
-/* Components of the state: not saved, for they are the host thread's (PKRU)
- * or too large and rare (AMX). */
+/*
+ * Components of the processor state that are not saved: PKRU belongs to the
+ * host thread, AMX is large and rare.
+ */
 #define XCOMP_PKRU	(UINT64_C(1) << 9)
 #define XCOMP_AMX	(UINT64_C(3) << 17)
 #define XSAVE_LEGACY	576		/* x87, SSE and the header */
@@ -69,7 +73,7 @@ extern uint64_t lwkt__xsave_size __lwkt_hidden;
 extern uint64_t lwkt__xsave_mask __lwkt_hidden;
 extern uint32_t lwkt__xsave_compact __lwkt_hidden;
 
-uint64_t lwkt__xsave_size;		/* 0: we cannot */
+uint64_t lwkt__xsave_size;		/* 0: threads cannot be interrupted */
 uint64_t lwkt__xsave_mask;
 uint32_t lwkt__xsave_compact;
 
@@ -84,7 +88,7 @@ xcr0(void)
 	return lo | (uint64_t)hi << 32;
 }
 
-/* How large an area is, in the form that xsavec writes or the standard one. */
+/* Return the size of a save area, in xsavec's form or the standard form. */
 static uint64_t
 xsave_bytes(uint64_t mask, int compact)
 {
@@ -131,14 +135,17 @@ lwkt__preempt_signal(struct mcpu *mc, void *ucontext)
 		preempt_up->mu_signal(mc, ucontext);
 }
 
-/* Called by interrupt.S, in the thread. */
+/* Call mu_interrupted; interrupt.S calls this as the interrupted thread. */
 void
 lwkt__interrupt_upcall(void)
 {
 	preempt_up->mu_interrupted();
 }
 
-/* All that is in use is saved: the kernel's frame says what was. */
+/*
+ * Will all processor state in use be saved?  Linux's signal frame says which
+ * components were in use.
+ */
 static int
 state_kept(const ucontext_t *uc)
 {
@@ -155,7 +162,10 @@ state_kept(const ucontext_t *uc)
 	return (in_use & ~(lwkt__xsave_mask | XCOMP_PKRU)) == 0;
 }
 
-/* Is every caller of f registered, but for the library's that began it? */
+/*
+ * Is every caller of f registered code, except the library's frames that
+ * started the thread?  All callers of a library's frame must be the library's.
+ */
 static int
 callers_may_stop(struct cfi_frame *f, const struct cfi_stack *cs)
 {
@@ -179,6 +189,7 @@ callers_may_stop(struct cfi_frame *f, const struct cfi_stack *cs)
 	return 0;
 }
 
+/* Make the interrupted context continue in interrupt.S. */
 static void
 divert(ucontext_t *uc)
 {
@@ -195,6 +206,7 @@ divert(ucontext_t *uc)
 	g[REG_RSP] = (greg_t)(uintptr_t)sp;
 }
 
+/* Interrupt the thread that the signal interrupted.  In mu_signal only. */
 enum machine_refusal
 machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 {

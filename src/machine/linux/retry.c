@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits that the host has no endable form for: tried again and again.
+ * Repeat calls whose blocking form cannot be ended, until they succeed.
  *
  * THEORY
- * Waiting for any child, and a connect to a unix socket whose backlog is full,
- * can be made without waiting, but nothing tells when to try again, and their
- * blocking forms cannot be ended.  One thread serves all of them: it tries
- * each, naps, and starts over, as long as there are any.  So a thousand such
- * waits cost one thread.
+ * A wait for any child, and a connect to a unix socket whose backlog is full,
+ * have a form that does not wait.  But no event tells when to try again, and
+ * their blocking forms cannot be ended.  So one thread serves all of them: it
+ * tries each, sleeps RETRY_NAP_NS, and starts again while there are any.  A
+ * thousand such waits cost one thread.
  *
- * A round takes each operation off the list, tries it with the lock held (so a
- * cancel finds it on the list or completed) and puts it back.  The lock is free
- * between two tries, so a CPU waits for one try at most.
+ * A round tries each operation once, with the lock held, and moves it to the
+ * end of the list.  So a cancel finds the operation on the list or complete.
+ * The lock is free between two tries, so a CPU waits for one try at most.
  *
  * INVARIANTS
  * RT1 An operation is on the list (io_prevp set) from submit until a try gave
- *    its result or a cancel took it off; each changes the list under the lock.
+ *    its result or a cancel took it off; both change the list under the lock.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -83,7 +83,7 @@ take_off(struct hostio *io)
 	retry.r_count--;
 }
 
-/* The oldest once more; locked. */
+/* Try the first operation of the list; the lock is held. */
 static void
 try_first(void)
 {

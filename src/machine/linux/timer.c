@@ -1,50 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One host timer a CPU, which interrupts that CPU's own thread.
+ * One host timer per CPU, which interrupts the host thread of that CPU.
  *
  * THEORY
- * timer_create with SIGEV_THREAD_ID sends a real-time signal to the thread
- * that created it.  The handler sets RQF_TIMER, and asks preempt.c whether the
- * thread that runs can be made to look at it now.  Setting the
- * timer is a system call (0.7 us), so it is only moved when the new deadline
- * is earlier than what it is set to; when it goes off too early for the
- * deadline that counts now, the handler sets it again.
+ * timer_create with SIGEV_THREAD_ID sends a real-time signal to the host thread
+ * that created the timer.  The handler sets RQF_TIMER and calls preempt.c,
+ * which may interrupt the running thread so that the timer is served now.  To
+ * set the timer is a system call (0.7 us).  So it is set only when the new
+ * deadline is earlier than its current setting.  When the timer goes off before
+ * the current deadline, the handler sets it again.
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
  *	h_quiet		not set to anything earlier than that
  *
- * An interrupt costs as much as hundreds of switches, so a CPU that has just
- * had one is left alone for lwkt.timer_gap_us: what falls due meanwhile is
- * done together.  Without that, ten thousand sleepers leave no time for any of
- * them.  A CPU that has nothing to run does not wait for the signal: the idle
- * loop goes by h_deadline.
+ * A timer interrupt costs as much as hundreds of switches.  So after one the
+ * CPU gets no other for lwkt.timer_gap_us, and the deadlines that pass
+ * meanwhile are served together.  Without that gap, ten thousand sleepers would
+ * leave no time to run any of them.  An idle CPU does not wait for the signal:
+ * the idle loop compares the time with h_deadline.
  *
  * INVARIANTS
  * HT1 h_armed <= max(h_deadline, h_quiet) outside machine_timer_arm and the
- *    handler: the timer goes off in time, perhaps too early, and too late by
- *    the gap at most.
+ *    handler.  So the timer may go off too early, and is late by the gap at
+ *    most.
  * HT2 If h_armed != INT64_MAX the timer is set or about to be.
  *
- * The handler may come between any two lines of machine_timer_arm.  That
- * writes h_deadline first, so the handler sees the new one; and timer_move
- * writes h_armed before it sets the timer.  A handler that comes in between and
- * makes h_armed later is harmless: the timer goes off once for nothing.  If it
- * makes h_armed earlier, because it asks for another signal, timer_move has
- * overwritten its setting by a later one; so timer_move looks at h_armed again.
+ * The handler may run between any two instructions of machine_timer_arm.
+ * machine_timer_arm writes h_deadline first, so the handler sees the new one.
+ * timer_move writes h_armed before it sets the timer.  A handler in between may
+ * make h_armed later: that is harmless, the timer goes off once too early.  It
+ * may make h_armed earlier, because it requests another signal.  Then
+ * timer_move has overwritten the handler's setting by a later one; so
+ * timer_move reads h_armed again afterwards.
  *
- * The signal is a real-time one, looked for from SIGRTMAX down, as programs
- * take theirs from SIGRTMIN up: the first that has no handler and that the
- * caller of the boot does not block (a blocked one may be meant for sigwaitinfo
- * or a signalfd).  lwkt.signal names another one.  It is delivered on the
- * alternate stack, so a thread's own stack need not have room for the frame of
- * a machine with wide vector registers.
+ * The signal is a real-time signal.  The search goes from SIGRTMAX down,
+ * because programs use theirs from SIGRTMIN up.  It takes the first signal that
+ * has no handler and that the caller of the boot does not block (a blocked
+ * signal may be meant for sigwaitinfo or a signalfd).  lwkt.signal names a
+ * signal instead.  The signal is delivered on the alternate stack, so a
+ * thread's stack needs no room for the large signal frame of a machine with
+ * wide vector registers.
  *
- * A program may take the signal away later: install a handler of its own, or
- * block every signal in a thread.  Then a thread that computes would never be
- * interrupted again, and sleeps on its CPU would not end.  So each setting of
- * the timer, which costs a system call anyway, first looks whether the handler
- * is still ours (if not, it panics) and unblocks the signal.
+ * A program may take the signal away later: it installs its own handler, or
+ * blocks every signal in a thread.  Then a thread that computes would never be
+ * interrupted again, and sleeps on its CPU would not end.  To set the timer
+ * costs a system call anyway.  So before that, timer_check panics if the
+ * handler is another one, and unblocks the signal.
  */
 #include <errno.h>
 #include <signal.h>
@@ -85,9 +87,10 @@ timer_set(struct machine_host *h, int64_t deadline_ns)
 }
 
 /*
- * Let the timer go off at_ns, if it would not before.  A handler may change
- * h_armed at any instruction here: one that comes before the exchange makes it
- * fail, one that comes after it and before the setting is seen in h_armed.
+ * Set the timer to at_ns unless it is set to an earlier time.  The handler may
+ * change h_armed at any instruction here.  Before the exchange, the change
+ * makes the exchange fail.  Between the exchange and timer_set, the loop at the
+ * end sees the change in h_armed.
  */
 static void
 timer_move(struct machine_host *h, int64_t at_ns)
@@ -108,6 +111,10 @@ timer_move(struct machine_host *h, int64_t at_ns)
 	}
 }
 
+/*
+ * Handle the timer's signal: report the deadline, or set the timer again if it
+ * went off too early.  In the signal handler.
+ */
 static void
 timer_gone_off(struct mcpu *mc, struct machine_host *h)
 {
@@ -146,7 +153,7 @@ timer_is_ours(const struct sigaction *sa)
 	    sa->sa_sigaction == timer_handler;
 }
 
-/* Has the program taken the signal away? */
+/* Panic if the program has replaced the handler; unblock the signal. */
 static void
 timer_check(void)
 {
@@ -162,19 +169,24 @@ timer_check(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* On the CPU, or in its handler: let the signal come at_ns, if not before. */
+/*
+ * Request the signal at at_ns or earlier.  On the CPU or in its signal handler;
+ * async-signal-safe.
+ */
 void
 lwkt__timer_again(struct machine_host *h, int64_t at_ns)
 {
 	timer_move(h, at_ns);
 }
 
+/* Set the deadline of the calling CPU.  CPU context; never blocks. */
 void
 machine_timer_arm(int64_t deadline_ns)
 {
 	struct machine_host *h = myhost();
 	int64_t at = deadline_ns;
 
+	/* First: a handler that runs from here on sees this deadline. */
 	h->h_deadline = deadline_ns;
 	cc_fence();
 	if (at >= h->h_armed)
@@ -189,7 +201,7 @@ machine_timer_arm(int64_t deadline_ns)
 	timer_move(h, at);					/* HT1 */
 }
 
-/* Has the program no use for the signal?  What it was goes to timer_old. */
+/* Does the program leave the signal unused?  timer_old gets its disposition. */
 static int
 signal_is_free(int sig)
 {
@@ -228,7 +240,7 @@ signal_choose(int *error)
 	return 0;
 }
 
-/* Choose the signal and catch it. */
+/* Choose the signal and install its handler; 0 or an errno. */
 int
 lwkt__timer_boot(void)
 {
@@ -247,7 +259,7 @@ lwkt__timer_boot(void)
 	return 0;
 }
 
-/* Put back what was there, unless the program has replaced ours since. */
+/* Restore the disposition, unless the program has replaced the handler. */
 void
 lwkt__timer_shutdown(void)
 {
@@ -286,8 +298,8 @@ lwkt__timer_start(struct machine_host *h)
 }
 
 /*
- * On the timer's own thread with its signal unblocked: a signal that is
- * already queued arrives before timer_delete returns, and none after it.
+ * Delete the timers of the calling CPU, with their signal unblocked: a signal
+ * that is already queued arrives before timer_delete returns, and none after.
  */
 void
 lwkt__timer_stop(struct machine_host *h)

@@ -3,31 +3,31 @@
  * Signals that end the process: faults, traps and abort.
  *
  * THEORY
- * Such a signal on a CPU is reported by the kernel's mu_fault, on the alternate
- * stack because the fault may be the thread's stack running into its guard.
- * Then the disposition from before the boot is put back and the handler
- * returns: the instruction faults again, now with its own context, and the
- * process dies by that signal with a core that shows the place.  A signal that
- * does not come again by itself (it was sent, or follows its instruction as
- * SIGTRAP does) is sent once more.
+ * The handler calls the kernel's mu_fault, which reports a signal on a CPU.  It
+ * runs on the alternate stack, because the cause may be that the thread's stack
+ * has run into its guard.  Then it restores the disposition from before the
+ * boot and returns.  The instruction faults again, with its own context, and
+ * the process dies by that signal with a core file that shows the place.  A
+ * signal that does not occur again by itself (it was sent, or is raised after
+ * its instruction, as SIGTRAP is) is sent once more.
  *
- * abort(3) is among them because assert(3) and an uncaught exception of C++ end
- * in it: the report says which thread it was.  lwkt_panic has reported before
- * it aborts, so its own SIGABRT is not reported.
+ * SIGABRT is handled because assert(3) and an uncaught exception of C++ end in
+ * abort(3): the report names the thread.  lwkt_panic has reported before it
+ * aborts, so its own SIGABRT is not reported.
  *
- * A program that handles these signals itself (a collector's write barrier, a
- * checker) knows more about an address outside our memory than we do: its
- * handler is called, nothing is printed and we stay installed.  A fault inside
- * our reservations on a CPU is always reported first.  Other host threads are
- * none of our business: their faults go where they went before.  But one that
- * calls the kernel as if it were a CPU is told so (outside.c).  It faults at
- * the kernel's NOWHERE, in a child of fork in the place of the arena, and, if
- * it was created before the library was loaded, near 0 by an instruction with
- * the prefix of gs.
+ * A program may handle these signals itself (the write barrier of a garbage
+ * collector, a checker).  For an address outside the library's reservations its
+ * handler is called, nothing is printed and this handler stays installed.  A
+ * fault inside the reservations on a CPU is always reported first.  Faults of
+ * other host threads get the disposition that they had before the boot.  But a
+ * host thread that made a call as if it were a CPU is reported (outside.c).  It
+ * faults at NOWHERE; in a child of fork in the address range of the arena; or,
+ * if it was created before the library was loaded, near 0 by an instruction
+ * with the gs prefix.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
- * ends the process at once instead of going round.  SIGPIPE stays blocked from
- * the report on: a report that nobody reads must not replace the cause.
+ * ends the process at once and does not recur.  SIGPIPE stays blocked from the
+ * report on: a closed stderr must not replace the cause of death.
  */
 #include <errno.h>
 #include <signal.h>
@@ -41,7 +41,7 @@
 
 #define PREFIX_GS	0x65		/* of an instruction */
 
-/* A signal, in words: as a fault of an instruction, and if it was sent. */
+/* Texts for a signal: as a fault of an instruction, and if it was sent. */
 struct trap {
 	int		 t_sig;
 	const char	*t_what;
@@ -88,7 +88,7 @@ trap_chain(const struct sigaction *sa, int sig, siginfo_t *si, void *uc)
 		sa->sa_handler(sig);
 }
 
-/* Let it happen as if we had never been there. */
+/* Restore the old disposition and make the signal occur again. */
 static void
 trap_die(const struct sigaction *sa, int sig, const siginfo_t *si)
 {
@@ -97,7 +97,7 @@ trap_die(const struct sigaction *sa, int sig, const siginfo_t *si)
 		(void)syscall(SYS_tgkill, getpid(), gettid(), sig);
 }
 
-/* What happened, for the report. */
+/* Describe the signal for the report. */
 static void
 trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
     ucontext_t *uc)
@@ -109,7 +109,7 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
 	mf->mf_what = si->si_code > 0 || aborted ? t->t_what : t->t_sent;
 	mf->mf_sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
 	mf->mf_ucontext = uc;
-	/* SI_KERNEL: an address that no memory can have; which, is not said. */
+	/* SI_KERNEL: an impossible address, which Linux does not tell. */
 	mf->mf_touched = si->si_code > 0 && si->si_code != SI_KERNEL &&
 	    (sig == SIGSEGV || sig == SIGBUS);
 	mf->mf_addr = mf->mf_touched ? (uintptr_t)si->si_addr :
@@ -120,7 +120,7 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
 		mf->mf_what = "integer division by zero or overflow (SIGFPE)";
 }
 
-/* Does a host thread that is not a CPU call as if it were one? */
+/* Is this the fault of a host thread that made a call as if it were a CPU? */
 static int
 trap_strayed(int sig, const struct machine_fault *mf)
 {
@@ -183,7 +183,7 @@ lwkt__trap_boot(const struct machine_upcalls *up)
 	return 0;
 }
 
-/* Put back what was there, unless the program has replaced ours since. */
+/* Restore the dispositions, except where the program has replaced ours. */
 void
 lwkt__trap_shutdown(void)
 {
@@ -196,7 +196,7 @@ lwkt__trap_shutdown(void)
 			(void)sigaction(traps[i].t_sig, &trap_old[i], NULL);
 }
 
-/* The signals that a CPU's thread must not block. */
+/* Store in *set the signals that a CPU must not block. */
 void
 lwkt__trap_mask(sigset_t *set, int timer_sig)
 {

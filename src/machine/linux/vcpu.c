@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One pthread a CPU: start them all or none, stop them all.
+ * One pthread per CPU: start all or none, stop all.
  *
  * THEORY
- * CPU 0 is the caller of machine_run, the others are created for the run.
- * Each makes itself ready (vcpu_enter), reports, and waits at the gate.  The
- * caller opens the gate when all have reported; if one could not be created or
- * could not get ready, the gate sends everybody home instead.  At the end each
- * CPU waits for the others before it takes its things down, because until then
- * a late doorbell may still reach it.
+ * The caller of machine_run becomes CPU 0; a pthread is created for each other
+ * CPU.  Each CPU prepares itself (vcpu_enter), reports, and waits at the gate.
+ * When all CPUs have reported, the caller opens the gate.  If one CPU could not
+ * be created or prepared, the gate makes all of them end (GATE_HOME).  When its
+ * main function has returned, a CPU waits for the others before it undoes
+ * vcpu_enter, because until then a late doorbell may still reach it.
  *
- * The caller gets everything back as it was: affinity, signal mask, alternate
- * stack, timer slack, gs base.
+ * The caller gets back what it had: affinity, signal mask, alternate stack,
+ * timer slack, gs base.
  *
- * What makes a pthread a CPU: %gs:0 points at its struct mcpu (see machine.h),
- * and so does a thread-local variable.  machine_oncpu() reads the latter: a
- * pthread that a CPU creates inherits gs from it (Linux copies the base), but
- * starts with that variable NULL.  outside.c has the host threads that are not
- * a CPU.
+ * A pthread is a CPU if %gs:0 points at its struct mcpu (see machine.h) and a
+ * thread-local variable does so too.  machine_oncpu() reads the variable.  A
+ * pthread that a CPU creates inherits the gs base (Linux copies it), but starts
+ * with that variable NULL.  outside.c handles host threads that are no CPU.
  *
  * Cores.  Pthreads, and children made by fork, vfork and posix_spawn, inherit
  * the affinity of the host thread that creates them, and no handler can undo
- * that for all of them.  So a CPU is put on its core when it starts and is
+ * that for all of them.  So a CPU is moved to its core when it starts and is
  * then allowed on all cores of the process again: the host scheduler leaves a
- * thread where it is unless it has a reason.  One CPU alone stays where the
- * caller was.  lwkt.pin=yes binds each CPU to its core.
+ * thread on its core unless it has a reason.  A single CPU remains on the
+ * caller's core.  lwkt.pin=yes binds each CPU to its core.
  *
  * Signals.  Each CPU has the signal mask of the caller of machine_run, without
- * the signals of faults and of the timers: a thread that raises a signal gets
- * it on every CPU, and what a CPU creates inherits the program's own mask.
+ * the signals of faults and of the timers.  So a thread that raises a signal
+ * gets it on every CPU, and a host thread or a child that a CPU creates
+ * inherits the program's own mask.
  *
  * The host thread of a CPU must not end.  pthread_exit and pthread_cancel run
  * the destructors of thread-specific data; the one of `ended_key` panics.
@@ -127,7 +127,7 @@ gs_set(unsigned long base)
 		(void)syscall(SYS_arch_prctl, ARCH_SET_GS, base);
 }
 
-/* An alternate signal stack with a guard page below it. */
+/* Install an alternate signal stack with a guard page below it. */
 static int
 altstack_enter(struct machine_host *h, struct before *b)
 {
@@ -188,7 +188,10 @@ place(struct machine_host *h, struct before *b)
 		unplace(b);
 }
 
-/* The caller's mask, but for what a CPU needs; the old one in *before. */
+/*
+ * Set the mask of the caller of machine_run without the signals that a CPU
+ * needs; the old mask goes to *before.
+ */
 static void
 mask_enter(sigset_t *before)
 {
@@ -201,7 +204,7 @@ mask_enter(sigset_t *before)
 	(void)pthread_sigmask(SIG_SETMASK, &mask, before);
 }
 
-/* What a thread has that is a CPU, for its own errno's sake too. */
+/* Make the calling host thread identify itself as CPU h (gs, TLS, errno). */
 static void
 identity_enter(struct machine_host *h, struct before *b)
 {
@@ -222,7 +225,7 @@ identity_leave(const struct before *b)
 	gs_set(b->b_gs);
 }
 
-/* Make the calling host thread CPU h. */
+/* Make the calling host thread CPU h; 0 or an errno, with all undone. */
 static int
 vcpu_enter(struct machine_host *h, struct before *b)
 {
@@ -289,7 +292,7 @@ gate_report(int error)
 		lwkt__futex_wake(&gate.g_waiting, 1);
 }
 
-/* The last CPU to finish lets all of them go. */
+/* Wait until every CPU has finished; the last one wakes the others. */
 static void
 gate_finish(void)
 {
@@ -329,7 +332,10 @@ vcpu_thread(void *arg)
 	return NULL;
 }
 
-/* The default stack of pthreads may be too small (ulimit -s). */
+/*
+ * Create the pthread of CPU h, with at least VCPU_STACK of stack: the default
+ * of pthreads may be too small (ulimit -s).
+ */
 static int
 vcpu_pthread(struct machine_host *h)
 {
@@ -348,7 +354,10 @@ vcpu_pthread(struct machine_host *h)
 	return error;
 }
 
-/* Create CPUs 1 to n-1, with all signals blocked; the count created. */
+/*
+ * Create CPUs 1 to n-1, with all signals blocked.  Returns the number of the
+ * first CPU that was not created, or n.
+ */
 static int
 vcpu_create(int n)
 {
@@ -391,6 +400,7 @@ vcpu_assign(struct mcpu *const mc[], int n)
 	}
 }
 
+/* Run the CPUs.  Any host thread that is no CPU; blocks until all CPUs end. */
 int
 machine_run(struct mcpu *const mc[], int n)
 {
@@ -424,7 +434,7 @@ machine_run(struct mcpu *const mc[], int n)
 	return error;
 }
 
-/* The thread-local data of one module of the program. */
+/* Add the size of the thread-local data of one module of the program. */
 static int
 tls_add(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -453,7 +463,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	error = pthread_attr_setsigmask_np(&attr, &all);
 	if (error == 0)
 		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
-	/* A CPU that is bound has it inherit its core. */
+	/* From a bound CPU (lwkt.pin=yes) it would inherit the core. */
 	if (error == 0 && cores_known && pin == PIN_YES)
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);
@@ -463,7 +473,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	return error;
 }
 
-/* Destructor of ended_key: the host thread of a CPU ends. */
+/* Destructor of ended_key: panic, because the host thread of a CPU ends. */
 static void
 vcpu_ended(void *arg)
 {
@@ -473,7 +483,10 @@ vcpu_ended(void *arg)
 	    "pthread_exit, or it was cancelled", mc->mc_cpuid);
 }
 
-/* In a child of fork: the caller may have been a CPU and is none now. */
+/*
+ * In a child of fork, whose only thread is no CPU: undo what vcpu_enter changed
+ * and fork copied (identity, timer slack, affinity).
+ */
 void
 lwkt__vcpu_forked(unsigned long nobody)
 {
@@ -491,7 +504,10 @@ lwkt__vcpu_forked(unsigned long nobody)
 		gs_set(nobody);
 }
 
-/* The first thread of the program: not a CPU.  No boot has been. */
+/*
+ * Mark the first thread of the program as no CPU, before the first boot.  A gs
+ * base that the program has set stays.
+ */
 void
 lwkt__vcpu_nobody(unsigned long nobody)
 {

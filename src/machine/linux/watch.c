@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reach a CPU wherever it is: a second timer of its own, and a signal.
+ * Interrupt a CPU at any instruction: by a second timer, and by a signal.
  *
  * THEORY
- * Messages and the kernel's timers are served when a CPU comes by.  What looks
- * after CPUs that do not come by must interrupt them, and is called in the
- * handler, on the CPU's own host thread: there it sees who runs and, in the
- * ucontext, where.  Both kinds use the signal of timer.c: a timer's signal has
- * the code SI_TIMER and this file's timer the value WATCH_VALUE; a signal that
- * was sent has another code.
+ * A CPU serves IPIs and the kernel's timers when it gets to the end of a
+ * critical section or is idle.  The watchdog, a panic and a kick must also
+ * reach a CPU that does not get there.  They interrupt the CPU, and their
+ * function is called in the signal handler, on the CPU's host thread.  There it
+ * sees the running thread and, in the ucontext, the instruction.  Both means
+ * use the signal of timer.c.  The signal of a timer has the code SI_TIMER, and
+ * this file's timer has the value WATCH_VALUE; a signal that was sent has
+ * another code.
  *
- * The timer is set for one time and never for a wait that has no end, so a CPU
- * at rest is not disturbed.  A host that refuses it is watched less, no more.
+ * The timer goes off once for each setting, and is not set for a wait without a
+ * deadline, so an idle CPU is not disturbed.  If the host refuses the timer,
+ * machine_watch does nothing.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -62,7 +65,7 @@ lwkt__watch_stop(struct machine_host *h)
 	h->h_watched = 0;
 }
 
-/* The handler of timer.c: 1 if the signal was one of ours. */
+/* Called by the handler of timer.c; 1: the signal was for this file. */
 int
 lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si, void *ucontext)
 {
@@ -92,8 +95,9 @@ machine_watch(int64_t delay_ns)
 }
 
 /*
- * Is this host thread a CPU or, by its name, a helper or the kernel's?  A CPU's
- * name says nothing: a pthread that the program creates there inherits it.
+ * Is this host thread a CPU, a carrier or a worker of io_uring?  The last two
+ * are known by name.  A CPU is not, because a pthread that it creates inherits
+ * its name.
  */
 static int
 task_is_ours(const char *tid)

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who called: a small reader of unwind tables for signal handlers.
+ * Find the caller of a function: a small reader of unwind tables for signal
+ * handlers.
  *
  * THEORY
- * Whether a thread may be interrupted depends on every frame of its stack, and
- * that is asked in a signal handler, perhaps thousands of times a second.  A
- * general unwinder asks the loader where its tables are, under the loader's
- * lock, and keeps caches under locks of its own; in a handler such a lock may
- * belong to a host thread that waits for this CPU.  So this reader is given
- * the table, reads nothing but the table and the stack, and knows only what
- * compilers write for ordinary functions.  It never guesses: whatever it does
- * not understand is CFI_UNKNOWN, and the thread is interrupted a little later,
- * at another instruction.
+ * Whether a thread may be interrupted depends on every frame of its stack.  A
+ * signal handler asks for that, perhaps thousands of times a second.  A general
+ * unwinder asks the loader for its tables, under the loader's lock, and has
+ * caches under further locks.  In a signal handler, such a lock may belong to a
+ * host thread that waits for this CPU.  So the caller gives this reader the
+ * table.  The reader reads nothing but the table and the stack, and knows only
+ * what compilers write for ordinary functions.  It never guesses: whatever it
+ * does not understand is CFI_UNKNOWN, and the thread is interrupted a little
+ * later, at another instruction.
  *
- * Of the registers it follows rsp, rbp and the return address, because the
- * frame's address (CFA) of a compiled function is a distance from one of
- * these.  Two forms are expressions: gcc's realigned frames find the CFA in a
- * word at a distance from rbp, and rbp at that distance.
+ * The reader follows the registers rsp, rbp and the return address, because the
+ * frame address (CFA) of a compiled function is one of these plus a constant.
+ * Two forms are expressions: in gcc's realigned frames the CFA is in a word at
+ * a constant offset from rbp, and so is the caller's rbp.
  *
- * The tables are those of the program itself, so they are believed; the stack
- * is not: a word is read only within its bounds, and each frame must lie above
- * the last one.
+ * The tables belong to the program, so their contents are not checked.  The
+ * stack is checked: a word is read only within its bounds, and each frame must
+ * be above the last one.
  *
  * Source: the DWARF standard, version 4, section 6.4; the x86-64 ABI for the
  * numbers of registers; the LSB for .eh_frame_hdr.
@@ -57,7 +58,7 @@ struct row {
 	struct rule	 w_ra;
 };
 
-/* An entry of the table, and how far its instructions have been followed. */
+/* An entry of the table: the code that it describes, and its instructions. */
 struct fde {
 	const uint8_t	*e_init;	/* the common part's instructions */
 	const uint8_t	*e_init_end;
@@ -125,7 +126,7 @@ read_sleb(const uint8_t **pp)
 	return (int64_t)v;
 }
 
-/* The entry that may hold pc, by the sorted index; NULL: none. */
+/* Find the entry that may contain pc, by the sorted index; NULL: none. */
 static const uint8_t *
 index_find(const uint8_t *hdr, uintptr_t pc)
 {
@@ -184,7 +185,7 @@ cie_read(const uint8_t *p, struct fde *e)
 	return 1;
 }
 
-/* The entry of pc; 0: there is none, or none that we read. */
+/* Find the entry of pc; 0: none, or of a form that is not known here. */
 static int
 fde_find(const uint8_t *hdr, uintptr_t pc, struct fde *e)
 {
@@ -220,7 +221,7 @@ row_set(struct row *w, uint64_t reg, enum how how, int64_t off)
 	*rule_of(w, reg, &other) = (struct rule){ how, off };
 }
 
-/* "rbp + n", and whether the word there is meant. */
+/* Read an expression "rbp + n", and whether it means the word there. */
 static int
 expression(const uint8_t *p, uint64_t len, int64_t *off, int *deref)
 {
@@ -268,7 +269,7 @@ row_restore(struct run *u, uint64_t reg)
 	    *rule_of(&u->u_initial, reg, &other);
 }
 
-/* Instructions that say where the CFA is. */
+/* Execute an instruction that defines the CFA. */
 static int
 exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 {
@@ -299,7 +300,7 @@ exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 	return 1;
 }
 
-/* Instructions that say where a register is; and the rest. */
+/* Execute an instruction that defines a register, or another one. */
 static int
 exec_one(const struct fde *e, struct run *u, uint8_t op, const uint8_t **pp)
 {
@@ -348,7 +349,7 @@ exec_one(const struct fde *e, struct run *u, uint8_t op, const uint8_t **pp)
 	}
 }
 
-/* How far an instruction moves on, or -1 if it is none that does. */
+/* Return by how much an instruction advances the location; -1: by nothing. */
 static int64_t
 advance(uint8_t op, const uint8_t **pp)
 {
@@ -371,7 +372,7 @@ advance(uint8_t op, const uint8_t **pp)
 	}
 }
 
-/* Follow instructions as far as pc; 0: one that we do not know. */
+/* Execute the instructions up to pc; 0: one of them is not known here. */
 static int
 exec(const struct fde *e, struct run *u, const uint8_t *p, const uint8_t *end,
     uintptr_t pc)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One step up a stack, in signal context.
+ * Step from a frame to its caller, in signal context.
  */
 #ifndef LWKT_MACHINE_X86_64_CFI_H
 #define LWKT_MACHINE_X86_64_CFI_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a frame stands. */
+/* The registers of a frame. */
 struct cfi_frame {
 	uintptr_t	f_pc;
 	uintptr_t	f_sp;
@@ -24,8 +24,8 @@ struct cfi_stack {
 enum cfi_result { CFI_CALLER, CFI_BOTTOM, CFI_UNKNOWN };
 
 /*
- * From frame f to its caller, by the unwind table of the module that holds
- * f_pc (its .eh_frame_hdr).  `called`: f_pc is a return address.
+ * Changes f to its caller's frame.  hdr is the unwind table (.eh_frame_hdr) of
+ * the module that contains f_pc.  `called`: f_pc is a return address.
  * CFI_BOTTOM: f has no caller.  Async-signal-safe; takes no lock.
  */
 enum cfi_result lwkt__cfi_step(const uint8_t *hdr, struct cfi_frame *f,

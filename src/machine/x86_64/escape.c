@@ -4,20 +4,19 @@
  *
  * THEORY
  * The library's functions have unwind tables, for backtraces and preemption.
- * So an exception that a callback does not catch would pass through the kernel
- * in the middle of its work, to whatever try block the interrupted thread or
- * the caller of lwkt_boot() has.  The unwinder asks the personality routine of
- * each function on its way, if there is one, while it looks for a handler and
- * before anything is unwound.  The routine here answers that the search has
- * failed; the C++ runtime then calls std::terminate(), as for an exception that
- * leaves a noexcept function, and the stack still shows the throw.
+ * So an exception that a callback does not catch would unwind the kernel in the
+ * middle of its work, up to a try block of the interrupted thread or of the
+ * caller of lwkt_boot().  Before it unwinds anything, the unwinder searches for
+ * a handler.  It calls the personality routine of each function on the stack
+ * that has one.  The routine here answers that the search has failed.  Then the
+ * C++ runtime calls std::terminate(), as for an exception that leaves a
+ * noexcept function, and the stack still shows the throw.
  *
- * The bottom frame of each thread has it (switch.S), and so has each function
- * that says no_unwind() (base/compiler.h): a directive in its unwind table, no
- * instruction.
+ * The bottom frame of each thread has this routine (switch.S), and so has each
+ * function with no_unwind() (base/compiler.h).  That is a directive in its
+ * unwind table and no instruction.
  *
- * pthread_exit() and the cancellation of a host thread unwind by force and do
- * not search.
+ * pthread_exit() and the cancellation of a host thread unwind without a search.
  *
  * Source: the Itanium C++ ABI, Exception Handling, 1.6 and 2.5.
  */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What lies at the saved stack pointer of a thread that is switched out.
+ * The frame at the saved stack pointer of a thread that does not run.
  *
- * switch.S pushes it, stack.c forges the first one, and whoever looks at a
- * parked thread (unwind.c, debuggers) reads it.  Words of 8 bytes,
- * from the saved stack pointer upward.
+ * switch.S pushes it, stack.c makes the first one of a thread, and unwind.c and
+ * debuggers read it.  Words of 8 bytes, from the saved stack pointer upward.
  */
 #ifndef LWKT_MACHINE_X86_64_FRAME_H
 #define LWKT_MACHINE_X86_64_FRAME_H

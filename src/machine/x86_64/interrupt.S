@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a thread that a signal interrupted goes on: into the kernel, and back
- * to the very instruction.
+ * The call of the kernel by an interrupted thread, and the exact return.
  *
  * THEORY
- * The handler (linux/preempt.c) never switches.  It puts two words below the
- * red zone of the thread's stack, where it was and its flags, and lets the
- * thread come here as if it had made a call between two of its instructions.
- * Nothing of what a call may destroy has been saved by anybody, so everything
- * is: all general registers here, the x87 unit, mxcsr and all vector registers
- * by xsavec (what is in its initial state costs nothing), into an area whose
- * size and components the processor has told (preempt.c).  What C code expects
- * at a call is set up: direction flag (the handler), x87 stack empty, mxcsr at
- * its default.
+ * The signal handler (linux/preempt.c) never switches.  It pushes two words
+ * below the red zone of the thread's stack: the address of the interrupted
+ * instruction and the flags.  Then it makes the thread continue here, as if the
+ * thread had made a call between two of its instructions.  The interrupted code
+ * has saved none of the registers that a call may change, so all are saved
+ * here: the general registers by pushes; the x87 unit, mxcsr and the vector
+ * registers by xsavec, for which a component in its initial state costs
+ * nothing.  The processor tells the size and the components of that area
+ * (preempt.c).  Then the state is as C code expects it at a call: direction
+ * flag clear (by the handler), x87 stack empty, mxcsr at its default.
  *
  *	interrupted sp	->  +--------------------+
  *			    | red zone, 128	 |
@@ -21,12 +21,12 @@
  *			rbp | xsave area	 |  aligned to 64
  *			 sp +--------------------+
  *
- * The unwind table is right at each instruction and says that this is a signal
- * frame, so debuggers, libunwind and the watchdog see the interrupted function
- * as what called, and at the exact instruction.
+ * The unwind table is correct at each instruction and marks a signal frame.  So
+ * debuggers, libunwind and the watchdog see the interrupted function as the
+ * caller, at the exact instruction.
  *
- * The header of the area is cleared because xsavec writes two of its words and
- * xrstor wants zeros in the others.
+ * The header of the area is cleared, because xsavec writes only two of its
+ * words and xrstor requires zeros in the others.
  */
 #define INTERRUPTED	144	/* red zone, rip, flags */
 

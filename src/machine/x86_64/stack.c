@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Make a new stack look like one that was switched out.
+ * Prepare a new stack for its first switch.
  *
  * THEORY
- * The frame is the one switch.S pops; its return address is the trampoline
- * lwkt__machine_entry, which finds the entry function in rbx and the one to end
- * with in r12.  The frame pointer is 0, so that walks along frame pointers end
- * here too.  Like a pthread's, the new thread's floating point control is its
- * creator's (rounding, traps, flush to zero), without the exceptions raised so
- * far.
+ * The stack gets the frame that switch.S pops.  Its return address is the
+ * trampoline lwkt__machine_entry, which finds the entry function in rbx and the
+ * last function in r12.  The frame pointer is 0, so that walks along frame
+ * pointers end here.  The new thread inherits the floating point control of its
+ * creator (rounding, traps, flush to zero), as a pthread does, but not the
+ * exceptions raised so far.
  *
  * ABI: before a call the stack is 16-byte aligned.  The `ret` that enters the
  * trampoline leaves rsp just above the frame, so that address is aligned.

@@ -3,38 +3,40 @@
  * The stack switch.
  *
  * THEORY
- * To its caller the switch is a function call, so only what the ABI lets a
- * callee keep must survive: rbx, rbp, r12-r15, and the control (not status)
- * bits of mxcsr and the x87 unit.  They go on the old stack, its pointer into
- * *save, and the same pops on the new stack undo what an earlier call pushed
- * there.  It ends in `ret`: each call is then matched by a return, and the
- * processor's return predictor stays in step with the frames above.
+ * To its caller the switch is a function call.  So it must preserve only the
+ * state that the ABI makes a callee preserve: rbx, rbp, r12-r15, and the
+ * control (not status) bits of mxcsr and of the x87 unit.  They are pushed on
+ * the old stack, whose pointer goes to *save.  The pops on the new stack undo
+ * the pushes of an earlier call there.  The switch ends in `ret`, so each call
+ * has its return, and the processor's return predictor stays correct for the
+ * frames above.
  *
  *	sp ->	mxcsr, x87 word		 frame.h names these words; they are
  *		r15 r14 r13 r12 rbx rbp	 also what a debugger needs to unwind
  *		return address		 a parked thread
  *
- * A new stack (stack.c) holds the same words with the return address of
- * lwkt__machine_entry, the entry function in rbx and the last one in r12.
+ * A new stack (stack.c) has the same words: the return address is
+ * lwkt__machine_entry, the entry function is in rbx, the last one in r12.
  *
- * A thread that ends does so by a jump to its last function and, if that one
- * ends in a jump to the scheduler, makes no call that will never return.  Its
- * successor's returns are then predicted as if the thread had not been: three
- * of them are 20 ns of a life of 80.
+ * A thread ends by a jump to its last function.  If that function ends in a
+ * jump to the scheduler, the thread makes no call that never returns.  Then the
+ * returns of its successor are predicted correctly.  Three mispredicted returns
+ * would take 20 ns of the 80 ns that a short thread takes.
  *
- * The unwind table is right at every instruction: the frame has the same
- * shape on both stacks, so the rule "CFA = rsp + n" holds across the swap.
- * At lwkt__machine_entry the return address is undefined, which is how an
- * unwinder knows that it has reached the bottom.  The nop before the label
- * belongs to the same entry because unwinders look up the address before a
- * return address.  The same entry names the personality routine that stops
- * exceptions there (escape.c).
+ * The unwind table is correct at every instruction: the frame has the same
+ * layout on both stacks, so the rule "CFA = rsp + n" holds across the switch.
+ * At lwkt__machine_entry the return address is undefined, which tells an
+ * unwinder that this is the bottom frame.  The nop before the label belongs to
+ * the same entry, because unwinders look up the address before a return
+ * address.  The same entry names the personality routine that stops exceptions
+ * there (escape.c).
  *
- * The control words are loaded always: 4.8 ns a switch, against 6.3 when they
- * are compared first (the comparison waits for stmxcsr) and 2.8 without them.
+ * The control words are always loaded.  That takes 4.8 ns per switch, against
+ * 6.3 ns if they are compared first (the comparison waits for stmxcsr) and
+ * 2.8 ns without them.
  *
- * The object says it works with indirect branch tracking and, by not saying
- * more, that it does not with shadow stacks: those would need a switch too.
+ * The object is marked for indirect branch tracking.  It is not marked for
+ * shadow stacks, which would have to be switched, too.
  */
 
 	.text
@@ -102,9 +104,9 @@ lwkt__machine_switch:
 	.size	lwkt__machine_switch, . - lwkt__machine_switch
 
 /*
- * Where a new thread begins: entry(from), entry in rbx, from in rax; then the
- * function in r12, which never returns, with a return address of 0.  The stack
- * is aligned as before a call.
+ * The first code of a new thread.  Calls entry(from), with entry in rbx and
+ * from in rax.  Then jumps to the function in r12, which never returns, with a
+ * return address of 0.  The stack is aligned as before a call.
  */
 	.p2align 4
 	.globl	lwkt__machine_entry

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Backtraces: of the caller, of a parked thread, of a fault.
+ * Backtraces: of the caller, of a thread that does not run, of a fault.
  *
  * THEORY
- * libunwind starts from a register set, which on x86-64 is a ucontext: that of
- * a fault is there, the caller's is captured, and a parked thread's is read
- * from the frame that switch.S left at its stack pointer (frame.h).  The walk
- * ends where switch.S says that there is no return address.
+ * libunwind starts from a register set, which on x86-64 is a ucontext.  For a
+ * fault the signal handler has it.  For the caller it is captured.  For a
+ * thread that does not run, it is read from the frame that switch.S left at the
+ * thread's stack pointer (frame.h).  The walk ends at the frame that has no
+ * return address (switch.S).
  * Printing names the functions (symbol.c) without allocation or stdio.
  */
 #define UNW_LOCAL_ONLY
@@ -20,7 +21,7 @@
 #include "machine/symbol.h"
 #include "machine/x86_64/frame.h"
 
-/* The registers of a thread parked at sp. */
+/* Read the registers of a thread that does not run; sp: its stack pointer. */
 static void
 parked_context(ucontext_t *uc, const void *sp)
 {
@@ -57,7 +58,7 @@ walk(void **pcs, int max, ucontext_t *uc, int flags)
 	return n;
 }
 
-/* libunwind has locks of its own, of which TSan knows nothing. */
+/* Walk unseen by TSan, which does not know the locks of libunwind. */
 static int
 unwind(void **pcs, int max, ucontext_t *uc, int flags)
 {
