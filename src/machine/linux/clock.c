@@ -190,7 +190,32 @@ clock_follow(const struct line *l)
 }
 
 /*
- * Replace the line numbered seq, which is older than its interval.  Nonzero:
+ * Replace the line numbered seq, unless another host thread is doing so: 1, or
+ * 0.  A handler that reads the time would wait for ever for a lock that the
+ * code it has interrupted holds; so no signal is delivered meanwhile.
+ */
+static int
+clock_replace(uint32_t seq)
+{
+	sigset_t all, before;
+	int locked;
+
+	if (atomic_load_32(&clk_lock) != 0)
+		return 0;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	locked = atomic_cmpset_32(&clk_lock, 0, 1);
+	if (locked) {
+		if (atomic_load_32(&clk_seq) == seq)
+			clock_follow(&clk_line[seq % 2]);
+		atomic_store_rel_32(&clk_lock, 0);
+	}
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return locked;
+}
+
+/*
+ * The line numbered seq is older than its interval: replace it.  Nonzero:
  * another CPU does that, and the values of the line are still valid.
  */
 static int
@@ -198,12 +223,8 @@ clock_old(uint32_t seq, uint64_t age)
 {
 	struct line *l = &clk_line[seq % 2];
 
-	if (atomic_cmpset_32(&clk_lock, 0, 1)) {
-		if (atomic_load_32(&clk_seq) == seq)
-			clock_follow(l);
-		atomic_store_rel_32(&clk_lock, 0);
+	if (clock_replace(seq))
 		return 0;
-	}
 	if (age < 2 * atomic_load_64(&l->l_interval))
 		return 1;
 	machine_pause(0);
