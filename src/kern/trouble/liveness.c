@@ -175,6 +175,16 @@ overdue(struct globaldata *gd, const struct waiter *w, uint32_t chances)
 	    rounds - w->w_senders >= CHANCES);
 }
 
+/*
+ * Return the mark of a thread that waits for its CPU.  Structures are reused,
+ * so the number of the thread is in it.
+ */
+static uint64_t
+thread_mark(lwkt_thread_t td)
+{
+	return (td->td_id << 24) + td->td_switches + tokens_taken(td);
+}
+
 /* Look for a runnable thread that is better than the running one. */
 static void
 look_better(struct globaldata *gd)
@@ -188,8 +198,8 @@ look_better(struct globaldata *gd)
 		w->w_who = NULL;
 		return;
 	}
-	if (!seen_before(gd, w, td, td->td_switches + tokens_taken(td),
-	    l->l_yields, rounds) || !overdue(gd, w, l->l_yields))
+	if (!seen_before(gd, w, td, thread_mark(td), l->l_yields, rounds) ||
+	    !overdue(gd, w, l->l_yields))
 		return;
 	lwkt_panic("liveness: cpu %d: thread \"%s\", priority %d, is runnable"
 	    " and gets its tokens, but has waited for %lld us while %s "
@@ -244,8 +254,8 @@ look_equal(struct globaldata *gd)
 		return;
 	}
 	n = ring_count(cur);
-	if (!seen_before(gd, w, td, td->td_switches + tokens_taken(td),
-	    l->l_yields, rounds) || l->l_yields - w->w_chances < n + CHANCES)
+	if (!seen_before(gd, w, td, thread_mark(td), l->l_yields, rounds) ||
+	    l->l_yields - w->w_chances < n + CHANCES)
 		return;
 	lwkt_panic("liveness: cpu %d: thread \"%s\", priority %d, has waited "
 	    "for %lld us while thread \"%s\" and %u other equals take turns",
