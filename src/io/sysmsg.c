@@ -96,7 +96,7 @@ request_fill(struct lwkt_sysmsg *sm, struct ioreq *ir)
 
 /*
  * Start the call of a message: the port's put function.  Even if the call is
- * complete the reply comes by lwkt_replymsg, so the result is LWKT_EASYNC.
+ * complete, lwkt_replymsg sends the reply; so the result is LWKT_EASYNC.
  */
 static int
 sysport_put(lwkt_port_t port, lwkt_msg_t msg)
