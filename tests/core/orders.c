@@ -216,7 +216,7 @@ int
 main(void)
 {
 	setenv("LWKT_TUNE", "lwkt.token_spin=0", 1);
-	order("IPO3: a message is sent while the last one is taken",
+	order("ISO1: a message is sent while the last one is taken",
 	    two_messages, 2);
 	order("TO1: a token is released as a CPU falls asleep", released_once,
 	    2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The IPI ring with its hints and the doorbell (src/kern/ipi/lwkt_ipiq.c, IPO3,
- * IPI4; src/machine/linux/idle.c).
+ * The IPI ring with its hints and the doorbell (src/kern/ipi/lwkt_ipiq.c, ISO1,
+ * IPI1; src/machine/linux/idle.c).
  *
  * One sender, one target, a ring of two of which a pass executes one.  An
  * invalid end state is a message that nobody will execute, or a sender that
@@ -47,7 +47,7 @@ active proctype sender()
 		if
 		:: seen ->
 #ifndef BUG_FENCE
-			atomic { drain() }		/* IPO3 */
+			atomic { drain() }		/* ISO1 */
 #endif
 			seen = hints
 		:: else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A token given back by a plain store, and the CPU that sleeps for it
- * (src/kern/sched/lwkt_token.c, TO1).
+ * (src/kern/sched/token_switch.c, TO1).
  *
  * Two threads on two CPUs take and release one token; a CPU that cannot have
  * it sleeps until it is nudged.  The release stands in the releaser's store

@@ -13,6 +13,10 @@ So does apps/kv/, the store, whose files must not use each other in a circle:
 
     base < proto < shard < cmd < net
 
+The part of struct globaldata that a room owns is ROOM/ROOM_cpu.h.  Only
+cpu/globaldata.h may include the parts of later rooms, and only files that may
+use the room may name the fields.
+
 Checked are the include lines, the symbols of the objects in BUILD (nm), that
 programs see public headers only, that the host is reached through
 machine/machine.h, and that conditional compilation stays in base/ and machine/.
@@ -34,6 +38,7 @@ ORDER = "base <- machine <- kern <- vm <- {usched, ipc, io} <- kse <- stat"
 ROOMS = {"kern": ["cpu", "time", "ipi", "sched", "sleep", "lock", "port",
                   "thread", "trouble", "boot"],
          "kv": ["base", "proto", "shard", "cmd", "net"]}
+PER_CPU = ("kern", "cpu", "globaldata.h")
 APP = Path("apps/kv")       # its files name each other by room and file
 
 # These see what a user of the library sees.
@@ -93,6 +98,12 @@ def wrong_room(parts, other):
     return None
 
 
+def is_part(parts):
+    """Whether these are the parts of kern/ROOM/ROOM_cpu.h."""
+    return len(parts) == 3 and parts[0] == "kern" and \
+        parts[2] == f"{parts[1]}_cpu.h"
+
+
 def wrong_include(path, src, quote, name):
     """Why a file of the layer folders may not include name, or None."""
     layer, parts = layer_of(path, src), Path(name).parts
@@ -104,11 +115,13 @@ def wrong_include(path, src, quote, name):
     other = parts[0]
     if not may_use(layer, other):
         return f'{layer}/ may not include "{name}": {ORDER}'
-    why = wrong_room(path.relative_to(src).parts, parts)
-    if why:
+    own = path.relative_to(src).parts
+    why = wrong_room(own, parts)
+    if why and not (own == PER_CPU and is_part(parts)):
         return f'"{name}": {why}'
+    if is_part(own) and other == "kern" and parts[1] != "cpu":
+        return f'"{name}": {"/".join(own)} has only data of its room'
     if other == "machine" and len(parts) > 2:
-        own = path.relative_to(src).parts
         if layer != "machine":
             return f'"{name}" belongs to one machine; use "machine/machine.h"'
         if {own[1], parts[1]} == {"linux", "sim"}:
@@ -127,6 +140,26 @@ def check_includes(root):
             why = found and wrong_include(path, src, found[1], found[2])
             if why:
                 errors.append(f"{path.relative_to(root)}:{number}: {why}")
+    return errors
+
+
+def check_parts(root):
+    """No file names a field of a CPU that belongs to a later room."""
+    src, errors, owner = root / "src", [], {}
+    for path in sources(src / "kern"):
+        parts = path.relative_to(src).parts
+        if is_part(parts):
+            for _, line in lines_of(path):
+                for field in re.findall(r"\bgd_\w+(?=[\[;])", line):
+                    owner[field] = parts
+    for path in sources(src / "kern"):
+        parts = path.relative_to(src).parts
+        for number, line in lines_of(path):
+            for field in re.findall(r"\bgd_\w+", line):
+                why = field in owner and wrong_room(parts, owner[field])
+                if why:
+                    errors.append(f"{path.relative_to(root)}:{number}: names "
+                                  f"{field}: {why}")
     return errors
 
 
@@ -326,7 +359,7 @@ def check_app_symbols(root, build):
 
 
 def check(root, build):
-    errors = check_includes(root) + check_outside(root) + \
+    errors = check_includes(root) + check_parts(root) + check_outside(root) + \
         check_conditionals(root) + check_app(root)
     if build:
         errors += check_symbols(root, build) + check_app_symbols(root, build)
@@ -350,6 +383,14 @@ BAD_TREE = {
     "src/kern/time/p.c": ("void up(void); void p(void) { up(); }",
                           "may not use kern/lock"),
     "src/kern/attic/q.c": ('#include "kern/cpu/q.h"', "attic is no room"),
+    "src/kern/port/port_cpu.h": (GUARDED % "struct port_cpu { int gd_j; };",
+                                 None),
+    "src/kern/time/j.c": ("int k(int *gd_j);",
+                          "names gd_j: kern/time/ may not use kern/port/"),
+    "src/kern/cpu/j.h": (GUARDED % '#include "kern/port/port_cpu.h"',
+                         "kern/cpu/ may not use kern/port/"),
+    "src/kern/sleep/sleep_cpu.h": (GUARDED % '#include "kern/sched/j.h"',
+                                   "has only data of its room"),
     "src/kern/lock/j.c": ("void *malloc(unsigned long); void *j(void) "
                      "{ return malloc(9); }", "kern/ calls malloc()"),
     "include/lwkt/k.h": (GUARDED % '#include "base/k.h"', "a public header"),
@@ -375,6 +416,9 @@ BAD_TREE = {
 GOOD_TREE = {
     "src/kern/lock/a.h": GUARDED % '#include "base/b.h"\n#include <lwkt/c.h>',
     "src/kern/lock/b.h": GUARDED % '#include "kern/cpu/b.h"',
+    "src/kern/cpu/globaldata.h": GUARDED % '#include "kern/lock/lock_cpu.h"',
+    "src/kern/lock/lock_cpu.h": GUARDED % "struct lock_cpu { int gd_a[2]; };",
+    "src/kern/boot/a.c": "int a(int *gd_a);",
     "src/kern/boot/c.c": "void c(void) { }",
     "src/kern/trouble/d.c": "void d(void) { }",
     "src/kern/boot/e.c": "void d(void); void e(void) { d(); }",

@@ -32,7 +32,6 @@
  */
 #include "kern/cpu/arena.h"
 #include "kern/cpu/stat_var.h"
-#include "kern/cpu/token_var.h"
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
 #include "kern/sleep/synch_var.h"

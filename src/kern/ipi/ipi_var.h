@@ -9,30 +9,30 @@
 
 #include "kern/cpu/crit.h"
 
-/* lwkt_ipiq.c. */
+/* ipiq_exec.c. */
 size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
 void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
 int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
-/*
- * The sender's tick makes its passive messages active.  Also in its signal
- * handler.
- */
-void	ipiq_push(struct globaldata *gd);
 /* Whether a message from src (-1: deferred) is unexecuted; its number. */
 int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
 /* Revoke an unexecuted message of 1 argument to this CPU: 1, or 0: none. */
 int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
 void	ipiq_check(struct globaldata *gd);	/* panics: damaged */
 
+/*
+ * lwkt_ipiq.c: the sender's tick makes its passive messages active.  Also in
+ * its signal handler.
+ */
+void	ipiq_push(struct globaldata *gd);
+
 /* lwkt_ipiq_room.c: for code that spins in a section; after the section. */
 void	ipiq_defer_waiting(struct globaldata *gd);
 void	ipiq_pay(struct globaldata *gd);
 
-/* lwkt_cpusync.c: the rendezvous of gd_csync; 1 if it still stops this CPU. */
+/* lwkt_cpusync.c: forget the masters of an earlier kernel. */
 void	cpusync_boot(void);
-int	cpusync_poll(struct globaldata *gd);
 
 /*
  * kick.c: tgd runs a preemptible thread, was awake, and was notified of a

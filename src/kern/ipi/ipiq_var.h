@@ -1,7 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rings between CPUs, for the two files that keep them: lwkt_ipiq.c sends
- * and executes, lwkt_ipiq_room.c waits for room and defers.
+ * The rings between CPUs: a matrix of rings, each with one writer and one
+ * reader.  For the files that keep them: lwkt_ipiq.c sends, ipiq_exec.c
+ * executes, lwkt_ipiq_room.c waits for room and defers.
+ *
+ * THEORY
+ * Ring (s, t) is written by CPU s alone and read by CPU t alone, so it keeps
+ * its order exactly and needs no lock.  ip_windex counts the entries written,
+ * ip_rindex the entries taken, ip_xindex the entries executed.  The three wrap
+ * around; only their differences have a meaning.  The reader does not need
+ * ip_windex: each entry carries a stamp, the value of ip_windex after the entry
+ * was written, and the stamp tells that the entry belongs to this turn of the
+ * ring.  So a message moves one cache line from CPU to CPU, and the reader
+ * never takes the line of the index from a writer that is busy writing.
+ *
+ * INVARIANTS
+ * IQ1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as
+ *     differences).
+ *
+ * ORDER
+ * IPO1 sender: entry, then its stamp (release); reader: stamp (acquire), entry.
+ * IPO2 reader: entry copied, then rindex (release); sender: rindex (acquire)
+ *     before it writes the slot again.
+ *
+ * Source: DragonFly lwkt_ipiq.c.  Its race of 2005 (a test for equality with a
+ * cached windex, d64a7617dd) is why IQ1's differences are compared by sign.
  *
  * Legend of the fields: (w:s) written by the sending CPU alone, (w:t) by the
  * target CPU alone, (c) by the CPU that owns it in a critical section.
@@ -9,7 +32,9 @@
 #ifndef LWKT_KERN_IPI_IPIQ_VAR_H
 #define LWKT_KERN_IPI_IPIQ_VAR_H
 
-#include "kern/cpu/globaldata.h"
+#include "kern/cpu/crit.h"
+
+#include <lwkt/ipiq.h>
 
 enum {
 	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
@@ -93,6 +118,25 @@ static inline uint32_t
 ipiq_fill(const struct lwkt_ipiq *ip)
 {
 	return ip->ip_windex - ip->ip_rcache;
+}
+
+/*
+ * Call the callback of a message.  It has interrupted no code, so there is no
+ * frame to pass.
+ */
+static inline void
+ipiq_entry_call(const struct ipiq_entry *ie)
+{
+	int count = crit_count();
+
+	no_unwind();
+	if (ie->ie_nargs == 1)
+		((lwkt_ipifunc1_t)ie->ie_fn)(ie->ie_arg1);
+	else if (ie->ie_nargs == 2)
+		((lwkt_ipifunc2_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2);
+	else
+		((lwkt_ipifunc3_t)ie->ie_fn)(ie->ie_arg1, ie->ie_arg2, NULL);
+	crit_balance(count, ie->ie_fn);
 }
 
 /* lwkt_ipiq.c: make the target look at ring (gd, tgd). */

@@ -4,7 +4,7 @@
  *
  * THEORY
  * Readers are in critical sections.  A message is never executed inside one
- * (IPI6 of lwkt_ipiq.c; a wait for room defers).  So suppose that a message is
+ * (IX4 of ipiq_exec.c; a wait for room defers).  So suppose that a message is
  * sent after an object was unlinked: when a CPU has executed it, every critical
  * section of that CPU that could have found the object has ended.  Objects
  * retired on a CPU are gathered in a list.  One round of messages to all CPUs
@@ -63,7 +63,7 @@ answer(void *arg)
 }
 
 /*
- * On each other CPU: answer.  Its earlier critical sections have ended (IPI6).
+ * On each other CPU: answer.  Its earlier critical sections have ended (IX4).
  */
 static void
 ask(void *arg, int home)

@@ -7,7 +7,7 @@
  * answers by its bit in cs_ack and notes the request in gd_csync.
  * ipiq_process() does not return while gd_csync is set.  So the CPU is stopped,
  * but it goes on executing messages: callbacks run there, threads do not.  A
- * message is executed only outside critical sections (IPI6 of lwkt_ipiq.c), or
+ * message is executed only outside critical sections (IX4 of ipiq_exec.c), or
  * in a call that is documented to execute messages.  So a CPU that has answered
  * is in no section that one of its threads relies on.
  *
@@ -41,6 +41,7 @@
  * Source: DragonFly's lwkt_cpusync of 2011 (its re-polled self queue).
  */
 #include "kern/cpu/ktr_rec.h"
+#include "kern/ipi/cpusync_var.h"
 #include "kern/ipi/ipi_var.h"
 
 #include <lwkt/cpusync.h>
@@ -145,14 +146,6 @@ send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
 		lwkt_send_ipiq(cpu, fn, cs);
 }
 
-static inline void
-run_fn(struct lwkt_cpusync *cs)
-{
-	no_unwind();
-	if (cs->cs_fn != NULL)
-		cs->cs_fn(cs->cs_arg);
-}
-
 /* On a target: answer.  The CPU then stops in cpusync_poll(). */
 static void
 stop_remote(void *arg)
@@ -166,25 +159,6 @@ stop_remote(void *arg)
 	counter_inc(gd->gd_cntbias, stopped);
 	gd->gd_csync = cs;
 	cpumask_set_atomic(&cs->cs_ack, gd->gd_m.mc_cpuid);
-}
-
-/*
- * On a target: return 1 while the master stops this CPU.  Then run fn, answer
- * for the second time and return 0.  The answer is the last access to *cs,
- * which the master may reuse as soon as it sees the bit (CS2).
- */
-int
-cpusync_poll(struct globaldata *gd)
-{
-	struct lwkt_cpusync *cs = gd->gd_csync;
-	int cpu = gd->gd_m.mc_cpuid;
-
-	if (cpumask_test_acq(&cs->cs_ack, cpu))
-		return 1;
-	gd->gd_csync = NULL;
-	run_fn(cs);
-	cpumask_set_atomic(&cs->cs_ack, cpu);			/* CS2 */
-	return 0;
 }
 
 /*
@@ -257,7 +231,7 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 		cpumask_clear_atomic(&cs->cs_ack, cpu);
 	if (cpumask_test(&cs->cs_mask, me)) {
 		gd->gd_intr_nesting++;
-		run_fn(cs);
+		cpusync_run(cs);
 		gd->gd_intr_nesting--;
 	}
 	wait_acks(gd, cs);
@@ -282,7 +256,7 @@ quick_remote(void *arg)
 {
 	struct lwkt_cpusync *cs = arg;
 
-	run_fn(cs);
+	cpusync_run(cs);
 	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* CS2 */
 }
 
@@ -301,7 +275,7 @@ lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 	send_others(&cs, quick_remote);
 	if (cpumask_test(&cs.cs_mask, gd->gd_m.mc_cpuid)) {
 		gd->gd_intr_nesting++;
-		run_fn(&cs);
+		cpusync_run(&cs);
 		gd->gd_intr_nesting--;
 	}
 	wait_acks(gd, &cs);

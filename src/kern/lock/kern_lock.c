@@ -32,7 +32,7 @@
  *    critical section.
  *
  * Source: DragonFly kern_lock.c for the interface; 4.4BSD for what a failed
- * upgrade leaves; the phases as in kern_mutex.c.
+ * upgrade leaves; the phases as in mtx_wait.c.
  */
 #include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"

@@ -1,95 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Mutexes with hand-off.
+ * Mutexes with hand-off: the word, and the calls.
  *
  * THEORY
  * While no thread waits, one word is the whole mutex, and every operation is
- * one compare-and-set of it.  The request of a waiter is a link in one of two
- * queues (turn.c), which a spinlock protects.  The word has a bit for each
- * queue, which says that the queue is not empty.  While such a bit is set, only
- * the holder of the spinlock can replace the last holder: the word goes from
- * one owner to the next in one step, with the count of the new owner, and is
- * never free in between.  So no thread can overtake the waiter whose turn it
- * is; that waiter wakes up as the owner.
- *
- * The next owner is the better of the best exclusive and the best shared
- * waiter.  If the two have equal priority, the phases alternate.  After an
- * exclusive holder all shared waiters follow that are at least as good as the
- * exclusive ones; after shared holders one exclusive waiter follows.  So
- * neither kind starves, however many equal waiters of the other kind there are.
- * A new shared request does not wait for exclusive waiters of lower priority.
- *
- * The best waiter lends its priority to the exclusive holder (lend.c).
- *
- * A sleeper whose wait ends by a timeout or an interrupt takes the spinlock and
- * looks at its link: it may have become the owner meanwhile.
- *
- * Wakeups and callbacks happen only after the spinlock was released.  What is
- * left to do is noted in a struct grants.  A link without a callback may be
- * gone as soon as it is marked as granted; after that only its address is used.
+ * one compare-and-set of it.  Requests that must wait, and everything that
+ * concerns waiters, are the subject of mtx_wait.c.  The last holder looks at
+ * the WANTED bits in the same compare-and-set that frees the word; if one is
+ * set, it leaves the word alone and hands the mutex to the next owner there.
  *
  * INVARIANTS
- * MX1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
- * MX2 Waiters => count > 0: a word without holders is 0.
- * MX3 m_owner is the exclusive holder.  It is stored after EXCLUSIVE is set (by
+ * MX1 Waiters => count > 0: a word without holders is 0.
+ * MX2 m_owner is the exclusive holder.  It is stored after EXCLUSIVE is set (by
  *    hand-off: before the link says so) and cleared before EXCLUSIVE is given
  *    up.  While EXCLUSIVE and a WANTED bit are set and m_owner is NULL, the
  *    holder stores it soon, without the spinlock (owner_of).
- * MX4 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter that
- *    is at least as good.
- * MX5 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex,
- *    or 0.  With the spinlock free and EXCLUSIVE set that is the priority of
- *    the best waiter.
  *
- * ORDER
- * MO1 granter: word, m_owner, then ml_state by release; the waiter's look at
- *    ml_state acquires.  Sleeping and waking: SO1 of kern_synch.c.
- *
- * Source: DragonFly kern_mutex.c, its rules and the counting of all shared
- * waiters before the first wakes (124e15f96b); its LINKSPIN bit is a spinlock
- * here.  The alternation: B. Brandenburg, J. Anderson, "Spin-Based
- * Reader-Writer Synchronization for Multiprocessor Real-Time Systems" (2010).
+ * Source: DragonFly kern_mutex.c.
  */
-#include "kern/sleep/synch_var.h"
-#include "kern/lock/lend_var.h"
 #include "kern/lock/lockorder.h"
 #include "kern/lock/mtx_var.h"
-#include "kern/lock/turn_var.h"
 
 #include <errno.h>
-#include <lwkt/synch.h>
 #include <string.h>
-
-TRACEPOINT(wait, KTR_SLEEP, "mtx.wait", "td=%llu word=%#llx");
-TRACEPOINT(give, KTR_SLEEP, "mtx.give", "from=%llu word=%#llx");
-
-COUNTER(contended, "lwkt.mtx_contended", "requests for a mtx that had to wait");
-COUNTER(handoffs, "lwkt.mtx_handoffs", "mtxs given to waiters");
-
-enum mtx_link_state {
-	ML_IDLE,		/* no request yet */
-	ML_EX,			/* in the ring of its kind */
-	ML_SH,
-	ML_ACQUIRED,
-	ML_CALLEDBACK,		/* granted or aborted; the callback knows */
-	ML_ABORTED
-};
-
-/* What is left to do after the spinlock was released. */
-struct grants {
-	lwkt_mtx_link_t	g_wake;		/* an address */
-	int		g_shared;	/* wake all shared waiters */
-	lwkt_mtx_link_t	g_async;	/* callbacks to call, by ml_next */
-	int		g_error;	/* their argument */
-	struct lend_todo g_lend;
-};
-
-/* A thread that waits for its link. */
-struct mtx_wait {
-	struct lend_wait mw_lend;
-	lwkt_mtx_t	mw_mtx;
-	lwkt_mtx_link_t	mw_link;
-};
 
 /* Thread context; never blocks. */
 void
@@ -106,115 +39,6 @@ lwkt_mtx_uninit(lwkt_mtx_t m)
 {
 	KASSERTF(atomic_load_32(&m->m_lock) == 0, "mtx \"%s\" is still held, "
 	    "word %#x", m->m_name, m->m_lock);
-}
-
-/*
- * The queues.  The caller holds the spinlock.
- */
-
-/* Return the link that contains tu. */
-static inline lwkt_mtx_link_t
-link_of(struct lwkt_turn *tu)
-{
-	return container_of(tu, struct lwkt_mtx_link, ml_turn);
-}
-
-/* Return the queue of exclusive (ex = 1) or shared waiters. */
-static inline struct lwkt_turn **
-queue_of(lwkt_mtx_t m, int ex)
-{
-	return ex ? &m->m_ex : &m->m_sh;
-}
-
-/* Count the shared waiters of priority `pri` or better. */
-static uint32_t
-count_shared(lwkt_mtx_t m, int pri)
-{
-	struct lwkt_turn *tu = m->m_sh;
-	uint32_t n = 0;
-
-	for (; tu != NULL && tu->tu_pri >= pri; tu = turn_next(m->m_sh, tu))
-		n++;
-	return n;
-}
-
-/*
- * Compute the WANTED bits (MX1) as they will be when `granted` shared waiters
- * have left the queue.
- */
-static uint32_t
-wanted(lwkt_mtx_t m, uint32_t granted)
-{
-	return (m->m_ex != NULL ? MTX_EXWANTED : 0) |
-	    (count_shared(m, 0) > granted ? MTX_SHWANTED : 0);
-}
-
-/* Check MX1, MX2, MX4 and MX5, in invariants builds.  Spinlock held. */
-static void
-mtx_check(lwkt_mtx_t m)
-{
-	uint32_t c = atomic_peek_32(&m->m_lock);
-	uint32_t wait = (m->m_ex != NULL ? MTX_EXWANTED : 0) |
-	    (m->m_sh != NULL ? MTX_SHWANTED : 0);
-	int best = turn_best(m->m_ex), sh = turn_best(m->m_sh);
-
-	if (!config_invariants)
-		return;
-	KASSERTF((c & MTX_WANTED) == wait, "mtx \"%s\", word %#x: wrong WANTED "
-	    "bits: %u exclusive and %u shared waiters", m->m_name, c,
-	    turn_count(m->m_ex), turn_count(m->m_sh));		/* MX1 */
-	KASSERTF(wait == 0 || (c & MTX_COUNT) != 0, "mtx \"%s\", word %#x: "
-	    "waiters, but no holder", m->m_name, c);		/* MX2 */
-	KASSERTF(m->m_sh == NULL || (c & MTX_EXCLUSIVE) != 0 || best >= sh,
-	    "mtx \"%s\", word %#x: best waiters: exclusive %d, shared %d",
-	    m->m_name, c, best, sh);				/* MX4 */
-	KASSERTF((int)m->m_lent - 1 == ((c & MTX_EXCLUSIVE) == 0 ? -1 :
-	    best > sh ? best : sh), "mtx \"%s\", word %#x: lends %u, not its "
-	    "best waiter's priority", m->m_name, c, m->m_lent);	/* MX5 */
-}
-
-/*
- * Return the exclusive holder.  Spinlock held.
- *
- * The loop ends: between the instruction that took the mutex and the next one,
- * which stores m_owner, the holder waits for nothing, also not for the
- * spinlock, which the caller holds.
- */
-static lwkt_thread_t
-owner_of(lwkt_mtx_t m)
-{
-	unsigned turn = 0;
-	uintptr_t owner;
-
-	while ((owner = atomic_load_acq_ptr(&m->m_owner)) == 0)	/* MX3 */
-		machine_pause(turn++);
-	return (lwkt_thread_t)owner;
-}
-
-/*
- * Make MX5 true after the waiters or the owner have changed.  The word already
- * shows the change.
- */
-static void
-mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
-{
-	int ex = turn_best(m->m_ex), sh = turn_best(m->m_sh);
-	int best = ex > sh ? ex : sh, old = (int)m->m_lent - 1;
-
-	if ((atomic_load_32(&m->m_lock) & MTX_EXCLUSIVE) == 0 || best == old)
-		return;
-	lend_change(lt, owner_of(m), old, best);
-	m->m_lent = (uint32_t)(best + 1);
-}
-
-/* Take back what is lent to td, which stops being the owner. */
-static void
-mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
-{
-	if (m->m_lent == 0)
-		return;
-	lend_change(lt, td, (int)m->m_lent - 1, -1);
-	m->m_lent = 0;
 }
 
 /* Try once to take m exclusively, also recursively. */
@@ -253,347 +77,11 @@ try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
 	return 1;
 }
 
-/*
- * Granting.
- */
-
-/*
- * Give the mutex to this link, which the word already counts.  Spinlock held.
- */
-static void
-grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
-{
-	int ex = link->ml_state == ML_EX;
-
-	turn_remove(queue_of(m, ex), &link->ml_turn);
-	if (ex)
-		mtx_own(m, link->ml_td);
-	if (link->ml_callback != NULL) {
-		atomic_store_32(&link->ml_state, ML_CALLEDBACK);
-		link->ml_next = g->g_async;
-		g->g_async = link;
-		return;
-	}
-	if (ex)
-		g->g_wake = link;
-	else
-		g->g_shared = 1;
-	atomic_store_rel_32(&link->ml_state, ML_ACQUIRED);	/* MO1 */
-}
-
-/* Grant the n best shared waiters, which the word already counts. */
-static void
-grant_shared(lwkt_mtx_t m, uint32_t n, struct grants *g)
-{
-	for (; n > 0; n--)
-		grant(m, link_of(m->m_sh), g);
-}
-
-/*
- * Do the wakeups and callbacks that g notes: after the spinlock was released,
- * in the same critical section.
- */
-static void
-carry_out(lwkt_mtx_t m, struct grants *g)
-{
-	lwkt_mtx_link_t link;
-
-	no_unwind();
-	lend_carry_out(&g->g_lend);
-	if (g->g_wake != NULL)
-		lwkt_wakeup_domain(g->g_wake, PDOMAIN_MTX);
-	if (g->g_shared)
-		lwkt_wakeup_domain(&m->m_sh, PDOMAIN_MTX);
-	while ((link = g->g_async) != NULL) {
-		g->g_async = link->ml_next;
-		link->ml_callback(link, link->ml_arg, g->g_error);
-	}
-}
-
-/*
- * Take the spinlock and enter a critical section, which lasts until after
- * carry_out().
- */
-static lwkt_thread_t
-enter(lwkt_mtx_t m)
-{
-	lwkt_thread_t td = curthread;
-
-	crit_enter_td(td);
-	lwkt_spin_lock(&m->m_spin);
-	return td;
-}
-
-/* Release what enter() took, and do what g notes. */
-static void
-leave(lwkt_mtx_t m, lwkt_thread_t td, struct grants *g)
-{
-	mtx_lend(m, &g->g_lend);
-	mtx_check(m);
-	lwkt_spin_unlock(&m->m_spin);
-	carry_out(m, g);
-	crit_exit_td(td);
-}
-
-/* Tell whether it is the turn of an exclusive waiter.  There are waiters. */
-static int
-turn_is_ex(lwkt_mtx_t m, int was_ex)
-{
-	int ex = turn_best(m->m_ex), sh = turn_best(m->m_sh);
-
-	return ex > sh || (ex == sh && !was_ex);
-}
-
-/*
- * Compute the word that replaces the one of the last holder, which leaves.
- * Spinlock held.
- */
-static uint32_t
-next_word(lwkt_mtx_t m, int was_ex)
-{
-	struct lwkt_turn *ex = m->m_ex;
-	uint32_t n;
-
-	if (ex == NULL || !turn_is_ex(m, was_ex)) {
-		n = count_shared(m, turn_best(ex));
-		return n | wanted(m, n);
-	}
-	return MTX_EXCLUSIVE | 1 | (ex->tu_next != ex ? MTX_EXWANTED : 0) |
-	    (m->m_sh != NULL ? MTX_SHWANTED : 0);		/* MX1 */
-}
-
-/*
- * Release one taking while there are waiters.  If it is the last one, hand the
- * mutex to the next owners.
- */
-static __lwkt_noinline void
-hand_off(lwkt_mtx_t m)
-{
-	struct grants g = { 0 };
-	lwkt_thread_t td = enter(m);
-	uint32_t c = atomic_load_32(&m->m_lock), to;
-	int last;
-
-	if ((c & MTX_EXCLUSIVE) != 0 && (c & MTX_COUNT) == 1) {
-		mtx_unlend(m, td, &g.g_lend);
-		mtx_own(m, NULL);				/* MX3 */
-	}
-	do {
-		last = (c & MTX_COUNT) == 1;
-		to = last ? next_word(m, (c & MTX_EXCLUSIVE) != 0) : c - 1;
-	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
-	ktr(mygd(), give, td->td_id, to);
-	if (last && to != 0) {
-		counter_inc(mygd()->gd_cntbias, handoffs);
-		if (to & MTX_EXCLUSIVE)
-			grant(m, link_of(m->m_ex), &g);
-		else
-			grant_shared(m, to & MTX_COUNT, &g);
-	}
-	leave(m, td, &g);
-}
-
-/*
- * Clear `bits` in the word and admit the shared waiters of priority `pri` or
- * better, unless EXCLUSIVE is set then.  The mutex and the spinlock are held.
- */
-static void
-admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
-{
-	uint32_t c = atomic_load_32(&m->m_lock), to, n;
-
-	do {
-		to = c & ~(bits | MTX_WANTED);
-		n = (to & MTX_EXCLUSIVE) ? 0 : count_shared(m, pri);
-		to = (to | wanted(m, n)) + n;			/* MX1, MX4 */
-	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
-	grant_shared(m, n, g);
-}
-
-/* End a request that was not granted.  Spinlock held. */
-static void
-withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
-{
-	turn_remove(queue_of(m, link->ml_state == ML_EX), &link->ml_turn);
-	mtx_lend(m, &g->g_lend);	/* the word still keeps the owner */
-	admit(m, 0, turn_best(m->m_ex) + 1, g);
-}
-
-/*
- * Waiting.
- */
-
-/* Tell whether the word admits a request of this kind and priority. */
+/* Try once to take m in this way.  New shared requests mind EXWANTED. */
 static inline int
-lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
+try_kind(lwkt_mtx_t m, lwkt_thread_t td, enum mtx_link_state kind)
 {
-	if (ex)
-		return c == 0;
-	return (c & MTX_EXCLUSIVE) == 0 && pri > turn_best(m->m_ex); /* MX4 */
-}
-
-/* Queue a request.  The word already has its WANTED bit.  Spinlock held. */
-static void
-enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
-    lwkt_thread_t td, int pri)
-{
-	counter_inc(mygd()->gd_cntbias, contended);
-	ktr(mygd(), wait, td->td_id, atomic_peek_32(&m->m_lock));
-	link->ml_td = td;
-	link->ml_turn.tu_pri = pri;
-	link->ml_turn.tu_ticket = ++m->m_tickets;
-	atomic_store_32(&link->ml_state, kind);
-	turn_insert(queue_of(m, kind == ML_EX), &link->ml_turn); /* MX1 */
-}
-
-/*
- * Make a request under the spinlock.  Returns: 0: granted at once; EINPROGRESS:
- * queued; ENOLCK: aborted.
- */
-static int
-request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
-{
-	struct grants g = { 0 };
-	lwkt_thread_t td = enter(m);
-	int ex = kind == ML_EX, pri = lend_rank(td), error = 0, got;
-	uint32_t c = atomic_load_32(&m->m_lock), to;
-
-	/*
-	 * The look at the word and the WANTED bit are one compare-and-set: so
-	 * a holder that leaves later sees the bit and comes to the spinlock.
-	 */
-	do {
-		got = lets_in(m, c, ex, pri);
-		if (link->ml_state == ML_ABORTED) {
-			error = ENOLCK;
-			break;
-		}
-		to = got ? (ex ? MTX_EXCLUSIVE | 1 : c + 1) :
-		    c | (ex ? MTX_EXWANTED : MTX_SHWANTED);
-	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
-	if (error == 0 && got) {
-		if (ex)
-			mtx_own(m, td);
-		atomic_store_32(&link->ml_state, ML_ACQUIRED);
-	} else if (error == 0) {
-		enqueue(m, link, kind, td, pri);
-		error = EINPROGRESS;
-	}
-	leave(m, td, &g);
-	return error;
-}
-
-/*
- * Return the result of a wait that has ended by `error` or by the state of the
- * link.
- */
-static int
-wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
-{
-	struct grants g = { 0 };
-	lwkt_thread_t td = enter(m);
-	int interrupted = error == EINTR;
-
-	switch (link->ml_state) {
-	case ML_ACQUIRED:
-		error = 0;
-		break;
-	case ML_ABORTED:
-		error = ENOLCK;
-		break;
-	default:
-		withdraw(m, link, &g);
-		atomic_store_32(&link->ml_state, ML_IDLE);
-		break;
-	}
-	leave(m, td, &g);
-	if (interrupted && error != EINTR)
-		intr_repost(curthread);
-	return error;
-}
-
-/* lw_moved of a thread that waits: give its request the new priority. */
-static void
-moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
-{
-	struct mtx_wait *mw = container_of(lw, struct mtx_wait, mw_lend);
-	struct grants g = { .g_lend = *lt };
-	lwkt_mtx_link_t link = mw->mw_link;
-	lwkt_mtx_t m = mw->mw_mtx;
-	struct lwkt_turn **queue;
-	uint32_t state;
-
-	lwkt_spin_lock(&m->m_spin);
-	state = atomic_load_32(&link->ml_state);
-	if ((state == ML_EX || state == ML_SH) &&
-	    link->ml_turn.tu_pri != pri) {
-		queue = queue_of(m, state == ML_EX);
-		turn_remove(queue, &link->ml_turn);
-		link->ml_turn.tu_pri = pri;
-		turn_insert(queue, &link->ml_turn);
-		admit(m, 0, turn_best(m->m_ex) + 1, &g);
-	}
-	mtx_lend(m, &g.g_lend);
-	mtx_check(m);
-	lwkt_spin_unlock(&m->m_spin);
-	*lt = g.g_lend;
-	g.g_lend.lt_n = 0;		/* the caller's */
-	carry_out(m, &g);
-}
-
-/*
- * Begin the wait: note it for lend.c, and move the request if the priority of
- * td has changed since it was made.
- */
-static void
-wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
-{
-	struct lend_todo lt = { .lt_n = 0 };
-
-	crit_enter_td(td);
-	lend_wait_begin(td, &mw->mw_lend);
-	if (mw->mw_link->ml_turn.tu_pri != lend_rank(td)) {
-		moved(&mw->mw_lend, lend_rank(td), &lt);
-		lend_carry_out(&lt);
-	}
-	crit_exit_td(td);
-}
-
-/* Sleep until the link is granted or aborted, or the wait fails. */
-static int
-wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
-{
-	struct mtx_wait mw = { { moved }, m, link };
-	uint32_t state = atomic_load_acq_32(&link->ml_state);	/* MO1 */
-	int64_t deadline = wait_deadline(timeout_ns);
-	const void *ident = state == ML_SH ? (const void *)&m->m_sh : link;
-	lwkt_thread_t td = curthread;
-	int error = 0;
-
-	KASSERTF(link->ml_callback == NULL, "mtx \"%s\": thread \"%s\" waits "
-	    "for a link that has a callback", m->m_name, td->td_name);
-	KASSERTF(state != ML_IDLE, "mtx \"%s\": thread \"%s\" waits for a link "
-	    "that has no request", m->m_name, td->td_name);
-	wait_owner(&m->m_owner);
-	wait_begin(td, &mw);
-	/*
-	 * Enter the sleep queue before the look at ml_state: a granter that
-	 * stores it after the look finds the sleeper and wakes it.
-	 */
-	while (error == 0) {
-		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);
-		state = atomic_load_acq_32(&link->ml_state);	/* MO1 */
-		if (state != ML_EX && state != ML_SH)
-			break;
-		error = lwkt_tsleep(ident, PDOMAIN_MTX | LWKT_PINTERLOCKED |
-		    (flags & LWKT_PCATCH), m->m_name, wait_left(deadline));
-	}
-	lwkt_tsleep_remove();
-	lend_wait_end(td);
-	wait_owner(NULL);
-	if (error != 0 || state != ML_ACQUIRED)
-		error = wait_result(m, link, error);
-	return error;
+	return kind == ML_EX ? try_ex(m, td) : try_sh(m, td, MTX_EXWANTED);
 }
 
 /* Take m through the link: at once if possible, else by a request. */
@@ -604,16 +92,16 @@ lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	lwkt_thread_t td = caller_thread();
 	int error;
 
-	if (kind == ML_EX ? try_ex(m, td) : try_sh(m, td, MTX_EXWANTED)) {
+	if (try_kind(m, td, kind)) {
 		if (atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ACQUIRED))
 			return 0;
 		lwkt_mtx_unlock(m);
 		return ENOLCK;				/* aborted early */
 	}
-	error = request(m, link, kind);
+	error = mtx_request(m, link, kind);
 	if (error != EINPROGRESS || link->ml_async)
 		return error;
-	return wait_link(m, link, flags, timeout_ns);
+	return mtx_wait_link(m, link, flags, timeout_ns);
 }
 
 /* Take m through a link on the stack of the caller. */
@@ -627,10 +115,6 @@ lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
 	return lock_link(m, &link, kind, flags, timeout_ns);
 }
 
-/*
- * Callers' side.
- */
-
 /* Note for lockorder.c that an attempt has ended with `error`. */
 static inline int
 tried(lwkt_mtx_t m, int error)
@@ -640,34 +124,35 @@ tried(lwkt_mtx_t m, int error)
 	return error;
 }
 
+/* Take m in this way within timeout_ns. */
+static inline int
+lock(lwkt_mtx_t m, enum mtx_link_state kind, int flags, int64_t timeout_ns)
+{
+	if (limit_ns(timeout_ns) != 0)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, likely(try_kind(m, caller_thread(), kind)) ? 0 :
+	    lock_slow(m, kind, flags, timeout_ns));
+}
+
 /* Thread context; blocks while m is held. */
 void
 lwkt_mtx_lock(lwkt_mtx_t m)
 {
-	order_want(LK_MTX, m, m->m_name);
-	if (unlikely(!try_ex(m, caller_thread())))
-		(void)lock_slow(m, ML_EX, 0, LWKT_FOREVER);
-	order_took(LK_MTX, m, m->m_name);
+	(void)lock(m, ML_EX, 0, LWKT_FOREVER);
 }
 
 /* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (limit_ns(timeout_ns) != 0)
-		order_want(LK_MTX, m, m->m_name);
-	return tried(m, likely(try_ex(m, caller_thread())) ? 0 :
-	    lock_slow(m, ML_EX, flags, timeout_ns));
+	return lock(m, ML_EX, flags, timeout_ns);
 }
 
 /* Thread context; blocks for at most timeout_ns. */
 int
 lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns)
 {
-	if (limit_ns(timeout_ns) != 0)
-		order_want(LK_MTX, m, m->m_name);
-	return tried(m, likely(try_sh(m, caller_thread(), MTX_EXWANTED)) ? 0 :
-	    lock_slow(m, ML_SH, flags, timeout_ns));
+	return lock(m, ML_SH, flags, timeout_ns);
 }
 
 /* Thread or callback; never blocks. */
@@ -698,7 +183,7 @@ lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 /*
  * Release one taking; c is a recent value of the word.
  *
- * The last exclusive taking clears m_owner before the word becomes free (MX3).
+ * The last exclusive taking clears m_owner before the word becomes free (MX2).
  * A later store could overwrite the m_owner of the next holder.
  */
 static void
@@ -714,12 +199,12 @@ unlock(lwkt_mtx_t m, uint32_t c)
 	order_drop(m);
 	for (;;) {
 		if ((c & MTX_COUNT) == 1 && (c & MTX_WANTED) != 0) {
-			hand_off(m);
+			mtx_hand_off(m);
 			return;
 		}
 		last_ex = (c & MTX_COUNT) == 1 && (c & MTX_EXCLUSIVE) != 0;
 		if (last_ex)
-			mtx_own(m, NULL);			/* MX3 */
+			mtx_own(m, NULL);			/* MX2 */
 		if (likely(atomic_fcmpset_32(&m->m_lock, &c,
 		    (c & MTX_COUNT) == 1 ? 0 : c - 1)))
 			return;
@@ -756,65 +241,6 @@ void
 lwkt_mtx_unlock_sh(lwkt_mtx_t m)
 {
 	unlock(m, atomic_load_32(&m->m_lock));
-}
-
-/*
- * Try to make the only shared holder the exclusive one.  Returns: 0; EDEADLK:
- * other holders; EAGAIN: a bit of `refused` is set.
- */
-static inline int
-upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)
-{
-	uint32_t c = atomic_load_32(&m->m_lock);
-
-	do {
-		if (c & MTX_EXCLUSIVE)
-			return mtx_owned(m, td) ? 0 : EDEADLK;
-		if ((c & MTX_COUNT) != 1)
-			return EDEADLK;
-		if (c & refused)
-			return EAGAIN;
-	} while (!atomic_fcmpset_32(&m->m_lock, &c, c | MTX_EXCLUSIVE));
-	mtx_own(m, td);
-	return 0;
-}
-
-/*
- * Thread context; never blocks.
- *
- * If there are waiters, the upgrade is made with the spinlock held, so that
- * leave() can lend the priority of the best one to the new owner (MX5).
- */
-int
-lwkt_mtx_upgrade_try(lwkt_mtx_t m)
-{
-	struct grants g = { 0 };
-	int error = upgrade(m, caller_thread(), MTX_WANTED);
-	lwkt_thread_t td;
-
-	if (error == EAGAIN) {
-		td = enter(m);
-		error = upgrade(m, td, 0);
-		leave(m, td, &g);				/* MX5 */
-	}
-	return error;
-}
-
-/* Thread context; never blocks. */
-void
-lwkt_mtx_downgrade(lwkt_mtx_t m)
-{
-	struct grants g = { 0 };
-	lwkt_thread_t td;
-
-	if (!mtx_owned(m, caller_thread()))
-		lwkt_panic("mtx \"%s\" is downgraded by thread \"%s\", which "
-		    "does not own it", m->m_name, curthread->td_name);
-	td = enter(m);
-	mtx_unlend(m, td, &g.g_lend);
-	mtx_own(m, NULL);					/* MX3 */
-	admit(m, MTX_EXCLUSIVE, turn_best(m->m_ex), &g);
-	leave(m, td, &g);
 }
 
 /* Thread context; never blocks. */
@@ -857,7 +283,7 @@ lwkt_mtx_owned(lwkt_mtx_t m)
 int
 lwkt_mtx_islocked(lwkt_mtx_t m)
 {
-	return atomic_load_32(&m->m_lock) != 0;			/* MX2 */
+	return atomic_load_32(&m->m_lock) != 0;			/* MX1 */
 }
 
 /* Thread context; never blocks. */
@@ -892,6 +318,16 @@ lwkt_mtx_link_init_async(lwkt_mtx_link_t link, lwkt_mtx_callback_t callback,
 	link->ml_arg = arg;
 }
 
+/* Take m by a link of the caller. */
+static int
+lock_by_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
+    int flags, int64_t timeout_ns)
+{
+	if (!link->ml_async)
+		order_want(LK_MTX, m, m->m_name);
+	return tried(m, lock_link(m, link, kind, flags, timeout_ns));
+}
+
 /*
  * Thread context; blocks for at most timeout_ns, an asynchronous request never.
  */
@@ -899,9 +335,7 @@ int
 lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
 {
-	if (!link->ml_async)
-		order_want(LK_MTX, m, m->m_name);
-	return tried(m, lock_link(m, link, ML_EX, flags, timeout_ns));
+	return lock_by_link(m, link, ML_EX, flags, timeout_ns);
 }
 
 /*
@@ -911,9 +345,7 @@ int
 lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
 {
-	if (!link->ml_async)
-		order_want(LK_MTX, m, m->m_name);
-	return tried(m, lock_link(m, link, ML_SH, flags, timeout_ns));
+	return lock_by_link(m, link, ML_SH, flags, timeout_ns);
 }
 
 /* Thread context; blocks for at most timeout_ns. */
@@ -922,33 +354,5 @@ lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
     int64_t timeout_ns)
 {
 	order_want(LK_MTX, m, m->m_name);
-	return tried(m, wait_link(m, link, flags, timeout_ns));
-}
-
-/* Any lwkt context; never blocks. */
-void
-lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
-{
-	struct grants g = { .g_error = 0 }, aborted = { .g_error = ENOLCK };
-	lwkt_thread_t td = enter(m);
-	uint32_t state;
-
-	state = atomic_load_32(&link->ml_state);	/* see lock_link */
-	if (state == ML_EX || state == ML_SH) {
-		withdraw(m, link, &g);
-		if (link->ml_callback != NULL) {
-			link->ml_next = NULL;
-			aborted.g_async = link;
-		} else if (state == ML_EX) {
-			aborted.g_wake = link;
-		} else {
-			aborted.g_shared = 1;
-		}
-		atomic_store_rel_32(&link->ml_state,
-		    link->ml_callback != NULL ? ML_CALLEDBACK : ML_ABORTED);
-	} else {
-		(void)atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ABORTED);
-	}
-	leave(m, td, &g);
-	carry_out(m, &aborted);
+	return tried(m, mtx_wait_link(m, link, flags, timeout_ns));
 }

@@ -40,8 +40,6 @@
  * ORDER
  * Taking is a locked instruction; releasing is a release store or a locked
  * subtraction.  Both pair with the compare-and-set of the next holder.
- * UO1 writer: s_update odd, release fence, data, release store even; reader:
- *    s_update by acquire, data, acquire fence, s_update.
  *
  * Source: DragonFly kern_spinlock.c (the cached bit, counts of waiters, the
  * back-off); its fetch-adds are compare-and-sets here.
@@ -135,7 +133,7 @@ held_count(struct globaldata *gd, int n)
 	atomic_poke_32((uint32_t *)&gd->gd_spinlocks, (uint32_t)n);
 }
 
-/* Note that this CPU has taken s. */
+/* Append s to the list of locks that this CPU holds. */
 static inline void
 push(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -167,7 +165,7 @@ pop_slow(struct globaldata *gd, lwkt_spin_t s)
 		held_set(gd, (unsigned)i, gd->gd_spinheld[i + 1]);
 }
 
-/* Note that this CPU is about to release s. */
+/* Remove s from that list. */
 static inline void
 pop(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -238,6 +236,7 @@ struct spin_wait {
 	int		sw_pauses;	/* between this look and the next */
 	int64_t		sw_since_ns;	/* 0: not yet asked */
 	int64_t		sw_told_s;	/* last complaint */
+	const char	*sw_wmesg;	/* of a sleep that it interrupts */
 };
 
 /* Report a wait that takes seconds; panic after lwkt.spin_panic_s. */
@@ -259,21 +258,30 @@ complain(struct spin_wait *sw)
 	sw->sw_told_s = s;
 }
 
-/* Begin a wait: publish the lock in gd_spinwant (SP3). */
+/*
+ * Begin a wait: publish the lock in gd_spinwant (SP3).  `mine`: this CPU holds
+ * the lock in a way that excludes the wanted one.
+ */
 static void
 wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
-    uint32_t was)
+    uint32_t was, int mine)
 {
-	*sw = (struct spin_wait){ .sw_spin = s, .sw_pauses = 1 };
+	if (mine)
+		lwkt_panic("spinlock \"%s\" is taken again by cpu %d, which "
+		    "holds it", s->s_name, gd->gd_m.mc_cpuid);
+	*sw = (struct spin_wait){ .sw_spin = s, .sw_pauses = 1,
+	    .sw_wmesg = curthread->td_wmesg };
 	counter_inc(gd->gd_cntbias, contended);
 	ktr(gd, wait, curthread->td_id, was);
 	atomic_store_rel_ptr(&gd->gd_spinwant, (uintptr_t)s);	/* SP3 */
+	curthread->td_wmesg = s->s_name;
 }
 
 /* End a wait. */
 static void
-wait_end(struct globaldata *gd)
+wait_end(struct spin_wait *sw, struct globaldata *gd)
 {
+	curthread->td_wmesg = sw->sw_wmesg;
 	atomic_store_rel_ptr(&gd->gd_spinwant, 0);
 }
 
@@ -304,22 +312,16 @@ wait_turn(struct spin_wait *sw, struct globaldata *gd)
 static __lwkt_noinline void
 lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 {
-	const char *wmesg = curthread->td_wmesg;
 	struct spin_wait sw;
 
-	if (held_here(gd, s))
-		lwkt_panic("spinlock \"%s\" is taken again by cpu %d, which "
-		    "holds it", s->s_name, gd->gd_m.mc_cpuid);
-	wait_begin(&sw, gd, s, was);
-	curthread->td_wmesg = s->s_name;
+	wait_begin(&sw, gd, s, was, held_here(gd, s));
 	(void)atomic_fetchadd_32(&s->s_exclwait, 1);
 	do
 		wait_turn(&sw, gd);
 	while ((atomic_load_32(&s->s_lock) & ~SHARED) != 0 ||
 	    !try_exclusive(s, &was));
 	(void)atomic_fetchadd_32(&s->s_exclwait, (uint32_t)-1);
-	curthread->td_wmesg = wmesg;
-	wait_end(gd);
+	wait_end(&sw, gd);
 }
 
 /*
@@ -333,20 +335,31 @@ lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 static __lwkt_noinline void
 lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 {
-	const char *wmesg = curthread->td_wmesg;
 	int again = held_here(gd, s);
 	struct spin_wait sw;
 
-	if (again && was == EXCL)
-		lwkt_panic("spinlock \"%s\" is taken again by cpu %d, which "
-		    "holds it", s->s_name, gd->gd_m.mc_cpuid);
-	wait_begin(&sw, gd, s, was);
-	curthread->td_wmesg = s->s_name;
+	wait_begin(&sw, gd, s, was, again && was == EXCL);
 	while (!try_shared(s, &was, again ||
 	    (sw.sw_turn >> window_shift) % 2 != 0))
 		wait_turn(&sw, gd);
-	curthread->td_wmesg = wmesg;
-	wait_end(gd);
+	wait_end(&sw, gd);
+}
+
+/* Check and note that this CPU is about to take s, perhaps after a wait. */
+static inline void
+want(struct globaldata *gd, lwkt_spin_t s)
+{
+	if (config_invariants)
+		check_rank(gd, s);
+	order_want(LK_SPIN, s, s->s_name);
+}
+
+/* Note that this CPU has taken s. */
+static inline void
+took(struct globaldata *gd, lwkt_spin_t s)
+{
+	push(gd, s);
+	order_took(LK_SPIN, s, s->s_name);
 }
 
 /* Take s exclusively.  In a critical section. */
@@ -356,13 +369,10 @@ lock(lwkt_spin_t s)
 	struct globaldata *gd = mygd();
 	uint32_t was;
 
-	if (config_invariants)
-		check_rank(gd, s);
-	order_want(LK_SPIN, s, s->s_name);
+	want(gd, s);
 	if (unlikely(!try_exclusive(s, &was)))
 		lock_slow(gd, s, was);
-	push(gd, s);
-	order_took(LK_SPIN, s, s->s_name);
+	took(gd, s);
 }
 
 /*
@@ -387,13 +397,10 @@ lock_shared(lwkt_spin_t s)
 	struct globaldata *gd = mygd();
 	uint32_t was;
 
-	if (config_invariants)
-		check_rank(gd, s);
-	order_want(LK_SPIN, s, s->s_name);
+	want(gd, s);
 	if (unlikely(!try_shared(s, &was, 0)))
 		lock_shared_slow(gd, s, was);
-	push(gd, s);
-	order_took(LK_SPIN, s, s->s_name);
+	took(gd, s);
 }
 
 /* Release s, which is held shared. */
@@ -492,8 +499,7 @@ lwkt_spin_trylock(lwkt_spin_t s)
 		crit_exit_td(td);
 		return 0;
 	}
-	push(mygd(), s);
-	order_took(LK_SPIN, s, s->s_name);
+	took(mygd(), s);
 	return 1;
 }
 
@@ -517,98 +523,4 @@ lwkt_spin_held(lwkt_spin_t s)
 	held = held_here(mygd(), s);
 	crit_exit_td(td);
 	return held;
-}
-
-/*
- * The update counter.
- */
-
-/* Thread, IPI or timer callback; never blocks. */
-unsigned
-lwkt_spin_access_start_only(lwkt_spin_t s)
-{
-	return atomic_load_acq_32(&s->s_update);		/* UO1 */
-}
-
-/* Thread, IPI or timer callback; never blocks. */
-int
-lwkt_spin_access_inprog(unsigned v)
-{
-	return (v & 1) != 0;
-}
-
-/*
- * Thread, IPI or timer callback; never blocks.
- *
- * The fence keeps the reads of the data before the second read of s_update: a
- * reader that saw new data then sees the new number too.
- */
-int
-lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
-{
-	atomic_fence_acq();					/* UO1 */
-	return (v & 1) != 0 || atomic_load_32(&s->s_update) != v;
-}
-
-/*
- * In a critical section; never blocks.
- *
- * The fence keeps the odd number before the new data: a reader that saw new
- * data finds that the number has changed.
- */
-void
-lwkt_spin_lock_update_only(lwkt_spin_t s)
-{
-	INVARIANT(crit_test(curthread));
-	KASSERTF((s->s_update & 1) == 0, "spinlock \"%s\": an update begins "
-	    "inside another", s->s_name);
-	atomic_store_32(&s->s_update, s->s_update + 1);
-	atomic_fence_rel();					/* UO1 */
-}
-
-/* In a critical section; never blocks. */
-void
-lwkt_spin_unlock_update_only(lwkt_spin_t s)
-{
-	KASSERTF((s->s_update & 1) != 0, "spinlock \"%s\": an update ends that "
-	    "has not begun", s->s_name);
-	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* UO1 */
-}
-
-/* Thread, IPI or timer callback; never blocks, spins during an update. */
-unsigned
-lwkt_spin_access_start(lwkt_spin_t s)
-{
-	unsigned v = lwkt_spin_access_start_only(s);
-
-	if (unlikely(v & 1))
-		lwkt_spin_lock_shared(s);
-	return v;
-}
-
-/* Thread, IPI or timer callback; never blocks. */
-int
-lwkt_spin_access_end(lwkt_spin_t s, unsigned v)
-{
-	if (unlikely(v & 1)) {
-		lwkt_spin_unlock_shared(s);
-		return 0;
-	}
-	return lwkt_spin_access_end_only(s, v);
-}
-
-/* Thread, IPI or timer callback; never blocks, the CPU spins. */
-void
-lwkt_spin_lock_update(lwkt_spin_t s)
-{
-	lwkt_spin_lock(s);
-	lwkt_spin_lock_update_only(s);
-}
-
-/* Thread, IPI or timer callback; never blocks. */
-void
-lwkt_spin_unlock_update(lwkt_spin_t s)
-{
-	lwkt_spin_unlock_update_only(s);
-	lwkt_spin_unlock(s);
 }

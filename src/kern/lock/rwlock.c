@@ -3,7 +3,7 @@
  * Everyday rwlock: a mtx with the names of an everyday lock.
  *
  * THEORY
- * The order of service is that of the mtx (kern_mutex.c): the better waiter is
+ * The order of service is that of the mtx (mtx_wait.c): the better waiter is
  * first.  Between readers and writers of equal priority the phases alternate,
  * so neither kind can keep the other out.
  */

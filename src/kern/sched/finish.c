@@ -107,13 +107,3 @@ thread_finish_migrate(lwkt_thread_t td)
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);
 	lwkt_send_ipiq(gd->gd_m.mc_cpuid, migrate_remote, td);
 }
-
-/* Leave td at shutdown: switch to the idle thread and never come back. */
-void
-stop_thread(struct globaldata *gd, lwkt_thread_t td)
-{
-	gd->gd_abandoned = td;
-	gd->gd_preempt_depth = 0;	/* its lenders are, too */
-	switch_to_thread(&gd->gd_idlethread);
-	lwkt_panic("thread \"%s\" runs again after shutdown", td->td_name);
-}

@@ -39,6 +39,7 @@ hardclock(struct lwkt_systimer *st, void *arg)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
 	if (tick_needed(gd, reqflags)) {			/* TI2 */
 		sched_clock(gd);
+		preempt_ask(gd);
 		if (lwkt__kern_ops.ko_lwp_clock != NULL)
 			lwkt__kern_ops.ko_lwp_clock(gd, st->st_period);
 		ast_raise(gd);

@@ -7,18 +7,8 @@
  * call of the library.  A thread that computes makes neither.  If it was
  * created with LWKT_PREEMPTIBLE, the host's signal handler ends in
  * async_signal.  When something is pending that the thread could serve where it
- * is, the host makes the thread call async_run, as if the program had that call
- * between its instructions (machine_interrupt).  async_run does the same as
- * lwkt_user_yield, the preemption point of threads that work for a user: it
- * serves messages, timers and interrupt threads, and gives way to any thread
- * that deserves the CPU more.  An lwp is asked to give way by RQF_LWP, so a
- * critical exit is enough for it; lwkt_user_yield would end its slice at every
- * signal.
- *
- * A thread that holds tokens keeps them.  It serves what is pending, and an
- * interrupt thread may borrow the CPU.  But it does not switch, because a
- * switch would release the tokens in the middle of the code that they protect.
- * So a request of the scheduler stays pending until the thread has no token.
+ * is, the host makes the thread call async_run (async_run.c), as if the program
+ * had that call between its instructions (machine_interrupt).
  *
  * If the kernel or the host refuses the interruption, the request is still
  * pending, and the signal is repeated: after lwkt.preempt_retry_us, then after
@@ -40,11 +30,9 @@
  * set.
  *
  * INVARIANTS
- * AS1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
- *    has returned: its registers may hold addresses of this host thread's data.
- * AS2 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
+ * AS1 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
  *    the CPU is about to switch to one that is.
- * AS3 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
+ * AS2 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
  *    will come, or the thread checks the bit before it returns to user mode.
  *    Both bits are in one word, so the code that sets the second one sees the
  *    first.  A handler that runs before RQF_PREEMPTIBLE is set leaves its bit
@@ -59,10 +47,6 @@
 #include <errno.h>
 #include <lwkt/preempt.h>
 
-TRACEPOINT(begin, KTR_SCHED, "async.begin", "td=%llu flags=%llu");
-TRACEPOINT(end, KTR_SCHED, "async.end", "td=%llu cpu=%llu");
-
-COUNTER(hit, "lwkt.async_hit", "threads interrupted at an instruction");
 COUNTER(crit, "lwkt.async_crit",
     "not interrupted: in a critical section, with tokens, descheduled");
 COUNTER(code, "lwkt.async_code", "not interrupted: in unregistered code");
@@ -81,16 +65,6 @@ TUNABLE_INT(retry_us, "lwkt.preempt_retry_us", 100, 10, 1000000,
 #define RETRY_LONG	100u	/* refusals in a row that count as long */
 #define RETRY_LATE	6u	/* doublings from then on */
 #define NS_PER_US	1000
-
-/*
- * Return whether td may yield: it has no tokens, has not borrowed the CPU, and
- * is no lwp.
- */
-static inline int
-may_leave(const struct lwkt_thread *td)
-{
-	return (td->td_ntoks | td->td_leave) == 0;
-}
 
 /* Return whether a critical exit would serve something now. */
 static inline int
@@ -118,7 +92,7 @@ async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
 	    gd->gd_cscount != 0 || gd->gd_spinlocks != 0 ||
 	    (td->td_flags & TDF_INTERRUPTED) != 0 ||
 	    ((td->td_flags & TDF_RUNQ) == 0 && !gd->gd_stopping) ||
-	    (!served_here(gd) && !may_leave(td));
+	    (!served_here(gd) && !async_may_yield(td));
 }
 
 static void
@@ -160,7 +134,7 @@ async_signal(struct mcpu *mc, void *ucontext)
 
 	ipiq_push(gd);
 	if (likely((atomic_peek_32(&mc->mc_reqflags) & RQF_PREEMPTIBLE) == 0) ||
-	    !preempt_async)					/* AS3 */
+	    !preempt_async)					/* AS2 */
 		return;
 	if (!served_here(gd) && !wants_cpu(gd, td)) {
 		gd->gd_async_tries = 0;
@@ -180,7 +154,7 @@ async_signal(struct mcpu *mc, void *ucontext)
 }
 
 /*
- * Ask for a signal if a bit is pending (AS3).  The CPU is about to switch from
+ * Ask for a signal if a bit is pending (AS2).  The CPU is about to switch from
  * a non-preemptible thread to a preemptible one, or splz returns to one.  Most
  * threads check the bits soon anyway; then the signal finds nothing to do.
  */
@@ -189,33 +163,6 @@ async_arrive(struct globaldata *gd)
 {
 	if (unlikely(served_here(gd)) && preempt_async)
 		machine_interrupt_again(retry_ns(0));
-}
-
-/* mu_interrupted: serve what is pending, on the interrupted thread. */
-void
-async_run(void)
-{
-	lwkt_thread_t td = curthread;
-	struct globaldata *gd = mygd();
-	int error = *gd->gd_m.mc_errnop;
-
-	crit_enter_td(td);
-	counter_inc(gd->gd_cntbias, hit);
-	ktr(gd, begin, td->td_id, atomic_peek_32(&gd->gd_m.mc_reqflags));
-	td->td_flags |= TDF_INTERRUPTED;			/* AS1 */
-	crit_exit_noyield(td);
-	if (may_leave(td))
-		lwkt_user_yield();
-	else
-		lwkt_splz();
-	crit_enter_td(td);
-	KASSERTF(mygd() == gd, "thread \"%s\" was interrupted on cpu %d and "
-	    "resumes on cpu %d", td->td_name, gd->gd_m.mc_cpuid, mycpuid);
-	td->td_flags &= ~TDF_INTERRUPTED;
-	ktr(gd, end, td->td_id, gd->gd_m.mc_cpuid);
-	/* A bit set since then has its signal: it is served by that one. */
-	crit_exit_noyield(td);
-	*gd->gd_m.mc_errnop = error;
 }
 
 /* Warn once, at the first preemptible thread, if the host cannot interrupt. */

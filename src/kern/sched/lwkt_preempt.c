@@ -116,14 +116,16 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Set RQF_PREEMPT at the tick, if an interrupt thread should preempt now.  It
- * may not have asked when it was made runnable, or may not have been better
- * than the running thread then.
+ * Set RQF_PREEMPT at the tick, if an interrupt thread should preempt the
+ * running thread now.  It may not have asked when it was made runnable, or may
+ * not have been better than the running thread then.
  */
 void
 preempt_ask(struct globaldata *gd)
 {
-	if (preempt_best(gd, gd->gd_m.mc_curthread) != NULL)
+	lwkt_thread_t td = gd->gd_m.mc_curthread;
+
+	if ((td->td_flags & TDF_RUNQ) && preempt_best(gd, td) != NULL)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 }
 

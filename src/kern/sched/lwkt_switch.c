@@ -15,7 +15,7 @@
  * its new CPU, completes an exit.  lwkt__machine_switch returns the predecessor
  * for that purpose.
  *
- * Only running threads and lenders hold tokens (TK2 of lwkt_token.c).  The
+ * Only running threads and lenders hold tokens (TK2 of token_word.h).  The
  * thread that leaves releases its tokens.  A thread is chosen only if it can
  * take all of its own tokens again.
  *
@@ -45,7 +45,6 @@
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
-#include "kern/cpu/token_var.h"
 #include "kern/time/systimer_var.h"
 #include "kern/sched/sched_var.h"
 
@@ -104,7 +103,7 @@ prefetch_next(lwkt_thread_t ntd)
 	}
 }
 
-/* Set RQF_PREEMPTIBLE if ntd is preemptible, else clear it (AS2). */
+/* Set RQF_PREEMPTIBLE if ntd is preemptible, else clear it (AS1). */
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {

@@ -2,6 +2,14 @@
 /*
  * What other rooms need of the scheduler.
  *
+ * The files of the room.  Each uses only those before it; the three in braces
+ * use each other: an interrupt thread gets the CPU by a switch, a thread that
+ * waits for a token leaves by one, and a new thread may begin with a token.
+ *
+ *	runq  finish  token_switch  lwkt_async
+ *	{ lwkt_switch  lwkt_preempt  lwkt_token }
+ *	splz  lwkt_sched  async_run  kern_clock
+ *
  * Default context: the owning CPU, in a critical section, never blocking.
  */
 #ifndef LWKT_KERN_SCHED_SCHED_VAR_H
@@ -14,7 +22,7 @@
 #include "kern/cpu/kern_ops.h"
 #include "kern/cpu/ktr_rec.h"
 
-/* lwkt_sched.c: the run queue. */
+/* runq.c: the run queue. */
 void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_dequeue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_clock(struct globaldata *gd);	/* the tick */
@@ -33,12 +41,11 @@ void	switch_entry(void *from);	/* first code of a thread */
 /*
  * finish.c.  thread_finish_*: the successor completes an exit or a migration of
  * td.  thread_join_done: td has ended; wake its joiner, which belongs to this
- * CPU.  stop_thread: stop td, which runs, at shutdown.
+ * CPU.
  */
 void	thread_finish_exit(lwkt_thread_t td);
 void	thread_finish_migrate(lwkt_thread_t td);
 void	thread_join_done(void *td);
-void	stop_thread(struct globaldata *gd, lwkt_thread_t td) __lwkt_noreturn;
 
 /* lwkt_preempt.c. */
 void	preempt_pending(struct globaldata *gd, lwkt_thread_t td);
@@ -48,8 +55,40 @@ lwkt_thread_t preempt_return(struct globaldata *gd, lwkt_thread_t td);
 /* lwkt_async.c. */
 void	async_signal(struct mcpu *mc, void *ucontext);	/* mu_signal */
 void	async_arrive(struct globaldata *gd);	/* at the switch, in splz */
-void	async_run(void);			/* mu_interrupted */
 void	async_created(lwkt_thread_t td);	/* it is preemptible */
+
+/* async_run.c: what the interrupted thread does; mu_interrupted. */
+void	async_run(void);
+
+/*
+ * Return whether td, interrupted, may give way: it has no tokens, has not
+ * borrowed the CPU, and is no lwp.
+ */
+static inline int
+async_may_yield(const struct lwkt_thread *td)
+{
+	return (td->td_ntoks | td->td_leave) == 0;
+}
+
+/*
+ * token_switch.c.  A thread that leaves the CPU releases the tokens it holds
+ * (tokens_release).  It must get all of them again before it runs.  tokens_get:
+ * 1; or 0, and td_tokwant is the token that was refused.
+ */
+void	tokens_release(lwkt_thread_t td);
+int	tokens_get(lwkt_thread_t td);
+/*
+ * Ask the holder of td_tokwant to notify this CPU at its release.  0: do not
+ * sleep, because the token is free or the host cannot fence all CPUs.
+ */
+int	tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td);
+/* td is passed over: ask the holder to notify this CPU, which does not wait. */
+void	tokens_passed(struct globaldata *gd, lwkt_thread_t td);
+/* For liveness.c: could td, which does not run, get all of its tokens? */
+int	tokens_free(lwkt_thread_t td);
+/* A number that changes when one of them was taken, or td was refused one. */
+uint64_t tokens_taken(lwkt_thread_t td);
+void	tokens_nudged(struct globaldata *gd);		/* RQF_TOKEN */
 
 /* kern_clock.c: the tick. */
 void	hardclock(struct lwkt_systimer *st, void *gd);

@@ -9,7 +9,7 @@
  * source is read, so that an event during the read sets the bit again.  That
  * event is left for the next exit: a CPU that gets messages faster than it can
  * serve them still runs its threads in between.  A preemptible thread may
- * compute and have no next exit, so a signal is asked for (AS3 of
+ * compute and have no next exit, so a signal is asked for (AS2 of
  * lwkt_async.c).  The work runs in a critical section with gd_intr_nesting
  * raised.  So callbacks cannot block, and their critical exits never call splz:
  * it does not recurse.
@@ -27,7 +27,6 @@
  *
  * Source: DragonFly's splz; the order of sources is its order.
  */
-#include "kern/cpu/token_var.h"
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
 #include "kern/sched/sched_var.h"
@@ -43,6 +42,16 @@ CTASSERT(offsetof(struct mcpu, mc_reqflags) == LWKT_CPU_REQFLAGS,
 CTASSERT(RQF_SPLZ == LWKT_REQ_SPLZ, "lwkt/thread2.h");
 
 COUNTER(splz, "lwkt.splz", "times that deferred work was done");
+
+/* Leave td at shutdown: switch to the idle thread and never come back. */
+static __lwkt_noinline __lwkt_noreturn void
+stop_thread(struct globaldata *gd, lwkt_thread_t td)
+{
+	gd->gd_abandoned = td;
+	gd->gd_preempt_depth = 0;	/* its lenders are, too */
+	switch_to_thread(&gd->gd_idlethread);
+	lwkt_panic("thread \"%s\" runs again after shutdown", td->td_name);
+}
 
 /*
  * Do deferred work.  Context: thread, outside critical sections; may lend the

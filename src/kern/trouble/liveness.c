@@ -42,9 +42,9 @@
  *
  * Source: TigerBeetle's simulator, which checks liveness beside safety.
  */
-#include "kern/cpu/token_var.h"
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
+#include "kern/sched/sched_var.h"
 #include "kern/trouble/debug_var.h"
 
 #include <limits.h>

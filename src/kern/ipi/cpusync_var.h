@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A rendezvous (lwkt_cpusync.c), on a CPU that it stops.
+ */
+#ifndef LWKT_KERN_IPI_CPUSYNC_VAR_H
+#define LWKT_KERN_IPI_CPUSYNC_VAR_H
+
+#include "kern/cpu/globaldata.h"
+
+#include <lwkt/cpusync.h>
+
+/* Call the function of the rendezvous, on this CPU. */
+static inline void
+cpusync_run(struct lwkt_cpusync *cs)
+{
+	no_unwind();
+	if (cs->cs_fn != NULL)
+		cs->cs_fn(cs->cs_arg);
+}
+
+/*
+ * On a target: return 1 while the master stops this CPU.  Then run fn, answer
+ * for the second time and return 0.  The answer is the last access to *cs,
+ * which the master may reuse as soon as it sees the bit (CS2).
+ */
+static inline int
+cpusync_poll(struct globaldata *gd)
+{
+	struct lwkt_cpusync *cs = gd->gd_csync;
+	int cpu = gd->gd_m.mc_cpuid;
+
+	if (cpumask_test_acq(&cs->cs_ack, cpu))
+		return 1;
+	gd->gd_csync = NULL;
+	cpusync_run(cs);
+	cpumask_set_atomic(&cs->cs_ack, cpu);			/* CS2 */
+	return 0;
+}
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages between CPUs: reading and executing them.
+ *
+ * THEORY
+ * The target clears all hints at once and then reads the rings whose hint was
+ * set, a part of each ring in one pass.  It sets the hints again for what it
+ * leaves, so that its threads run in between.
+ *
+ * Two CPUs in conversation need no hints.  An idle CPU watches the ring of the
+ * CPU whose messages last made a thread runnable here (gd_talker), and
+ * publishes that in mc_watching.  The watched sender then sets no hint, so only
+ * the entry and what the entry points at move between the two CPUs.  The watch
+ * ends with the first message, with a hint of another CPU, or with the end of
+ * the poll.  The CPU then clears mc_watching and looks at the ring once more.
+ * Messages that make no thread runnable end the conversation, because a stream
+ * of functions is better taken in batches.
+ *
+ * What a CPU reads while it waits for room inside a section must not be
+ * executed there, so it is deferred (lwkt_ipiq_room.c): gd_ndeferred messages
+ * wait to be executed at the end of the outermost section.
+ *
+ * INVARIANTS
+ * IX1 Each message is executed once, in the order of its ring.
+ * IX2 Deferred messages are executed before any message that is read later.
+ * IX3 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
+ *     time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU
+ *     is not queued: it is a plain call.)
+ * IX4 A callback never runs inside a critical section that was entered before
+ *     it.  The exceptions are the calls documented to execute messages:
+ *     lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
+ *
+ * Source: DragonFly lwkt_ipiq.c.
+ */
+#include "kern/cpu/ktr_rec.h"
+#include "kern/ipi/cpusync_var.h"
+#include "kern/ipi/ipi_var.h"
+#include "kern/ipi/ipiq_var.h"
+
+TRACEPOINT(recv, KTR_IPI, "ipi.recv", "cpu=%llu seq=%llu");
+
+/* Most of one ring in one pass. */
+#define IPIQ_PASS	(config_hard ? 4u : 32u)
+
+static size_t
+rings_bytes(int ncpus)
+{
+	return sizeof(struct lwkt_ipiq) * (size_t)ncpus * (size_t)ncpus;
+}
+
+size_t
+ipiq_bytes(int ncpus)
+{
+	return rings_bytes(ncpus) +
+	    sizeof(struct ipiq_deferred) * (size_t)ncpus;
+}
+
+void
+ipiq_place(void *mem, int ncpus)
+{
+	struct lwkt_ipiq *rings = mem;
+	struct ipiq_deferred *df = (void *)((char *)mem + rings_bytes(ncpus));
+	int cpu;
+
+	for (cpu = 0; cpu < ncpus; cpu++) {
+		gd_find(cpu)->gd_ipiq = rings + (size_t)cpu * (size_t)ncpus;
+		gd_find(cpu)->gd_deferred = df + cpu;
+	}
+}
+
+static inline void
+ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
+{
+	ipiq_entry_call(ie);
+	atomic_store_rel_32(&ip->ip_xindex, ip->ip_xindex + 1);
+}
+
+/*
+ * Execute the messages that are deferred at the time of the call (IX2).  What
+ * these callbacks defer themselves stays in the queue, so that the CPU returns
+ * to its threads in between.
+ */
+static __lwkt_noinline void
+deferred_run(struct globaldata *gd)
+{
+	struct ipiq_deferred *df = gd->gd_deferred;
+	uint32_t left = gd->gd_ndeferred, i;
+	struct ipiq_entry ie;
+	struct lwkt_ipiq *ip;
+
+	for (; left > 0; left--) {
+		i = df->df_first++ % IPIQ_DEFER_MAX;
+		gd->gd_ndeferred--;
+		ip = df->df_slot[i].df_ring;
+		ie = df->df_slot[i].df_entry;
+		ipiq_call(ip, &ie);
+	}
+}
+
+/* Execute up to `max` entries of one ring, after everything deferred. */
+static void
+ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
+{
+	struct ipiq_entry ie;
+
+	for (;; max--) {
+		if (unlikely(gd->gd_ndeferred != 0)) {
+			deferred_run(gd);
+			if (gd->gd_ndeferred != 0)
+				return;				/* IX2 */
+		}
+		if (max == 0 || !ipiq_ready(ip))
+			return;
+		ktr(gd, recv, src, ip->ip_rindex);
+		ie = ipiq_take(ip);				/* IX1 */
+		ipiq_call(ip, &ie);
+	}
+}
+
+/* Check IQ1 for the rings to this CPU; panic if it does not hold. */
+void
+ipiq_check(struct globaldata *gd)
+{
+	struct lwkt_ipiq *ip;
+	int32_t fill, late;
+	int src;
+
+	for (src = 0; src < lwkt__ncpus; src++) {
+		ip = ipiq_from(gd, src);
+		late = (int32_t)(ip->ip_rindex - ip->ip_xindex);
+		fill = (int32_t)(__atomic_load_n(&ip->ip_windex,
+		    __ATOMIC_RELAXED) - ip->ip_rindex);
+		KASSERTF(fill >= 0 && fill <= IPIQ_SIZE && late >= 0,
+		    "ring from cpu %d to cpu %d: %d messages unread, %d read "
+		    "and not executed", src, gd->gd_m.mc_cpuid, fill, late);
+	}
+}
+
+static void
+revoked(void *arg)
+{
+	(void)arg;
+}
+
+/* Make the entry do nothing if it is fn(arg); return 1 if it was. */
+static int
+entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
+{
+	if (ie->ie_fn != (void *)fn || ie->ie_arg1 != arg)
+		return 0;
+	ie->ie_fn = (void *)revoked;
+	return 1;
+}
+
+/*
+ * Make a message fn(arg) to this CPU, which is not executed yet, do nothing.
+ * Return 1, or 0 if there is none.  An entry that was written and not taken
+ * belongs to the reader (IPO1, IPO2), so the reader may change it in its ring.
+ */
+int
+ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
+{
+	struct ipiq_deferred *df = gd->gd_deferred;
+	struct lwkt_ipiq *ip;
+	struct ipiq_entry *ie;
+	uint32_t i;
+	int src;
+
+	for (i = 0; i < gd->gd_ndeferred; i++)
+		if (entry_revoke(&df->df_slot[(df->df_first + i) %
+		    IPIQ_DEFER_MAX].df_entry, fn, arg))
+			return 1;
+	for (src = 0; src < lwkt__ncpus; src++) {
+		ip = ipiq_from(gd, src);
+		for (i = ip->ip_rindex; ; i++) {
+			ie = &ip->ip_entry[i & IPIQ_MASK];
+			if (atomic_load_acq_32(&ie->ie_stamp) != i + 1)
+				break;				/* IPO1 */
+			if (entry_revoke(ie, fn, arg))
+				return 1;
+		}
+	}
+	return 0;
+}
+
+/* For liveness.c: whether a message from src is unexecuted, and its number. */
+int
+ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
+{
+	struct lwkt_ipiq *ip;
+
+	if (src < 0) {
+		*index = gd->gd_deferred->df_first;
+		return gd->gd_ndeferred != 0;
+	}
+	ip = ipiq_from(gd, src);
+	*index = ip->ip_rindex;
+	return ipiq_ready(ip);
+}
+
+/* Whether any message is there, active or passive. */
+int
+ipiq_pending(struct globaldata *gd)
+{
+	return (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SENDERMASK) != 0;
+}
+
+/*
+ * Execute up to IPIQ_PASS entries of each ring with this sender's bit.  Return
+ * the bit if entries are left, else 0.
+ */
+static inline uint32_t
+ipiq_drain_some(struct globaldata *gd, int sender)
+{
+	struct lwkt_ipiq *ip;
+	uint32_t left = 0;
+	int src;
+
+	for (src = sender; src < lwkt__ncpus; src += RQF_SENDERS) {
+		ip = ipiq_from(gd, src);
+		ipiq_drain(gd, ip, src, IPIQ_PASS);
+		if (ipiq_ready(ip))
+			left = RQF_SENDER(src);
+		if (gd->gd_rqmask != 0)
+			gd->gd_talker = (uint32_t)src + 1;
+	}
+	return left;
+}
+
+/*
+ * Execute what is deferred, then some entries of each ring that has a hint.
+ * The hints are set again for what is left, so a sender that is faster than
+ * this CPU does not keep the CPU from its threads.
+ */
+static void
+ipiq_pass(struct globaldata *gd)
+{
+	uint32_t bits, left = 0;
+
+	/*
+	 * Clear the hints before the rings are read: a sender that found them
+	 * still set has written its stamp before this instruction (ISO1).
+	 */
+	bits = atomic_fetchand_32(&gd->gd_m.mc_reqflags,
+	    ~(RQF_IPIQ | RQF_SENDERMASK)) & RQF_SENDERMASK;	/* ISO1 */
+	if (unlikely(gd->gd_ndeferred != 0))
+		deferred_run(gd);				/* IX2 */
+	for (; bits != 0; bits &= bits - 1)
+		left |= ipiq_drain_some(gd, __builtin_ctz(bits) -
+		    __builtin_ctz(RQF_SENDER(0)));
+	if (unlikely(left != 0))
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ | left);
+	if (atomic_load_ptr(&gd->gd_foreignq) != 0)
+		foreign_drain(gd);
+	if (unlikely(gd->gd_ndeferred != 0))
+		deferred_run(gd);
+}
+
+static inline void
+process_begin(struct globaldata *gd)
+{
+	KASSERT(gd->gd_processing_ipiq == 0);			/* IX3 */
+	gd->gd_processing_ipiq = 1;
+	gd->gd_intr_nesting++;
+}
+
+/*
+ * Make more passes while a rendezvous stops this CPU; then end the processing.
+ */
+static inline void
+process_end(struct globaldata *gd)
+{
+	unsigned turn = 0;
+
+	while (unlikely(gd->gd_csync != NULL) && cpusync_poll(gd)) {
+		machine_pause(turn++);
+		ipiq_pass(gd);
+	}
+	gd->gd_intr_nesting--;
+	gd->gd_processing_ipiq = 0;
+}
+
+/* Execute messages.  The owner of gd, in a critical section; never blocks. */
+void
+ipiq_process(struct globaldata *gd)
+{
+	process_begin(gd);
+	ipiq_pass(gd);
+	process_end(gd);
+}
+
+/*
+ * Poll for messages; called by the idle thread before it halts.  Return 1 if
+ * messages came that have no hint; they have been executed.
+ */
+int
+ipiq_watch(struct globaldata *gd)
+{
+	uint32_t talker = gd->gd_talker;
+	int src = (int)talker - 1, came;
+	struct lwkt_ipiq *ip;
+
+	if (talker == 0)
+		return machine_poll(&gd->gd_m, NULL, 0);
+	ip = ipiq_from(gd, src);
+	atomic_store_32(&gd->gd_m.mc_watching, talker);
+	came = machine_poll(&gd->gd_m, ipiq_stamp(ip), ip->ip_rindex + 1);
+	/*
+	 * A sender that saw the watch has set no hint.  After the fence either
+	 * its message is seen below, or it sees that the watch is over (ISO2).
+	 */
+	atomic_store_32(&gd->gd_m.mc_watching, 0);
+	atomic_fence_seq_cst();					/* ISO2 */
+	if (came) {
+		process_begin(gd);
+		ipiq_drain(gd, ip, src, IPIQ_PASS);
+		process_end(gd);
+	}
+	if (gd->gd_rqmask == 0)
+		gd->gd_talker = 0;
+	if (unlikely(ipiq_ready(ip)))
+		atomic_set_32(&gd->gd_m.mc_reqflags,
+		    RQF_IPIQ | RQF_SENDER(src));		/* IPI1 */
+	return came;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run queue of a CPU: strict priority, FIFO among equals.
+ *
+ * THEORY
+ * Each CPU has 32 rings of threads, one for each priority, and a mask of the
+ * rings that are not empty.  gd_rq[p] points at the ring's head, the thread
+ * that runs next at priority p; head->td_rqprev is the tail.  The running
+ * thread stays on its ring, so a yield among equals moves one pointer, and a
+ * tick does the same.  A thread that blocks takes itself off by an explicit
+ * deschedule.  The scheduler picks by find-last-set of the mask.
+ *
+ * Within a ring, threads with a higher td_upri are first.  All kernel threads
+ * have td_upri 0, so they are inserted at the tail.  Only the user schedulers
+ * use other values.
+ *
+ * When a thread is made runnable and is better than the running thread, it asks
+ * the running thread to give way (AST_LWKT_RESCHED).  A thread with
+ * TDF_NORESCHED does not ask.  It waits for the next switch, or for the tick,
+ * which asks on behalf of any better thread.  The tick also runs while a
+ * preemptible thread has the CPU and others wait: such a thread makes no call
+ * in which it would see the request (lwkt_async.c).
+ *
+ * A thread between two CPUs (TDF_MIGRATING) is not put on a queue: it will
+ * arrive runnable, which is all that the caller wants.
+ *
+ * INVARIANTS
+ * RQ1 TDF_RUNQ <=> on gd_rq[td_pri] of td_gd.
+ * RQ2 gd_rqmask bit p <=> gd_rq[p] != NULL.
+ * RQ3 gd_rqcount = number of threads with TDF_RUNQ on this CPU.
+ *
+ * Source: DragonFly's lwkt_thread.c for the meaning.  It has one sorted list,
+ * whose insertion is linear in the worst case; the rings are ours.
+ */
+#include "kern/time/systimer_var.h"
+#include "kern/sched/runq.h"
+
+TRACEPOINT(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
+TRACEPOINT(dequeue, KTR_SCHED, "sched.dequeue", "td=%llu pri=%llu");
+TRACEPOINT(tick, KTR_SCHED, "sched.tick", "td=%llu runnable=%llu");
+
+COUNTER(rotated, "lwkt.tick_rotations", "ticks that gave the CPU to an equal");
+
+/* Link td into a ring, in front of `before`. */
+static inline void
+ring_link(lwkt_thread_t td, lwkt_thread_t before)
+{
+	lwkt_thread_t prev = before->td_rqprev;
+
+	td->td_rqnext = before;
+	td->td_rqprev = prev;
+	prev->td_rqnext = td;
+	before->td_rqprev = td;
+}
+
+/* Insert td after all threads whose td_upri is at least its own. */
+static __lwkt_noinline void
+ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
+{
+	lwkt_thread_t at = head;
+
+	while (at->td_rqprev->td_upri < td->td_upri) {
+		at = at->td_rqprev;
+		if (at == head)
+			break;
+	}
+	ring_link(td, at);
+	if (at == head && head->td_upri < td->td_upri)
+		gd->gd_rq[td->td_pri] = td;
+}
+
+/*
+ * Insert td into its ring.  Return whether the ring has other threads: they
+ * need a tick to take turns.
+ */
+static inline int
+ring_insert(struct globaldata *gd, lwkt_thread_t td)
+{
+	unsigned pri = td->td_pri;
+	lwkt_thread_t head = gd->gd_rq[pri];
+
+	if (head == NULL) {
+		td->td_rqnext = td->td_rqprev = td;
+		gd->gd_rq[pri] = td;
+		gd->gd_rqmask |= 1u << pri;			/* RQ2 */
+		return 0;
+	}
+	if (likely(head->td_rqprev->td_upri >= td->td_upri))
+		ring_link(td, head);
+	else
+		ring_insert_upri(gd, head, td);
+	return 1;
+}
+
+static inline void
+ring_remove(struct globaldata *gd, lwkt_thread_t td)
+{
+	unsigned pri = td->td_pri;
+	lwkt_thread_t next = td->td_rqnext;
+
+	if (next == td) {
+		gd->gd_rq[pri] = NULL;
+		gd->gd_rqmask &= ~(1u << pri);			/* RQ2 */
+		return;
+	}
+	next->td_rqprev = td->td_rqprev;
+	td->td_rqprev->td_rqnext = next;
+	if (gd->gd_rq[pri] == td)
+		gd->gd_rq[pri] = next;
+}
+
+/* Move td after its equals, if it is not the first of them or not alone. */
+void
+runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td)
+{
+	ring_remove(gd, td);
+	(void)ring_insert(gd, td);
+}
+
+/*
+ * Ask the running lwp to give way to td, which is better.  An lwp asks at once
+ * only if its td_upri is higher; otherwise it waits for the tick.  Else two
+ * lwps that exchange messages would give way to a third one at each message.
+ */
+static void
+disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
+{
+	if ((td->td_leave & TDL_LWP) && td->td_upri <= cur->td_upri)
+		clock_need_tick(gd);
+	else
+		ast_raise(gd);
+}
+
+/* Do what an enqueue needs only rarely: trace, lwps, tick, preemption. */
+static __lwkt_noinline void
+enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_thread_t cur = gd->gd_m.mc_curthread;
+
+	ktr(gd, enqueue, td->td_id, td->td_pri);
+	if ((cur->td_leave & TDL_LWP) && td->td_pri > cur->td_pri &&
+	    (td->td_flags & TDF_NORESCHED) == 0)
+		disturb_lwp(gd, cur, td);
+	if (td->td_rqnext != td || (td->td_flags & TDF_NORESCHED) ||
+	    (cur->td_flags & TDF_PREEMPTIBLE))
+		clock_need_tick(gd);
+	if ((td->td_flags & (TDF_PREEMPTS | TDF_NORESCHED)) == TDF_PREEMPTS)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
+}
+
+/*
+ * Refuse to enqueue a thread: it is runnable already, or will be when it
+ * arrives, or is ending.  Panic if it is dead.
+ */
+static __lwkt_noinline void
+enqueue_refused(lwkt_thread_t td)
+{
+	KASSERTF((td->td_flags & TDF_FREE) == 0, "a dead thread is scheduled"
+	    " (it was \"%s\")", td->td_name);
+}
+
+/*
+ * Make td runnable.  Every wake-up calls this, so the common path is written to
+ * need no stack frame: the rare work is in tail calls.
+ */
+void
+sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_thread_t cur = gd->gd_m.mc_curthread; /* an lwp is preemptible */
+	uint32_t flags = td->td_flags;
+	int others;
+
+	INVARIANT(gd == mygd() && td->td_gd == gd);		/* TD1 */
+	if (unlikely(flags & (TDF_RUNQ | TDF_MIGRATING | TDF_EXITING |
+	    TDF_FREE))) {
+		enqueue_refused(td);
+		return;
+	}
+	if (unlikely(gd->gd_stopping))
+		return;
+	others = ring_insert(gd, td);
+	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;		/* RQ1 */
+	gd->gd_rqcount++;					/* RQ3 */
+	if (td->td_pri > cur->td_pri && (flags & TDF_NORESCHED) == 0)
+		gd->gd_ast |= AST_LWKT_RESCHED;
+	if (unlikely((others & !gd->gd_tick_armed) |
+	    (flags & (TDF_PREEMPTS | TDF_NORESCHED)) |
+	    (cur->td_flags & TDF_PREEMPTIBLE) | (lwkt__ktr_mask & KTR_SCHED)))
+		enqueue_rare(gd, td);
+}
+
+/* Take td off the run queue of this CPU, if it is on it. */
+void
+sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
+{
+	INVARIANT(gd == mygd() && td->td_gd == gd);		/* TD1 */
+	if ((td->td_flags & TDF_RUNQ) == 0)
+		return;
+	ring_remove(gd, td);
+	td->td_flags &= ~TDF_RUNQ;				/* RQ1 */
+	gd->gd_rqcount--;					/* RQ3 */
+	ktr(gd, dequeue, td->td_id, td->td_pri);
+}
+
+/*
+ * Serve the tick: move the running thread after its equals, and ask it to give
+ * up the CPU if it has equals or a better thread is runnable.  The running
+ * thread is not always the head of its ring, because the head may have been
+ * passed over for a token.
+ */
+void
+sched_clock(struct globaldata *gd)
+{
+	lwkt_thread_t td = curthread;
+
+	ktr(gd, tick, td->td_id, gd->gd_rqcount);
+	if ((td->td_flags & TDF_RUNQ) == 0)
+		return;
+	if (gd->gd_rqmask >> td->td_pri > 1)
+		gd->gd_ast |= AST_LWKT_RESCHED;
+	if (td->td_rqnext == td)
+		return;
+	/* td_upri is ignored, so that threads with a lower one get a turn. */
+	if (gd->gd_rq[td->td_pri] == td) {
+		gd->gd_rq[td->td_pri] = td->td_rqnext;
+	} else {
+		ring_remove(gd, td);
+		ring_link(td, gd->gd_rq[td->td_pri]);
+	}
+	counter_inc(gd->gd_cntbias, rotated);
+	gd->gd_ast |= AST_LWKT_RESCHED;
+}
+
+/* Change the order of td among its equals. */
+void
+sched_setupri(lwkt_thread_t td, int upri)
+{
+	struct globaldata *gd = mygd();
+
+	INVARIANT(td->td_gd == gd);
+	if (td->td_flags & TDF_RUNQ) {
+		ring_remove(gd, td);
+		td->td_upri = upri;
+		(void)ring_insert(gd, td);
+	} else {
+		td->td_upri = upri;
+	}
+}
+
+/* Change the priority of td; ask for a switch if a better thread waits. */
+void
+sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
+{
+	INVARIANT(gd == mygd() && td->td_gd == gd);
+	if (td->td_pri == pri)
+		return;
+	if (td->td_flags & TDF_RUNQ) {
+		ring_remove(gd, td);
+		td->td_pri = (uint8_t)pri;
+		if (ring_insert(gd, td))
+			clock_need_tick(gd);
+	} else {
+		td->td_pri = (uint8_t)pri;
+	}
+	/* The running thread may now be worse than another runnable thread. */
+	if (gd->gd_rqmask >> curthread->td_pri > 1) {
+		gd->gd_ast |= AST_LWKT_RESCHED;
+		clock_need_tick(gd);
+	}
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The part of a yield that is inline: the caller moves after its equals.
+ */
+#ifndef LWKT_KERN_SCHED_RUNQ_H
+#define LWKT_KERN_SCHED_RUNQ_H
+
+#include "kern/sched/sched_var.h"
+
+void	runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td);
+
+/* Move td, which is on the queue of this CPU, after its equals. */
+static inline void
+runq_rotate(struct globaldata *gd, lwkt_thread_t td)
+{
+	if (likely(gd->gd_rq[td->td_pri] == td &&
+	    td->td_rqprev->td_upri == td->td_upri))
+		gd->gd_rq[td->td_pri] = td->td_rqnext;
+	else
+		runq_rotate_slow(gd, td);
+}
+
+#endif

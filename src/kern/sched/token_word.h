@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The word of a token: take it once, release it.
+ *
+ * THEORY
+ * t_count: bit 0 is EXCLUSIVE.  The bits above it count the shared holders and
+ * the recursive takings by the exclusive holder.  t_want: EXCLREQ, a thread
+ * waits for exclusive access and new shared holders must wait; NUDGE, a CPU
+ * wants to be notified of the release (token_switch.c).
+ *
+ * An exclusive holder releases its token by a plain store, which saves half the
+ * cost of taking and releasing.  That is correct because no other thread
+ * changes t_count while the token is held exclusively: the requests of other
+ * threads are in a separate word, t_want.  A fence should separate the store
+ * from the read of t_want.  The CPU that waits executes this fence, on all CPUs
+ * (TO1 of token_switch.c), since its sleep costs far more anyway.
+ *
+ * INVARIANTS
+ * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and not counted;
+ *    t_ref points at that one (set just after, cleared just before).
+ * TK2 A thread that runs, or has lent its CPU, holds all its references; any
+ *    other thread holds none.
+ * TK3 References are taken and released in LIFO order; td_ntoks of them are in
+ *    use.  So the exclusive reference is the last one of its token to go, and
+ *    t_count is EXCLUSIVE alone then.
+ *
+ * Source: DragonFly lwkt_token.c of 2017 (the rules of shared and EXCLREQ).
+ * There the release is a locked instruction; the plain store is ours.
+ */
+#ifndef LWKT_KERN_SCHED_TOKEN_WORD_H
+#define LWKT_KERN_SCHED_TOKEN_WORD_H
+
+#include "base/kassert.h"
+#include "kern/sched/sched_var.h"
+
+#define T_EXCLUSIVE	((uint64_t)1)		/* t_count */
+#define T_UNIT		((uint64_t)2)
+#define T_EXCLREQ	1u			/* t_want */
+#define T_NUDGE		2u
+
+/* token_switch.c: NUDGE is set; notify the CPUs that wait for tokens. */
+void	token_nudge(lwkt_token_t tok);
+
+/* Tell whether td is the exclusive holder: t_ref lies in its references. */
+static inline int
+own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
+{
+	uintptr_t ref = atomic_load_ptr(&tok->t_ref);
+	uintptr_t base = (uintptr_t)td->td_cold->tc_tok;
+
+	return ref - base < sizeof(td->td_cold->tc_tok);
+}
+
+/*
+ * Note tr as the exclusive reference.  If another thread was the last exclusive
+ * holder, count the change in t_gen.
+ */
+static inline void
+own(lwkt_token_t tok, struct tokref *tr)
+{
+	uint64_t id = tr->tr_td->td_id;
+
+	tr->tr_counted = 0;
+	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* TK1 */
+	if (tok->t_owner != id) {
+		tok->t_owner = id;
+		/* Not by atomic.h: there each store is a step of a simulated
+		 * run, but t_owner outlives the run, so runs of one seed would
+		 * differ.  Only holders read t_gen. */
+		__atomic_store_n(&tok->t_gen, tok->t_gen + 1,
+		    __ATOMIC_RELAXED);
+	}
+}
+
+/*
+ * Try once to take the token exclusively.  `wait`: the caller will wait for it,
+ * so set EXCLREQ, which keeps new shared holders away.
+ */
+static inline int
+try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
+{
+	uint64_t c = 0;
+
+	if (likely(atomic_fcmpset_64(&tok->t_count, &c, T_EXCLUSIVE))) {
+		if (unlikely(atomic_load_32(&tok->t_want) & T_EXCLREQ))
+			atomic_clear_32(&tok->t_want, T_EXCLREQ);
+		own(tok, tr);
+		return 1;
+	}
+	if ((c & T_EXCLUSIVE) && own_exclusive(tok, tr->tr_td)) {
+		(void)atomic_fetchadd_64(&tok->t_count, T_UNIT);
+		tr->tr_counted = 1;
+		return 1;
+	}
+	if (wait && (atomic_load_32(&tok->t_want) & T_EXCLREQ) == 0)
+		atomic_set_32(&tok->t_want, T_EXCLREQ);
+	return 0;
+}
+
+/* Whether a new shared holder yields to a thread that waits to be exclusive. */
+enum manners {
+	RUDE,		/* never: it has other tokens, for which that thread */
+			/* might be waiting (83c891d5d2) */
+	IF_SHARED,	/* only while others share the token: a second try */
+	POLITE		/* until that thread has had the token */
+};
+
+/* Try once to take the token shared. */
+static inline int
+try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
+{
+	uint64_t c = atomic_load_64(&tok->t_count);
+
+	do {
+		if (c & T_EXCLUSIVE) {
+			if (!own_exclusive(tok, tr->tr_td))
+				return 0;
+		} else if ((manners == POLITE ||
+		    (manners == IF_SHARED && c != 0)) &&
+		    (atomic_load_32(&tok->t_want) & T_EXCLREQ)) {
+			return 0;
+		}
+	} while (!atomic_fcmpset_64(&tok->t_count, &c, c + T_UNIT));
+	tr->tr_counted = 1;
+	return 1;
+}
+
+static inline int
+try_ref(struct tokref *tr, enum manners manners)
+{
+	if (tr->tr_mode == TOK_EXCL)
+		return try_exclusive(tr->tr_tok, tr, 1);
+	return try_shared(tr->tr_tok, tr, manners);
+}
+
+static inline enum manners
+first_manners(lwkt_thread_t td)
+{
+	return td->td_ntoks == 1 ? POLITE : RUDE;
+}
+
+/*
+ * Release one reference.  The exclusive one needs no locked instruction: it is
+ * the last of its token (TK3), and no other thread writes t_count meanwhile.
+ * The fence before the read of t_want is executed by the sleeper (TO1).
+ */
+static inline void
+release_ref(struct tokref *tr)
+{
+	lwkt_token_t tok = tr->tr_tok;
+
+	if (!tr->tr_counted) {
+		KASSERTF(tok->t_ref == (uintptr_t)tr,
+		    "token \"%s\" is released by a thread that does not hold "
+		    "it", tok->t_name);				/* TK1 */
+		INVARIANT(tok->t_count == T_EXCLUSIVE);		/* TK3 */
+		atomic_store_ptr(&tok->t_ref, 0);
+		atomic_store_rel_64(&tok->t_count, 0);
+		cc_fence();					/* TO1 */
+	} else if (atomic_fetchadd_64(&tok->t_count, -T_UNIT) != T_UNIT) {
+		return;
+	}
+	if (unlikely(atomic_load_32(&tok->t_want) & T_NUDGE))
+		token_nudge(tok);
+}
+
+#endif
