@@ -98,6 +98,20 @@ join_all(lwkt_thread_t *td, int n)
 		join(td[i]);
 }
 
+/* Run fn in n threads, on one CPU after the other, until all have ended. */
+UTIL void
+run_threads(void (*fn)(void *), int n)
+{
+	lwkt_thread_t td[8];
+	int i;
+
+	if (n > (int)nitems(td))
+		lwkt_panic("test: %d threads", n);
+	for (i = 0; i < n; i++)
+		td[i] = spawn_on(i, fn, NULL);
+	join_all(td, n);
+}
+
 static void
 util_nothing(void *arg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Abort of a message that is received and passed on meanwhile
- * (src/kern/port/lwkt_msgport.c, tests/core/msgport_races.c).
+ * (src/kern/port/lwkt_msgport.c, tests/core/port/msgport_races.c).
  *
  * The first server passes the message on, the second keeps it and would never
  * reply by itself.  The sender aborts: it sets the flag in the message, then

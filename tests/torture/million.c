@@ -2,7 +2,7 @@
 /*
  * A million threads alive at once.
  */
-#include "core/crowd.h"
+#include "core/thread/crowd.h"
 
 int
 main(void)

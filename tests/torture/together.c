@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Torture: all mechanisms at once on real CPUs (core/together.h says what is
- * checked), one performance after another.
+ * Torture: all mechanisms at once on real CPUs (core/mixed/together.h says what
+ * is checked), one performance after another.
  */
-#include "core/together.h"
+#include "core/mixed/together.h"
 #include "torture/torture.h"
 
 static int

@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import checks
+
 DECLARATION = re.compile(r"^LWKT_API\b[^;(]*?\b(lwkt_\w+)\s*\(", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
@@ -112,7 +114,7 @@ def main():
         self_test()
         return 0
     complete = "--complete" in args
-    root = Path(__file__).resolve().parents[2]
+    root = checks.ROOT
     names = declared(root)
     symbols = exported(Path(args[-1]) / "src/liblwkt.so")
     errors = [*check_headers(root), *check_exports(names, symbols, complete)]
@@ -120,11 +122,8 @@ def main():
         for archive in ("src/liblwkt.a", "src/liblwkt_sim.a"):
             found = global_names(Path(args[-1]) / archive)
             errors += check_archive(archive, names, found)
-    for error in errors:
-        print(error)
-    print(f"api: {len(errors)} error(s)" if errors else
-          f"api: ok, {len(symbols)} of {len(names)} declared functions exist")
-    return 1 if errors else 0
+    return checks.report("api", errors, f", {len(symbols)} of {len(names)} "
+                         "declared functions exist")
 
 
 if __name__ == "__main__":

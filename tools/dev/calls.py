@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import checks
+
 ROW = re.compile(r"^\| (.*) \|$", re.MULTILINE)
 PAGE = re.compile(r"\]\(\.\./(man/[\w-]+\.\d\.scd)\)")
 
@@ -39,11 +41,11 @@ def check_row(root, public, private, cells):
         yield f"{call}: is not there, and nothing says why"
     found = PAGE.search(page)
     manual = read([root / found[1]]) if found else ""
-    texts = [root / "tests" / f"{t}.c" for t in re.findall(r"`(.+?)`", tests)]
-    for path in texts:
-        if not path.exists():
-            yield f"{call}: there is no test {path.relative_to(root)}"
-    tested = read(path for path in texts if path.exists())
+    texts = {t: checks.test_source(root, t) for t in re.findall(r"`(.+?)`", tests)}
+    for name, path in texts.items():
+        if not path:
+            yield f"{call}: there is no test {name}"
+    tested = read(path for path in texts.values() if path)
     for name in (n for n in here.split(", ") if n != "-"):
         plain = name.strip("`")
         if not has(public, plain) and not has(private, plain):
@@ -69,12 +71,10 @@ def self_test():
     good = "| a | lwkt_a, `b` | [a(3)](../man/a.3.scd) | `api/a` |  |\n"
     with tempfile.TemporaryDirectory() as top:
         root = Path(top)
-        for path, text in {
-                "include/lwkt/a.h": "void lwkt_a(void);\n",
-                "src/b.c": "int b;\n", "man/a.3.scd": "*lwkt_a*\n",
-                "tests/api/a.c": "lwkt_a();\n"}.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_text(text)
+        checks.write(root, {
+            "include/lwkt/a.h": "void lwkt_a(void);\n",
+            "src/b.c": "int b;\n", "man/a.3.scd": "*lwkt_a*\n",
+            "tests/api/a.c": "lwkt_a();\n"})
         (root / "docs").mkdir()
         for text, errors in [
                 (good, 0), (good.replace("`b`", "`c`"), 1),
@@ -90,14 +90,9 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         self_test()
         return 0
-    root = Path(__file__).resolve().parents[2]
-    errors = list(check(root))
-    for error in errors:
-        print(f"docs/calls.md: {error}")
-    count = len(list(rows((root / "docs/calls.md").read_text())))
-    print(f"calls: {len(errors)} error(s)" if errors else
-          f"calls: ok, {count} rows")
-    return 1 if errors else 0
+    errors = [f"docs/calls.md: {error}" for error in check(checks.ROOT)]
+    count = len(list(rows((checks.ROOT / "docs/calls.md").read_text())))
+    return checks.report("calls", errors, f", {count} rows")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import re
 import sys
 from pathlib import Path
 
+import checks
+
 FILE_LINES, FUNCTION_LINES, COLUMNS = 1000, 70, 80
 FOLDERS = ["src", "include", "lib", "bin", "apps", "examples", "bench",
            "tests"]
@@ -109,28 +111,11 @@ GOOD = [
 
 
 def self_test():
-    for text, want in BAD.items():
-        told = list(check_text("a.c", text, {}))
-        if len(told) != 1 or want not in told[0]:
-            sys.exit(f"limits: self-test: wanted '{want}', got {told}")
-    for text in GOOD:
-        told = list(check_text("a.c", text, {}))
-        if told:
-            sys.exit(f"limits: self-test: a good text fails: {told}")
-    if list(check_text("a.c", HEAD + BODY % ("\tg();\n" * 71), {"a.c:f": 80})):
-        sys.exit("limits: self-test: an exception does not count")
-
-
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        self_test()
-        return 0
-    errors = list(check(Path(__file__).resolve().parents[2]))
-    for error in errors:
-        print(error)
-    print(f"limits: {len(errors)} error(s)" if errors else "limits: ok")
-    return 1 if errors else 0
+    for text, want in [*BAD.items(), *((text, None) for text in GOOD)]:
+        checks.expect("limits", "a text", want, check_text("a.c", text, {}))
+    checks.expect("limits", "an exception", None, check_text(
+        "a.c", HEAD + BODY % ("\tg();\n" * 71), {"a.c:f": 80}))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(checks.main("limits", check, self_test))

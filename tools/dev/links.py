@@ -3,10 +3,9 @@
 """links.py: check what README.md and docs/ say about the tree.
 
 A link leads to a file; a path in backticks exists (core/x and its like mean
-tests/core/x.c), and so does a function; a block of C compiles without a
-warning.  A row of
-docs/features.md that works or works partly names a source, and one that works
-names a test.
+the test x.c in tests/core or in a room of it), and so does a function; a block
+of C compiles without a warning.  A row of docs/features.md that works or works
+partly names a source, and one that works names a test.
 
 links.py --self-test breaks every rule once and expects to be told.
 """
@@ -17,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import checks
 
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 CODE = re.compile(r"^```c\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -56,8 +57,8 @@ def check_page(root, path):
         if not (root / name).exists():
             yield f"there is no {name}"
     for name in TEST.findall(text):
-        if not (root / "tests" / f"{name}.c").exists():
-            yield f"there is no tests/{name}.c"
+        if not checks.test_source(root, name):
+            yield f"there is no test {name}"
     headers = "".join(header.read_text() for header in
                       (root / "include/lwkt").glob("*.h"))
     for name in sorted(set(FUNCTION.findall(text))):
@@ -80,7 +81,7 @@ GOOD = ("[x](x.c) `src/x.c` `core/x` `lwkt_x`\n```c\nint x;\n```\n"
 BAD = {
     "[x](y.c)\n": "link to y.c",
     "`src/y.c`\n": "no src/y.c",
-    "`core/y`\n": "no tests/core/y.c",
+    "`core/y`\n": "no test core/y",
     "`lwkt_y`\n": "no function lwkt_y",
     "```c\nint x\n```\n": "does not compile",
     "| K1 | x | y | | `core/x` | | works |\n": "K1: no source",
@@ -92,28 +93,13 @@ BAD = {
 def self_test():
     with tempfile.TemporaryDirectory() as top:
         root = Path(top)
-        for name in ["x.c", "src/x.c", "tests/core/x.c", "include/lwkt/x.h"]:
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_text("LWKT_API int lwkt_x(void);\n")
+        checks.write(root, dict.fromkeys(
+            ["x.c", "src/x.c", "tests/core/a/x.c", "include/lwkt/x.h"],
+            "LWKT_API int lwkt_x(void);\n"))
         for text, want in [(GOOD, None), *BAD.items()]:
             (root / "README.md").write_text(text)
-            told = list(check(root))
-            if not told if want is None else (
-                    len(told) == 1 and want in told[0]):
-                continue
-            sys.exit(f"links: self-test: wanted '{want}', got {told}")
-
-
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        self_test()
-        return 0
-    errors = list(check(Path(__file__).resolve().parents[2]))
-    for error in errors:
-        print(error)
-    print(f"links: {len(errors)} error(s)" if errors else "links: ok")
-    return 1 if errors else 0
+            checks.expect("links", "a page", want, check(root))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(checks.main("links", check, self_test))

@@ -23,8 +23,8 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+import checks
 from api import declared
 
 SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "CONTEXT", "BLOCKING",
@@ -251,7 +251,7 @@ def self_test(root):
 
 
 def main():
-    root = Path(__file__).resolve().parents[2]
+    root = checks.ROOT
     if sys.argv[1:] == ["--self-test"]:
         self_test(root)
         return 0
@@ -265,11 +265,7 @@ def main():
         *check_settings(pages, {path.relative_to(root): path.read_text()
                                 for path in (root / "src").rglob("*.c")}),
     ]
-    for error in errors:
-        print(error)
-    print(f"manual: {len(errors)} error(s)" if errors else
-          f"manual: ok, {len(pages)} pages")
-    return 1 if errors else 0
+    return checks.report("manual", errors, f", {len(pages)} pages")
 
 
 if __name__ == "__main__":

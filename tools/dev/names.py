@@ -25,6 +25,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import checks
+
 # Where comments are checked; documents and manual pages are whole texts.
 CODE = ["src", "include", "apps", "tests", "bench", "examples", "tools"]
 KEEPS = ("src/", "include/", "apps/")	# where labels are defined and kept
@@ -342,39 +344,16 @@ GOOD_TREE = {
 }
 
 
-def tree(root, files):
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
 def self_test():
     files = {name: text for name, (text, _) in BAD_TREE.items()}
     files["docs/tour.md"] = " ".join(name for name in files if
                                      name[:4] == "src/" and name != "src/s.c")
     with tempfile.TemporaryDirectory() as top:
-        told = list(check(tree(Path(top) / "bad", files), True))
-        for name, (_, want) in BAD_TREE.items():
-            got = [error for error in told if error.startswith(name)]
-            if [want in error for error in got] != ([True] if want else []):
-                sys.exit(f"names: self-test: {name}: wanted one error "
-                         f"'{want}', got {got}")
-        told = list(check(tree(Path(top) / "good", GOOD_TREE), True))
-        if told:
-            sys.exit(f"names: self-test: a good tree fails: {told}")
-
-
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        self_test()
-        return 0
-    errors = list(check(Path(__file__).resolve().parents[2]))
-    for error in errors:
-        print(error)
-    print(f"names: {len(errors)} error(s)" if errors else "names: ok")
-    return 1 if errors else 0
+        checks.expect_each("names", BAD_TREE, check(
+            checks.write(Path(top) / "bad", files), True))
+        checks.expect("names", "a good tree", None, check(
+            checks.write(Path(top) / "good", GOOD_TREE), True))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(checks.main("names", check, self_test))

@@ -4,15 +4,13 @@
  */
 #include <lwkt/spinlock.h>
 
-#include "core/util.h"
+#include "core/holders.h"
 
 #define THREADS	6
 #define ROUNDS	10
 #define SHARED	0x80000000u
 
 static struct lwkt_spin spin[3];
-static long total;			/* protected by spin[0] */
-static uint32_t readers, writers;	/* atomic: holders right now */
 static uint32_t next_id;
 
 /* Each run begins with locks that nobody has used. */
@@ -22,38 +20,17 @@ fresh(void)
 	lwkt_spin_init(&spin[0], "a");
 	lwkt_spin_init(&spin[1], "b");
 	lwkt_spin_init(&spin[2], "c");
-	readers = writers = next_id = 0;
+	holders_fresh();
+	next_id = 0;
 }
 
 static void
 run_all(void (*fn)(void *), int n)
 {
-	lwkt_thread_t td[THREADS];
-	int i;
-
 	fresh();
-	for (i = 0; i < n; i++)
-		td[i] = spawn_on(i, fn, NULL);
-	join_all(td, n);
+	run_threads(fn, n);
 	check((spin[0].s_lock & ~SHARED) == 0, "left %#x", spin[0].s_lock);
 	check(spin[0].s_exclwait == 0, "%u wait", spin[0].s_exclwait);
-}
-
-static void
-write_inside(void)
-{
-	check(atomic_fetchadd_32(&writers, 1) == 0 &&
-	    atomic_load_32(&readers) == 0, "a writer is not alone");
-	total++;
-	(void)atomic_fetchadd_32(&writers, (uint32_t)-1);
-}
-
-static void
-read_inside(void)
-{
-	(void)atomic_fetchadd_32(&readers, 1);
-	check(atomic_load_32(&writers) == 0, "a reader beside a writer");
-	(void)atomic_fetchadd_32(&readers, (uint32_t)-1);
 }
 
 static void
@@ -65,11 +42,11 @@ adder(void *arg)
 	for (i = 0; i < ROUNDS; i++) {
 		lwkt_spin_lock(&spin[0]);
 		check(lwkt_spin_held(&spin[0]), "not held");
-		write_inside();
+		write_at_once();
 		lwkt_spin_unlock(&spin[0]);
 		lwkt_crit_enter();
 		lwkt_spin_lock_quick(&spin[0]);
-		write_inside();
+		write_at_once();
 		lwkt_spin_unlock_quick(&spin[0]);
 		lwkt_crit_exit();
 		lwkt_yield();
@@ -80,7 +57,6 @@ static int
 exclusive_excludes(void *arg)
 {
 	(void)arg;
-	total = 0;
 	run_all(adder, THREADS);
 	check(total == 2 * THREADS * ROUNDS, "total %ld", total);
 	return 0;
@@ -98,33 +74,33 @@ mixer(void *arg)
 		switch (rng_below(&r, 6)) {
 		case 0:
 			lwkt_spin_lock(&spin[0]);
-			write_inside();
+			write_at_once();
 			lwkt_spin_unlock_any(&spin[0]);
 			break;
 		case 1:
 			if (!lwkt_spin_trylock(&spin[0]))
 				break;
-			write_inside();
+			write_at_once();
 			lwkt_spin_unlock(&spin[0]);
 			break;
 		case 2:
 			lwkt_spin_lock_shared(&spin[0]);
 			if (lwkt_spin_lock_upgrade_try(&spin[0]))
-				write_inside();
+				write_at_once();
 			else
-				read_inside();
+				read_at_once();
 			lwkt_spin_unlock_any(&spin[0]);
 			break;
 		case 3:
 			lwkt_crit_enter();
 			lwkt_spin_lock_shared_quick(&spin[0]);
-			read_inside();
+			read_at_once();
 			lwkt_spin_unlock_shared_quick(&spin[0]);
 			lwkt_crit_exit();
 			break;
 		default:
 			lwkt_spin_lock_shared(&spin[0]);
-			read_inside();
+			read_at_once();
 			lwkt_spin_unlock_shared(&spin[0]);
 		}
 	}
@@ -144,7 +120,7 @@ one_sharer(void *arg)
 {
 	(void)arg;
 	lwkt_spin_lock_shared(&spin[0]);
-	read_inside();
+	read_at_once();
 	lwkt_spin_unlock_shared(&spin[0]);
 }
 
@@ -160,7 +136,7 @@ cached_bit_enumerated(void *arg)
 	focus(1);
 	lwkt_schedule(td);
 	lwkt_spin_lock(&spin[0]);
-	write_inside();
+	write_at_once();
 	lwkt_spin_unlock(&spin[0]);
 	focus(0);
 	join(td);

@@ -4,22 +4,20 @@
  */
 #include <lwkt/lock.h>
 
-#include "core/util.h"
+#include "core/holders.h"
 
 #define THREADS	6
 #define ROUNDS	8
 
 static struct lwkt_lock lk;
-static uint32_t readers, writers;	/* atomic: holders right now */
-static long total;			/* protected by lk */
 static uint32_t stage;
 
 static void
 fresh(unsigned flags)
 {
 	lwkt_lockinit(&lk, "l", MS, flags);
-	readers = writers = stage = 0;
-	total = 0;
+	holders_fresh();
+	stage = 0;
 }
 
 static void
@@ -39,13 +37,8 @@ put(void)
 static void
 run_all(void (*fn)(void *), int n)
 {
-	lwkt_thread_t td[THREADS];
-	int i;
-
 	fresh(LWKT_LK_CANRECURSE);
-	for (i = 0; i < n; i++)
-		td[i] = spawn_on(i, fn, NULL);
-	join_all(td, n);
+	run_threads(fn, n);
 	check(lwkt_lockcount(&lk) == 0 && lk.lk_owner == NULL, "left %u",
 	    lwkt_lockcount(&lk));
 	check(lk.lk_ex == NULL && lk.lk_sh == NULL && lk.lk_upgrade == NULL,
@@ -54,26 +47,11 @@ run_all(void (*fn)(void *), int n)
 }
 
 static void
-write_inside(void)
+write_owned(void)
 {
-	check(ADD(writers, 1) == 1 && LOAD(readers) == 0,
-	    "a writer is not alone");
+	writer_in();
 	check(lwkt_lockowned(&lk), "not the owner");
-	total++;
-	lwkt_yield();
-	check(LOAD(writers) == 1 && LOAD(readers) == 0,
-	    "not alone after a yield");
-	ADD(writers, -1);
-}
-
-static void
-read_inside(void)
-{
-	ADD(readers, 1);
-	check(LOAD(writers) == 0, "a reader beside a writer");
-	lwkt_yield();
-	check(LOAD(writers) == 0, "beside a writer after a yield");
-	ADD(readers, -1);
+	writer_out();
 }
 
 static void
@@ -84,14 +62,14 @@ adder(void *arg)
 	(void)arg;
 	for (i = 0; i < ROUNDS; i++) {
 		get(LWKT_LK_EXCLUSIVE);
-		write_inside();
+		write_owned();
 		get(LWKT_LK_EXCLUSIVE);
 		get(LWKT_LK_SHARED);
 		check(lwkt_lockcount(&lk) == 3, "%u takings",
 		    lwkt_lockcount(&lk));
 		put();
 		put();
-		write_inside();
+		write_owned();
 		put();
 	}
 }
@@ -120,7 +98,7 @@ upgrader(unsigned how)
 		    error);
 		return;
 	}
-	write_inside();
+	write_owned();
 	get(LWKT_LK_DOWNGRADE);
 	read_inside();
 	put();
@@ -133,7 +111,7 @@ perhaps(unsigned flags)
 
 	if (error == 0 && lwkt_lockstatus(&lk, lwkt_self()) ==
 	    LWKT_LK_EXCLUSIVE)
-		write_inside();
+		write_owned();
 	else if (error == 0)
 		read_inside();
 	check(error == 0 || error == EBUSY || error == ENOLCK ||
@@ -185,7 +163,7 @@ one_upgrade(void *arg)
 	while (LOAD(stage) < 2)
 		lwkt_yield();
 	get(LWKT_LK_UPGRADE);
-	write_inside();
+	write_owned();
 	put();
 }
 

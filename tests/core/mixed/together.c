@@ -2,7 +2,7 @@
 /*
  * All mechanisms at once (together.h), a few rounds on either host.
  */
-#include "core/together.h"
+#include "core/mixed/together.h"
 
 /*
  * Simulated: the schedule's seed chooses the deeds as well.  Linux: the clock

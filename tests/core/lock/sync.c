@@ -4,7 +4,7 @@
  */
 #include <lwkt/sync.h>
 
-#include "core/util.h"
+#include "core/holders.h"
 #include "kern/lock/park_var.h"
 
 #define THREADS	6
@@ -20,7 +20,6 @@ static struct lwkt_once once;
 static struct lwkt_queue queue;
 static void *slots[2];
 static uint32_t inside, next_id, stop;	/* atomic */
-static long total;			/* protected by what is tested */
 
 static void
 fresh(void)
@@ -34,28 +33,7 @@ fresh(void)
 	once = (struct lwkt_once)LWKT_ONCE_INITIALIZER;
 	lwkt_queue_init(&queue, slots, 2, "queue");
 	inside = next_id = stop = 0;
-	total = 0;
-}
-
-static void
-run_all(void (*fn)(void *), int n)
-{
-	lwkt_thread_t td[THREADS];
-	int i;
-
-	for (i = 0; i < n; i++)
-		td[i] = spawn_on(i, fn, NULL);
-	join_all(td, n);
-}
-
-static void
-alone(void)
-{
-	check(ADD(inside, 1) == 1, "not alone");
-	total++;
-	lwkt_yield();
-	check(LOAD(inside) == 1, "not alone after a yield");
-	ADD(inside, -1);
+	holders_fresh();
 }
 
 static void
@@ -67,7 +45,7 @@ locker(void *arg)
 	for (i = 0; i < ROUNDS; i++) {
 		lwkt_mutex_lock(&mu);
 		check(lwkt_mutex_owned(&mu), "not owned");
-		alone();
+		write_inside();
 		lwkt_mutex_unlock(&mu);
 		check(!lwkt_mutex_owned(&mu), "still owned");
 		error = i % 2 ? lwkt_mutex_trylock(&mu) :
@@ -75,7 +53,7 @@ locker(void *arg)
 		check(error == 0 || error == (i % 2 ? EBUSY : EWOULDBLOCK),
 		    "error %d", error);
 		if (error == 0) {
-			alone();
+			write_inside();
 			lwkt_mutex_unlock(&mu);
 		}
 	}
@@ -86,7 +64,7 @@ mutex_excludes(void *arg)
 {
 	(void)arg;
 	fresh();
-	run_all(locker, THREADS);
+	run_threads(locker, THREADS);
 	check(total >= THREADS * ROUNDS, "total %ld", total);
 	check(mu.mu_word == 0, "left %#lx", (long)mu.mu_word);
 	return 0;
@@ -207,7 +185,7 @@ broadcast_reaches_all(void *arg)
 {
 	(void)arg;
 	fresh();
-	run_all(turn_taker, THREADS);
+	run_threads(turn_taker, THREADS);
 	check(total == THREADS * ROUNDS, "total %ld", total);
 	check(cv.cv_waiters == 0 && park_count(&cv) == 0, "waiters are left");
 	return 0;
@@ -378,7 +356,7 @@ every_unit_is_taken(void *arg)
 {
 	(void)arg;
 	fresh();
-	run_all(post_or_take, THREADS);
+	run_threads(post_or_take, THREADS);
 	check(inside == THREADS / 2 * (ROUNDS + ROUNDS / 2), "%u taken",
 	    inside);
 	check(lwkt_sem_value(&sem) == 0, "%u left", lwkt_sem_value(&sem));
@@ -411,8 +389,6 @@ semaphore_on_a_stack(void *arg)
 	return 0;
 }
 
-static uint32_t readers, writers;
-
 static void
 reader_or_writer(void *arg)
 {
@@ -425,17 +401,10 @@ reader_or_writer(void *arg)
 			if (lwkt_rwlock_write(&rw, rng_below(&r, 2) ?
 			    LWKT_FOREVER : 0) != 0)
 				continue;
-			check(ADD(writers, 1) == 1 && LOAD(readers) == 0,
-			    "a writer is not alone");
-			lwkt_yield();
-			check(LOAD(readers) == 0, "a reader beside a writer");
-			ADD(writers, -1);
+			write_inside();
 		} else {
 			(void)lwkt_rwlock_read(&rw, LWKT_FOREVER);
-			ADD(readers, 1);
-			lwkt_yield();
-			check(LOAD(writers) == 0, "a writer beside a reader");
-			ADD(readers, -1);
+			read_inside();
 		}
 		lwkt_rwlock_unlock(&rw);
 	}
@@ -446,8 +415,7 @@ rwlock(void *arg)
 {
 	(void)arg;
 	fresh();
-	readers = writers = 0;
-	run_all(reader_or_writer, THREADS);
+	run_threads(reader_or_writer, THREADS);
 	return 0;
 }
 
@@ -474,7 +442,7 @@ barrier_holds_all(void *arg)
 {
 	(void)arg;
 	fresh();
-	run_all(marcher, THREADS);
+	run_threads(marcher, THREADS);
 	check(next_id == ROUNDS, "%u were the last", next_id);
 	return 0;
 }
@@ -534,7 +502,7 @@ once_and_finished(void *arg)
 {
 	(void)arg;
 	fresh();
-	run_all(onces, THREADS);
+	run_threads(onces, THREADS);
 	onces(NULL);
 	check(total == 1, "%ld times", total);
 	return 0;
@@ -599,7 +567,7 @@ queue_keeps_all(void *arg)
 	check(lwkt_queue_count(&queue) == 2, "count");
 	check(lwkt_queue_get(&queue, &p, 0) == 0 && p == &p, "not mine");
 	(void)lwkt_queue_get(&queue, &p, 0);
-	run_all(produce_or_consume, THREADS);
+	run_threads(produce_or_consume, THREADS);
 	check(total == THREADS / 2 * ROUNDS, "%ld came out", total);
 	check(lwkt_queue_put(&queue, &p, LWKT_FOREVER) == EPIPE, "closed");
 	return 0;

@@ -2,8 +2,8 @@
 /*
  * What the tests of priorities at locks share.
  */
-#ifndef LWKT_TESTS_CORE_LEND_H
-#define LWKT_TESTS_CORE_LEND_H
+#ifndef LWKT_TESTS_CORE_LOCK_LEND_H
+#define LWKT_TESTS_CORE_LOCK_LEND_H
 
 #include <lwkt/lock.h>
 #include <lwkt/mtx.h>

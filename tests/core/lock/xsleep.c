@@ -41,16 +41,11 @@ worker(void *arg)
 static int
 turns(void *arg)
 {
-	lwkt_thread_t td[WORKERS];
-	int i;
-
 	(void)arg;
 	lwkt_xwait_init(&xw);
 	STORE(turn, 0);
 	STORE(next_id, 0);
-	for (i = 0; i < WORKERS; i++)
-		td[i] = spawn_on(i, worker, NULL);
-	join_all(td, WORKERS);
+	run_threads(worker, WORKERS);
 	check(turn == WORKERS * ROUNDS, "%u turns", turn);
 	return 0;
 }

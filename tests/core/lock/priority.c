@@ -8,7 +8,7 @@
 #include <lwkt/serialize.h>
 #include <lwkt/sync.h>
 
-#include "core/lend.h"
+#include "core/lock/lend.h"
 #include "core/util.h"
 
 #define WAITERS	6

@@ -7,7 +7,7 @@
 #include <lwkt/systimer.h>
 #include <stddef.h>
 
-#include "core/async_regs.h"
+#include "core/sched/async_regs.h"
 #include "core/util.h"
 
 _Static_assert(offsetof(struct regs, r_red) == R_RED, "R_RED");

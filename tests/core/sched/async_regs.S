@@ -4,7 +4,7 @@
  * They are leaves, so the red zone is theirs: the count at -8(%rsp), the
  * pointer at -16, twelve words of the test's from -112 up.
  */
-#include "core/async_regs.h"
+#include "core/sched/async_regs.h"
 
 	.macro	keep reg
 	pushq	%\reg

@@ -3,8 +3,8 @@
  * Very many threads alive at once, asleep, then woken and joined; and what
  * they took goes back to the host.
  */
-#ifndef LWKT_TESTS_CORE_CROWD_H
-#define LWKT_TESTS_CORE_CROWD_H
+#ifndef LWKT_TESTS_CORE_THREAD_CROWD_H
+#define LWKT_TESTS_CORE_THREAD_CROWD_H
 
 #include <sys/mman.h>
 

@@ -5,7 +5,7 @@
 #include <lwkt/systimer.h>
 #include <lwkt/token.h>
 
-#include "core/util.h"
+#include "core/holders.h"
 
 #define THREADS	6
 #define ROUNDS	12
@@ -15,7 +15,6 @@ static struct lwkt_token tok[3] = {
 	LWKT_TOKEN_INITIALIZER("c"),
 };
 static uint32_t inside[3];	/* atomic: holders right now */
-static long total;		/* protected by tok[0] */
 static uint32_t next_id;
 
 static void
@@ -35,14 +34,9 @@ leave(int t)
 static void
 run_all(void (*fn)(void *), int n)
 {
-	lwkt_thread_t td[THREADS];
-	int i;
-
+	holders_fresh();
 	next_id = 0;
-	for (i = 0; i < n; i++)
-		td[i] = spawn(fn, NULL, LWKT_JOINABLE, i % lwkt_ncpus());
-	for (i = 0; i < n; i++)
-		lwkt_join(td[i]);
+	run_threads(fn, n);
 }
 
 static void
@@ -64,7 +58,6 @@ static int
 exclusive_excludes(void *arg)
 {
 	(void)arg;
-	total = 0;
 	run_all(adder, THREADS);
 	check(total == THREADS * ROUNDS, "total %ld", total);
 	check(tok[0].t_count == 0, "left %#lx", (long)tok[0].t_count);
@@ -133,8 +126,6 @@ any_order_is_fine(void *arg)
 	return 0;
 }
 
-static uint32_t readers, writers;
-
 static void
 sharer(void *arg)
 {
@@ -144,16 +135,10 @@ sharer(void *arg)
 	for (i = 0; i < ROUNDS; i++) {
 		if ((me + i) % 3 == 0) {
 			lwkt_gettoken(&tok[0]);
-			check(atomic_fetchadd_32(&writers, 1) == 0 &&
-			    atomic_load_32(&readers) == 0,
-			    "a writer is not alone");
-			(void)atomic_fetchadd_32(&writers, (uint32_t)-1);
+			write_at_once();
 		} else {
 			lwkt_gettoken_shared(&tok[0]);
-			(void)atomic_fetchadd_32(&readers, 1);
-			check(atomic_load_32(&writers) == 0,
-			    "a reader beside a writer");
-			(void)atomic_fetchadd_32(&readers, (uint32_t)-1);
+			read_at_once();
 			if (i % 4 == 1)
 				lwkt_yield();
 		}
@@ -165,7 +150,6 @@ static int
 shared_shares(void *arg)
 {
 	(void)arg;
-	readers = writers = 0;
 	run_all(sharer, THREADS);
 	check(tok[0].t_count == 0, "left %#lx", (long)tok[0].t_count);
 	return 0;

@@ -2,8 +2,8 @@
 /*
  * All that a loop keeps in registers; offsets are known to async_regs.S.
  */
-#ifndef LWKT_TESTS_CORE_ASYNC_REGS_H
-#define LWKT_TESTS_CORE_ASYNC_REGS_H
+#ifndef LWKT_TESTS_CORE_SCHED_ASYNC_REGS_H
+#define LWKT_TESTS_CORE_SCHED_ASYNC_REGS_H
 
 #define R_GPR		0		/* 15: all but rsp */
 #define R_RED		120		/* 12 words of the red zone */

@@ -17,8 +17,8 @@
  * of a rendezvous; no reader meets an object that is gone; a deleted timer
  * does not fire.
  */
-#ifndef LWKT_TESTS_CORE_TOGETHER_H
-#define LWKT_TESTS_CORE_TOGETHER_H
+#ifndef LWKT_TESTS_CORE_MIXED_TOGETHER_H
+#define LWKT_TESTS_CORE_MIXED_TOGETHER_H
 
 #include <lwkt/cpusync.h>
 #include <lwkt/lock.h>

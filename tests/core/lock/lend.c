@@ -5,7 +5,7 @@
  */
 #include <lwkt/sync.h>
 
-#include "core/lend.h"
+#include "core/lock/lend.h"
 #include "core/util.h"
 #include "kern/lock/lend_var.h"
 

@@ -5,7 +5,7 @@
  * Chance may miss what enumeration cannot.  Each body is a dozen steps or two
  * between focus(1) and focus(0); boot and shutdown go undisturbed.
  */
-#include "util.h"
+#include "core/util.h"
 
 #define DEEP		1000	/* decisions: more than a body has */
 #define MANY		50000	/* schedules: more than a body has */

@@ -4,34 +4,27 @@
  */
 #include <lwkt/mtx.h>
 
-#include "core/util.h"
+#include "core/holders.h"
 
 #define THREADS	6
 #define ROUNDS	8
 
 static struct lwkt_mtx mtx;
-static uint32_t readers, writers;	/* atomic: holders right now */
-static long total;			/* protected by mtx */
 static uint32_t next_id;
 
 static void
 fresh(void)
 {
 	lwkt_mtx_init(&mtx, "m");
-	readers = writers = next_id = 0;
-	total = 0;
+	holders_fresh();
+	next_id = 0;
 }
 
 static void
 run_all(void (*fn)(void *), int n)
 {
-	lwkt_thread_t td[THREADS];
-	int i;
-
 	fresh();
-	for (i = 0; i < n; i++)
-		td[i] = spawn_on(i, fn, NULL);
-	join_all(td, n);
+	run_threads(fn, n);
 	check(mtx.m_lock == 0, "left %#x", mtx.m_lock);
 	check(mtx.m_ex == NULL && mtx.m_sh == NULL, "links are left");
 	check(mtx.m_owner == 0, "an owner is left");
@@ -39,26 +32,11 @@ run_all(void (*fn)(void *), int n)
 }
 
 static void
-write_inside(void)
+write_owned(void)
 {
-	check(ADD(writers, 1) == 1 && LOAD(readers) == 0,
-	    "a writer is not alone");
+	writer_in();
 	check(lwkt_mtx_owned(&mtx), "not the owner");
-	total++;
-	lwkt_yield();
-	check(LOAD(writers) == 1 && LOAD(readers) == 0,
-	    "not alone after a yield");
-	ADD(writers, -1);
-}
-
-static void
-read_inside(void)
-{
-	ADD(readers, 1);
-	check(LOAD(writers) == 0, "a reader beside a writer");
-	lwkt_yield();
-	check(LOAD(writers) == 0, "beside a writer after a yield");
-	ADD(readers, -1);
+	writer_out();
 }
 
 static void
@@ -69,7 +47,7 @@ adder(void *arg)
 	(void)arg;
 	for (i = 0; i < ROUNDS; i++) {
 		lwkt_mtx_lock(&mtx);
-		write_inside();
+		write_owned();
 		lwkt_mtx_lock(&mtx);
 		check(lwkt_mtx_lock_sh(&mtx, 0, LWKT_FOREVER) == 0,
 		    "shared refused to the owner");
@@ -77,7 +55,7 @@ adder(void *arg)
 		    lwkt_mtx_lockrefs(&mtx));
 		lwkt_mtx_unlock_sh(&mtx);
 		lwkt_mtx_unlock(&mtx);
-		write_inside();
+		write_owned();
 		lwkt_mtx_unlock_ex(&mtx);
 	}
 }
@@ -101,7 +79,7 @@ impatient(struct rng *r)
 	if (rng_below(r, 2)) {
 		error = lwkt_mtx_lock_ex(&mtx, LWKT_PCATCH, timeout);
 		if (error == 0)
-			write_inside();
+			write_owned();
 	} else {
 		error = lwkt_mtx_lock_sh(&mtx, LWKT_PCATCH, timeout);
 		if (error == 0)
@@ -124,11 +102,11 @@ shift(void)
 		lwkt_mtx_lock_sh_again(&mtx);
 		lwkt_mtx_unlock_sh(&mtx);
 	} else {
-		write_inside();
+		write_owned();
 		state = lwkt_mtx_lock_temp_release(&mtx);
 		check(!lwkt_mtx_owned(&mtx), "still the owner");
 		lwkt_mtx_lock_temp_restore(&mtx, state);
-		write_inside();
+		write_owned();
 		lwkt_mtx_downgrade(&mtx);
 		read_inside();
 	}
@@ -146,7 +124,7 @@ mixer(void *arg)
 		switch (rng_below(&r, 5)) {
 		case 0:
 			lwkt_mtx_lock(&mtx);
-			write_inside();
+			write_owned();
 			lwkt_mtx_unlock(&mtx);
 			break;
 		case 1:
@@ -507,15 +485,10 @@ spins(void *arg)
 static int
 as_a_spinlock(void *arg)
 {
-	lwkt_thread_t td[4];
-	int i;
-
 	(void)arg;
 	fresh();
 	spun = 0;
-	for (i = 0; i < 4; i++)
-		td[i] = spawn_on(i, spins, NULL);
-	join_all(td, 4);
+	run_threads(spins, 4);
 	check(spun == 80, "%ld", spun);
 	check(!lwkt_mtx_islocked(&mtx), "it is not free");
 	return 0;

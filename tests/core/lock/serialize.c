@@ -4,14 +4,12 @@
  */
 #include <lwkt/serialize.h>
 
-#include "core/util.h"
+#include "core/holders.h"
 
 #define THREADS	6
 #define ROUNDS	8
 
 static struct lwkt_serialize sz[3];
-static uint32_t inside;		/* atomic */
-static long total;		/* protected by sz[0] */
 static int adaptive;
 
 static void
@@ -21,20 +19,14 @@ fresh(void)
 
 	for (i = 0; i < 3; i++)
 		lwkt_serialize_init(&sz[i]);
-	inside = 0;
-	total = 0;
+	holders_fresh();
 }
 
 static void
 run_all(void (*fn)(void *), int n)
 {
-	lwkt_thread_t td[THREADS];
-	int i;
-
 	fresh();
-	for (i = 0; i < n; i++)
-		td[i] = spawn_on(i, fn, NULL);
-	join_all(td, n);
+	run_threads(fn, n);
 	check(sz[0].sz_lock == 0, "left %#x", sz[0].sz_lock);
 }
 
@@ -42,12 +34,9 @@ run_all(void (*fn)(void *), int n)
 static void
 work(void)
 {
-	check(ADD(inside, 1) == 1, "not alone");
+	writer_in();
 	LWKT_ASSERT_SERIALIZED(&sz[0]);
-	total++;
-	lwkt_yield();
-	check(LOAD(inside) == 1, "not alone after a yield");
-	ADD(inside, -1);
+	writer_out();
 }
 
 static void

@@ -160,15 +160,10 @@ worker(void *arg)
 static int
 ring(void *arg)
 {
-	lwkt_thread_t td[WORKERS];
-	int i;
-
 	kind = arg;
 	fresh();
 	turn = next_id = 0;
-	for (i = 0; i < WORKERS; i++)
-		td[i] = spawn_on(i, worker, NULL);
-	join_all(td, WORKERS);
+	run_threads(worker, WORKERS);
 	check(turn == WORKERS * ROUNDS, "%u turns", turn);
 	return 0;
 }
