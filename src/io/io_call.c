@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The blocking calls: straight-line code that blocks the thread, not the CPU.
+ * USES io_req.c.
  *
  * THEORY
  * The request lies on the caller's stack; nothing is allocated.  A call that

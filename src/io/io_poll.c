@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * When a CPU polls for completions, and its part of io/ at boot.
+ * USES no other file of the layer.
  *
  * THEORY
  * An idle CPU polls before it waits, and waits in the back end, so it needs

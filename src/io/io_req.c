@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Requests: start, continue after a part, time out, finish.
+ * USES io_waiter.c, io_poll.c.
  *
  * THEORY
  * The call is tried first, and is given to the host only if it would wait.

@@ -22,7 +22,7 @@
  *    flight.  It is called by machine_io_poll; for a sleep, by the timer or an
  *    abort.
  * IV2 A request in flight on a descriptor is on its CPU's waiter list, and the
- *    CPU's bit is set in the descriptor's word (io_close.c).
+ *    CPU's bit is set in the descriptor's word (io_waiter.c).
  */
 #ifndef LWKT_IO_IO_VAR_H
 #define LWKT_IO_IO_VAR_H
@@ -58,7 +58,14 @@ struct ioreq {
 };
 LIST_HEAD(ioreq_list, ioreq);
 
-struct closer;
+/* Lives on the closing thread's stack. */
+struct closer {
+	SLIST_ENTRY(closer) cl_link;	/* of the CPU that is asked now */
+	lwkt_thread_t	 cl_td;
+	int		 cl_cpu;	/* of cl_td */
+	int		 cl_fd;
+	int		 cl_done;	/* (c) that CPU has answered */
+};
 SLIST_HEAD(closer_list, closer);
 
 /* gd_io: (c) all of it. */
@@ -77,6 +84,20 @@ iocpu(struct globaldata *gd)
 	return gd->gd_io;
 }
 
+/*
+ * The files, bottom up: io_waiter.c, io_poll.c, io_req.c, io_call.c,
+ * io_close.c, sysmsg.c.
+ */
+
+/* io_waiter.c.  The caller is in a critical section. */
+int	waiter_enter(struct ioreq *ir);		/* 0, EAGAIN: try again */
+void	waiter_leave(struct ioreq *ir);
+struct ioreq_list *waiter_list(struct globaldata *gd, int fd);
+void	waiter_closer(struct closer *cl);
+uint64_t waiters_closing(int fd);
+int	waiters_on(uint64_t bits, int cpu);
+void	waiters_closed(int fd);
+
 /* io_req.c.  The caller is in a critical section. */
 void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
 /*
@@ -93,9 +114,5 @@ void	ioreq_sleep(struct ioreq *ir, int64_t ns);
 /* io_poll.c */
 void	io_poll_busy(struct globaldata *gd);	/* something is in flight */
 void	io_poll_now(struct globaldata *gd, int64_t age_ns);
-
-/* io_close.c */
-int	waiter_enter(struct ioreq *ir);		/* 0, EAGAIN: try again */
-void	waiter_leave(struct ioreq *ir);
 
 #endif

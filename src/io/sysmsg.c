@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * System calls as messages.
+ * System calls as messages.  USES io_req.c, io_close.c.
  *
  * THEORY
  * The messages go to a port whose put function starts the call at once, on the

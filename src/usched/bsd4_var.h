@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bsd4: declarations shared by the choice of lwps and their priorities.
+ * bsd4: declarations shared by its files, bottom up:
+ *
+ *	usched_bsd4_queue.c	the lwps that wait
+ *	usched_bsd4_pri.c	their priorities
+ *	usched_bsd4.c		which lwp is current on which CPU
  */
 #ifndef LWKT_USCHED_BSD4_VAR_H
 #define LWKT_USCHED_BSD4_VAR_H
@@ -52,8 +56,31 @@ bsd4_pri(lwkt_lwp_t lp)
 	return atomic_load_32(&bsd4_lwp(lp)->bl_pri);
 }
 
-/* usched_bsd4.c: return how many lwps wait. */
-uint32_t bsd4_queued(void);
+/* usched_bsd4_queue.c, which alone uses the fields, but for q_count. */
+#define BSD4_WORDS	howmany(BSD4_NQS, 32)
+
+struct bsd4_queues {
+	struct lwkt_spin q_lock;
+	uint32_t	 q_bits[BSD4_WORDS]; /* (l) UQ1 */
+	lwkt_lwp_t	 q_head[BSD4_NQS]; /* (l) rings */
+	uint32_t	 q_count;	/* (a) written under the lock */
+};
+
+extern struct bsd4_queues lwkt__bsd4_queues __lwkt_hidden;
+
+lwkt_lwp_t bsd4_choose(int last);
+void	bsd4_enqueue(lwkt_lwp_t lp);
+int	bsd4_setpri(lwkt_lwp_t lp, uint32_t pri);
+lwkt_lwp_t bsd4_hold_first(void);
+void	bsd4_queues_check(void);
+void	bsd4_queues_boot(void);
+
+/* Return how many lwps wait.  Any CPU: a hint without the lock. */
+static inline uint32_t
+bsd4_queued(void)
+{
+	return atomic_load_32(&lwkt__bsd4_queues.q_count);
+}
 
 /* usched_bsd4_pri.c; on the CPU of lp. */
 uint32_t bsd4_priority(lwkt_lwp_t lp);	/* by what is known of it now */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lwps: created, started, and given scheduling parameters.
+ * USES usched.c, usched_return.c.
  *
  * THEORY
  * An lwp is a thread with TDL_LWP and a struct lwkt_lwp.  The structure lies at

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of user schedulers, and their clock.
+ * The list of user schedulers.  USES the files of the schedulers,
+ * usched_return.c, usched_tick.c.
  *
  * THEORY
  * kern/ schedules threads by strict priority.  A user scheduler decides which
@@ -28,7 +29,6 @@
 #include "kern/boot/sysinit.h"
 
 #define MAXSCHEDS	8	/* two of ours, and a program's own */
-#define NS_PER_SEC	1000000000
 
 enum { DEFAULT_BSD4, DEFAULT_DUMMY };
 
@@ -36,9 +36,6 @@ static const char *const default_names[] = { "bsd4", "dummy", NULL };
 
 TUNABLE_NAME(user_scheduler, "kern.user_scheduler", default_names,
     DEFAULT_BSD4, "scheduler of lwps that name none: bsd4 or dummy");
-TUNABLE_INT(schedhz, "kern.schedhz", 50, 1, 10000,
-    "clock of user schedulers, ticks a second (not above lwkt.hz)");
-
 struct sched {
 	lwkt_usched_t	 sc_ops;	/* (i) */
 	uint32_t	 sc_started;	/* (a) us_register has succeeded */
@@ -47,14 +44,6 @@ struct sched {
 static struct sched scheds[MAXSCHEDS];	/* lock; the first nscheds (i) */
 static uint32_t nscheds;		/* (a) written under lock */
 static struct lwkt_mutex lock;	/* registering and starting */
-static int64_t credit[LWKT_MAXCPU];	/* (c) ns since the last tick */
-
-/* Return the length of a tick of kern.schedhz. */
-int64_t
-usched_tick_ns(void)
-{
-	return NS_PER_SEC / schedhz;
-}
 
 /* Find the entry of a scheduler, or NULL. */
 static struct sched *
@@ -129,26 +118,17 @@ usched_use(lwkt_usched_t us)
 	return error;
 }
 
-/*
- * Pass kern.schedhz ticks a second to the schedulers (ko_lwp_clock).  The
- * credit is at most one tick: more than lwkt.hz ticks a second cannot come.
- */
+/* Pass kern.schedhz ticks a second to the schedulers (ko_lwp_clock). */
 static void
 usched_clock(struct globaldata *gd, int64_t period_ns)
 {
-	int64_t tick_ns = usched_tick_ns();
-	int64_t *cr = &credit[gd->gd_m.mc_cpuid];
 	lwkt_thread_t td = curthread;
 	lwkt_lwp_t lp = td->td_leave & TDL_LWP ? td->td_lwp : NULL;
 	uint32_t i, n = atomic_load_acq_32(&nscheds);
 	lwkt_usched_t us;
 
-	*cr += period_ns;
-	if (*cr < tick_ns)
+	if (!usched_tick_due(gd->gd_m.mc_cpuid, period_ns))
 		return;
-	*cr -= tick_ns;
-	if (*cr > tick_ns)
-		*cr = tick_ns;
 	for (i = 0; i < n; i++) {
 		if (!atomic_load_acq_32(&scheds[i].sc_started))
 			continue;
@@ -164,7 +144,7 @@ usched_boot(void)
 {
 	lwkt_mutex_init(&lock, "usched");
 	atomic_store_rel_32(&nscheds, 0);
-	memset(credit, 0, sizeof(credit));
+	usched_tick_boot();
 	bsd4_boot();
 	dummy_boot();
 	(void)sched_add(&lwkt__usched_bsd4);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * bsd4's priorities: how much CPU an lwp has used, and how it behaves.
+ * USES usched_bsd4_queue.c, usched_tick.c.
  *
  * THEORY
  * estcpu estimates the use of the CPU in the recent past.  It rises with each

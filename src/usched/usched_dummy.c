@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * dummy: the minimum that a user scheduler must do.
+ * USES usched_help.c, usched_return.c.
  *
  * THEORY
  * One queue for all CPUs, first come, first served.  Nice values and classes
@@ -9,24 +10,17 @@
  * while it is held, no thread is woken and no IPI is sent.
  *
  * INVARIANTS
- * UD1 An lwp is the current one of at most one CPU, and is then not queued.
- * UD2 If lwps wait, each CPU has a current lwp or will look: its helper is
+ * UD1 If lwps wait, each CPU has a current lwp or will look: its helper is
  *    scheduled, or it is busy with other threads and its helper runs later.
  *
  * Source: DragonFly usched_dummy.c.
  */
-#include "usched/usched_var.h"
+#include "usched/current_var.h"
 
 #include <string.h>
 
 TUNABLE_INT(rrinterval, "kern.usched_dummy_rrinterval", 5, 1, 10000,
     "slice of an lwp, ticks of kern.schedhz");
-
-struct dummy_pcpu {
-	LWKT_CACHEALIGN
-	lwkt_lwp_t	 dd_current;	/* (c) UD1 */
-	int		 dd_rrcount;	/* (c) ticks of its slice */
-};
 
 static struct {
 	struct lwkt_spin q_lock;
@@ -34,31 +28,14 @@ static struct {
 	lwkt_lwp_t	*q_lastp;	/* under q_lock */
 	uint32_t	 q_count;	/* (a) written under q_lock */
 } q;
-static struct dummy_pcpu pcpus[LWKT_MAXCPU];
+static struct current currents[LWKT_MAXCPU];
 static struct helpers help;
 
 /* Return what dummy has of this CPU. */
-static inline struct dummy_pcpu *
+static inline struct current *
 mine(void)
 {
-	return &pcpus[mycpuid];
-}
-
-/* Make lp the current lwp of this CPU. */
-static void
-take(struct dummy_pcpu *dd, lwkt_lwp_t lp)
-{
-	dd->dd_current = lp;
-	dd->dd_rrcount = 0;
-	cpumask_set_atomic(&help.hp_busy, mycpuid);		/* UH2 */
-}
-
-/* Leave this CPU without a current lwp. */
-static void
-drop(struct dummy_pcpu *dd)
-{
-	dd->dd_current = NULL;
-	cpumask_clear_atomic(&help.hp_busy, mycpuid);		/* UH2 */
+	return &currents[mycpuid];
 }
 
 /* Take the first lwp that may run on this CPU off the queue, or NULL. */
@@ -84,14 +61,13 @@ choose(void)
 
 /* Make the first lwp of the queue current.  Return 1 if there is one. */
 static int
-choose_next(struct dummy_pcpu *dd)
+choose_next(struct current *cu)
 {
 	lwkt_lwp_t lp = choose();
 
 	if (lp == NULL)
 		return 0;
-	take(dd, lp);
-	lwkt_usched_dispatch(lp);
+	current_bring(&help, cu, lp, CURRENT_NOPRI);
 	return 1;
 }
 
@@ -99,33 +75,28 @@ choose_next(struct dummy_pcpu *dd)
 static void
 dummy_release(lwkt_lwp_t lp)
 {
-	struct dummy_pcpu *dd = mine();
-
-	if (dd->dd_current != lp)
-		return;
-	drop(dd);			/* before the look: helpers' ORDER */
-	(void)choose_next(dd);
+	current_release(&help, mine(), lp, CURRENT_NOPRI, choose_next);
 }
 
 /* us_acquire_curproc: wait until lp is current on a CPU that it may use. */
 static void
 dummy_acquire(lwkt_lwp_t lp)
 {
-	struct dummy_pcpu *dd = mine();
+	struct current *cu = mine();
 
-	if (lwkt_usched_wanted() && dd->dd_current == lp)
-		(void)choose_next(dd);
+	if (lwkt_usched_wanted() && cu->cu_lwp == lp)
+		(void)choose_next(cu);
 	for (;;) {
 		if (!lwp_allowed(lp, mycpuid))
 			dummy_release(lp);
-		else if (dd->dd_current == lp)
+		else if (cu->cu_lwp == lp)
 			return;
-		else if (dd->dd_current == NULL && !choose_next(dd)) {
-			take(dd, lp);
+		else if (cu->cu_lwp == NULL && !choose_next(cu)) {
+			current_take(&help, cu, lp, CURRENT_NOPRI);
 			return;
 		}
 		lwkt_usched_requeue(lp);
-		dd = mine();
+		cu = mine();
 	}
 }
 
@@ -139,20 +110,16 @@ dummy_setrunqueue(lwkt_lwp_t lp)
 	q.q_lastp = &lp->lp_next;
 	atomic_store_32(&q.q_count, q.q_count + 1);
 	lwkt_spin_unlock(&q.q_lock);
-	(void)helpers_wake(&help, lp);				/* UD2 */
+	(void)helpers_wake(&help, lp);				/* UD1 */
 }
 
 /* us_schedulerclock: end a slice that is used up, if another lwp waits. */
 static void
 dummy_schedulerclock(lwkt_lwp_t lp)
 {
-	struct dummy_pcpu *dd = mine();
-
 	(void)lp;
-	if (dd->dd_current == NULL || ++dd->dd_rrcount < rrinterval)
-		return;
-	dd->dd_rrcount = 0;
-	if (atomic_load_32(&q.q_count) != 0)
+	if (current_tick(mine(), rrinterval) &&
+	    atomic_load_32(&q.q_count) != 0)
 		lwkt_usched_resched(mycpuid);
 }
 
@@ -167,7 +134,7 @@ dummy_look(int cpu)
 	lwkt_lwp_t first;
 
 	(void)cpu;
-	if (mine()->dd_current == NULL)
+	if (mine()->cu_lwp == NULL)
 		(void)choose_next(mine());
 	lwkt_spin_lock(&q.q_lock);
 	first = q.q_first;
@@ -195,29 +162,19 @@ dummy_register(void)
 	return helpers_start(&help, dummy_look, "usched dummy");
 }
 
-/* us_check: check what cpu has (UD1). */
+/* us_check: check what cpu has (UC1). */
 static void
 dummy_check(int cpu)
 {
-	lwkt_lwp_t lp = pcpus[cpu].dd_current;
-	int other;
-
-	if (!config_host_sim)
-		return;			/* other CPUs change it meanwhile */
-	KASSERTF((lp != NULL) == cpumask_test(&help.hp_busy, cpu),
-	    "cpu %d is busy without a current lwp, or has one and is not busy",
-	    cpu);
-	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
-		KASSERTF(other == cpu || pcpus[other].dd_current != lp,
-		    "lwp \"%s\" is current on cpus %d and %d",	/* UD1 */
-		    lp->lp_thread->td_name, cpu, other);
+	if (config_host_sim)	/* else other CPUs change it meanwhile */
+		current_check(&help, currents, cpu);
 }
 
 /* Reset all that a boot before this one may have left. */
 void
 dummy_boot(void)
 {
-	memset(pcpus, 0, sizeof(pcpus));
+	memset(currents, 0, sizeof(currents));
 	memset(&help, 0, sizeof(help));
 	memset(&q, 0, sizeof(q));
 	lwkt_spin_init(&q.q_lock, "usched dummy");

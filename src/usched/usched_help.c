@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Helper threads: a CPU with no other work looks for an lwp.
+ * USES no other file of the layer.
  *
  * THEORY
  * Each CPU has one helper for each scheduler in use.  Its priority is below all
@@ -24,7 +25,7 @@
  *
  * Source: DragonFly's sched_thread of usched_bsd4.c and usched_dummy.c.
  */
-#include "usched/usched_var.h"
+#include "usched/current_var.h"
 
 COUNTER(woken, "lwkt.usched_woken", "CPUs woken to take an lwp");
 
@@ -96,4 +97,20 @@ helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 		return 1;
 	}
 	return 0;
+}
+
+/* Check what cpu has: invariants builds, when no other CPU changes it. */
+void
+current_check(const struct helpers *hp, const struct current *cus, int cpu)
+{
+	lwkt_lwp_t lp = cus[cpu].cu_lwp;
+	int other;
+
+	KASSERTF((lp != NULL) == cpumask_test(&hp->hp_busy, cpu),
+	    "cpu %d is busy without a current lwp, or has one and is not busy",
+	    cpu);
+	for (other = 0; lp != NULL && other < lwkt__ncpus; other++)
+		KASSERTF(other == cpu || cus[other].cu_lwp != lp,
+		    "lwp \"%s\" is current on cpus %d and %d",	/* UC1 */
+		    lp->lp_thread->td_name, cpu, other);
 }

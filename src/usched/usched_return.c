@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Lwps leave user mode for the library, and return to it.
+ * USES no other file of the layer: it calls a scheduler by its table.
  *
  * THEORY
  * A call into the library costs an lwp nothing, and its scheduler is not

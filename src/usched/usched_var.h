@@ -2,6 +2,9 @@
 /*
  * Declarations shared by the files of usched/.  If not said otherwise, a
  * function runs on the owning CPU, in a critical section, and never blocks.
+ *
+ * The files, bottom up: usched_tick.c, usched_return.c, usched_help.c; the
+ * schedulers usched_dummy.c and those of bsd4 (bsd4_var.h); usched.c, lwp.c.
  */
 #ifndef LWKT_USCHED_USCHED_VAR_H
 #define LWKT_USCHED_USCHED_VAR_H
@@ -10,8 +13,12 @@
 
 #include "kern/sched/sched_var.h"
 
-/* usched.c */
+/* usched_tick.c */
 int64_t	usched_tick_ns(void);		/* 1 / kern.schedhz */
+int	usched_tick_due(int cpu, int64_t period_ns);
+void	usched_tick_boot(void);
+
+/* usched.c */
 /* Make us ready for lwps: 0; EINVAL: unregistered; ENOMEM.  Thread; blocks. */
 int	usched_use(lwkt_usched_t us);
 

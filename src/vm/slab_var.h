@@ -3,7 +3,8 @@
  * Declarations that the files of the slab allocator share.
  *
  * Context, unless stated otherwise: a CPU in a critical section; callbacks
- * too.  No function here blocks.  The files, bottom up:
+ * too.  No function here blocks.  The files, bottom up; each uses only files
+ * before it:
  *
  *	vm_kmem.c	  runs of 128 KiB slots, for all CPUs
  *	vm_slab.c	  zones: equal chunks of one CPU
@@ -238,7 +239,14 @@ type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 	type_count_bytes(type, tu, -(int64_t)size);
 }
 
-/* vm_malloc_obj.c: forget the type's slabs, whose memory is released. */
-void	objslabs_forget(struct lwkt_malloc_type *type);
+/*
+ * Forget the slabs of a type (mt_obj: vm_malloc_obj.c), whose memory is
+ * released.  Inline: vm_malloc_type.c, which calls this, stands below.
+ */
+static inline void
+objslabs_forget(struct lwkt_malloc_type *type)
+{
+	type->mt_obj = NULL;
+}
 
 #endif

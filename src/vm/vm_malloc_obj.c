@@ -403,9 +403,3 @@ lwkt_kfree_obj(void *p, struct lwkt_malloc_type *type)
 		obj_trim(sl, type);
 	slab_exit(sl);
 }
-
-void
-objslabs_forget(struct lwkt_malloc_type *type)
-{
-	type->mt_obj = NULL;
-}

@@ -72,7 +72,6 @@ UPCALLS = {
 # The circles of src/ that remain: {their folders: (most files, reason)}.
 FILES_IN_CIRCLE = 3
 KNOWN = {
-    "kern/port": (6, "lwkt_msgport.c uses the kinds of port that use it"),
     "machine machine/linux machine/x86_64": (
         22, "boot.c uses each part of the host, and each part it"),
     "machine machine/sim machine/x86_64": (

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages: send, wait, reply, abort; and the ports that have no queue.
+ * Messages: send, wait, reply, abort.  USES no other file of the room.
  *
  * THEORY
  * A message belongs to its sender until it is sent, and again once it is done.
@@ -12,6 +12,9 @@
  * putport either takes the message and returns LWKT_EASYNC, or does the work at
  * once and returns the result.  lwkt_sendmsg() turns a result into a reply, and
  * lwkt_domsg() returns it.  So the caller does not see which way a port works.
+ *
+ * This file calls a port by its vector (mp_ops) only and knows no kind of port.
+ * So every kind may stand on it, and ends messages with its functions.
  *
  * INVARIANTS
  * PM1 A message is sent only when DONE and not QUEUED.  It is replied or
@@ -145,20 +148,6 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 	error = port->mp_ops->putport(port, msg);
 	if (error != LWKT_EASYNC)
 		lwkt_replymsg(msg, error);
-}
-
-/* As lwkt_sendmsg(), but never sends an IPI. */
-void
-lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
-{
-	lwkt_thread_t owner = port_owner(port);
-
-	if (owner != NULL && (machine_oncpu() == NULL ||
-	    owner->td_gd != mygd()))
-		lwkt_panic("message %p to thread \"%s\" of cpu %d is sent from "
-		    "cpu %d; the CPUs must be the same", (void *)msg,
-		    owner->td_name, owner->td_gd->gd_m.mc_cpuid, lwkt_cpuid());
-	lwkt_sendmsg(port, msg);
 }
 
 /* Thread, or a plain pthread with spin ports; blocks until the reply. */
@@ -334,136 +323,4 @@ port_flush(lwkt_port_t port)
 	while ((msg = lwkt_getport(port)) != NULL)
 		if ((msg->ms_flags & LWKT_MSGF_REPLY) == 0)
 			lwkt_replymsg(msg, ESRCH);
-}
-
-/* Ports without a queue: a call that such a port cannot serve panics. */
-static void *
-panic_getport(lwkt_port_t port)
-{
-	lwkt_panic("lwkt_getport: port %p has no queue", (void *)port);
-}
-
-static int
-panic_putport(lwkt_port_t port, lwkt_msg_t msg)
-{
-	lwkt_panic("message %p is sent to port %p, which takes no messages",
-	    (void *)msg, (void *)port);
-}
-
-static int
-panic_waitmsg(lwkt_msg_t msg, int flags)
-{
-	lwkt_panic("lwkt_waitmsg: no thread can wait at reply port %p of "
-	    "message %p (flags %#x)", (void *)msg->ms_reply, (void *)msg,
-	    (unsigned)flags);
-}
-
-static void *
-panic_waitport(lwkt_port_t port, int flags)
-{
-	lwkt_panic("lwkt_waitport: port %p has no queue (flags %#x)",
-	    (void *)port, (unsigned)flags);
-}
-
-static void
-panic_replyport(lwkt_port_t port, lwkt_msg_t msg)
-{
-	lwkt_panic("message %p is replied to port %p, which takes no replies",
-	    (void *)msg, (void *)port);
-}
-
-static int
-panic_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
-{
-	lwkt_panic("lwkt_dropmsg: message %p is at port %p, which has no queue",
-	    (void *)msg, (void *)port);
-}
-
-static void *
-panic_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
-{
-	(void)timeout_ns;
-	return panic_waitport(port, flags);
-}
-
-static int
-panic_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
-{
-	(void)timeout_ns;
-	return panic_waitmsg(msg, flags);
-}
-
-/* Pass the reply to mp_replyfn, which may free the message, for example. */
-static void
-replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
-{
-	msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE | LWKT_MSGF_REPLY);
-	port->mp_replyfn(port, msg);
-}
-
-/* Mark the reply done, and nothing else. */
-static void
-null_replyport(lwkt_port_t port, lwkt_msg_t msg)
-{
-	(void)port;
-	/* Release: pairs with lwkt_checkmsg(); it is the sender's now. */
-	atomic_store_rel_32(&msg->ms_flags, msg->ms_flags | LWKT_MSGF_DONE |
-	    LWKT_MSGF_REPLY);
-}
-
-static int
-putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
-{
-	return port->mp_putfn(port, msg);
-}
-
-/* The functions that all kinds without a queue share. */
-#define PANIC_OPS							\
-	.getport = panic_getport, .waitmsg = panic_waitmsg,		\
-	.waitport = panic_waitport, .dropmsg = panic_dropmsg,		\
-	.waitport_timed = panic_waitport_timed,				\
-	.waitmsg_timed = panic_waitmsg_timed
-
-/* Any context; never blocks. */
-void
-lwkt_initport_replyonly(lwkt_port_t port,
-    void (*replyfn)(lwkt_port_t, lwkt_msg_t))
-{
-	static const struct lwkt_port_ops ops = { PANIC_OPS,
-		.putport = panic_putport, .replyport = replyonly_replyport };
-
-	port_init(port, &ops);
-	port->mp_replyfn = replyfn;
-}
-
-/* Any context; never blocks. */
-void
-lwkt_initport_replyonly_null(lwkt_port_t port)
-{
-	static const struct lwkt_port_ops ops = { PANIC_OPS,
-		.putport = panic_putport, .replyport = null_replyport };
-
-	port_init(port, &ops);
-}
-
-/* Any context; never blocks. */
-void
-lwkt_initport_putonly(lwkt_port_t port,
-    int (*putfn)(lwkt_port_t, lwkt_msg_t))
-{
-	static const struct lwkt_port_ops ops = { PANIC_OPS,
-		.putport = putonly_putport, .replyport = panic_replyport };
-
-	port_init(port, &ops);
-	port->mp_putfn = putfn;
-}
-
-/* Any context; never blocks. */
-void
-lwkt_initport_panic(lwkt_port_t port)
-{
-	static const struct lwkt_port_ops ops = { PANIC_OPS,
-		.putport = panic_putport, .replyport = panic_replyport };
-
-	port_init(port, &ops);
 }

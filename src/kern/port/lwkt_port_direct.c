@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Direct functions: the sender carries out the message.  No queue, no switch.
+ * USES lwkt_port_thread.c, lwkt_port_spin.c.
  *
  * THEORY
  * Suppose that the owner of a thread port waits for messages on this CPU, and
@@ -34,20 +35,6 @@ COUNTER(direct, "lwkt.msg_direct", "messages carried out by their sender");
 
 #define MSGF_NOTDIRECT	(LWKT_MSGF_FOREIGN | LWKT_MSGF_INTRANSIT |	\
 			 LWKT_MSGF_RECEIPT)
-
-/* Any lwkt context, before the first message is sent; never blocks. */
-void
-lwkt_port_setdirect(lwkt_port_t port, int (*fn)(lwkt_port_t, lwkt_msg_t))
-{
-	if (port->mp_ops == &lwkt__thread_ops)
-		port->mp_ops = &lwkt__thread_direct_ops;
-	else if (port->mp_ops == &lwkt__spin_ops)
-		port->mp_ops = &lwkt__spin_direct_ops;
-	else
-		lwkt_panic("lwkt_port_setdirect: port %p is neither a thread "
-		    "port nor a spin port", (void *)port);
-	port->mp_directfn = fn;
-}
 
 /* Tell whether the caller is a thread: no callback, rendezvous or spinlock. */
 static inline int

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages that plain pthreads send and reply.
+ * Messages that plain pthreads send and reply.  USES lwkt_msgport.c.
  *
  * THEORY
  * A pthread leaves the message to a CPU (ipi/foreign.c).  That CPU puts or

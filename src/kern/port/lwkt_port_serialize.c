@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Serialize ports: a serializer protects the queue.
+ * USES lwkt_msgport.c, lwkt_port_user.c, lwkt_port_thread.c.
  *
  * THEORY
  * If a serializer protects a device or a connection already, its port needs no

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Spin ports: any number of threads and plain pthreads send and receive.
+ * USES lwkt_msgport.c, lwkt_port_foreign.c, lwkt_port_selword.c.
  *
  * THEORY
  * Several CPUs receive from one queue, and an IPI cannot reach a plain pthread.
@@ -237,13 +238,13 @@ spin_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
-static void
+void
 spin_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	deliver(port, msg, msg->ms_flags | LWKT_MSGF_REPLY);
 }
 
-static void *
+void *
 spin_getport(lwkt_port_t port)
 {
 	lwkt_thread_t td = caller();
@@ -308,7 +309,7 @@ wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit, int64_t deadline)
 	return 0;
 }
 
-static void *
+void *
 spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
 	int64_t deadline = wait_deadline(timeout_ns);
@@ -333,7 +334,7 @@ spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return msg;
 }
 
-static void *
+void *
 spin_waitport(lwkt_port_t port, int flags)
 {
 	return spin_waitport_timed(port, flags, LWKT_FOREVER);
@@ -369,7 +370,7 @@ wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr,
 	return interrupted;
 }
 
-static int
+int
 spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
 	int64_t deadline = wait_deadline(timeout_ns);
@@ -393,7 +394,7 @@ spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return done ? 0 : EWOULDBLOCK;
 }
 
-static int
+int
 spin_waitmsg(lwkt_msg_t msg, int flags)
 {
 	(void)spin_waitmsg_timed(msg, flags, LWKT_FOREVER);
@@ -460,7 +461,7 @@ spin_idle(lwkt_port_t port)
 	return idle;
 }
 
-static int
+int
 spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
 	lwkt_thread_t td = caller();
@@ -483,22 +484,4 @@ int
 port_is_spin(const struct lwkt_port *port)
 {
 	return port->mp_ops->waitport == spin_waitport;
-}
-
-#define SPIN_OPS							\
-	.getport = spin_getport, .waitmsg = spin_waitmsg,		\
-	.waitport = spin_waitport, .replyport = spin_replyport,		\
-	.dropmsg = spin_dropmsg, .waitport_timed = spin_waitport_timed,	\
-	.waitmsg_timed = spin_waitmsg_timed
-
-const struct lwkt_port_ops lwkt__spin_ops = { SPIN_OPS,
-	.putport = spin_putport };
-const struct lwkt_port_ops lwkt__spin_direct_ops = { SPIN_OPS,
-	.putport = spin_putport_direct };
-
-/* Any context; never blocks. */
-void
-lwkt_initport_spin(lwkt_port_t port)
-{
-	port_init(port, &lwkt__spin_ops);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Thread ports: one thread receives; its CPU does all the work, without a lock.
+ * USES lwkt_msgport.c, lwkt_port_foreign.c.
  *
  * THEORY
  * The queues of a thread port are touched only on the CPU that owns the thread,
@@ -190,7 +191,7 @@ thread_reply_remote(void *arg)
 	thread_reply(mygd(), msg->ms_reply, msg);
 }
 
-static void
+void
 thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	uint32_t flags = msg->ms_flags | LWKT_MSGF_REPLY;
@@ -207,7 +208,7 @@ thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
 	crit_exit_td(self);
 }
 
-static void *
+void *
 thread_getport(lwkt_port_t port)
 {
 	lwkt_thread_t self = caller_thread();
@@ -275,13 +276,13 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
 }
 
-static void *
+void *
 thread_waitport(lwkt_port_t port, int flags)
 {
 	return (void *)port_wait(port, NULL, flags & LWKT_PCATCH);
 }
 
-static int
+int
 thread_waitmsg(lwkt_msg_t msg, int flags)
 {
 	if (likely((msg_lookflags(msg) & LWKT_MSGF_ABORTABLE) == 0))
@@ -289,7 +290,7 @@ thread_waitmsg(lwkt_msg_t msg, int flags)
 	return (int)port_wait(msg->ms_reply, msg, flags & LWKT_PCATCH);
 }
 
-static int
+int
 thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
 	lwkt_thread_t self = caller_thread();
@@ -314,22 +315,16 @@ port_owner(const struct lwkt_port *port)
 	return port->mp_ops->waitport == thread_waitport ? port->mp_td : NULL;
 }
 
-#define THREAD_OPS							\
-	.getport = thread_getport, .waitmsg = thread_waitmsg,		\
-	.waitport = thread_waitport, .replyport = thread_replyport,	\
-	.dropmsg = thread_dropmsg,					\
-	.waitport_timed = thread_waitport_timed,			\
-	.waitmsg_timed = thread_waitmsg_timed
-
-const struct lwkt_port_ops lwkt__thread_ops = { THREAD_OPS,
-	.putport = thread_putport };
-const struct lwkt_port_ops lwkt__thread_direct_ops = { THREAD_OPS,
-	.putport = thread_putport_direct };
-
-/* Any lwkt context; never blocks. */
+/* As lwkt_sendmsg(), but never sends an IPI. */
 void
-lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
+lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 {
-	port_init(port, &lwkt__thread_ops);
-	port->mp_td = td;
+	lwkt_thread_t owner = port_owner(port);
+
+	if (owner != NULL && (machine_oncpu() == NULL ||
+	    owner->td_gd != mygd()))
+		lwkt_panic("message %p to thread \"%s\" of cpu %d is sent from "
+		    "cpu %d; the CPUs must be the same", (void *)msg,
+		    owner->td_name, owner->td_gd->gd_m.mc_cpuid, lwkt_cpuid());
+	lwkt_sendmsg(port, msg);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Building blocks for kinds of ports that a program writes.
+ * Building blocks for kinds of ports that a program writes.  USES no other file
+ * of the room.
  *
  * THEORY
  * Such a port decides which thread may touch its queues, which one waits and

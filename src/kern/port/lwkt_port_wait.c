@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Wait on several ports at once, and wait with a time limit.
+ * USES lwkt_msgport.c, lwkt_port_selword.c, lwkt_port_thread.c,
+ * lwkt_port_spin.c.
  *
  * THEORY
  * A thread that selects first enters a sleep queue, on an ident of its own
@@ -15,19 +17,12 @@
  *
  * The order of the ports is their priority: each pass begins with the first.
  *
- * A pthread cannot sleep on several words.  So all pthreads that select wait on
- * one word, select_count, which counts the messages that found MPF_SELECT at
- * their port.  A pthread reads it before it tries the ports, so it misses no
- * message.  Each count wakes all of these pthreads; they are few.
+ * A pthread that selects sets MPF_SELECT at the empty ports, and sleeps on the
+ * word of all pthreads that select (lwkt_port_selword.c).
  *
  * INVARIANTS
  * PW1 While a thread sleeps here, every port that it named has its request, or
  *    has woken it since.
- *
- * ORDER
- * PO1 pthread: load of select_count, then the ports (under their locks), then
- *    the host compares select_count before it sleeps.  Message: flag seen under
- *    the lock, then count.
  *
  * Source: select(2); DragonFly has no such wait.
  */
@@ -39,8 +34,6 @@
 #include <lwkt/synch.h>
 
 COUNTER(selects, "lwkt.port_selects", "sleeps on several ports, or timed");
-
-static uint32_t select_count;	/* (a) only increases */
 
 struct port_select {
 	const lwkt_port_t *se_ports;
@@ -156,7 +149,7 @@ select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 	int i;
 
 	for (;;) {
-		count = atomic_load_acq_32(&select_count);	/* PO1 */
+		count = select_count_read();	/* PO1 */
 		for (i = 0; i < se->se_n; i++) {
 			*msgp = spin_watch(se->se_ports[i], NULL);
 			se->se_which = i;
@@ -165,16 +158,8 @@ select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 		}
 		if (timeout_ns == 0)
 			return EWOULDBLOCK;
-		machine_foreign_wait(&select_count, count);
+		select_count_wait(count);
 	}
-}
-
-/* Wake all plain pthreads that select.  Any context; never blocks. */
-void
-select_wake_foreign(void)
-{
-	(void)atomic_fetchadd_32(&select_count, 1);		/* PO1 */
-	machine_foreign_wake(&select_count);
 }
 
 /* Thread, or a plain pthread on spin ports; blocks for at most timeout_ns. */

@@ -7,6 +7,20 @@
  * it needs no locked instruction.  It is stored atomically, because the other
  * side may read LWKT_MSGF_DONE at any time.  What the other side must be able
  * to write is in ms_mpflags.
+ *
+ * FILES of the room, bottom up.  Each file uses only files before it:
+ *
+ *	lwkt_msgport.c		messages; it calls ports by their vectors only
+ *	lwkt_port_noqueue.c	ports that call a function
+ *	lwkt_port_user.c	parts for a program's own kind of port
+ *	lwkt_port_foreign.c	what pthreads leave to a CPU
+ *	lwkt_port_selword.c	where pthreads wait on several ports
+ *	lwkt_port_thread.c	thread ports
+ *	lwkt_port_spin.c	spin ports
+ *	lwkt_port_serialize.c	serialize ports
+ *	lwkt_port_wait.c	waits on several ports, waits with a time limit
+ *	lwkt_port_direct.c	put functions that answer at once
+ *	lwkt_port_kinds.c	the vectors of thread ports and spin ports
  */
 #ifndef LWKT_KERN_PORT_PORT_VAR_H
 #define LWKT_KERN_PORT_PORT_VAR_H
@@ -24,12 +38,6 @@
 #define PDOMAIN_PORT	0x00030000
 
 /*
- * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies it.
- * The caller must not touch the message afterwards.  Any context.
- */
-void	msg_push(int cpu, lwkt_msg_t msg);
-
-/*
  * The entry of a selecting thread on the list of a spin port.  The thread
  * sleeps on pw_ident.  All fields: mp_lock.
  */
@@ -39,6 +47,60 @@ struct port_watch {
 	const void	*pw_ident;
 	int		 pw_woken;	/* a message took it off the list */
 };
+
+/* lwkt_msgport.c: answer what is queued on the port of a thread that ends. */
+void	port_flush(lwkt_port_t port);
+
+/*
+ * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies it.
+ * The caller must not touch the message afterwards.  Any context.
+ */
+void	msg_push(int cpu, lwkt_msg_t msg);
+
+/* lwkt_port_selword.c: the word of all plain pthreads that select. */
+uint32_t select_count_read(void);
+void	select_count_wait(uint32_t count);
+void	select_wake_foreign(void);
+
+/*
+ * lwkt_port_thread.c: the owner of a thread port, NULL for another kind; and
+ * the functions of the kind.
+ */
+lwkt_thread_t port_owner(const struct lwkt_port *port);
+void   *thread_getport(lwkt_port_t port);
+int	thread_putport(lwkt_port_t port, lwkt_msg_t msg);
+int	thread_waitmsg(lwkt_msg_t msg, int flags);
+void   *thread_waitport(lwkt_port_t port, int flags);
+void	thread_replyport(lwkt_port_t port, lwkt_msg_t msg);
+int	thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg);
+
+/*
+ * lwkt_port_spin.c.  spin_watch takes the next message.  If there is none, it
+ * returns NULL and puts pw on the port's list, or sets MPF_SELECT without a pw.
+ * spin_unwatch takes pw off the list.  If a message of this port woke the
+ * caller and one is still queued here, it wakes another receiver.
+ */
+int	port_is_spin(const struct lwkt_port *port);
+int	spin_idle(lwkt_port_t port);	/* nothing queued or coming */
+lwkt_msg_t spin_watch(lwkt_port_t port, struct port_watch *pw);
+void	spin_unwatch(lwkt_port_t port, struct port_watch *pw);
+void   *spin_getport(lwkt_port_t port);
+int	spin_putport(lwkt_port_t port, lwkt_msg_t msg);
+int	spin_waitmsg(lwkt_msg_t msg, int flags);
+int	spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns);
+void   *spin_waitport(lwkt_port_t port, int flags);
+void   *spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns);
+void	spin_replyport(lwkt_port_t port, lwkt_msg_t msg);
+int	spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg);
+
+/* lwkt_port_wait.c: waits with a time limit at thread ports. */
+void   *thread_waitport_timed(lwkt_port_t port, int flags,
+	    int64_t timeout_ns);
+int	thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns);
+
+/* lwkt_port_direct.c: the put functions of ports with mp_directfn. */
+int	thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
+int	spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
 
 /* Panic if a plain pthread waits with a timeout: the host has no such wait. */
 static inline void
@@ -76,37 +138,6 @@ msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
 	    LWKT_MSGF_REPLY)) == LWKT_MSGF_QUEUED &&
 	    msg_looktarget(msg) == port;
 }
-
-/* lwkt_port_thread.c: the owner of a thread port; NULL for another kind. */
-lwkt_thread_t port_owner(const struct lwkt_port *port);
-int	thread_putport(lwkt_port_t port, lwkt_msg_t msg);
-
-/* lwkt_port_wait.c: timed waits at thread ports; wake selecting pthreads. */
-void   *thread_waitport_timed(lwkt_port_t port, int flags,
-	    int64_t timeout_ns);
-int	thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns);
-void	select_wake_foreign(void);
-
-/*
- * lwkt_port_spin.c.  spin_watch takes the next message.  If there is none, it
- * returns NULL and puts pw on the port's list, or sets MPF_SELECT without a pw.
- * spin_unwatch takes pw off the list.  If a message of this port woke the
- * caller and one is still queued here, it wakes another receiver.
- */
-int	port_is_spin(const struct lwkt_port *port);
-int	spin_putport(lwkt_port_t port, lwkt_msg_t msg);
-int	spin_idle(lwkt_port_t port);	/* nothing queued or coming */
-lwkt_msg_t spin_watch(lwkt_port_t port, struct port_watch *pw);
-void	spin_unwatch(lwkt_port_t port, struct port_watch *pw);
-
-/* lwkt_port_direct.c: the put functions of ports with mp_directfn. */
-int	thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
-int	spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
-extern const struct lwkt_port_ops lwkt__thread_ops, lwkt__thread_direct_ops;
-extern const struct lwkt_port_ops lwkt__spin_ops, lwkt__spin_direct_ops;
-
-/* lwkt_msgport.c: answer what is queued on the port of a thread that ends. */
-void	port_flush(lwkt_port_t port);
 
 static inline int
 port_is_empty(const struct lwkt_port *port)

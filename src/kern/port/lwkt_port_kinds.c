@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Thread ports and spin ports: the functions of each kind, and its ports.
+ * USES lwkt_port_thread.c, lwkt_port_spin.c, lwkt_port_wait.c,
+ * lwkt_port_direct.c.
+ *
+ * THEORY
+ * A port's vector says its kind.  Each of the two kinds has a second vector for
+ * ports with a direct function, which differs in putport.  A vector also names
+ * functions that stand on the kind itself: the waits with a time limit and the
+ * direct put.  So the vectors are in this file, above all of them.
+ */
+#include "kern/port/port_var.h"
+
+#define THREAD_OPS							\
+	.getport = thread_getport, .waitmsg = thread_waitmsg,		\
+	.waitport = thread_waitport, .replyport = thread_replyport,	\
+	.dropmsg = thread_dropmsg,					\
+	.waitport_timed = thread_waitport_timed,			\
+	.waitmsg_timed = thread_waitmsg_timed
+
+#define SPIN_OPS							\
+	.getport = spin_getport, .waitmsg = spin_waitmsg,		\
+	.waitport = spin_waitport, .replyport = spin_replyport,		\
+	.dropmsg = spin_dropmsg, .waitport_timed = spin_waitport_timed,	\
+	.waitmsg_timed = spin_waitmsg_timed
+
+static const struct lwkt_port_ops thread_ops = { THREAD_OPS,
+	.putport = thread_putport };
+static const struct lwkt_port_ops thread_direct_ops = { THREAD_OPS,
+	.putport = thread_putport_direct };
+static const struct lwkt_port_ops spin_ops = { SPIN_OPS,
+	.putport = spin_putport };
+static const struct lwkt_port_ops spin_direct_ops = { SPIN_OPS,
+	.putport = spin_putport_direct };
+
+/* Any lwkt context; never blocks. */
+void
+lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
+{
+	port_init(port, &thread_ops);
+	port->mp_td = td;
+}
+
+/* Any context; never blocks. */
+void
+lwkt_initport_spin(lwkt_port_t port)
+{
+	port_init(port, &spin_ops);
+}
+
+/* Any lwkt context, before the first message is sent; never blocks. */
+void
+lwkt_port_setdirect(lwkt_port_t port, int (*fn)(lwkt_port_t, lwkt_msg_t))
+{
+	if (port->mp_ops == &thread_ops)
+		port->mp_ops = &thread_direct_ops;
+	else if (port->mp_ops == &spin_ops)
+		port->mp_ops = &spin_direct_ops;
+	else
+		lwkt_panic("lwkt_port_setdirect: port %p is neither a thread "
+		    "port nor a spin port", (void *)port);
+	port->mp_directfn = fn;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ports without a queue.  USES no other file of the room.
+ *
+ * THEORY
+ * Such a port calls a function of the program for each message (putonly) or for
+ * each reply (replyonly), or only marks a reply done.  Nothing is queued, so
+ * no thread can receive or wait here: a call that the port cannot serve panics.
+ *
+ * Source: DragonFly lwkt_msgport.c: its null, panic, putonly, replyonly ports.
+ */
+#include "kern/port/port_var.h"
+
+static void *
+panic_getport(lwkt_port_t port)
+{
+	lwkt_panic("lwkt_getport: port %p has no queue", (void *)port);
+}
+
+static int
+panic_putport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_panic("message %p is sent to port %p, which takes no messages",
+	    (void *)msg, (void *)port);
+}
+
+static int
+panic_waitmsg(lwkt_msg_t msg, int flags)
+{
+	lwkt_panic("lwkt_waitmsg: no thread can wait at reply port %p of "
+	    "message %p (flags %#x)", (void *)msg->ms_reply, (void *)msg,
+	    (unsigned)flags);
+}
+
+static void *
+panic_waitport(lwkt_port_t port, int flags)
+{
+	lwkt_panic("lwkt_waitport: port %p has no queue (flags %#x)",
+	    (void *)port, (unsigned)flags);
+}
+
+static void
+panic_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_panic("message %p is replied to port %p, which takes no replies",
+	    (void *)msg, (void *)port);
+}
+
+static int
+panic_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
+{
+	lwkt_panic("lwkt_dropmsg: message %p is at port %p, which has no queue",
+	    (void *)msg, (void *)port);
+}
+
+static void *
+panic_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
+{
+	(void)timeout_ns;
+	return panic_waitport(port, flags);
+}
+
+static int
+panic_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
+{
+	(void)timeout_ns;
+	return panic_waitmsg(msg, flags);
+}
+
+/* Pass the reply to mp_replyfn, which may free the message, for example. */
+static void
+replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE | LWKT_MSGF_REPLY);
+	port->mp_replyfn(port, msg);
+}
+
+/* Mark the reply done, and nothing else. */
+static void
+null_replyport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	(void)port;
+	/* Release: pairs with lwkt_checkmsg(); it is the sender's now. */
+	atomic_store_rel_32(&msg->ms_flags, msg->ms_flags | LWKT_MSGF_DONE |
+	    LWKT_MSGF_REPLY);
+}
+
+static int
+putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
+{
+	return port->mp_putfn(port, msg);
+}
+
+/* The functions that all kinds without a queue share. */
+#define PANIC_OPS							\
+	.getport = panic_getport, .waitmsg = panic_waitmsg,		\
+	.waitport = panic_waitport, .dropmsg = panic_dropmsg,		\
+	.waitport_timed = panic_waitport_timed,				\
+	.waitmsg_timed = panic_waitmsg_timed
+
+/* Any context; never blocks. */
+void
+lwkt_initport_replyonly(lwkt_port_t port,
+    void (*replyfn)(lwkt_port_t, lwkt_msg_t))
+{
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = panic_putport, .replyport = replyonly_replyport };
+
+	port_init(port, &ops);
+	port->mp_replyfn = replyfn;
+}
+
+/* Any context; never blocks. */
+void
+lwkt_initport_replyonly_null(lwkt_port_t port)
+{
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = panic_putport, .replyport = null_replyport };
+
+	port_init(port, &ops);
+}
+
+/* Any context; never blocks. */
+void
+lwkt_initport_putonly(lwkt_port_t port,
+    int (*putfn)(lwkt_port_t, lwkt_msg_t))
+{
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = putonly_putport, .replyport = panic_replyport };
+
+	port_init(port, &ops);
+	port->mp_putfn = putfn;
+}
+
+/* Any context; never blocks. */
+void
+lwkt_initport_panic(lwkt_port_t port)
+{
+	static const struct lwkt_port_ops ops = { PANIC_OPS,
+		.putport = panic_putport, .replyport = panic_replyport };
+
+	port_init(port, &ops);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The current lwp of each CPU: how a scheduler takes, drops and replaces it.
+ *
+ * THEORY
+ * Each scheduler has an array of struct current, one for each CPU, and a set of
+ * helpers.  Only a CPU itself writes its current lwp.  hp_busy tells other CPUs
+ * that there is one, and cu_pri how good it is, for a scheduler that compares:
+ * it is stored before the CPU becomes busy.
+ *
+ * A CPU whose current lwp leaves drops it before it looks for another one.  If
+ * an lwp is queued after the look, the CPU that queued it finds this CPU not
+ * busy (ORDER of usched_help.c).
+ *
+ * All functions: on the owning CPU, in a critical section; they never block.
+ *
+ * INVARIANTS
+ * UC1 An lwp is the current one of at most one CPU, and is then not queued.
+ *
+ * Source: what DragonFly's usched_bsd4.c and usched_dummy.c have in common.
+ */
+#ifndef LWKT_USCHED_CURRENT_VAR_H
+#define LWKT_USCHED_CURRENT_VAR_H
+
+#include "usched/usched_var.h"
+
+#define CURRENT_NOPRI	UINT32_MAX	/* of a scheduler without cu_pri */
+
+struct current {
+	LWKT_CACHEALIGN
+	lwkt_lwp_t	 cu_lwp;	/* (c) UC1 */
+	int		 cu_rrcount;	/* (c) ticks of its slice */
+	uint32_t	 cu_pri;	/* (c) writes, (a): of it, or of none */
+};
+
+/* Make lp, which is not queued, the current lwp of this CPU (UC1). */
+static inline void
+current_take(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
+    uint32_t pri)
+{
+	cu->cu_lwp = lp;
+	cu->cu_rrcount = 0;
+	if (pri != CURRENT_NOPRI)
+		atomic_store_32(&cu->cu_pri, pri);
+	cpumask_set_atomic(&hp->hp_busy, mycpuid);		/* UH2 */
+}
+
+/* Leave this CPU without a current lwp. */
+static inline void
+current_drop(struct helpers *hp, struct current *cu, uint32_t nullpri)
+{
+	cu->cu_lwp = NULL;
+	if (nullpri != CURRENT_NOPRI)
+		atomic_store_32(&cu->cu_pri, nullpri);
+	cpumask_clear_atomic(&hp->hp_busy, mycpuid);		/* UH2 */
+}
+
+/* Make lp, just taken off a queue, current, and bring it to this CPU. */
+static inline void
+current_bring(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
+    uint32_t pri)
+{
+	current_take(hp, cu, lp, pri);
+	lwkt_usched_dispatch(lp);
+}
+
+/* If lp is current, drop it, and look for another one. */
+static inline void
+current_release(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
+    uint32_t nullpri, int (*look)(struct current *cu))
+{
+	if (cu->cu_lwp != lp)
+		return;
+	current_drop(hp, cu, nullpri);	/* before the look: helpers' ORDER */
+	(void)look(cu);
+}
+
+/* Count a tick.  Return 1 if the slice of the current lwp is used up. */
+static inline int
+current_tick(struct current *cu, int slice)
+{
+	if (cu->cu_lwp == NULL || ++cu->cu_rrcount < slice)
+		return 0;
+	cu->cu_rrcount = 0;
+	return 1;
+}
+
+/* usched_help.c: check cpu of an array (UC1, UH2).  The simulated host. */
+void	current_check(const struct helpers *hp, const struct current *cus,
+	    int cpu);
+
+#endif
