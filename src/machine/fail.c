@@ -8,8 +8,8 @@
  * without a debugger.  nth counts calls from 1; `*` refuses each call.  The
  * table is read once per boot.  If it is empty, a call costs one load.
  *
- * A host may add refusals of its own (lwkt__fail_chance: the simulated host
- * decides at random).  Each refusal is an event of the trace.
+ * A host may add refusals of its own and is told of each (lwkt__fail_host: the
+ * simulated host refuses at random, and each refusal is an event of its trace).
  *
  * Points of the Linux host: arena, mem.reserve, guard.madvise, guard.mprotect,
  * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, clock.tsc,
@@ -39,7 +39,7 @@ struct fail_point {
 static struct fail_point points[FAIL_MAX];
 static int npoints;			/* (i) */
 
-int (*lwkt__fail_chance)(const char *point);
+int (*lwkt__fail_host)(const char *point, int refused);
 
 /* Parse one "name:nth"; end points after its last character. */
 static int
@@ -102,11 +102,9 @@ fail_named(const char *point)
 int
 machine_fail(const char *point)
 {
-	int yes = fail_named(point);
+	int refused = fail_named(point);
 
-	if (!yes && lwkt__fail_chance != NULL)
-		yes = lwkt__fail_chance(point);
-	if (unlikely(yes))
-		machine_trace("host.fail", point, 0, 0);
-	return yes;
+	if (lwkt__fail_host != NULL)
+		refused = lwkt__fail_host(point, refused);
+	return refused;
 }

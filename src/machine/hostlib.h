@@ -5,10 +5,25 @@
 #ifndef LWKT_MACHINE_HOSTLIB_H
 #define LWKT_MACHINE_HOSTLIB_H
 
+/* A thread-local variable that is read without a call, in shared code too. */
+#define __lwkt_initial_exec	__attribute__((tls_model("initial-exec")))
+
 /* fail.c: once a boot.  EINVAL: LWKT_FAIL is malformed. */
 int	lwkt__fail_boot(void);
-/* Called if LWKT_FAIL does not refuse; NULL: no such function. */
-extern int (*lwkt__fail_chance)(const char *point);
+/*
+ * The host's part of machine_fail, or NULL.  It is told whether LWKT_FAIL
+ * refuses the call, and returns whether the call is refused.
+ */
+extern int (*lwkt__fail_host)(const char *point, int refused);
+
+/*
+ * self.c: the CPU of the calling host thread, or NULL; machine_oncpu() reads
+ * it.  Written by the host.  (The simulated host's is in machine.h.)
+ */
+#ifndef LWKT_HOST_SIM
+struct mcpu;
+extern __thread struct mcpu *lwkt__tls_mcpu __lwkt_initial_exec;
+#endif
 
 /*
  * cxx.c: _boot once per boot.  _globals returns the C++ exception state of the

@@ -63,9 +63,9 @@ machine_boot(const struct machine_config *cfg,
 	lwkt__fence_boot();
 	lwkt__watch_boot(up);
 	lwkt__preempt_boot(up);
-	error = lwkt__timer_boot();
+	error = lwkt__handler_boot(up);
 	if (error == 0 && (error = lwkt__trap_boot(up)) != 0)
-		lwkt__timer_shutdown();
+		lwkt__signal_shutdown();
 	if (error != 0)
 		goto fail;
 	boot_describe();
@@ -83,7 +83,7 @@ machine_shutdown(void)
 {
 	KASSERT(booted);
 	lwkt__trap_shutdown();
-	lwkt__timer_shutdown();
+	lwkt__signal_shutdown();
 	lwkt__outside_shutdown();
 	booted = 0;
 }

@@ -14,7 +14,7 @@
  *
  * CPU i starts on the i-th allowed core, counted cyclically from the core on
  * which the caller runs.  So several processes with few CPUs each do not all
- * start on core 0.  vcpu.c places them.
+ * start on core 0.  identity.c places them.
  *
  * The buffers are static, because a boot may be called in a pthread with a
  * small stack.  Only one boot runs at a time.

@@ -35,7 +35,7 @@
 #include <pthread.h>
 
 #include "base/kassert.h"
-#include "machine/linux/hostcall.h"
+#include "machine/linux/pool.h"
 
 #define GATES		256
 
@@ -155,11 +155,11 @@ gate_leave(struct hostio *io)
 	while ((next = ga->ga_first) != NULL) {			/* GA2 */
 		out_of_line(ga, next);
 		atomic_store_32(&next->io_gate, IO_GATE_HAS);
-		error = carrier_queue(next);
+		error = pool_queue(next);
 		if (error == 0)
 			break;
 		atomic_store_32(&next->io_gate, 0);
-		carrier_finish(next, hostcall_total(next, -error));
+		iocommon_return(next, hostcall_total(next, -error));
 	}
 	if (next == NULL)	/* cancelled meanwhile, or refused */
 		atomic_store_32(&ga->ga_word, 0);

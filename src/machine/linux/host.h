@@ -12,6 +12,24 @@
  * (the word mc_reqflags itself) when it has no I/O in flight, else in its I/O
  * back end, which has its own wake-up (an eventfd, a ring message).
  *
+ * ORDER OF THE FILES
+ * A file uses files of earlier lines, and files before it on its own line:
+ *
+ *	state and facts	host.c limit.c cores.c futex.c fence.c epwait.c
+ *	time, memory	pause.c clock.c mem.c code.c
+ *	the signal	signal.c watch.c timer.c preempt.c handler.c
+ *	idle CPU	idle.c
+ *	host threads	identity.c helper.c outside.c trap.c
+ *	one call	hostkind.c hosttotal.c hostopen.c iocommon.c pool.c
+ *			gate.c hostcall.c
+ *	carriers	retry.c carrier.c
+ *	back ends	io_epoll.c io_uring.c io.c
+ *	the host	vcpu.c boot.c
+ *
+ * All of them are above machine/ and machine/x86_64/.  Calls up are pointers:
+ * the handler of signal.c, what a carrier of pool.c runs, and the functions of
+ * the back end in use, which idle.c calls.
+ *
  * LEGEND  (i) fixed while the CPUs run   (c) the CPU's own host thread
  *         (h) the same, its timer signal's handler too   (a) any, atomically
  */
@@ -20,6 +38,7 @@
 
 #include <lwkt/types.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/types.h>
 #include <time.h>
@@ -29,6 +48,7 @@
 struct before;
 struct hostio;
 struct hostio_stats;
+struct linux_iops;
 
 /* h_where: what a CPU with RQF_SLEEPING waits in. */
 #define WAIT_FUTEX	0u
@@ -39,7 +59,7 @@ struct machine_host {
 	struct mcpu	*h_mc;		/* (i) */
 	uint32_t	 h_where;	/* (a) WAIT_*; set before SLEEPING */
 
-	/* Timer (clock.c). */
+	/* Timer (timer.c). */
 	int64_t		 h_deadline;	/* (h) what the kernel asked for */
 	int64_t		 h_armed;	/* (h) what the host timer is set to */
 	int64_t		 h_quiet;	/* (c) it is set to nothing earlier */
@@ -55,7 +75,7 @@ struct machine_host {
 	/* The back end of machine_io.h. */
 	void		*h_io;		/* (c) its state of this CPU, or NULL */
 
-	/* Start and stop (vcpu.c, trap.c). */
+	/* Start and stop (vcpu.c, identity.c). */
 	pthread_t	 h_pthread;	/* (i) */
 	pid_t		 h_tid;		/* (i) 0: it has stopped */
 	int		 h_core;	/* (i) where it starts, or -1 */
@@ -64,8 +84,9 @@ struct machine_host {
 	struct before	*h_before;	/* (i) what the host thread had */
 };
 
-/* The private part of CPU i. */
+/* host.c: the private part of CPU i, and the back end in use or NULL. */
 extern struct machine_host lwkt__hosts[LWKT_MAXCPU];
+extern const struct linux_iops *lwkt__iops;
 
 /* The private part of the calling CPU; CPU only. */
 static inline struct machine_host *
@@ -109,9 +130,8 @@ struct linux_iops {
 	void	(*io_wake)(struct machine_host *h);
 };
 
-/* io.c: the back end in use, NULL while there is none. */
-extern const struct linux_iops *lwkt__iops;
-int	lwkt__io_boot(void);		/* chooses one; 0 or an errno */
+/* io.c: chooses a back end; 0 or an errno. */
+int	lwkt__io_boot(void);
 
 /* cores.c: what the process may use, found at boot. */
 struct cores {
@@ -133,12 +153,16 @@ int64_t	lwkt__clock_offset(void);
 /* fence.c */
 void	lwkt__fence_boot(void);
 
+/* signal.c: the signal that interrupts CPUs. */
+int	lwkt__signal_boot(void (*handler)(int, siginfo_t *, void *));
+void	lwkt__signal_shutdown(void);
+int	lwkt__signal_number(void);	/* 0: none */
+void	lwkt__signal_check(void);	/* is it still ours?  CPU */
+
 /* timer.c */
-int	lwkt__timer_boot(void);		/* the signal and its handler */
-void	lwkt__timer_shutdown(void);
 int	lwkt__timer_start(struct machine_host *h);	/* on its thread */
 void	lwkt__timer_stop(struct machine_host *h);
-int	lwkt__timer_signal(void);
+void	lwkt__timer_gone_off(struct mcpu *mc);	/* in the handler */
 void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
 
 /* code.c: a range of registered code.  code_find is async-signal-safe. */
@@ -153,9 +177,11 @@ void	lwkt__code_boot(void);
 const struct code *lwkt__code_find(uintptr_t pc);
 const char *lwkt__code_off(void);	/* why no code is stopped, or NULL */
 
+/* handler.c: the signal and its handler. */
+int	lwkt__handler_boot(const struct machine_upcalls *up);
+
 /* preempt.c */
 void	lwkt__preempt_boot(const struct machine_upcalls *up);
-void	lwkt__preempt_signal(struct mcpu *mc, void *ucontext);
 
 /* watch.c */
 void	lwkt__watch_boot(const struct machine_upcalls *up);
@@ -202,10 +228,31 @@ lwkt__hostid(void)
 /* carrier.c: the name of its host threads, and of no others. */
 #define CARRIER_NAME	"lwkt-carrier"
 
+/* What a host thread had before it became a CPU. */
+struct before {
+	sigset_t	b_mask;
+	stack_t		b_altstack;
+	cpu_set_t	b_cores;
+	int		b_pinned;
+	int		b_slack;
+	unsigned long	b_gs;
+};
+
+/* identity.c: what makes a host thread a CPU.  nobody: a gs base. */
+int	lwkt__identity_boot(void);		/* 0 or an errno */
+void	lwkt__identity_enter(struct machine_host *h, struct before *b);
+void	lwkt__identity_leave(struct before *b);
+int	lwkt__identity_bound(void);		/* to its core */
+void	lwkt__identity_nobody(unsigned long nobody);
+void	lwkt__identity_forked(unsigned long nobody);
+
 /* vcpu.c */
 int	lwkt__vcpu_boot(const struct machine_upcalls *up);
-void	lwkt__vcpu_nobody(unsigned long nobody);	/* its gs base */
-void	lwkt__vcpu_forked(unsigned long nobody);
+
+/* helper.c */
+void	lwkt__helper_boot(void);
+void	lwkt__helper_cores(void);	/* the caller's are the program's */
+size_t	lwkt__helper_tls(void);		/* bytes that libc takes of a stack */
 /*
  * Creates a helper pthread, which is no CPU.  It inherits nothing from the CPU
  * that creates it, may run on the cores that the program had, and blocks all

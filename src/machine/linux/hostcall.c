@@ -26,13 +26,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -57,22 +54,6 @@ ready_now(int fd, int events)
 	struct pollfd pfd = { .fd = fd, .events = (short)events };
 
 	return poll(&pfd, 1, 0) > 0;
-}
-
-/* Return an int option of the socket, or -1 if it has none. */
-static int
-socket_option(int fd, int option)
-{
-	socklen_t len = sizeof(int);
-	int v;
-
-	return getsockopt(fd, SOL_SOCKET, option, &v, &len) == 0 ? v : -1;
-}
-
-static int
-is_tcp(int fd)
-{
-	return socket_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 }
 
 static pthread_mutex_t nonblock_lock[HC_LOCKS] = {
@@ -124,7 +105,7 @@ try_accept(struct hostio *io)
 {
 	io->io_way = HW_READY;
 	io->io_state |= HIOS_SOCKET;
-	if (socket_option(io->io_fd, SO_ACCEPTCONN) <= 0)
+	if (hostkind_option(io->io_fd, SO_ACCEPTCONN) <= 0)
 		return call_accept(io);		/* is refused */
 	return without_waiting(io, call_accept);
 }
@@ -156,7 +137,7 @@ try_connected(struct hostio *io)
 static int64_t
 try_connect(struct hostio *io)
 {
-	int type = socket_option(io->io_fd, SO_TYPE);
+	int type = hostkind_option(io->io_fd, SO_TYPE);
 	int64_t r;
 
 	if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
@@ -362,7 +343,7 @@ try_message(struct hostio *io)
 		return result(send(io->io_fd, io->io_buf, io->io_len,
 		    flags | MSG_NOSIGNAL));
 	r = result(recv(io->io_fd, io->io_buf, io->io_len, flags));
-	if (r == -EAGAIN && io->io_len == 0 && is_tcp(io->io_fd))
+	if (r == -EAGAIN && io->io_len == 0 && hostkind_is_tcp(io->io_fd))
 		r = 0;			/* what a recv that may wait says */
 	return r;
 }
@@ -440,54 +421,6 @@ try_once(struct hostio *io)
 	lwkt_panic("hostcall_try: unknown operation %d", io->io_op);
 }
 
-/* Is r bytes, less than was asked for, all that this call can do? */
-static int
-short_is_all(const struct hostio *io)
-{
-	struct hostkind_info hi;
-
-	switch ((enum hostio_op)io->io_op) {
-	case HIO_RECV:
-		return (io->io_flags & (MSG_WAITALL | MSG_PEEK)) ==
-		    MSG_WAITALL &&
-		    (socket_option(io->io_fd, SO_TYPE) != SOCK_STREAM ||
-		    sockatmark(io->io_fd) == 1);
-	case HIO_WRITE:
-	case HIO_PWRITE:
-		return (io->io_state & HIOS_SOCKET) == 0 &&
-		    !hostkind_goes_on(hostkind_of(io->io_fd, &hi));
-	default:
-		return 0;
-	}
-}
-
-/* Do the flags ask for something that cannot be waited for on this socket? */
-static int
-again_is_all(const struct hostio *io)
-{
-	if (io->io_op != HIO_RECV)
-		return 0;
-	return ((io->io_flags & MSG_OOB) && is_tcp(io->io_fd)) ||
-	    ((io->io_flags & MSG_ERRQUEUE) &&
-	    socket_option(io->io_fd, SO_DOMAIN) != AF_UNIX);
-}
-
-/* Add the bytes moved before the operation had to wait to its result. */
-int64_t
-hostcall_total(struct hostio *io, int64_t r)
-{
-	if (r == -EAGAIN || r == -EINTR) {
-		io->io_short = (uint8_t)again_is_all(io);
-		return r;
-	}
-	io->io_short = io->io_result > 0;
-	if (r > 0 && (size_t)r < io->io_len)
-		io->io_short |= (uint8_t)short_is_all(io);
-	if (io->io_result == 0)
-		return r;
-	return r > 0 ? io->io_result + r : io->io_result;
-}
-
 /* Make the call without waiting.  Any host thread; never blocks. */
 int64_t
 hostcall_try(struct hostio *io)
@@ -500,15 +433,6 @@ hostcall_try(struct hostio *io)
 	if (r == -EINTR)
 		r = 0;		/* Linux has closed it all the same */
 	return hostcall_total(io, r);
-}
-
-void
-hostcall_endable(int on)
-{
-	int old;
-
-	(void)pthread_setcancelstate(on ? PTHREAD_CANCEL_ENABLE :
-	    PTHREAD_CANCEL_DISABLE, &old);
 }
 
 /* Make a transfer that may wait; it can be ended only if it is HW_LONG. */
@@ -577,150 +501,4 @@ hostcall_is_out(const struct hostio *io)
 	default:
 		return 0;
 	}
-}
-
-/* Before a wait for one child: get its pidfd, which can be polled. */
-void
-hostcall_prepare(struct hostio *io)
-{
-	if (io->io_op == HIO_WAITPID && io->io_fd > 0 && io->io_aux < 0 &&
-	    (io->io_flags & (WUNTRACED | WCONTINUED)) == 0) {
-		io->io_aux = (int)syscall(SYS_pidfd_open, io->io_fd, 0);
-		if (io->io_aux >= 0)
-			io->io_way = HW_READY;
-	}
-}
-
-void
-hostcall_finish(struct hostio *io)
-{
-	if (io->io_aux >= 0)
-		(void)close(io->io_aux);
-	io->io_aux = -1;
-}
-
-int
-hostcall_fd(const struct hostio *io)
-{
-	return io->io_aux >= 0 ? io->io_aux : io->io_fd;
-}
-
-void *
-iomem_get(size_t size)
-{
-	void *p = machine_fail("io.mem") ? MAP_FAILED :
-	    mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return p != MAP_FAILED ? p : NULL;
-}
-
-void
-iomem_put(void *p, size_t size)
-{
-	(void)munmap(p, size);
-}
-
-void
-iocommon_init(struct iocommon *ic)
-{
-	ic->ic_first = NULL;
-	ic->ic_lastp = &ic->ic_first;
-}
-
-void
-iocommon_done(struct machine_host *h, struct hostio *io, int64_t r)
-{
-	struct iocommon *ic = io_common(h);
-
-	io->io_result = r;
-	io->io_next = NULL;
-	*ic->ic_lastp = io;
-	ic->ic_lastp = &io->io_next;
-	atomic_set_32(&h->h_mc->mc_reqflags, RQF_INTPEND);
-}
-
-int
-iocommon_ready(struct iocommon *ic)
-{
-	return ic->ic_first != NULL || atomic_load_ptr(&ic->ic_remote) != 0;
-}
-
-/*
- * Append the carriers' stack to the list of complete operations.  The stack has
- * the oldest last, so it is reversed.
- */
-static void
-take_remote(struct iocommon *ic)
-{
-	struct hostio *io, *next, *fifo = NULL;
-
-	if (atomic_load_ptr(&ic->ic_remote) == 0)
-		return;
-	/* Pairs with the exchange in carrier.c:finish(). */
-	io = (struct hostio *)atomic_swap_ptr(&ic->ic_remote, 0);
-	for (; io != NULL; io = next) {
-		next = io->io_next;
-		io->io_next = fifo;
-		fifo = io;
-	}
-	*ic->ic_lastp = fifo;
-	while (*ic->ic_lastp != NULL)
-		ic->ic_lastp = &(*ic->ic_lastp)->io_next;
-}
-
-unsigned
-iocommon_carried(struct iocommon *ic)
-{
-	unsigned n = 0;
-
-	take_remote(ic);
-	for (struct hostio *io = ic->ic_first; io != NULL; io = io->io_next)
-		n += io->io_with != 0;
-	return n;
-}
-
-/* Call io_done for each complete operation of this CPU; their number. */
-int
-iocommon_reap(struct iocommon *ic)
-{
-	struct hostio *io;
-	int64_t r;
-	int n = 0;
-
-	take_remote(ic);
-	while ((io = ic->ic_first) != NULL) {
-		ic->ic_first = io->io_next;
-		if (ic->ic_first == NULL)
-			ic->ic_lastp = &ic->ic_first;
-		hostcall_finish(io);
-		ic->ic_pending--;
-		if (io->io_with != 0) {
-			ic->ic_carried--;
-			ic->ic_stats.his_refused += io->io_result == -EAGAIN;
-		}
-		io->io_with = 0;
-		io->io_state &= HIOS_STARTED | HIOS_SOCKET;
-		n++;
-		r = io->io_result;
-		io->io_result = 0;
-		io->io_done(io, r);				/* MI1 */
-	}
-	return n;
-}
-
-/* Drop the results that were not reaped; the CPU stops. */
-void
-iocommon_drop(struct iocommon *ic)
-{
-	struct hostio *io;
-
-	take_remote(ic);
-	for (io = ic->ic_first; io != NULL; io = io->io_next) {
-		hostcall_finish(io);
-		if (io->io_result >= 0 &&
-		    (io->io_op == HIO_OPENAT || io->io_op == HIO_ACCEPT))
-			(void)close((int)io->io_result);
-	}
-	iocommon_init(ic);
 }

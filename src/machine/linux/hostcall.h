@@ -2,6 +2,10 @@
 /*
  * Parts that the I/O back ends share: the system calls, the carriers, and the
  * list of complete operations that are not yet reaped.
+ *
+ * hostcall.c leaves a gate after a call.  So the gate, which passes its next
+ * operation to a carrier, uses the queue in pool.c and not carrier.c, which is
+ * above it (host.h).
  */
 #ifndef LWKT_MACHINE_LINUX_HOSTCALL_H
 #define LWKT_MACHINE_LINUX_HOSTCALL_H
@@ -31,16 +35,22 @@
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);
-/* Enable or disable pthread_cancel around the system call of a carrier. */
-void	hostcall_endable(int on);
 /* Does it wait for room (POLLOUT), not for input? */
 int	hostcall_is_out(const struct hostio *io);
-void	hostcall_prepare(struct hostio *io);	/* before the first wait */
-void	hostcall_finish(struct hostio *io);	/* undoes it */
-int	hostcall_fd(const struct hostio *io);
+
+/* Enables or disables pthread_cancel around the system call of a carrier. */
+static inline void
+hostcall_endable(int on)
+{
+	int old;
+
+	(void)pthread_setcancelstate(on ? PTHREAD_CANCEL_ENABLE :
+	    PTHREAD_CANCEL_DISABLE, &old);
+}
+
 /*
- * Returns the result of the whole operation when its last part returned r, and
- * sets io_short.
+ * hosttotal.c: returns the result of the whole operation when its last part
+ * returned r, and sets io_short.
  */
 int64_t	hostcall_total(struct hostio *io, int64_t r);
 
@@ -61,7 +71,7 @@ unsigned gate_drain(struct mcpu *mc);	/* take back a CPU's: how many */
  */
 struct iocommon {
 	uintptr_t	 ic_remote;	/* (a) stack of what carriers did */
-	uint32_t	 ic_telling;	/* (a) carriers in carrier_finish() */
+	uint32_t	 ic_telling;	/* (a) threads in iocommon_return() */
 	struct hostio	*ic_first;	/* (c) complete, to be reaped */
 	struct hostio	**ic_lastp;	/* (c) */
 	unsigned	 ic_pending;	/* (c) submitted, not reaped */
@@ -75,15 +85,23 @@ io_common(struct machine_host *h)
 	return h->h_io;
 }
 
+/* iocommon.c */
 void	iocommon_init(struct iocommon *ic);
 /* Completes an operation on its CPU; the next poll calls io_done. */
 void	iocommon_done(struct machine_host *h, struct hostio *io,
 	    int64_t result);
+/* Gives it back to its CPU and wakes the CPU.  Any thread. */
+void	iocommon_return(struct hostio *io, int64_t result);
 int	iocommon_reap(struct iocommon *ic);
 void	iocommon_drop(struct iocommon *ic);
 int	iocommon_ready(struct iocommon *ic);
 /* Counts the carried operations that are complete and not reaped. */
 unsigned iocommon_carried(struct iocommon *ic);
+
+/* The descriptor that is polled: io_fd, or the back end's own for it. */
+void	ioaux_open(struct hostio *io);	/* before the first wait */
+void	ioaux_close(struct hostio *io);	/* undoes it */
+int	ioaux_fd(const struct hostio *io);
 
 /* Memory of a back end: zeroed, NULL when refused. */
 void	*iomem_get(size_t size);
@@ -95,10 +113,6 @@ void	carrier_detach(struct machine_host *h);
 /* Submits by io_way: HW_FILE, LINE, LOOK, LONG or RETRY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
-/* Gives it back to its CPU and wakes the CPU.  Any thread. */
-void	carrier_finish(struct hostio *io, int64_t result);
-/* Queues an operation that has got its gate: 0 or an errno.  Any thread. */
-int	carrier_queue(struct hostio *io);
 
 /* retry.c */
 int	retry_submit(struct hostio *io);	/* 0, or an errno: no thread */

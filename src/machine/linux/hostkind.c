@@ -47,9 +47,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
@@ -361,4 +363,20 @@ hostkind_learn(int fd)
 		return;
 	local = fstatfs(fd, &sf) == 0 && is_local((long)sf.f_type);
 	atomic_store_64(slot_of(dev), slot_value(dev, now_s(), local));
+}
+
+/* Return an int option of the socket, or -1 if it has none. */
+int
+hostkind_option(int fd, int option)
+{
+	socklen_t len = sizeof(int);
+	int v;
+
+	return getsockopt(fd, SOL_SOCKET, option, &v, &len) == 0 ? v : -1;
+}
+
+int
+hostkind_is_tcp(int fd)
+{
+	return hostkind_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 }

@@ -57,6 +57,8 @@ int	hostkind_odd(enum hostkind kind, int writing, size_t len);
 /* Must a write that took a part be repeated for the rest? */
 int	hostkind_goes_on(enum hostkind kind);
 const char *hostkind_name(enum hostkind kind);
+int	hostkind_option(int fd, int option);	/* of a socket; -1: none */
+int	hostkind_is_tcp(int fd);
 
 /*
  * File systems that are known to be local, so that to open, close or poll a

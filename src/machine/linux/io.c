@@ -25,8 +25,6 @@ static const struct io_choice {
 	{ "uring", &lwkt__io_uring },
 };
 
-const struct linux_iops *lwkt__iops;
-
 /* Store the back end that LWKT_IO names, or NULL if unset; 0 or EINVAL. */
 static int
 io_preferred(const struct linux_iops **opsp)

@@ -36,7 +36,6 @@
 #include "machine/linux/hostcall.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -154,16 +153,6 @@ fd_add(struct epcpu *ec, int fd)
 	    errno;
 }
 
-static int
-fd_is_tcp(int fd)
-{
-	socklen_t len = sizeof(int);
-	int proto = 0;
-
-	return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &proto, &len) == 0 &&
-	    proto == IPPROTO_TCP;
-}
-
 /*
  * Register the descriptor.  If that succeeds for one that seemed registered,
  * the number is another file now, and its flags start again.
@@ -182,7 +171,7 @@ fd_register(struct epcpu *ec, struct fdent *fe)
 	fe->fe_flags &= FE_VERIFY;
 	if (error == 0) {
 		fe->fe_flags |= FE_REG;
-		if (fd_is_tcp(fe->fe_fd))
+		if (hostkind_is_tcp(fe->fe_fd))
 			fe->fe_flags |= FE_STREAM;
 	}
 	return error;
@@ -322,12 +311,12 @@ epoll_submit(struct machine_host *h, struct hostio *io)
 	ec->epc_common.ic_pending++;
 	ec->epc_common.ic_stats.his_submits++;
 	io->io_mc = h->h_mc;
-	hostcall_prepare(io);
+	ioaux_open(io);
 	if (io->io_way != HW_READY) {
 		carrier_submit(h, io);
 		return;
 	}
-	fe = fdent_get(ec, hostcall_fd(io));
+	fe = fdent_get(ec, ioaux_fd(io));
 	if (fe == NULL) {
 		iocommon_done(h, io, hostcall_total(io, -ENOMEM));
 		return;

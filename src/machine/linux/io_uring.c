@@ -181,7 +181,7 @@ enter_ring(struct urcpu *uc, struct hostio *io)
 	struct io_uring_sqe *sqe = get_sqe(uc);
 
 	if (io->io_state & HIOS_POLLING)
-		io_uring_prep_poll_add(sqe, hostcall_fd(io), poll_mask(io));
+		io_uring_prep_poll_add(sqe, ioaux_fd(io), poll_mask(io));
 	else if (io->io_way == HW_READY)
 		prep_socket(sqe, io);
 	else
@@ -244,7 +244,7 @@ uring_submit(struct machine_host *h, struct hostio *io)
 	uc->urc_common.ic_pending++;
 	uc->urc_common.ic_stats.his_submits++;
 	io->io_mc = h->h_mc;
-	hostcall_prepare(io);
+	ioaux_open(io);
 	dispatch(h, io);
 }
 

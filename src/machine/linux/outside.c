@@ -29,13 +29,22 @@
  * check faults at NOWHERE, and trap.c recognizes the address.  A gs base that
  * the program has set itself stays.
  *
+ * Other host threads.  The deadlock report asks whether any exist, because one
+ * of them may wake a thread (machine_foreign_threads).  /proc/self/task names
+ * all host threads of the process.
+ *
  * INVARIANTS
  * OU1 No write of a child of fork reaches the arena of the parent.
  * OU2 `forked` is set in a child of fork(3) before fork returns there.
  */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -105,7 +114,7 @@ atfork_child(void)
 	forked = 1;						/* OU2 */
 	lwkt__panic_hook = outside_report;
 	lwkt__mem_forked();
-	lwkt__vcpu_forked((unsigned long)&nobody);
+	lwkt__identity_forked((unsigned long)&nobody);
 }
 
 /* Register the fork handler, before any memory is reserved; 0 or an errno. */
@@ -128,8 +137,47 @@ lwkt__outside_shutdown(void)
 	parent = 0;
 }
 
+/*
+ * Is this host thread a CPU, a carrier or a worker of io_uring?  The last two
+ * are known by name.  A CPU is not, because a pthread that it creates inherits
+ * its name.
+ */
+static int
+task_is_ours(const char *tid)
+{
+	char path[64], name[16] = "";
+	int fd, i;
+
+	for (i = 0; i < LWKT_MAXCPU; i++)
+		if (lwkt__hosts[i].h_tid == atoi(tid))
+			return 1;
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT;		/* gone since */
+	(void)!read(fd, name, sizeof(name) - 1);
+	(void)close(fd);
+	return strcmp(name, CARRIER_NAME) == 0 ||
+	    strncmp(name, "iou-", 4) == 0;
+}
+
+int
+machine_foreign_threads(void)
+{
+	const struct dirent *de;
+	DIR *dir = opendir("/proc/self/task");
+	int foreign = 0;
+
+	if (dir == NULL)
+		return 1;
+	while (!foreign && (de = readdir(dir)) != NULL)
+		foreign = de->d_name[0] != '.' && !task_is_ours(de->d_name);
+	(void)closedir(dir);
+	return foreign;
+}
+
 __attribute__((constructor)) static void
 outside_init(void)
 {
-	lwkt__vcpu_nobody((unsigned long)&nobody);
+	lwkt__identity_nobody((unsigned long)&nobody);
 }

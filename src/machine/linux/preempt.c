@@ -39,14 +39,13 @@
  * Source: the injected call of Go's asynchronous preemption.  Go uses maps that
  * its compiler makes; C has none, so the unwinding here is our own.
  */
-#include <cpuid.h>
-#include <string.h>
 #include <ucontext.h>
 
 #include "base/kassert.h"
 #include "machine/fiber.h"
 #include "machine/linux/host.h"
 #include "machine/x86_64/cfi.h"
+#include "machine/x86_64/interrupt.h"
 
 #define RED_ZONE	128
 #define WORDS_PUT	2		/* by divert(): rip and flags */
@@ -55,111 +54,16 @@
 #define FRAMES_MAX	256
 #define FLAGS_CLEAR	0x44500u	/* DF, TF, NT, AC: not for C code */
 
-/*
- * Components of the processor state that are not saved: PKRU belongs to the
- * host thread, AMX is large and rare.
- */
-#define XCOMP_PKRU	(UINT64_C(1) << 9)
-#define XCOMP_AMX	(UINT64_C(3) << 17)
-#define XSAVE_LEGACY	576		/* x87, SSE and the header */
-#define FXSAVE_SW	464		/* where the kernel describes it */
-#define FP_XSTATE_MAGIC	0x46505853u
-
-void	lwkt__machine_interrupted(void);
-void	lwkt__interrupt_upcall(void);
-
-/* What interrupt.S reads; (i). */
-extern uint64_t lwkt__xsave_size __lwkt_hidden;
-extern uint64_t lwkt__xsave_mask __lwkt_hidden;
-extern uint32_t lwkt__xsave_compact __lwkt_hidden;
-
-uint64_t lwkt__xsave_size;		/* 0: threads cannot be interrupted */
-uint64_t lwkt__xsave_mask;
-uint32_t lwkt__xsave_compact;
-
-static const struct machine_upcalls *preempt_up;	/* (i) */
-
-static uint64_t
-xcr0(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ __volatile__("xgetbv" : "=a" (lo), "=d" (hi) : "c" (0));
-	return lo | (uint64_t)hi << 32;
-}
-
-/* Return the size of a save area, in xsavec's form or the standard form. */
-static uint64_t
-xsave_bytes(uint64_t mask, int compact)
-{
-	uint64_t size = XSAVE_LEGACY, end;
-	unsigned a, b, c, d;
-
-	for (unsigned i = 2; i < 63; i++) {
-		if ((mask >> i & 1) == 0 ||
-		    !__get_cpuid_count(0xd, i, &a, &b, &c, &d))
-			continue;
-		if (compact) {
-			if (c & 2)
-				size = roundup2(size, (uint64_t)64);
-			size += a;
-		} else if ((end = (uint64_t)b + a) > size) {
-			size = end;
-		}
-	}
-	return size;
-}
-
 void
 lwkt__preempt_boot(const struct machine_upcalls *up)
 {
-	unsigned a, b, c, d;
-
-	preempt_up = up;
-	lwkt__xsave_size = 0;
-	if (LWKT_TSAN || machine_fail("preempt.boot") ||
-	    !__get_cpuid(1, &a, &b, &c, &d) || (c & bit_OSXSAVE) == 0)
+	if (LWKT_TSAN || machine_fail("preempt.boot")) {
+		lwkt__xsave_off();
 		return;
-	lwkt__xsave_mask = xcr0() & ~(XCOMP_PKRU | XCOMP_AMX);
-	lwkt__xsave_compact = __get_cpuid_count(0xd, 1, &a, &b, &c, &d) &&
-	    (a & bit_XSAVEC) != 0;
-	lwkt__xsave_size = xsave_bytes(lwkt__xsave_mask,
-	    (int)lwkt__xsave_compact);
-	lwkt__code_boot();
-}
-
-void
-lwkt__preempt_signal(struct mcpu *mc, void *ucontext)
-{
-	if (preempt_up->mu_signal != NULL)
-		preempt_up->mu_signal(mc, ucontext);
-}
-
-/* Call mu_interrupted; interrupt.S calls this as the interrupted thread. */
-void
-lwkt__interrupt_upcall(void)
-{
-	preempt_up->mu_interrupted();
-}
-
-/*
- * Will all processor state in use be saved?  Linux's signal frame says which
- * components were in use.
- */
-static int
-state_kept(const ucontext_t *uc)
-{
-	const char *fp = (const char *)uc->uc_mcontext.fpregs;
-	uint32_t magic;
-	uint64_t in_use;
-
-	if (fp == NULL)
-		return 0;
-	memcpy(&magic, fp + FXSAVE_SW, sizeof(magic));
-	if (magic != FP_XSTATE_MAGIC)
-		return 1;		/* x87 and SSE only */
-	memcpy(&in_use, fp + 512, sizeof(in_use));
-	return (in_use & ~(lwkt__xsave_mask | XCOMP_PKRU)) == 0;
+	}
+	lwkt__xsave_boot(up);
+	if (lwkt__xsave_size != 0)
+		lwkt__code_boot();
 }
 
 /*
@@ -227,7 +131,7 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 		return MI_CODE;
 	if (f.f_sp < cs.cs_lo + need || f.f_sp >= cs.cs_hi)
 		return MI_STACK;
-	if (!state_kept(uc))
+	if (!lwkt__xsave_keeps(uc))
 		return MI_STATE;
 	if (!callers_may_stop(&f, &cs))
 		return MI_FRAME;

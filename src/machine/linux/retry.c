@@ -94,7 +94,7 @@ try_first(void)
 	if (r == -EAGAIN)
 		insert(io);
 	else
-		carrier_finish(io, r);				/* RT1 */
+		iocommon_return(io, r);				/* RT1 */
 }
 
 static void

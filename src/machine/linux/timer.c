@@ -4,11 +4,12 @@
  *
  * THEORY
  * timer_create with SIGEV_THREAD_ID sends a real-time signal to the host thread
- * that created the timer.  The handler sets RQF_TIMER and calls preempt.c,
- * which may interrupt the running thread so that the timer is served now.  To
- * set the timer is a system call (0.7 us).  So it is set only when the new
- * deadline is earlier than its current setting.  When the timer goes off before
- * the current deadline, the handler sets it again.
+ * that created the timer.  The handler (handler.c) calls this file, which sets
+ * RQF_TIMER, and then the kernel, which may interrupt the running thread so
+ * that the timer is served now.  To set the timer is a system call (0.7 us).
+ * So it is set only when the new deadline is earlier than its current setting.
+ * When the timer goes off before the current deadline, the handler sets it
+ * again.
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
@@ -33,20 +34,6 @@
  * may make h_armed earlier, because it requests another signal.  Then
  * timer_move has overwritten the handler's setting by a later one; so
  * timer_move reads h_armed again afterwards.
- *
- * The signal is a real-time signal.  The search goes from SIGRTMAX down,
- * because programs use theirs from SIGRTMIN up.  It takes the first signal that
- * has no handler and that the caller of the boot does not block (a blocked
- * signal may be meant for sigwaitinfo or a signalfd).  lwkt.signal names a
- * signal instead.  The signal is delivered on the alternate stack, so a
- * thread's stack needs no room for the large signal frame of a machine with
- * wide vector registers.
- *
- * A program may take the signal away later: it installs its own handler, or
- * blocks every signal in a thread.  Then a thread that computes would never be
- * interrupted again, and sleeps on its CPU would not end.  To set the timer
- * costs a system call anyway.  So before that, timer_check panics if the
- * handler is another one, and unblocks the signal.
  */
 #include <errno.h>
 #include <signal.h>
@@ -65,12 +52,6 @@
 
 TUNABLE_INT(timer_gap_us, "lwkt.timer_gap_us", 50, 0, 100000,
     "time that a CPU works undisturbed after a timer interrupt, us");
-
-TUNABLE_INT(wanted_sig, "lwkt.signal", 0, 0, 64,
-    "the real-time signal that interrupts CPUs; 0: the library chooses");
-
-static int timer_sig;			/* (i) 0: none */
-static struct sigaction timer_old;	/* (i) */
 
 static void
 timer_set(struct machine_host *h, int64_t deadline_ns)
@@ -115,9 +96,11 @@ timer_move(struct machine_host *h, int64_t at_ns)
  * Handle the timer's signal: report the deadline, or set the timer again if it
  * went off too early.  In the signal handler.
  */
-static void
-timer_gone_off(struct mcpu *mc, struct machine_host *h)
+void
+lwkt__timer_gone_off(struct mcpu *mc)
 {
+	struct machine_host *h = mc->mc_host;
+
 	if (h->h_deadline <= h->h_armed) {
 		h->h_armed = h->h_deadline = INT64_MAX;
 		h->h_fired = 1;
@@ -127,46 +110,6 @@ timer_gone_off(struct mcpu *mc, struct machine_host *h)
 		if (h->h_armed != INT64_MAX)
 			timer_set(h, h->h_armed);		/* HT2 */
 	}
-}
-
-static void
-timer_handler(int sig, siginfo_t *si, void *ucontext)
-{
-	struct mcpu *mc = machine_oncpu();
-	struct machine_host *h;
-	int saved = errno;
-
-	(void)sig;
-	if (mc == NULL)
-		return;
-	h = mc->mc_host;
-	if (likely(!lwkt__watch_signal(mc, si, ucontext)))
-		timer_gone_off(mc, h);
-	lwkt__preempt_signal(mc, ucontext);
-	errno = saved;
-}
-
-static int
-timer_is_ours(const struct sigaction *sa)
-{
-	return (sa->sa_flags & SA_SIGINFO) != 0 &&
-	    sa->sa_sigaction == timer_handler;
-}
-
-/* Panic if the program has replaced the handler; unblock the signal. */
-static void
-timer_check(void)
-{
-	struct sigaction now;
-	sigset_t set;
-
-	if (sigaction(timer_sig, NULL, &now) == 0 && !timer_is_ours(&now))
-		lwkt_panic("the program has replaced the handler of signal "
-		    "%d, which interrupts the cpus (lwkt.signal takes another)",
-		    timer_sig);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, timer_sig);
-	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /*
@@ -197,84 +140,8 @@ machine_timer_arm(int64_t deadline_ns)
 	}
 	if (at < h->h_quiet && (at = h->h_quiet) >= h->h_armed)
 		return;
-	timer_check();
+	lwkt__signal_check();
 	timer_move(h, at);					/* HT1 */
-}
-
-/* Does the program leave the signal unused?  timer_old gets its disposition. */
-static int
-signal_is_free(int sig)
-{
-	return !machine_fail("timer.signal") &&
-	    sigaction(sig, NULL, &timer_old) == 0 &&
-	    (timer_old.sa_flags & SA_SIGINFO) == 0 &&
-	    timer_old.sa_handler == SIG_DFL;
-}
-
-static int
-signal_choose(int *error)
-{
-	sigset_t blocked;
-	int sig = wanted_sig;
-
-	*error = EINVAL;
-	if (sig != 0 && sig >= SIGRTMIN && sig <= SIGRTMAX) {
-		if (signal_is_free(sig))
-			return sig;
-		lwkt_printf("lwkt: lwkt.signal=%d: the program has a handler "
-		    "for it", sig);
-		return 0;
-	}
-	if (sig != 0) {
-		lwkt_printf("lwkt: lwkt.signal=%d: must be from %d to %d", sig,
-		    SIGRTMIN, SIGRTMAX);
-		return 0;
-	}
-	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-	for (sig = SIGRTMAX; sig >= SIGRTMIN; sig--)
-		if (sigismember(&blocked, sig) == 0 && signal_is_free(sig))
-			return sig;
-	lwkt_printf("lwkt: each real-time signal has a handler or is blocked: "
-	    "none is left for the timers (lwkt.signal)");
-	*error = EAGAIN;
-	return 0;
-}
-
-/* Choose the signal and install its handler; 0 or an errno. */
-int
-lwkt__timer_boot(void)
-{
-	struct sigaction sa;
-	int error, sig = signal_choose(&error);
-
-	if (sig == 0)
-		return error;
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_sigaction = timer_handler;
-	sa.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-	(void)sigfillset(&sa.sa_mask);
-	if (sigaction(sig, &sa, NULL) != 0)
-		return errno;
-	timer_sig = sig;
-	return 0;
-}
-
-/* Restore the disposition, unless the program has replaced the handler. */
-void
-lwkt__timer_shutdown(void)
-{
-	struct sigaction now;
-
-	if (timer_sig != 0 && sigaction(timer_sig, NULL, &now) == 0 &&
-	    timer_is_ours(&now))
-		(void)sigaction(timer_sig, &timer_old, NULL);
-	timer_sig = 0;
-}
-
-int
-lwkt__timer_signal(void)
-{
-	return timer_sig;
 }
 
 int
@@ -289,7 +156,7 @@ lwkt__timer_start(struct machine_host *h)
 		return EAGAIN;
 	memset(&sev, 0, sizeof(sev));
 	sev.sigev_notify = SIGEV_THREAD_ID;
-	sev.sigev_signo = timer_sig;
+	sev.sigev_signo = lwkt__signal_number();
 	sev.sigev_notify_thread_id = gettid();
 	if (timer_create(CLOCK_MONOTONIC, &sev, &h->h_timer) != 0)
 		return errno;

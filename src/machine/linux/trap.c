@@ -170,7 +170,7 @@ lwkt__trap_boot(const struct machine_upcalls *up)
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = trap_handler;
 	sa.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-	lwkt__trap_mask(&sa.sa_mask, lwkt__timer_signal());
+	lwkt__trap_mask(&sa.sa_mask, lwkt__signal_number());
 	(void)sigaddset(&sa.sa_mask, SIGPIPE);
 	for (size_t i = 0; i < NTRAPS; i++) {
 		if (sigaction(traps[i].t_sig, &sa, &trap_old[i]) != 0) {
@@ -198,10 +198,10 @@ lwkt__trap_shutdown(void)
 
 /* Store in *set the signals that a CPU must not block. */
 void
-lwkt__trap_mask(sigset_t *set, int timer_sig)
+lwkt__trap_mask(sigset_t *set, int cpu_sig)
 {
 	(void)sigemptyset(set);
 	for (size_t i = 0; i < NTRAPS; i++)
 		(void)sigaddset(set, traps[i].t_sig);
-	(void)sigaddset(set, timer_sig);
+	(void)sigaddset(set, cpu_sig);
 }

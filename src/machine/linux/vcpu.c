@@ -10,53 +10,26 @@
  * main function has returned, a CPU waits for the others before it undoes
  * vcpu_enter, because until then a late doorbell may still reach it.
  *
- * The caller gets back what it had: affinity, signal mask, alternate stack,
- * timer slack, gs base.
- *
- * A pthread is a CPU if %gs:0 points at its struct mcpu (see machine.h) and a
- * thread-local variable does so too.  machine_oncpu() reads the variable.  A
- * pthread that a CPU creates inherits the gs base (Linux copies it), but starts
- * with that variable NULL.  outside.c handles host threads that are no CPU.
- *
- * Cores.  Pthreads, and children made by fork, vfork and posix_spawn, inherit
- * the affinity of the host thread that creates them, and no handler can undo
- * that for all of them.  So a CPU is moved to its core when it starts and is
- * then allowed on all cores of the process again: the host scheduler leaves a
- * thread on its core unless it has a reason.  A single CPU remains on the
- * caller's core.  lwkt.pin=yes binds each CPU to its core.
+ * The caller gets back what it had: signal mask, alternate stack, and what
+ * identity.c has changed.
  *
  * Signals.  Each CPU has the signal mask of the caller of machine_run, without
  * the signals of faults and of the timers.  So a thread that raises a signal
  * gets it on every CPU, and a host thread or a child that a CPU creates
  * inherits the program's own mask.
- *
- * The host thread of a CPU must not end.  pthread_exit and pthread_cancel run
- * the destructors of thread-specific data; the one of `ended_key` panics.
  */
-#include <asm/prctl.h>
 #include <errno.h>
-#include <link.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/kassert.h"
-#include "base/stat_decl.h"
-#include "machine/hostlib.h"
 #include "machine/linux/host.h"
 
-#ifndef HWCAP2_FSGSBASE
-#define HWCAP2_FSGSBASE	(1 << 1)
-#endif
-
 #define ALTSTACK_ROOM	(64 * 1024)	/* for a backtrace in the handler */
-
 #define VCPU_STACK	(256 * 1024)	/* callbacks of the idle thread, too */
 
 /* States of the gate. */
@@ -64,30 +37,8 @@
 #define GATE_OPEN	1u
 #define GATE_HOME	2u
 
-#define PIN_NO		0
-#define PIN_START	1
-#define PIN_YES		2
-
-static const char *const pin_names[] = { "no", "start", "yes", NULL };
-
-TUNABLE_NAME(pin, "lwkt.pin", pin_names, PIN_START,
-    "whether CPUs are bound to cores: no, start (put there once), yes");
-
-struct machine_host lwkt__hosts[LWKT_MAXCPU];
-
-/* (i) of its host thread while that carries a CPU; machine_oncpu(). */
-extern __thread struct mcpu *lwkt__tls_mcpu;
-__thread struct mcpu *lwkt__tls_mcpu
-    __attribute__((tls_model("initial-exec")));
-
 static const struct machine_upcalls *vcpu_up;	/* (i) */
-static int has_fsgsbase;		/* (i) */
-static cpu_set_t cores_before;		/* (i) the caller's */
-static int cores_known;			/* (i) cores_before is valid */
 static sigset_t mask_before;		/* (i) the caller's */
-static pthread_key_t ended_key;		/* (i) */
-static int ended_known;			/* (i) ended_key was made */
-static size_t tls_bytes;		/* (i) libc takes it from each stack */
 
 static struct {
 	uint32_t	g_state;	/* (a) GATE_* */
@@ -95,37 +46,6 @@ static struct {
 	uint32_t	g_running;	/* (a) CPUs that have not finished */
 	uint32_t	g_error;	/* (a) one of the errors reported */
 } gate;
-
-/* What a host thread had before it became a CPU. */
-struct before {
-	sigset_t	b_mask;
-	stack_t		b_altstack;
-	cpu_set_t	b_cores;
-	int		b_pinned;
-	int		b_slack;
-	unsigned long	b_gs;
-};
-
-static unsigned long
-gs_get(void)
-{
-	unsigned long base = 0;
-
-	if (has_fsgsbase)
-		__asm__ __volatile__("rdgsbase %0" : "=r" (base));
-	else
-		(void)syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
-	return base;
-}
-
-static void
-gs_set(unsigned long base)
-{
-	if (has_fsgsbase)
-		__asm__ __volatile__("wrgsbase %0" :: "r" (base) : "memory");
-	else
-		(void)syscall(SYS_arch_prctl, ARCH_SET_GS, base);
-}
 
 /* Install an alternate signal stack with a guard page below it. */
 static int
@@ -162,32 +82,6 @@ altstack_leave(struct machine_host *h, const struct before *b)
 	(void)munmap(h->h_altstack, h->h_altsize);
 }
 
-static void
-unplace(struct before *b)
-{
-	if (b->b_pinned)
-		(void)sched_setaffinity(0, sizeof(b->b_cores), &b->b_cores);
-	b->b_pinned = 0;
-}
-
-/* Move the calling host thread to its core. */
-static void
-place(struct machine_host *h, struct before *b)
-{
-	cpu_set_t set;
-
-	b->b_pinned = 0;
-	if (pin == PIN_NO || (pin == PIN_START && lwkt__cores.co_ncpus == 1) ||
-	    h->h_core < 0 || h->h_core >= CPU_SETSIZE ||
-	    sched_getaffinity(0, sizeof(b->b_cores), &b->b_cores) != 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(h->h_core, &set);
-	b->b_pinned = sched_setaffinity(0, sizeof(set), &set) == 0;
-	if (pin == PIN_START)
-		unplace(b);
-}
-
 /*
  * Set the mask of the caller of machine_run without the signals that a CPU
  * needs; the old mask goes to *before.
@@ -197,32 +91,11 @@ mask_enter(sigset_t *before)
 {
 	sigset_t mask = mask_before, take;
 
-	lwkt__trap_mask(&take, lwkt__timer_signal());
+	lwkt__trap_mask(&take, lwkt__signal_number());
 	for (int sig = 1; sig <= SIGRTMAX; sig++)
 		if (sigismember(&take, sig) == 1)
 			(void)sigdelset(&mask, sig);
 	(void)pthread_sigmask(SIG_SETMASK, &mask, before);
-}
-
-/* Make the calling host thread identify itself as CPU h (gs, TLS, errno). */
-static void
-identity_enter(struct machine_host *h, struct before *b)
-{
-	b->b_gs = gs_get();
-	gs_set((unsigned long)h->h_mc);
-	h->h_mc->mc_errnop = &errno;
-	h->h_mc->mc_cxx = lwkt__cxx_globals();
-	h->h_mc->mc_hostid = lwkt__hostid();
-	lwkt__tls_mcpu = h->h_mc;
-	(void)pthread_setspecific(ended_key, h->h_mc);
-}
-
-static void
-identity_leave(const struct before *b)
-{
-	(void)pthread_setspecific(ended_key, NULL);
-	lwkt__tls_mcpu = NULL;
-	gs_set(b->b_gs);
 }
 
 /* Make the calling host thread CPU h; 0 or an errno, with all undone. */
@@ -254,10 +127,7 @@ vcpu_enter(struct machine_host *h, struct before *b)
 		    error == ENOMEM ? LIMIT_MEMORY : LIMIT_FILES);
 		goto fail_timer;
 	}
-	place(h, b);
-	b->b_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
-	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
-	identity_enter(h, b);
+	lwkt__identity_enter(h, b);
 	mask_enter(&b->b_mask);
 	return 0;
 
@@ -275,9 +145,7 @@ vcpu_leave(struct machine_host *h, struct before *b)
 	__atomic_store_n(&h->h_tid, 0, __ATOMIC_RELAXED);
 	lwkt__timer_stop(h);
 	(void)pthread_sigmask(SIG_SETMASK, &b->b_mask, NULL);
-	identity_leave(b);
-	(void)prctl(PR_SET_TIMERSLACK, b->b_slack, 0, 0, 0);
-	unplace(b);
+	lwkt__identity_leave(b);
 	if (lwkt__iops != NULL)
 		lwkt__iops->io_fini(h);
 	altstack_leave(h, b);
@@ -339,7 +207,7 @@ vcpu_thread(void *arg)
 static int
 vcpu_pthread(struct machine_host *h)
 {
-	size_t least = VCPU_STACK + tls_bytes, size = 0;
+	size_t least = VCPU_STACK + lwkt__helper_tls(), size = 0;
 	pthread_attr_t attr;
 	int error = pthread_attr_init(&attr);
 
@@ -411,8 +279,7 @@ machine_run(struct mcpu *const mc[], int n)
 	KASSERTF(n >= 1 && n <= LWKT_MAXCPU, "%d CPUs: must be 1 to "
 	    "LWKT_MAXCPU", n);
 	KASSERT(machine_oncpu() == NULL);
-	cores_known = sched_getaffinity(0, sizeof(cores_before),
-	    &cores_before) == 0;
+	lwkt__helper_cores();
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
 	vcpu_assign(mc, n);
 	memset(&gate, 0, sizeof(gate));
@@ -434,99 +301,10 @@ machine_run(struct mcpu *const mc[], int n)
 	return error;
 }
 
-/* Add the size of the thread-local data of one module of the program. */
-static int
-tls_add(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	size_t *bytes = arg;
-
-	(void)size;
-	for (int i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_TLS)
-			*bytes += info->dlpi_phdr[i].p_memsz +
-			    info->dlpi_phdr[i].p_align;
-	return 0;
-}
-
-int
-lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
-    void *arg)
-{
-	pthread_attr_t attr;
-	sigset_t all;
-	int error;
-
-	error = pthread_attr_init(&attr);
-	if (error != 0)
-		return error;
-	(void)sigfillset(&all);
-	error = pthread_attr_setsigmask_np(&attr, &all);
-	if (error == 0)
-		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
-	/* From a bound CPU (lwkt.pin=yes) it would inherit the core. */
-	if (error == 0 && cores_known && pin == PIN_YES)
-		error = pthread_attr_setaffinity_np(&attr,
-		    sizeof(cores_before), &cores_before);
-	if (error == 0)
-		error = pthread_create(tp, &attr, fn, arg);
-	(void)pthread_attr_destroy(&attr);
-	return error;
-}
-
-/* Destructor of ended_key: panic, because the host thread of a CPU ends. */
-static void
-vcpu_ended(void *arg)
-{
-	const struct mcpu *mc = arg;
-
-	lwkt_panic("the host thread of cpu %d ends: a thread called "
-	    "pthread_exit, or it was cancelled", mc->mc_cpuid);
-}
-
-/*
- * In a child of fork, whose only thread is no CPU: undo what vcpu_enter changed
- * and fork copied (identity, timer slack, affinity).
- */
-void
-lwkt__vcpu_forked(unsigned long nobody)
-{
-	struct machine_host *h;
-
-	for (h = lwkt__hosts; h < lwkt__hosts + LWKT_MAXCPU; h++) {
-		if (h->h_tid == 0 ||
-		    !pthread_equal(h->h_pthread, pthread_self()))
-			continue;
-		identity_leave(h->h_before);
-		(void)prctl(PR_SET_TIMERSLACK, h->h_before->b_slack, 0, 0, 0);
-		unplace(h->h_before);
-	}
-	if (lwkt__mem_is_ours(gs_get()))	/* made by a CPU */
-		gs_set(nobody);
-}
-
-/*
- * Mark the first thread of the program as no CPU, before the first boot.  A gs
- * base that the program has set stays.
- */
-void
-lwkt__vcpu_nobody(unsigned long nobody)
-{
-	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
-	if (gs_get() == 0)
-		gs_set(nobody);
-}
-
 int
 lwkt__vcpu_boot(const struct machine_upcalls *up)
 {
-	int error = ended_known ? 0 : pthread_key_create(&ended_key,
-	    vcpu_ended);
-
-	ended_known |= error == 0;
-	tls_bytes = 0;
-	(void)dl_iterate_phdr(tls_add, &tls_bytes);
 	vcpu_up = up;
-	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0 &&
-	    !machine_fail("vcpu.fsgsbase");
-	return error;
+	lwkt__helper_boot();
+	return lwkt__identity_boot();
 }

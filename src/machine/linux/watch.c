@@ -8,7 +8,7 @@
  * reach a CPU that does not get there.  They interrupt the CPU, and their
  * function is called in the signal handler, on the CPU's host thread.  There it
  * sees the running thread and, in the ucontext, the instruction.  Both means
- * use the signal of timer.c.  The signal of a timer has the code SI_TIMER, and
+ * use the signal of signal.c.  The signal of a timer has the code SI_TIMER, and
  * this file's timer has the value WATCH_VALUE; a signal that was sent has
  * another code.
  *
@@ -16,12 +16,8 @@
  * deadline, so an idle CPU is not disturbed.  If the host refuses the timer,
  * machine_watch does nothing.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -50,7 +46,7 @@ lwkt__watch_start(struct machine_host *h)
 
 	memset(&sev, 0, sizeof(sev));
 	sev.sigev_notify = SIGEV_THREAD_ID;
-	sev.sigev_signo = lwkt__timer_signal();
+	sev.sigev_signo = lwkt__signal_number();
 	sev.sigev_value.sival_int = WATCH_VALUE;
 	sev.sigev_notify_thread_id = gettid();
 	h->h_watched = !machine_fail("watch.create") &&
@@ -65,7 +61,7 @@ lwkt__watch_stop(struct machine_host *h)
 	h->h_watched = 0;
 }
 
-/* Called by the handler of timer.c; 1: the signal was for this file. */
+/* Handle the signal if it is for this file: 1, or 0.  In the handler. */
 int
 lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si, void *ucontext)
 {
@@ -94,45 +90,6 @@ machine_watch(int64_t delay_ns)
 	(void)timer_settime(h->h_watch, 0, &its, NULL);
 }
 
-/*
- * Is this host thread a CPU, a carrier or a worker of io_uring?  The last two
- * are known by name.  A CPU is not, because a pthread that it creates inherits
- * its name.
- */
-static int
-task_is_ours(const char *tid)
-{
-	char path[64], name[16] = "";
-	int fd, i;
-
-	for (i = 0; i < LWKT_MAXCPU; i++)
-		if (lwkt__hosts[i].h_tid == atoi(tid))
-			return 1;
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT;		/* gone since */
-	(void)!read(fd, name, sizeof(name) - 1);
-	(void)close(fd);
-	return strcmp(name, CARRIER_NAME) == 0 ||
-	    strncmp(name, "iou-", 4) == 0;
-}
-
-int
-machine_foreign_threads(void)
-{
-	const struct dirent *de;
-	DIR *dir = opendir("/proc/self/task");
-	int foreign = 0;
-
-	if (dir == NULL)
-		return 1;
-	while (!foreign && (de = readdir(dir)) != NULL)
-		foreign = de->d_name[0] != '.' && !task_is_ours(de->d_name);
-	(void)closedir(dir);
-	return foreign;
-}
-
 int
 machine_nmi(struct mcpu *mc)
 {
@@ -142,7 +99,7 @@ machine_nmi(struct mcpu *mc)
 	int saved = errno, sent;
 
 	sent = tid != 0 && syscall(SYS_tgkill, getpid(), tid,
-	    lwkt__timer_signal()) == 0;
+	    lwkt__signal_number()) == 0;
 	errno = saved;
 	return sent;
 }

@@ -40,7 +40,6 @@
 #define STEPS_DEFAULT	5000000
 #define POLLS		3	/* of an idle CPU */
 
-struct mcpu *lwkt__sim_mcpu;
 struct sim lwkt__sim;
 
 static struct sim *const sim = &lwkt__sim;

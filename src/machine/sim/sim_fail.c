@@ -9,13 +9,17 @@
 #include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
 
-static uint32_t	period;			/* one question in so many */
+static uint32_t	period;			/* one question in so many; 0: none */
 
+/* Decide about a call after LWKT_FAIL.  Each refusal is in the trace. */
 static int
-chance(const char *point)
+decide(const char *point, int refused)
 {
-	(void)point;
-	return sim_random(period) == 0;
+	if (!refused && period != 0)
+		refused = sim_random(period) == 0;
+	if (unlikely(refused))
+		machine_trace("host.fail", point, 0, 0);
+	return refused;
 }
 
 /* Choose the probability of faults in the run that begins. */
@@ -27,6 +31,6 @@ sim_fail_reset(void)
 	period = 0;
 	if (lwkt__sim.s_opt.so_faults && !sim_is_dfs())
 		period = periods[sim_random(nitems(periods))];
-	lwkt__fail_chance = period != 0 ? chance : NULL;
+	lwkt__fail_host = decide;
 	return lwkt__fail_boot();
 }

@@ -11,7 +11,7 @@
  * here: the general registers by pushes; the x87 unit, mxcsr and the vector
  * registers by xsavec, for which a component in its initial state costs
  * nothing.  The processor tells the size and the components of that area
- * (preempt.c).  Then the state is as C code expects it at a call: direction
+ * (xsave.c).  Then the state is as C code expects it at a call: direction
  * flag clear (by the handler), x87 stack empty, mxcsr at its default.
  *
  *	interrupted sp	->  +--------------------+

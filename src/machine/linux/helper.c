@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Create host threads that are no CPU: helpers of the I/O back ends.
+ *
+ * THEORY
+ * A CPU creates the helpers, but they must not take after it.  A helper blocks
+ * all signals, so the program's signals reach the program's own threads.  It
+ * may run on the cores that the program had, also if CPUs are bound to theirs
+ * (lwkt.pin=yes).  Its stack is small, so the thread-local data of all modules,
+ * which libc takes from each stack, is added to the size.
+ */
+#include <link.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+
+#include "machine/linux/host.h"
+
+static cpu_set_t cores_before;		/* (i) the program's */
+static int cores_known;			/* (i) cores_before is valid */
+static size_t tls_bytes;		/* (i) libc takes it from each stack */
+
+/* Add the size of the thread-local data of one module of the program. */
+static int
+tls_add(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	size_t *bytes = arg;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_TLS)
+			*bytes += info->dlpi_phdr[i].p_memsz +
+			    info->dlpi_phdr[i].p_align;
+	return 0;
+}
+
+void
+lwkt__helper_boot(void)
+{
+	tls_bytes = 0;
+	(void)dl_iterate_phdr(tls_add, &tls_bytes);
+}
+
+/* Store the affinity of the calling host thread, before it becomes a CPU. */
+void
+lwkt__helper_cores(void)
+{
+	cores_known = sched_getaffinity(0, sizeof(cores_before),
+	    &cores_before) == 0;
+}
+
+size_t
+lwkt__helper_tls(void)
+{
+	return tls_bytes;
+}
+
+int
+lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
+    void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	int error;
+
+	error = pthread_attr_init(&attr);
+	if (error != 0)
+		return error;
+	(void)sigfillset(&all);
+	error = pthread_attr_setsigmask_np(&attr, &all);
+	if (error == 0)
+		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
+	/* From a bound CPU (lwkt.pin=yes) it would inherit the core. */
+	if (error == 0 && cores_known && lwkt__identity_bound())
+		error = pthread_attr_setaffinity_np(&attr,
+		    sizeof(cores_before), &cores_before);
+	if (error == 0)
+		error = pthread_create(tp, &attr, fn, arg);
+	(void)pthread_attr_destroy(&attr);
+	return error;
+}

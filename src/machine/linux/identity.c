@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What makes a host thread a CPU, and a plain host thread again.
+ *
+ * THEORY
+ * A pthread is a CPU if %gs:0 points at its struct mcpu (see machine.h) and a
+ * thread-local variable does so too.  machine_oncpu() reads the variable.  A
+ * pthread that a CPU creates inherits the gs base (Linux copies it), but starts
+ * with that variable NULL.  outside.c handles host threads that are no CPU.
+ *
+ * Cores.  Pthreads, and children made by fork, vfork and posix_spawn, inherit
+ * the affinity of the host thread that creates them, and no handler can undo
+ * that for all of them.  So a CPU is moved to its core when it starts and is
+ * then allowed on all cores of the process again: the host scheduler leaves a
+ * thread on its core unless it has a reason.  A single CPU remains on the
+ * caller's core.  lwkt.pin=yes binds each CPU to its core.
+ *
+ * The timer slack of a CPU is 1 ns, because an idle CPU waits for deadlines.
+ *
+ * The host thread of a CPU must not end.  pthread_exit and pthread_cancel run
+ * the destructors of thread-specific data; the one of `ended_key` panics.
+ *
+ * A host thread that ceases to be a CPU gets back what it had: gs base, timer
+ * slack, affinity.  So does the only thread of a child of fork, which inherits
+ * all three from the CPU.
+ */
+#include <asm/prctl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/kassert.h"
+#include "base/stat_decl.h"
+#include "machine/hostlib.h"
+#include "machine/linux/host.h"
+
+#ifndef HWCAP2_FSGSBASE
+#define HWCAP2_FSGSBASE	(1 << 1)
+#endif
+
+#define PIN_NO		0
+#define PIN_START	1
+#define PIN_YES		2
+
+static const char *const pin_names[] = { "no", "start", "yes", NULL };
+
+TUNABLE_NAME(pin, "lwkt.pin", pin_names, PIN_START,
+    "whether CPUs are bound to cores: no, start (put there once), yes");
+
+static int has_fsgsbase;		/* (i) */
+static pthread_key_t ended_key;		/* (i) */
+static int ended_known;			/* (i) ended_key was made */
+
+static unsigned long
+gs_get(void)
+{
+	unsigned long base = 0;
+
+	if (has_fsgsbase)
+		__asm__ __volatile__("rdgsbase %0" : "=r" (base));
+	else
+		(void)syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+	return base;
+}
+
+static void
+gs_set(unsigned long base)
+{
+	if (has_fsgsbase)
+		__asm__ __volatile__("wrgsbase %0" :: "r" (base) : "memory");
+	else
+		(void)syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+
+static void
+unplace(struct before *b)
+{
+	if (b->b_pinned)
+		(void)sched_setaffinity(0, sizeof(b->b_cores), &b->b_cores);
+	b->b_pinned = 0;
+}
+
+/* Move the calling host thread to its core. */
+static void
+place(struct machine_host *h, struct before *b)
+{
+	cpu_set_t set;
+
+	b->b_pinned = 0;
+	if (pin == PIN_NO || (pin == PIN_START && lwkt__cores.co_ncpus == 1) ||
+	    h->h_core < 0 || h->h_core >= CPU_SETSIZE ||
+	    sched_getaffinity(0, sizeof(b->b_cores), &b->b_cores) != 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(h->h_core, &set);
+	b->b_pinned = sched_setaffinity(0, sizeof(set), &set) == 0;
+	if (pin == PIN_START)
+		unplace(b);
+}
+
+/*
+ * Make the calling host thread identify itself as CPU h (gs, TLS, errno), on
+ * the CPU's core.
+ */
+void
+lwkt__identity_enter(struct machine_host *h, struct before *b)
+{
+	place(h, b);
+	b->b_slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	b->b_gs = gs_get();
+	gs_set((unsigned long)h->h_mc);
+	h->h_mc->mc_errnop = &errno;
+	h->h_mc->mc_cxx = lwkt__cxx_globals();
+	h->h_mc->mc_hostid = lwkt__hostid();
+	lwkt__tls_mcpu = h->h_mc;
+	(void)pthread_setspecific(ended_key, h->h_mc);
+}
+
+/* Undo that. */
+void
+lwkt__identity_leave(struct before *b)
+{
+	(void)pthread_setspecific(ended_key, NULL);
+	lwkt__tls_mcpu = NULL;
+	gs_set(b->b_gs);
+	(void)prctl(PR_SET_TIMERSLACK, b->b_slack, 0, 0, 0);
+	unplace(b);
+}
+
+/*
+ * In a child of fork, whose only thread is no CPU: undo what the CPU changed
+ * and fork has copied.
+ */
+void
+lwkt__identity_forked(unsigned long nobody)
+{
+	struct machine_host *h;
+
+	for (h = lwkt__hosts; h < lwkt__hosts + LWKT_MAXCPU; h++) {
+		if (h->h_tid == 0 ||
+		    !pthread_equal(h->h_pthread, pthread_self()))
+			continue;
+		lwkt__identity_leave(h->h_before);
+	}
+	if (lwkt__mem_is_ours(gs_get()))	/* made by a CPU */
+		gs_set(nobody);
+}
+
+/*
+ * Mark the first thread of the program as no CPU, before the first boot.  A gs
+ * base that the program has set stays.
+ */
+void
+lwkt__identity_nobody(unsigned long nobody)
+{
+	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0;
+	if (gs_get() == 0)
+		gs_set(nobody);
+}
+
+/* Are CPUs bound to their cores? */
+int
+lwkt__identity_bound(void)
+{
+	return pin == PIN_YES;
+}
+
+/* Destructor of ended_key: panic, because the host thread of a CPU ends. */
+static void
+identity_ended(void *arg)
+{
+	const struct mcpu *mc = arg;
+
+	lwkt_panic("the host thread of cpu %d ends: a thread called "
+	    "pthread_exit, or it was cancelled", mc->mc_cpuid);
+}
+
+int
+lwkt__identity_boot(void)
+{
+	int error = ended_known ? 0 : pthread_key_create(&ended_key,
+	    identity_ended);
+
+	ended_known |= error == 0;
+	has_fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE) != 0 &&
+	    !machine_fail("vcpu.fsgsbase");
+	return error;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The pool of carriers (pool.c).
+ */
+#ifndef LWKT_MACHINE_LINUX_POOL_H
+#define LWKT_MACHINE_LINUX_POOL_H
+
+#include <pthread.h>
+
+#include "machine/linux/hostcall.h"
+
+enum carrier_state { C_NONE, C_LIVE, C_ENDED };
+enum carrier_class { CC_FILE, CC_LONG, CC_CLASSES };
+
+/* Written under the lock of the pool. */
+struct carrier {
+	pthread_t	 c_thread;
+	struct hostio	*c_io;		/* what it carries, or NULL */
+	enum carrier_state c_state;
+	enum carrier_class c_class;	/* (i) from its start */
+	int		 c_cancelled;	/* must end: a cancel may be pending */
+};
+
+void	pool_lock(void);
+void	pool_unlock(void);
+enum carrier_class pool_class(const struct hostio *io);
+
+/* The pool is locked: */
+int	pool_put(struct hostio *io);	/* 0, or an errno: no carrier */
+int	pool_next(struct carrier *c);
+struct hostio *pool_end(struct carrier *c);
+
+/* The pool is not locked: */
+int	pool_queue(struct hostio *io);	/* pool_put.  Any thread */
+int	pool_cancel(struct hostio *io);	/* 1: it is the caller's */
+struct hostio *pool_take(struct mcpu *mc);	/* off a queue, or NULL */
+void	pool_cancel_cpu(struct mcpu *mc);
+void	pool_attach(void *(*main)(void *c));
+int	pool_detach(void);
+void	pool_join(void);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The variable that names the CPU of the calling host thread.
+ *
+ * THEORY
+ * machine_oncpu() in machine.h reads it.  On a real host it is thread-local, so
+ * it is NULL on each new host thread, and the host sets it on the host threads
+ * that run a CPU.  On the simulated host one host thread runs all CPUs, and the
+ * variable changes when another CPU continues.  It is below both hosts, because
+ * code of the processor (x86_64/escape.c) reads it too.
+ */
+#include "machine/hostlib.h"
+#include "machine/machine.h"
+
+#ifdef LWKT_HOST_SIM
+struct mcpu *lwkt__sim_mcpu;
+#else
+__thread struct mcpu *lwkt__tls_mcpu;
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The processor state that interrupt.S saves, and the call that it makes.
+ *
+ * THEORY
+ * An interrupted thread has saved nothing itself, so interrupt.S saves all
+ * state of the processor.  The processor tells the size and the components of
+ * the save area (cpuid, xgetbv).  Two components are not saved: PKRU belongs to
+ * the host thread, AMX is large and rare.  Linux's signal frame says which
+ * components were in use; if one of them would be lost, the thread is not
+ * interrupted.
+ *
+ * This file is below interrupt.S, so interrupt.S knows no file of the host.
+ */
+#include <cpuid.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include "machine/machine.h"
+#include "machine/x86_64/interrupt.h"
+
+/* Components that are not saved. */
+#define XCOMP_PKRU	(UINT64_C(1) << 9)
+#define XCOMP_AMX	(UINT64_C(3) << 17)
+#define XSAVE_LEGACY	576		/* x87, SSE and the header */
+#define FXSAVE_SW	464		/* where the kernel describes it */
+#define FP_XSTATE_MAGIC	0x46505853u
+
+uint64_t lwkt__xsave_size;
+uint64_t lwkt__xsave_mask;
+uint32_t lwkt__xsave_compact;
+
+static const struct machine_upcalls *interrupt_up;	/* (i) */
+
+static uint64_t
+xcr0(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ __volatile__("xgetbv" : "=a" (lo), "=d" (hi) : "c" (0));
+	return lo | (uint64_t)hi << 32;
+}
+
+/* Return the size of a save area, in xsavec's form or the standard form. */
+static uint64_t
+xsave_bytes(uint64_t mask, int compact)
+{
+	uint64_t size = XSAVE_LEGACY, end;
+	unsigned a, b, c, d;
+
+	for (unsigned i = 2; i < 63; i++) {
+		if ((mask >> i & 1) == 0 ||
+		    !__get_cpuid_count(0xd, i, &a, &b, &c, &d))
+			continue;
+		if (compact) {
+			if (c & 2)
+				size = roundup2(size, (uint64_t)64);
+			size += a;
+		} else if ((end = (uint64_t)b + a) > size) {
+			size = end;
+		}
+	}
+	return size;
+}
+
+/* Find out what is to be saved, or 0 bytes if nothing can be. */
+void
+lwkt__xsave_boot(const struct machine_upcalls *up)
+{
+	unsigned a, b, c, d;
+
+	interrupt_up = up;
+	lwkt__xsave_size = 0;
+	if (!__get_cpuid(1, &a, &b, &c, &d) || (c & bit_OSXSAVE) == 0)
+		return;
+	lwkt__xsave_mask = xcr0() & ~(XCOMP_PKRU | XCOMP_AMX);
+	lwkt__xsave_compact = __get_cpuid_count(0xd, 1, &a, &b, &c, &d) &&
+	    (a & bit_XSAVEC) != 0;
+	lwkt__xsave_size = xsave_bytes(lwkt__xsave_mask,
+	    (int)lwkt__xsave_compact);
+}
+
+/* No thread is interrupted in this boot. */
+void
+lwkt__xsave_off(void)
+{
+	lwkt__xsave_size = 0;
+}
+
+/* Call mu_interrupted; interrupt.S calls this as the interrupted thread. */
+void
+lwkt__interrupt_upcall(void)
+{
+	interrupt_up->mu_interrupted();
+}
+
+/*
+ * Will all processor state in use be saved?  Linux's signal frame says which
+ * components were in use.
+ */
+int
+lwkt__xsave_keeps(const void *ucontext)
+{
+	const ucontext_t *uc = ucontext;
+	const char *fp = (const char *)uc->uc_mcontext.fpregs;
+	uint32_t magic;
+	uint64_t in_use;
+
+	if (fp == NULL)
+		return 0;
+	memcpy(&magic, fp + FXSAVE_SW, sizeof(magic));
+	if (magic != FP_XSTATE_MAGIC)
+		return 1;		/* x87 and SSE only */
+	memcpy(&in_use, fp + 512, sizeof(in_use));
+	return (in_use & ~(lwkt__xsave_mask | XCOMP_PKRU)) == 0;
+}
