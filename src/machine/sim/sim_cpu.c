@@ -8,7 +8,9 @@
  * Only its stack pointer is kept.  A choice point asks the explorer which CPU
  * goes on, and switches to it.  So a CPU runs alone between two choice points,
  * and the explorer reaches every interleaving at that granularity: under
- * sequential consistency, or with store buffers (sim_store.c).
+ * sequential consistency, or with store buffers (sim_store.c).  A CPU that
+ * waits or has stopped is not among those that the explorer may choose
+ * (sim_wake.c).
  *
  * CPU 0 begins on the stack of machine_run's caller.  The others have stacks of
  * their own, which are kept from run to run.  The last CPU to stop switches
@@ -16,9 +18,6 @@
  *
  * INVARIANTS
  * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
- * SC2 A CPU's bit in s_runnable is set exactly if its state is SIM_RUNNABLE.
- * SC3 A waiting CPU becomes runnable only by a doorbell, a timer, an event or
- *    a spurious wake-up: a bit in mc_reqflags alone does not wake it.
  *
  * For the checkers: the kernel may have changed stacks on a CPU since that CPU
  * last left.  So each switch describes the fiber of the CPU that leaves anew
@@ -27,20 +26,16 @@
  * Source: the idea of Shuttle and Coyote, with a CPU in place of a task.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/kassert.h"
 #include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
-#include "machine/x86_64/escape.h"
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
-#define STEPS_DEFAULT	5000000
 #define POLLS		3	/* of an idle CPU */
 
-struct sim lwkt__sim;
 
 static struct sim *const sim = &lwkt__sim;
 static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
@@ -146,36 +141,6 @@ lwkt__choice(enum choice kind)
 	sim_probe(kind, lwkt__sim_mcpu->mc_cpuid);
 	sim_leave();
 	sim_signal_point(kind);
-}
-
-/* Make a CPU unable to run: it waits or has stopped. */
-static void
-sim_block(struct machine_host *h, enum sim_state state)
-{
-	h->h_state = state;
-	sim->s_runnable &= ~SIM_BIT(h->h_cpu);			/* SC2 */
-}
-
-/* End a CPU's wait, if it waits. */
-void
-sim_wake(struct machine_host *h)
-{
-	if (h->h_state == SIM_WAITING) {			/* SC3 */
-		h->h_state = SIM_RUNNABLE;
-		sim->s_runnable |= SIM_BIT(h->h_cpu);		/* SC2 */
-	}
-}
-
-/* Set request bits of a CPU and end its wait, as the host does. */
-void
-sim_interrupt(struct mcpu *mc, uint32_t bits)
-{
-	sim_enter();
-	mc->mc_reqflags |= bits;
-	sim_trace_event("sim.interrupt", "cpu=%llu bits=%#llx",
-	    (uint64_t)mc->mc_cpuid, bits);
-	sim_wake(mc->mc_host);
-	sim_leave();
 }
 
 /* Poll a few times before the CPU halts; 1: *word has the value. */
@@ -391,94 +356,4 @@ machine_run(struct mcpu *const mc[], int n)
 			fiber_fini(&sim->s_host[cpu].h_first);
 	sim_leave();
 	return error;
-}
-
-/* Let the seed choose the number of CPUs; most races need two or three. */
-static int
-seed_ncpus(void)
-{
-	static const uint8_t share[] = { 1, 2, 2, 2, 3, 3, 4, 4 };
-
-	return share[rng_below(&sim->s_rng, nitems(share))];
-}
-
-/* Reset the simulator to the state of its configuration and seed. */
-static int
-sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
-{
-	uint64_t n = cfg->mcf_ncpus > 0 ? (uint64_t)cfg->mcf_ncpus :
-	    sim_env_number("LWKT_NCPU", 0);
-	int error;
-
-	if (n > SIM_MAXCPU)
-		return EINVAL;
-	memset(sim, 0, sizeof(*sim));
-	sim_options_read(&sim->s_opt);
-	sim->s_up = up;
-	sim->s_seed = cfg->mcf_seed != 0 ? cfg->mcf_seed :
-	    sim_env_number("LWKT_SEED", 1);
-	sim->s_rng.r_state = mix64(sim->s_seed);
-	sim->s_max_steps = sim->s_opt.so_max_steps != 0 ?
-	    sim->s_opt.so_max_steps : STEPS_DEFAULT;
-	sim->s_ncpus = seed_ncpus();
-	if (n > 0)
-		sim->s_ncpus = (int)n;
-	sim_time_reset();
-	sim_trace_reset();
-	sim_key_reset();
-	sim_store_reset();
-	sim_io_reset();
-	sim_explore_reset();
-	error = sim_fail_reset();
-	if (error != 0)
-		return error;
-	lwkt__symbol_boot();
-	lwkt__cxx_boot();
-	lwkt__escape_boot(up);
-	sim_report_boot();
-	sim_tsan_boot(lwkt__cxx_globals());
-	return 0;
-}
-
-/* Begin a run: read its options, and choose the number of CPUs. */
-int
-machine_boot(const struct machine_config *cfg,
-    const struct machine_upcalls *up, int *ncpus)
-{
-	int error;
-
-	sim_enter();
-	error = sim_boot(cfg, up);
-	*ncpus = sim->s_ncpus;
-	sim_leave();
-	return error;
-}
-
-void
-machine_shutdown(void)
-{
-	sim_report_shutdown();
-}
-
-const char *
-machine_describe(void)
-{
-	static char line[128];
-
-	snprintf(line, sizeof(line), "sim, %d cpus, seed %llu, %s, %s",
-	    sim->s_ncpus, (unsigned long long)sim->s_seed,
-	    sim_explore_describe(), sim_store_describe());
-	return line;
-}
-
-void
-sim_result_get(struct sim_result *sr)
-{
-	sr->sr_seed = sim->s_seed;
-	sr->sr_hash = machine_trace_hash();
-	sr->sr_schedule = sim_trace_schedule();
-	sr->sr_steps = sim->s_steps;
-	sr->sr_switches = sim->s_switches;
-	sr->sr_time_ns = sim->s_now;
-	sr->sr_ncpus = sim->s_ncpus;
 }

@@ -8,6 +8,9 @@
  * while descriptors or operations in flight refer to it, as on a real host: an
  * operation that was begun on a descriptor goes on after the close.
  *
+ * When an operation has changed a file, operations that wait on it may go on.
+ * They are known to the file above, which simfile_reset names: file_changed.
+ *
  * All this runs on one host thread without choice points, so nothing here needs
  * protection.
  */
@@ -44,10 +47,12 @@ static struct simfile files[NFILES];
 static struct simfile *fdtab[SIM_IO_FDS];
 static struct simnode nodes[NNODES];
 static struct simchild children[NCHILDREN];
+static void (*file_changed)(struct simfile *sf);	/* of sim_io.c */
 
 void
-simfile_reset(void)
+simfile_reset(void (*changed)(struct simfile *sf))
 {
+	file_changed = changed;
 	memset(files, 0, sizeof(files));
 	memset(fdtab, 0, sizeof(fdtab));
 	memset(nodes, 0, sizeof(nodes));
@@ -89,7 +94,7 @@ hang_up(struct simfile *peer)
 		return;
 	peer->sf_peer = NULL;
 	peer->sf_hungup = 1;
-	simio_kick(peer);
+	file_changed(peer);
 }
 
 /* Drop a reference; the last one ends the file. */
@@ -240,7 +245,7 @@ op_recv(struct simfile *sf, struct hostio *io)
 	sf->sf_head = (sf->sf_head + (unsigned)n) % SIM_IO_BUF;
 	sf->sf_len -= (unsigned)n;
 	if (sf->sf_peer != NULL)
-		simio_kick(sf->sf_peer);
+		file_changed(sf->sf_peer);
 	return (int64_t)n;
 }
 
@@ -265,7 +270,7 @@ op_send(struct simfile *sf, struct hostio *io)
 	for (size_t i = 0; i < n; i++)
 		to->sf_buf[(to->sf_head + to->sf_len + i) % SIM_IO_BUF] = p[i];
 	to->sf_len += (unsigned)n;
-	simio_kick(to);
+	file_changed(to);
 	return (int64_t)n;
 }
 
@@ -295,7 +300,7 @@ op_recv_dgram(struct simfile *sf, struct hostio *io)
 	sf->sf_head = (sf->sf_head + 1 + n) % SIM_IO_BUF;
 	sf->sf_len -= 1 + n;
 	if (sf->sf_peer != NULL)
-		simio_kick(sf->sf_peer);
+		file_changed(sf->sf_peer);
 	return len;
 }
 
@@ -316,7 +321,7 @@ op_send_dgram(struct simfile *sf, struct hostio *io)
 	for (unsigned i = 0; i < io->io_len; i++)
 		*at(to, to->sf_len + 1 + i) = p[i];
 	to->sf_len += 1 + (unsigned)io->io_len;
-	simio_kick(to);
+	file_changed(to);
 	return (int64_t)io->io_len;
 }
 
@@ -414,7 +419,7 @@ op_connect(struct simfile *sf, struct hostio *io)
 	simfile_hold(other);
 	join(sf, other);
 	to->sf_queue[to->sf_nqueue++] = other;
-	simio_kick(to);
+	file_changed(to);
 	return 0;
 }
 
@@ -464,7 +469,7 @@ static void
 child_ends(struct sim_event *se)
 {
 	((struct simchild *)se)->sc_state = SC_ZOMBIE;
-	simio_kick(NULL);
+	file_changed(NULL);
 }
 
 /* Start a child that ends after delay_ns with that status. */

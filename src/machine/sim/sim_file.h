@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interface between the model's descriptors (sim_file.c) and its operations
- * (sim_io.c).
+ * The model's descriptors (sim_file.c), as its operations (sim_io.c) use them.
  */
 #ifndef LWKT_MACHINE_SIM_FILE_H
 #define LWKT_MACHINE_SIM_FILE_H
@@ -30,14 +29,16 @@ struct simfile {
 	int64_t		 sf_pos;
 };
 
-void	simfile_reset(void);
+/*
+ * Forget all files, at each boot.  changed(sf) is called when operations that
+ * wait on the file may go on; NULL: those that wait for a child.
+ */
+void	simfile_reset(void (*changed)(struct simfile *sf));
 /* Return the file of a descriptor, or NULL. */
 struct simfile *simfile_of(int fd);
 void	simfile_hold(struct simfile *sf);
 void	simfile_drop(struct simfile *sf);
 /* Do an operation if it can be done now.  Returns its result, or -EAGAIN. */
 int64_t	simfile_op(struct simfile *sf, struct hostio *io);
-/* sim_io.c: try the operations again that wait on the file. */
-void	simio_kick(struct simfile *sf);
 
 #endif

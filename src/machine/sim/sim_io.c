@@ -12,7 +12,7 @@
  * with errors of the host.
  *
  * Each operation in flight has an event.  The event is armed when something
- * changes for the operation (simio_kick).  When the event occurs the operation
+ * changes for the operation (kick).  When the event occurs the operation
  * is tried: it completes, or waits for the next change.
  *
  * INVARIANTS
@@ -45,16 +45,6 @@ struct simio_cpu {
 
 static struct simio slots[NSLOTS];
 static struct simio_cpu cpus[SIM_MAXCPU];
-
-void
-sim_io_reset(void)
-{
-	simfile_reset();
-	memset(slots, 0, sizeof(slots));
-	memset(cpus, 0, sizeof(cpus));
-	for (int i = 0; i < SIM_MAXCPU; i++)
-		cpus[i].sc_lastp = &cpus[i].sc_first;
-}
 
 /* Return the state of the CPU that runs. */
 static struct simio_cpu *
@@ -144,14 +134,24 @@ slot_find(struct simio *si)
 }
 
 /* Try again all operations on the file, for which something has changed. */
-void
-simio_kick(struct simfile *sf)
+static void
+kick(struct simfile *sf)
 {
 	for (int i = 0; i < NSLOTS; i++) {
 		if (slots[i].si_io != NULL && slots[i].si_found &&
 		    slots[i].si_file == sf && !slots[i].si_event.se_armed)
 			slot_arm(&slots[i]);
 	}
+}
+
+void
+sim_io_reset(void)
+{
+	simfile_reset(kick);
+	memset(slots, 0, sizeof(slots));
+	memset(cpus, 0, sizeof(cpus));
+	for (int i = 0; i < SIM_MAXCPU; i++)
+		cpus[i].sc_lastp = &cpus[i].sc_first;
 }
 
 /* Return whether the operation fails by an injected fault. */

@@ -26,12 +26,6 @@
 
 #define REFUSE		4u
 
-void
-sim_signal_raise(struct machine_host *h)
-{
-	h->h_signal = 1;
-}
-
 static void
 again_fire(struct sim_event *se)
 {

@@ -30,25 +30,6 @@ static TAILQ_HEAD(, sim_event) events;
 static uint32_t step_mask;		/* the clock's scale */
 static int spurious;
 
-int64_t
-sim_now(void)
-{
-	return lwkt__sim.s_now;
-}
-
-/* Draw a number below n; under DFS always 0.  No choice point. */
-uint32_t
-sim_random(uint32_t n)
-{
-	uint32_t r = 0;
-
-	sim_enter();
-	if (!sim_is_dfs())
-		r = rng_below(&lwkt__sim.s_rng, n);
-	sim_leave();
-	return r;
-}
-
 /* Set the clock to its start, and choose its scale for the run. */
 void
 sim_time_reset(void)

@@ -2,7 +2,38 @@
 /*
  * Declarations that the files of the simulated host share.
  *
+ * THEORY
  * One host thread runs all CPUs, so nothing here is atomic.
+ *
+ * The files have an order, lowest first.  A file calls functions and uses
+ * variables of the files before it only:
+ *
+ *	sim_state.c	the run: CPUs, virtual time, random numbers
+ *	sim_option.c	what the program and the environment ask for
+ *	sim_key.c	numbers in place of addresses
+ *	sim_trace.c	the hash of a run, and its last events
+ *	sim_wake.c	which CPUs can run, and which have a signal pending
+ *	sim_dfs.c	which CPU goes on, by enumeration
+ *	sim_explore.c	which CPU goes on, by any strategy
+ *	sim_store.c	store buffers
+ *	sim_time.c	clock, timers and other events
+ *	sim_signal.c	signal handlers
+ *	sim_fail.c	refusals by chance
+ *	sim_mem.c	memory
+ *	sim_probe.c	checks of the kernel
+ *	sim_file.c	descriptors
+ *	sim_io.c	operations on descriptors
+ *	sim_report.c	the report of a failure
+ *	sim_cpu.c	the CPUs: choice points, switches, waits
+ *	sim_boot.c	begin and end of a run
+ *
+ * What goes up instead:
+ *	lwkt__choice	of base/choice.h.  Entries from the kernel begin with a
+ *			choice point; sim_cpu.c serves it.
+ *	lwkt__fail_host	of machine/hostlib.h.  sim_fail.c sets it.
+ *	se_fn		of struct sim_event.  sim_time.c calls the event.
+ *	simfile_reset	its argument.  sim_file.c tells sim_io.c of a change.
+ *	s_up		the kernel's table, struct machine_upcalls.
  */
 #ifndef LWKT_MACHINE_SIM_VAR_H
 #define LWKT_MACHINE_SIM_VAR_H
@@ -38,31 +69,51 @@ struct machine_host {
 	enum sim_state	 h_state;
 };
 
-/* The run. */
+/* The run.  machine_boot clears it; each field is written by the file named. */
 struct sim {
-	struct rng	 s_rng;
-	uint64_t	 s_runnable;	/* mask of SIM_RUNNABLE CPUs */
-	uint64_t	 s_steps;
-	uint64_t	 s_max_steps;
-	uint64_t	 s_switches;
-	uint64_t	 s_seed;
-	int64_t		 s_now;
-	int		 s_ncpus;
-	int		 s_live;	/* CPUs not stopped */
-	int		 s_muted;	/* >0: choice points do nothing */
-	const struct machine_upcalls *s_up;
-	struct sim_options s_opt;
-	struct machine_host s_host[SIM_MAXCPU];
+	struct rng	 s_rng;		/* sim_boot.c seeds it; all draw */
+	uint64_t	 s_runnable;	/* sim_cpu.c, sim_wake.c: a mask */
+	uint64_t	 s_steps;	/* sim_cpu.c */
+	uint64_t	 s_max_steps;	/* sim_boot.c */
+	uint64_t	 s_switches;	/* sim_cpu.c */
+	uint64_t	 s_seed;	/* sim_boot.c */
+	int64_t		 s_now;		/* sim_time.c */
+	int		 s_ncpus;	/* sim_boot.c, sim_cpu.c */
+	int		 s_live;	/* sim_cpu.c: CPUs not stopped */
+	int		 s_muted;	/* any; >0: choice points do nothing */
+	const struct machine_upcalls *s_up;	/* sim_boot.c */
+	struct sim_options s_opt;	/* sim_option.c */
+	struct machine_host s_host[SIM_MAXCPU];	/* see its fields */
 };
 
+/* sim_state.c */
 extern struct sim lwkt__sim;
-
-/* sim_cpu.c */
-void	sim_wake(struct machine_host *h);
 
 /* sim_option.c */
 void	sim_options_read(struct sim_options *so);
 uint64_t sim_env_number(const char *name, uint64_t dflt);
+
+/* sim_key.c */
+void	sim_key_reset(void);
+
+/* sim_trace.c */
+void	sim_trace_reset(void);
+void	sim_trace_step(enum choice kind, int self, int next, void *pc);
+void	sim_trace_event(const char *name, const char *fmt, uint64_t a,
+	    uint64_t b);
+uint64_t sim_trace_schedule(void);
+void	sim_trace_print(void);
+
+/* sim_wake.c */
+void	sim_block(struct machine_host *h, enum sim_state state);
+void	sim_wake(struct machine_host *h);
+void	sim_signal_raise(struct machine_host *h);
+
+/* sim_dfs.c */
+void	sim_dfs_reset(void);
+uint32_t sim_dfs_hold(uint32_t n, int focus);
+int	sim_dfs_pick(int self, uint64_t others, int forced, int focus);
+uint64_t sim_dfs_index(void);
 
 /* sim_explore.c: which CPU goes on.  bits are fresh random bits of the step. */
 void	sim_explore_reset(void);
@@ -71,35 +122,6 @@ const char *sim_explore_describe(void);
 
 /* At a switch: how many of n pending stores the other CPU does not see. */
 uint32_t sim_explore_hold(enum choice kind, uint32_t n);
-
-/* sim_dfs.c */
-void	sim_dfs_reset(void);
-uint32_t sim_dfs_hold(uint32_t n, int focus);
-int	sim_dfs_pick(int self, uint64_t others, int forced, int focus);
-uint64_t sim_dfs_index(void);
-
-/* sim_time.c */
-void	sim_time_reset(void);
-void	sim_time_tick(uint32_t bits);
-int	sim_time_jump(void);
-int64_t	sim_time_next(void);		/* of the next event; or INT64_MAX */
-
-/* sim_signal.c */
-void	sim_signal_raise(struct machine_host *h);
-void	sim_signal_point(enum choice kind);
-
-/* sim_probe.c: mu_point. */
-void	sim_probe(enum choice kind, int cpu);
-void	sim_probe_wait(int64_t until);
-
-/* sim_fail.c */
-int	sim_fail_reset(void);
-
-/* sim_io.c */
-void	sim_io_reset(void);
-
-/* sim_key.c */
-void	sim_key_reset(void);
 
 /* sim_store.c: store buffers.  The last three only if lwkt__stores is set. */
 void	sim_store_reset(void);
@@ -112,13 +134,24 @@ void	sim_store_step(void *frame);
 void	sim_store_leave(enum choice kind);
 void	sim_store_arrive(void);
 
-/* sim_trace.c */
-void	sim_trace_reset(void);
-void	sim_trace_step(enum choice kind, int self, int next, void *pc);
-void	sim_trace_event(const char *name, const char *fmt, uint64_t a,
-	    uint64_t b);
-uint64_t sim_trace_schedule(void);
-void	sim_trace_print(void);
+/* sim_time.c */
+void	sim_time_reset(void);
+void	sim_time_tick(uint32_t bits);
+int	sim_time_jump(void);
+int64_t	sim_time_next(void);		/* of the next event; or INT64_MAX */
+
+/* sim_signal.c */
+void	sim_signal_point(enum choice kind);
+
+/* sim_fail.c */
+int	sim_fail_reset(void);
+
+/* sim_probe.c: mu_point. */
+void	sim_probe(enum choice kind, int cpu);
+void	sim_probe_wait(int64_t until);
+
+/* sim_io.c */
+void	sim_io_reset(void);
 
 /* sim_report.c */
 void	sim_report_boot(void);

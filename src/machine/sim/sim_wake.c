@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whether a simulated CPU can run: its wait, and what ends it.
+ *
+ * THEORY
+ * A CPU that waits has no code of its own that could end the wait.  So another
+ * CPU does it (a doorbell, a completion), or an event of the clock.  These set
+ * the state of the CPU here, and the explorer chooses among the CPUs that can
+ * run.  A pending signal is a mark too; the CPU looks at it at its next choice
+ * point (sim_signal.c).
+ *
+ * INVARIANTS
+ * WK1 A CPU's bit in s_runnable is set exactly if its state is SIM_RUNNABLE.
+ * WK2 A waiting CPU becomes runnable only by a doorbell, a timer, an event or
+ *    a spurious wake-up: a bit in mc_reqflags alone does not wake it.
+ */
+#include "machine/sim/sim_var.h"
+
+static struct sim *const sim = &lwkt__sim;
+
+/* Make a CPU unable to run: it waits or has stopped. */
+void
+sim_block(struct machine_host *h, enum sim_state state)
+{
+	h->h_state = state;
+	sim->s_runnable &= ~SIM_BIT(h->h_cpu);			/* WK1 */
+}
+
+/* End a CPU's wait, if it waits. */
+void
+sim_wake(struct machine_host *h)
+{
+	if (h->h_state == SIM_WAITING) {			/* WK2 */
+		h->h_state = SIM_RUNNABLE;
+		sim->s_runnable |= SIM_BIT(h->h_cpu);		/* WK1 */
+	}
+}
+
+/* Set request bits of a CPU and end its wait, as the host does. */
+void
+sim_interrupt(struct mcpu *mc, uint32_t bits)
+{
+	sim_enter();
+	mc->mc_reqflags |= bits;
+	sim_trace_event("sim.interrupt", "cpu=%llu bits=%#llx",
+	    (uint64_t)mc->mc_cpuid, bits);
+	sim_wake(mc->mc_host);
+	sim_leave();
+}
+
+/* Make a signal pending on a CPU. */
+void
+sim_signal_raise(struct machine_host *h)
+{
+	h->h_signal = 1;
+}
