@@ -25,8 +25,8 @@ struct lwkt_config {
  * not continue; their stacks are freed.  A process may boot any number of
  * times, one boot at a time.
  *
- * Context: a plain pthread, which becomes CPU 0.  It has its affinity and its
- * signal mask back at the return.
+ * Context: a plain pthread, which becomes CPU 0.  Its affinity and its signal
+ * mask are restored before the return.
  * Blocks: the calling pthread, until shutdown.
  * Returns: 0, with the value of main_fn in *resultp (resultp may be NULL); or
  * an errno if the boot failed: EBUSY: a kernel runs already; EAGAIN, ENOMEM,

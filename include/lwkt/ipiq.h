@@ -47,8 +47,8 @@ LWKT_API unsigned lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn,
     void *arg1, int arg2);
 
 /*
- * Queue a message only if that needs no waiting: 0, or EAGAIN if the queue is
- * half full.
+ * Queue a message without waiting.  Returns 0, or EAGAIN if the queue is half
+ * full.
  */
 LWKT_API int lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1,
     int arg2);

@@ -5,7 +5,7 @@
  * Waiters are served by priority; those of equal priority in order of arrival.
  * They get the lock directly, so a later thread cannot take it first.  Between
  * exclusive and shared waiters of equal priority turns alternate.  A new shared
- * request waits behind exclusive waiters that are at least as good, and behind
+ * request waits behind exclusive waiters of at least equal priority, and behind
  * any upgrade.  Holders get no lent priority (a mtx does that: lwkt/mtx.h).
  *
  * Context: thread; with LWKT_LK_NOWAIT, and to release, also in callbacks.  Not

@@ -85,7 +85,7 @@ struct lwkt_msgq {
  * waitmsg	the sender waits until the message is done, takes it off the
  *		queue and returns ms_error.
  * dropmsg	take a queued message that is not a reply off the queue; it is
- *		done.  0 or ENOENT.
+ *		done.  Returns 0 or ENOENT.
  * waitport_timed, waitmsg_timed	the same with a time limit: NULL,
  *		EWOULDBLOCK.
  *
@@ -180,17 +180,16 @@ LWKT_API void lwkt_port_setdirect(lwkt_port_t port,
 LWKT_API void lwkt_initport(lwkt_port_t port,
     const struct lwkt_port_ops *ops);
 /*
- * Building blocks for such functions.  They take no lock: the caller keeps all
- * others away from the port.  Context: any.  Blocks: no.
- *
- * Queue a request, and give its receipt.
+ * Building blocks for such functions.  They take no lock: the caller ensures
+ * that no other code uses the port meanwhile.  Context: any.  Blocks: no.
  */
+/* Queue a request; if its sender wants a receipt, give it. */
 LWKT_API void lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg);
 /* Take the first message off the queue and return it, or NULL. */
 LWKT_API lwkt_msg_t lwkt_port_dequeue(lwkt_port_t port);
 /* Take msg off the queue. */
 LWKT_API void lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg);
-/* Do all that dropmsg has to do: 0 or ENOENT. */
+/* Do all that dropmsg has to do.  Returns 0, or ENOENT if it is not queued. */
 LWKT_API int lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg);
 /* Do all that replyport has to do; msg is then not the caller's any more. */
 LWKT_API void lwkt_port_done(lwkt_port_t port, lwkt_msg_t msg);
@@ -290,7 +289,7 @@ LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);
 /*
  * The sender asks the receiver to end an abortable message early: ms_abortfn is
  * called, once.  The reply still comes.
- * Context: the sender; for a system call thread.  Blocks: no.
+ * Context: the sender; if msg is a system call, thread only.  Blocks: no.
  */
 LWKT_API void lwkt_abortmsg(lwkt_msg_t msg);
 /*

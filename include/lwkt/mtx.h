@@ -7,9 +7,9 @@
  * The last unlock gives the mtx directly to the best waiter.  Between exclusive
  * and shared waiters of equal priority turns alternate: after an exclusive
  * holder all shared waiters follow, after them one exclusive waiter.  A new
- * shared request waits behind exclusive waiters that are at least as good.  The
- * exclusive holder runs with the priority of the best waiter if that is better
- * than its own.
+ * shared request waits behind exclusive waiters of at least equal priority.
+ * The exclusive holder runs with the priority of the best waiter if that is
+ * better than its own.
  *
  * Context: thread; the _try forms and the unlocks also in callbacks.  Not from
  * plain pthreads.  A timeout is LWKT_FOREVER or nanoseconds.  The only flag is
@@ -79,8 +79,8 @@ LWKT_API void lwkt_mtx_lock(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns);
 LWKT_API int lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns);
 /*
- * Take it without waiting: 0 or EAGAIN.  The shared form does not
- * wait behind exclusive requests.
+ * Take it without waiting.  Returns 0 or EAGAIN.  The shared form does
+ * not wait behind exclusive requests.
  */
 LWKT_API int lwkt_mtx_lock_ex_try(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_lock_sh_try(lwkt_mtx_t m);
@@ -107,7 +107,7 @@ lwkt_mtx_lock_sh_quick(lwkt_mtx_t m)
 
 /*
  * Take it exclusively as a spinlock; the rules of lwkt/spinlock.h hold.
- * Recursive.  The _try form: 0 or EAGAIN.  Panics if the mtx is taken in
+ * Recursive.  The _try form returns 0 or EAGAIN.  Panics if the mtx is taken in
  * another way at the same time.
  * Context: thread, IPI or timer callback.  Blocks: no, the CPU spins.
  */
@@ -115,7 +115,10 @@ LWKT_API void lwkt_mtx_spinlock(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_spinlock_try(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_spinunlock(lwkt_mtx_t m);
 
-/* Make the only shared holder the exclusive one: 0, or EDEADLK. */
+/*
+ * Make the only shared holder the exclusive one.  Returns 0, or EDEADLK if
+ * there are others.
+ */
 LWKT_API int lwkt_mtx_upgrade_try(lwkt_mtx_t m);
 /* Make all takings of the exclusive holder shared. */
 LWKT_API void lwkt_mtx_downgrade(lwkt_mtx_t m);

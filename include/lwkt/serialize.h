@@ -35,7 +35,7 @@ LWKT_API void lwkt_serialize_init(lwkt_serialize_t sz);
 LWKT_API void lwkt_serialize_enter(lwkt_serialize_t sz);
 /* The same, but poll it for some time before sleeping. */
 LWKT_API void lwkt_serialize_adaptive_enter(lwkt_serialize_t sz);
-/* Take it if that needs no waiting: 1, else 0. */
+/* Take it without waiting.  Returns 1, or 0 if it is held. */
 LWKT_API int lwkt_serialize_try(lwkt_serialize_t sz);
 /* Release it.  Blocks: no. */
 LWKT_API void lwkt_serialize_exit(lwkt_serialize_t sz);
@@ -52,12 +52,16 @@ LWKT_API void lwkt_serialize_handler_enable(lwkt_serialize_t sz);
  */
 LWKT_API void lwkt_serialize_handler_call(lwkt_serialize_t sz,
     void (*func)(void *arg, void *frame), void *arg, void *frame);
-/* Take it if the handler is enabled and that needs no waiting: 0, else 1. */
+/*
+ * Take it without waiting if the handler is enabled.  Returns 0, or 1 if not
+ * taken.
+ */
 LWKT_API int lwkt_serialize_handler_try(lwkt_serialize_t sz);
 
 /*
- * Take arr[first] to arr[n - 1] in this order; try to (1, or 0 with none
- * taken); release them in reverse order.
+ * _enter takes arr[first] to arr[n - 1] in this order.  _try takes all of them
+ * without waiting and returns 1, or takes none and returns 0.  _exit releases
+ * them in reverse order.
  */
 LWKT_API void lwkt_serialize_array_enter(lwkt_serialize_t *arr, int n,
     int first);

@@ -54,9 +54,9 @@ LWKT_API void lwkt_spin_unlock_quick(lwkt_spin_t s);
 LWKT_API void lwkt_spin_lock_shared_quick(lwkt_spin_t s);
 LWKT_API void lwkt_spin_unlock_shared_quick(lwkt_spin_t s);
 
-/* Take it exclusively without waiting: 1, else 0. */
+/* Take it exclusively without waiting.  Returns 1, or 0 if it is held. */
 LWKT_API int lwkt_spin_trylock(lwkt_spin_t s);
-/* Make the only shared holder the exclusive one: 1, else 0. */
+/* Make the only shared holder the exclusive one.  Returns 1, else 0. */
 LWKT_API int lwkt_spin_lock_upgrade_try(lwkt_spin_t s);
 
 /* Return 1 if the calling CPU holds it in any way, else 0. */

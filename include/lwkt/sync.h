@@ -41,7 +41,7 @@ LWKT_API void lwkt_mutex_init(struct lwkt_mutex *mu, const char *name);
 /* Take the mutex.  Blocks: while it is held. */
 LWKT_API void lwkt_mutex_lock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_trylock(struct lwkt_mutex *mu);	/* 0 or EBUSY */
-/* Take it within timeout_ns: 0 or EWOULDBLOCK. */
+/* Take it within timeout_ns.  Returns 0 or EWOULDBLOCK. */
 LWKT_API int lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns);
 /* Release the caller's mutex.  Blocks: no. */
 LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
@@ -81,7 +81,8 @@ struct lwkt_sem {
 LWKT_API void lwkt_sem_init(struct lwkt_sem *se, unsigned n,
     const char *name);
 /*
- * Take a unit within timeout_ns: 0 or EWOULDBLOCK.  Blocks: until there is one.
+ * Take a unit within timeout_ns.  Returns 0 or EWOULDBLOCK.  Blocks: until
+ * there is one.
  */
 LWKT_API int lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns);
 /* Add n units; also in callbacks.  Blocks: no. */
@@ -118,8 +119,8 @@ struct lwkt_barrier {
 LWKT_API void lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n,
     const char *name);
 /*
- * Wait until n threads have called this: 1 for the last of them, 0 for the
- * others.  The barrier can then be used again.
+ * Wait until n threads have called this.  Returns 1 to the last of them, 0 to
+ * the others.  The barrier can then be used again.
  */
 LWKT_API int lwkt_barrier_wait(struct lwkt_barrier *ba);
 
@@ -136,7 +137,7 @@ LWKT_API void lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n,
 LWKT_API void lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n);
 /* Subtract 1 from the count; also in callbacks.  Blocks: no. */
 LWKT_API void lwkt_waitgroup_done(struct lwkt_waitgroup *wg);
-/* Wait until the count is 0: 0 or EWOULDBLOCK. */
+/* Wait until the count is 0.  Returns 0 or EWOULDBLOCK. */
 LWKT_API int lwkt_waitgroup_wait(struct lwkt_waitgroup *wg,
     int64_t timeout_ns);
 

@@ -4,8 +4,9 @@
  *
  * The caller of lwkt_tsleep loops on its condition, because a wakeup may be
  * spurious.  If another CPU changes the condition, a wakeup can come between
- * the test and the sleep.  To not lose it: lwkt_tsleep_interlock, test the
- * condition, lwkt_tsleep with LWKT_PINTERLOCKED.
+ * the test and the sleep.  A caller that must not lose it calls
+ * lwkt_tsleep_interlock, tests the condition, and calls lwkt_tsleep with
+ * LWKT_PINTERLOCKED.
  */
 #ifndef LWKT_SYNCH_H
 #define LWKT_SYNCH_H
@@ -29,9 +30,9 @@ LWKT_BEGIN_DECLS
  * Sleep until a wakeup on ident, for at most timeout_ns nanoseconds
  * (LWKT_FOREVER: no limit; 0: do not sleep).  wmesg tells tools why the thread
  * sleeps; the string must stay while it sleeps.
- * Context: thread; a critical section is allowed, and the thread gives up the
- * CPU all the same.  Blocks: yes.
- * Returns: 0: woken, or spuriously; EWOULDBLOCK: time limit; EINTR:
+ * Context: thread; also in a critical section, which is suspended while the
+ * thread sleeps.  Blocks: yes.
+ * Returns: 0: woken, perhaps spuriously; EWOULDBLOCK: time limit; EINTR:
  * interrupted, with LWKT_PCATCH.
  */
 LWKT_API int lwkt_tsleep(const volatile void *ident, int flags,
@@ -112,7 +113,8 @@ LWKT_API unsigned lwkt_xgen(struct lwkt_xwait *xw);
 LWKT_API int lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
     int64_t timeout_ns, unsigned *gen);
 /*
- * Count a change, and wake all sleepers; only count.
+ * lwkt_xwakeup counts a change and wakes all sleepers.  lwkt_xupdate counts a
+ * change and wakes no sleeper.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_xwakeup(struct lwkt_xwait *xw);

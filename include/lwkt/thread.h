@@ -202,7 +202,7 @@ LWKT_API int lwkt_resched_wanted(void);
 
 /*
  * lwkt_yield_quick for long work on a user's behalf: a request of the user
- * scheduler counts too.  An lwp lets lwps run that are as good as it is.
+ * scheduler counts too.  An lwp gives way to lwps of at least its priority.
  * Context: thread.
  */
 LWKT_API void lwkt_user_yield(void);
@@ -237,8 +237,8 @@ LWKT_API lwkt_thread_t lwkt_preempted_proc(void);
 
 /*
  * Move a thread that neither runs nor is runnable.  Its CPU calls
- * lwkt_giveaway; another CPU that learns of this calls lwkt_acquire.  In
- * between nobody may schedule td, wake it or send it messages.
+ * lwkt_giveaway; then the new CPU calls lwkt_acquire.  Between the two calls no
+ * code may schedule td, wake it or send it messages.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_giveaway(lwkt_thread_t td);

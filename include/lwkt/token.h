@@ -54,7 +54,9 @@ LWKT_API void lwkt_gettoken(lwkt_token_t tok);
  * must not ask for it exclusively.
  */
 LWKT_API void lwkt_gettoken_shared(lwkt_token_t tok);
-/* Take the token exclusively if that needs no waiting: 1, else 0. */
+/*
+ * Take the token exclusively without waiting.  Returns 1, or 0 if it is held.
+ */
 LWKT_API int lwkt_trytoken(lwkt_token_t tok);
 /* Release the token that was taken last; panics for any other. */
 LWKT_API void lwkt_reltoken(lwkt_token_t tok);

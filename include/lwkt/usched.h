@@ -68,7 +68,10 @@ struct lwkt_usched {
 	void		(*us_schedulerclock)(lwkt_lwp_t lp);
 	/* Nice, class or CPUs of lp have changed, or it is about to start. */
 	void		(*us_resetpriority)(lwkt_lwp_t lp);
-	/* * parent (an lwp under us; NULL: another thread) has made child. */
+	/*
+	 * * parent has created child; NULL: the creator is no lwp of this
+	 * scheduler.
+	 */
 	void		(*us_heuristic_forking)(lwkt_lwp_t parent,
 			    lwkt_lwp_t child);
 	/* * lp ends: keep no pointer to it after the return. */
@@ -80,14 +83,14 @@ struct lwkt_usched {
 };
 
 /*
- * Register us, which must stay, until the shutdown.
+ * Register the scheduler us, whose memory must stay, until the shutdown.
  * Context: thread.  Blocks: yes.  Returns: 0; EEXIST: the name is taken;
  * ENOSPC.
  */
 LWKT_API int lwkt_usched_register(lwkt_usched_t us);
 /*
- * Return a registered scheduler by name; NULL: the default one.  Returns NULL
- * if there is none.  Context: thread.  Blocks: no.
+ * Return a registered scheduler by name, for NULL the default one.  Returns
+ * NULL if there is none.  Context: thread.  Blocks: no.
  */
 LWKT_API lwkt_usched_t lwkt_usched_find(const char *name);
 

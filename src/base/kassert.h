@@ -3,8 +3,9 @@
  * Assertions: KASSERT is checked in all builds, INVARIANT in invariants builds.
  *
  * Both are always compiled.  A failure is a programming error, of the library
- * or of the program; it panics and does not return.  kern/ sets panic_hook once
- * to add what this layer cannot know (CPU, thread, backtrace).
+ * or of the program; it panics and does not return.  kern/ sets
+ * lwkt__panic_hook once, to add what this layer cannot know (CPU, thread,
+ * backtrace).
  */
 #ifndef LWKT_BASE_KASSERT_H
 #define LWKT_BASE_KASSERT_H

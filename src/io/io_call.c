@@ -7,7 +7,7 @@
  * The request lies on the caller's stack; nothing is allocated.  A call that
  * succeeds at once costs the system call and a few ns.  It also performs a
  * reschedule that the tick or a wake-up requested meanwhile.  So a thread whose
- * connection always has data cannot starve its equals.
+ * connection always has data cannot starve threads of equal priority.
  */
 #include "io/io_var.h"
 

@@ -64,7 +64,7 @@ unfinished(const struct hostio *io, int64_t r)
 	}
 }
 
-/* Go past the r bytes that are transferred. */
+/* Advance the request by r bytes, which have been transferred. */
 static void
 advance(struct ioreq *ir, int64_t r)
 {
@@ -76,7 +76,10 @@ advance(struct ioreq *ir, int64_t r)
 	io->io_off += r;
 }
 
-/* Transfer part by part without waiting; -EAGAIN: the rest must wait. */
+/*
+ * Transfer part by part without waiting.  Returns -EAGAIN if the rest must
+ * wait.
+ */
 static int64_t
 try_parts(struct ioreq *ir)
 {

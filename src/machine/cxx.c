@@ -15,8 +15,7 @@
  * for a plugin only (RTLD_LOCAL).  Then it is looked up by name in each loaded
  * object.  dlsym() would not find such an object, and a static program should
  * not call it.  The look-up is done once per boot.  A runtime that is loaded
- * later is not found, because to search for one at each switch would take too
- * long.
+ * later is not found, because a search at each switch would take too long.
  *
  * Source: the Itanium C++ ABI, Exception Handling, 2.2.2.
  */

@@ -11,10 +11,11 @@
  * A host may add refusals of its own and is told of each (lwkt__fail_host: the
  * simulated host refuses at random, and each refusal is an event of its trace).
  *
- * Points of the Linux host: arena, mem.reserve, guard.madvise, guard.mprotect,
- * altstack, timer.create, timer.signal, vcpu.start, vcpu.fsgsbase, clock.tsc,
- * io.init, io.mem, io_uring.setup, epoll.create, epoll.add, carrier.create,
- * retry.create, hostcall.nowait, open.cached.
+ * Points of the Linux host: altstack, arena, carrier.create, clock.tsc,
+ * epoll.add, epoll.create, guard.madvise, guard.mprotect, hostcall.nowait,
+ * io.init, io.mem, io_uring.setup, mem.reserve, membarrier, open.cached,
+ * preempt.boot, retry.create, timer.create, timer.signal, vcpu.fsgsbase,
+ * vcpu.start, watch.create.
  *
  * Source: FreeBSD's fail(9), reduced to one rule.
  */

@@ -335,7 +335,7 @@ void	machine_timer_arm(int64_t deadline_ns);
 /*
  * Wait.  The idle thread calls machine_poll first, then machine_idle; both in
  * CPU context, in a critical section.
- * machine_poll polls for as long as that is cheaper than to sleep.  It returns
+ * machine_poll polls for as long as that is cheaper than sleeping.  It returns
  * 1 when *word (if word is not NULL) is val (acquire), 0 when mc_reqflags has
  * an RQF_WAKE bit or the time is over.
  * machine_idle halts the CPU.  It returns when mc_reqflags has an RQF_WAKE bit,
@@ -417,7 +417,7 @@ void	machine_foreign_wake(uint32_t *word);
 /*
  * Memory.  All addresses and sizes are multiples of the page size.
  * machine_mem_reserve reserves addresses, without huge pages.  A page is zero
- * at the first access and takes no memory before.  NULL: the host refuses.
+ * at the first access and takes no memory before.  NULL if the host refuses.
  * machine_arena_reserve does the same with shared memory that tools can open.
  * machine_mem_release returns a whole reservation to the host.
  * machine_mem_decommit returns the memory: the contents are zero again, the
@@ -435,8 +435,8 @@ size_t	machine_page_size(void);
 size_t	machine_mem_size(void);
 
 /*
- * Fault injection and other decisions by name.  1: the caller is to fail now.
- * sim decides by the seed, linux by LWKT_FAIL=name:nth.
+ * Fault injection and other decisions by name.  Returns 1 if the caller must
+ * fail now.  sim decides by the seed, linux by LWKT_FAIL=name:nth.
  */
 int	machine_fail(const char *point);
 

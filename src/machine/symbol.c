@@ -3,13 +3,13 @@
  * Find the function at an address, also in a process that has failed.
  *
  * THEORY
- * The modules of the process and their addresses are listed at boot, because to
- * ask the loader takes its lock.  To name an address, the file of its module is
- * mapped, and its symbol table (the full one, else the dynamic one) is searched
- * linearly.  Only open, close, fstat, mmap and munmap are called, so a signal
- * handler may do this; libunwind and dladdr would allocate or lock.  Every
- * offset in the file is checked against its size, because the file may have
- * been replaced.
+ * The modules of the process and their addresses are listed at boot, because
+ * asking the loader takes its lock.  To name an address, the file of its module
+ * is mapped, and its symbol table (the full one, else the dynamic one) is
+ * searched linearly.  Only open, close, fstat, mmap and munmap are called, so a
+ * signal handler may do this; libunwind and dladdr would allocate or lock.
+ * Every offset in the file is checked against its size, because the file may
+ * have been replaced.
  *
  * A module that is loaded after boot is not found; its addresses have no names.
  */

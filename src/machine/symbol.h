@@ -16,7 +16,7 @@ struct symbol {
 	uintptr_t	 sy_off;	/* from the function's start */
 };
 
-/* Nonzero: pc is in a module.  Async-signal-safe. */
+/* Returns nonzero if pc is in a module.  Async-signal-safe. */
 int	lwkt__symbol_find(uintptr_t pc, struct symbol *sym);
 
 #endif

@@ -71,7 +71,7 @@ current_release(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
 {
 	if (cu->cu_lwp != lp)
 		return;
-	current_drop(hp, cu, nullpri);	/* before the look: helpers' ORDER */
+	current_drop(hp, cu, nullpri);	/* before the search: helpers' ORDER */
 	(void)look(cu);
 }
 

@@ -149,7 +149,7 @@ lwp_inherit(lwkt_lwp_t lp)
 	crit_exit_td(self);
 }
 
-/* Allocate a thread and its lwp; it is not started.  NULL: no memory. */
+/* Allocate a thread and its lwp, not started.  Returns NULL without memory. */
 static lwkt_lwp_t
 lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 {

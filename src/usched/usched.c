@@ -7,7 +7,7 @@
  * kern/ schedules threads by strict priority.  A user scheduler decides which
  * lwp is the current one of each CPU.  Only the current lwp is given to kern/
  * at user priority.  Several schedulers can be in use at once: then each has a
- * current lwp on each CPU, and these lwps are equals to kern/.
+ * current lwp on each CPU, and to kern/ these lwps have equal priority.
  *
  * A scheduler is started when its first lwp is created.  So a program without
  * lwps has no helper threads and no work of schedulers at each tick.  The list

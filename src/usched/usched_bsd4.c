@@ -24,7 +24,7 @@
  *
  * INVARIANTS
  * UB1 If lwps wait, each CPU on which they may run has a current lwp that is no
- *    worse, or was asked to call acquire, or will look (its helper does).
+ *    worse, or was asked to call acquire, or its helper will search.
  *
  * Source: DragonFly usched_bsd4.c, without its knowledge of CPU topology.
  */

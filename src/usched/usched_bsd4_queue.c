@@ -62,8 +62,8 @@ queue_remove(lwkt_lwp_t lp)
 }
 
 /*
- * Find an lwp in queue n that may run on cpu: the first, or the one after it if
- * that one belongs to cpu and the first does not.  NULL: none may.  Needs the
+ * Find an lwp in queue n that may run on cpu: the first, or the second if that
+ * belongs to cpu and the first does not.  Returns NULL if none may.  Needs the
  * lock.
  */
 static lwkt_lwp_t
@@ -102,7 +102,10 @@ best(int last, int cpu)
 	return NULL;
 }
 
-/* Take the best lwp for this CPU off queues 0 to last; NULL: there is none. */
+/*
+ * Take the best lwp for this CPU off queues 0 to last.  Returns NULL if there
+ * is none.
+ */
 lwkt_lwp_t
 bsd4_choose(int last)
 {

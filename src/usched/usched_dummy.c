@@ -10,7 +10,7 @@
  * while it is held, no thread is woken and no IPI is sent.
  *
  * INVARIANTS
- * UD1 If lwps wait, each CPU has a current lwp or will look: its helper is
+ * UD1 If lwps wait, each CPU has a current lwp or will search: its helper is
  *    scheduled, or it is busy with other threads and its helper runs later.
  *
  * Source: DragonFly usched_dummy.c.

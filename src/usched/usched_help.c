@@ -8,16 +8,16 @@
  * other threads, so it runs only when the CPU would be idle: a CPU that is busy
  * with work of the library takes no lwp from a queue that other CPUs could
  * serve.  The helper deschedules itself, then sets its ready bit, then looks
- * for an lwp, and then switches away.  If an lwp is queued after the look, the
- * CPU that queued it finds the helper ready.  If that CPU schedules the helper
- * before it has switched away, the helper only goes back to the run queue, and
- * looks again.
+ * for an lwp, and then switches away.  If an lwp is queued after the search,
+ * the CPU that queued it finds the helper ready.  If that CPU schedules the
+ * helper before it has switched away, the helper only goes back to the run
+ * queue, and looks again.
  *
  * ORDER
  * A CPU sets its ready bit, and clears its hp_busy bit, before it takes the
- * scheduler's lock for the look.  A CPU that queues an lwp reads both bits
- * after it held that lock.  So either the look finds the lwp, or the CPU that
- * queued it finds the CPU that looked.
+ * scheduler's lock for the search.  A CPU that queues an lwp reads both bits
+ * after it held that lock.  So either the search finds the lwp, or the CPU that
+ * queued it finds the CPU that searched.
  *
  * INVARIANTS
  * UH1 A bit of hp_ready is cleared by the CPU that then schedules the helper.
@@ -42,7 +42,9 @@ helper(void *arg)
 	td->td_wmesg = "lwp";
 	for (;;) {
 		sched_dequeue(gd, td);
-		/* Before the look, or an lwp queued now is missed: ORDER. */
+		/*
+		 * Before the search, else an lwp queued now is missed: ORDER.
+		 */
 		cpumask_set_atomic(&hp->hp_ready, cpu);
 		hp->hp_look(cpu);
 		switch_away();
@@ -72,8 +74,9 @@ helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
 }
 
 /*
- * Wake a ready CPU that has no current lwp and may run lp; 1: one was woken.
- * Start at another CPU each time (hp_rover), to spread the lwps.
+ * Wake a ready CPU that has no current lwp and may run lp.  Returns 1 if one
+ * was woken, else 0.  Start at another CPU each time (hp_rover), to spread the
+ * lwps.
  */
 int
 helpers_wake(struct helpers *hp, lwkt_lwp_t lp)

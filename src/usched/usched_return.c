@@ -9,7 +9,7 @@
  * library: because it blocks, or because its scheduler wants the CPU for
  * another lwp.  Then its priority rises to that of the library's work, and it
  * is no longer the current lwp of its CPU, so that the next one may run
- * (passive release).  To continue inside the library it needs no permission.
+ * (passive release).  Inside the library it continues without permission.
  *
  * An lwp returns to user mode at the end of its outermost critical section
  * (splz).  If RQF_LWP is set, splz calls lwp_return().  RQF_LWP is set when an

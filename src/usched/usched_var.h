@@ -19,7 +19,10 @@ int	usched_tick_due(int cpu, int64_t period_ns);
 void	usched_tick_boot(void);
 
 /* usched.c */
-/* Make us ready for lwps: 0; EINVAL: unregistered; ENOMEM.  Thread; blocks. */
+/*
+ * Make us ready for lwps.  Returns 0, EINVAL if it is not registered, or
+ * ENOMEM.  Thread context; may block.
+ */
 int	usched_use(lwkt_usched_t us);
 
 /* usched_return.c: the hooks of kern/. */
@@ -57,7 +60,10 @@ struct helpers {
 
 int	helpers_start(struct helpers *hp, void (*look)(int cpu),
 	    const char *name);		/* 0, ENOMEM; thread, blocks */
-/* Wake a ready CPU that may run lp and has no current lwp; 1: one was woken. */
+/*
+ * Wake a ready CPU that may run lp and has no current lwp.  Returns 1 if one
+ * was woken, else 0.
+ */
 int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
 
 /* The schedulers of the library. */

@@ -45,7 +45,7 @@ struct kmem_slot {
 struct kmem_slot *kmem_alloc(size_t nslots);
 /* Free a run: the memory of its first ks_size bytes goes to the host. */
 void	kmem_free(struct kmem_slot *ks);
-/* Return the slot in which p lies; NULL: not memory of this allocator. */
+/* Return the slot in which p lies, or NULL if p is not of this allocator. */
 struct kmem_slot *kmem_find(const void *p);
 void   *kmem_addr(struct kmem_slot *ks);
 uint32_t kmem_id(struct kmem_slot *ks);	/* the same in each run of a schedule */
@@ -80,7 +80,9 @@ struct slab {
 	struct type_use	 sl_use[MAXTYPES]; /* by mt_index */
 };
 
-/* Return a CPU's slab; NULL: no CPU has used the allocator in this boot. */
+/*
+ * Return a CPU's slab, or NULL if no CPU has used the allocator in this boot.
+ */
 struct slab *slab_of(int cpu);
 struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
 
@@ -124,14 +126,20 @@ slab_header(const void *p)
 	return (void *)(slot + slot / ZONE_SIZE % SLAB_COLOURS * SLAB_COLOUR);
 }
 
-/* Allocate a chunk of *room bytes, or NULL; *zeroed: it is all zero. */
+/*
+ * Allocate a chunk, or return NULL.  Stores its size in *room, and in *zeroed
+ * whether it is all zero.
+ */
 void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
 /* Free p, which lies in a zone; return the size of its chunk. */
 size_t	slab_free(struct slab *sl, void *p);
 size_t	slab_size(void *p);			/* of an allocated chunk */
 /* Fetch chunks that other CPUs freed, and set free zones aside. */
 void	slab_clean(struct slab *sl);
-/* Take a slot that this CPU has set aside, or a new one; *zeroed: all zero. */
+/*
+ * Take a slot that this CPU has set aside, or a new one.  Stores in *zeroed
+ * whether it is all zero.
+ */
 struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
 /*
  * Dispose of a run: set it aside if it is one slot, else give it back, now or
@@ -189,7 +197,7 @@ void	type_unused(struct lwkt_malloc_type *type, const void *p)
 /* Add to mt_loose what has changed on this CPU since the last time. */
 void	type_publish(struct lwkt_malloc_type *type, struct type_use *tu);
 
-/* Check a request's flags and the type's limit; 0: refuse the request. */
+/* Check a request's flags and the type's limit.  Returns 0 to refuse it. */
 static inline int
 type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int flags)

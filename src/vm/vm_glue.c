@@ -366,7 +366,10 @@ cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 	depot_exit();
 }
 
-/* Make the warm half of a cache cold, or if that exists, drain it. */
+/*
+ * Make the warm half of a cache its cold list.  If it has one already, drain
+ * that once the cache holds more than lwkt.cache_threads.
+ */
 static __lwkt_noinline void
 cache_trim(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {

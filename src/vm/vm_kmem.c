@@ -84,7 +84,7 @@ run_length(unsigned c)
 	return c < 4 ? c + 1 : ((size_t)4 + c % 4 + 1) << (k - 2);
 }
 
-/* Return the bank in which p lies; NULL: not memory of this allocator. */
+/* Return the bank in which p lies, or NULL if p is not of this allocator. */
 static struct kmem_bank *
 bank_of(const void *p)
 {
@@ -156,7 +156,10 @@ bank_retire(struct kmem_bank *bk)
 		}
 }
 
-/* Reserve a bank with room for n slots beside the records; 0: refused. */
+/*
+ * Reserve a bank with room for n slots beside the records.  Returns 0 if the
+ * host refuses.
+ */
 static int
 bank_map(struct kmem_bank *bk, size_t n)
 {
@@ -217,7 +220,10 @@ run_take_longer(unsigned c)
 	return ks;
 }
 
-/* Reserve another bank and take a run of it. */
+/*
+ * Reserve another bank and take a run of it.  If the host refuses a bank, take
+ * the run from a longer one.
+ */
 static __lwkt_noinline struct kmem_slot *
 run_take_new(struct globaldata *gd, unsigned c)
 {

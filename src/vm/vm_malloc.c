@@ -160,7 +160,10 @@ lwkt_kfree(void *p, struct lwkt_malloc_type *type)
 	slab_exit(sl);
 }
 
-/* Return the size of block p; *same: a block of `size` would be as large. */
+/*
+ * Return the size of block p.  Stores in *same whether a block of `size` bytes
+ * would be as large.
+ */
 static size_t
 room_of(void *p, size_t size, int *same)
 {

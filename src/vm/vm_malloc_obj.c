@@ -17,7 +17,7 @@
  * queue.  The first slab in the front part of the queue that has a free object
  * takes its place.  Frees do not move slabs.
  *
- * Slabs whose objects are all free are given back, but for a few.  Such a slab
+ * Slabs whose objects are all free are given back, except a few.  Such a slab
  * has the number of an object in each place of its ring, so no free is under
  * way.  Only readers that take no lock may still hold a pointer to one of its
  * objects; so the memory waits until lwkt_retire reports that those have ended.
@@ -234,7 +234,7 @@ obj_queue_of(struct lwkt_malloc_type *type)
 	return (void *)atomic_load_acq_ptr((uintptr_t *)&type->mt_obj);
 }
 
-/* Return the type's queue, made at its first use; NULL: no memory. */
+/* Return the type's queue, made at its first use, or NULL without memory. */
 static struct objqueue *
 obj_queue(struct lwkt_malloc_type *type)
 {
@@ -289,7 +289,10 @@ obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
 	return os;
 }
 
-/* Take a free object of a slab of this CPU; NULL: none, or os is NULL. */
+/*
+ * Take a free object of a slab of this CPU.  Returns NULL if there is none, or
+ * if os is NULL.
+ */
 static inline void *
 obj_take(struct objslab *os)
 {

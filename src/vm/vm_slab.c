@@ -145,7 +145,9 @@ static uint64_t secret;			/* (i) of this process */
 
 #define SLAB_STRIDE	roundup2(sizeof(struct slab), (size_t)4096)
 
-/* Return a CPU's slab; NULL: no CPU has used the allocator in this boot. */
+/*
+ * Return a CPU's slab, or NULL if no CPU has used the allocator in this boot.
+ */
 struct slab *
 slab_of(int cpu)
 {
@@ -209,7 +211,7 @@ patterns(void)
 	return config_invariants && !fiber_wanted();
 }
 
-/* Fill a free chunk, but for the link in its first word. */
+/* Fill a free chunk, except the link in its first word. */
 static void
 pattern_fill(const struct zone *z, uintptr_t chunk)
 {
@@ -472,7 +474,7 @@ zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 	return z;
 }
 
-/* Make a zone of the class and list it; NULL if there is no memory. */
+/* Make a zone of the class and list it.  Returns NULL without memory. */
 static struct zone *
 zone_new(struct slab *sl, unsigned cls)
 {
@@ -553,7 +555,7 @@ zone_take(struct zone *z, int *zeroed)
 	return chunk;
 }
 
-/* Allocate a chunk of the class; NULL if there is no memory. */
+/* Allocate a chunk of the class.  Returns NULL if there is no memory. */
 void *
 slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 {

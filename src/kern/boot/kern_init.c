@@ -436,7 +436,10 @@ sysinits_undo(void)
 	}
 }
 
-/* Call si_boot of all records in order.  0, or the errno of the one failed. */
+/*
+ * Call si_boot of all records in order.  Returns 0, or the errno of the first
+ * one that fails.
+ */
 static int
 sysinits_boot(void)
 {

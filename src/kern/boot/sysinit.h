@@ -3,7 +3,8 @@
  * The hooks of a layer for boot and shutdown, found by linker section.
  *
  * SYSINIT(order, name, boot, cpu, cpu_fini, fini):
- * boot() runs once before the CPUs start: 0, or an errno, which ends the boot.
+ * boot() runs once before the CPUs start.  It returns 0, or an errno, which
+ * ends the boot.
  * cpu(gd) runs on each CPU in its idle thread, before the first thread there.
  * cpu_fini(gd) runs likewise after the last thread there.
  * fini() runs once at the end; if the boot fails, only if boot() succeeded.

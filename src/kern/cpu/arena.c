@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The shared arena: boot storage, and the threads that lie in it.
+ * The shared arena: boot storage and thread structures.
  *
  * THEORY
  * boot/kern_init.c reserves the arena, and vm/vm_glue.c makes threads in it.

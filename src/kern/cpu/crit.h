@@ -14,9 +14,9 @@
  * 1 ns.
  *
  * ORDER
- * exit: decrement, then look at mc_reqflags.  A bit set before the look is seen
- * here.  A bit set after it finds the count 0, and the next exit, yield or look
- * of the idle loop sees it (the handler does not run splz).
+ * exit: decrement, then load mc_reqflags.  A bit set before the load is seen
+ * here.  A bit set after it finds the count 0, and is seen by the next exit,
+ * yield or turn of the idle loop (the handler does not run splz).
  *
  * INVARIANTS
  * CR1 td_critcount >= 0 (panic on underflow).
@@ -74,7 +74,7 @@ crit_enter_td(lwkt_thread_t td)
 
 /*
  * Leave a section without doing deferred work.  The fences keep the compiler
- * from moving the section's accesses after the decrement, and the look at
+ * from moving the section's accesses after the decrement, and the load of
  * mc_reqflags before it.
  */
 static inline void

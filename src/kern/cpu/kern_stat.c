@@ -84,7 +84,8 @@ tunable_find(const char *name, size_t len)
 }
 
 /*
- * Return the number that a tunable's value of len bytes stands for; -1: none.
+ * Return the number that a tunable's value of len bytes stands for, or -1 if it
+ * stands for none.
  */
 static long
 tunable_value(const struct tunable_decl *tu, const char *s, size_t len)

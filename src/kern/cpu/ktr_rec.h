@@ -10,7 +10,7 @@
 void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
 	    uint64_t a, uint64_t b);
 
-/* ktr(gd, sched_switch, a, b): ktr_sched_switch was a TRACEPOINT. */
+/* Record an event: var is the name that a TRACEPOINT in this file declares. */
 #define ktr(gd, var, a, b)						\
 	do {								\
 		if (unlikely(atomic_peek_32(&lwkt__ktr_mask) &		\

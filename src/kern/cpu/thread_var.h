@@ -135,7 +135,7 @@ struct lwkt_thread {
 	/* Line 1: what a switch touches. */
 	LWKT_CACHEALIGN
 	void		*td_sp;		/* (c) while not running */
-	lwkt_thread_t	 td_rqnext;	/* (c) ring of equals */
+	lwkt_thread_t	 td_rqnext;	/* (c) ring of its priority */
 	lwkt_thread_t	 td_rqprev;	/* (c) */
 	uint64_t	 td_reserved1;	/* for what a switch needs */
 	uint32_t	 td_flags;	/* (c) TDF_* */
@@ -144,7 +144,7 @@ struct lwkt_thread {
 	uint8_t		 td_pri;	/* (c) LWKT_PRI_* */
 	uint8_t		 td_leave;	/* (c) TDL_* */
 	uint16_t	 td_slot;	/* (i) size class of the stack */
-	int		 td_upri;	/* (c) order among equals, high first */
+	int		 td_upri;	/* (c) order in that ring, high first */
 	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
 	uint8_t		 td_tokpend;	/* (s) 1: the last is not held */
 	uint16_t	 td_contended;	/* (c) tokens_get failures in a row */

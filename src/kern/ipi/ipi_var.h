@@ -15,9 +15,15 @@ void	ipiq_place(void *mem, int ncpus);
 void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
 int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
 int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
-/* Whether a message from src (-1: deferred) is unexecuted; its number. */
+/*
+ * Return whether a message from src (-1: a deferred one) is unexecuted; store
+ * its number.
+ */
 int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
-/* Revoke an unexecuted message of 1 argument to this CPU: 1, or 0: none. */
+/*
+ * Revoke an unexecuted message of 1 argument to this CPU.  Returns 0 if there
+ * is none, else 1.
+ */
 int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
 void	ipiq_check(struct globaldata *gd);	/* panics: damaged */
 
@@ -36,7 +42,7 @@ void	cpusync_boot(void);
 
 /*
  * kick.c: tgd runs a preemptible thread, was awake, and was notified of a
- * message.  Interrupt it later if it has not looked by then.
+ * message.  Interrupt it later if it has not read its messages by then.
  */
 void	kick_later(struct globaldata *gd, struct globaldata *tgd);
 

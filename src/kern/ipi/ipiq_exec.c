@@ -76,9 +76,9 @@ ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 }
 
 /*
- * Execute the messages that are deferred at the time of the call (IX2).  What
- * these callbacks defer themselves stays in the queue, so that the CPU returns
- * to its threads in between.
+ * Execute the messages that are deferred at the time of the call (IX2).
+ * Messages that are deferred while these run stay in the queue, so that the CPU
+ * returns to its threads first.
  */
 static __lwkt_noinline void
 deferred_run(struct globaldata *gd)
@@ -198,7 +198,7 @@ ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
 	return ipiq_ready(ip);
 }
 
-/* Whether any message is there, active or passive. */
+/* Return whether any message is there, active or passive. */
 int
 ipiq_pending(struct globaldata *gd)
 {

@@ -72,9 +72,12 @@ struct lwkt_ipiq {
 	struct ipiq_entry ip_entry[IPIQ_SIZE];
 };
 
-/* (c) first in, first out; gd_ndeferred are in use, from df_first on. */
+/*
+ * The deferred messages, first in, first out.  The next one is in slot
+ * df_first % IPIQ_DEFER_MAX; gd_ndeferred slots are in use from there on.
+ */
 struct ipiq_deferred {
-	uint32_t	 df_first;
+	uint32_t	 df_first;	/* (c), and all below */
 	struct {
 		struct lwkt_ipiq *df_ring;
 		struct ipiq_entry df_entry;
@@ -95,7 +98,7 @@ ipiq_stamp(const struct lwkt_ipiq *ip)
 	return &ip->ip_entry[ip->ip_rindex & IPIQ_MASK].ie_stamp;
 }
 
-/* Whether the ring has an entry to take; then it may be read (IPO1). */
+/* Return whether the ring has an entry to take; then it may be read (IPO1). */
 static inline int
 ipiq_ready(const struct lwkt_ipiq *ip)
 {

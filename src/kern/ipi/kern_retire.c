@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Free an object when no CPU can still look at it.
+ * Free an object when no CPU can still read it.
  *
  * THEORY
  * Readers are in critical sections.  A message is never executed inside one

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Interrupting a CPU that does not look at its messages.
+ * Interrupting a CPU that does not read its messages.
  *
  * THEORY
  * The receiver of a message may run a preemptible thread that computes for
- * long.  The sender does not know whether the receiver is about to look by
- * itself.  A signal costs both CPUs 10 us; a look costs nothing.  So the sender
- * notes the CPU and checks it later, by a timer of its own.  A CPU that has not
- * looked by then is interrupted.  If no CPU had to be interrupted, the next
- * delay is twice as long, up to KICK_MAX_NS.  If one had to be, the next delay
- * is KICK_MIN_NS.
+ * long.  The sender does not know whether the receiver is about to check its
+ * messages anyway.  A signal costs both CPUs 10 us; such a check costs nothing.
+ * So the sender notes the CPU and returns to it later, by a timer of its own.
+ * A CPU that has not checked its messages by then is interrupted.  If no CPU
+ * had to be interrupted, the next delay is twice as long, up to KICK_MAX_NS.
+ * If one had to be, the next delay is KICK_MIN_NS.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
@@ -21,8 +21,8 @@ COUNTER(spared, "lwkt.async_spared", "CPUs that need no interrupt any more");
 #define KICK_MAX_NS	800000
 
 /*
- * The timer: interrupt each noted CPU that still has our hint and has not
- * looked.
+ * The timer: interrupt each noted CPU that still has our hint, that is, has not
+ * read its messages.
  */
 static void
 kick_look(struct lwkt_systimer *st, void *arg)

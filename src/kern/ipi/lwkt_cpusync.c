@@ -104,7 +104,7 @@ lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
 	cs->cs_arg = arg;
 }
 
-/* Whether every CPU of the set but this one has its bit in cs_ack. */
+/* Return whether every CPU of the set but this one has its bit in cs_ack. */
 static int
 all_acked(struct lwkt_cpusync *cs, int me)
 {
@@ -200,7 +200,10 @@ turn_end(struct globaldata *gd)
 	atomic_store_rel_32(&turn_called, turn_called + 1);
 }
 
-/* Thread; no callback, hard section or spinlock.  Never blocks; spins. */
+/*
+ * Thread context, outside callbacks and hard sections, without a spinlock.
+ * Spins; never blocks.
+ */
 void
 lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 {
@@ -240,7 +243,10 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 	crit_exit();
 }
 
-/* Thread; no callback, hard section or spinlock.  Never blocks; spins. */
+/*
+ * Thread context, outside callbacks and hard sections, without a spinlock.
+ * Spins; never blocks.
+ */
 void
 lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 {
@@ -260,7 +266,10 @@ quick_remote(void *arg)
 	cpumask_set_atomic(&cs->cs_ack, mycpuid);		/* CS2 */
 }
 
-/* Thread; no callback, hard section or spinlock.  Never blocks; spins. */
+/*
+ * Thread context, outside callbacks and hard sections, without a spinlock.
+ * Spins; never blocks.
+ */
 void
 lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 {

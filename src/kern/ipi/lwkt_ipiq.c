@@ -13,11 +13,11 @@
  * exit.  It clears all hints at once and then reads the rings (ipiq_exec.c).
  *
  * A passive message sets the sender's bit and not RQF_IPIQ, so a CPU that runs
- * a thread is not asked to look.  An idle CPU is: the bit ends its wait, or
- * keeps it from waiting.  A CPU that runs one thread for long has no tick of
- * its own.  For such a CPU the sender's tick sets RQF_IPIQ if the message was
- * not taken by then.  The signal handler of the tick does this, because the
- * sender may compute for long as well.
+ * a thread does not check its rings.  On an idle CPU the bit ends the wait, or
+ * prevents it.  A CPU that runs one thread for long has no tick of its own.
+ * For such a CPU the sender's tick sets RQF_IPIQ if the message was not taken
+ * by then.  The sender's signal handler does this too, because the sender may
+ * compute for long as well.
  *
  * A sender that finds a ring half full waits for room (lwkt_ipiq_room.c).
  *
@@ -56,9 +56,9 @@ COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 #define IPIQ_PASSIVE	(IPIQ_SIZE / 4)	/* passive becomes active above */
 
 /*
- * Whether the hints are set, and still were after the entry became visible.
- * The second read decides: a hint that is still set after the fence is cleared
- * later, and the reader reads the stamp after that (ISO1).
+ * Return whether the hints are set, and still were after the entry became
+ * visible.  The second read decides: a hint that is still set after the fence
+ * is cleared later, and the reader reads the stamp after that (ISO1).
  */
 static inline int
 ipiq_hinted(struct globaldata *tgd, uint32_t hints)
@@ -70,8 +70,8 @@ ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 }
 
 /*
- * Whether the target watches our ring, and will look at what was written before
- * this call.  The second read, after the fence, decides (ISO2).
+ * Return whether the target watches our ring, and will see what was written
+ * before this call.  The second read, after the fence, decides (ISO2).
  */
 static inline int
 ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
@@ -127,7 +127,7 @@ ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
 	ie->ie_nargs = nargs;
 	ktr(gd, send, cpu, wi);
 	counter_inc(gd->gd_cntbias, sent);
-	/* Before the stamp: a CPU that sees the entry sees rindex <= windex. */
+	/* Stored first: a CPU that sees the stamp sees rindex <= windex. */
 	atomic_store_32(&ip->ip_windex, wi + 1);
 	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* IPO1 */
 }
@@ -384,7 +384,10 @@ may_execute(struct globaldata *gd, const char *what)
 		    gd->gd_m.mc_cpuid);
 }
 
-/* Thread, in a critical section; no callback, no spinlock.  Never blocks. */
+/*
+ * Thread context, in a critical section, outside callbacks, without a spinlock.
+ * Never blocks.
+ */
 void
 lwkt_process_ipiq(void)
 {
@@ -398,7 +401,7 @@ lwkt_process_ipiq(void)
 	ipiq_process(gd);
 }
 
-/* Whether message seq of the ring was sent and is not executed yet. */
+/* Return whether message seq of the ring was sent and is not executed yet. */
 static inline int
 ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
 {
@@ -408,7 +411,8 @@ ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
 }
 
 /*
- * Whether this CPU did not send seq.  0 is a message to the sender's own CPU.
+ * Return whether this CPU did not send seq.  0 is a message to the sender's own
+ * CPU.
  */
 static inline int
 ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)

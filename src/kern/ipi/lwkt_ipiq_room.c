@@ -16,7 +16,7 @@
  * must still read.  It only defers what it reads: it copies the messages to a
  * queue of its CPU.  The queue is executed at the end of the outermost section,
  * before any ring is read again.  RQF_IPIQ is set, so that this critical exit
- * looks.
+ * executes it.
  *
  * A CPU that spins for a spinlock does the same as in a closed wait, because
  * the holder of the spinlock may wait for room in a ring to that CPU.
@@ -35,10 +35,10 @@
  * A spinlock is not fair: its holder could take it again and again and send
  * each time, while the CPU that spins for it defers.  So a CPU checks how many
  * of its messages to another CPU are not executed yet.  If they are more than
- * IPIQ_DEBT, it pays at the end of its outermost section: there, in the open,
- * it executes messages until the other CPU has executed most of its messages.
- * It follows that of one sender at most this is ever deferred: IPIQ_DEBT
- * messages, and those of one section or of the callbacks of one critical exit.
+ * IPIQ_DEBT, it waits at the end of its outermost section: outside sections, it
+ * executes messages until the other CPU has executed most of its messages.  So
+ * at most this many messages of one sender are ever deferred: IPIQ_DEBT, and
+ * those that it sends in one section or in the callbacks of one critical exit.
  * The queue holds IPIQ_DEFER_MAX messages.  It overflows, and the CPU panics,
  * only if a section sends tens of thousands of messages to CPUs that do the
  * same to it.
@@ -64,8 +64,8 @@
  * ORDER
  * gd_room and gd_spinwant are stored with release and read with acquire.  A
  * reader thus sees an index of the ring and a list of spinlocks that are no
- * older than they.  A waiter looks at the others again and again until its wait
- * is over, so its look needs no fence: what it misses now it sees later.
+ * older than they.  A waiter reads the other CPUs' again and again until its
+ * wait is over.  So it needs no fence: what it misses now it sees later.
  *
  * Source: DragonFly's ipiq drain levels; it executes there, inside the sender's
  * section.
@@ -110,7 +110,7 @@ room_wanted(struct globaldata *gd, uint32_t room, int *target)
 	return n > 0 ? n : 0;
 }
 
-/* Whether the CPU of gd waits and holds spinlock s. */
+/* Return whether the CPU of gd waits and holds spinlock s. */
 static int
 holds(struct globaldata *gd, uintptr_t s)
 {
@@ -235,7 +235,10 @@ ipiq_defer_waiting(struct globaldata *gd)
 	}
 }
 
-/* Whether at most `low` entries are in the ring; reads the target's index. */
+/*
+ * Return whether at most `low` entries are in the ring; reads the target's
+ * index.
+ */
 static inline int
 has_room(struct lwkt_ipiq *ip, uint32_t low)
 {
@@ -259,7 +262,7 @@ wait_closed(struct globaldata *gd, struct globaldata *tgd,
 	atomic_store_rel_32(&gd->gd_room, ROOM(tgd->gd_m.mc_cpuid, low));
 	for (;;) {
 		ipiq_remind(gd, tgd);
-		ipiq_defer_waiting(gd);		/* before the look: THEORY */
+		ipiq_defer_waiting(gd);		/* before the check: THEORY */
 		if (has_room(ip, low))
 			break;
 		machine_pause(turn++);
@@ -284,7 +287,10 @@ wait_open(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip,
 	atomic_store_rel_32(&gd->gd_room, 0);
 }
 
-/* Whether more than `allowed` messages of this ring are not executed yet. */
+/*
+ * Return whether more than `allowed` messages of this ring are not executed
+ * yet.
+ */
 static inline int
 in_debt(struct lwkt_ipiq *ip, uint32_t allowed)
 {

@@ -52,7 +52,8 @@ lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
 	park_unlock(b);
 	lwkt_mutex_unlock(mu);
 	error = park_wait(&pk, 0, cv->cv_name, deadline);
-	if (error != 0 && park_leave(&pk, &cv->cv_waiters) != PARK_NONE)
+	if (error != 0 &&
+	    park_leave(&pk, cv->cv_name, &cv->cv_waiters) != PARK_NONE)
 		error = 0;
 	sync_exit(td);
 	lwkt_mutex_lock(mu);

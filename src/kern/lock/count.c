@@ -66,7 +66,7 @@ wait_unit(struct lwkt_sem *se, int64_t deadline)
 	if (got)
 		return 0;
 	error = park_wait(&pk, 0, se->se_name, deadline);
-	if (error != 0 && park_leave(&pk, NULL) != PARK_NONE)
+	if (error != 0 && park_leave(&pk, se->se_name, NULL) != PARK_NONE)
 		error = 0;					/* SE2 */
 	return error;
 }

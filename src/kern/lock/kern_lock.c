@@ -11,11 +11,11 @@
  *
  * Turns go by priority, those of equal priority in order of arrival.  If the
  * best exclusive and the best shared waiter have equal priority, the phases
- * alternate.  After an exclusive holder the shared waiters follow that are at
- * least as good as the exclusive ones; after shared holders one exclusive
- * waiter follows.  A new shared request waits for the exclusive waiters that
- * are at least as good.  The one shared holder that waits to be the only one
- * (an upgrade) comes before all waiters.
+ * alternate.  After an exclusive holder all shared waiters follow, except those
+ * of lower priority than the best exclusive one; after shared holders one
+ * exclusive waiter follows.  A new shared request waits for the exclusive
+ * waiters of at least equal priority.  The one shared holder that waits to be
+ * the only one (an upgrade) comes before all waiters.
  *
  * Nothing is lent to the holders.
  *
@@ -259,8 +259,8 @@ canceled(const struct lock_req *rq)
 }
 
 /*
- * Return the error of a request that cannot be granted and may not wait; 0: it
- * may wait.
+ * Return the error of a request that cannot be granted and must not wait, or 0
+ * if it may wait.
  */
 static int
 refused(const struct lock_req *rq)

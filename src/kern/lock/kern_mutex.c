@@ -58,8 +58,9 @@ try_ex(lwkt_mtx_t m, lwkt_thread_t td)
 }
 
 /*
- * Try to take m shared.  `mind`: the bits that make it fail; MTX_EXWANTED, or 0
- * to overtake exclusive waiters.
+ * Try to take m shared; if td is the exclusive holder, exclusively once more.
+ * The try also fails if a bit of `mind` is set: MTX_EXWANTED, or 0 to overtake
+ * exclusive waiters.
  */
 static inline int
 try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)

@@ -3,12 +3,13 @@
  * A mtx used as a spinlock.
  *
  * THEORY
- * Every mtx contains a spinlock, which protects its waiters.  To hold that
- * spinlock is to hold the mtx.  So the mtx gets the critical section, the
- * back-off, the check that no thread blocks with it, and the report of long
- * waits.  The word and the owner are set as if the mtx were held exclusively,
- * for functions that read them; the word counts the takings.  There are never
- * queued waiters: a request can be queued only under the spinlock.
+ * Every mtx contains a spinlock, which protects its waiters.  Here the holder
+ * of that spinlock is the holder of the mtx.  So the mtx gets the critical
+ * section, the back-off, the check that no thread blocks with it, and the
+ * report of long waits.  The word and the owner are set as if the mtx were held
+ * exclusively, for functions that read them; the word counts the takings.
+ * There are never queued waiters: a request can be queued only under the
+ * spinlock.
  *
  * INVARIANTS
  * MS1 Between spinlock and spinunlock m_spin is held, m_lock is EXCLUSIVE with

@@ -21,9 +21,9 @@
  * when a thread blocks with one, and reveals a release by a CPU that does not
  * hold the lock.
  *
- * A waiter pauses between its looks, for growing times.  If the wait takes
- * longer than any holder should need, the host has taken the core away from the
- * holder, and machine_pause gives it the core of the waiter.
+ * A waiter pauses between its checks of the lock, longer each time.  If the
+ * wait takes longer than any holder should need, the host has taken the core
+ * away from the holder, and machine_pause gives it the core of the waiter.
  *
  * A holder may send messages, and may wait for room in the ring to a CPU that
  * spins for the same lock.  So a CPU that spins reads that ring and defers
@@ -67,7 +67,7 @@ TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,
 #define EXCL		1u
 #define SHARED		0x80000000u
 
-#define CLOCK_LOOKS	4096	/* looks between two at the clock */
+#define CLOCK_LOOKS	4096	/* checks between two of the clock */
 
 /* Thread, IPI or timer callback; never blocks. */
 void
@@ -232,8 +232,8 @@ try_shared(lwkt_spin_t s, uint32_t *was, int rude)
 /* A wait for a lock. */
 struct spin_wait {
 	lwkt_spin_t	sw_spin;
-	unsigned	sw_turn;	/* looks so far */
-	int		sw_pauses;	/* between this look and the next */
+	unsigned	sw_turn;	/* checks so far */
+	int		sw_pauses;	/* between this check and the next */
 	int64_t		sw_since_ns;	/* 0: not yet asked */
 	int64_t		sw_told_s;	/* last complaint */
 	const char	*sw_wmesg;	/* of a sleep that it interrupts */
@@ -286,8 +286,8 @@ wait_end(struct spin_wait *sw, struct globaldata *gd)
 }
 
 /*
- * Pause between two looks.  First read and defer the messages for this CPU: the
- * holder may wait for room in their ring.
+ * Pause between two checks.  First read and defer the messages for this CPU:
+ * the holder may wait for room in their ring.
  */
 static void
 wait_turn(struct spin_wait *sw, struct globaldata *gd)
@@ -329,7 +329,7 @@ lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
  *
  * A CPU that already holds s shared does not wait for exclusive waiters,
  * because these wait for it.  Other CPUs ignore s_exclwait during every second
- * window of 2^window_shift looks, so that a stream of exclusive waiters cannot
+ * window of 2^window_shift checks, so that a stream of exclusive waiters cannot
  * keep them out forever.
  */
 static __lwkt_noinline void

@@ -5,8 +5,8 @@
  * THEORY
  * A thread that waits for a mutex or a mtx cannot continue before the holder
  * has run.  So the holder must be scheduled as if it had the priority of the
- * best waiter.  A thread runs with the best of its own priority and what it is
- * lent.
+ * best waiter.  A thread runs with the highest of its own priority and those
+ * that it is lent.
  *
  * A lock lends one priority at a time, that of its best waiter, to one thread,
  * its holder.  So what a thread is lent is a multiset of priorities, one for
@@ -41,10 +41,10 @@
  * INVARIANTS
  * LD1 Of each lock with a holder that is a thread and with waiters, the
  *     priority of the best waiter is counted once in tc_lend of the holder,
- *     from the time the guard is released (mutex.c: except while the
- *     holder has it by MU_BARGED and is as good as the waiters by itself).
+ *     from the time the guard is released (mutex.c: except while MU_BARGED is
+ *     set and the holder's own priority is at least that of the waiters).
  * LD2 With TDF_MP_LEND clear td_lent is the highest priority in tc_lend, or 0,
- *     and td_pri is the better of it and of the thread's own.
+ *     and td_pri is the higher of it and of the thread's own.
  * LD3 td_ownpri is the thread's own priority while td_lent != 0; else td_pri
  *     is.
  * LD4 A thread whose loan is changed under a guard is alive: it holds the lock

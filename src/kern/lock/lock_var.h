@@ -21,7 +21,7 @@ void	lock_again(struct lwkt_lock *lk, unsigned type);
 /*
  * For the report of deadlocks: the caller waits until the thread in *owner
  * releases its lock.  Bits outside LOCK_OWNER of that word mean something else.
- * NULL: the wait is over.
+ * NULL ends the wait.
  */
 #define LOCK_OWNER		((uintptr_t)0x0000ffffffffffc0)
 

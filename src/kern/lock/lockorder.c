@@ -216,7 +216,9 @@ holds(const struct thread_cold *cold, const void *lock)
 	return 0;
 }
 
-/* Return the calling thread; NULL: a plain pthread, or no thread yet. */
+/*
+ * Return the calling thread, or NULL on a plain pthread and before any thread.
+ */
 static lwkt_thread_t
 caller(void)
 {

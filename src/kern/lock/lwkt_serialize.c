@@ -22,12 +22,12 @@
  *    entry.
  *
  * ORDER
- * A waiter is counted (locked) before it locks the bucket, where it looks at
- * HELD once more.  An exit that does not see the count has cleared HELD by the
- * same locked instruction, so the second look comes after that.  An exit that
- * sees the count locks the bucket.
+ * A waiter counts itself by a locked instruction, then locks the bucket and
+ * reads HELD a second time.  An exit clears HELD and reads the count by one
+ * locked instruction.  If it sees no waiter, the waiter counts itself later and
+ * reads HELD cleared.  If it sees one, it locks the bucket.
  *
- * Source: DragonFly lwkt_serialize.c; the second look was forgotten there
+ * Source: DragonFly lwkt_serialize.c; the second read was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).
  */
 #include "kern/cpu/crit.h"
@@ -84,8 +84,8 @@ owned(lwkt_serialize_t sz, lwkt_thread_t td)
 }
 
 /*
- * Enter (1), or queue the waiter (0).  The caller is counted and in a critical
- * section.
+ * Enter and return 1, or queue the waiter and return 0.  The caller is counted
+ * and in a critical section.
  */
 static int
 enter_or_queue(lwkt_serialize_t sz, struct park *pk)

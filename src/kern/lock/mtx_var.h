@@ -43,7 +43,7 @@ mtx_owned(lwkt_mtx_t m, lwkt_thread_t td)
 	return atomic_load_ptr(&m->m_owner) == (uintptr_t)td;
 }
 
-/* Set the exclusive holder; NULL: none. */
+/* Set the exclusive holder, or NULL for none. */
 static inline void
 mtx_own(lwkt_mtx_t m, lwkt_thread_t td)
 {

@@ -13,10 +13,11 @@
  *
  * The next owner is the better of the best exclusive and the best shared
  * waiter.  If the two have equal priority, the phases alternate.  After an
- * exclusive holder all shared waiters follow that are at least as good as the
- * exclusive ones; after shared holders one exclusive waiter follows.  So
- * neither kind starves, however many equal waiters of the other kind there are.
- * A new shared request does not wait for exclusive waiters of lower priority.
+ * exclusive holder all shared waiters follow, except those of lower priority
+ * than the best exclusive one; after shared holders one exclusive waiter
+ * follows.  So neither kind starves, however many waiters of equal priority the
+ * other kind has.  A new shared request does not wait for exclusive waiters of
+ * lower priority.
  *
  * The best waiter lends its priority to the exclusive holder (lend.c).
  *
@@ -29,15 +30,15 @@
  *
  * INVARIANTS
  * MW1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
- * MW2 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter that
- *    is at least as good.
+ * MW2 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter of at
+ *    least equal priority.
  * MW3 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex,
  *    or 0.  With the spinlock free and EXCLUSIVE set that is the priority of
  *    the best waiter.
  *
  * ORDER
- * MO1 granter: word, m_owner, then ml_state by release; the waiter's look at
- *    ml_state acquires.  Sleeping and waking: SO1 of kern_synch.c.
+ * MO1 granter: word, m_owner, then ml_state by release; the waiter reads
+ *    ml_state by acquire.  Sleeping and waking: SO1 of kern_synch.c.
  *
  * Source: DragonFly kern_mutex.c, its rules and the counting of all shared
  * waiters before the first wakes (124e15f96b); its LINKSPIN bit is a spinlock
@@ -139,7 +140,7 @@ mtx_check(lwkt_mtx_t m)
  * Return the exclusive holder.  Spinlock held.
  *
  * The loop ends: between the instruction that took the mutex and the next one,
- * which stores m_owner, the holder waits for nothing, also not for the
+ * which stores m_owner, the holder waits for nothing, not even for the
  * spinlock, which the caller holds.
  */
 static lwkt_thread_t
@@ -180,7 +181,8 @@ mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
 }
 
 /*
- * Give the mutex to this link, which the word already counts.  Spinlock held.
+ * Give the mutex to the request of this link.  The word counts it already.
+ * Spinlock held.
  */
 static void
 grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
@@ -377,8 +379,8 @@ mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 	uint32_t c = atomic_load_32(&m->m_lock), to;
 
 	/*
-	 * The look at the word and the WANTED bit are one compare-and-set: so
-	 * a holder that leaves later sees the bit and comes to the spinlock.
+	 * Testing the word and setting the WANTED bit are one compare-and-set:
+	 * so a holder that leaves later sees the bit and comes to the spinlock.
 	 */
 	do {
 		got = lets_in(m, c, ex, pri);
@@ -495,8 +497,8 @@ mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	wait_owner(&m->m_owner);
 	wait_begin(td, &mw);
 	/*
-	 * Enter the sleep queue before the look at ml_state: a granter that
-	 * stores it after the look finds the sleeper and wakes it.
+	 * Enter the sleep queue before reading ml_state: a granter that stores
+	 * it after that read finds the sleeper and wakes it.
 	 */
 	while (error == 0) {
 		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);

@@ -5,11 +5,11 @@
  * THEORY
  * The word names the holder.  So taking a free mutex without waiters, and
  * releasing it, are one locked instruction each.  A thread that finds the mutex
- * held by another CPU looks a few times more, because that holder may release
+ * held by another CPU tries a few times more, because that holder may release
  * it soon; a holder on the same CPU cannot.  Then the thread parks at the
  * address of the mutex (park.c).
  *
- * With the bucket of the mutex locked, the queue and the holder fit together.
+ * While the bucket of the mutex is locked, queue and holder are consistent.
  * A waiter that queues itself sets a bit of the word (MU_SLOW) before it
  * unlocks the bucket.  The bit makes the holder lock the bucket before it
  * releases the mutex.  There the holder chooses the best waiter (hand_over):
@@ -22,24 +22,26 @@
  *   for threads to be switched in.  The waiter that was passed goes back to its
  *   place in the queue.
  *
- * Until the waiter that was told has tried, other unlocks wake no waiter: it is
- * as good as all those that are queued (MU_SLOW is clear).  Every 32nd unlock
- * does all the same, because the CPU of that waiter may be busy with better
- * threads.  A better waiter that arrives meanwhile sets MU_SLOW.
+ * A waiter that was told has at least the priority of those that are queued.
+ * Until it has tried, MU_SLOW is clear and other unlocks wake no waiter.  Every
+ * 32nd of them wakes one nevertheless, because the CPU of the first waiter may
+ * be busy with better threads.  A better waiter that arrives in that time sets
+ * MU_SLOW.
  *
  * The best waiter lends its priority to the holder (lend.c).  A thread that
- * barges and is by itself as good as the waiters needs no loan.  It only notes
- * the mutex (MU_BARGED, tc_barged), one mutex at a time, in case its own
- * priority is lowered before it unlocks.
+ * barges needs no loan if its own priority is at least that of the waiters.  It
+ * only notes the mutex (MU_BARGED, tc_barged), one mutex at a time, in case its
+ * own priority is lowered before it unlocks.
  *
  * INVARIANTS
  * With the bucket locked:
  * MU1 MU_BEST is 1 + the priority of the best waiter in the queue, 0 if it is
  *    empty.
- * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told (or
- *    its successor by the same rule) has not tried yet and is as good as all
- *    in the queue.  Its try ends in lock_told(), whatever the result: it takes
- *    the mutex with MU_SLOW, or queues itself, or passes the wakeup on.
+ * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told (or its
+ *    successor by the same rule) has not tried yet and has at least the
+ *    priority of all in the queue.  Its try ends in lock_told(), whatever the
+ *    result: it takes the mutex with MU_SLOW, or queues itself, or passes the
+ *    wakeup on.
  * MU3 mu_lent is 1 + the priority that is counted in the holder's tc_lend for
  *    this mutex, or 0.  mu_lent != 0 => MU_SLOW: the holder cannot release the
  *    mutex without the bucket.
@@ -49,7 +51,7 @@
  * MU5 MU_BARGED <=> tc_barged of the holder is this mutex.
  *
  * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
- * BSD's adaptive mutexes for the looks.
+ * BSD's adaptive mutexes for the spin before a sleep.
  */
 #include "kern/sleep/synch_var.h"
 #include "kern/lock/lockorder.h"
@@ -63,7 +65,7 @@ TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
 
 COUNTER(handed, "lwkt.mutex_handoffs", "mutexes handed to a waiter");
 
-#define SPIN_MOST	32		/* pauses between two looks */
+#define SPIN_MOST	32		/* pauses between two tests */
 
 #define MU_SLOW		((uint64_t)0x1)	/* the unlock has work to do */
 #define MU_LATE		((uint64_t)0x3e) /* unlocks that had none, modulo */
@@ -241,7 +243,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 		    park_first(b, mu) == pk)
 			told = choose(mu, b, lt);
 	} else {
-		/* Told; if it falls, queued waiters may be better. */
+		/* Told; if pri is lower, queued waiters may be better. */
 		pk->pk_turn.tu_pri = pri;
 		if (!rises && !settle(mu, b, lt))		/* MU2 */
 			told = choose(mu, b, lt);
@@ -314,8 +316,8 @@ try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 }
 
 /*
- * Look a few times more at a mutex whose holder runs on another CPU.  Each look
- * takes the cache line from the holder, so the pauses between looks grow.
+ * Test a few times more a mutex whose holder runs on another CPU.  Each test
+ * takes the cache line from the holder, so the pauses between tests grow.
  */
 static int
 spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
@@ -334,7 +336,10 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 	return 0;
 }
 
-/* Take the mutex (1) or queue the waiter (0).  The bucket is locked. */
+/*
+ * Take the mutex and return 1, or queue the waiter and return 0.  The bucket is
+ * locked.
+ */
 static int
 take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
     struct lend_todo *lt)
@@ -364,7 +369,10 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 	}
 }
 
-/* Lock the bucket, then take the mutex (1) or queue the waiter (0). */
+/*
+ * Lock the bucket, then take the mutex and return 1, or queue the waiter and
+ * return 0.
+ */
 static int
 queue(struct lwkt_mutex *mu, struct park *pk)
 {
@@ -401,7 +409,8 @@ leave(struct lwkt_mutex *mu, struct park *pk)
 }
 
 /*
- * Act on the end of a wait.  Returns 1: *error is the result; 0: queue again.
+ * Act on the end of a wait.  Returns 1 if *error is the result, 0 if the thread
+ * must queue itself again.
  */
 static int
 lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)

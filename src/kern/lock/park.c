@@ -11,11 +11,13 @@
  * bucket has a small lock of its own.  It is held for a few instructions, also
  * by pthreads; on a CPU it is held in a critical section.
  *
- * The thread that takes a waiter off the queue tells it: this waiter and no
- * other.  The waiter waits until it is told, even if its timeout expires
- * meanwhile.  A thread is told on its own CPU, in the same step that makes it
- * runnable.  So no waker makes a thread runnable that has gone on and ended.  A
- * pthread waits in the host for a change of the word in its record.
+ * A waker takes a waiter off the queue, and then tells it (stores the result
+ * and makes it runnable).  A waiter that was taken waits until it is told, even
+ * if its timeout expires first: the waker still uses its record.  A thread is
+ * told by its own CPU, which stores the result and makes the thread runnable in
+ * one critical section.  Otherwise the thread could see the result, continue
+ * and end before it is made runnable.  A pthread waits in the host for a change
+ * of the word in its record.
  *
  * A pthread cannot tell a thread; the CPU of that thread does it instead.
  *
@@ -123,7 +125,8 @@ insert(struct park_bucket *b, struct park *pk)
 }
 
 /*
- * Queue the record.  One that is queued again keeps its place among its equals.
+ * Queue the record.  A record that is queued again keeps its place among those
+ * of equal priority.
  */
 void
 park_insert(struct park_bucket *b, struct park *pk)
@@ -281,7 +284,7 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 		return wait_pthread(pk, wmesg, deadline);
 	INVARIANT(td->td_critcount > 0);			/* PK3 */
 	counter_inc(mygd()->gd_cntbias, waits);
-	delayed_flush_if(td);		/* before the last look */
+	delayed_flush_if(td);		/* before the last check */
 	td->td_flags &= ~TDF_TIMEOUT;
 	if (deadline == 0)
 		error = told(pk) ? 0 : EWOULDBLOCK;
@@ -295,11 +298,11 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 }
 
 /*
- * Leave the queue after an error of park_wait(); a record that was taken is
- * waited for (PK2).
+ * Leave the queue after an error of park_wait().  If the record was taken, wait
+ * until it is told (PK2).
  */
 uint32_t
-park_leave(struct park *pk, uint32_t *counter)
+park_leave(struct park *pk, const char *wmesg, uint32_t *counter)
 {
 	struct park_bucket *b = park_lock(pk->pk_ident);
 	int queued = atomic_load_32(&pk->pk_state) == PARK_QUEUED;
@@ -311,7 +314,7 @@ park_leave(struct park *pk, uint32_t *counter)
 	}
 	park_unlock(b);
 	if (!queued)						/* PK2 */
-		(void)park_wait(pk, 0, "told", LWKT_FOREVER);
+		(void)park_wait(pk, 0, wmesg, LWKT_FOREVER);
 	else if (pk->pk_td != NULL)
 		lend_wait_end(pk->pk_td);
 	return park_state(pk);

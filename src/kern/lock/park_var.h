@@ -4,7 +4,7 @@
  *
  * A waiter that is a thread enters a critical section, which lasts until it is
  * out of the queue.  It calls park_init().  Then it locks the bucket of the
- * address, looks at its condition and, if it has to wait, calls park_insert().
+ * address, tests its condition and, if it has to wait, calls park_insert().
  * It unlocks the bucket and calls park_wait(), after an error park_leave().
  *
  * A waker calls park_take() for each waiter whose turn it is, with the bucket
@@ -27,8 +27,8 @@ enum park_state {
 	PARK_NONE,		/* not in a queue */
 	PARK_QUEUED,
 	PARK_TAKEN,		/* off the queue, and will be told */
-	PARK_TOLD,		/* look again, or what the waker means by it */
-	PARK_OWNER		/* the same, of another meaning */
+	PARK_TOLD,		/* try again, or as the lock defines it */
+	PARK_OWNER		/* told, and the lock is the waiter's */
 };
 
 struct park_bucket;
@@ -59,17 +59,17 @@ struct park *park_take_all(struct park_bucket *b, const void *ident,
 
 void	park_init(struct park *pk, const void *ident);
 /*
- * Wait until told: 0.  EWOULDBLOCK, EINTR (with LWKT_PCATCH): not told yet.
- * deadline: of wait_deadline().
+ * Wait until told.  Returns 0 if so; else, not yet told, EWOULDBLOCK or, with
+ * LWKT_PCATCH, EINTR.  deadline is a result of wait_deadline().
  */
 int	park_wait(struct park *pk, int flags, const char *wmesg,
 	    int64_t deadline);
 /*
- * After an error: leave the queue, and subtract 1 from *counter, if any:
- * PARK_NONE.  If a waker has taken the record, wait until told: PARK_TOLD or
- * PARK_OWNER.
+ * After an error: leave the queue, subtract 1 from *counter, if any, and return
+ * PARK_NONE.  If a waker has taken the record, wait until told, with the same
+ * wmesg as before, and return PARK_TOLD or PARK_OWNER.
  */
-uint32_t park_leave(struct park *pk, uint32_t *counter);
+uint32_t park_leave(struct park *pk, const char *wmesg, uint32_t *counter);
 
 void	park_tell(struct park *pk, enum park_state how);
 void	park_tell_all(struct park *list, enum park_state how);

@@ -12,8 +12,8 @@
  * it.
  *
  * INVARIANTS
- * TU1 In the ring from the head on tu_pri falls, and among equals tu_ticket
- *    rises.
+ * TU1 From the head of the ring on, tu_pri never rises, and waiters of equal
+ *    tu_pri are in the order of tu_ticket.
  * TU2 A waiter is in the second ring (tu_level != NULL) <=> it is the first of
  *    its priority.
  *

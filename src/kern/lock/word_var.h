@@ -27,14 +27,15 @@ sync_state(uint64_t w)
 
 /*
  * word.c.  Wait until woken, if the state is still `state`; a wakeup may be
- * spurious.  Returns: 0, or EWOULDBLOCK.  deadline: of wait_deadline().
+ * spurious.  Returns 0 or EWOULDBLOCK.  deadline is a result of
+ * wait_deadline().
  */
 int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	    int64_t deadline);
 /* Wake all waiters.  `old`: the word before the change. */
 void	sync_wake_all(uint64_t *word, uint64_t old);
 
-/* Enter a critical section and return the calling thread; NULL: a pthread. */
+/* Enter a critical section and return the caller; for a pthread only NULL. */
 static inline lwkt_thread_t
 sync_enter(void)
 {

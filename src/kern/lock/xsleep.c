@@ -5,14 +5,14 @@
  * THEORY
  * xw_gen counts the changes of a condition.  A thread that wants to sleep
  * passes the number that it read before it looked at the condition.  If the
- * number has changed since, the thread does not sleep but looks again.  So the
- * look needs no interlock, and may take any time.
+ * number has changed since, the thread does not sleep but checks again.  So the
+ * check needs no interlock, and may take any time.
  *
  * ORDER
  * XO1 changer: condition, then the count (a locked instruction); sleeper: the
  *    count (acquire), then the condition.  A sleeper that saw the old condition
  *    has the old number.
- * The sleeper queues itself before the second look at the count; the changer
+ * The sleeper queues itself before it reads the count again; the changer
  * counts before it looks for sleepers: SO1 of kern_synch.c.
  *
  * Source: the xsleep and xwakeup of the first DragonFly; Reed and Kanodia's
@@ -47,8 +47,8 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 	    "flags %#x: LWKT_PINTERLOCKED and a domain are not for this call",
 	    flags);
 	/*
-	 * Enter the sleep queue before the second look: a changer that counts
-	 * after the look finds the sleeper (SO1 of kern_synch.c).
+	 * Enter the sleep queue before reading the count again: a changer that
+	 * counts after that read finds the sleeper (SO1 of kern_synch.c).
 	 */
 	lwkt_tsleep_interlock(xw, PDOMAIN_XWAIT);
 	if (lwkt_xgen(xw) == *gen)

@@ -313,7 +313,7 @@ lwkt_dropmsg(lwkt_msg_t msg)
 
 /*
  * Empty the port of a thread that ends.  Requests get the reply ESRCH.  Replies
- * are messages of this thread and are done, so they are only taken off.
+ * belong to this thread and need no answer, so they are only taken off.
  */
 void
 port_flush(lwkt_port_t port)

@@ -56,7 +56,7 @@ owner_is_idle(struct globaldata *gd, lwkt_port_t port)
 	    td->td_cold->tc_waitmsg == NULL && port_is_empty(port);
 }
 
-/* Call the direct function in the owner's place.  Critical section. */
+/* Call the direct function on behalf of the owner.  Critical section. */
 static int
 call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 {

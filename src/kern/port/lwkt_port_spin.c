@@ -341,8 +341,9 @@ spin_waitport(lwkt_port_t port, int flags)
 }
 
 /*
- * Wait until the caller's message is done, or the deadline has passed.  The
- * lock is held, but not during the wait.  Return EINTR if interrupted, else 0.
+ * Wait until the caller's message is done, or the deadline has passed.  After
+ * an interrupt, abort the message and wait on for its reply.  The lock is held,
+ * but not during the wait.  Return EINTR if interrupted, else 0.
  */
 static int
 wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr,

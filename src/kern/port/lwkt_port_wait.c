@@ -114,8 +114,8 @@ ask_no_more(struct port_select *se)
 }
 
 /*
- * Select as a thread, in a critical section.  0 with a message, EWOULDBLOCK or
- * EINTR.  The interlock comes before the ports are tried (PW1).
+ * Select as a thread, in a critical section.  Returns 0 with a message, else
+ * EWOULDBLOCK or EINTR.  The interlock comes before the ports are tried (PW1).
  */
 static int
 select_td(struct port_select *se, int intr, int64_t deadline,
@@ -141,7 +141,7 @@ select_td(struct port_select *se, int intr, int64_t deadline,
 	return 0;
 }
 
-/* Select as a plain pthread, on spin ports.  0 or EWOULDBLOCK. */
+/* Select as a plain pthread, on spin ports.  Returns 0 or EWOULDBLOCK. */
 static int
 select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 {
@@ -197,7 +197,7 @@ thread_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return lwkt_port_select(&port, 1, NULL, flags, timeout_ns);
 }
 
-/* Take the reply if it has come: 1, else 0. */
+/* Take the reply if it has come.  Returns 1 if so, else 0. */
 static int
 reply_taken(lwkt_port_t port, lwkt_msg_t msg)
 {

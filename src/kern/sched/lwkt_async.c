@@ -11,10 +11,11 @@
  * had that call between its instructions (machine_interrupt).
  *
  * If the kernel or the host refuses the interruption, the request is still
- * pending, and the signal is repeated: after lwkt.preempt_retry_us, then after
- * twice that, then every four times that; after 100 refusals in a row every 64
- * times that.  A spurious signal costs 4 us.  So a thread that computes in libc
- * loses about 1 % while something waits for it, and nothing otherwise.
+ * pending, and the signal is repeated.  The first retry comes after
+ * lwkt.preempt_retry_us, the second after 2 times that, the later ones after 4
+ * times that; after 100 refusals in a row a retry comes after 64 times that.  A
+ * spurious signal costs 4 us.  So a thread that computes in libc loses about
+ * 1 % while something waits for it, and nothing otherwise.
  *
  * Three things cause signals: the host's timer, for every deadline; the tick,
  * which runs while others wait for the CPU of a preemptible thread; and for

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run queue of a CPU: strict priority, FIFO among equals.
+ * The run queue of a CPU: strict priority, FIFO among threads of equal
+ * priority.
  *
  * THEORY
  * Each CPU has 32 rings of threads, one for each priority, and a mask of the
  * rings that are not empty.  gd_rq[p] points at the ring's head, the thread
  * that runs next at priority p; head->td_rqprev is the tail.  The running
- * thread stays on its ring, so a yield among equals moves one pointer, and a
- * tick does the same.  A thread that blocks takes itself off by an explicit
- * deschedule.  The scheduler picks by find-last-set of the mask.
+ * thread stays on its ring, so a yield to a thread of equal priority moves one
+ * pointer, and a tick does the same.  A thread that blocks takes itself off by
+ * an explicit deschedule.  The scheduler picks by find-last-set of the mask.
  *
  * Within a ring, threads with a higher td_upri are first.  All kernel threads
  * have td_upri 0, so they are inserted at the tail.  Only the user schedulers
@@ -203,10 +204,10 @@ sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Serve the tick: move the running thread after its equals, and ask it to give
- * up the CPU if it has equals or a better thread is runnable.  The running
- * thread is not always the head of its ring, because the head may have been
- * passed over for a token.
+ * Serve the tick: move the running thread to the end of its priority, and ask
+ * it to give up the CPU if another thread of equal or higher priority is
+ * runnable.  The running thread is not always the head of its ring, because the
+ * head may have been passed over for a token.
  */
 void
 sched_clock(struct globaldata *gd)
@@ -231,7 +232,7 @@ sched_clock(struct globaldata *gd)
 	gd->gd_ast |= AST_LWKT_RESCHED;
 }
 
-/* Change the order of td among its equals. */
+/* Change the place of td among the threads of its priority. */
 void
 sched_setupri(lwkt_thread_t td, int upri)
 {

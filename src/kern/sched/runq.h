@@ -9,7 +9,7 @@
 
 void	runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td);
 
-/* Move td, which is on the queue of this CPU, after its equals. */
+/* Move td, which is on the queue of this CPU, to the end of its priority. */
 static inline void
 runq_rotate(struct globaldata *gd, lwkt_thread_t td)
 {

@@ -26,7 +26,7 @@ struct sched_cpu {
 	uint32_t	 gd_rqcount;	/* (c) runnable, with the running one */
 	int		 gd_preempt_depth; /* (c) lenders, lwkt_preempt.c */
 	uint32_t	 gd_stopping;	/* (c) shutdown: run nothing but idle */
-	uint32_t	 gd_served;	/* (h) splz ran since the last look */
+	uint32_t	 gd_served;	/* (h) splz ran since the last check */
 	uint32_t	 gd_async_tries; /* (h) refusals in a row */
 	lwkt_thread_t	 gd_abandoned;	/* (c) stopped by shutdown, or NULL */
 	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */

@@ -72,21 +72,22 @@ async_may_yield(const struct lwkt_thread *td)
 
 /*
  * token_switch.c.  A thread that leaves the CPU releases the tokens it holds
- * (tokens_release).  It must get all of them again before it runs.  tokens_get:
- * 1; or 0, and td_tokwant is the token that was refused.
+ * (tokens_release).  It must get all of them again before it runs.  tokens_get
+ * returns 1; or 0, with the token that was refused in td_tokwant.
  */
 void	tokens_release(lwkt_thread_t td);
 int	tokens_get(lwkt_thread_t td);
 /*
- * Ask the holder of td_tokwant to notify this CPU at its release.  0: do not
- * sleep, because the token is free or the host cannot fence all CPUs.
+ * Ask the holder of td_tokwant to notify this CPU at its release.  Returns 0 if
+ * the CPU must not sleep, because the token is free or the host cannot fence
+ * all CPUs.
  */
 int	tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td);
 /* td is passed over: ask the holder to notify this CPU, which does not wait. */
 void	tokens_passed(struct globaldata *gd, lwkt_thread_t td);
 /* For liveness.c: could td, which does not run, get all of its tokens? */
 int	tokens_free(lwkt_thread_t td);
-/* A number that changes when one of them was taken, or td was refused one. */
+/* Return a number that changes when a token of td is taken or refused to td. */
 uint64_t tokens_taken(lwkt_thread_t td);
 void	tokens_nudged(struct globaldata *gd);		/* RQF_TOKEN */
 

@@ -15,8 +15,8 @@
  * it does not recurse.
  *
  * Messages that were deferred in the section that ends here (lwkt_ipiq_room.c)
- * come first.  After them this CPU pays its debt: if it has sent far more
- * messages than other CPUs have executed, it executes messages for a while.
+ * come first.  After them this CPU waits for its receivers: if it has sent far
+ * more messages than they have executed, it executes messages for a while.
  *
  * RQF_LWP comes last: the running lwp is about to return to user mode, and asks
  * whether it may (usched/usched_return.c).  There it may wait for its turn, and

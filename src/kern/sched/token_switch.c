@@ -152,10 +152,10 @@ token_refuses(lwkt_thread_t td)
 }
 
 /*
- * Ask for a nudge before this CPU sleeps: 1 if it may sleep until td_tokwant is
- * released, 0 if td should try again.  The releaser has no fence between its
- * store to t_count and its read of t_want; the fence here, on all CPUs,
- * replaces it: a release that it misses will see NUDGE (TO1).
+ * Ask for a nudge before this CPU sleeps.  Returns 1 if the CPU may sleep until
+ * td_tokwant is released, 0 if td should try again.  The releaser has no fence
+ * between its store to t_count and its read of t_want; the fence here, on all
+ * CPUs, replaces it: a release that it misses will see NUDGE (TO1).
  */
 int
 tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)

@@ -97,7 +97,10 @@ try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
 	return 0;
 }
 
-/* Whether a new shared holder yields to a thread that waits to be exclusive. */
+/*
+ * Return whether a new shared holder yields to a thread that waits to be
+ * exclusive.
+ */
 enum manners {
 	RUDE,		/* never: it has other tokens, for which that thread */
 			/* might be waiting (83c891d5d2) */

@@ -665,8 +665,9 @@ lwkt_sleep(const char *wmesg, int flags)
 }
 
 /*
- * Wake td from an interruptible sleep.  If td is on another CPU, or has moved
- * meanwhile, send a message there.  arg carries a reference to td.
+ * Wake the thread arg from an interruptible sleep, and release the reference
+ * that the caller holds.  If the thread belongs to another CPU, or has moved,
+ * send a message there.
  */
 static void
 interrupt_remote(void *arg)

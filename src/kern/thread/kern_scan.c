@@ -26,7 +26,9 @@
 
 #include <lwkt/cpusync.h>
 
-/* Take a reference to td, unless the last one is gone: 1, else 0. */
+/*
+ * Take a reference to td.  Returns 0 if the last one is gone already, else 1.
+ */
 static int
 hold_living(lwkt_thread_t td)
 {

@@ -156,8 +156,8 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 }
 
 /*
- * Store self in td_join, or find EXITED there.  0, or EINVAL: another thread
- * joins td, or td is not joinable.
+ * Store self in td_join, or find EXITED there.  Returns 0, or EINVAL if another
+ * thread joins td or td is not joinable.
  */
 static inline int
 join_begin(lwkt_thread_t td, lwkt_thread_t self)

@@ -23,12 +23,13 @@
  *	3	4.3 s	73 min		8	4.5 y	the end of time
  *	4	137 s	39 h
  *
- * When time reaches a slot, the slot is opened: the clock moves there.  Its
- * timers are sorted to become the list or, above level 0, fall to lower slots.
- * A slot is no longer than the reach of the level two below, so a timer falls
- * once for every two levels: a timeout of 100 ms never, one of a minute once.
- * Few timers fall at a time.  Equal times can be in different levels; the
- * sequence number decides their order.
+ * When time reaches a slot, the slot is opened: the clock moves there.  The
+ * timers of a slot of level 0 are sorted and become the list.  Those of a
+ * higher level move to slots of lower levels.  A slot is no longer than the
+ * reach of the level two below, so a timer moves once for every two levels: a
+ * timeout of 100 ms never, one of a minute once.  Few timers move at a time.
+ * Timers of the same time can be in different levels; the sequence number
+ * decides their order.
  *
  * A slot is six chains that are filled in turn.  Opening a slot waits for the
  * memory of each of its timers; with six chains, six timers are fetched at
@@ -51,7 +52,7 @@
  * due.
  *
  * The clock moves only when wheel_due() is called.  A timer added long after
- * the last call may lie in a higher level than necessary, and fall once more.
+ * the last call may lie in a higher level than necessary, and move once more.
  *
  * The list covers one slot, 131 us, and is usually short.  In case it is long,
  * a place in it is searched from both ends at once; nearly every timer goes to

@@ -25,7 +25,7 @@ void	systimer_remove(struct lwkt_systimer *st); /* if queued; this CPU */
 /* tick.c.  clock_place: what the tick calls.  Boot. */
 void	clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn);
 void	clock_need_tick(struct globaldata *gd);	/* something waits */
-void	clock_stop(struct globaldata *gd);	/* in the tick: nothing does */
+void	clock_stop(struct globaldata *gd);	/* nothing waits; by the tick */
 int64_t	clock_period(void);			/* ns between ticks */
 
 extern uint64_t lwkt__timer_mark;	/* (i) another one each boot */

@@ -8,8 +8,8 @@
  * rely on the tick.  Each place that leaves such a waiter calls
  * clock_need_tick(), and the tick looks for all of them:
  *
- * - equals of the running thread (sched_enqueue, sched_setpri): they run
- *   round-robin;
+ * - threads of the running thread's priority (sched_enqueue, sched_setpri):
+ *   they run round-robin;
  * - a better thread whose waker did not ask the running thread to yield
  *   (lwkt_schedule_noresched), or asked a preemptible one, which makes no call
  *   in which it would see that (sched_enqueue, sched_setpri, preempt_return);

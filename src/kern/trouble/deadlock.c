@@ -72,7 +72,10 @@ cpu_rests(struct globaldata *gd, int self)
 	return quiet(gd) != 0 && !ipiq_pending(gd);
 }
 
-/* Tell whether all CPUs are idle, though some may be awake for this check. */
+/*
+ * Tell whether all CPUs have found nothing to do.  A CPU may be awake only to
+ * make this check.
+ */
 static int
 all_idle(void)
 {

@@ -20,7 +20,7 @@
  *
  * halt_word says how to stop, and has a number.  A CPU that is slow to leave
  * the last halt has the old number, so it does not count as stopped for the
- * next halt; the signal of that one is pending until it leaves.
+ * next halt.  The signal of the next halt is pending until the CPU leaves.
  *
  * ORDER
  * A CPU stores ha_stands (release), and the CPU that halted it reads it
@@ -130,7 +130,7 @@ halt_send(void)
 	}
 }
 
-/* Stop the other CPUs.  1, or 0 if they are being halted already. */
+/* Stop the other CPUs.  Returns 0 if they are being halted already, else 1. */
 int
 halt_others(enum halt how)
 {

@@ -10,7 +10,7 @@
  * kinds of waiters:
  *
  * - a runnable thread, better than the one that runs, whose tokens are free;
- * - an equal of the thread that runs;
+ * - a runnable thread of the priority of the thread that runs;
  * - a message in a ring, or one that was read and deferred;
  * - a wakeup that the running thread has deferred;
  * - a timer that is due.
@@ -79,7 +79,7 @@ struct life {
 };
 
 static struct life lives[MAXCPUS];
-static int64_t unit, look_at;	/* time of the next look */
+static int64_t unit, look_at;	/* time of the next check */
 static uint32_t rounds;		/* in each, all CPUs awake had a chance */
 static const struct machine_point *point;
 
@@ -222,7 +222,10 @@ ring_count(lwkt_thread_t td)
 	return n;
 }
 
-/* Return the watched equal of cur if it still is one; else the next; NULL. */
+/*
+ * Return the watched thread of the priority of cur if it still is one, else the
+ * next one, else NULL.
+ */
 static lwkt_thread_t
 find_equal(lwkt_thread_t cur, const void *watched)
 {
@@ -240,7 +243,7 @@ find_equal(lwkt_thread_t cur, const void *watched)
 	    tokens_free(td) ? td : NULL;
 }
 
-/* Look for an equal of the running thread that gets no turn. */
+/* Look for a thread of the priority of the running one that gets no turn. */
 static void
 look_equal(struct globaldata *gd)
 {
@@ -454,6 +457,6 @@ liveness_point(const struct machine_point *mp)
 		    mp->mp_until + unit / 2 : INT64_MAX;
 		look_all();
 		if (mp->mp_kind == CHOICE_PAUSE)
-			look_all();	/* check what the first look noted */
+			look_all();	/* check what the first call noted */
 	}
 }

@@ -15,11 +15,12 @@
  * lost its cores, one check is late but not two; so checks are counted.
  *
  * A thread that does serve what is pending, but keeps the CPU from a better
- * thread or an equal, is reported too.  AST_LWKT_RESCHED alone does not show
- * this: the thread for which it was set may be gone again; and if a better
- * thread waits for a token, each tick sets the bit again although the running
- * thread yields often.  So a check marks the bit (AST_WATCHED), each attempt to
- * switch clears both, and the next check sees whether there was an attempt.
+ * thread or one of equal priority, is reported too.  AST_LWKT_RESCHED alone
+ * does not show this: the thread for which it was set may be gone again; and if
+ * a better thread waits for a token, each tick sets the bit again although the
+ * running thread yields often.  So a check marks the bit (AST_WATCHED), each
+ * attempt to switch clears both, and the next check sees whether there was an
+ * attempt.
  *
  * A CPU that has nothing to run is not watched.  The check that finds it idle
  * is the last one until the idle loop finds a thread to run.  That last check
@@ -37,7 +38,7 @@ TUNABLE_INT(watchdog_ms, "lwkt.watchdog_ms", config_host_sim ? 0 : 1000, 0,
     1000000, "a thread that runs this long without a switch is reported, ms; "
     "0: none");
 
-#define LOOKS		2	/* in watchdog_ms; so many to report */
+#define LOOKS		2	/* in watchdog_ms, and to a report */
 #define NS_PER_MS	1000000
 
 /* (c) own CPU: its signal handler, or before the first check */
@@ -46,7 +47,7 @@ struct watch {
 	uint64_t	 w_id;
 	uint64_t	 w_switches;	/* w_td's td_switches then */
 	int64_t		 w_since;	/* first check that found it so */
-	unsigned	 w_looks;	/* checks that found it the same */
+	unsigned	 w_looks;	/* checks that found the same */
 	int		 w_said;	/* it has been reported */
 };
 

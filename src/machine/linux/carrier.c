@@ -245,7 +245,10 @@ carrier_attach(void)
 	pool_attach(carrier_main);
 }
 
-/* End the CPU's use of the pool.  CPU context; waits for its operations. */
+/*
+ * End the CPU's use of the pool, after its operations; the last CPU ends the
+ * carriers.  CPU context; blocks the host thread.
+ */
 void
 carrier_detach(struct machine_host *h)
 {

@@ -215,8 +215,8 @@ clock_replace(uint32_t seq)
 }
 
 /*
- * The line numbered seq is older than its interval: replace it.  Nonzero:
- * another CPU does that, and the values of the line are still valid.
+ * The line numbered seq is older than its interval: replace it.  Returns
+ * nonzero if another CPU does that and the values of the line are still valid.
  */
 static int
 clock_old(uint32_t seq, uint64_t age)

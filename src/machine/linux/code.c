@@ -111,7 +111,7 @@ module_look(struct dl_phdr_info *info, size_t size, void *arg)
 	return found;
 }
 
-/* Find the module that has code at an address; 0: none. */
+/* Find the module that has code at an address.  Returns 0 if there is none. */
 static int
 module_find(struct module *m, uintptr_t at)
 {
@@ -286,7 +286,7 @@ lwkt__code_find(uintptr_t pc)
 	return NULL;
 }
 
-/* Find the module and the range that the arguments mean; 0: none. */
+/* Find the module and the range that the arguments mean, or return 0. */
 static int
 range_find(const void *start, size_t len, struct module *m)
 {

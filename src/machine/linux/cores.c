@@ -71,8 +71,8 @@ cores_first(struct cores *co)
 }
 
 /*
- * Return the quota of a group in cores, rounded up; 0: no limit.  The numbers
- * are in a file "quota period" or in two files.
+ * Return the quota of a group in cores, rounded up, or 0 without limit.  The
+ * numbers are in a file "quota period" or in two files.
  */
 static int
 quota_of_dir(const char *dir, int v2)
@@ -101,7 +101,7 @@ quota_of_dir(const char *dir, int v2)
 	return (int)((num[0] + num[1] - 1) / num[1]);
 }
 
-/* Return the least quota from mount/group up to mount; 0: no limit. */
+/* Return the least quota from mount/group up to mount, or 0 without limit. */
 static int
 quota_of_tree(const char *mount, const char *group, int v2)
 {
@@ -169,7 +169,7 @@ group_path(const char *self_cgroup, int v2, char *path, size_t size)
 /*
  * Read one line of mountinfo: "id parent dev root mount options ... - type
  * source superoptions".  If it mounts the hierarchy, return the quota of the
- * process's group there; 0: no limit.
+ * process's group there, or 0 without limit.
  */
 static int
 quota_of_mount(char *line, const char *group, int v2)
@@ -201,7 +201,7 @@ quota_of_mount(char *line, const char *group, int v2)
 	return quota_of_tree(field[4], group, v2);
 }
 
-/* Return the least quota; 0: no limit.  A test passes other files. */
+/* Return the least quota, or 0 without limit.  A test passes other files. */
 int
 lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 {

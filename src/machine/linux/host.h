@@ -120,8 +120,8 @@ struct linux_iops {
 	/*
 	 * Waits for a completion, io_wake, a signal or timeout_ns (-1: no
 	 * limit).  First hands submitted operations to the host that it has
-	 * not got yet.  Nonzero: there are completions for io_poll, and the
-	 * caller sets RQF_INTPEND.  Never calls io_done.
+	 * not got yet.  Returns nonzero if there are completions for io_poll;
+	 * then the caller sets RQF_INTPEND.  Never calls io_done.
 	 */
 	int	(*io_wait)(struct machine_host *h, int64_t timeout_ns);
 	/* The same without waiting, cheap enough for a polling loop. */
@@ -165,7 +165,9 @@ void	lwkt__timer_stop(struct machine_host *h);
 void	lwkt__timer_gone_off(struct mcpu *mc);	/* in the handler */
 void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
 
-/* code.c: a range of registered code.  code_find is async-signal-safe. */
+/*
+ * code.c: a range of registered code.  lwkt__code_find is async-signal-safe.
+ */
 struct code {
 	uintptr_t	 c_lo;		/* (i) */
 	uintptr_t	 c_hi;		/* (a) 0: taken back */
@@ -256,7 +258,7 @@ size_t	lwkt__helper_tls(void);		/* bytes that libc takes of a stack */
 /*
  * Creates a helper pthread, which is no CPU.  It inherits nothing from the CPU
  * that creates it, may run on the cores that the program had, and blocks all
- * signals.  0 or an errno.
+ * signals.  Returns 0 or an errno.
  */
 int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	    void *arg);
@@ -273,7 +275,7 @@ int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
 	    int64_t timeout_ns);
 void	lwkt__io_closed(const char *what) __lwkt_noreturn;
 
-/* futex.c: 0 or a positive errno; timeout_ns < 0: none. */
+/* futex.c.  Returns 0 or a positive errno; timeout_ns < 0 means no limit. */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
 void	lwkt__futex_wake(uint32_t *word, int n);
 

@@ -431,7 +431,7 @@ hostcall_try(struct hostio *io)
 		r = try_once(io);
 	} while (r == -EINTR && io->io_op != HIO_CLOSE);	/* MI3 */
 	if (r == -EINTR)
-		r = 0;		/* Linux has closed it all the same */
+		r = 0;		/* Linux has closed it nevertheless */
 	return hostcall_total(io, r);
 }
 

@@ -30,8 +30,8 @@
 #define HC_MAX		0x7ffff000u
 
 /*
- * hostcall_try makes the call without waiting.  -EAGAIN: io_way says how to
- * continue.  hostcall_block, for carriers, may wait.
+ * hostcall_try makes the call without waiting.  After -EAGAIN io_way says how
+ * to continue.  hostcall_block, for carriers, may wait.
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);
@@ -64,7 +64,8 @@ int	gate_try(struct hostio *io);	/* 1: the operation has the gate */
 void	gate_leave(struct hostio *io);	/* if it has it; any thread */
 int	gate_enter(struct hostio *io);	/* 0: gate_leave will submit it */
 int	gate_cancel(struct hostio *io);	/* 1: it waited, and is out */
-unsigned gate_drain(struct mcpu *mc);	/* take back a CPU's: how many */
+/* Take the operations of a CPU out of all gates; return how many. */
+unsigned gate_drain(struct mcpu *mc);
 
 /*
  * The first member of every back end's h_io.  (c) own CPU  (a) atomic
@@ -90,7 +91,7 @@ void	iocommon_init(struct iocommon *ic);
 /* Completes an operation on its CPU; the next poll calls io_done. */
 void	iocommon_done(struct machine_host *h, struct hostio *io,
 	    int64_t result);
-/* Gives it back to its CPU and wakes the CPU.  Any thread. */
+/* Gives the operation back to its CPU and wakes the CPU.  Any thread. */
 void	iocommon_return(struct hostio *io, int64_t result);
 int	iocommon_reap(struct iocommon *ic);
 void	iocommon_drop(struct iocommon *ic);
@@ -117,7 +118,8 @@ void	carrier_cancel(struct machine_host *h, struct hostio *io);
 /* retry.c */
 int	retry_submit(struct hostio *io);	/* 0, or an errno: no thread */
 int	retry_cancel(struct hostio *io);	/* 1: it is the caller's */
-unsigned retry_drain(struct mcpu *mc);	/* take back a CPU's: how many */
+/* Take the operations of a CPU off the list; return how many. */
+unsigned retry_drain(struct mcpu *mc);
 void	retry_stop(void);
 
 extern const struct linux_iops lwkt__io_epoll;

@@ -30,13 +30,14 @@
  *
  * The kind is looked up only if the call has not succeeded at once.  statx(2)
  * without synchronization tells it, which no server can delay.  A file system
- * is local if its type is on the list below.  To ask for the type may wait, so
+ * is local if its type is on the list below.  Asking for the type may wait, so
  * carriers do it.  They store the answer by device number for LOCAL_S seconds,
  * because the number may be reused for another file system.
  *
- * "least": timerfd, signalfd and eventfd refuse shorter transfers before they
- * check whether they would wait.  Linux before 6.10 does not know their reads
- * without waiting.  So the CPU makes such a short call, which is refused.
+ * The columns "least" have the length of the shortest transfer.  timerfd,
+ * signalfd and eventfd refuse a shorter one before they check whether they
+ * would wait.  So the CPU can make such a call as it is.  This matters on Linux
+ * before 6.10, where RWF_NOWAIT does not work for all of them.
  *
  * INVARIANTS
  * HK1 No row lets a CPU make a call that can wait, nor a carrier for files one

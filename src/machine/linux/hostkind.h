@@ -61,9 +61,9 @@ int	hostkind_option(int fd, int option);	/* of a socket; -1: none */
 int	hostkind_is_tcp(int fd);
 
 /*
- * File systems that are known to be local, so that to open, close or poll a
- * file does not wait for a server.  Carriers learn that; it is forgotten after
- * a second.  Any thread; hostkind_learn may wait.
+ * File systems that are known to be local, so that opening, closing or polling
+ * a file does not wait for a server.  Carriers learn that; it is forgotten
+ * after a second.  Any thread; hostkind_learn may wait.
  */
 int	hostkind_known(dev_t dev);	/* is there an answer? */
 int	hostkind_local(dev_t dev);

@@ -5,7 +5,7 @@
  * THEORY
  * Both calls can wait.  An open waits for a directory on the disk, for a server
  * or for the peer of a FIFO.  A close waits for a server, for a terminal that
- * drains, or for the blocks of a file that has lost its name.  To pass a call
+ * drains, or for the blocks of a file that has lost its name.  Passing a call
  * to a carrier costs tens of microseconds, the call itself one or two.
  *
  * So the CPU first opens the path with O_PATH and RESOLVE_CACHED, and asks for
@@ -23,8 +23,10 @@
  * Only a carrier can ask whether a file system is local (hostkind_learn), so a
  * file system that is not known goes to a carrier, too.
  *
- * A close is made here if the file was opened to be read, has a name and is on
- * a local file system, and for kinds whose close cannot wait.
+ * A close is made here in two cases.  The kind of the descriptor is one whose
+ * close cannot wait (of a socket: unless SO_LINGER has a time).  Or it is a
+ * file or a directory of a local file system that was opened only to be read
+ * and still has a name.
  *
  * On Linux before 5.12 openat2(2) has no RESOLVE_CACHED, and sandboxes refuse
  * openat2; in both cases all opens go to carriers.
@@ -58,7 +60,7 @@ open_cached(const struct hostio *io, int oflags)
 	return fd >= 0 ? (int)fd : -errno;
 }
 
-/* Open a file or directory to be read; -EAGAIN: a carrier must. */
+/* Open a file or directory to be read.  Returns -EAGAIN if a carrier must. */
 static int
 open_here(const struct hostio *io)
 {

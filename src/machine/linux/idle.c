@@ -3,7 +3,7 @@
  * How an idle CPU polls and halts, and how other CPUs wake it.
  *
  * THEORY
- * To wake a sleeping core costs the waker 7 us and the sleeper 25 us; a message
+ * Waking a sleeping core costs the waker 7 us and the sleeper 25 us; a message
  * to a core that polls costs 0.1 us.  So an idle CPU polls for a short time
  * (lwkt.idle_spin_us) before it halts.  When recent waits have been longer than
  * twice that time, it halts at once.  So a CPU that stays idle costs nothing,
@@ -69,7 +69,7 @@ idle_seen(const uint32_t *word, uint32_t val)
 	return word != NULL && atomic_load_acq_32(word) == val;
 }
 
-/* Return how long to poll, ns; 0: do not. */
+/* Return how long to poll, ns, or 0 if the CPU should not poll. */
 static int64_t
 idle_spin_ns(const struct machine_host *h)
 {
@@ -156,7 +156,7 @@ machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	return idle_seen(word, val);
 }
 
-/* Return the time limit of a wait that begins now, ns; -1: none. */
+/* Return the time limit of a wait that begins now, ns, or -1 without limit. */
 static int64_t
 idle_timeout(const struct machine_host *h, int64_t now)
 {

@@ -97,7 +97,10 @@ fdent_find(struct epcpu *ec, int fd)
 	return chunk != NULL ? &chunk[fd % EP_CHUNK] : NULL;
 }
 
-/* Find or create the entry; NULL: no memory, or no such descriptor. */
+/*
+ * Find or create the entry.  Returns NULL if there is no memory or no such
+ * descriptor.
+ */
 static struct fdent *
 fdent_get(struct epcpu *ec, int fd)
 {
@@ -392,7 +395,7 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 
 /*
  * Take events from epoll, with a time limit; io_poll handles them later.
- * Nonzero: an event or an error, not only the end of the time.
+ * Returns nonzero for an event or an error, 0 for the end of the time.
  */
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)

@@ -63,7 +63,10 @@ limits_format(char *buf, size_t size, enum limit which)
 	}
 }
 
-/* Check that the caller's stack has room for a boot; EINVAL: printed why. */
+/*
+ * Check that the caller's stack has room for a boot.  If not, print why and
+ * return EINVAL.
+ */
 int
 lwkt__limit_stack(void)
 {

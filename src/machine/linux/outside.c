@@ -105,7 +105,7 @@ lwkt__machine_strayed(void)
 	lwkt_panic("%s", lwkt__outside_reason());
 }
 
-/* Turn the only thread of a child into no CPU, before fork(3) returns. */
+/* Mark the only thread of a child as no CPU, before fork(3) returns there. */
 static void
 atfork_child(void)
 {

@@ -260,8 +260,8 @@ endable(const struct hostio *io, enum carrier_class class)
 }
 
 /*
- * End the operation if possible.  1: it was on the queue, and the caller must
- * complete it (PL2).
+ * End the operation if possible.  Returns 1 if it was on the queue: the caller
+ * must complete it (PL2).
  */
 static int
 cancel_locked(struct hostio *io)

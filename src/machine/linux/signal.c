@@ -14,7 +14,7 @@
  *
  * A program may take the signal away later: it installs its own handler, or
  * blocks every signal in a thread.  Then a thread that computes would never be
- * interrupted again, and sleeps on its CPU would not end.  To set the timer
+ * interrupted again, and sleeps on its CPU would not end.  Setting the timer
  * costs a system call anyway.  So before that, lwkt__signal_check panics if the
  * handler is another one, and unblocks the signal.
  */

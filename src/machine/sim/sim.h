@@ -66,7 +66,7 @@ struct sim_result {
 	int		sr_ncpus;
 };
 
-/* Set the options of later runs; NULL: the defaults.  Not during a run. */
+/* Set the options of later runs; NULL sets the defaults.  Not during a run. */
 void	sim_configure(const struct sim_options *so);
 void	sim_result_get(struct sim_result *sr);
 

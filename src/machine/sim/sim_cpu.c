@@ -143,7 +143,7 @@ lwkt__choice(enum choice kind)
 	sim_signal_point(kind);
 }
 
-/* Poll a few times before the CPU halts; 1: *word has the value. */
+/* Poll a few times before the CPU halts.  Returns 1 if *word has the value. */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {

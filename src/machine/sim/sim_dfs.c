@@ -19,8 +19,8 @@
  * DFS.
  *
  * INVARIANTS
- * DF1 The program is deterministic but for the answers; a run that meets
- *    another number of alternatives than last time panics.
+ * DF1 The program depends on the answers only.  So a run that follows the same
+ *    answers finds the same number of alternatives; if not, it panics.
  *
  * Source: Musuvathi and Qadeer, "Iterative context bounding" (CHESS, 2007).
  */
@@ -57,7 +57,7 @@ sim_dfs_reset(void)
 	memset(d.d_lastrun, 0, sizeof(d.d_lastrun));
 }
 
-/* Prescribe the next schedule; 0: the enumeration is over. */
+/* Prescribe the next schedule.  Returns 0 if the enumeration is over. */
 int
 sim_dfs_next(void)
 {

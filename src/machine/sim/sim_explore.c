@@ -99,8 +99,8 @@ starve_reset(void)
 }
 
 /*
- * Draw priorities, a random permutation from 1 up (x_bottom goes down from 0),
- * and the steps at which the running CPU falls.
+ * Draw the priorities, a random permutation of 1 and up, and the steps at which
+ * the running CPU gets the lowest priority (x_bottom, which goes down from 0).
  */
 static void
 pct_reset(unsigned depth)

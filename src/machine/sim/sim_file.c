@@ -423,7 +423,7 @@ op_connect(struct simfile *sf, struct hostio *io)
 	return 0;
 }
 
-/* Return which of the wanted events are ready; -EAGAIN: none. */
+/* Return which of the wanted events are ready, or -EAGAIN if none is. */
 static int64_t
 op_poll(struct simfile *sf, struct hostio *io)
 {
@@ -561,8 +561,8 @@ op_any(struct simfile *sf, struct hostio *io)
 }
 
 /*
- * Do an operation.  A file and a message transfer all that they can, so a short
- * result is the whole of it: io_short is set (MI5).
+ * Do an operation.  A file or a datagram transfers all that it can at once.  So
+ * a short result is final, and io_short is set (MI5).
  */
 int64_t
 simfile_op(struct simfile *sf, struct hostio *io)

@@ -4,7 +4,7 @@
  *
  * THEORY
  * The model does the worst that the contract allows.  An operation that could
- * be done at once may have to be submitted all the same.  Completions come
+ * be done at once may have to be submitted nevertheless.  Completions come
  * after random delays and in random order.  A cancel takes time, and until then
  * the operation may still succeed.  The descriptor of a submitted operation may
  * be looked up only at the CPU's next poll, as by a ring that hands many
@@ -162,7 +162,7 @@ may_fail(const struct hostio *io)
 	    machine_fail("sim.io.reset");
 }
 
-/* Do an operation at once; -EAGAIN: it must be submitted. */
+/* Do an operation at once.  Returns -EAGAIN if it must be submitted. */
 static int64_t
 try_once(struct hostio *io)
 {
@@ -230,7 +230,7 @@ machine_io_submit(struct hostio *io)
 	sim_io_leave(slots);
 }
 
-/* Cancel an operation of this CPU; io_done is called all the same. */
+/* Cancel an operation of this CPU; io_done is still called. */
 void
 machine_io_cancel(struct hostio *io)
 {
@@ -250,7 +250,9 @@ machine_io_cancel(struct hostio *io)
 	sim_io_leave(slots);
 }
 
-/* Take the CPU's next completion off its list; NULL: there is none. */
+/*
+ * Take the CPU's next completion off its list.  Returns NULL if there is none.
+ */
 static struct hostio *
 completion(struct simio_cpu *sc)
 {

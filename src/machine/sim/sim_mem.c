@@ -31,7 +31,7 @@ machine_mem_size(void)
 	return (size_t)1 << 30;
 }
 
-/* Map memory, all zero; NULL: refused. */
+/* Map memory, all zero.  Returns NULL if the host refuses. */
 static void *
 reserve(const char *point, size_t size)
 {

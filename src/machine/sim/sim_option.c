@@ -14,7 +14,7 @@
 
 static struct sim_options configured;
 
-/* Set the options of the runs that follow; NULL: the defaults. */
+/* Set the options of the runs that follow; NULL sets the defaults. */
 void
 sim_configure(const struct sim_options *so)
 {

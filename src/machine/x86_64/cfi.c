@@ -126,7 +126,7 @@ read_sleb(const uint8_t **pp)
 	return (int64_t)v;
 }
 
-/* Find the entry that may contain pc, by the sorted index; NULL: none. */
+/* Find the entry that may contain pc, by the sorted index, or return NULL. */
 static const uint8_t *
 index_find(const uint8_t *hdr, uintptr_t pc)
 {
@@ -185,7 +185,7 @@ cie_read(const uint8_t *p, struct fde *e)
 	return 1;
 }
 
-/* Find the entry of pc; 0: none, or of a form that is not known here. */
+/* Find the entry of pc.  Returns 0 if there is none, or one of unknown form. */
 static int
 fde_find(const uint8_t *hdr, uintptr_t pc, struct fde *e)
 {
@@ -349,7 +349,10 @@ exec_one(const struct fde *e, struct run *u, uint8_t op, const uint8_t **pp)
 	}
 }
 
-/* Return by how much an instruction advances the location; -1: by nothing. */
+/*
+ * Return by how much an instruction advances the location, or -1 if it does
+ * not.
+ */
 static int64_t
 advance(uint8_t op, const uint8_t **pp)
 {
@@ -372,7 +375,7 @@ advance(uint8_t op, const uint8_t **pp)
 	}
 }
 
-/* Execute the instructions up to pc; 0: one of them is not known here. */
+/* Execute the instructions up to pc.  Returns 0 if one of them is unknown. */
 static int
 exec(const struct fde *e, struct run *u, const uint8_t *p, const uint8_t *end,
     uintptr_t pc)
