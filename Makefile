@@ -54,6 +54,8 @@ lint: build
 	@tools/dev/links.py
 	@tools/dev/names.py --self-test
 	@tools/dev/names.py
+	@tools/dev/quotes.py --self-test
+	@tools/dev/quotes.py
 	@tools/dev/limits.py --self-test
 	@tools/dev/limits.py
 	@tools/dev/mutants.py --self-test

@@ -12,6 +12,8 @@ A file that a comment or a document names exists.  Where the text says what is
 in it ("f() of file.c", "f() (file.c)"), the file mentions that; and a file
 that heads declarations in a header ("/* file.c: x. */") defines them.
 
+A word with "_" in a comment of C is a name of the code, or of a file.
+
 The letter in the comment of a field, "(c)", is explained in a comment of the
 same file or in one of LEGENDS; a letter that is explained is used.
 
@@ -63,6 +65,12 @@ HOLDS = re.compile(rf"\b(\w+)\(\) (?:(?:of|in) `?|\(`?)({FILE})`?(?![\w(*/])|"
 THEIRS = re.compile(
     r"\bSource: .*|\b(?:DragonFly|FreeBSD|Linux|Go|glibc|libc)(?:'s)? "
     rf"(?:{FILE}(?:,? and |, )?)+")
+
+# A name in a comment, but for names of other systems.
+NAME = re.compile(r"(?<![\w.*/<-])([a-z]\w*_\w+)\b(?![*.\w/])")
+NAMES_OF_OTHERS = re.compile(
+    r"DragonFly's \w+|trace_pipe|no_sync|def_cfa\w*|offset_extended\w*|"
+    r"restore_(?:state|extended)|same_value|remember_state")
 
 HEADING = re.compile(r"^/\*(?:\n \*)? (\w+\.[cS])\b[^*]*(?:\*(?!/)[^*]*)*\*/\n",
                      re.MULTILINE)
@@ -202,6 +210,19 @@ def check_files(root, sources):
                            f"{word}")
 
 
+def check_words(sources):
+    code = [source for source in sources if source.suffix in C_FILES]
+    known = {Path(source.name).stem for source in code}
+    for source in code:
+        known.update(re.findall(r"\w+", source.code))
+    for source in code:
+        for line, text, _ in source.plain():
+            text = NAMES_OF_OTHERS.sub("", THEIRS.sub("", text))
+            for word in NAME.findall(text):
+                if word not in known:
+                    yield f"{source.name}:{line}: no code has {word}"
+
+
 def letters_of(sources):
     """{file: letters it explains}, {file: {letter: line where it is used}}."""
     explained, used, alone = {}, {}, []
@@ -293,6 +314,7 @@ def check(root, tour_map=TOUR_MAP):
     yield from check_files(root, code + pages)
     yield from check_headings(root, code)
     yield from check_legends(code)
+    yield from check_words(code)
     if tour_map:
         yield from check_map(root)
 
@@ -320,14 +342,16 @@ BAD_TREE = {
     "man/t.scd": ("see N1 of *a.c* or N1 of a.c\n", "stands in no file"),
     "tools/k.sh": ("# as none.py does\n", "there is no none.py"),
     "src/l.c": ("/* nothing() of a.c */\n", "a.c does not mention nothing"),
-    "src/m.c": ("/* some_field of a.c */\n", "does not mention some_field"),
+    "src/m.c": ("int some_field;\t/* some_field of a.c */\n",
+                "does not mention some_field"),
     "src/n.c": ("/* nothing() (a.c) */\n", "a.c does not mention nothing"),
     "src/o.h": ("/* a.c: x. */\nvoid\to(int x);\n", "o() is declared under"),
     "tests/mutants.txt": ("= AA4, a bug\n", "AA4 is defined nowhere"),
     "src/p.c": ("int p;\t/* (z) */\n", "no legend explains (z)"),
     "src/q.c": ("/* (y) one; (x) two */\nint q;\t/* (y) */\n",
                 "no field is (x)"),
-    "src/r.c": ("int r;\t/* (l:no_lock) */\n", "explains (l:no_lock)"),
+    "src/r.c": ("int r;\t/* (l:nolock) */\n", "explains (l:nolock)"),
+    "src/u.c": ("/* Call u_gone(). */\n", "no code has u_gone"),
     "src/s.c": ("int s;\n", "s.c: the map of docs/tour.md lacks"),
 }
 GOOD_TREE = {
@@ -336,8 +360,8 @@ GOOD_TREE = {
                             " *\n * Source: DragonFly gone.c.\n") +
     "/* AA1, AO1 */\nvoid\na(int x)\n{\n}\n",
     "src/kern/b.h": "/* a.c: x.  (AA1 of a.c) */\nvoid\ta(int x);\n",
-    "src/kern/c.c": "int l; int c;\t/* (c) */ int d;\t/* (l:l) */\n"
-                    'char *s = "/* AA9 */";\t/* as a() (a.c); K1, <x.h> */\n'
+    "src/kern/c.c": "int l, a_b; int c;\t/* (c) */ int d;\t/* (l:l) */\n"
+                    'char *s = "/* AA9 */";\t/* as a() (a.c); K1, <x.h>, a_b */\n'
                     .replace("K1", "features, K1"),
     "docs/tour.md": "`src/kern/a.c` src/kern/b.h src/kern/c.c src/kern/cpu/"
                     "globaldata.h; a() of `a.c`, NAME.c\n",
