@@ -5,6 +5,9 @@
 #ifndef LWKT_MACHINE_HOSTLIB_H
 #define LWKT_MACHINE_HOSTLIB_H
 
+#include <stddef.h>
+#include <sys/mman.h>
+
 /* A thread-local variable that is read without a call, in shared code too. */
 #define __lwkt_initial_exec	__attribute__((tls_model("initial-exec")))
 
@@ -33,6 +36,23 @@ extern __thread struct mcpu *lwkt__tls_mcpu __lwkt_initial_exec;
 struct machine_cxx;
 void	lwkt__cxx_boot(void);
 struct machine_cxx *lwkt__cxx_globals(void);
+
+/*
+ * Map memory, all zero, which takes pages only where it is touched.  `prot`:
+ * protection besides reading and writing.  Returns NULL if the host refuses.
+ */
+static inline void *
+lwkt__map_zeros(size_t size, int prot)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE | prot,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	/* Fails only on a host without huge pages. */
+	(void)madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
 
 /* symbol.c: once a boot, before the first backtrace is printed. */
 void	lwkt__symbol_boot(void);

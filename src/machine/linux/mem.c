@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "base/kassert.h"
+#include "machine/hostlib.h"
 #include "machine/linux/host.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -164,20 +165,6 @@ resv_add(void *p, size_t size, int fd, int arena)
 	return NULL;
 }
 
-static void *
-map_anonymous(size_t size)
-{
-	void *p;
-
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE | stack_prot,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	/* Fails only on a host without huge pages. */
-	(void)madvise(p, size, MADV_NOHUGEPAGE);
-	return p;
-}
-
 void *
 machine_mem_reserve(size_t size)
 {
@@ -185,7 +172,7 @@ machine_mem_reserve(size_t size)
 
 	if (machine_fail("mem.reserve"))
 		return NULL;
-	p = map_anonymous(size);
+	p = lwkt__map_zeros(size, stack_prot);
 	return p != NULL ? resv_add(p, size, -1, 0) : NULL;
 }
 
@@ -236,14 +223,14 @@ machine_arena_reserve(size_t size)
 		}
 	}
 	if (p == MAP_FAILED && (machine_fail("mem.reserve") ||
-	    (p = map_anonymous(size)) == NULL))
+	    (p = lwkt__map_zeros(size, stack_prot)) == NULL))
 		return NULL;
 	if (madvise(p, size, MADV_DONTFORK) != 0 && fd >= 0) {
 		/* Children would map it, so it must not be shared (OU1). */
 		(void)munmap(p, size);
 		(void)close(fd);
 		fd = -1;
-		if ((p = map_anonymous(size)) == NULL)
+		if ((p = lwkt__map_zeros(size, stack_prot)) == NULL)
 			return NULL;
 	}
 	return resv_add(p, size, fd, 1);
@@ -364,7 +351,7 @@ lwkt__mem_boot(void)
 	guard_kind = GUARD_MPROTECT;
 	stack_prot = dl_iterate_phdr(stack_look, NULL) == PROT_EXEC ?
 	    PROT_EXEC : 0;
-	p = map_anonymous(page);
+	p = lwkt__map_zeros(page, stack_prot);
 	if (p == NULL)
 		return;
 	if (!machine_fail("guard.madvise") &&

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/kassert.h"
+#include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -35,17 +36,8 @@ machine_mem_size(void)
 static void *
 reserve(const char *point, size_t size)
 {
-	void *p;
-
 	lwkt__choice(CHOICE_ALLOC);
-	if (machine_fail(point))
-		return NULL;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	(void)madvise(p, size, MADV_NOHUGEPAGE);
-	return p;
+	return machine_fail(point) ? NULL : lwkt__map_zeros(size, 0);
 }
 
 void *

@@ -92,36 +92,38 @@ read_s32(const uint8_t *p)
 	return (int32_t)read_u32(p);
 }
 
+/* Read the bits of a number, 7 a byte.  *shift becomes how many there were. */
+static uint64_t
+read_leb(const uint8_t **pp, unsigned *shift)
+{
+	uint64_t v = 0;
+	uint8_t byte;
+
+	*shift = 0;
+	do {
+		byte = *(*pp)++;
+		if (*shift < 64)
+			v |= (uint64_t)(byte & 0x7f) << *shift;
+		*shift += 7;
+	} while (byte & 0x80);
+	return v;
+}
+
 static uint64_t
 read_uleb(const uint8_t **pp)
 {
-	uint64_t v = 0;
-	unsigned shift = 0;
-	uint8_t byte;
+	unsigned shift;
 
-	do {
-		byte = *(*pp)++;
-		if (shift < 64)
-			v |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	return v;
+	return read_leb(pp, &shift);
 }
 
 static int64_t
 read_sleb(const uint8_t **pp)
 {
-	uint64_t v = 0;
-	unsigned shift = 0;
-	uint8_t byte;
+	unsigned shift;
+	uint64_t v = read_leb(pp, &shift);
 
-	do {
-		byte = *(*pp)++;
-		if (shift < 64)
-			v |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	if (shift < 64 && (byte & 0x40))
+	if (shift < 64 && (v >> (shift - 1)) != 0)	/* the sign */
 		v |= ~(uint64_t)0 << shift;
 	return (int64_t)v;
 }
