@@ -64,9 +64,11 @@ gnu_hash(const char *name)
 }
 
 /*
- * DT_GNU_HASH: the numbers of buckets, of the first symbol in the table, and of
- * the words of a filter; the filter; the buckets; a chain word for each symbol,
- * which is the symbol's hash with the lowest bit set at the end of a bucket.
+ * Find a symbol by DT_GNU_HASH.  It has a head of four words, a filter, the
+ * buckets, and a chain word for each symbol.  The head has the number of
+ * buckets, the number of the first symbol in the table, the number of words of
+ * the filter, and a shift for the filter, which is not used here.  A chain word
+ * is the symbol's hash, but its lowest bit is 1 at the end of a bucket, else 0.
  */
 static const ElfW(Sym) *
 symbol_find(const struct dynamic *dy, const char *name)

@@ -8,8 +8,9 @@
  * without a debugger.  nth counts calls from 1; `*` refuses each call.  The
  * table is read once per boot.  If it is empty, a call costs one load.
  *
- * A host may add refusals of its own and is told of each (lwkt__fail_host: the
- * simulated host refuses at random, and each refusal is an event of its trace).
+ * A host may set lwkt__fail_host, which gets each decision and may change it.
+ * The simulated host refuses more calls at random, and each refusal is an event
+ * of its trace.
  *
  * Points of the Linux host: altstack, arena, carrier.create, clock.tsc,
  * epoll.add, epoll.create, guard.madvise, guard.mprotect, hostcall.nowait,

@@ -6,10 +6,10 @@
  * ASan: the start call passes the bounds of the new stack and stores the old
  * fake stack in f_asan_fake.  The finish call, made first on the new stack,
  * restores the fake stack of that stack (NULL at a thread's first run).  It
- * also returns the bounds of the old stack, which tells the bounds of the host
- * thread's own stack.  A thread that ends passes NULL for f_asan_fake, so ASan
- * frees its fake stack.  Frames that never returned leave poison in the shadow,
- * so a stack is unpoisoned when it gets a new owner.
+ * also returns the bounds of the old stack.  That is how the bounds of the host
+ * thread's own stack become known.  A thread that ends passes NULL for
+ * f_asan_fake, so ASan frees its fake stack.  Frames that never returned leave
+ * poison in the shadow, so a stack is unpoisoned when it gets a new owner.
  *
  * LSan searches registered regions for pointers, so each live stack is
  * registered.

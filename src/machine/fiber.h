@@ -21,7 +21,7 @@
 
 struct fiber {
 	void		*f_asan_fake;	/* fake stack while switched out */
-	const void	*f_stack;	/* lowest address; boot stack: learnt */
+	const void	*f_stack;	/* lowest address, NULL if unknown */
 	size_t		 f_size;
 	void		*f_tsan;	/* TSan's state */
 	unsigned	 f_valgrind;	/* stack id */
@@ -39,14 +39,14 @@ fiber_wanted(void)
 
 void	fiber_boot(void);
 /*
- * Announce a new stack, and its end.  To be called only if fiber_wanted().
+ * Announces a new stack, and its end.  To be called only if fiber_wanted().
  * f may be in the stack itself, if the stack has not been used yet.
  */
 void	fiber_init(struct fiber *f, const void *stack, size_t size);
 void	fiber_fini(struct fiber *f);
-/* If fiber_wanted(): the memory may be read, even if it was never written. */
+/* Allows reads of memory that was never written.  Only if fiber_wanted(). */
 void	fiber_defined(const void *p, size_t size);
-/* If fiber_wanted(): a signal handler uses this part of a stack now. */
+/* Lets a signal handler use a part of a stack.  Only if fiber_wanted(). */
 void	fiber_writable(const void *p, size_t size);
 
 /* TSan ignores the calling thread's accesses between these two; nests. */

@@ -11,11 +11,11 @@
 /* A thread-local variable that is read without a call, in shared code too. */
 #define __lwkt_initial_exec	__attribute__((tls_model("initial-exec")))
 
-/* fail.c: once a boot.  EINVAL: LWKT_FAIL is malformed. */
+/* fail.c: once per boot.  Returns 0, or EINVAL if LWKT_FAIL is malformed. */
 int	lwkt__fail_boot(void);
 /*
- * The host's part of machine_fail, or NULL.  It is told whether LWKT_FAIL
- * refuses the call, and returns whether the call is refused.
+ * The host's part of machine_fail, or NULL.  Its argument says whether
+ * LWKT_FAIL refuses the call.  It returns whether the call is refused.
  */
 extern int (*lwkt__fail_host)(const char *point, int refused);
 
@@ -54,7 +54,7 @@ lwkt__map_zeros(size_t size, int prot)
 	return p;
 }
 
-/* symbol.c: once a boot, before the first backtrace is printed. */
+/* symbol.c: once per boot, before the first backtrace is printed. */
 void	lwkt__symbol_boot(void);
 
 #endif

@@ -74,12 +74,12 @@ struct mcpu {
 	uintptr_t	 mc_hostid;	/* (i) which host thread; %gs:16 */
 	int		 mc_cpuid;	/* (i) */
 	struct machine_host *mc_host;	/* (i) the host's private part */
-	int		*mc_errnop;	/* (i) errno of the carrier */
+	int		*mc_errnop;	/* (i) errno of the host thread */
 	struct machine_cxx *mc_cxx;	/* (i) its exceptions; NULL: no C++ */
 	/* In a cache line of its own, because other CPUs write it. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
-	uint32_t	 mc_watching;	/* (c) kern/'s, which others read */
+	uint32_t	 mc_watching;	/* (c) of kern/; other CPUs read it */
 };
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
@@ -109,18 +109,19 @@ struct machine_upcalls {
 	/*
 	 * Reports a fault on this CPU.  The signal handler calls it on the
 	 * alternate stack; it prints what is known and must be
-	 * async-signal-safe.  mc NULL: a host thread that is no CPU made a
-	 * call that needs one.  When it returns, the default action of the
-	 * signal ends the process.
+	 * async-signal-safe.  mc is NULL if a host thread that is no CPU made a
+	 * call that needs one.  When mu_fault returns, the default action of
+	 * the signal ends the process.
 	 */
 	void	(*mu_fault)(struct mcpu *mc, const struct machine_fault *mf);
-	/* sim: every CPU waits and no timer is armed: nothing can happen. */
+	/* sim: every CPU waits and no timer is armed, so nothing can happen. */
 	void	(*mu_deadlock)(void);
 	/*
-	 * mu_nmi: machine_nmi() reached this CPU.  mu_watch: the time set by
-	 * machine_watch() is over.  Signal context: on the CPU's host thread,
-	 * at an arbitrary instruction.  ucontext: the interrupted code; NULL:
-	 * the caller (sim).
+	 * mu_nmi is called when machine_nmi() has reached this CPU, mu_watch
+	 * when the time set by machine_watch() is over.  Signal context, on the
+	 * CPU's host thread, at an arbitrary instruction.  ucontext is the
+	 * state of the interrupted code; on sim it is NULL, and the caller is
+	 * the interrupted code.
 	 */
 	void	(*mu_nmi)(struct mcpu *mc, void *ucontext);
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
@@ -140,8 +141,8 @@ struct machine_upcalls {
 	 * Reports a C++ exception that would leave a thread or a callback;
 	 * with forced set, an unwinding by pthread_exit() or a cancellation.
 	 * Called on the host thread that threw, before anything is unwound; it
-	 * prints what is known.  std::terminate() follows unless forced.
-	 * mc NULL: the host thread is no CPU.
+	 * prints what is known.  std::terminate() follows unless forced.  mc is
+	 * NULL if the host thread is no CPU.
 	 */
 	void	(*mu_escape)(struct mcpu *mc, int forced);
 	/* sim: see struct machine_point.  No switch, no choice point. */
@@ -190,7 +191,7 @@ int	machine_forked(void);
 
 /*
  * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
- * works in any context.  It returns NULL on a host thread that is no CPU, also
+ * works in any context.  It returns NULL on a host thread that is no CPU, even
  * on a pthread that a CPU created (Linux copies the CPU's gs base to it).
  *
  * machine_check_cpu panics unless the caller is the host thread of the CPU that
@@ -373,9 +374,10 @@ void	machine_watch(int64_t delay_ns);
  * signal that arrives earlier satisfies the request.  CPU, or mu_signal.
  * machine_interrupt_off returns why no code can be interrupted at all, or NULL.
  * machine_code_register registers code that may be interrupted at any
- * instruction; len 0: all code of the object that contains start.
+ * instruction.  len 0 means all code of the object that contains start.
  * machine_code_unregister undoes the registration with the same arguments.
- * 0, EINVAL, ENOSPC, ENOENT.  Any.
+ * Both return 0 or an errno: EINVAL, ENOSPC (register), ENOENT (unregister).
+ * Any.
  */
 enum machine_refusal {
 	MI_DONE,		/* not refused */
@@ -417,12 +419,14 @@ void	machine_foreign_wake(uint32_t *word);
 /*
  * Memory.  All addresses and sizes are multiples of the page size.
  * machine_mem_reserve reserves addresses, without huge pages.  A page is zero
- * at the first access and takes no memory before.  NULL if the host refuses.
+ * at the first access and takes no memory before.  Returns NULL if the host
+ * refuses.
  * machine_arena_reserve does the same with shared memory that tools can open.
  * machine_mem_release returns a whole reservation to the host.
  * machine_mem_decommit returns the memory: the contents are zero again, the
  * guards stay.
- * machine_mem_guard makes every access to [p, p+size) a fault.
+ * machine_mem_guard makes every access to [p, p+size) a fault, and returns by
+ * what means.  GUARD_CANARY means that it cannot: the caller must use a canary.
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 void	*machine_mem_reserve(size_t size);

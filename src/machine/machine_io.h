@@ -60,20 +60,20 @@ struct hostio {
 	int		 io_aux;	/* (b) a descriptor of the back end's */
 	uint8_t		 io_op;		/* (m) enum hostio_op */
 	uint8_t		 io_state;	/* (b) zeroed by hostio_init */
-	uint8_t		 io_now;	/* (m) try may not answer from memory */
+	uint8_t		 io_now;	/* (m) try must ask the host */
 	uint8_t		 io_short;	/* (b) MI5 */
-	uint32_t	 io_cancelled;	/* (a) cancel was asked for */
+	uint32_t	 io_cancelled;	/* (a) a cancel was requested */
 	int64_t		 io_result;	/* (b) */
 	struct mcpu	*io_mc;		/* (b) the CPU it belongs to */
-	uint32_t	 io_gate;	/* (a) its place at the position */
-	uint8_t		 io_way;	/* (b) how it is waited for */
-	uint8_t		 io_with;	/* (b) who has it; own CPU only */
+	uint32_t	 io_gate;	/* (a) its place at its gate (gate.c) */
+	uint8_t		 io_way;	/* (b) how to wait (hostkind.h) */
+	uint8_t		 io_with;	/* (b) which thread has it; own CPU */
 };
 
 /* Statistics of the back end of a CPU. */
 struct hostio_stats {
 	uint64_t	his_submits;	/* operations that had to wait */
-	uint64_t	his_polls;	/* looks for completions */
+	uint64_t	his_polls;	/* polls for completions */
 	uint64_t	his_carried;	/* given to carrier threads */
 	uint64_t	his_refused;	/* no carrier could be had for them */
 	uint64_t	his_rearmed;	/* lost registrations renewed */
@@ -88,7 +88,7 @@ hostio_init(struct hostio *io, enum hostio_op op, int fd)
 }
 
 /*
- * All: CPU, in a critical section; never block.
+ * All functions below: CPU, in a critical section; never block.
  * machine_io_try makes the call without waiting where the host can do that.
  * -EAGAIN means that the operation must be submitted; unless io_now is set, try
  * may return it without asking the host.

@@ -24,6 +24,8 @@
 #define VALGRIND_MAKE_MEM_NOACCESS(p, size)		((void)(p))
 #endif
 
+#define UNWOUND		((size_t)16 << 10)	/* a part of any stack */
+
 #if LWKT_ASAN
 #include <sanitizer/asan_interface.h>
 #else
@@ -32,9 +34,9 @@
 #define __asan_handle_no_return()		((void)0)
 #endif
 
-#define LINK	sizeof(void *)		/* the allocator's word in it */
+#define LINK	sizeof(void *)		/* the allocator's, in a free block */
 
-static char pool[1] __lwkt_unused;	/* its address names it */
+static char pool[1] __lwkt_unused;	/* its address identifies the pool */
 
 void
 memcheck_begin(void)
@@ -89,8 +91,16 @@ lwkt__memcheck_show(void *p, size_t size)
 	(void)VALGRIND_MAKE_MEM_DEFINED(p, size);
 }
 
+/*
+ * The frames that ended without a return lie below this one, and their red
+ * zones are still poisoned.  The call of ASan that unpoisons the stack has its
+ * own frames there and would report itself, so the nearest frames come first.
+ */
 void
 lwkt__memcheck_unwound(void)
 {
+	char *here = __builtin_frame_address(0);
+
+	__asan_unpoison_memory_region(here - UNWOUND, UNWOUND);
 	__asan_handle_no_return();
 }

@@ -16,8 +16,8 @@
 #include "machine/fiber.h"
 
 /*
- * Begin: before the first block.  End: all blocks are free.  To be called only
- * if fiber_wanted().
+ * memcheck_begin is called before the first block is allocated, memcheck_end
+ * when all blocks are free.  Both are called only if fiber_wanted().
  */
 void	memcheck_begin(void);
 void	memcheck_end(void);
@@ -28,10 +28,10 @@ void	lwkt__memcheck_alloc(void *p, size_t size, size_t room, int zeroed);
 void	lwkt__memcheck_free(void *p, size_t room);
 /* Gives a block another size in place; its contents are defined. */
 void	lwkt__memcheck_resize(void *p, size_t size, size_t room);
-/* Forbids access to memory; allows it again. */
+/* _hide forbids access to memory; _show allows it again. */
 void	lwkt__memcheck_hide(void *p, size_t size);
 void	lwkt__memcheck_show(void *p, size_t size);
-/* Frames of this stack were left without a return, by a cancellation. */
+/* To be called when a cancellation has left frames without a return. */
 void	lwkt__memcheck_unwound(void);
 
 static inline void

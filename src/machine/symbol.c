@@ -122,7 +122,7 @@ image_open(struct image *im, const char *path)
 	return 1;
 }
 
-/* Return the section headers; NULL if the file is not 64-bit ELF. */
+/* Return the section headers, or NULL if the file is not 64-bit ELF. */
 static const Elf64_Shdr *
 image_sections(const struct image *im, unsigned *n)
 {

@@ -144,7 +144,7 @@ carrier_main(void *arg)
 	int state;
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	(void)pthread_setname_np(pthread_self(), CARRIER_NAME);
+	(void)pthread_setname_np(pthread_self(), HELPER_NAME "carrier");
 	pool_lock();
 	while (pool_next(c)) {
 		pool_unlock();
@@ -155,7 +155,11 @@ carrier_main(void *arg)
 	return NULL;
 }
 
-/* Give the operation to its class; an errno: the host gives no thread. */
+/*
+ * Give the operation to the retry thread, to the line of its gate or to the
+ * queue of its class.  Returns 0, or an errno if no host thread would make the
+ * call.
+ */
 static int
 submit(struct hostio *io)
 {
@@ -246,8 +250,8 @@ carrier_attach(void)
 }
 
 /*
- * End the CPU's use of the pool, after its operations; the last CPU ends the
- * carriers.  CPU context; blocks the host thread.
+ * End all operations of the CPU and then its use of the pool.  The last CPU
+ * also ends the carriers.  CPU context; blocks the host thread.
  */
 void
 carrier_detach(struct machine_host *h)

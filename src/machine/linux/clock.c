@@ -51,8 +51,8 @@
 #define INTERVAL_FIRST	10000000ll	/* ns, doubles up to */
 #define INTERVAL_LAST	1000000000ll
 #define SLEW_PPM	500		/* most that the rate is bent, ppm */
-#define AHEAD_NS	10000000	/* farther ahead than that: distrust */
-#define SAMPLES		8		/* of which the tightest counts */
+#define AHEAD_NS	10000000	/* more than this: clock_distrust() */
+#define SAMPLES		8		/* the most exact one is used */
 
 struct line {
 	uint64_t	l_tsc;		/* all (a), written while not in use */
@@ -64,10 +64,10 @@ struct line {
 };
 
 static struct line clk_line[2];
-static uint32_t clk_seq;		/* (a) line clk_seq % 2 counts */
+static uint32_t clk_seq;		/* (a) line clk_seq % 2 is current */
 static uint32_t clk_lock;		/* (a) a CPU draws a line */
 static uint32_t clk_usetsc;		/* (a) */
-static uint64_t clk_offset;		/* (a) no tsc: our lead */
+static uint64_t clk_offset;		/* (a) added to CLOCK_MONOTONIC */
 static char clk_name[32] = "clock_gettime";
 
 static uint64_t
@@ -148,7 +148,10 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	atomic_store_rel_32(&clk_seq, seq + 1);		/* CO1 */
 }
 
-/* Use CLOCK_MONOTONIC from now on, with an offset: never below `least`. */
+/*
+ * Use CLOCK_MONOTONIC from now on, plus an offset that makes the time at least
+ * `least`.
+ */
 static void
 clock_distrust(uint64_t least)
 {
@@ -159,7 +162,8 @@ clock_distrust(uint64_t least)
 }
 
 /*
- * Draw the line that follows l.  clk_lock is held.
+ * Draw the line that follows l, or give up the counter if it is wrong.
+ * clk_lock is held.
  */
 static void
 clock_follow(const struct line *l)
@@ -190,9 +194,10 @@ clock_follow(const struct line *l)
 }
 
 /*
- * Replace the line numbered seq, unless another host thread is doing so: 1, or
- * 0.  A handler that reads the time would wait for ever for a lock that the
- * code it has interrupted holds; so no signal is delivered meanwhile.
+ * Replace the line numbered seq, if it is still the current one, and return 1.
+ * If another host thread holds the lock, return 0.  All signals are blocked
+ * while the lock is held: a handler that reads the time would wait for ever if
+ * the interrupted code held the lock.
  */
 static int
 clock_replace(uint32_t seq)
@@ -255,7 +260,8 @@ machine_time_ns(void)
 		ns += scale(age, atomic_load_64(&l->l_rate));
 		/*
 		 * If the number has not changed, this line is intact: a writer
-		 * fills the other line and changes the number before that.
+		 * fills only the line that is not current, and changes the
+		 * number before it fills this one.
 		 */
 		atomic_fence_acq();
 		if (likely(atomic_load_32(&clk_seq) == seq))
@@ -283,11 +289,15 @@ tsc_trusted(void)
 		if (n > 0)
 			return strcmp(name, "tsc\n") == 0;
 	}
-	/* Unknown: the processor's flag says whether it is invariant. */
+	/* If that is unknown, the processor must say "invariant". */
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 0x100) != 0;
 }
 
-/* Measure the rate, once per process; later boots keep the line. */
+/*
+ * Measure the rate and draw the first line.  A later boot keeps the line.  It
+ * measures again only if the clock does not use the counter any more
+ * (clock_distrust).
+ */
 void
 lwkt__clock_boot(void)
 {

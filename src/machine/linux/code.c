@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of registered code: a thread may be interrupted in it.
+ * The list of registered code, in which a thread may be interrupted.
  *
  * THEORY
  * A thread that is interrupted in a function holds the locks that the function
@@ -8,7 +8,8 @@
  * another thread on the same host thread would find a lock of malloc or stdio
  * held by "itself".  So the list begins with the program's text and grows only
  * by lwkt_preempt_register(3).  No thread is interrupted in code that is not on
- * the list.
+ * the list.  The library's text is on the list too, so that its frames are
+ * recognized, but no thread is interrupted in it (c_own).
  *
  * The library's text must be distinguished from the program's.  The shared
  * library is a module of its own.  In the static archive the text of every
@@ -32,8 +33,8 @@
  * without a lock.
  *
  * ORDER
- * ncodes, c_hi: stored (release) after the entry is complete; read (acquire)
- * first in lwkt__code_find.
+ * ncodes and c_hi are stored (release) after the rest of the entry.
+ * lwkt__code_find loads them (acquire) before the rest of the entry.
  */
 #include <elf.h>
 #include <errno.h>
@@ -63,12 +64,12 @@ void	__msan_init(void) __attribute__((weak));
 /* The module that contains an address. */
 struct module {
 	uintptr_t	 m_at;		/* the address */
-	uintptr_t	 m_lo;		/* the executable segment it is in */
+	uintptr_t	 m_lo;		/* the executable segment around it */
 	uintptr_t	 m_hi;
 	const uint8_t	*m_table;
 	uintptr_t	 m_base;	/* what its addresses are relative to */
 	int		 m_main;	/* the program itself */
-	int		 m_interp;	/* it has an interpreter: is dynamic */
+	int		 m_interp;	/* has an interpreter: is dynamic */
 	int		 m_nth;
 	const ElfW(Phdr) *m_phdr;	/* its program headers */
 	uint16_t	 m_phnum;
@@ -141,8 +142,9 @@ static const struct telltale {
 };
 
 /*
- * Is the function in the module?  A program that is not position independent
- * and takes its address has a stub there, and the stub is the address.
+ * Is the function in the module?  In a program that is not position independent
+ * the address of the function may be that of the program's stub.  Then the
+ * function is not in the program.
  */
 static int
 module_holds(const struct module *m, const struct telltale *t)
@@ -232,7 +234,7 @@ codes_begin(void)
 		(void)code_add(prog.m_lo, prog.m_hi, prog.m_table, 0);
 }
 
-/* Return why only the library's code is on the list, or NULL if more is. */
+/* Return why the list has the library's code only, or NULL if it has more. */
 const char *
 lwkt__code_off(void)
 {
@@ -269,8 +271,9 @@ lwkt__code_boot(void)
 }
 
 /*
- * Find the entry for pc, or NULL.  Async-signal-safe.  The library's entries
- * are first, because the program's text may enclose the library's.
+ * Return the entry that contains pc, or NULL.  Async-signal-safe.  The
+ * library's entries are first, because the program's text may enclose the
+ * library's.
  */
 const struct code *
 lwkt__code_find(uintptr_t pc)

@@ -49,7 +49,7 @@ cores_affinity(struct cores *co)
 		}
 	}
 	if (co->co_n == 0) {
-		/* Unknown which: take their number, and do not pin. */
+		/* The mask is unknown: use the number, and do not pin. */
 		online = sysconf(_SC_NPROCESSORS_ONLN);
 		co->co_n = online < 1 ? 1 : online > LWKT_MAXCPU ?
 		    LWKT_MAXCPU : (int)online;
@@ -71,8 +71,8 @@ cores_first(struct cores *co)
 }
 
 /*
- * Return the quota of a group in cores, rounded up, or 0 without limit.  The
- * numbers are in a file "quota period" or in two files.
+ * Return the quota of a group in cores, rounded up, or 0 if there is no limit.
+ * The two numbers are in one file as "quota period", or in two files.
  */
 static int
 quota_of_dir(const char *dir, int v2)
@@ -101,7 +101,7 @@ quota_of_dir(const char *dir, int v2)
 	return (int)((num[0] + num[1] - 1) / num[1]);
 }
 
-/* Return the least quota from mount/group up to mount, or 0 without limit. */
+/* Return the least quota from mount/group up to mount; 0 means no limit. */
 static int
 quota_of_tree(const char *mount, const char *group, int v2)
 {
@@ -136,7 +136,10 @@ has_cpu(const char *list)
 	return 0;
 }
 
-/* Find the process's group: "0::/path" or "4:cpu,cpuacct:/path". */
+/*
+ * Find the process's group in a file with lines like "0::/path" or
+ * "4:cpu,cpuacct:/path".  Returns 0 if there is none.
+ */
 static int
 group_path(const char *self_cgroup, int v2, char *path, size_t size)
 {
@@ -169,7 +172,7 @@ group_path(const char *self_cgroup, int v2, char *path, size_t size)
 /*
  * Read one line of mountinfo: "id parent dev root mount options ... - type
  * source superoptions".  If it mounts the hierarchy, return the quota of the
- * process's group there, or 0 without limit.
+ * process's group there, or 0 if there is no limit.
  */
 static int
 quota_of_mount(char *line, const char *group, int v2)
@@ -201,7 +204,7 @@ quota_of_mount(char *line, const char *group, int v2)
 	return quota_of_tree(field[4], group, v2);
 }
 
-/* Return the least quota, or 0 without limit.  A test passes other files. */
+/* Return the least quota; 0 means no limit.  A test passes other files. */
 int
 lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 {
@@ -225,7 +228,7 @@ lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 	return least;
 }
 
-/* Store LWKT_NCPU in *want if it is set; 0 or EINVAL. */
+/* Store LWKT_NCPU in *want if it is set.  Returns 0 or EINVAL. */
 static int
 ncpu_env(int *want)
 {

@@ -10,9 +10,9 @@
  * loop would keep its core busy.  So every error but EINTR counts as a refusal
  * of epoll_pwait2, if epoll_wait(2) without waiting works on the descriptor.
  *
- * If that does not work, the descriptor was closed: a program that calls
- * closefrom(3) or close_range(2) closes the library's descriptors, too.  Then
- * nothing could wake the CPU again, so that is a panic.
+ * If epoll_wait(2) does not work either, the descriptor was closed: a program
+ * that calls closefrom(3) or close_range(2) closes the library's descriptors,
+ * too.  Then nothing could wake the CPU again, so the library panics.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,7 @@
 #include "base/kassert.h"
 #include "machine/linux/host.h"
 
-static uint32_t refused;		/* (a) epoll_pwait2 is */
+static uint32_t refused;		/* (a) epoll_pwait2 is refused */
 
 void
 lwkt__io_closed(const char *what)
@@ -67,7 +67,7 @@ lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
 		return wait_by_poll(epfd, events, max, limit);
 	n = epoll_pwait2(epfd, events, max, limit, NULL);
 	if (n < 0 && errno != EINTR) {
-		n = take(epfd, events, max);	/* panics, or it is refused */
+		n = take(epfd, events, max);	/* panics if it was closed */
 		atomic_store_32(&refused, 1);
 	}
 	return n;

@@ -4,9 +4,9 @@
  *
  * THEORY
  * Linux compares the word and puts the caller to sleep in one atomic step with
- * respect to wakers of that word.  So a thread that changes the word first and
- * wakes then never misses a sleeper.  The words are private to the process even
- * if they are in shared memory, because tools only read them.
+ * respect to wakers of that word.  So a thread that first changes the word and
+ * then wakes never misses a sleeper.  Linux may treat the words as private to
+ * the process even if they are in shared memory, because tools only read them.
  */
 #include <errno.h>
 #include <limits.h>

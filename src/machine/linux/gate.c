@@ -27,8 +27,8 @@
  *    first of them and never opens it.
  *
  * ORDER
- * gate_enter sets GATE_LINE by a read-modify-write under the lock, which also
- * tells whether the gate was open.  gate_leave opens the gate by a
+ * gate_enter sets GATE_LINE by a read-modify-write under the lock.  Its old
+ * value shows whether the gate was open.  gate_leave opens the gate by a
  * compare-and-set, which fails once GATE_LINE is set.  Both act on one word, so
  * one of the two sees the other.
  */

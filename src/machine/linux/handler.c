@@ -34,7 +34,7 @@ cpu_handler(int sig, siginfo_t *si, void *ucontext)
 	errno = saved;
 }
 
-/* Choose the signal and install the handler; 0 or an errno. */
+/* Choose the signal and install the handler.  Returns 0 or an errno. */
 int
 lwkt__handler_boot(const struct machine_upcalls *up)
 {

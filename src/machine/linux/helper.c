@@ -3,11 +3,12 @@
  * Create host threads that are no CPU: helpers of the I/O back ends.
  *
  * THEORY
- * A CPU creates the helpers, but they must not take after it.  A helper blocks
- * all signals, so the program's signals reach the program's own threads.  It
- * may run on the cores that the program had, also if CPUs are bound to theirs
- * (lwkt.pin=yes).  Its stack is small, so the thread-local data of all modules,
- * which libc takes from each stack, is added to the size.
+ * A CPU creates the helpers, but a helper must not inherit the CPU's signal
+ * mask and cores.  A helper blocks all signals, so the program's signals reach
+ * the program's own threads.  It may run on the cores that the program had,
+ * even if CPUs are bound to theirs (lwkt.pin=yes).  Its stack is small.  libc
+ * takes the thread-local data of all modules from each stack, so their size is
+ * added.
  */
 #include <link.h>
 #include <pthread.h>
@@ -70,7 +71,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	error = pthread_attr_setsigmask_np(&attr, &all);
 	if (error == 0)
 		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
-	/* From a bound CPU (lwkt.pin=yes) it would inherit the core. */
+	/* Otherwise it would inherit the core of a bound CPU. */
 	if (error == 0 && cores_known && lwkt__identity_bound())
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);

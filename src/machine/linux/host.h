@@ -4,9 +4,10 @@
  * CPU and the functions of an I/O back end.
  *
  * THEORY
- * Each CPU is one pthread during a whole run; struct machine_host is this
- * host's part of it.  The structures are in a static array and never freed, so
- * a late doorbell is harmless even after the CPU has stopped.
+ * Each CPU is one pthread during a whole run.  struct machine_host is the part
+ * of the CPU that belongs to this host.  The structures are in a static array
+ * and never freed, so a late doorbell is harmless even after the CPU has
+ * stopped.
  *
  * An idle CPU waits in one of two places, as h_where says.  It waits on a futex
  * (the word mc_reqflags itself) when it has no I/O in flight, else in its I/O
@@ -31,7 +32,7 @@
  * the back end in use, which idle.c calls.
  *
  * LEGEND  (i) fixed while the CPUs run   (c) the CPU's own host thread
- *         (h) the same, its timer signal's handler too   (a) any, atomically
+ *         (h) the same, and its signal handler   (a) any, atomically
  */
 #ifndef LWKT_MACHINE_LINUX_HOST_H
 #define LWKT_MACHINE_LINUX_HOST_H
@@ -62,8 +63,8 @@ struct machine_host {
 	/* Timer (timer.c). */
 	int64_t		 h_deadline;	/* (h) what the kernel asked for */
 	int64_t		 h_armed;	/* (h) what the host timer is set to */
-	int64_t		 h_quiet;	/* (c) it is set to nothing earlier */
-	int		 h_fired;	/* (h) it has gone off since */
+	int64_t		 h_quiet;	/* (c) not set to anything earlier */
+	int		 h_fired;	/* (h) went off since h_quiet was set */
 	timer_t		 h_timer;	/* (i) */
 	timer_t		 h_watch;	/* (i) watch.c */
 	int		 h_watched;	/* (i) there is such a timer */
@@ -102,9 +103,12 @@ myhost(void)
  */
 struct linux_iops {
 	const char *io_name;		/* "io_uring", "epoll" */
-	/* Does the host allow this back end?  0 or an errno. */
+	/* Returns 0 if the host allows this back end, else an errno. */
 	int	(*io_probe)(void);
-	/* Called before the CPU's first code; sets h_io.  0 or an errno. */
+	/*
+	 * Called before the CPU's first code; sets h_io.  Returns 0 or an
+	 * errno.
+	 */
 	int	(*io_init)(struct machine_host *h);
 	/* Called after the CPU's last code; ends all operations. */
 	void	(*io_fini)(struct machine_host *h);
@@ -118,19 +122,19 @@ struct linux_iops {
 	unsigned (*io_pending)(struct machine_host *h);
 
 	/*
-	 * Waits for a completion, io_wake, a signal or timeout_ns (-1: no
-	 * limit).  First hands submitted operations to the host that it has
-	 * not got yet.  Returns nonzero if there are completions for io_poll;
-	 * then the caller sets RQF_INTPEND.  Never calls io_done.
+	 * First hands to the host the submitted operations that it has not got
+	 * yet.  Then waits for a completion, io_wake, a signal or timeout_ns
+	 * (-1 means no limit).  Returns nonzero if there are completions for
+	 * io_poll; then the caller sets RQF_INTPEND.  Never calls io_done.
 	 */
 	int	(*io_wait)(struct machine_host *h, int64_t timeout_ns);
-	/* The same without waiting, cheap enough for a polling loop. */
+	/* As io_wait, but does not wait; cheap enough for a polling loop. */
 	int	(*io_ready)(struct machine_host *h);
-	/* Ends the CPU's io_wait, or the next one if it has not begun. */
+	/* Ends the CPU's io_wait.  If none has begun, ends the next one. */
 	void	(*io_wake)(struct machine_host *h);
 };
 
-/* io.c: chooses a back end; 0 or an errno. */
+/* io.c: chooses a back end.  Returns 0 or an errno. */
 int	lwkt__io_boot(void);
 
 /* cores.c: what the process may use, found at boot. */
@@ -170,14 +174,14 @@ void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
  */
 struct code {
 	uintptr_t	 c_lo;		/* (i) */
-	uintptr_t	 c_hi;		/* (a) 0: taken back */
+	uintptr_t	 c_hi;		/* (a) 0: not registered any more */
 	uintptr_t	 c_end;		/* (i) what c_hi is otherwise */
 	const uint8_t	*c_table;	/* (i) its .eh_frame_hdr */
-	int		 c_own;		/* (i) the library's: never stopped */
+	int		 c_own;		/* (i) the library's: not interrupted */
 };
 void	lwkt__code_boot(void);
 const struct code *lwkt__code_find(uintptr_t pc);
-const char *lwkt__code_off(void);	/* why no code is stopped, or NULL */
+const char *lwkt__code_off(void);	/* why none is interrupted, or NULL */
 
 /* handler.c: the signal and its handler. */
 int	lwkt__handler_boot(const struct machine_upcalls *up);
@@ -194,7 +198,7 @@ int	lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si,
 
 /* mem.c */
 void	lwkt__mem_boot(void);
-void	lwkt__mem_forked(void);		/* in a child: nothing gets there */
+void	lwkt__mem_forked(void);		/* in a child of fork */
 const char *lwkt__mem_guard_name(void);
 int	lwkt__mem_is_ours(uintptr_t addr);	/* async-signal-safe */
 int	lwkt__mem_is_arena(uintptr_t addr);	/* the same */
@@ -204,7 +208,7 @@ int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
 void	lwkt__trap_mask(sigset_t *set, int timer_sig);
 
-/* limit.c: the host refuses `what` to a CPU; prints one line per boot. */
+/* limit.c: _refused prints, once per boot, that a CPU does not get `what`. */
 enum limit { LIMIT_FILES, LIMIT_THREADS, LIMIT_SIGNALS, LIMIT_MEMORY };
 void	lwkt__limit_boot(void);
 int	lwkt__limit_stack(void);
@@ -214,7 +218,7 @@ void	lwkt__limit_refused(int cpu, const char *what, int error,
 /* outside.c: host threads that are not a CPU */
 int	lwkt__outside_boot(void);		/* 0 or an errno */
 void	lwkt__outside_shutdown(void);
-const char *lwkt__outside_reason(void);		/* why a call cannot be */
+const char *lwkt__outside_reason(void);		/* why a call fails */
 int	lwkt__outside_is_nowhere(uintptr_t addr);
 
 /* Return mc_hostid: the address of the host thread's control block. */
@@ -227,8 +231,8 @@ lwkt__hostid(void)
 	return hostid;
 }
 
-/* carrier.c: the name of its host threads, and of no others. */
-#define CARRIER_NAME	"lwkt-carrier"
+/* What the names of this host's threads begin with, apart from the CPUs'. */
+#define HELPER_NAME	"lwkt-"
 
 /* What a host thread had before it became a CPU. */
 struct before {
@@ -240,7 +244,10 @@ struct before {
 	unsigned long	b_gs;
 };
 
-/* identity.c: what makes a host thread a CPU.  nobody: a gs base. */
+/*
+ * identity.c: what makes a host thread a CPU.  `nobody` is the gs base of a
+ * host thread that is no CPU.
+ */
 int	lwkt__identity_boot(void);		/* 0 or an errno */
 void	lwkt__identity_enter(struct machine_host *h, struct before *b);
 void	lwkt__identity_leave(struct before *b);

@@ -156,8 +156,9 @@ try_connect(struct hostio *io)
 
 /*
  * Return the result of preadv2 or pwritev2.  If the host refuses the system
- * call, there is no form that does not wait: EOPNOTSUPP.  If the descriptor was
- * refused, the call that waits returns the same error.
+ * call, return EOPNOTSUPP: there is no form that does not wait.  EPERM may also
+ * mean that the descriptor is refused.  Then the form that waits returns
+ * the same error.
  */
 static int64_t
 rw_result(int64_t r)
@@ -166,7 +167,10 @@ rw_result(int64_t r)
 	return r == -ENOSYS || r == -EPERM ? -EOPNOTSUPP : r;
 }
 
-/* Make one preadv2 or pwritev2 that does not wait; off -1: the position. */
+/*
+ * Make one preadv2 or pwritev2 that does not wait.  If off is -1, the transfer
+ * is at the position of the descriptor.
+ */
 static int64_t
 rw_nowait(struct hostio *io, int writing, int64_t off)
 {
@@ -175,7 +179,7 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	int fl = atomic_load_32((uint32_t *)&nosignal);
 	int64_t r;
 
-	if (machine_fail("hostcall.nowait")) {	/* only checks, as it would */
+	if (machine_fail("hostcall.nowait")) {	/* check only */
 		iov.iov_len = 0;
 		r = result(writing ? pwritev2(io->io_fd, &iov, 1, off, 0) :
 		    preadv2(io->io_fd, &iov, 1, off, 0));
@@ -216,7 +220,10 @@ wait_by(struct hostio *io, enum hostway way)
 	return -EAGAIN;
 }
 
-/* Continue by the table: the call would wait, or has no form without wait. */
+/*
+ * Continue as the table says: the call would wait, or it has no form that does
+ * not wait.
+ */
 static int64_t
 rw_by_kind(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 {
@@ -344,7 +351,7 @@ try_message(struct hostio *io)
 		    flags | MSG_NOSIGNAL));
 	r = result(recv(io->io_fd, io->io_buf, io->io_len, flags));
 	if (r == -EAGAIN && io->io_len == 0 && hostkind_is_tcp(io->io_fd))
-		r = 0;			/* what a recv that may wait says */
+		r = 0;			/* as a recv that may wait */
 	return r;
 }
 

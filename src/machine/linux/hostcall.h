@@ -3,9 +3,9 @@
  * Parts that the I/O back ends share: the system calls, the carriers, and the
  * list of complete operations that are not yet reaped.
  *
- * hostcall.c leaves a gate after a call.  So the gate, which passes its next
- * operation to a carrier, uses the queue in pool.c and not carrier.c, which is
- * above it (host.h).
+ * hostcall.c leaves a gate after a call, and gate.c then passes the next
+ * operation to a carrier.  carrier.c is above both files (host.h), so gate.c
+ * uses the queue in pool.c.
  */
 #ifndef LWKT_MACHINE_LINUX_HOSTCALL_H
 #define LWKT_MACHINE_LINUX_HOSTCALL_H
@@ -26,7 +26,7 @@
 #define HIOW_CARRIER	1	/* the carriers, or a gate's line */
 #define HIOW_RETRY	2	/* the retry thread */
 
-/* Most bytes of one transfer: what Linux itself takes (MAX_RW_COUNT). */
+/* The most bytes that Linux moves in one transfer (MAX_RW_COUNT). */
 #define HC_MAX		0x7ffff000u
 
 /*
@@ -35,7 +35,7 @@
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);
-/* Does it wait for room (POLLOUT), not for input? */
+/* Does the operation wait for room (POLLOUT) and not for input? */
 int	hostcall_is_out(const struct hostio *io);
 
 /* Enables or disables pthread_cancel around the system call of a carrier. */
@@ -54,16 +54,16 @@ hostcall_endable(int on)
  */
 int64_t	hostcall_total(struct hostio *io, int64_t r);
 
-/* hostopen.c: the same for opening and closing. */
+/* hostopen.c: hostcall_try and hostcall_block for an open or a close. */
 int64_t	hostopen_try(struct hostio *io);
 int64_t	hostopen_block(struct hostio *io);	/* may change io_way */
 int64_t	hostclose_try(struct hostio *io);
 
 /* gate.c */
 int	gate_try(struct hostio *io);	/* 1: the operation has the gate */
-void	gate_leave(struct hostio *io);	/* if it has it; any thread */
+void	gate_leave(struct hostio *io);	/* if it has one; any thread */
 int	gate_enter(struct hostio *io);	/* 0: gate_leave will submit it */
-int	gate_cancel(struct hostio *io);	/* 1: it waited, and is out */
+int	gate_cancel(struct hostio *io);	/* 1: was in the line, is out */
 /* Take the operations of a CPU out of all gates; return how many. */
 unsigned gate_drain(struct mcpu *mc);
 
@@ -99,19 +99,19 @@ int	iocommon_ready(struct iocommon *ic);
 /* Counts the carried operations that are complete and not reaped. */
 unsigned iocommon_carried(struct iocommon *ic);
 
-/* The descriptor that is polled: io_fd, or the back end's own for it. */
+/* ioaux_fd returns the descriptor to poll: io_fd, or io_aux if there is one. */
 void	ioaux_open(struct hostio *io);	/* before the first wait */
 void	ioaux_close(struct hostio *io);	/* undoes it */
 int	ioaux_fd(const struct hostio *io);
 
-/* Memory of a back end: zeroed, NULL when refused. */
+/* Zeroed memory for a back end.  iomem_get returns NULL if there is none. */
 void	*iomem_get(size_t size);
 void	iomem_put(void *p, size_t size);
 
 /* carrier.c: a CPU uses the pool between _attach and _detach. */
 void	carrier_attach(void);
 void	carrier_detach(struct machine_host *h);
-/* Submits by io_way: HW_FILE, LINE, LOOK, LONG or RETRY. */
+/* Submits as io_way says, which is HW_FILE, LINE, LOOK, LONG or RETRY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
 

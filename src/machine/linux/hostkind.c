@@ -28,11 +28,12 @@
  * Only sockets have recv, send, accept and connect; the other kinds refuse them
  * at once.  A wait for events is READY for every kind.
  *
- * The kind is looked up only if the call has not succeeded at once.  statx(2)
- * without synchronization tells it, which no server can delay.  A file system
- * is local if its type is on the list below.  Asking for the type may wait, so
- * carriers do it.  They store the answer by device number for LOCAL_S seconds,
- * because the number may be reused for another file system.
+ * The kind is looked up only if the call has not succeeded at once.  It is
+ * found by statx(2) without synchronization, which no server can delay.  A file
+ * system is local if its type is in the table of is_local().  A call that asks
+ * for the type may wait, so carriers make it.  They store the answer by device
+ * number.  The number may be reused for another file system, so an answer is
+ * valid only until LOCAL_S seconds after the second in which it was stored.
  *
  * The columns "least" have the length of the shortest transfer.  timerfd,
  * signalfd and eventfd refuse a shorter one before they check whether they
@@ -40,8 +41,8 @@
  * before 6.10, where RWF_NOWAIT does not work for all of them.
  *
  * INVARIANTS
- * HK1 No row lets a CPU make a call that can wait, nor a carrier for files one
- *    that can wait for ever.
+ * HK1 No row lets a CPU make a call that can wait.  No row lets a carrier for
+ *    files make a call that can wait for ever.
  */
 #include "machine/linux/hostkind.h"
 
@@ -86,9 +87,9 @@ struct kindrow {
 #define LONG	HW_LONG
 
 /*
- * Closing: the last close of a file that has lost its name frees its blocks,
- * one of a server's file sends what is left; a terminal drains; inotify waits
- * for a grace period.
+ * Why a close may wait: the last close of a file that has lost its name frees
+ * its blocks; the close of a file on a server sends the data that are left; a
+ * terminal sends its output; inotify waits for a grace period.
  *		read	 write	  at	   fsync  close  open	least	goes on
  */
 static const struct kindrow rows[HK_KINDS] = {			/* HK1 */
@@ -155,9 +156,9 @@ hostkind_least(enum hostkind kind, int writing)
 }
 
 /*
- * Is this a transfer for which poll(2) is no guide?  A terminal may take a lock
- * even for 0 bytes.  An eventfd refuses a write of more than 8 bytes; before
- * Linux 6.9 it ignores the rest.
+ * May this transfer wait or be refused although poll(2) reports ready?  A
+ * terminal may take a lock even for 0 bytes.  An eventfd refuses a write of
+ * more than 8 bytes; before Linux 6.9 it ignores the bytes after the eighth.
  */
 int
 hostkind_odd(enum hostkind kind, int writing, size_t len)
@@ -178,7 +179,10 @@ hostkind_name(enum hostkind kind)
 	return rows[kind].kr_name;
 }
 
-/* Can it be polled?  epoll tells; poll(2) reports ready if it cannot. */
+/*
+ * Can the descriptor be polled?  epoll refuses one that cannot; poll(2) would
+ * report it as ready.
+ */
 static int
 pollable(int fd)
 {
@@ -278,7 +282,10 @@ hostkind_of(int fd, struct hostkind_info *hi)
 	return hi->hi_kind;
 }
 
-/* (a) Device number above, then the second it is valid to, then "local". */
+/*
+ * (a) From the highest bit down: the device number, the second in which the
+ * answer was stored, and the answer (LOCAL_YES).
+ */
 static uint64_t local_slot[LOCAL_SLOTS];
 
 #define LOCAL_YES	1u
@@ -306,7 +313,7 @@ slot_value(dev_t dev, uint64_t second, int local)
 	    (LOCAL_SHIFT + 12)) | second << 1 | (local ? LOCAL_YES : 0);
 }
 
-/* Is there a valid answer for the device?  *localp: the answer. */
+/* Is there a valid answer for the device?  Stores the answer in *localp. */
 static int
 noted(dev_t dev, int *localp)
 {

@@ -35,13 +35,13 @@ enum hostway {
 	HW_READYFOR,		/* when ready, a carrier reserved for it */
 	HW_FILE,		/* the ring, or a carrier for files */
 	HW_LINE,		/* a carrier for files, one per descriptor */
-	HW_LOOK,		/* a carrier for files looks before it opens */
+	HW_LOOK,		/* a carrier for files first finds the kind */
 	HW_LONG,		/* a carrier reserved for it: no end known */
 	HW_RETRY,		/* the retry thread: cannot be ended early */
 	HW_WAYS
 };
 
-/* Facts about a descriptor or path that its file system need not tell. */
+/* Facts about a descriptor or path, found without asking its file system. */
 struct hostkind_info {
 	enum hostkind	 hi_kind;
 	dev_t		 hi_dev;
@@ -61,9 +61,10 @@ int	hostkind_option(int fd, int option);	/* of a socket; -1: none */
 int	hostkind_is_tcp(int fd);
 
 /*
- * File systems that are known to be local, so that opening, closing or polling
- * a file does not wait for a server.  Carriers learn that; it is forgotten
- * after a second.  Any thread; hostkind_learn may wait.
+ * hostkind_local returns whether a file system is known to be local, so that no
+ * open, close or poll of a file waits for a server.  Carriers find this out
+ * (hostkind_learn); the answer is valid for one to two seconds.  Any thread;
+ * hostkind_learn may wait.
  */
 int	hostkind_known(dev_t dev);	/* is there an answer? */
 int	hostkind_local(dev_t dev);

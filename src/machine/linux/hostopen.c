@@ -12,13 +12,14 @@
  * the kind.  That open uses Linux's cache only and does not open the object
  * itself.  A regular file or a directory of a local file system, to be read, is
  * then opened here, with O_NONBLOCK.  Without that flag the open would wait if
- * a lease must be broken, or if the path names a FIFO now.  In both cases the
- * result is dropped and a carrier opens it.  The flag is cleared again before
+ * a lease must be broken, or if the path names a FIFO now.  With the flag the
+ * open fails because of the lease, and the descriptor of the FIFO is closed.
+ * In both cases a carrier opens the path.  Otherwise the flag is cleared before
  * the caller gets the descriptor.
  *
- * A path that is not in the cache goes to a carrier for files, which looks at
- * it first (HW_LOOK).  If it names something whose open may wait for ever, the
- * carrier passes the operation on (HW_LONG).
+ * A path that is not in the cache goes to a carrier for files, which first
+ * finds the kind of the object (HW_LOOK).  If the open of that object may wait
+ * for ever, the carrier passes the operation on (HW_LONG).
  *
  * Only a carrier can ask whether a file system is local (hostkind_learn), so a
  * file system that is not known goes to a carrier, too.
@@ -46,7 +47,10 @@
 
 static uint32_t cached_refused;		/* (a) the host has no such open */
 
-/* Open a path if it can be resolved in memory alone; fd or -errno. */
+/*
+ * Open a path if Linux can resolve it from its cache alone.  Returns the
+ * descriptor or -errno.
+ */
 static int
 open_cached(const struct hostio *io, int oflags)
 {
@@ -90,7 +94,7 @@ hostopen_try(struct hostio *io)
 		return -EAGAIN;
 	fd = open_cached(io, LOOK | (oflags & LOOK_AS));
 	if (fd == -ENOENT) {
-		io->io_way = HW_FILE;		/* there is nothing to meet */
+		io->io_way = HW_FILE;		/* there is no object yet */
 		return oflags & O_CREAT ? -EAGAIN : -ENOENT;
 	}
 	if (fd == -ENOSYS || fd == -EPERM || fd == -EINVAL)

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The result of a whole operation, of which parts were made earlier.
+ * Compute the result of a whole operation, of which parts were made earlier.
  *
  * THEORY
  * An operation may move a part of its bytes and then wait for the rest;
- * io_result counts these bytes.  Its result is their number and that of the
- * last part, also if the last part failed: the error comes again with the next
- * call.  If the result is short, the caller repeats the call for the rest,
- * unless this call can do no more (io_short: MI5 of machine_io.h).
+ * io_result counts these bytes.  The result of the operation is their number
+ * plus that of the last part.  If the last part failed, the result is io_result
+ * alone: the error comes again with the next call.  If the result is short, the
+ * caller repeats the call for the rest, unless this call can do no more
+ * (io_short: MI5 of machine_io.h).
  */
 #include <errno.h>
 
 #include "machine/linux/hostcall.h"
 
-/* Is r bytes, less than was asked for, all that this call can do? */
+/* The result is less than requested.  Is it all that this call can do? */
 static int
 short_is_all(const struct hostio *io)
 {

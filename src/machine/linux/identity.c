@@ -121,7 +121,7 @@ lwkt__identity_enter(struct machine_host *h, struct before *b)
 	(void)pthread_setspecific(ended_key, h->h_mc);
 }
 
-/* Undo that. */
+/* Undo lwkt__identity_enter. */
 void
 lwkt__identity_leave(struct before *b)
 {

@@ -17,16 +17,16 @@
  * read-modify-writes of one word, so one of them is first:
  *   - The bit is first: the sleeper finds it in the old value and does not
  *     wait.
- *   - RQF_SLEEPING is first: the sender rings, and sees where (WO1).  On the
- *     futex the word no longer has the value that the sleeper passes to Linux.
- *     So the sleeper either does not fall asleep or is on the queue that the
- *     wake searches.  In the I/O back end the wake-up is a state (an eventfd's
- *     count, a ring's message) that remains until the wait takes it.
+ *   - RQF_SLEEPING is first: the sender rings where the sleeper waits (WO1).
+ *     The futex's word no longer has the value that the sleeper passes to
+ *     Linux.  So the sleeper either does not fall asleep or is on the queue
+ *     that the wake searches.  In the I/O back end the wake-up is a state (an
+ *     eventfd's count, a ring's message) that remains until the wait takes it.
  * A late sender may ring after the CPU has gone on.  Then the CPU has a
  * spurious wake-up, which the contract allows; it saw the sender's bit before.
  *
- * A wait for a deadline: the host timer may be set to the deadline already.
- * Then its signal ends the wait, and the time limit of the wait is LATE_NS
+ * If a wait has a deadline, the host timer may already be set to it.  Then the
+ * timer's signal ends the wait, and the time limit of the wait is LATE_NS
  * longer, for the case that the signal arrives just before the wait begins.
  * (The limit is computed before RQF_SLEEPING is set: a signal before that has
  * left its bit in the old flags.)
@@ -42,10 +42,10 @@
 #include "base/stat_decl.h"
 #include "machine/linux/host.h"
 
-#define LATE_NS		100000		/* patience with the timer's signal */
+#define LATE_NS		100000		/* how late the signal may be */
 #define WAIT_CLIP	16		/* longest wait that counts, in spins */
-#define POLLS		16u		/* polls between looks at the clock */
-#define GLANCES		512u		/* polls before the first such look */
+#define POLLS		16u		/* polls between clock readings */
+#define GLANCES		512u		/* polls before the first of them */
 
 TUNABLE_INT(idle_spin_us, "lwkt.idle_spin_us", 20, 0, 100000,
     "longest time that an idle CPU polls before it is halted, us");
@@ -156,7 +156,7 @@ machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	return idle_seen(word, val);
 }
 
-/* Return the time limit of a wait that begins now, ns, or -1 without limit. */
+/* Return the time limit of a wait that begins now, ns; -1 means no limit. */
 static int64_t
 idle_timeout(const struct machine_host *h, int64_t now)
 {

@@ -25,7 +25,10 @@ static const struct io_choice {
 	{ "uring", &lwkt__io_uring },
 };
 
-/* Store the back end that LWKT_IO names, or NULL if unset; 0 or EINVAL. */
+/*
+ * Store the back end that LWKT_IO names, or NULL if LWKT_IO is not set.
+ * Returns 0 or EINVAL.
+ */
 static int
 io_preferred(const struct linux_iops **opsp)
 {

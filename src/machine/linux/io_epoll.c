@@ -8,8 +8,8 @@
  * registered until it is closed.  When an edge arrives, the operations that
  * wait on the descriptor are tried again here, in order.  An edge without
  * waiters clears the descriptor's drained flag, so that the next read asks the
- * host.  Calls that need not or cannot be polled go to a carrier, as io_way
- * says after each try (hostkind.c).
+ * host.  A call whose descriptor cannot be polled, or need not be, goes to a
+ * carrier, as io_way says after each try (hostkind.c).
  *
  * The drained flag (FE_DRAINED) means that the last read took all that the host
  * had.  A read of a drained descriptor waits without a system call.  So a
@@ -21,10 +21,10 @@
  * A program may close a descriptor without the library, and its number may be
  * reused for another file, which is not registered.  A wait on a registered
  * descriptor does not ask the host, so it puts the descriptor on a list.  After
- * VERIFY_NS of sleep (or VERIFY_POLLS polls on a CPU that does not sleep)
- * it is registered again; EEXIST is the normal result.  On a busy CPU this
- * costs nothing, because most waits have ended by then.  A CPU that becomes
- * idle wakes up once for it.
+ * VERIFY_NS of sleep (or VERIFY_POLLS polls on a CPU that does not sleep) the
+ * descriptor is registered again; EEXIST is the normal result.  On a busy CPU
+ * this costs nothing, because most waits have ended by then.  A CPU that
+ * becomes idle wakes up once for it.
  *
  * INVARIANTS
  * EP1 A descriptor with waiters is registered, or on the verify list.
@@ -142,7 +142,7 @@ waiter_remove(struct hostio *io)
 	io->io_state &= (uint8_t)~HIOS_EVENT;
 }
 
-/* Add the descriptor to the epoll instance: 0, EEXIST or another errno. */
+/* Add the descriptor to the epoll instance.  Returns 0 or an errno. */
 static int
 fd_add(struct epcpu *ec, int fd)
 {
@@ -198,7 +198,7 @@ wait_otherwise(struct machine_host *h, struct hostio *io)
 		carrier_submit(h, io);
 }
 
-/* Remove the waiters of a descriptor that epoll refuses. */
+/* Remove the waiters of a descriptor that epoll refuses with that errno. */
 static void
 fd_refused(struct machine_host *h, struct fdent *fe, int error)
 {
@@ -258,7 +258,7 @@ verify(struct machine_host *h, uint64_t age)
 	}
 }
 
-/* Does the drained flag tell whether this operation would wait? */
+/* Does the drained flag show that this operation would wait? */
 static int
 is_plain_read(const struct hostio *io)
 {
@@ -274,7 +274,7 @@ is_plain_read(const struct hostio *io)
 	}
 }
 
-/* Make the call; set FE_DRAINED if its result shows that (EP2). */
+/* Make the call; set FE_DRAINED if the host has nothing more (EP2). */
 static int64_t
 try_and_learn(struct fdent *fe, struct hostio *io)
 {
@@ -289,7 +289,7 @@ try_and_learn(struct fdent *fe, struct hostio *io)
 	return r;
 }
 
-/* Try the call; a plain read of a drained descriptor waits without it. */
+/* Try the call, except a plain read of a drained descriptor, which waits. */
 static int64_t
 epoll_try(struct machine_host *h, struct hostio *io)
 {
@@ -395,7 +395,7 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 
 /*
  * Take events from epoll, with a time limit; io_poll handles them later.
- * Returns nonzero for an event or an error, 0 for the end of the time.
+ * Returns nonzero after an event or an error, 0 if the time is over.
  */
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)

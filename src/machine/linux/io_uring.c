@@ -5,10 +5,10 @@
  * THEORY
  * The ring belongs to the CPU's host thread (SINGLE_ISSUER).  Where Linux has
  * DEFER_TASKRUN, completions are made when the CPU asks for them, and do not
- * interrupt it.  To submit an operation fills an entry.  One system call hands
- * all entries to the host, when the CPU polls, is halted, or has filled the
- * queue.  A poll of a ring with nothing to submit and nothing to reap reads two
- * words of memory.
+ * interrupt it.  A submission only fills an entry of the ring.  One system call
+ * hands all entries to the host, when the CPU polls, is halted, cancels an
+ * operation, or has filled the queue.  A poll of a ring with nothing to submit
+ * and nothing to reap reads two words of memory.
  *
  * For a socket the ring gets the socket's own operation, not a poll: the host
  * completes it when it can.  On some hosts an operation on a descriptor that
@@ -20,9 +20,9 @@
  * transfer goes to the carriers.  So do calls that have no ring operation or
  * may wait for ever (hostkind.c), because the ring has few workers for files.
  *
- * The ring gets a receive with MSG_WAITALL without that flag, because it would
- * join messages of a SOCK_SEQPACKET socket.  The caller repeats a short receive
- * itself.
+ * A receive with MSG_WAITALL is given to the ring without that flag, because
+ * the ring would join messages of a SOCK_SEQPACKET socket.  The caller repeats
+ * a short receive itself.
  *
  * The host resolves a descriptor when it takes the entry.  So cancel submits at
  * once: afterwards the descriptor may be closed and its number used again, and
@@ -51,7 +51,7 @@
 
 #include "base/kassert.h"
 
-#define UR_ENTRIES	(config_hard ? 4 : 256)	/* told of together, at most */
+#define UR_ENTRIES	(config_hard ? 4 : 256)	/* most in one system call */
 #define UR_CQES		(config_hard ? 8 : 4096)
 #define UR_HINTS	(config_hard ? 2 : 4096)
 
@@ -69,7 +69,7 @@ struct urcpu {
 	int		 urc_wakefd;
 	unsigned	 urc_inring;	/* completions of operations to come */
 	unsigned	 urc_overflow;	/* the host's count, last seen */
-	/* By descriptor modulo size: the last read found the end of it. */
+	/* By descriptor modulo size: the last read emptied the socket. */
 	uint8_t		 urc_drained[UR_HINTS];
 };
 
@@ -96,7 +96,7 @@ get_sqe(struct urcpu *uc)
 	for (unsigned turn = 0; sqe == NULL; turn++) {
 		entered(io_uring_submit(&uc->urc_ring));
 		sqe = io_uring_get_sqe(&uc->urc_ring);
-		/* EAGAIN or EBUSY of the host pass. */
+		/* After EAGAIN or EBUSY the host takes entries later. */
 		KASSERTF(turn < 1000000, "the host takes nothing from a ring "
 		    "with %u operations", uc->urc_inring);
 	}
@@ -214,7 +214,7 @@ is_drained(const struct hostio *io, int64_t r)
 	    (size_t)r < io->io_len));
 }
 
-/* Try the call; a plain read of a drained socket waits without it. */
+/* Try the call, except a plain read of a drained socket, which waits. */
 static int64_t
 uring_try(struct machine_host *h, struct hostio *io)
 {
@@ -449,7 +449,7 @@ uring_stats(struct machine_host *h)
 	return &urcpu(h)->urc_common.ic_stats;
 }
 
-/* Set up a ring with the best flags that the host has; 0 or an errno. */
+/* Set up a ring with the best flags the host has.  Returns 0 or an errno. */
 static int
 ring_open(struct io_uring *ring)
 {

@@ -5,7 +5,7 @@
  * THEORY
  * Both back ends have this list.  An operation that the CPU completes itself is
  * appended.  Other host threads push theirs on a stack (ic_remote) and wake the
- * CPU, which appends the stack to its list when it looks for completions.
+ * CPU, which appends the stack to its list when it polls for completions.
  *
  * An operation that waits for one child has a descriptor of the back end,
  * io_aux, from its submission until it is reaped.
@@ -34,7 +34,7 @@ iomem_put(void *p, size_t size)
 	(void)munmap(p, size);
 }
 
-/* Before a wait for one child: get its pidfd, which can be polled. */
+/* Before a wait for one child, get its pidfd, which can be polled. */
 void
 ioaux_open(struct hostio *io)
 {
@@ -144,7 +144,7 @@ iocommon_carried(struct iocommon *ic)
 	return n;
 }
 
-/* Call io_done for each complete operation of this CPU; their number. */
+/* Call io_done for each complete operation of this CPU; return how many. */
 int
 iocommon_reap(struct iocommon *ic)
 {

@@ -5,9 +5,9 @@
  * THEORY
  * The errno of a refused call does not name the limit: a host thread and a
  * timer are both refused with EAGAIN.  The caller knows which limits apply.  So
- * the line has their values and the letters of ulimit(1), in bytes where the
- * shell may show KiB.  Several CPUs may be refused at the same time, for the
- * same reason; only the first one prints.
+ * the line has the values of these limits and their letters in ulimit(1).
+ * Sizes are in bytes, where the shell may show KiB.  Several CPUs may be
+ * refused at the same time, for the same reason; only the first one prints.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -36,7 +36,7 @@ static const struct limit_name names[][LIMITS_MAX + 1] = {
 	[LIMIT_MEMORY] = { { RLIMIT_AS, 'v' }, { RLIMIT_DATA, 'd' } },
 };
 
-static uint32_t told;			/* (a) in this boot */
+static uint32_t told;			/* (a) printed in this boot */
 
 void
 lwkt__limit_boot(void)
@@ -80,7 +80,7 @@ lwkt__limit_stack(void)
 		return 0;
 	(void)pthread_attr_getstack(&attr, &low, &size);
 	(void)pthread_attr_destroy(&attr);
-	/* Outside it, the caller is on a stack that the program made. */
+	/* If `here` is outside, the program has made the caller's stack. */
 	if (here - (uintptr_t)low >= size ||
 	    here - (uintptr_t)low >= BOOT_STACK)
 		return 0;

@@ -10,9 +10,9 @@
  * arena is anonymous memory, and tools see nothing.  In both cases it is not
  * mapped in children (outside.c).  In a program that was linked to have
  * executable stacks, reservations are executable, as the stacks of pthreads
- * are: nested functions of GCC run from the stack.  A table of the reservations
- * tells decommit the kind of the memory, and tells the fault handler whether an
- * address is in a reservation.
+ * are: nested functions of GCC run from the stack.  From a table of the
+ * reservations, decommit learns the kind of the memory, and the fault handler
+ * learns whether an address is in a reservation.
  *
  * Guards.  MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
  * mapping, so a million guards cost page table entries only.  Before that,
@@ -22,8 +22,8 @@
  * The kind is decided for each guard, so a process may have several kinds.
  *
  * INVARIANTS
- * MM1 guard_maps counts 2 for each living mprotect guard of a reservation, and
- *    the same in its r_maps.
+ * MM1 guard_maps counts 2 for each living mprotect guard of all reservations,
+ *    and r_maps counts 2 for each one of its reservation.
  *
  * LEGEND  (l) mem_lock.  The fault handler reads r_base without the lock, so
  *         r_base is written last when a reservation is made, and first when
@@ -137,7 +137,10 @@ lwkt__mem_forked(void)
 			    MAP_FIXED, -1, 0);
 }
 
-/* Enter a mapping into the table; if the table is full, unmap it: NULL. */
+/*
+ * Enter a mapping into the table and return it.  If the table is full, unmap it
+ * and return NULL.
+ */
 static void *
 resv_add(void *p, size_t size, int fd, int arena)
 {
@@ -176,7 +179,7 @@ machine_mem_reserve(size_t size)
 	return p != NULL ? resv_add(p, size, -1, 0) : NULL;
 }
 
-/* May a file have that size?  To exceed the limit raises SIGXFSZ. */
+/* May a file have that size?  A size above the limit would raise SIGXFSZ. */
 static int
 file_size_allowed(size_t size)
 {
@@ -186,7 +189,7 @@ file_size_allowed(size_t size)
 	    rl.rlim_cur == RLIM_INFINITY || rl.rlim_cur >= size;
 }
 
-/* Make the memfd of the arena; its descriptor, or -1. */
+/* Make the memfd of the arena.  Returns its descriptor, or -1. */
 static int
 arena_memfd(size_t size)
 {
@@ -283,7 +286,7 @@ guard_mprotect(void *p, size_t size)
 	return 0;
 }
 
-/* Make a guard by the best means left; its kind.  Any host thread. */
+/* Make a guard by the best means left; return its kind.  Any host thread. */
 enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {
@@ -293,7 +296,7 @@ machine_mem_guard(void *p, size_t size)
 	return guard_mprotect(p, size) == 0 ? GUARD_MPROTECT : GUARD_CANARY;
 }
 
-/* Read a number from a file of /proc; dflt if that fails. */
+/* Return the number in a file of /proc, or dflt if it cannot be read. */
 static uint64_t
 proc_number(const char *path, uint64_t dflt)
 {

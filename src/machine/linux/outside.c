@@ -117,7 +117,10 @@ atfork_child(void)
 	lwkt__identity_forked((unsigned long)&nobody);
 }
 
-/* Register the fork handler, before any memory is reserved; 0 or an errno. */
+/*
+ * Register the fork handler, before any memory is reserved.  Returns 0 or an
+ * errno.
+ */
 int
 lwkt__outside_boot(void)
 {
@@ -138,9 +141,10 @@ lwkt__outside_shutdown(void)
 }
 
 /*
- * Is this host thread a CPU, a carrier or a worker of io_uring?  The last two
- * are known by name.  A CPU is not, because a pthread that it creates inherits
- * its name.
+ * Is this host thread a CPU, a helper of this host (a carrier, the retry
+ * thread) or a worker of io_uring?  A CPU is known by its thread id and not by
+ * its name, because a pthread that it creates inherits the name.  The others are
+ * known by name.
  */
 static int
 task_is_ours(const char *tid)
@@ -157,7 +161,7 @@ task_is_ours(const char *tid)
 		return errno == ENOENT;		/* gone since */
 	(void)!read(fd, name, sizeof(name) - 1);
 	(void)close(fd);
-	return strcmp(name, CARRIER_NAME) == 0 ||
+	return strncmp(name, HELPER_NAME, strlen(HELPER_NAME)) == 0 ||
 	    strncmp(name, "iou-", 4) == 0;
 }
 

@@ -18,12 +18,13 @@
  *
  * So a call that waits for a peer never takes a carrier that a file needs.
  *
- * pthread_cancel ends transfers and opens of CC_LONG and opens of CC_FILE.  The
- * carrier ends with the call, and its place becomes free.
+ * pthread_cancel ends transfers and opens of CC_LONG and opens of CC_FILE.
+ * Then the carrier ends, too, and its place becomes free.
  *
- * The pool exists while a CPU is attached.  It starts each carrier with the
- * function that it was given then, so this file is below the call itself, and
- * the holder of a gate may put an operation on a queue (gate.c).
+ * The pool exists while a CPU is attached.  The function that a carrier runs is
+ * an argument of pool_attach.  So this file is below the one that makes the
+ * call (carrier.c), and gate.c, which is between them, may put an operation on
+ * a queue.
  *
  * INVARIANTS
  * PL1 Until it is complete, an operation given away is in exactly one place:
@@ -48,7 +49,7 @@
 /* Calls in the host at one time, by class. */
 #define FILE_LIMIT	(config_hard ? 2 : 16)
 #define LONG_LIMIT	(config_hard ? 64 : 256)
-#define LONG_PARKED	8		/* parked carriers beyond that end */
+#define LONG_PARKED	8		/* most parked carriers of CC_LONG */
 #define CARRIER_STACK	(64 * 1024)
 
 /* (l:cp_lock) */
@@ -119,7 +120,10 @@ free_place(enum carrier_class class)
 	return NULL;
 }
 
-/* Start one more carrier; an errno: no place, or the host refuses. */
+/*
+ * Start one more carrier.  Returns 0, or an errno if there is no place or the
+ * host refuses the thread.
+ */
 static int
 grow(enum carrier_class class)
 {
@@ -154,8 +158,8 @@ unqueue(struct hostio *io)
 }
 
 /*
- * Put the operation on the queue of its class; the pool is locked.  An errno:
- * no carrier would take it.
+ * Put the operation on the queue of its class; the pool is locked.  Returns 0,
+ * or an errno if no carrier would take the operation.
  */
 int
 pool_put(struct hostio *io)
@@ -189,8 +193,8 @@ pool_queue(struct hostio *io)
 }
 
 /*
- * Take an operation for the carrier, or wait for one; the pool is locked, and
- * not meanwhile.  0: the carrier is to end.
+ * Take an operation for the carrier, and wait if there is none.  The pool is
+ * locked, except during the wait.  Returns 0 if the carrier must end.
  */
 int
 pool_next(struct carrier *c)
@@ -215,7 +219,7 @@ pool_next(struct carrier *c)
 	return 0;
 }
 
-/* Take all operations off a queue that has no carrier left; linked. */
+/* Take all operations off a queue without carriers; return them as a list. */
 static struct hostio *
 take_all(struct carrier_queue *cq)
 {
@@ -232,8 +236,8 @@ take_all(struct carrier_queue *cq)
 /*
  * End the calling carrier; the pool is locked.  While the pool exists the
  * carrier detaches itself, frees its place and starts another carrier if
- * operations wait.  Returns those for which there is no carrier any more,
- * linked.  When the pool stops, the carrier remains to be joined.
+ * operations wait.  Returns a list of the operations that no carrier will take
+ * any more.  When the pool stops, the carrier remains to be joined.
  */
 struct hostio *
 pool_end(struct carrier *c)
@@ -251,7 +255,10 @@ pool_end(struct carrier *c)
 	return error != 0 && cq->cq_live == 0 ? take_all(cq) : NULL;
 }
 
-/* Can pthread_cancel end this call? */
+/*
+ * Should a cancel of this operation call pthread_cancel?  It cannot end an
+ * fsync (cancellation is disabled): then only the carrier ends, after the call.
+ */
 static int
 endable(const struct hostio *io, enum carrier_class class)
 {
@@ -260,8 +267,8 @@ endable(const struct hostio *io, enum carrier_class class)
 }
 
 /*
- * End the operation if possible.  Returns 1 if it was on the queue: the caller
- * must complete it (PL2).
+ * End the operation if possible; the pool is locked.  Returns 1 if the
+ * operation was on the queue: then the caller must complete it (PL2).
  */
 static int
 cancel_locked(struct hostio *io)
@@ -284,7 +291,7 @@ cancel_locked(struct hostio *io)
 	return 0;
 }
 
-/* The same with the lock. */
+/* Take the lock and call cancel_locked. */
 int
 pool_cancel(struct hostio *io)
 {
@@ -329,7 +336,7 @@ pool_cancel_cpu(struct mcpu *mc)
 	pool_unlock();
 }
 
-/* A CPU uses the pool; carriers run main. */
+/* Begin the use of the pool by a CPU.  Carriers run main. */
 void
 pool_attach(void *(*main)(void *c))
 {
@@ -339,7 +346,10 @@ pool_attach(void *(*main)(void *c))
 	pool_unlock();
 }
 
-/* A CPU uses it no longer.  1: it was the last one, and pool_join is next. */
+/*
+ * End the use of the pool by a CPU.  Returns 1 if it was the last CPU, which
+ * must then call pool_join.
+ */
 int
 pool_detach(void)
 {

@@ -18,7 +18,7 @@ struct carrier {
 	struct hostio	*c_io;		/* what it carries, or NULL */
 	enum carrier_state c_state;
 	enum carrier_class c_class;	/* (i) from its start */
-	int		 c_cancelled;	/* must end: a cancel may be pending */
+	int		 c_cancelled;	/* must end; was cancelled */
 };
 
 void	pool_lock(void);

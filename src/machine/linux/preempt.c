@@ -23,7 +23,7 @@
  *	- The rest of the stack has room for the saved state and for the work of
  *	  the kernel.
  *	- All processor state in use is of a kind that is saved.
- * A frame whose caller cannot be determined refuses the interruption, too.
+ * If the caller of a frame cannot be determined, the request is refused, too.
  *
  * A refused request is not lost.  The bits in mc_reqflags stay, and the next
  * end of a critical section or call of the library serves them.  The kernel

@@ -4,7 +4,7 @@
  *
  * THEORY
  * A wait for any child, and a connect to a unix socket whose backlog is full,
- * have a form that does not wait.  But no event tells when to try again, and
+ * have a form that does not wait.  But no event shows when to try again, and
  * their blocking forms cannot be ended.  So one thread serves all of them: it
  * tries each, sleeps RETRY_NAP_NS, and starts again while there are any.  A
  * thousand such waits cost one thread.
@@ -109,7 +109,7 @@ static void *
 retry_main(void *arg)
 {
 	(void)arg;
-	(void)pthread_setname_np(pthread_self(), "lwkt-retry");
+	(void)pthread_setname_np(pthread_self(), HELPER_NAME "retry");
 	lock();
 	while (!retry.r_stop) {
 		if (retry.r_first == NULL) {

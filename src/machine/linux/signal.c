@@ -6,17 +6,17 @@
  * THEORY
  * The signal is a real-time signal.  The search goes from SIGRTMAX down,
  * because programs use theirs from SIGRTMIN up.  It takes the first signal that
- * has no handler and that the caller of the boot does not block (a blocked
- * signal may be meant for sigwaitinfo or a signalfd).  lwkt.signal names a
- * signal instead.  The signal is delivered on the alternate stack, so a
+ * has the default disposition and that the caller of the boot does not block (a
+ * blocked signal may be meant for sigwaitinfo or a signalfd).  lwkt.signal
+ * names a signal instead.  The signal is delivered on the alternate stack, so a
  * thread's stack needs no room for the large signal frame of a machine with
  * wide vector registers.
  *
  * A program may take the signal away later: it installs its own handler, or
  * blocks every signal in a thread.  Then a thread that computes would never be
  * interrupted again, and sleeps on its CPU would not end.  Setting the timer
- * costs a system call anyway.  So before that, lwkt__signal_check panics if the
- * handler is another one, and unblocks the signal.
+ * costs a system call anyway.  So before each setting, lwkt__signal_check
+ * panics if the handler is another one, and unblocks the signal.
  */
 #include <errno.h>
 #include <signal.h>
@@ -56,7 +56,7 @@ lwkt__signal_check(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Is the signal unused by the program?  signal_old gets its disposition. */
+/* Is the signal at its default?  Stores the disposition in signal_old. */
 static int
 signal_is_free(int sig)
 {
@@ -95,7 +95,7 @@ signal_choose(int *error)
 	return 0;
 }
 
-/* Choose the signal and install the handler; 0 or an errno. */
+/* Choose the signal and install the handler.  Returns 0 or an errno. */
 int
 lwkt__signal_boot(void (*handler)(int, siginfo_t *, void *))
 {

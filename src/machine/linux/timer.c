@@ -6,10 +6,10 @@
  * timer_create with SIGEV_THREAD_ID sends a real-time signal to the host thread
  * that created the timer.  The handler (handler.c) calls this file, which sets
  * RQF_TIMER, and then the kernel, which may interrupt the running thread so
- * that the timer is served now.  To set the timer is a system call (0.7 us).
- * So it is set only when the new deadline is earlier than its current setting.
- * When the timer goes off before the current deadline, the handler sets it
- * again.
+ * that the timer is served now.  Each setting of the timer takes a system call
+ * (0.7 us).  So the timer is set only when the new deadline is earlier than its
+ * current setting.  When the timer goes off before the current deadline, the
+ * handler sets it again.
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
@@ -30,10 +30,10 @@
  * The handler may run between any two instructions of machine_timer_arm.
  * machine_timer_arm writes h_deadline first, so the handler sees the new one.
  * timer_move writes h_armed before it sets the timer.  A handler in between may
- * make h_armed later: that is harmless, the timer goes off once too early.  It
- * may make h_armed earlier, because it requests another signal.  Then
- * timer_move has overwritten the handler's setting by a later one; so
- * timer_move reads h_armed again afterwards.
+ * make h_armed later: that is harmless, because the timer only goes off once
+ * too early.  Or the handler makes h_armed earlier, because it requests another
+ * signal (lwkt__timer_again).  Then timer_move replaces the handler's setting
+ * by a later one; so timer_move reads h_armed again afterwards.
  */
 #include <errno.h>
 #include <signal.h>

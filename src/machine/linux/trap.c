@@ -20,10 +20,10 @@
  * handler is called, nothing is printed and this handler stays installed.  A
  * fault inside the reservations on a CPU is always reported first.  Faults of
  * other host threads get the disposition that they had before the boot.  But a
- * host thread that made a call as if it were a CPU is reported (outside.c).  It
- * faults at NOWHERE; in a child of fork in the address range of the arena; or,
- * if it was created before the library was loaded, near 0 by an instruction
- * with the gs prefix.
+ * host thread that made a call as if it were a CPU is reported (outside.c).
+ * Such a call faults at NOWHERE.  In a child of fork it faults in the address
+ * range of the arena.  In a host thread created before the library was loaded
+ * it faults near 0, by an instruction with the gs prefix.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
  * ends the process at once and does not recur.  SIGPIPE stays blocked from the
@@ -109,7 +109,7 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
 	mf->mf_what = si->si_code > 0 || aborted ? t->t_what : t->t_sent;
 	mf->mf_sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
 	mf->mf_ucontext = uc;
-	/* SI_KERNEL: an impossible address, which Linux does not tell. */
+	/* With SI_KERNEL the address is impossible and is not in si_addr. */
 	mf->mf_touched = si->si_code > 0 && si->si_code != SI_KERNEL &&
 	    (sig == SIGSEGV || sig == SIGBUS);
 	mf->mf_addr = mf->mf_touched ? (uintptr_t)si->si_addr :

@@ -83,8 +83,8 @@ altstack_leave(struct machine_host *h, const struct before *b)
 }
 
 /*
- * Set the mask of the caller of machine_run without the signals that a CPU
- * needs; the old mask goes to *before.
+ * Set the signal mask of the caller of machine_run, without the signals that a
+ * CPU needs.  Stores the old mask in *before.
  */
 static void
 mask_enter(sigset_t *before)
@@ -98,7 +98,10 @@ mask_enter(sigset_t *before)
 	(void)pthread_sigmask(SIG_SETMASK, &mask, before);
 }
 
-/* Make the calling host thread CPU h; 0 or an errno, with all undone. */
+/*
+ * Make the calling host thread CPU h.  If a step fails, undo the others and
+ * return an errno.
+ */
 static int
 vcpu_enter(struct machine_host *h, struct before *b)
 {

@@ -61,7 +61,10 @@ lwkt__watch_stop(struct machine_host *h)
 	h->h_watched = 0;
 }
 
-/* Handle the signal if it is for this file: 1, or 0.  In the handler. */
+/*
+ * If the signal is for this file, handle it and return 1, else return 0.  In
+ * the signal handler.
+ */
 int
 lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si, void *ucontext)
 {

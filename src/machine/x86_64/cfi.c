@@ -5,17 +5,17 @@
  *
  * THEORY
  * Whether a thread may be interrupted depends on every frame of its stack.  A
- * signal handler asks for that, perhaps thousands of times a second.  A general
- * unwinder asks the loader for its tables, under the loader's lock, and has
- * caches under further locks.  In a signal handler, such a lock may belong to a
- * host thread that waits for this CPU.  So the caller gives this reader the
- * table.  The reader reads nothing but the table and the stack, and knows only
- * what compilers write for ordinary functions.  It never guesses: whatever it
- * does not understand is CFI_UNKNOWN, and the thread is interrupted a little
+ * signal handler must find that out, perhaps thousands of times a second.  A
+ * general unwinder asks the loader for its tables, under the loader's lock, and
+ * has caches under further locks.  In a signal handler, such a lock may belong
+ * to a host thread that waits for this CPU.  So the caller gives this reader
+ * the table.  The reader reads nothing but the table and the stack, and knows
+ * only what compilers write for ordinary functions.  It never guesses: whatever
+ * it does not understand is CFI_UNKNOWN, and the thread is interrupted a little
  * later, at another instruction.
  *
- * The reader follows the registers rsp, rbp and the return address, because the
- * frame address (CFA) of a compiled function is one of these plus a constant.
+ * The reader follows rsp, rbp and the return address, because the frame address
+ * (CFA) of a compiled function is rsp or rbp plus a constant.
  * Two forms are expressions: in gcc's realigned frames the CFA is in a word at
  * a constant offset from rbp, and so is the caller's rbp.
  *
@@ -52,7 +52,7 @@ struct rule {
 /* The row of the table for one instruction. */
 struct row {
 	unsigned	 w_reg;		/* CFA = this + w_off ... */
-	int		 w_deref;	/* ... or the word that lies there */
+	int		 w_deref;	/* ... or the word at that address */
 	int64_t		 w_off;
 	struct rule	 w_bp;
 	struct rule	 w_ra;
@@ -153,8 +153,9 @@ index_find(const uint8_t *hdr, uintptr_t pc)
 }
 
 /*
- * The common part.  Addresses in its entries must be relative to their place,
- * which is what compilers write today.
+ * Read the part that several entries share.  Returns 0 if it has an unknown
+ * form.  Addresses in the entries must be relative to their place, which is
+ * what compilers write today.
  */
 static int
 cie_read(const uint8_t *p, struct fde *e)
@@ -182,12 +183,12 @@ cie_read(const uint8_t *p, struct fde *e)
 			p += 1 + ((*p & 0x0f) == 0x0b ||
 			    (*p & 0x0f) == ENC_UDATA4 ? 4 : 8);
 		else if (*a != 'R')
-			return 0;	/* 'S': a signal frame, too */
+			return 0;	/* also 'S', a signal frame */
 	}
 	return 1;
 }
 
-/* Find the entry of pc.  Returns 0 if there is none, or one of unknown form. */
+/* Find the entry of pc.  Returns 0 if there is none or its form is unknown. */
 static int
 fde_find(const uint8_t *hdr, uintptr_t pc, struct fde *e)
 {
@@ -223,7 +224,10 @@ row_set(struct row *w, uint64_t reg, enum how how, int64_t off)
 	*rule_of(w, reg, &other) = (struct rule){ how, off };
 }
 
-/* Read an expression "rbp + n", and whether it means the word there. */
+/*
+ * Read an expression that means the address rbp + *off, or the word at that
+ * address (*deref).  Returns 0 if it is another expression.
+ */
 static int
 expression(const uint8_t *p, uint64_t len, int64_t *off, int *deref)
 {
@@ -302,7 +306,7 @@ exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 	return 1;
 }
 
-/* Execute an instruction that defines a register, or another one. */
+/* Execute an instruction whose number is in its low six bits. */
 static int
 exec_one(const struct fde *e, struct run *u, uint8_t op, const uint8_t **pp)
 {

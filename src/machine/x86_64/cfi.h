@@ -25,8 +25,9 @@ enum cfi_result { CFI_CALLER, CFI_BOTTOM, CFI_UNKNOWN };
 
 /*
  * Changes f to its caller's frame.  hdr is the unwind table (.eh_frame_hdr) of
- * the module that contains f_pc.  `called`: f_pc is a return address.
- * CFI_BOTTOM: f has no caller.  Async-signal-safe; takes no lock.
+ * the module that contains f_pc.  `called` is set if f_pc is a return address.
+ * Returns CFI_BOTTOM if f has no caller, CFI_UNKNOWN if the caller cannot be
+ * found.  Async-signal-safe; takes no lock.
  */
 enum cfi_result lwkt__cfi_step(const uint8_t *hdr, struct cfi_frame *f,
     const struct cfi_stack *stack, int called);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Exceptions of C++ stop where they would leave a thread or a callback.
+ * Stop C++ exceptions where they would leave a thread or a callback.
  *
  * THEORY
  * The library's functions have unwind tables, for backtraces and preemption.

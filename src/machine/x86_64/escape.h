@@ -4,7 +4,7 @@
 
 struct machine_upcalls;
 
-/* escape.c: once a boot. */
+/* escape.c: to be called once per boot. */
 void	lwkt__escape_boot(const struct machine_upcalls *up);
 
 #endif

@@ -3,7 +3,8 @@
  * The frame at the saved stack pointer of a thread that does not run.
  *
  * switch.S pushes it, stack.c makes the first one of a thread, and unwind.c and
- * debuggers read it.  Words of 8 bytes, from the saved stack pointer upward.
+ * debuggers read it.  It consists of words of 8 bytes, which are numbered here
+ * from the saved stack pointer upward.
  */
 #ifndef LWKT_MACHINE_X86_64_FRAME_H
 #define LWKT_MACHINE_X86_64_FRAME_H

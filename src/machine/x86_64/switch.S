@@ -25,8 +25,8 @@
  *
  * The unwind table is correct at every instruction: the frame has the same
  * layout on both stacks, so the rule "CFA = rsp + n" holds across the switch.
- * At lwkt__machine_entry the return address is undefined, which tells an
- * unwinder that this is the bottom frame.  The nop before the label belongs to
+ * At lwkt__machine_entry the return address is undefined, so an unwinder
+ * knows that this is the bottom frame.  The nop before the label belongs to
  * the same entry, because unwinders look up the address before a return
  * address.  The same entry names the personality routine that stops exceptions
  * there (escape.c).

@@ -7,8 +7,8 @@
  * fault the signal handler has it.  For the caller it is captured.  For a
  * thread that does not run, it is read from the frame that switch.S left at the
  * thread's stack pointer (frame.h).  The walk ends at the frame that has no
- * return address (switch.S).
- * Printing names the functions (symbol.c) without allocation or stdio.
+ * return address (switch.S).  The functions are named (symbol.c) and printed
+ * without allocation or stdio.
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
@@ -21,7 +21,7 @@
 #include "machine/symbol.h"
 #include "machine/x86_64/frame.h"
 
-/* Read the registers of a thread that does not run; sp: its stack pointer. */
+/* Read the registers of a thread that does not run from its frame at sp. */
 static void
 parked_context(ucontext_t *uc, const void *sp)
 {
@@ -82,7 +82,7 @@ machine_backtrace(void **pcs, int max, void *sp, void *ucontext)
 		parked_context(&uc, sp);
 		return unwind(pcs, max, &uc, 0);
 	}
-	/* The caller: all but this function's own frame. */
+	/* The caller's backtrace: remove the frame of this function. */
 	unw_getcontext(&uc);
 	n = unwind(pcs, max, &uc, 0);
 	if (n > 0)

@@ -4,11 +4,10 @@
  *
  * THEORY
  * An interrupted thread has saved nothing itself, so interrupt.S saves all
- * state of the processor.  The processor tells the size and the components of
- * the save area (cpuid, xgetbv).  Two components are not saved: PKRU belongs to
- * the host thread, AMX is large and rare.  Linux's signal frame says which
- * components were in use; if one of them would be lost, the thread is not
- * interrupted.
+ * state of the processor.  cpuid and xgetbv report the size and the components
+ * of the save area.  Two components are not saved: PKRU belongs to the host
+ * thread, AMX is large and rare.  Linux's signal frame says which components
+ * were in use; if one of them would be lost, the thread is not interrupted.
  *
  * This file is below interrupt.S, so interrupt.S knows no file of the host.
  */
@@ -23,7 +22,7 @@
 #define XCOMP_PKRU	(UINT64_C(1) << 9)
 #define XCOMP_AMX	(UINT64_C(3) << 17)
 #define XSAVE_LEGACY	576		/* x87, SSE and the header */
-#define FXSAVE_SW	464		/* where the kernel describes it */
+#define FXSAVE_SW	464		/* where Linux describes the area */
 #define FP_XSTATE_MAGIC	0x46505853u
 
 uint64_t lwkt__xsave_size;
@@ -63,7 +62,7 @@ xsave_bytes(uint64_t mask, int compact)
 	return size;
 }
 
-/* Find out what is to be saved, or 0 bytes if nothing can be. */
+/* Find out what is to be saved.  The size is 0 if the state cannot be saved. */
 void
 lwkt__xsave_boot(const struct machine_upcalls *up)
 {
@@ -80,7 +79,7 @@ lwkt__xsave_boot(const struct machine_upcalls *up)
 	    (int)lwkt__xsave_compact);
 }
 
-/* No thread is interrupted in this boot. */
+/* Set the size to 0, so that no thread is interrupted in this boot. */
 void
 lwkt__xsave_off(void)
 {

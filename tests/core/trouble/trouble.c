@@ -3,6 +3,7 @@
  * The watchdog names threads that keep a CPU; the deadlock report says who
  * waits for whom.  And both are silent when all is well.
  */
+#include <lwkt/io.h>
 #include <lwkt/lock.h>
 #include <lwkt/msgport.h>
 #include <lwkt/mtx.h>
@@ -321,6 +322,19 @@ ask_body(void *arg)
 	return 0;
 }
 
+/* The same after a wait for any child, which a host thread tries again. */
+static int
+after_children_body(void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		usleep(50000);
+		_exit(0);
+	}
+	return pid < 0 || lwkt_waitpid(-1, NULL, 0) != pid || ask_body(arg);
+}
+
 /* Three locks, each of another kind, and three threads that want two each. */
 static struct lwkt_mutex mutex = LWKT_MUTEX_INITIALIZER("mutex");
 static struct lwkt_mtx mtx = LWKT_MTX_INITIALIZER("mtx");
@@ -395,6 +409,10 @@ test_deadlock(void)
 	    child_said(c, "for the reply to message") &&
 	    child_said(c, "at a port of thread \"asker 0\""),
 	    "so are threads that wait for each other's reply"))
+		child_diag(c);
+	c = run(after_children_body, "lwkt.watchdog_ms=200", "");
+	if (!ok(child_died(c, SIGALRM) && child_said(c, "a cycle of 2:"),
+	    "the host thread that tries calls again is not the program's"))
 		child_diag(c);
 }
 
