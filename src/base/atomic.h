@@ -176,7 +176,7 @@ atomic_fence_seq_cst(void)
 #endif
 }
 
-/* Order earlier loads before later accesses; x86 does so without it. */
+/* Order earlier loads before later accesses; on x86 it is no instruction. */
 static inline void
 atomic_fence_acq(void)
 {
@@ -189,7 +189,7 @@ atomic_fence_acq(void)
 #endif
 }
 
-/* Order earlier accesses before later stores; x86 does so without it. */
+/* Order earlier accesses before later stores; on x86 it is no instruction. */
 static inline void
 atomic_fence_rel(void)
 {

@@ -17,7 +17,7 @@
 #define __lwkt_noinline		__attribute__((noinline))
 #define __lwkt_inline		static inline __attribute__((always_inline))
 #define __lwkt_unused		__attribute__((unused))
-/* For data in headers: read without going through the global offset table. */
+/* For variables of headers: code reads them without the global offset table. */
 #define __lwkt_hidden		__attribute__((visibility("hidden")))
 #define __lwkt_noreturn		__attribute__((noreturn))
 #define __lwkt_printflike(f, a)	__attribute__((format(printf, f, a)))
@@ -66,8 +66,8 @@
 #endif
 
 /*
- * A statement that stops C++ exceptions: none leaves the function that contains
- * it.  It makes only an entry in the function's unwind table
+ * No C++ exception leaves a function that contains this statement.  The
+ * statement makes only an entry in the function's unwind table
  * (machine/x86_64/escape.c), no instruction.  The call that may throw must not
  * be the last call of the function.
  */

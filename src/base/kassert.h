@@ -22,7 +22,7 @@
 			    __FILE_NAME__, __LINE__, __func__, #e);	\
 	} while (0)
 
-/* With numbers: KASSERTF(n < 4, "n=%d", n). */
+/* Add a message with numbers: KASSERTF(n < 4, "n=%d", n). */
 #define KASSERTF(e, fmt, ...)						\
 	do {								\
 		if (unlikely(!(e)))					\
@@ -40,7 +40,7 @@
 
 /* Called once by lwkt_panic with the finished message, before abort(). */
 extern void (*lwkt__panic_hook)(const char *msg);
-/* Has lwkt_panic been called in this process?  Async-signal-safe. */
+/* Return whether lwkt_panic was called in this process.  Async-signal-safe. */
 int	lwkt__panicking(void);
 
 #endif

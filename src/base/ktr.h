@@ -34,7 +34,7 @@ struct ktr_ring {
 	struct ktr_rec	 kr_rec[KTR_ENTRIES];
 };
 
-/* Groups on by default: all where time is virtual, else the rare ones. */
+/* Groups on by default: all on the simulated host, else the rare ones. */
 #ifdef LWKT_HOST_SIM
 #define KTR_DEFAULT	KTR_ALL
 #else

@@ -9,8 +9,9 @@
  * (%s %d %u %x %p %c and their lengths).  So signal handlers may call them.
  *
  * The first host thread to panic reports.  If it panics again, inside the hook,
- * it aborts at once.  Another host thread that panics prints its message and
- * then waits for the first to end the process, for some 10 s at most.
+ * it prints the second message and aborts at once.  Another host thread that
+ * panics prints its message and then waits for the first to end the process,
+ * for some 10 s at most.
  */
 #include <errno.h>
 #include <signal.h>

@@ -13,8 +13,8 @@
  * FreeBSD's dynamic per-CPU variables).  Only the owning CPU writes a copy.
  *
  * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x`
- * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Plain reads are enough, because
- * it changes only before the CPUs start.
+ * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Plain reads of x are enough,
+ * because x changes only before the CPUs start.
  *
  * The value of a TUNABLE_NAME is given as a name: names[x], from a list that
  * ends with NULL.
@@ -26,7 +26,7 @@
 
 #include "base/compiler.h"
 
-/* The alignment is given, else gcc aligns larger objects more: gaps. */
+/* Without this alignment gcc aligns larger objects more, which leaves gaps. */
 #define STAT_SECTION(s)	__attribute__((section(s), used, aligned(8)))
 
 struct counter_decl {

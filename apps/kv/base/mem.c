@@ -6,9 +6,9 @@
  * that all CPUs write would cost more than the allocation.  So each CPU has a
  * counter in a separate cache line.  All code of a CPU runs on its host thread,
  * whose thread-local storage says which counter that is.  Memory may be freed
- * on another CPU than it was allocated on: a single counter may go below zero,
- * but the sum is right.  Sizes are malloc's own
- * (malloc_usable_size), so no caller has to remember them.
+ * on another CPU than it was allocated on.  So a single counter may go below
+ * zero, but the sum is right.  Sizes are malloc's own (malloc_usable_size), so
+ * no caller has to remember them.
  *
  * The kernel needs 0.1 ms to take back each megabyte of a large string.  So a
  * string of TRASH_MIN bytes or more that has lost its last reference waits in a
@@ -88,7 +88,7 @@ kv_zalloc(size_t size)
 	return counted(calloc(1, size), size, 0);
 }
 
-/* Change the size of allocated memory; NULL: allocate it. */
+/* Change the size of allocated memory; if p is NULL, allocate memory. */
 void *
 kv_realloc(void *p, size_t size)
 {

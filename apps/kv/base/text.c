@@ -39,7 +39,7 @@ _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a hash");
 
 static unsigned char secret[crypto_shorthash_KEYBYTES];
 
-/* Read an integer; false: the argument is no integer. */
+/* Read an integer.  Returns false if the argument is no integer. */
 bool
 kv_arg_i64(const struct kv_arg *a, int64_t *valp)
 {
@@ -170,7 +170,7 @@ matched(struct kv_glob *g, const char *next)
 
 /*
  * Try the last star at g_from, or at the next place that has the plain bytes
- * that follow the star.  False: there is no such place.
+ * that follow the star.  Returns false if there is no such place.
  */
 static bool
 try_star(struct kv_glob *g)
@@ -198,7 +198,7 @@ try_star(struct kv_glob *g)
 	return g->g_search;
 }
 
-/* After a mismatch, try the last star with one byte more; false: no star. */
+/* After a mismatch, try the last star with one byte more, if there is one. */
 static bool
 mismatched(struct kv_glob *g)
 {
@@ -226,7 +226,7 @@ star(struct kv_glob *g, const char *p)
 
 /*
  * Compare the next member or range of the set [...] under way.  A set that is
- * not closed ends with the pattern.  False: no match.
+ * not closed ends with the pattern.  Returns false if there is no match.
  */
 static bool
 set_step(struct kv_glob *g)
@@ -253,7 +253,10 @@ set_step(struct kv_glob *g)
 	return true;
 }
 
-/* Compare the next item of the pattern and the next byte; false: no match. */
+/*
+ * Compare the next item of the pattern and the next byte.  Returns false if the
+ * whole match has failed.
+ */
 static bool
 item_step(struct kv_glob *g)
 {

@@ -159,7 +159,7 @@ kill_here(struct kv_op *op)
 	}
 }
 
-/* Read an address, or options; op_int[1]: spare the connection that asks. */
+/* Read an address or options.  op_int[1] set: spare the asking connection. */
 static enum kv_ready
 kill_parse(struct kv_op *op)
 {

@@ -107,7 +107,7 @@ kv_subcommand(struct kv_op *op)
 		kv_op_fail(op, KV_E_ARITY);
 }
 
-/* Reply the ten items that COMMAND says of a command; four are empty. */
+/* Reply the ten items of a command that COMMAND shows; four are empty. */
 static void
 say_command(struct kv_reply *r, const struct kv_cmd *cmd)
 {
@@ -133,7 +133,7 @@ say_command(struct kv_reply *r, const struct kv_cmd *cmd)
 		kv_say_many(r, '*', 0);
 }
 
-/* Reply what COMMAND DOCS says of a command. */
+/* Reply the items of a command that COMMAND DOCS shows. */
 static void
 say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
 {
@@ -151,7 +151,7 @@ say_docs(struct kv_reply *r, const struct kv_cmd *cmd)
 	kv_say_str(r, cmd->c_family->f_group);
 }
 
-/* Return command i of those named, or of all; NULL: there is none. */
+/* Return command i of those named, or of all.  Returns NULL if none is left. */
 static const struct kv_cmd *
 named(struct kv_op *op, int i)
 {

@@ -45,7 +45,7 @@ static const struct param {
 	uint64_t	 m_min, m_max;
 	_Atomic uint64_t *m_value;	/* NULL: m_text */
 	const char	*m_text;	/* NULL: s_bind */
-	/* Return how much of a value the machine allows; NULL: all. */
+	/* Returns how much of a value the machine allows.  NULL: all. */
 	uint64_t	(*m_room)(uint64_t);
 } params[] = {
 	{ "port", NUMBER, 1, 0, 65535, &kv_server.s_port, NULL, NULL },
@@ -144,7 +144,7 @@ parse_number(const struct kv_arg *a, uint64_t *valp)
 	return good;
 }
 
-/* Read a value into *valp; false: why says what is wrong with it. */
+/* Read a value into *valp.  If it is wrong, return false; why says what is. */
 static bool
 parse(const struct param *m, const struct kv_arg *a, uint64_t *valp,
     char why[static WHYLEN])
@@ -225,7 +225,7 @@ set_option(char *name, char *text)
 	return NULL;
 }
 
-/* Read the command line; true: the next free port may be used. */
+/* Read the command line; return whether the next free port may be used. */
 bool
 kv_options(char **argv)
 {
@@ -301,7 +301,7 @@ config_get(struct kv_op *op)
 	}
 }
 
-/* Check a setting and the value after it; false: an error was replied. */
+/* Check a setting and its value.  Returns false if an error was replied. */
 static bool
 check(struct kv_op *op, const struct kv_arg *name, uint64_t *valp)
 {

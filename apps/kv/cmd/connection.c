@@ -45,8 +45,8 @@ is_default_user(const struct kv_arg *a)
 }
 
 /*
- * Carry out the options of HELLO, one after the other; false: one is wrong, and
- * an error was replied.  As in Redis, those before it have been carried out.
+ * Carry out the options of HELLO, one after the other.  If one is wrong, reply
+ * an error and return false.  As in Redis, those before it remain carried out.
  */
 static bool
 hello_options(struct kv_op *op)

@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
-/* What INFO says: texts, with a number or two in them. */
+/* The lines of INFO: texts, some with one number or two. */
 enum { N_PID = KV_NCOUNTERS, N_PORT, N_CPUS, N_UPTIME, N_CONNS, N_MAXCONNS,
     N_REJECTED, N_USED, N_RESIDENT, N_MAXMEMORY, NNUMBERS };
 
@@ -54,7 +54,7 @@ count_here(struct kv_op *op)
 		sum[i] += db->db_count[i];
 }
 
-/* Return how many bytes of the process are resident; 0: unknown. */
+/* Return how many bytes of the process are resident, or 0 if unknown. */
 static uint64_t
 resident(void)
 {

@@ -100,7 +100,7 @@ expire(struct kv_op *op)
 	kv_say_int(op->op_out, 1);
 }
 
-/* EXISTS; and DEL and UNLINK, which write: they delete the key. */
+/* EXISTS; and DEL and UNLINK, which are marked KV_WRITE and delete the key. */
 static void
 exists(struct kv_op *op)
 {

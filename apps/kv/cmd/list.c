@@ -118,7 +118,7 @@ lrange_each(struct kv_op *op)
 	op->op_left--;
 }
 
-/* LINDEX; and LSET, which has a value.  Without a list any index will do. */
+/* LINDEX; and LSET, which has a value.  Without a list no index is read. */
 static void
 element(struct kv_op *op)
 {

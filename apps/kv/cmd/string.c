@@ -89,7 +89,7 @@ kv_ent_add(struct kv_op *op, struct kv_ent *e, int64_t delta,
 	}
 }
 
-/* Return the command's entry, made if there is none. */
+/* Return the command's entry; make one if there is none. */
 static struct kv_ent *
 need_ent(struct kv_op *op)
 {
@@ -99,7 +99,7 @@ need_ent(struct kv_op *op)
 	return op->op_ent;
 }
 
-/* Read the time that an option says, if one does; SETEX: argument 2. */
+/* Read the time from an option, if there is one; for SETEX, from argument 2. */
 static enum kv_ready
 ttl(struct kv_op *op)
 {
@@ -227,9 +227,9 @@ incrbyfloat(struct kv_op *op)
 }
 
 /*
- * Make bytes zero.  Whole pages of many bytes are given back to the kernel,
- * which gives zero pages when they are touched: those that were never touched
- * cost nothing.
+ * Make bytes zero.  If there are many, their whole pages are given back to the
+ * kernel, which provides zero pages when they are touched.  So pages that are
+ * never touched cost nothing.
  */
 static void
 zero(char *p, size_t len)

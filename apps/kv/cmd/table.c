@@ -24,7 +24,7 @@ kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
 	    name->a_p, name->a_len);
 }
 
-/* Find the element of a name, made if there is none; it is all zero then. */
+/* Find the element of a name.  If there is none, make one that is all zero. */
 static struct kv_node *
 need_elem(struct kv_op *op, const struct kv_arg *name)
 {
@@ -232,7 +232,7 @@ sample(struct kv_op *op)
 		sample_few(op);
 }
 
-/* Do a step of algorithm S: op_left are still needed, op_result still left. */
+/* Do a step of algorithm S: op_left members are needed, op_result are left. */
 static void
 sample_visit(struct kv_node *n, void *arg)
 {

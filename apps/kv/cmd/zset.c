@@ -21,7 +21,7 @@ struct bound {
 	double		 b_score;
 	const char	*b_name;	/* NULL: by score */
 	size_t		 b_len;
-	int		 b_inf;		/* by name: -1 before all, 1 behind */
+	int		 b_inf;		/* by name: -1 before all, 1 after */
 	bool		 b_behind;	/* behind those that are equal to it */
 };
 
@@ -142,7 +142,7 @@ score_or_rank(struct kv_op *op)
 		kv_say_double(op->op_out, m->m_score);
 }
 
-/* Read one end of a range by score or by name; false: it is no valid end. */
+/* Read one end of a range by score or name.  Returns false if it is invalid. */
 static bool
 read_bound(const struct kv_arg *a, bool by_name, struct bound *b)
 {

@@ -36,7 +36,7 @@ struct guest {
 
 static lwkt_port_t doors[KV_MAXCPU];	/* of door_main() on each CPU */
 
-/* Send as much as the socket takes.  False: the connection is broken. */
+/* Send what the socket takes.  Returns false if the connection is broken. */
 static bool
 send_some(struct kv_conn *c)
 {
@@ -63,7 +63,7 @@ send_some(struct kv_conn *c)
 
 /*
  * Send until at most limit bytes wait, or, if POLLIN is in events, until there
- * is input.  False: the connection is broken, or the client too slow.
+ * is input.  Returns false if the connection is broken or the client too slow.
  */
 static bool
 send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
@@ -88,7 +88,7 @@ send_down_to(struct kv_conn *c, size_t limit, short events, int64_t timeout_ns)
 }
 
 /*
- * Send replies and wait for input.  False: the connection must end.
+ * Send replies and wait for input.  Returns false if the connection must end.
  * Blocks: yes.
  */
 static bool
@@ -296,7 +296,7 @@ conn_main(void *arg)
 	conn_free(c);
 }
 
-/* Begin a connection of this CPU.  From now on it owns the descriptor. */
+/* Begin a connection of this CPU.  The connection owns the descriptor now. */
 static void
 conn_start(int fd, const struct sockaddr_in6 *peer)
 {
@@ -321,8 +321,8 @@ conn_start(int fd, const struct sockaddr_in6 *peer)
 }
 
 /*
- * Begin the connections of a CPU, on that CPU: so their memory is allocated and
- * freed there.
+ * Begin the connections of a CPU.  This runs on that CPU, so their memory is
+ * allocated and freed there.
  */
 static void
 door_main(void *arg)

@@ -36,7 +36,7 @@
 
 static int listen_fd, signal_fd, spare = -1;
 
-/* Limit the clients to the descriptors; at the start this is no error. */
+/* Lower maxclients to what the descriptors allow; here this is no error. */
 static void
 limit_clients(void)
 {
@@ -229,7 +229,7 @@ block_signals(void)
 		    strerror(errno));
 }
 
-/* End all connections, or wait for them for STOP_MS.  Blocks: yes. */
+/* End all connections; wait for their ends STOP_MS at most.  Blocks: yes. */
 static void
 stop(void)
 {

@@ -71,7 +71,7 @@ drop_first(struct kv_reply *r)
 	kv_free(p);
 }
 
-/* Free some of the pieces; true: there are none left. */
+/* Free some of the pieces.  Returns true if none is left. */
 bool
 kv_reply_free_some(struct kv_reply *r)
 {
@@ -194,7 +194,7 @@ kv_reply_sent(struct kv_reply *r, size_t n)
 		first_is_done(r);
 }
 
-/* Append another reply, of which nothing was sent; it is empty after it. */
+/* Append reply `from`, of which nothing was sent, and make `from` empty. */
 void
 kv_reply_move(struct kv_reply *to, struct kv_reply *from)
 {
@@ -364,7 +364,7 @@ kv_say_nil(struct kv_reply *r)
 	raw(r, r->r_resp3 ? "_\r\n" : "$-1\r\n", r->r_resp3 ? 3 : 5);
 }
 
-/* Begin n parts: an array *, a map % of pairs, a set ~; -1: nil instead. */
+/* Begin an array (*), a map (%) or a set (~) of n parts; nil if n is -1. */
 void
 kv_say_many(struct kv_reply *r, char type, int64_t n)
 {

@@ -152,7 +152,7 @@ kv_resp_stop(struct kv_resp *r)
 	r->r_pos = r->r_len;
 }
 
-/* Free some memory of the commands that have run; false: there is more. */
+/* Free some memory of the commands that have run.  False if more is left. */
 static bool
 drop_some(struct kv_resp *r)
 {
@@ -200,7 +200,7 @@ shrink(struct kv_resp *r)
 
 /*
  * Free the arguments of all commands returned so far, which have run; those of
- * an unfinished command stay.  False: some are left; call this again.
+ * an unfinished command stay.  Returns false if some are left: call it again.
  */
 bool
 kv_resp_done(struct kv_resp *r)
@@ -222,7 +222,7 @@ kv_resp_done(struct kv_resp *r)
 	return true;
 }
 
-/* Store what is wrong with the stream. */
+/* Store the text that says what is wrong with the stream. */
 static enum kv_resp_what
 bad(struct kv_resp *r, const char *text)
 {
@@ -255,7 +255,7 @@ find_line(const struct kv_resp *r, char end)
 	return p != NULL ? p - from : -1;
 }
 
-/* Read a line of the form Xnumber\r\n; INT64_MIN: it has no number. */
+/* Read a line of the form Xnumber\r\n; without a number, *valp is INT64_MIN. */
 static enum kv_resp_what
 number_line(struct kv_resp *r, int64_t *valp, const char *too_big)
 {
@@ -295,7 +295,7 @@ unescape(const char **pp, const char *end)
 
 /*
  * Read one word of an inline command and unquote it in place (it gets no
- * longer).  False: a quote is not closed, or not followed by a space.
+ * longer).  Returns false if a quote is not closed, or no space follows it.
  */
 static bool
 inline_word(struct kv_resp *r, const char **pp, const char *end)
@@ -418,8 +418,9 @@ bulk_body(struct kv_resp *r)
 }
 
 /*
- * Read the next command: arguments r_first to r_nargs (none: an empty line, to
- * be ignored).  KV_RESP_BAD: r_error says why, and the stream cannot go on.
+ * Read the next command: arguments r_first to r_nargs.  If there are none, the
+ * line was empty and is to be ignored.  After KV_RESP_BAD the stream cannot go
+ * on, and r_error says why.
  */
 enum kv_resp_what
 kv_resp_next(struct kv_resp *r)

@@ -9,8 +9,9 @@
  *
  * INVARIANTS
  * DB1 An object in the trash has no pins and no key.
- * DB2 The timer of an entry (e_timer) has it as t_ent.  It is in db_timers if
- *     the entry is in db_keys, and in no tree if its keyspace is in the trash.
+ * DB2 The t_ent of an entry's timer (e_timer) is that entry.  The timer is in
+ *     db_timers if the entry is in db_keys, and in no tree if the keyspace of
+ *     the entry is in the trash.
  */
 #include "shard/db.h"
 #include "shard/ztree.h"
@@ -80,7 +81,7 @@ ent_free(struct kv_node *n, void *arg)
 	kv_free(e);
 }
 
-/* Free about max elements of an object; 0: none was left. */
+/* Free about max elements of an object.  Returns 0 if none was left. */
 static size_t
 drain(struct kv_db *db, struct kv_obj *obj, size_t max)
 {
@@ -89,7 +90,7 @@ drain(struct kv_db *db, struct kv_obj *obj, size_t max)
 	return kv_dict_drain(&obj->o_dict, max, ents ? ent_free : NULL, db);
 }
 
-/* Free about max elements of the trash; 0: it was empty. */
+/* Free about max elements of the trash.  Returns 0 if it was empty. */
 size_t
 kv_db_sweep(struct kv_db *db, size_t max)
 {
@@ -136,7 +137,7 @@ kv_ent_clear(struct kv_db *db, struct kv_ent *e)
 	e->e_int = 0;
 }
 
-/* Take an entry out of the shard; it is the caller's, without a timer. */
+/* Take an entry out of the shard.  The caller owns it then; it has no timer. */
 void
 kv_db_take(struct kv_db *db, struct kv_ent *e)
 {
@@ -152,7 +153,7 @@ kv_db_del(struct kv_db *db, struct kv_ent *e)
 	ent_free(&e->e_node, db);
 }
 
-/* Find the entry of a key; NULL: there is none, or its time is over. */
+/* Find the entry of a key.  Returns NULL if none exists or its time is over. */
 struct kv_ent *
 kv_db_find(struct kv_db *db, uint64_t hash, const struct kv_arg *key)
 {
@@ -185,7 +186,7 @@ kv_db_flush(struct kv_db *db)
 	db->db_ntimers = 0;
 }
 
-/* Set when a key ends; KV_NEVER: it does not. */
+/* Set when a key ends; with KV_NEVER it does not end. */
 void
 kv_expire_set(struct kv_db *db, struct kv_ent *e, int64_t when)
 {

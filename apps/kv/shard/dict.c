@@ -21,8 +21,8 @@
  * missed.
  *
  * Neither libbsd nor glibc has a table that grows in small steps (hsearch is
- * of fixed size), so the store has its own.  A table that is all zero but for
- * d_keyoff is empty and owns no memory.
+ * of fixed size), so the store has its own.  A table in which only d_keyoff is
+ * not zero is empty and owns no memory.
  *
  * INVARIANTS
  * DICT1 Each node is in the bucket of its hash.
@@ -174,7 +174,7 @@ kv_dict_add(struct kv_dict *d, uint64_t hash, const void *key, size_t klen)
 	return n;
 }
 
-/* Take a node out; the caller is to free it. */
+/* Take a node out of the table; the caller must free it. */
 void
 kv_dict_remove(struct kv_dict *d, struct kv_node *n)
 {
@@ -252,8 +252,8 @@ kv_dict_random(const struct kv_dict *d, uint64_t *rng)
 
 /*
  * Take up to about max nodes out, from the end, and hand each to fn, which
- * frees it (NULL: kv_free() does).  Return how many buckets and nodes that
- * were; 0: the table was empty and owns no memory any more.
+ * frees it (if fn is NULL, kv_free() does).  Returns the number of buckets and
+ * nodes, or 0 if the table was empty; it owns no memory then.
  */
 size_t
 kv_dict_drain(struct kv_dict *d, size_t max, kv_visit_t fn, void *arg)

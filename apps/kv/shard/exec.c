@@ -66,8 +66,8 @@ has_left(const struct kv_conn *c, uint64_t bytes, uint32_t turns)
 }
 
 /*
- * Return whether a reply should grow further, which has so many bytes after so
- * many turns.  If not, the connection ends.  Context: any CPU.
+ * Return whether a reply should grow further, given its bytes and its turns so
+ * far.  If not, the connection ends.  Context: any CPU.
  */
 static bool
 is_wanted(struct kv_conn *c, uint64_t bytes, uint32_t turns)
@@ -101,7 +101,7 @@ op_is_wanted(struct kv_op *op)
 }
 
 /*
- * Run the rest of a list, until its end (true) or until the turn is over.
+ * Run the rest of a list until the turn is over.  Returns true at its end.
  * CPU: the shard's.
  */
 bool
@@ -123,7 +123,7 @@ kv_run_list(struct kv_db *db, struct kv_op *op)
 
 /*
  * Yield if this turn is over, in the middle of a command that runs in its
- * connection's thread.  False: the reply is not wanted any more.
+ * connection's thread.  Returns false if the reply is not wanted any more.
  * Blocks: no, but it switches.
  */
 bool
@@ -150,7 +150,7 @@ run_here(struct kv_op *list)
 	}
 }
 
-/* Append an operation to the list of its shard; true: it is the first. */
+/* Append an operation to its shard's list; return whether it is the first. */
 static bool
 add_to_list(struct kv_op *ops, unsigned int i)
 {

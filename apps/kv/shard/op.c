@@ -273,7 +273,7 @@ kv_op_scan(struct kv_op *op, kv_visit_t visit)
 		op->op_left = 0;
 }
 
-/* Find the key's value, or make it; KV_LATER: another command has pinned it. */
+/* Find or make the key's value.  KV_LATER: another command has pinned it. */
 static enum kv_ready
 find_value(struct kv_op *op)
 {
@@ -363,8 +363,8 @@ end(struct kv_op *op)
 }
 
 /*
- * Run steps until none is left (true) or the turn is over.  Bytes that were
- * added to the reply count as steps.
+ * Run steps until the turn is over.  Returns true if no step is left.  Bytes
+ * that were added to the reply count as steps.
  */
 static bool
 run_steps(struct kv_op *op)
@@ -389,9 +389,9 @@ run_steps(struct kv_op *op)
 }
 
 /*
- * Begin an operation or go on with it; false: it needs another turn.  If the
- * reply is not wanted any more (op_stop), an operation that only reads ends
- * early.
+ * Begin an operation or continue it.  Returns false if it needs another turn.
+ * If the reply is not wanted any more (op_stop), an operation that only reads
+ * ends early.
  * CPU: the shard's.
  */
 bool

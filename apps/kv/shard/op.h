@@ -62,7 +62,7 @@ struct kv_op {
 };
 
 /*
- * What a row says of its command.  COMMAND shows the first six; the others are
+ * The properties of a command.  COMMAND shows the first six; the others are
  * for op.c and exec.c.
  */
 enum kv_flag {
@@ -100,7 +100,7 @@ enum kv_word {
 	KV_TTL = KV_EX | KV_PX | KV_EXAT | KV_PXAT,
 };
 
-/* Whether a command may continue. */
+/* What a command does after a check of its arguments or its value. */
 enum kv_ready {
 	KV_READY,
 	KV_LATER,		/* it must be tried again in a later turn */
@@ -159,7 +159,7 @@ struct kv_arg *kv_op_next(struct kv_op *op);
 void	 kv_op_scan(struct kv_op *op, kv_visit_t visit);
 bool	 kv_clip_range(int64_t len, int64_t *startp, int64_t *endp);
 
-/* Reply what is wrong, if anything is. */
+/* If wrong is not NULL, reply this error. */
 static inline enum kv_ready
 kv_op_check(struct kv_op *op, const char *wrong)
 {

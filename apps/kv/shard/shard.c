@@ -20,8 +20,8 @@
 #define PRI_KEEPER	LWKT_PRI_USER_IDLE
 
 /*
- * Run lists of operations round-robin, a turn of each: a list may wait for a
- * later one, which has pinned the value that it needs.
+ * Run lists of operations round-robin, one turn of each.  A list may have to
+ * wait for a later list, which has pinned a value that the first one needs.
  */
 static void
 serve(struct kv_cpu *cpu, lwkt_port_t port)

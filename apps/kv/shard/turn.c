@@ -14,7 +14,7 @@
 
 #define KEEPER_LATE_MS	50
 
-/* Return when the keeper has something to do; 0: now. */
+/* Return when the keeper has something to do, or 0 if it has now. */
 int64_t
 kv_keeper_due(struct kv_cpu *cpu)
 {
@@ -23,7 +23,7 @@ kv_keeper_due(struct kv_cpu *cpu)
 }
 
 /*
- * Begin a turn on this CPU: read the clock, and see whether the keeper is late.
+ * Begin a turn on this CPU: read the clock, and check if the keeper is late.
  * Context: thread, between operations.
  */
 void

@@ -143,8 +143,8 @@ lwkt__outside_shutdown(void)
 /*
  * Is this host thread a CPU, a helper of this host (a carrier, the retry
  * thread) or a worker of io_uring?  A CPU is known by its thread id and not by
- * its name, because a pthread that it creates inherits the name.  The others are
- * known by name.
+ * its name, because a pthread that it creates inherits the name.  The others
+ * are known by name.
  */
 static int
 task_is_ours(const char *tid)

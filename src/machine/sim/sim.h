@@ -37,9 +37,9 @@ enum sim_strategy {
 	SIM_DFS			/* every schedule up to the bounds, in order */
 };
 
-/* Which runs have store buffers (x86-TSO).  Under TSan: none. */
+/* Which runs have store buffers (x86-TSO).  Under TSan no run has them. */
 enum sim_stores {
-	SIM_STORES_SOME,	/* the seed decides, one in four; no DFS */
+	SIM_STORES_SOME,	/* one run in four, by the seed; not DFS */
 	SIM_STORES_ALL,
 	SIM_STORES_NONE
 };
@@ -50,7 +50,7 @@ struct sim_options {
 	unsigned	so_depth;	/* PCT; DFS: decisions enumerated */
 	unsigned	so_preemptions;	/* DFS: bound; 0: 2 */
 	int		so_faults;	/* inject faults */
-	int		so_focus;	/* sim_focus() will say what matters */
+	int		so_focus;	/* sim_focus() marks what to explore */
 	enum sim_stores	so_stores;
 	uint64_t	so_max_steps;	/* 0: 5,000,000 */
 };
@@ -58,7 +58,7 @@ struct sim_options {
 /* The result of the last run; valid until the next boot. */
 struct sim_result {
 	uint64_t	sr_seed;
-	uint64_t	sr_hash;	/* everything: equal only if the same */
+	uint64_t	sr_hash;	/* of all that happened in the run */
 	uint64_t	sr_schedule;	/* the switches alone, without time */
 	uint64_t	sr_steps;	/* choice points */
 	uint64_t	sr_switches;	/* from one CPU to another */
@@ -72,15 +72,17 @@ void	sim_result_get(struct sim_result *sr);
 
 /*
  * Mark the part of a run to explore, between sim_focus(1) and sim_focus(0);
- * takes effect with so_focus.  DFS enumerates only there, and PCT counts its
- * steps from there, so neither spends effort on boot and shutdown.
+ * it has an effect only if so_focus is set.  DFS enumerates only in this part,
+ * and PCT counts its steps from the begin of this part.  So neither spends
+ * effort on boot and shutdown.
  * Context: CPU.
  */
 void	sim_focus(int on);
 
 /*
- * DFS: begin a new enumeration; go to the next schedule after a run (0: there
- * is none); return whether the depth has cut nothing off so far.
+ * For DFS.  sim_dfs_begin begins a new enumeration.  sim_dfs_next goes to the
+ * next schedule after a run, and returns 0 if there is none.  sim_dfs_complete
+ * returns whether the depth has cut nothing off so far.
  */
 void	sim_dfs_begin(void);
 int	sim_dfs_next(void);
@@ -88,7 +90,8 @@ int	sim_dfs_complete(void);
 
 /*
  * Print why a run failed, where each CPU is, the last steps and how to repeat
- * the run.  Once a run; a fatal signal or abort() calls it.
+ * the run.  Only the first call in a run prints.  A fatal signal or abort()
+ * calls this.
  */
 void	sim_report(const char *why);
 

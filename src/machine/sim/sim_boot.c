@@ -4,11 +4,11 @@
  *
  * THEORY
  * machine_boot sets every file of the simulated host to the state that follows
- * from the options and the seed.  What an earlier run in the same process did
- * has no effect; only the enumeration of sim_dfs.c goes on from run to run.
+ * from the options and the seed.  An earlier run in the same process has no
+ * effect on it; only the enumeration of sim_dfs.c goes on from run to run.
  * Several files draw random numbers when they are reset, so the order of the
- * resets is fixed.  The number of CPUs is drawn even if the caller gives it:
- * the later draws of a seed are the same with both.
+ * resets is fixed.  The number of CPUs is drawn even if the caller gives it.
+ * So the later draws of a seed are the same in both cases.
  */
 #include <errno.h>
 #include <stdio.h>

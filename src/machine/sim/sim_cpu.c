@@ -42,9 +42,9 @@ static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
 static uint32_t stopped;		/* stops of CPUs, ever */
 
 /*
- * Exchange the host thread's C++ exceptions and a CPU's.  All CPUs share the
- * host thread's, which are empty while no CPU runs.  So a CPU takes its own
- * with it when it leaves, and puts them back when it goes on.
+ * Exchange the C++ exceptions of the host thread (shared) and of a CPU (own).
+ * All CPUs use those of the host thread, which are empty while no CPU runs.  So
+ * a CPU saves its exceptions when it leaves, and restores them when it goes on.
  */
 static inline void
 sim_cxx_swap(struct machine_cxx *shared, struct machine_cxx *own)
@@ -100,8 +100,8 @@ sim_watch(struct machine_host *self)
 }
 
 /*
- * Do one choice point of the CPU that runs.  It cannot go on if it has just
- * begun to wait.
+ * Do one choice point of the CPU that runs.  This CPU cannot go on if it has
+ * just begun to wait.
  */
 static void
 sim_step(enum choice kind, struct machine_host *self, void *pc)
@@ -180,7 +180,10 @@ machine_idle(struct mcpu *mc)
 	atomic_clear_32(&mc->mc_reqflags, RQF_SLEEPING);
 }
 
-/* End a CPU's wait.  The store buffer drains: on a real host this is a call. */
+/*
+ * End a CPU's wait.  On a real host this is a system call, so the store buffer
+ * of the caller's CPU drains.
+ */
 void
 machine_doorbell(struct mcpu *mc)
 {
@@ -260,7 +263,7 @@ cpu_stop(struct machine_host *h)
 	if (next != h)
 		sim_switch(h, next, h->h_cpu != 0);
 	sim_leave();
-	/* Pairs with the add: what the CPUs did is before the caller's code. */
+	/* Pairs with the add: what the CPUs did happens before what follows. */
 	(void)__atomic_load_n(&stopped, __ATOMIC_SEQ_CST);
 }
 

@@ -8,19 +8,21 @@
  * answers 0 from there on.  To go to the next schedule, the search increments
  * the last answer that can be incremented and cuts off the rest.
  *
- * Answer 0 is "stay", so the first schedule has no preemption.  To leave a CPU
- * that could have gone on costs one of so_preemptions.  When none is left, or
- * after so_depth decisions, the only answer is to stay; where the CPU must be
- * left, the CPU that has waited longest goes on.
+ * If the CPU may stay, answer 0 is "stay", so the first schedule has no
+ * preemption.  Each other answer there spends one of so_preemptions.  When none
+ * is left, such a CPU stays.  A CPU that must be left (it cannot go on, or EX1
+ * or EX2 demands it) costs no preemption, and the answer is its successor.
+ * After so_depth decisions nothing more is decided: a CPU that may stay stays,
+ * and one that must be left is followed by the CPU that has waited longest.
  *
  * With store buffers there is one more decision at each switch, except at a
  * wait: how many of the pending stores stay pending.  It costs no preemption,
- * and answer 0 is "none".  Nothing else varies: sim_time.c is regular under
- * DFS.
+ * and answer 0 is "none".  Nothing else varies: under DFS each step takes the
+ * same time (sim_time.c).
  *
  * INVARIANTS
  * DF1 The program depends on the answers only.  So a run that follows the same
- *    answers finds the same number of alternatives; if not, it panics.
+ *    answers finds the same number of alternatives; otherwise answer() panics.
  *
  * Source: Musuvathi and Qadeer, "Iterative context bounding" (CHESS, 2007).
  */
@@ -128,7 +130,7 @@ sim_dfs_hold(uint32_t n, int focus)
 	return answer(n + 1);
 }
 
-/* Decide which CPU goes on; `forced`: not the one that runs. */
+/* Decide which CPU goes on.  If `forced` is set, `self` is not allowed. */
 int
 sim_dfs_pick(int self, uint64_t others, int forced, int focus)
 {

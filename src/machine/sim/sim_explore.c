@@ -37,7 +37,7 @@
 
 static struct {
 	enum sim_strategy x_strategy;
-	uint32_t	x_threshold;	/* random: leave if bits are below */
+	uint32_t	x_threshold;	/* random: switch if bits are below */
 	uint32_t	x_period;	/* the same, 1/x_period, to print */
 	int		x_favour;	/* random: CPU or NOBODY */
 	int		x_starve;	/* random: CPU or NOBODY */
@@ -51,7 +51,7 @@ static struct {
 	int64_t		x_pri[SIM_MAXCPU];
 	int64_t		x_bottom;	/* PCT: below every priority */
 	int		x_focus;	/* this part of the run matters */
-	uint64_t	x_origin;	/* PCT: step when it began */
+	uint64_t	x_origin;	/* PCT: step when that part began */
 	char		x_text[64];
 } x;
 
@@ -260,8 +260,9 @@ pct_pick(int self, uint64_t runnable, int forced)
 }
 
 /*
- * Return how many of n pending stores stay pending at a switch: all, because
- * their lifetimes end them; under DFS it is a decision.
+ * Return how many of n pending stores stay pending at a switch.  Under DFS this
+ * is a decision.  Otherwise all stay, because their lifetimes end them
+ * (sim_store.c).
  */
 uint32_t
 sim_explore_hold(enum choice kind, uint32_t n)

@@ -3,15 +3,17 @@
  * Faults by chance: what the host refuses because the seed says so.
  *
  * With so_faults on, each fault point (machine/fail.c) may fail, with a
- * probability that is fixed for the run.  In some runs it is 0; in others it
- * is 1/2.
+ * probability that is fixed for the run: 0, or 1/2 to 1/1024.
  */
 #include "machine/hostlib.h"
 #include "machine/sim/sim_var.h"
 
-static uint32_t	period;			/* one question in so many; 0: none */
+static uint32_t	period;			/* one call in so many fails; 0: none */
 
-/* Decide about a call after LWKT_FAIL.  Each refusal is in the trace. */
+/*
+ * Return whether a call fails; `refused` is what LWKT_FAIL has decided.  Each
+ * refusal is in the trace.
+ */
 static int
 decide(const char *point, int refused)
 {

@@ -3,13 +3,14 @@
  * The model's files: sockets, listeners, pipes, files in memory, children.
  *
  * THEORY
- * This file does each operation when it can be done at once, and says -EAGAIN
- * when it cannot.  The seed decides when a transfer is short.  A file exists
+ * This file does an operation if it can be done at once, and else returns
+ * -EAGAIN.  The seed decides when a transfer is short.  A file exists
  * while descriptors or operations in flight refer to it, as on a real host: an
  * operation that was begun on a descriptor goes on after the close.
  *
- * When an operation has changed a file, operations that wait on it may go on.
- * They are known to the file above, which simfile_reset names: file_changed.
+ * When an operation has changed a file, operations that wait on this file may
+ * go on.  sim_io.c keeps those operations.  It passes to simfile_reset the
+ * function that is called then, file_changed.
  *
  * All this runs on one host thread without choice points, so nothing here needs
  * protection.
@@ -86,7 +87,7 @@ simfile_hold(struct simfile *sf)
 	sf->sf_refs++;
 }
 
-/* Tell the other end that this end is closed. */
+/* Mark the other end as hung up, because this end is closed. */
 static void
 hang_up(struct simfile *peer)
 {
@@ -110,7 +111,7 @@ simfile_drop(struct simfile *sf)
 	sf->sf_type = SF_FREE;
 }
 
-/* Give a file the lowest free descriptor; or -EMFILE. */
+/* Give a file the lowest free descriptor, and return it, or -EMFILE. */
 static int
 fd_new(struct simfile *sf)
 {
@@ -215,7 +216,7 @@ sim_open_fds(void)
 	return n;
 }
 
-/* Return how much of n bytes to move now: at least one byte. */
+/* Return how many of n bytes to move now: at least one, if n > 0. */
 static size_t
 some(size_t n)
 {
@@ -249,7 +250,7 @@ op_recv(struct simfile *sf, struct hostio *io)
 	return (int64_t)n;
 }
 
-/* Write to the peer's buffer as much as fits. */
+/* Write to the peer's buffer what fits, or a part of that. */
 static int64_t
 op_send(struct simfile *sf, struct hostio *io)
 {
@@ -275,8 +276,8 @@ op_send(struct simfile *sf, struct hostio *io)
 }
 
 /*
- * Return byte i of the buffer.  In a datagram socket each message follows a
- * byte with its length, so messages stay separate.
+ * Return the address of byte i of the buffer.  In a datagram socket each
+ * message follows a byte with its length, so messages stay separate.
  */
 static char *
 at(struct simfile *sf, unsigned i)
@@ -325,7 +326,7 @@ op_send_dgram(struct simfile *sf, struct hostio *io)
 	return (int64_t)io->io_len;
 }
 
-/* Read or write a file in memory at *posp, and advance it. */
+/* Read or write a file in memory at *posp, and advance *posp. */
 static int64_t
 op_file(struct simfile *sf, struct hostio *io, int writing, int64_t *posp)
 {
@@ -441,7 +442,7 @@ op_poll(struct simfile *sf, struct hostio *io)
 	return events != 0 ? events : -EAGAIN;
 }
 
-/* Open a file in memory by its name; make it if the flags say so. */
+/* Open a file in memory by its name; O_CREAT creates a file that is missing. */
 static int64_t
 op_open(struct hostio *io)
 {
@@ -561,8 +562,8 @@ op_any(struct simfile *sf, struct hostio *io)
 }
 
 /*
- * Do an operation.  A file or a datagram transfers all that it can at once.  So
- * a short result is final, and io_short is set (MI5).
+ * Do an operation.  On a file in memory or a datagram socket it transfers all
+ * that it can at once.  So a short result is final, and io_short is set (MI5).
  */
 int64_t
 simfile_op(struct simfile *sf, struct hostio *io)

@@ -31,7 +31,8 @@ struct simfile {
 
 /*
  * Forget all files, at each boot.  changed(sf) is called when operations that
- * wait on the file may go on; NULL: those that wait for a child.
+ * wait on the file may go on, changed(NULL) when those that wait for a child
+ * may.
  */
 void	simfile_reset(void (*changed)(struct simfile *sf));
 /* Return the file of a descriptor, or NULL. */

@@ -11,9 +11,10 @@
  * operations to the host together.  With faults injected, operations also fail
  * with errors of the host.
  *
- * Each operation in flight has an event.  The event is armed when something
- * changes for the operation (kick).  When the event occurs the operation
- * is tried: it completes, or waits for the next change.
+ * Each operation in flight has an event.  The event is armed when the host
+ * learns of the operation, when the operation's file changes (kick), and when
+ * the operation is cancelled.  When the event occurs, the operation is tried:
+ * it completes, or waits for the next change.
  *
  * INVARIANTS
  * SI1 An operation in flight is in one slot until it is put on its CPU's list
@@ -83,8 +84,8 @@ static void	slot_arm(struct simio *si);
 
 /*
  * Try an operation when its event occurs: it completes, is cancelled, or waits
- * for another change.  No change is reported to a connect that found the
- * listener's queue full, so it is tried again later.
+ * for another change.  A connect that cannot be done yet is tried again after a
+ * delay, because changes of the listener are not reported to it.
  */
 static void
 slot_fire(struct sim_event *se)
@@ -133,7 +134,7 @@ slot_find(struct simio *si)
 	slot_arm(si);
 }
 
-/* Try again all operations on the file, for which something has changed. */
+/* Arm the events of the operations that wait on a file, which has changed. */
 static void
 kick(struct simfile *sf)
 {

@@ -24,7 +24,7 @@ int	sim_dgrampair(int fd[2]);	/* messages below SIM_IO_BUF bytes */
 int	sim_pipe(int fd[2]);		/* [0] reads, [1] writes */
 int	sim_socket(void);
 int	sim_listen(int port);
-/* Start a child process that ends with status after delay_ns; its pid. */
+/* Start a child that ends with status after delay_ns, and return its pid. */
 pid_t	sim_child(int status, int64_t delay_ns);
 /* Return how many descriptors are open. */
 int	sim_open_fds(void);

@@ -24,7 +24,7 @@ sim_configure(const struct sim_options *so)
 		configured = *so;
 }
 
-/* Return the number in an environment variable; panic if it is not one. */
+/* Return the number in an environment variable; panic if it is no number. */
 uint64_t
 sim_env_number(const char *name, uint64_t dflt)
 {

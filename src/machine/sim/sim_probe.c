@@ -4,10 +4,10 @@
  *
  * THEORY
  * mu_point is called at those kinds of choice points at which the kernel may
- * switch or serve (critical exits, yields, points of a preemptible program),
- * and when every CPU waits, before the clock jumps.  Nothing in it is a choice
- * point and it draws no random numbers.  So the schedule of a seed is the same
- * with and without it.
+ * switch threads or do deferred work (critical exits, yields, points of a
+ * preemptible program).  It is also called when every CPU waits, before the
+ * clock jumps.  Choice points in mu_point do nothing, and it draws no random
+ * numbers.  So the schedule of a seed is the same with and without mu_point.
  */
 #include "machine/sim/sim_var.h"
 

@@ -122,7 +122,7 @@ fatal_signal(int sig, siginfo_t *si, void *ucontext)
 			(void)sigaction(sig, &old_action[i], NULL);
 	}
 	if (si->si_code <= 0 && sig != SIGABRT)
-		(void)raise(sig);	/* sent, so it will not come again */
+		(void)raise(sig);	/* it was sent: it does not recur */
 	sim_leave();
 }
 

@@ -54,7 +54,7 @@ sim_signal_point(enum choice kind)
 	h->h_handler = 0;
 }
 
-/* Make the thread call the kernel, if it is in code where it may. */
+/* Make the thread call the kernel, if its code may be interrupted here. */
 enum machine_refusal
 machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 {
@@ -102,7 +102,7 @@ machine_interrupt_off(void)
 int
 machine_code_register(const void *start, size_t len)
 {
-	(void)start, (void)len;		/* points say where it may be */
+	(void)start, (void)len;		/* CHOICE_USER marks such code */
 	return 0;
 }
 

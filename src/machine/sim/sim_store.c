@@ -71,7 +71,7 @@ struct store {
 
 struct buffer {
 	uint32_t	 b_n;
-	uint32_t	 b_held;	/* a switch has passed since */
+	uint32_t	 b_held;	/* entries older than the last switch */
 	const char	*b_top;		/* frames below are the simulator's */
 	struct store	 b_store[CAPACITY];
 };
@@ -79,7 +79,7 @@ struct buffer {
 int lwkt__stores;
 
 static struct buffer buffers[SIM_MAXCPU];
-static struct rng rng;			/* so that schedules are as without */
+static struct rng rng;			/* s_rng draws the same without it */
 static uint32_t capacity, life_log2;
 static uint64_t next_due;		/* SB3 */
 
@@ -178,7 +178,7 @@ exchange(struct store *s)
 	}
 }
 
-/* Give memory the common view: newest entry first undoes the stores. */
+/* Give memory the common view: undo the stores, newest first. */
 static void
 view_out(struct buffer *b)
 {
@@ -192,7 +192,7 @@ view_out(struct buffer *b)
 	}
 }
 
-/* Give memory the view of the CPU that goes on: oldest entry first. */
+/* Give memory the view of the CPU that goes on: redo stores, oldest first. */
 static void
 view_in(struct buffer *b)
 {
@@ -310,7 +310,7 @@ due_count(const struct buffer *b)
 	return n;
 }
 
-/* Make the stores that are due visible.  At each choice point. */
+/* Make the stores that are due visible.  Called at each choice point. */
 void
 sim_store_step(void *frame)
 {

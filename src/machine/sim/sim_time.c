@@ -119,7 +119,10 @@ haste(void)
 	return n < HASTE_MAX ? (unsigned)n : HASTE_MAX;
 }
 
-/* Advance the clock.  Bits 0-15 say how far, 16-27 whether spurious events. */
+/*
+ * Advance the clock.  Bits 0-15 decide how far; bits 16-27 decide whether there
+ * is a spurious event.
+ */
 void
 sim_time_tick(uint32_t bits)
 {
@@ -185,7 +188,7 @@ machine_timer_arm(int64_t deadline_ns)
 	h = lwkt__sim_mcpu->mc_host;
 	h->h_timer.se_fn = timer_fire;
 	if (deadline_ns == INT64_MAX) {
-		/* Disarming is lazy: half the time it still comes. */
+		/* In such a run, half of the disarmed timers still fire. */
 		if (!spurious || sim_random(2) != 0)
 			sim_event_del(&h->h_timer);
 		return;

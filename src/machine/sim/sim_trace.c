@@ -7,7 +7,7 @@
  * every event that the kernel reports.  Names go in as text, not as addresses.
  * So two hashes are equal exactly if the same things happened, whichever
  * compiler made the program and wherever it was loaded.  A second hash takes in
- * the switches alone; it counts distinct interleavings.
+ * the switches alone; its different values count different interleavings.
  */
 #include <stdio.h>
 #include <stdlib.h>

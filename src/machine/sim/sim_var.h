@@ -27,12 +27,12 @@
  *	sim_cpu.c	the CPUs: choice points, switches, waits
  *	sim_boot.c	begin and end of a run
  *
- * What goes up instead:
+ * These calls go to a higher file instead:
  *	lwkt__choice	of base/choice.h.  Entries from the kernel begin with a
  *			choice point; sim_cpu.c serves it.
  *	lwkt__fail_host	of machine/hostlib.h.  sim_fail.c sets it.
  *	se_fn		of struct sim_event.  sim_time.c calls the event.
- *	simfile_reset	its argument.  sim_file.c tells sim_io.c of a change.
+ *	simfile_reset	its argument.  sim_file.c calls it when a file changes.
  *	s_up		the kernel's table, struct machine_upcalls.
  */
 #ifndef LWKT_MACHINE_SIM_VAR_H
@@ -62,9 +62,9 @@ struct machine_host {
 	struct machine_cxx h_cxx;	/* its C++ exceptions */
 	int		 h_errno;
 	int		 h_cpu;
-	int		 h_signal;	/* one is pending */
+	int		 h_signal;	/* a signal is pending */
 	int		 h_handler;	/* its handler runs */
-	int		 h_refused;	/* the last one was */
+	int		 h_refused;	/* the last signal was refused */
 	int		 h_user;	/* it interrupted a program: divert */
 	enum sim_state	 h_state;
 };
@@ -120,7 +120,7 @@ void	sim_explore_reset(void);
 int	sim_explore_pick(enum choice kind, int self, uint32_t bits);
 const char *sim_explore_describe(void);
 
-/* At a switch: how many of n pending stores the other CPU does not see. */
+/* Return how many of n pending stores the next CPU does not see at a switch. */
 uint32_t sim_explore_hold(enum choice kind, uint32_t n);
 
 /* sim_store.c: store buffers.  The last three only if lwkt__stores is set. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a simulated CPU can run: its wait, and what ends it.
+ * Which simulated CPUs can run: how a CPU's wait begins and ends.
  *
  * THEORY
  * A CPU that waits has no code of its own that could end the wait.  So another
  * CPU does it (a doorbell, a completion), or an event of the clock.  These set
  * the state of the CPU here, and the explorer chooses among the CPUs that can
- * run.  A pending signal is a mark too; the CPU looks at it at its next choice
+ * run.  A pending signal is only a flag, which the CPU tests at its next choice
  * point (sim_signal.c).
  *
  * INVARIANTS

@@ -121,8 +121,8 @@ computes(void *arg)
 	(void)arg;
 	intr = spawn_pri(interrupts, lwkt_self(), LWKT_PRI_INT_MED,
 	    LWKT_INTERRUPT | LWKT_NOSTART, lwkt_cpuid());
-	lwkt_systimer_init_oneshot(&st, timer_schedules, NULL, 300000);
 	log_add(&trail, 'a');
+	lwkt_systimer_init_oneshot(&st, timer_schedules, NULL, 300000);
 	hog_until(&stop, 1);
 	log_add(&trail, 'z');
 	join(intr);
