@@ -6,9 +6,10 @@
  * A ring belongs to one CPU, which overwrites the oldest record.  A reader on
  * another CPU or in another process reads kr_index before and after, and drops
  * the records that may have been overwritten meanwhile.  An event is recorded
- * if its group is in the mask (LWKT_TRACE=0x..).  By default those groups are
- * on whose events are too rare to cost time.  On the simulated host every event
- * also goes into the hash that identifies the schedule.
+ * if its group is in the mask (LWKT_TRACE=0x..).  By default the mask has the
+ * groups whose events are too rare to cost time.  On the simulated host it has
+ * all groups by default.  There every recorded event also goes into the hash
+ * that identifies the schedule.
  */
 #ifndef LWKT_BASE_KTR_H
 #define LWKT_BASE_KTR_H

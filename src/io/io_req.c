@@ -45,7 +45,10 @@ ioreq_init(struct ioreq *ir, enum hostio_op op, int fd)
 	ir->ir_flags = 0;
 }
 
-/* Return 1 if the call continues after r bytes of those that were left. */
+/*
+ * r is the result of the last try, and io_len bytes were left before it.
+ * Return 1 if the call continues.
+ */
 static int
 unfinished(const struct hostio *io, int64_t r)
 {

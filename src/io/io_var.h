@@ -106,7 +106,10 @@ void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
  */
 int	ioreq_start(struct ioreq *ir, int64_t timeout_ns);
 int64_t	ioreq_wait(struct ioreq *ir, const char *wmesg);
-/* End a request early; ir_result becomes -error unless it is complete. */
+/*
+ * End a request early.  If the cancel takes effect before the request is
+ * complete, ir_result becomes -error.  A second cancel has no effect.
+ */
 void	ioreq_cancel(struct ioreq *ir, int error);
 /* Start a sleep of ns as a request; ir_timer must be set. */
 void	ioreq_sleep(struct ioreq *ir, int64_t ns);

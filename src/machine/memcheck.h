@@ -24,7 +24,10 @@ void	memcheck_end(void);
 
 /* Allows access to [p, p + size), forbids the rest of the `room` bytes. */
 void	lwkt__memcheck_alloc(void *p, size_t size, size_t room, int zeroed);
-/* Forbids access to the `room` bytes at p, which are free again. */
+/*
+ * Forbids access to the `room` bytes at p, which are free again.  Valgrind
+ * still allows access to the first word, which is the allocator's link.
+ */
 void	lwkt__memcheck_free(void *p, size_t room);
 /* Gives a block another size in place; its contents are defined. */
 void	lwkt__memcheck_resize(void *p, size_t size, size_t room);

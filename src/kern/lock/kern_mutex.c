@@ -116,7 +116,10 @@ lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
 	return lock_link(m, &link, kind, flags, timeout_ns);
 }
 
-/* Note for lockorder.c that an attempt has ended with `error`. */
+/*
+ * An attempt to take m has ended with `error`.  If it is 0, tell lockorder.c
+ * that the caller has taken m.  Returns error.
+ */
 static inline int
 tried(lwkt_mtx_t m, int error)
 {

@@ -305,7 +305,10 @@ try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
 	return 1;
 }
 
-/* Take the mutex if it is free; *w becomes the word that refused. */
+/*
+ * Take the mutex if it is free, and return 1.  Else return 0; *w is then the
+ * value of the word that made the attempt fail.
+ */
 static inline int
 try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 {

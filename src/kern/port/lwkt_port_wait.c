@@ -209,9 +209,9 @@ reply_taken(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Sleep until the reply comes.  The reply is handled on this CPU, and not
- * before the sleep, because of the critical section.  It schedules the thread
- * itself, without the ident.
+ * Sleep until the reply comes.  This CPU handles the reply.  The critical
+ * section keeps it from doing so before the thread sleeps.  The handler of the
+ * reply schedules the thread directly: it does not wake the ident.
  */
 static int
 sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)

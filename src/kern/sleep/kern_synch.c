@@ -178,8 +178,8 @@ tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
 }
 
 /*
- * Make a full filter right for a queue with a new ident: rebuild it from the
- * queue, or let it pass any ident.
+ * The filter is full, and the queue has a new ident.  Rebuild the filter from
+ * the queue.  If tslp_idents() fails, let the filter pass any ident.
  */
 static __lwkt_noinline void
 tslp_crowded(struct tslpque *tq)

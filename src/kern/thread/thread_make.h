@@ -20,8 +20,8 @@ void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
 	    int flags, const char *fmt, va_list ap);
 
 /*
- * Reserve size bytes at the top of the stack of a thread that was not started
- * yet, for the code that made it.  They last as long as the thread.
+ * Reserve size bytes at the top of the stack of td, for the code that made td.
+ * td must not have been started.  The bytes last as long as td.
  */
 void   *thread_reserve(lwkt_thread_t td, size_t size);
 

@@ -14,7 +14,10 @@
 #include "machine/linux/hostkind.h"
 #include "machine/machine_io.h"
 
-/* io_state: written by the CPU, or by the thread that io_with names. */
+/*
+ * The bits of io_state.  While io_with is 0, the CPU writes them.  Otherwise
+ * the thread that io_with names writes them, until it returns the result.
+ */
 #define HIOS_INFLIGHT	0x01	/* submitted, not complete */
 #define HIOS_STARTED	0x02	/* a connect is under way in the host */
 #define HIOS_POLLING	0x04	/* io_uring: waits for readiness only */

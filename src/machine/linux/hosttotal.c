@@ -46,7 +46,11 @@ again_is_all(const struct hostio *io)
 	    hostkind_option(io->io_fd, SO_DOMAIN) != AF_UNIX);
 }
 
-/* Add the bytes moved before the operation had to wait to its result. */
+/*
+ * Return the total result of the operation.  r is the result of the last call;
+ * io_result is the number of bytes moved before the operation had to wait.
+ * -EAGAIN and -EINTR are returned as they are.  Sets io_short.
+ */
 int64_t
 hostcall_total(struct hostio *io, int64_t r)
 {

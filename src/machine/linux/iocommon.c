@@ -7,8 +7,9 @@
  * appended.  Other host threads push theirs on a stack (ic_remote) and wake the
  * CPU, which appends the stack to its list when it polls for completions.
  *
- * An operation that waits for one child has a descriptor of the back end,
- * io_aux, from its submission until it is reaped.
+ * When an operation that waits for the exit of one child is submitted, the back
+ * end tries to open a pidfd of the child, io_aux.  The back end closes io_aux
+ * when the operation is reaped.  If there is no pidfd, io_aux is -1.
  */
 #include "machine/linux/hostcall.h"
 
