@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who holds the lock that a test is about: at most one writer, or readers.
+ * Counts the threads inside the lock of a test: at most one writer, or readers.
  *
  * A writer is a thread that holds the lock exclusively, a reader one that
  * shares it.  The test takes the lock; these functions count and compare.

@@ -4,7 +4,7 @@
  *
  * THEORY
  * A thread that is interrupted in a function holds the locks that the function
- * took.  The program knows the locks of its own code, but not those of libc:
+ * took.  The program knows the locks of its functions, but not those of libc:
  * another thread on the same host thread would find a lock of malloc or stdio
  * held by "itself".  So the list begins with the program's text and grows only
  * by lwkt_preempt_register(3).  No thread is interrupted in code that is not on

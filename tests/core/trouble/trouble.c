@@ -323,16 +323,31 @@ ask_body(void *arg)
 }
 
 /* The same after a wait for any child, which a host thread tries again. */
+static void
+reap_any(void *arg)
+{
+	*(pid_t *)arg = lwkt_waitpid(-1, NULL, 0);
+}
+
 static int
 after_children_body(void *arg)
 {
-	pid_t pid = fork();
+	pid_t pid, got = 0;
+	lwkt_thread_t td;
+	int fd[2];
+	char c;
 
+	if (pipe(fd) != 0 || (pid = fork()) < 0)
+		return 1;
 	if (pid == 0) {
-		usleep(50000);
-		_exit(0);
+		close(fd[1]);
+		_exit((int)read(fd[0], &c, 1));
 	}
-	return pid < 0 || lwkt_waitpid(-1, NULL, 0) != pid || ask_body(arg);
+	td = spawn(reap_any, &got, 0, lwkt_cpuid());
+	lwkt_yield();			/* it waits now: the child lives */
+	close(fd[1]);
+	join(td);
+	return got != pid || ask_body(arg);
 }
 
 /* Three locks, each of another kind, and three threads that want two each. */
