@@ -325,26 +325,31 @@ high(void *arg)
 	lwkt_replymsg(&j->j_msg, 0);
 }
 
+/* Does a better thread run at once, and not because a tick asked for it? */
 static int
-noresched_here(int flags, int interrupt)
+runs_at_once(int flags, int interrupt)
 {
 	lwkt_thread_t td;
-	uint32_t ran;
+	int64_t ticks;
 	struct job j;
+	int ran;
 
 	STORE(outside, 0);
 	td = spawn_pri(high, NULL, LWKT_PRI_SOFT_NORM, interrupt ?
 	    LWKT_INTERRUPT : 0, lwkt_cpuid());
 	lwkt_yield();		/* it waits now */
 	lwkt_initmsg(&j.j_msg, lwkt_curport(), flags);
+	ticks = counter("lwkt.ticks");
 	lwkt_sendmsg(lwkt_threadport(td), &j.j_msg);
 	lwkt_yield_quick();
-	ran = LOAD(outside);
+	ran = LOAD(outside) == 1;
+	if (flags & LWKT_MSGF_NORESCHED)
+		ran = ran && counter("lwkt.ticks") == ticks;
 	lwkt_yield();
 	check(LOAD(outside) == 1, "it runs at a yield");
 	lwkt_waitmsg(&j.j_msg, 0);
 	join(td);
-	return (int)ran;
+	return ran;
 }
 
 /* A better thread takes the CPU from its sender; not in this case. */
@@ -352,10 +357,10 @@ static int
 noresched_body(void *arg)
 {
 	(void)arg;
-	check(noresched_here(0, 0) == 1, "the usual: at once");
-	check(noresched_here(LWKT_MSGF_NORESCHED, 0) == 0, "it ran at once");
-	check(noresched_here(0, 1) == 1, "an interrupt thread: at once");
-	check(noresched_here(LWKT_MSGF_NORESCHED, 1) == 0,
+	check(runs_at_once(0, 0), "the usual: at once");
+	check(!runs_at_once(LWKT_MSGF_NORESCHED, 0), "it ran at once");
+	check(runs_at_once(0, 1), "an interrupt thread: at once");
+	check(!runs_at_once(LWKT_MSGF_NORESCHED, 1),
 	    "the interrupt thread ran at once");
 	return 0;
 }
