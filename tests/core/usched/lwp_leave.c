@@ -183,6 +183,8 @@ main(void)
 		.ss_body = interlocked, .ss_seeds = 20, .ss_ncpus = 2,
 	};
 
+	if (!TICKS_COME)
+		skip_all("no dependable ticks under TSan");
 	sim_explore("a descheduled lwp sleeps though its slice ends, bsd4",
 	    descheduled, bsd4, 20);
 	sim_explore("a descheduled lwp sleeps though its slice ends, dummy",
