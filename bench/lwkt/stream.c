@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages one way, from a thread of CPU 0 to a thread of CPU 1: one value a
- * message, or 64.  At most 1024 messages are under way.
- *
- * The receiver replies to a reply-only port, whose function counts: message i
- * may be used again once i + 1 have come back.
+ * Values one way, from a thread of CPU 0 to a thread of CPU 1, through a pipe
+ * of 1024 slots: one value a call, or 64.
  */
 #include <lwkt/lwkt.h>
 #include "bench.h"
@@ -12,61 +9,36 @@
 #define DEPTH	1024
 #define BATCH	64
 
-struct parcel {
-	_Alignas(64) struct lwkt_msg msg;	/* a single value is in ms_u */
-	uint64_t	value[BATCH];
-};
-
-static struct parcel parcel[DEPTH];
-static struct lwkt_port port, returned;
+static struct lwkt_pipe pipe_;
+static uint64_t slots[DEPTH];
 static uint64_t n, sum, got;
-static int batch;
-static _Alignas(64) uint64_t nreturned;	/* written by CPU 1 only */
-
-static uint64_t *
-values(struct parcel *p)
-{
-	return (batch == 1 ? (uint64_t *)&p->msg.ms_u.i64 : p->value);
-}
+static size_t batch;
 
 static void
-count_return(lwkt_port_t rport, lwkt_msg_t msg)
+reader(void *arg)
 {
-	(void)rport, (void)msg;
-	__atomic_store_n(&nreturned, nreturned + 1, __ATOMIC_RELEASE);
-}
-
-static void
-receiver(void *arg)
-{
-	struct parcel *p;
+	uint64_t v[BATCH];
+	ssize_t k;
 
 	(void)arg;
-	while (got < n) {
-		p = lwkt_waitport(&port, 0);
-		for (int i = 0; i < batch; i++)
-			sum += values(p)[i];
-		got += (uint64_t)batch;
-		lwkt_replymsg(&p->msg, 0);
+	while ((k = lwkt_pipe_read(&pipe_, v, batch, LWKT_FOREVER)) > 0) {
+		for (ssize_t i = 0; i < k; i++)
+			sum += v[i];
+		got += (uint64_t)k;
 	}
 }
 
 static void
-send_all(void)
+write_all(void)
 {
-	uint64_t sent = 0;
+	uint64_t v[BATCH], sent = 0;
 
-	for (uint64_t i = 0; sent < n; i++) {
-		struct parcel *p = &parcel[i % DEPTH];
-
-		while (i - __atomic_load_n(&nreturned, __ATOMIC_ACQUIRE) >=
-		    DEPTH)
-			lwkt_yield();
-		lwkt_initmsg(&p->msg, &returned, 0);
-		for (int j = 0; j < batch; j++)
-			values(p)[j] = sent++;
-		lwkt_sendmsg(&port, &p->msg);
+	while (sent < n) {
+		for (size_t i = 0; i < batch; i++)
+			v[i] = sent++;
+		lwkt_pipe_write(&pipe_, v, batch, LWKT_FOREVER);
 	}
+	lwkt_pipe_close_writer(&pipe_);
 }
 
 static int
@@ -76,13 +48,11 @@ bench(void *arg)
 	int64_t begin;
 
 	(void)arg;
-	bench_check(lwkt_create(receiver, NULL, &td, NULL,
-	    LWKT_JOINABLE | LWKT_NOSTART, 1, "receiver") == 0, "create");
-	lwkt_initport_thread(&port, td);
-	lwkt_initport_replyonly(&returned, count_return);
-	lwkt_schedule(td);
+	lwkt_pipe_init(&pipe_, slots, sizeof(slots[0]), DEPTH, "stream");
+	bench_check(lwkt_create(reader, NULL, &td, NULL, LWKT_JOINABLE, 1,
+	    "reader") == 0, "create");
 	begin = bench_now();
-	send_all();
+	write_all();
 	lwkt_join(td);
 	bench_report(batch == 1 ? "stream-single" : "stream-batch", "lwkt",
 	    (double)n * 1e3 / (double)(bench_now() - begin), "M/s");
@@ -95,8 +65,9 @@ main(int argc, char **argv)
 {
 	struct lwkt_config cfg = { .lc_ncpus = 2, .lc_stksize = BENCH_STACK };
 
-	batch = (int)bench_arg(argc, argv, 1, 1);
-	bench_check(batch <= BATCH, "at most %d values a message", BATCH);
-	n = (uint64_t)bench_arg(argc, argv, 2, 3000000) * (uint64_t)batch;
+	batch = (size_t)bench_arg(argc, argv, 1, 1);
+	bench_check(batch >= 1 && batch <= BATCH, "at most %d values a call",
+	    BATCH);
+	n = (uint64_t)bench_arg(argc, argv, 2, 10000000) * (uint64_t)batch;
 	return (lwkt_boot(&cfg, bench, NULL));
 }

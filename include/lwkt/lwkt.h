@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The everyday part of the API: boot, threads, sleep and wakeup, locks, message
- * ports, I/O, reports.
+ * ports, pipes, I/O, reports.
  */
 #ifndef LWKT_LWKT_H
 #define LWKT_LWKT_H
@@ -12,6 +12,7 @@
 #include <lwkt/synch.h>
 #include <lwkt/sync.h>
 #include <lwkt/msgport.h>
+#include <lwkt/pipe.h>
 #include <lwkt/io.h>
 #include <lwkt/panic.h>
 

@@ -403,9 +403,12 @@ int	machine_foreign_threads(void);
 /*
  * Executes a full fence on every CPU, as if each CPU had executed one during
  * the call.  It is the expensive side of an asymmetric fence: the other side
- * needs no instruction.  Returns 1, or 0 if the host cannot do it.  CPU.
+ * needs no instruction.  Returns 1, or 0 if the host cannot do it.  CPU or
+ * plain pthread.
+ * machine_can_fence_all returns whether the host can; 0 before the boot.  Any.
  */
 int	machine_fence_all(void);
+int	machine_can_fence_all(void);
 
 /*
  * machine_foreign_wait blocks the calling plain pthread until *word != val or

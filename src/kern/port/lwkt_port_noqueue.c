@@ -110,14 +110,16 @@ lwkt_initport_replyonly(lwkt_port_t port,
 	port->mp_replyfn = replyfn;
 }
 
+static const struct lwkt_port_ops null_ops = { PANIC_OPS,
+	.putport = panic_putport, .replyport = null_replyport };
+
+struct lwkt_port lwkt__port_null = { .mp_ops = &null_ops };
+
 /* Any context; never blocks. */
 void
 lwkt_initport_replyonly_null(lwkt_port_t port)
 {
-	static const struct lwkt_port_ops ops = { PANIC_OPS,
-		.putport = panic_putport, .replyport = null_replyport };
-
-	port_init(port, &ops);
+	port_init(port, &null_ops);
 }
 
 /* Any context; never blocks. */

@@ -21,6 +21,7 @@
  *	lwkt_port_wait.c	waits on several ports, waits with a time limit
  *	lwkt_port_direct.c	put functions that answer at once
  *	lwkt_port_kinds.c	the vectors of thread ports and spin ports
+ *	lwkt_pipe.c		pipes, whose notices are messages
  */
 #ifndef LWKT_KERN_PORT_PORT_VAR_H
 #define LWKT_KERN_PORT_PORT_VAR_H
@@ -47,6 +48,12 @@ struct port_watch {
 	const void	*pw_ident;
 	int		 pw_woken;	/* a message took it off the list */
 };
+
+/*
+ * lwkt_port_noqueue.c: a port that only marks replies done, for messages of the
+ * library whose sender waits for no reply.
+ */
+extern struct lwkt_port lwkt__port_null __lwkt_hidden;
 
 /* lwkt_msgport.c: answer what is queued on the port of a thread that ends. */
 void	port_flush(lwkt_port_t port);

@@ -25,6 +25,12 @@ lwkt__fence_boot(void)
 }
 
 int
+machine_can_fence_all(void)
+{
+	return registered;
+}
+
+int
 machine_fence_all(void)
 {
 	int saved = errno, ok;

@@ -211,6 +211,12 @@ machine_fence_all(void)
 	return 1;
 }
 
+int
+machine_can_fence_all(void)
+{
+	return 1;
+}
+
 /* Have mu_watch called on this CPU after delay_ns, or never (0). */
 void
 machine_watch(int64_t delay_ns)

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pipes: a ring of elements between one writer and one reader.
+ *
+ * THEORY
+ * Each side counts the elements that it has moved (ps_count) and remembers the
+ * other side's count as it was when it last looked (ps_seen).  It moves what
+ * that allows and looks again only when that is not enough.  So the writer of a
+ * pipe that is not full never reads the reader's line, and the cache line of a
+ * count goes to the other CPU once for each look.  The elements need no lock:
+ * those between the two counts belong to the reader, the others to the writer.
+ *
+ * A side that has to wait announces it in its word: the address of its record.
+ * The other side reads that word after each change of its own count.  It takes
+ * the record out by a compare and set, and wakes the waiter.  A notice
+ * (lwkt_pipe_notify) is announced in the same way.
+ *
+ * Between the store of a count and the load of the word there should be a full
+ * fence.  It would cost more than all the rest, for it waits until the line of
+ * the count has arrived.  So the waiter executes the fence, on all CPUs, in one
+ * of three ways:
+ * - The other side made its last call on the waiter's CPU, or has made none: no
+ *   fence is needed (PI3).
+ * - The waiter's word has PIPE_LOUD: the other side takes the slow way in each
+ *   call, and executes the fence itself there.
+ * - Else the waiter sets PIPE_LOUD and calls machine_fence_all(), which costs
+ *   microseconds.  So a pipe whose side sleeps often pays that only once.
+ * A side that has looked STEADY times in a row without sleeping clears
+ * PIPE_LOUD again: a stream that flows is written without fences.
+ *
+ * Before it sleeps, a thread tests a while longer if nothing else can run on
+ * its CPU.
+ *
+ * INVARIANTS
+ * PI1 writer's ps_count - reader's ps_count is 0 to pi_nslots.  Each side
+ *    writes only its own count, by a release store after the copy.
+ * PI2 Only the side itself puts a record or PIPE_NOTICE into its word, and sets
+ *    PIPE_LOUD or PIPE_CLOSED.  Whoever takes the record or the notice out, by
+ *    a compare and set, is the only one that wakes or sends.
+ * PI3 A side that makes its first call, or a call on another CPU than its last
+ *    one, stores the CPU's number and executes a full fence before it does
+ *    anything else.
+ * PI4 PIPE_LOUD is cleared only if machine_fence_all() works.
+ *
+ * ORDER
+ * PIO1 mover: store of ps_count, then load of the other side's word.  Waiter:
+ *    its word by a locked instruction, then the load of the other's ps_count.
+ *    Either the mover sees the record, or the waiter sees the count.  The
+ *    mover's fence is one of the three above.  In the first way the mover's
+ *    store and load are in program order on the waiter's CPU; a mover that has
+ *    left for another CPU has stored ps_cpu before a fence (PI3), and the
+ *    waiter reads ps_cpu after its locked instruction: if it reads the old
+ *    number, the mover sees the record.
+ * PIO2 closer: PIPE_CLOSED by a locked instruction, then the load of the other
+ *    side's word.  Waiter: as above, then the load of the closer's word.
+ *
+ * Source: rings with cached counts are common knowledge (Lamport; the name
+ * "FastForward" and others); the waiting is ours.
+ */
+#include "kern/lock/park_var.h"
+#include "kern/lock/word_var.h"
+#include "kern/port/port_var.h"
+
+#include <errno.h>
+#include <lwkt/pipe.h>
+#include <lwkt/thread2.h>
+#include <string.h>
+
+TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
+    "pauses for the other side of a pipe before the thread sleeps");
+
+COUNTER(sleeps, "lwkt.pipe_sleeps", "sleeps for the other side of a pipe");
+COUNTER(louds, "lwkt.pipe_louds", "of these, with a fence on all CPUs");
+
+#define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 4096u)
+
+/* pi_word: the address of a record, and these bits. */
+#define PIPE_LOUD	((uint64_t)1)	/* the other side executes the fence */
+#define PIPE_CLOSED	((uint64_t)2)	/* the side is closed */
+#define PIPE_NOTICE	((uint64_t)4)	/* the reader wants its notice */
+#define PIPE_BITS	((uint64_t)7)
+
+/* ps_cpu, if it is not a CPU. */
+#define NO_CPU		(~(uint32_t)0)	/* a pthread */
+#define NEVER		(~(uint32_t)1)	/* the side has made no call yet */
+
+CTASSERT(_Alignof(struct park) > PIPE_BITS, "bits of the address");
+
+enum side { WRITER, READER };
+
+/* Any context; never blocks. */
+void
+lwkt_pipe_init(struct lwkt_pipe *p, void *slots, size_t size, unsigned n,
+    const char *name)
+{
+	uint64_t word = machine_can_fence_all() ? 0 : PIPE_LOUD; /* PI4 */
+
+	KASSERTF(n > 0 && size > 0, "pipe \"%s\" has %u slots of %zu bytes",
+	    name, n, size);
+	*p = (struct lwkt_pipe){ .pi_slots = slots, .pi_size = size,
+	    .pi_nslots = n, .pi_name = name, .pi_word = { word, word },
+	    .pi_side = { { .ps_cpu = NEVER }, { .ps_cpu = NEVER } } };
+	lwkt_initmsg(&p->pi_notice, &lwkt__port_null, 0);
+}
+
+/* Return the number of the caller's CPU, or NO_CPU. */
+static inline uint32_t
+here(void)
+{
+	struct mcpu *mc = machine_oncpu();
+
+	return likely(mc != NULL) ? (uint32_t)mc->mc_cpuid : NO_CPU;
+}
+
+static inline int
+is_closed(const struct lwkt_pipe *p, enum side side)
+{
+	/* Acquire: what the side has moved before is visible. */
+	return (atomic_load_acq_64(&p->pi_word[side]) & PIPE_CLOSED) != 0;
+}
+
+/* Return how many elements the side can move, as far as it has seen. */
+static inline size_t
+known(const struct lwkt_pipe *p, enum side side)
+{
+	const struct lwkt_pipe_side *ps = &p->pi_side[side];
+
+	return side == WRITER ? p->pi_nslots - (ps->ps_count - ps->ps_seen) :
+	    ps->ps_seen - ps->ps_count;
+}
+
+/* The same after a look at the other side's count. */
+static inline size_t
+look(struct lwkt_pipe *p, enum side side)
+{
+	/* Acquire: pairs with the release in moved(). */
+	p->pi_side[side].ps_seen =
+	    atomic_load_acq_64(&p->pi_side[!side].ps_count);
+	return known(p, side);
+}
+
+/*
+ * Waking.
+ */
+
+/*
+ * The side has something to wake for, if it waits: wake it, or send its notice.
+ * The fence is that of a loud pipe (PIO1).  The record is not used afterwards,
+ * and neither is the pipe, except for its notice.
+ */
+static __lwkt_noinline void
+rouse(struct lwkt_pipe *p, enum side side)
+{
+	uint64_t *word = &p->pi_word[side], w;
+
+	atomic_fence_seq_cst();					/* PIO1 */
+	w = atomic_load_64(word);
+	do {
+		if ((w & ~(PIPE_LOUD | PIPE_CLOSED)) == 0)
+			return;
+	} while (!atomic_fcmpset_64(word, &w,
+	    w & (PIPE_LOUD | PIPE_CLOSED)));			/* PI2 */
+	if (w & PIPE_NOTICE)
+		lwkt_sendmsg(p->pi_port, &p->pi_notice);
+	else
+		park_tell((struct park *)(uintptr_t)(w & ~PIPE_BITS),
+		    PARK_TOLD);
+}
+
+/* The side has moved k elements: publish that, and wake the other side. */
+static inline void
+moved(struct lwkt_pipe *p, enum side side, size_t k)
+{
+	struct lwkt_pipe_side *ps = &p->pi_side[side];
+
+	/* Release: pairs with the acquire in look(). */
+	atomic_store_rel_64(&ps->ps_count, ps->ps_count + k);	/* PI1 */
+	cc_fence();						/* PIO1 */
+	if (unlikely(atomic_load_64(&p->pi_word[!side]) != 0))
+		rouse(p, !side);
+}
+
+/*
+ * Waiting.
+ */
+
+/* Tell whether the side has a reason not to wait (PIO1, PIO2). */
+static inline int
+may_go(struct lwkt_pipe *p, enum side side)
+{
+	return look(p, side) > 0 || is_closed(p, !side);
+}
+
+/*
+ * Put `what` into the side's word.  After that the other side either sees it or
+ * has published what may_go() finds (PIO1).  In a critical section.
+ */
+static void
+announce(struct lwkt_pipe *p, enum side side, uint64_t what)
+{
+	uint64_t *word = &p->pi_word[side];
+	uint64_t loud = atomic_load_64(word) & (PIPE_LOUD | PIPE_CLOSED);
+	uint32_t cpu = here(), other;
+
+	(void)atomic_swap_64(word, what | loud);		/* PI2 */
+	p->pi_side[side].ps_steady = 0;
+	if (loud & PIPE_LOUD)
+		return;
+	other = atomic_load_32(&p->pi_side[!side].ps_cpu);	/* PI3 */
+	if (other == NEVER || (other == cpu && cpu != NO_CPU))
+		return;
+	atomic_set_64(word, PIPE_LOUD);
+	if (!machine_fence_all())
+		lwkt_panic("pipe \"%s\": the host fences no longer",
+		    p->pi_name);
+	if (cpu != NO_CPU)
+		counter_inc(mygd()->gd_cntbias, louds);
+}
+
+/* Take `what` out of the word again.  Returns 0 if the other side has it. */
+static int
+withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
+{
+	uint64_t *word = &p->pi_word[side], w = atomic_load_64(word);
+
+	do {
+		if ((w & ~(PIPE_LOUD | PIPE_CLOSED)) != what)
+			return 0;
+	} while (!atomic_fcmpset_64(word, &w, w & ~what));
+	return 1;
+}
+
+/* Test for a while, as long as nothing else can run on this CPU. */
+static int
+spin(struct lwkt_pipe *p, enum side side)
+{
+	int on = machine_oncpu() != NULL, turn;
+
+	for (turn = 0; turn < pipe_spin; turn++) {
+		if (on && (lwkt__ncpus == 1 || mygd()->gd_rqcount > 1))
+			return 0;
+		machine_pause(0);
+		if (may_go(p, side))
+			return 1;
+		if (on)
+			lwkt_splz();
+	}
+	return 0;
+}
+
+/*
+ * Wait until the side may go.  Returns 0, or EWOULDBLOCK after timeout_ns.
+ * *deadline is the end of that time, or 0 in the first wait of a call.
+ */
+static __lwkt_noinline int
+pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
+    int64_t *deadline)
+{
+	lwkt_thread_t td;
+	struct park pk;
+	int error;			/* -1: it need not wait */
+
+	if (limit_ns(timeout_ns) == 0)
+		return EWOULDBLOCK;
+	if (*deadline == 0)
+		*deadline = wait_deadline(timeout_ns);
+	if (spin(p, side))
+		return 0;
+	td = sync_enter();
+	if (td != NULL)
+		counter_inc(mygd()->gd_cntbias, sleeps);
+	if (atomic_load_64(&p->pi_word[side]) & PIPE_NOTICE)
+		lwkt_panic("the reader of pipe \"%s\" waits, but has asked "
+		    "for a notice", p->pi_name);
+	park_init(&pk, p);
+	announce(p, side, (uintptr_t)&pk);
+	error = may_go(p, side) ? -1 :
+	    park_wait(&pk, 0, p->pi_name, *deadline);
+	if (error != 0 && !withdraw(p, side, (uintptr_t)&pk))
+		error = park_wait(&pk, 0, p->pi_name, LWKT_FOREVER);
+	sync_exit(td);
+	return error == EWOULDBLOCK ? EWOULDBLOCK : 0;
+}
+
+/* The side has not slept for a while: the other side need not fence. */
+static __lwkt_noinline void
+calm(struct lwkt_pipe *p, enum side side)
+{
+	if (machine_can_fence_all())				/* PI4 */
+		atomic_store_64(&p->pi_word[side], 0);
+	p->pi_side[side].ps_steady = 0;
+}
+
+/*
+ * Moving.
+ */
+
+/* Note that the side calls from another CPU than before (PI3). */
+static __lwkt_noinline void
+arrived(struct lwkt_pipe *p, enum side side, uint32_t cpu)
+{
+	atomic_store_32(&p->pi_side[side].ps_cpu, cpu);
+	atomic_fence_seq_cst();					/* PI3 */
+}
+
+/* Copy k elements between elems and the slots from `at` on, without a wrap. */
+static inline void
+copy_run(const struct lwkt_pipe *p, enum side side, char *elems, size_t at,
+    size_t k)
+{
+	char *slot = p->pi_slots + at * p->pi_size;
+
+	if (k == 1 && p->pi_size == sizeof(uint64_t))	/* no call */
+		memcpy(side == WRITER ? slot : elems,
+		    side == WRITER ? elems : slot, sizeof(uint64_t));
+	else
+		memcpy(side == WRITER ? slot : elems,
+		    side == WRITER ? elems : slot, k * p->pi_size);
+}
+
+/* Copy k elements, which the side may move, and step over their slots. */
+static inline void
+copy(struct lwkt_pipe *p, enum side side, char *elems, size_t k)
+{
+	struct lwkt_pipe_side *ps = &p->pi_side[side];
+	size_t at = ps->ps_slot, run = p->pi_nslots - at;
+
+	if (likely(k < run)) {
+		copy_run(p, side, elems, at, k);
+		ps->ps_slot = (uint32_t)(at + k);
+		return;
+	}
+	copy_run(p, side, elems, at, run);
+	if (k > run)
+		copy_run(p, side, elems + run * p->pi_size, 0, k - run);
+	ps->ps_slot = (uint32_t)(k - run);
+}
+
+/*
+ * Move up to n elements without waiting; return their number.  If fewer are
+ * known, look; each look that finds some is a step towards calm().
+ */
+static inline size_t
+move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
+{
+	size_t k = known(p, side);
+
+	if (k < n) {
+		k = look(p, side);
+		if (k > 0 && unlikely(atomic_load_64(&p->pi_word[side]) ==
+		    PIPE_LOUD) && ++p->pi_side[side].ps_steady >= STEADY)
+			calm(p, side);
+	}
+	if (k > n)
+		k = n;
+	if (k > 0) {
+		copy(p, side, elems, k);
+		moved(p, side, k);
+	}
+	return k;
+}
+
+/* Both halves of a call: see the header. */
+static inline ssize_t
+transfer(struct lwkt_pipe *p, enum side side, char *elems, size_t n,
+    int64_t timeout_ns)
+{
+	int64_t deadline = 0;
+	size_t done = 0;
+	uint32_t cpu = here();
+	int closed;
+
+	if (unlikely(p->pi_side[side].ps_cpu != cpu))
+		arrived(p, side, cpu);
+	for (;;) {
+		closed = is_closed(p, !side);
+		if (unlikely(closed) && side == WRITER)
+			return done > 0 ? (ssize_t)done : -EPIPE;
+		done += move(p, side, elems + done * p->pi_size, n - done);
+		if (likely(done == n || (side == READER && done > 0)))
+			return (ssize_t)done;
+		if (closed)
+			return 0;
+		if (pipe_wait(p, side, timeout_ns, &deadline) != 0)
+			return done > 0 ? (ssize_t)done : -EWOULDBLOCK;
+	}
+}
+
+/* A call of the writer, which must not have closed its side. */
+static inline ssize_t
+do_write(struct lwkt_pipe *p, const void *elems, size_t n,
+    int64_t timeout_ns)
+{
+	if (unlikely(atomic_load_64(&p->pi_word[WRITER]) & PIPE_CLOSED))
+		return -EPIPE;
+	return transfer(p, WRITER, (char *)(uintptr_t)elems, n, timeout_ns);
+}
+
+/* Thread, callback or pthread: the writer.  Blocks while the pipe is full. */
+int
+lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
+{
+	ssize_t r = do_write(p, elem, 1, timeout_ns);
+
+	return r > 0 ? 0 : (int)-r;
+}
+
+/* Thread, callback or pthread: the reader.  Blocks while the pipe is empty. */
+int
+lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
+{
+	ssize_t r = transfer(p, READER, elem, 1, timeout_ns);
+
+	return r > 0 ? 0 : r == 0 ? EPIPE : (int)-r;
+}
+
+/* Thread, callback or pthread: the writer.  Blocks while the pipe is full. */
+ssize_t
+lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
+    int64_t timeout_ns)
+{
+	return do_write(p, elems, n, timeout_ns);
+}
+
+/* Thread, callback or pthread: the reader.  Blocks while the pipe is empty. */
+ssize_t
+lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,
+    int64_t timeout_ns)
+{
+	return transfer(p, READER, elems, max, timeout_ns);
+}
+
+/*
+ * Closing, notices.
+ */
+
+static void
+close_side(struct lwkt_pipe *p, enum side side)
+{
+	atomic_set_64(&p->pi_word[side], PIPE_CLOSED);		/* PIO2 */
+	rouse(p, !side);
+}
+
+/* Thread, callback or pthread: the writer.  Never blocks. */
+void
+lwkt_pipe_close_writer(struct lwkt_pipe *p)
+{
+	close_side(p, WRITER);
+}
+
+/* Thread, callback or pthread: the reader.  Never blocks. */
+void
+lwkt_pipe_close_reader(struct lwkt_pipe *p)
+{
+	close_side(p, READER);
+}
+
+/* Any context; never blocks. */
+unsigned
+lwkt_pipe_count(const struct lwkt_pipe *p)
+{
+	/* The reader's count first: the difference is never negative. */
+	uint64_t r = atomic_load_acq_64(&p->pi_side[READER].ps_count);
+	uint64_t n = atomic_load_acq_64(&p->pi_side[WRITER].ps_count) - r;
+
+	return n < p->pi_nslots ? (unsigned)n : p->pi_nslots;
+}
+
+/* Thread or pthread: the reader; never blocks. */
+void
+lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)
+{
+	lwkt_msg_t msg = &p->pi_notice;
+	lwkt_thread_t td = sync_enter();
+
+	if ((msg_lookflags(msg) & (LWKT_MSGF_QUEUED | LWKT_MSGF_INTRANSIT)) ||
+	    (atomic_load_64(&p->pi_word[READER]) & PIPE_NOTICE))
+		lwkt_panic("the reader of pipe \"%s\" asks for a notice, but "
+		    "has not taken the last one", p->pi_name);
+	if (!lwkt_checkmsg(msg))
+		lwkt_replymsg(msg, 0);
+	p->pi_port = port;
+	announce(p, READER, PIPE_NOTICE);
+	if (may_go(p, READER) && withdraw(p, READER, PIPE_NOTICE))
+		lwkt_sendmsg(port, msg);
+	sync_exit(td);
+}
+
+/* Thread or pthread: the reader; never blocks. */
+int
+lwkt_pipe_notify_cancel(struct lwkt_pipe *p)
+{
+	return withdraw(p, READER, PIPE_NOTICE);
+}
+
+/* Any context; never blocks. */
+lwkt_msg_t
+lwkt_pipe_notice(struct lwkt_pipe *p)
+{
+	return &p->pi_notice;
+}
