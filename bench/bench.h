@@ -113,6 +113,20 @@ bench_random(uint64_t *state)
 	return (x * 0x2545f4914f6cdd1dull);
 }
 
+/* What fork and join by the definition of fib(n) must find. */
+static inline long
+bench_fib(long n)
+{
+	long fib = 0, next = 1, sum;
+
+	for (; n > 0; n--) {
+		sum = fib + next;
+		fib = next;
+		next = sum;
+	}
+	return (fib);
+}
+
 /* The number after a key in a /proc file of "Key:  n kB" lines, in bytes. */
 static inline int64_t
 bench_proc_bytes(const char *path, const char *key)
@@ -195,6 +209,21 @@ bench_hist_merge(struct bench_hist *h, int n)
 		for (i = 0; i < BENCH_COARSE; i++)
 			h->coarse[i] += h[k].coarse[i];
 	}
+}
+
+/*
+ * The plan of the many timers: which one is set anew, and for when.  All are
+ * 100 to 1,000 s away.
+ */
+#define TIMERS		10000
+
+static inline int
+bench_timer_pick(uint64_t *state, int64_t *delay_msp)
+{
+	uint64_t x = bench_random(state);
+
+	*delay_msp = 100000 + (int64_t)((x >> 32) % 900001);
+	return ((int)((x & 0xffffffff) % TIMERS));
 }
 
 /*

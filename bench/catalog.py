@@ -31,6 +31,8 @@ IMPLS = {
     "ck": "libck-dev",
     "jemalloc": "libjemalloc-dev",
     "mimalloc": "libmimalloc-dev",
+    "event": "libevent-dev",
+    "uv": "libuv1-dev",
     "redis": "redis-server and redis-tools",
     "floor": None,
 }
@@ -86,6 +88,15 @@ FIGURES = [
         "have run, each"),
     low("wakeup-bcast-2", "ns", None, "the same, half of them on each of two "
         "CPUs"),
+    low("fib-1", "ns", None, "fork and join by the definition of fib(n), a "
+        "thread"),
+    low("fib-2", "ns", None, "the same, 2 CPUs"),
+    low("ring-1000", "ns", None, "a token goes round 1,000 threads, a hop"),
+    low("pairs-10000", "ns", None, "10,000 pairs at once: message there and "
+        "back"),
+    high("select-4", "M/s", None, "messages of four senders, each to a port "
+         "of its own, to one thread"),
+    high("select-4-2", "M/s", None, "the same between two CPUs"),
     high("queue-1", "M/s", None, "items through a bounded queue, one CPU"),
     high("queue-2", "M/s", None, "the same between two CPUs"),
     low("malloc-64", "ns", None, "a block of 64 bytes taken and given back"),
@@ -104,6 +115,8 @@ FIGURES = [
     high("ipi-batch", "M/s", 100, "the same, rung once for 64"),
     low("timer-p50", "us", None, "one 1 ms sleeper: lateness, median"),
     low("timer-p99", "us", None, "the same, 99 of 100"),
+    low("timer-set", "ns", None, "stop and start one of 10,000 pending "
+        "timers"),
     low("hogs-p50", "us", None, "one 1 ms sleeper a CPU with 2 hogs: "
         "lateness, median"),
     low("hogs-p99", "us", 200, "the same, 99 of 100"),
@@ -176,6 +189,7 @@ GROUPS = [
      Program("lock", "", 1, "go boost st pth pthread", "lock", 30),
      Program("floor", "1", 1, "floor", "lock timer-p50 timer-p99", 30),
      Program("timer", "", 1, ALL, "timer-p50 timer-p99", 30)],
+    [Program("timerset", "", 1, "lwkt event uv", "timer-set", 30)],
     [Program("hogs", "", 2, "lwkt pthread", "hogs-p50 hogs-p99", 30)],
     [Program("preempt", "", 1, "lwkt floor", "preempt preempt-300us", 30)],
     lock_group("spin", "lwkt pthread ck"),
@@ -193,6 +207,12 @@ GROUPS = [
     [Program("bcast", "1", 1, "lwkt go boost st pthread", "wakeup-bcast-1",
              60),
      Program("bcast", "2", 2, "lwkt go pthread", "wakeup-bcast-2", 60)],
+    [Program("fib", "1", 1, "lwkt go boost st pthread", "fib-1", 60),
+     Program("fib", "2", 2, "lwkt go pthread", "fib-2", 60)],
+    [Program("ring", "", 1, ALL, "ring-1000", 60)],
+    [Program("pairs", "", 1, "lwkt go boost st pthread", "pairs-10000", 60)],
+    [Program("select", "1", 1, "lwkt go pthread", "select-4", 60),
+     Program("select", "2", 2, "lwkt go pthread", "select-4-2", 60)],
     [Program("queue", "1", 1, "lwkt go boost pthread", "queue-1", 30),
      Program("queue", "2", 2, "lwkt go boost pthread", "queue-2", 30)],
     [Program("malloc", "1", 1, "lwkt pthread jemalloc mimalloc",

@@ -19,7 +19,7 @@ valgrind="$test valgrind"
 full="$clang spin"
 bench="$build python3 redis-tools redis-server golang-go g++
 libboost-fiber-dev libst-dev libpth-dev libck-dev libjemalloc-dev
-libmimalloc-dev"
+libmimalloc-dev libevent-dev libuv1-dev"
 
 want=
 for purpose in "${@:-build}"; do
