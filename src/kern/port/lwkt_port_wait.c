@@ -5,12 +5,13 @@
  * lwkt_port_spin.c.
  *
  * THEORY
- * A thread that selects first enters a sleep queue, on an ident of its own
- * (the interlock).  Then it tries the ports in order, and takes a message of
- * the first port that has one.  At each port that is empty it leaves a request
- * to be woken, in the same step: at a thread port MPF_WAITPORT, as
- * lwkt_waitport does; at a spin port an entry in its list, under its lock.  If
- * all ports were empty, the thread sleeps.  A message that arrives earlier
+ * A thread that selects first tries the ports in order, and takes a message of
+ * the first port that has one.  If none has, it enters a sleep queue, on an
+ * ident of its own (the interlock), and tries again in the same way.  At each
+ * port that is empty it now leaves a request to be woken, in the same step: at
+ * a thread port MPF_WAITPORT, as lwkt_waitport does; at a spin port an entry in
+ * its list, under its lock.  If all ports were empty, the thread sleeps.  A
+ * message that arrives earlier
  * finds the request; its wake-up takes the thread off the sleep queue, so the
  * sleep returns at once.  At the end the thread takes its requests back.  If
  * another port woke it too, the wake-up is passed on there (spin_unwatch).
@@ -114,15 +115,52 @@ ask_no_more(struct port_select *se)
 }
 
 /*
+ * Tell whether nothing is queued on the port, without its lock: a hint, which
+ * does not take the cache line from senders.
+ */
+static int __lwkt_no_tsan
+looks_empty(const struct lwkt_port *port)
+{
+	return port->mp_msgq.mq_first == NULL &&
+	    port->mp_prioq.mq_first == NULL;
+}
+
+/* Take a message of the first port that has one; leave no requests. */
+static lwkt_msg_t
+take_ready(struct port_select *se)
+{
+	lwkt_msg_t msg;
+	int i;
+
+	for (i = 0; i < se->se_n; i++) {
+		if (looks_empty(se->se_ports[i]))
+			continue;
+		msg = port_is_spin(se->se_ports[i]) ?
+		    spin_getport(se->se_ports[i]) :
+		    port_dequeue(se->se_ports[i]);
+		if (msg != NULL) {
+			se->se_which = i;
+			return msg;
+		}
+	}
+	return NULL;
+}
+
+/*
  * Select as a thread, in a critical section.  Returns 0 with a message, else
- * EWOULDBLOCK or EINTR.  The interlock comes before the ports are tried (PW1).
+ * EWOULDBLOCK or EINTR.  In the loop the interlock comes before the ports are
+ * tried (PW1).
  */
 static int
 select_td(struct port_select *se, int intr, int64_t deadline,
     lwkt_msg_t *msgp)
 {
-	int error = 0;
+	int error = 0, i;
 
+	if ((*msgp = take_ready(se)) != NULL)
+		return 0;
+	for (i = 0; i < se->se_n; i++)
+		se->se_watch[i] = (struct port_watch){ .pw_ident = se };
 	for (;;) {
 		lwkt_tsleep_interlock(se, PDOMAIN_PORT);
 		*msgp = take_first(se);
@@ -167,14 +205,16 @@ void *
 lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp, int flags,
     int64_t timeout_ns)
 {
-	struct port_select se = { .se_ports = ports, .se_n = n };
+	struct port_select se;
 	lwkt_thread_t self;
 	lwkt_msg_t msg;
-	int error, i;
+	int error;
 
 	assert_kinds(ports, n);
-	for (i = 0; i < n; i++)
-		se.se_watch[i].pw_ident = &se;
+	se.se_ports = ports;
+	se.se_n = n;
+	se.se_which = -1;
+	se.se_asked = 0;
 	if (machine_oncpu() != NULL) {
 		self = curthread;
 		crit_enter_td(self);
