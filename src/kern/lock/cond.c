@@ -3,18 +3,21 @@
  * Everyday condition variable.
  *
  * THEORY
- * A waiter parks at the address of the variable before it releases the mutex.
- * A signal takes the waiter that is the best at that moment off the queue and
- * tells it.  So it lets exactly one waiter go, and none that arrived later.  A
- * waiter that gives up takes itself off the queue; if a signal has already
- * taken it, it counts as told.
+ * A waiter queues its record at the address of the variable (park.c) before it
+ * releases the mutex.  A signal takes the record of the best waiter off the
+ * queue and tells that waiter.  So a signal ends the wait of one waiter that is
+ * queued at that moment, and never of a waiter that arrives later.  If no
+ * waiter is queued, a signal has no effect.  A waiter whose timeout expires
+ * takes its record off the queue.  If a signal has already taken the record,
+ * the wait succeeds.
  *
  * INVARIANTS
- * CV1 cv_waiters is how many waiters are queued, and changes with the bucket
- *    locked.  A waiter that must be told has been counted since before the
- *    mutex was released, so a signal looks at the number first.
- * CV2 After the waiters are taken off only their records are used: the
- *    variable may be gone as soon as one of them is told.
+ * CV1 cv_waiters is the number of queued waiters.  It changes only with the
+ *    bucket locked.  A waiter is counted before it releases the mutex.  So a
+ *    thread that has changed the condition under the mutex and then signals
+ *    may read the number without the bucket: if it is 0, nobody is missed.
+ * CV2 After a signal has taken records off the queue it uses only these
+ *    records: the variable may be freed as soon as one waiter is told.
  *
  * Source: Birrell, "Implementing Condition Variables with Semaphores" (2003),
  * for what a signal promises.
@@ -33,7 +36,8 @@ lwkt_cond_init(struct lwkt_cond *cv, const char *name)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
- * timeout_ns, and then while mu is held.
+ * timeout_ns until a signal, and then until mu is free.  Returns 0 or
+ * EWOULDBLOCK; the caller holds mu in both cases.
  */
 int
 lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
@@ -60,7 +64,11 @@ lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
 	return error;
 }
 
-/* Take the best max waiters off the queue and tell them. */
+/*
+ * Take the best waiters, at most max, off the queue and tell them.  A plain
+ * pthread that tells a thread waits in the host until the CPU of that thread
+ * has made it runnable (park_tell).
+ */
 static void
 tell(struct lwkt_cond *cv, uint32_t max)
 {
@@ -81,14 +89,14 @@ tell(struct lwkt_cond *cv, uint32_t max)
 	sync_exit(td);
 }
 
-/* Thread or plain pthread; never blocks. */
+/* Thread: never blocks.  Plain pthread: may wait in the host, see tell(). */
 void
 lwkt_cond_signal(struct lwkt_cond *cv)
 {
 	tell(cv, 1);
 }
 
-/* Thread or plain pthread; never blocks. */
+/* Thread: never blocks.  Plain pthread: may wait in the host, see tell(). */
 void
 lwkt_cond_broadcast(struct lwkt_cond *cv)
 {

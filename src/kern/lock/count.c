@@ -3,22 +3,27 @@
  * Everyday semaphore, barrier, wait group and once: a count and its waiters.
  *
  * THEORY
- * The state of a semaphore is its units, of a wait group the work that is not
- * done, of a barrier the number of times it has opened, of a once NEW, RUNNING
- * or DONE.  A caller that lets waiters go does so by one locked instruction on
- * the word.  That is also its last access to the word: a waiter may free it at
- * once.
+ * Each lock has one word, which holds a state and a number of waiters
+ * (word_var.h).  The state of a semaphore is its number of units, of a wait
+ * group the number of jobs that are not done, of a barrier the number of times
+ * it has opened (modulo 2^28), of a once NEW, RUNNING or DONE.
  *
- * A post gives its units to the waiters themselves, the best first; only the
- * rest is added to the word.  So no later thread can take a unit before the
- * waiter for which it was posted has run, and each unit posted while threads
- * wait lets one go.
+ * In a barrier, wait group or once, one locked instruction changes the state
+ * so that the waiters may return.  It is the last access to the word, because
+ * the last waiter may free the lock at once.  The wakeup that follows uses only
+ * the address of the word.
+ *
+ * A post to a semaphore gives its units directly to the waiters, the best
+ * waiter first.  Only units that are left over are added to the word.  So no
+ * other thread can take a unit that was given to a waiter which has not run
+ * yet, and each unit that is posted while waiters are queued ends the wait of
+ * one of them.
  *
  * INVARIANTS
- * SE1 A waiter is queued only while the semaphore has no units.  It looks at
- *    the units and queues itself with the bucket locked.  While the word counts
- *    waiters, units are added only with the bucket locked.
- * SE2 A waiter that is told has one unit.
+ * SE1 A waiter is queued only while the semaphore has no units.  The waiter
+ *    tests for units and queues itself with the bucket locked.  While the word
+ *    counts waiters, units are added only with the bucket locked.
+ * SE2 A waiter that was told (park.c) has got one unit.
  */
 #include "kern/lock/word_var.h"
 
@@ -36,7 +41,10 @@ lwkt_sem_init(struct lwkt_sem *se, unsigned n, const char *name)
 	*se = (struct lwkt_sem)LWKT_SEM_INITIALIZER(n, name);
 }
 
-/* Take a unit, if there is one. */
+/*
+ * Take a unit and return 1, or return 0 if there is none.  w is a recent value
+ * of *word.
+ */
 static inline int
 take(uint64_t *word, uint64_t w)
 {
@@ -47,8 +55,9 @@ take(uint64_t *word, uint64_t w)
 }
 
 /*
- * Take a unit or wait for one.  The caller is counted in the word and in a
- * critical section.
+ * Take a unit, or wait for one until `deadline` (a result of wait_deadline()).
+ * Returns 0 or EWOULDBLOCK.  The caller is counted in the word, and is in a
+ * critical section if it is a thread.
  */
 static int
 wait_unit(struct lwkt_sem *se, int64_t deadline)
@@ -73,7 +82,7 @@ wait_unit(struct lwkt_sem *se, int64_t deadline)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
- * timeout_ns.
+ * timeout_ns.  Returns 0 or EWOULDBLOCK.
  */
 int
 lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
@@ -94,7 +103,7 @@ lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
 	return error;
 }
 
-/* Panic if n more units are too many. */
+/* Panic if n more units than in w would be more than LWKT_SEM_MAX. */
 static void
 check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 {
@@ -103,7 +112,11 @@ check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 	    sync_state(w), n);
 }
 
-/* Post n units while the word counts waiters. */
+/*
+ * Post n units after the word has counted waiters.  With the bucket locked,
+ * take the n best waiters off the queue, or all, and add the units that are
+ * left over to the word.  Then tell the waiters.
+ */
 static __lwkt_noinline void
 post_slow(struct lwkt_sem *se, uint32_t n)
 {
@@ -127,7 +140,10 @@ post_slow(struct lwkt_sem *se, uint32_t n)
 	sync_exit(td);
 }
 
-/* Thread, plain pthread or callback; never blocks. */
+/*
+ * Thread or callback: never blocks.  Plain pthread: if there are waiters, waits
+ * in the host until their CPUs have made them runnable (park_tell).
+ */
 void
 lwkt_sem_post(struct lwkt_sem *se, unsigned n)
 {
@@ -158,7 +174,10 @@ lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 	*ba = (struct lwkt_barrier)LWKT_BARRIER_INITIALIZER(n, name);
 }
 
-/* Thread or plain pthread; blocks until the last thread has arrived. */
+/*
+ * Thread or plain pthread; blocks until the last thread has arrived.  Returns 1
+ * to the last thread, which does not block, and 0 to the others.
+ */
 int
 lwkt_barrier_wait(struct lwkt_barrier *ba)
 {
@@ -173,7 +192,7 @@ lwkt_barrier_wait(struct lwkt_barrier *ba)
 		while (sync_state(atomic_load_acq_64(word)) == opened);
 		return 0;
 	}
-	/* No thread arrives again before the barrier opens. */
+	/* All n threads wait here: none arrives before the barrier opens. */
 	atomic_store_32(&ba->ba_arrived, 0);
 	w = atomic_load_64(word);
 	while (!atomic_fcmpset_64(word, &w,
@@ -193,7 +212,11 @@ lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 	*wg = (struct lwkt_waitgroup)LWKT_WAITGROUP_INITIALIZER(n, name);
 }
 
-/* Thread, plain pthread or callback; never blocks. */
+/*
+ * Thread or callback: never blocks.  Plain pthread: if the count becomes 0
+ * while threads wait, waits in the host until their CPUs have made them
+ * runnable (park_tell).
+ */
 void
 lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 {
@@ -212,7 +235,7 @@ lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 		sync_wake_all(word, w);
 }
 
-/* Thread, plain pthread or callback; never blocks. */
+/* Thread, plain pthread or callback; as lwkt_waitgroup_add(). */
 void
 lwkt_waitgroup_done(struct lwkt_waitgroup *wg)
 {
@@ -221,7 +244,7 @@ lwkt_waitgroup_done(struct lwkt_waitgroup *wg)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
- * timeout_ns.
+ * timeout_ns.  Returns 0 or EWOULDBLOCK; 0 if the count is 0 at the end.
  */
 int
 lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
@@ -236,7 +259,11 @@ lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
 	return left == 0 ? 0 : error;
 }
 
-/* Thread or plain pthread; blocks while another caller runs fn. */
+/*
+ * Thread or plain pthread; blocks while another caller runs fn.  The word stays
+ * ONCE_RUNNING until fn returns.  So a C++ exception must not leave fn:
+ * no_unwind() makes it end the program.
+ */
 void
 lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg)
 {

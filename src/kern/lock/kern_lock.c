@@ -3,36 +3,40 @@
  * lockmgr: shared and exclusive locks for long waits.
  *
  * THEORY
- * A spinlock protects plain fields; every request takes it and reads them.  A
- * request that cannot have the lock queues a record (turn.c), releases the
- * spinlock and sleeps.  A thread that changes the lock gives it to the waiters
- * whose turn it is (grant).  Their takings are counted before they wake up, so
- * no later request can be faster, and a lock with waiters is never free.
+ * A spinlock protects the fields of the lock; every request takes it.  A
+ * request that must wait queues a record (turn.c), releases the spinlock and
+ * blocks.  A thread that changes the lock or its queues gives the lock to the
+ * waiters that can then have it (grant).  It counts their takings before it
+ * makes them runnable.  So no later request can overtake them, and a lock with
+ * waiters is never free.
  *
- * Turns go by priority, those of equal priority in order of arrival.  If the
- * best exclusive and the best shared waiter have equal priority, the phases
- * alternate.  After an exclusive holder all shared waiters follow, except those
- * of lower priority than the best exclusive one; after shared holders one
- * exclusive waiter follows.  A new shared request waits for the exclusive
- * waiters of at least equal priority.  The one shared holder that waits to be
- * the only one (an upgrade) comes before all waiters.
+ * Waiters are served by priority, those of equal priority in order of arrival.
+ * If the best exclusive and the best shared waiter have equal priority,
+ * exclusive and shared holders alternate: after an exclusive holder all shared
+ * waiters follow, except those of lower priority than the best exclusive
+ * waiter; after shared holders one exclusive waiter follows.  A new shared
+ * request waits if an exclusive waiter has at least equal priority.
  *
- * Nothing is lent to the holders.
+ * An upgrade is a request of a shared holder to become the exclusive one.  It
+ * waits until the other shared holders have left.  At most one upgrade waits,
+ * and it is served before all other waiters.
+ *
+ * Waiters do not lend their priority to the holders (lend.c).
  *
  * INVARIANTS
- * LK1 lk_excl > 0 => lk_shared == 0, and lk_owner holds it; else lk_owner is
- *    NULL.
- * LK2 lk_upgrade != NULL => lk_shared > 1, and one of these takings belongs to
- *    the upgrade.
- * LK3 With the spinlock free no waiter could be granted: a free lock has no
- *    waiters; a shared one without an upgrade has no shared waiter that is
- *    better than all exclusive ones.
- * LK4 A record that was granted or refused is off the queue and PARK_TAKEN.  It
- *    is notified (park_tell) after the spinlock was released, in the same
- *    critical section.
+ * LK1 lk_excl > 0 => lk_shared == 0, and lk_owner is the thread that holds the
+ *    lock.  lk_excl == 0 => lk_owner is NULL.
+ * LK2 lk_upgrade != NULL => lk_shared > 1, and one of these takings is that of
+ *    the thread that waits for the upgrade.
+ * LK3 While the spinlock is free, no waiter could be given the lock: a lock
+ *    that is not held has no waiters; a lock that is held shared, without an
+ *    upgrade, has no shared waiter that is better than all exclusive waiters.
+ * LK4 When a request is granted, or fails while it waits, its record leaves the
+ *    queue and becomes PARK_TAKEN.  The waiter is told (park_tell) after the
+ *    spinlock was released, in the same critical section.
  *
  * Source: DragonFly kern_lock.c for the interface; 4.4BSD for what a failed
- * upgrade leaves; the phases as in mtx_wait.c.
+ * upgrade leaves; the order of service as in mtx_wait.c.
  */
 #include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"
@@ -48,26 +52,26 @@ TRACEPOINT(wait, KTR_SLEEP, "lock.wait", "td=%llu flags=%#llx");
 
 COUNTER(contended, "lwkt.lock_contended", "sleeps for lockmgr locks");
 
-/* One request. */
+/* One request: the arguments of lwkt_lockmgr() or lock_again(). */
 struct lock_req {
 	lwkt_lock_t	rq_lock;
-	lwkt_thread_t	rq_td;
-	unsigned	rq_flags;
-	int64_t		rq_deadline;
+	lwkt_thread_t	rq_td;		/* the caller */
+	unsigned	rq_flags;	/* LWKT_LK_*, with those of rq_lock */
+	int64_t		rq_deadline;	/* result of wait_deadline() */
 };
 
 /* A request that waits. */
 struct lock_wait {
-	struct park	lw_park;	/* of no bucket: spinlock held */
+	struct park	lw_park;	/* in no bucket; under lk_spin */
 	const struct lock_req *lw_rq;
 	struct lwkt_turn **lw_queue;	/* lk_ex or lk_sh; NULL: an upgrade */
-	int		lw_error;	/* what it is told */
+	int		lw_error;	/* result once told: 0 or ENOLCK */
 };
 
-/* Records to notify after the spinlock was released. */
+/* List of the records whose waiters must be told, by pk_chain (LK4). */
 struct granted {
 	struct park	*gr_first;
-	struct park	**gr_lastp;
+	struct park	**gr_lastp;	/* the NULL at the end of the list */
 };
 
 /* Thread context; never blocks. */
@@ -89,7 +93,7 @@ lwkt_lockuninit(lwkt_lock_t lk)
 	    lk->lk_spin.s_name);
 }
 
-/* Panic because of a wrong use of the lock. */
+/* Panic: the caller uses lk wrongly.  `what` says how, for the message. */
 static __lwkt_noreturn void
 misuse(lwkt_lock_t lk, const char *what)
 {
@@ -97,7 +101,10 @@ misuse(lwkt_lock_t lk, const char *what)
 	    curthread->td_name);
 }
 
-/* Check LK1, LK2 and LK3, in invariants builds.  Spinlock held. */
+/*
+ * In invariants builds: panic unless LK1, LK2 and LK3 hold and both queues are
+ * in order.  Spinlock held.
+ */
 static void
 lock_check(lwkt_lock_t lk)
 {
@@ -126,7 +133,7 @@ wait_of(struct lwkt_turn *tu)
 	return container_of(park_of(tu), struct lock_wait, lw_park);
 }
 
-/* Make td the exclusive holder. */
+/* Make td the exclusive holder of a lock that is not held.  Spinlock held. */
 static inline void
 own(lwkt_lock_t lk, lwkt_thread_t td)
 {
@@ -135,7 +142,11 @@ own(lwkt_lock_t lk, lwkt_thread_t td)
 	lk->lk_excl = 1;
 }
 
-/* Take the record off its queue and note that it is to be notified. */
+/*
+ * End the wait of lw with the result `error`: take the record off its queue and
+ * append it to gr.  An upgrade (lw_queue is NULL) is in no queue.  Spinlock
+ * held.
+ */
 static void
 finish(struct lock_wait *lw, int error, struct granted *gr)
 {
@@ -151,8 +162,8 @@ finish(struct lock_wait *lw, int error, struct granted *gr)
 }
 
 /*
- * Return the error of a request whose turn it is: ENOLCK if its flags refuse
- * the lock after a wait (LWKT_LK_SLEEPFAIL), else 0.
+ * Return the result of a waiting request that can now be granted: ENOLCK if the
+ * caller does not want the lock after a wait (LWKT_LK_SLEEPFAIL), else 0.
  */
 static inline int
 fails(const struct lock_wait *lw)
@@ -160,7 +171,11 @@ fails(const struct lock_wait *lw)
 	return lw->lw_rq->rq_flags & LWKT_LK_SLEEPFAIL ? ENOLCK : 0;
 }
 
-/* Give the lock to the upgrade, now the only shared holder. */
+/*
+ * End the wait for an upgrade: its thread is now the only shared holder.  Make
+ * it the exclusive holder.  With LWKT_LK_SLEEPFAIL the upgrade fails instead,
+ * and the shared taking is released.  Spinlock held.
+ */
 static void
 grant_upgrade(lwkt_lock_t lk, struct granted *gr)
 {
@@ -174,7 +189,10 @@ grant_upgrade(lwkt_lock_t lk, struct granted *gr)
 	finish(lw, error, gr);
 }
 
-/* Give the lock to this waiter. */
+/*
+ * End the wait of the waiter tu, which comes next: give it the lock.  With
+ * LWKT_LK_SLEEPFAIL the request fails instead.  Spinlock held.
+ */
 static void
 grant_one(lwkt_lock_t lk, struct lwkt_turn *tu, struct granted *gr)
 {
@@ -189,8 +207,10 @@ grant_one(lwkt_lock_t lk, struct lwkt_turn *tu, struct granted *gr)
 }
 
 /*
- * Grant requests until LK3 is true.  If an exclusive holder has just left,
- * was_ex is 1.
+ * Grant waiting requests until LK3 is true, and append their records to gr.  A
+ * request with LWKT_LK_SLEEPFAIL fails instead.  was_ex is 1 if an exclusive
+ * holder has just released or downgraded the lock: then shared waiters are
+ * served before exclusive ones of equal priority.  Spinlock held.
  */
 static void
 grant(lwkt_lock_t lk, int was_ex, struct granted *gr)
@@ -216,7 +236,10 @@ grant(lwkt_lock_t lk, int was_ex, struct granted *gr)
 	}
 }
 
-/* Grant requests, release the spinlock, and notify the granted waiters. */
+/*
+ * Grant waiting requests (was_ex: see grant()), release the spinlock, and tell
+ * the waiters of these requests.  Never blocks.
+ */
 static void
 next(lwkt_lock_t lk, int was_ex)
 {
@@ -231,7 +254,10 @@ next(lwkt_lock_t lk, int was_ex)
 	crit_exit_td(td);
 }
 
-/* lw_moved of a record: give it the new priority. */
+/*
+ * lw_moved of a waiter (lend_var.h): give its record the new priority `pri`, if
+ * the request still waits.  Then grant what the new order allows.
+ */
 static void
 moved(struct lend_wait *le, int pri, struct lend_todo *lt)
 {
@@ -251,7 +277,10 @@ moved(struct lend_wait *le, int pri, struct lend_todo *lt)
 	next(lk, 0);
 }
 
-/* Tell whether the lock cancels waits and this request allows it. */
+/*
+ * Return whether a cancellation is in progress (lock_cancel) and this request
+ * can be canceled (LWKT_LK_CANCELABLE).  Spinlock held.
+ */
 static inline int
 canceled(const struct lock_req *rq)
 {
@@ -259,8 +288,8 @@ canceled(const struct lock_req *rq)
 }
 
 /*
- * Return the error of a request that cannot be granted and must not wait, or 0
- * if it may wait.
+ * The request cannot be granted now.  Return 0 if it may wait, EBUSY if its
+ * flags forbid that, ENOLCK if it is canceled.
  */
 static int
 refused(const struct lock_req *rq)
@@ -271,8 +300,11 @@ refused(const struct lock_req *rq)
 }
 
 /*
- * End a wait early.  If the record was taken meanwhile, wait until it is
- * notified and return that result instead.
+ * End a wait early and return `error`, the result of park_wait(); an upgrade
+ * loses its shared taking.  If the request was granted or failed meanwhile,
+ * wait until this thread is told, and return that result (lw_error) instead; if
+ * error is EINTR, the interrupt is then pending again.  In a critical section,
+ * without the spinlock.
  */
 static int
 give_up(struct lock_wait *lw, int error)
@@ -301,8 +333,9 @@ give_up(struct lock_wait *lw, int error)
 }
 
 /*
- * Wait for a turn in that queue, or for the upgrade (queue is NULL).  Called
- * with the spinlock, returns without.
+ * Queue the request in `queue`, or as the upgrade if queue is NULL, and wait.
+ * Called with the spinlock, returns without; blocks.  Returns 0: granted;
+ * ENOLCK: failed (LWKT_LK_SLEEPFAIL or a cancellation); EWOULDBLOCK; EINTR.
  */
 static int
 wait_turn(const struct lock_req *rq, struct lwkt_turn **queue)
@@ -336,10 +369,17 @@ wait_turn(const struct lock_req *rq, struct lwkt_turn **queue)
 }
 
 /*
- * The operations.  Each is called with the spinlock and returns without it.
+ * The operations of lwkt_lockmgr().  Each is called with the spinlock and
+ * returns without it.  Each returns 0 or an error: EBUSY, if LWKT_LK_NOWAIT
+ * forbids to wait (see also lock_upgrade); ENOLCK, for a request with
+ * LWKT_LK_CANCELABLE during a cancellation; or an error of wait_turn().
  */
 
-/* Take the lock shared; for the exclusive holder, exclusively once more. */
+/*
+ * Take the lock shared.  If the caller is the exclusive holder, this counts as
+ * one more exclusive taking.  Waits for an exclusive holder, an upgrade, and
+ * exclusive waiters of at least equal priority.
+ */
 static int
 lock_shared(const struct lock_req *rq)
 {
@@ -359,7 +399,11 @@ lock_shared(const struct lock_req *rq)
 	return error;
 }
 
-/* Take the lock exclusively. */
+/*
+ * Take the lock exclusively.  Waits for all holders.  If the caller is already
+ * the exclusive holder: with LWKT_LK_CANRECURSE count one more taking, else
+ * with LWKT_LK_NOWAIT return EBUSY, else panic.
+ */
 static int
 lock_exclusive(const struct lock_req *rq)
 {
@@ -384,7 +428,13 @@ lock_exclusive(const struct lock_req *rq)
 	return error;
 }
 
-/* Turn one shared taking into an exclusive one. */
+/*
+ * Turn one shared taking into an exclusive one.  If the caller is the exclusive
+ * holder, this has no effect.  After an error the shared taking is released.
+ * If another upgrade waits: LWKT_LK_EXCLUPGRADE fails with EBUSY;
+ * LWKT_LK_UPGRADE releases the shared taking and requests the lock exclusively,
+ * so other threads may hold the lock before it returns.
+ */
 static int
 lock_upgrade(const struct lock_req *rq)
 {
@@ -399,8 +449,8 @@ lock_upgrade(const struct lock_req *rq)
 		misuse(lk, "is upgraded, though not held shared,");
 	if (lk->lk_upgrade != NULL) {
 		/*
-		 * Two upgrades would wait for each other's shared taking: the
-		 * second one gives up its own.
+		 * Two upgrades would wait for each other's shared taking for
+		 * ever.  So the second one releases its own.
 		 */
 		lk->lk_shared--;
 		next(lk, 0);
@@ -418,7 +468,7 @@ lock_upgrade(const struct lock_req *rq)
 	return error;
 }
 
-/* Turn all exclusive takings into shared ones. */
+/* Turn all exclusive takings into shared ones; panic if there are none. */
 static int
 lock_downgrade(const struct lock_req *rq)
 {
@@ -433,7 +483,10 @@ lock_downgrade(const struct lock_req *rq)
 	return 0;
 }
 
-/* Release one taking. */
+/*
+ * Release one taking: an exclusive one if the caller is the exclusive holder,
+ * else a shared one.  Panic if there is neither.
+ */
 static int
 lock_release(const struct lock_req *rq)
 {
@@ -452,7 +505,10 @@ lock_release(const struct lock_req *rq)
 	return 0;
 }
 
-/* End the waits of a queue that can be canceled. */
+/*
+ * If a cancellation is in progress, make the requests in the queue that can be
+ * canceled fail with ENOLCK.  Their records are appended to gr.
+ */
 static void
 cancel_queue(struct lwkt_turn **queue, struct granted *gr)
 {
@@ -466,8 +522,9 @@ cancel_queue(struct lwkt_turn **queue, struct granted *gr)
 }
 
 /*
- * Begin (on = 1) or end (0) a cancellation: cancelable requests that wait fail,
- * and no new one waits until the end.
+ * Begin (on = 1) or end (on = 0) a cancellation.  At the beginning all waiting
+ * requests with LWKT_LK_CANCELABLE fail with ENOLCK.  Until the end new ones
+ * fail instead of waiting.  The caller holds the lock exclusively.
  */
 static int
 lock_cancel(const struct lock_req *rq, uint32_t on)
@@ -487,7 +544,10 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	return 0;
 }
 
-/* Do what the flags of the request say. */
+/*
+ * Execute the operation that rq_flags names.  Returns the result of that
+ * operation.  Panics if the flags name none.
+ */
 static int
 request(struct lock_req *rq)
 {
@@ -515,7 +575,11 @@ request(struct lock_req *rq)
 	    lk->lk_spin.s_name, rq->rq_flags);
 }
 
-/* Note for lockorder.c what a request that has ended changed. */
+/*
+ * A request of `type` has ended with `error`.  Tell lockorder.c if the caller
+ * has taken the lock (shared or exclusive request, no error) or has dropped one
+ * taking (release, failed upgrade).
+ */
 static inline void
 note(lwkt_lock_t lk, unsigned type, int error)
 {
@@ -528,8 +592,9 @@ note(lwkt_lock_t lk, unsigned type, int error)
 }
 
 /*
- * Take the lock and wait without limit; the flags of lwkt_lockinit do not
- * apply.
+ * Take the lock shared or exclusively; always succeeds.  Blocks while the lock
+ * is held, without a time limit.  The flags and the timeout that were given to
+ * lwkt_lockinit() do not apply.
  */
 void
 lock_again(lwkt_lock_t lk, unsigned type)
@@ -542,8 +607,8 @@ lock_again(lwkt_lock_t lk, unsigned type)
 }
 
 /*
- * Thread context; taking and upgrading may block.  With LWKT_LK_NOWAIT, and to
- * release, also in a callback; then it never blocks.
+ * Thread context; taking and upgrading may block.  A callback may only make
+ * calls with LWKT_LK_NOWAIT, and calls that release: they never block.
  */
 int
 lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)

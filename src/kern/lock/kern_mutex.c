@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Mutexes with hand-off: the word, and the calls.
+ * Mutexes with hand-off (mtx): the word, and the public functions.
  *
  * THEORY
- * While no thread waits, one word is the whole mutex, and every operation is
- * one compare-and-set of it.  Requests that must wait, and everything that
- * concerns waiters, are the subject of mtx_wait.c.  The last holder looks at
- * the WANTED bits in the same compare-and-set that frees the word; if one is
- * set, it leaves the word alone and hands the mutex to the next owner there.
+ * While no thread waits, the word m_lock is the whole mutex (mtx_var.h): one
+ * compare-and-set of the word takes or releases it.  Requests that must wait,
+ * and everything that concerns waiters, are in mtx_wait.c.  The compare-and-set
+ * of the last holder frees the word only if no WANTED bit is set.  If one is
+ * set, the last holder does not change the word but calls mtx_hand_off(), which
+ * gives the mutex to the next owner.
  *
  * INVARIANTS
- * MX1 Waiters => count > 0: a word without holders is 0.
- * MX2 m_owner is the exclusive holder.  It is stored after EXCLUSIVE is set (by
- *    hand-off: before the link says so) and cleared before EXCLUSIVE is given
- *    up.  While EXCLUSIVE and a WANTED bit are set and m_owner is NULL, the
- *    holder stores it soon, without the spinlock (owner_of).
+ * MX1 If requests wait, the count is > 0: the word of a free mutex is 0.
+ * MX2 m_owner is the exclusive holder.  It is stored after EXCLUSIVE is set (in
+ *    a hand-off: before ml_state of the link becomes ML_ACQUIRED).  It is
+ *    cleared before EXCLUSIVE is cleared.  While EXCLUSIVE and a WANTED bit are
+ *    set and m_owner is NULL, the holder will store m_owner soon, without
+ *    taking the spinlock (owner_of).
  *
  * Source: DragonFly kern_mutex.c.
  */
@@ -41,7 +43,10 @@ lwkt_mtx_uninit(lwkt_mtx_t m)
 	    "word %#x", m->m_name, m->m_lock);
 }
 
-/* Try once to take m exclusively, also recursively. */
+/*
+ * Try to take m exclusively for td, the caller; also if td already holds m
+ * exclusively.  Return 1 if m was taken, else 0.
+ */
 static inline int
 try_ex(lwkt_mtx_t m, lwkt_thread_t td)
 {
@@ -58,8 +63,10 @@ try_ex(lwkt_mtx_t m, lwkt_thread_t td)
 }
 
 /*
- * Try to take m shared; if td is the exclusive holder, exclusively once more.
- * The try also fails if a bit of `mind` is set: MTX_EXWANTED, or 0 to overtake
+ * Try to take m shared for td, the caller.  If td is the exclusive holder, this
+ * counts as one more exclusive taking.  Return 1 if m was taken, 0 if another
+ * thread holds m exclusively or, unless td is the exclusive holder, a bit of
+ * `mind` is set in the word.  `mind` is MTX_EXWANTED, or 0 to overtake
  * exclusive waiters.
  */
 static inline int
@@ -78,14 +85,21 @@ try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
 	return 1;
 }
 
-/* Try once to take m in this way.  New shared requests mind EXWANTED. */
+/*
+ * Try to take m: exclusively if kind is ML_EX, else shared.  A shared request
+ * fails if exclusive requests wait.  Return 1 if m was taken, else 0.
+ */
 static inline int
 try_kind(lwkt_mtx_t m, lwkt_thread_t td, enum mtx_link_state kind)
 {
 	return kind == ML_EX ? try_ex(m, td) : try_sh(m, td, MTX_EXWANTED);
 }
 
-/* Take m through the link: at once if possible, else by a request. */
+/*
+ * Take m with the link: at once if possible, else by a request, and wait unless
+ * the link is asynchronous.  Returns 0; ENOLCK: aborted; EWOULDBLOCK; EINTR;
+ * EINPROGRESS: the link is asynchronous and the request is queued.
+ */
 static int
 lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     int flags, int64_t timeout_ns)
@@ -97,7 +111,7 @@ lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 		if (atomic_cmpset_32(&link->ml_state, ML_IDLE, ML_ACQUIRED))
 			return 0;
 		lwkt_mtx_unlock(m);
-		return ENOLCK;				/* aborted early */
+		return ENOLCK;		/* aborted before the request */
 	}
 	error = mtx_request(m, link, kind);
 	if (error != EINPROGRESS || link->ml_async)
@@ -105,7 +119,10 @@ lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 	return mtx_wait_link(m, link, flags, timeout_ns);
 }
 
-/* Take m through a link on the stack of the caller. */
+/*
+ * Take m, after a first try has failed, with a link on this stack.  Returns 0,
+ * EWOULDBLOCK or EINTR.
+ */
 static __lwkt_noinline int
 lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
     int64_t timeout_ns)
@@ -128,7 +145,10 @@ tried(lwkt_mtx_t m, int error)
 	return error;
 }
 
-/* Take m in this way within timeout_ns. */
+/*
+ * Take m within timeout_ns: exclusively if kind is ML_EX, else shared.  Returns
+ * 0, EWOULDBLOCK or, with LWKT_PCATCH, EINTR.
+ */
 static inline int
 lock(lwkt_mtx_t m, enum mtx_link_state kind, int flags, int64_t timeout_ns)
 {
@@ -138,7 +158,7 @@ lock(lwkt_mtx_t m, enum mtx_link_state kind, int flags, int64_t timeout_ns)
 	    lock_slow(m, kind, flags, timeout_ns));
 }
 
-/* Thread context; blocks while m is held. */
+/* Thread context; blocks while another thread holds m. */
 void
 lwkt_mtx_lock(lwkt_mtx_t m)
 {
@@ -185,10 +205,12 @@ lwkt_mtx_lock_sh_again(lwkt_mtx_t m)
 }
 
 /*
- * Release one taking; c is a recent value of the word.
+ * Release one taking of the caller; c is a recent value of the word.
  *
- * The last exclusive taking clears m_owner before the word becomes free (MX2).
- * A later store could overwrite the m_owner of the next holder.
+ * The release of the last exclusive taking clears m_owner before the word
+ * becomes free (MX2): a later store could overwrite the m_owner of the next
+ * holder.  If the compare-and-set then fails, m_owner is restored: a request
+ * may have set a WANTED bit, and owner_of() waits until m_owner is not NULL.
  */
 static void
 unlock(lwkt_mtx_t m, uint32_t c)
@@ -263,7 +285,7 @@ lwkt_mtx_lock_temp_release(lwkt_mtx_t m)
 	return MTX_EXCLUSIVE | (c & MTX_COUNT);
 }
 
-/* Thread context; blocks while m is held. */
+/* Thread context; blocks while another thread holds m. */
 void
 lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state)
 {
@@ -322,7 +344,7 @@ lwkt_mtx_link_init_async(lwkt_mtx_link_t link, lwkt_mtx_callback_t callback,
 	link->ml_arg = arg;
 }
 
-/* Take m by a link of the caller. */
+/* Take m with a link that the program owns.  Returns as lock_link(). */
 static int
 lock_by_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     int flags, int64_t timeout_ns)
@@ -333,7 +355,8 @@ lock_by_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 }
 
 /*
- * Thread context; blocks for at most timeout_ns, an asynchronous request never.
+ * Thread context; blocks for at most timeout_ns.  With an asynchronous link it
+ * never blocks.
  */
 int
 lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
@@ -343,7 +366,8 @@ lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 }
 
 /*
- * Thread context; blocks for at most timeout_ns, an asynchronous request never.
+ * Thread context; blocks for at most timeout_ns.  With an asynchronous link it
+ * never blocks.
  */
 int
 lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,

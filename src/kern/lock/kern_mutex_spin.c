@@ -3,19 +3,20 @@
  * A mtx used as a spinlock.
  *
  * THEORY
- * Every mtx contains a spinlock, which protects its waiters.  Here the holder
- * of that spinlock is the holder of the mtx.  So the mtx gets the critical
- * section, the back-off, the check that no thread blocks with it, and the
+ * Every mtx contains a spinlock, m_spin, which protects its queues of waiters.
+ * A thread that takes the mtx as a spinlock takes m_spin and keeps it.  So the
+ * mtx gets what a spinlock has (kern_spinlock.c): the critical section, growing
+ * pauses between tests, the check that the holder does not block, and the
  * report of long waits.  The word and the owner are set as if the mtx were held
  * exclusively, for functions that read them; the word counts the takings.
- * There are never queued waiters: a request can be queued only under the
- * spinlock.
+ * Meanwhile no request is queued: that needs m_spin.
  *
  * INVARIANTS
- * MS1 Between spinlock and spinunlock m_spin is held, m_lock is EXCLUSIVE with
- *    a count and m_owner is the thread; no other thread changes either.
+ * MS1 Between lwkt_mtx_spinlock() and lwkt_mtx_spinunlock() m_spin is held,
+ *    m_lock is EXCLUSIVE with the number of takings, and m_owner is the thread.
+ *    No other thread changes m_lock or m_owner.
  *
- * Source: DragonFly's mtx_spinlock; that it is the inner lock is ours.
+ * Source: DragonFly's mtx_spinlock.  The use of m_spin is our own.
  */
 #include "kern/cpu/globaldata.h"
 #include "kern/lock/mtx_var.h"
@@ -23,8 +24,8 @@
 #include <errno.h>
 
 /*
- * Make the word and the owner fit the spinlock, which was just taken.  Panic if
- * a thread holds the mtx as a sleeping lock.
+ * The caller has just taken m_spin: set the word and the owner.  Panic if a
+ * thread holds the mtx as a sleeping lock.
  */
 static void
 took(lwkt_mtx_t m)
@@ -36,7 +37,11 @@ took(lwkt_mtx_t m)
 	mtx_own(m, curthread);					/* MS1 */
 }
 
-/* If the caller holds it already, count one more taking and return 1. */
+/*
+ * If the caller already holds m as a spinlock, count one more taking and return
+ * 1.  Return 0 if the caller does not hold m.  Panic if the caller holds m
+ * exclusively as a sleeping lock.
+ */
 static int
 took_again(lwkt_mtx_t m)
 {

@@ -3,46 +3,52 @@
  * Spinlocks, exclusive and shared.
  *
  * THEORY
- * s_lock is 0 (free), 1 (held exclusively), or SHARED with a count of shared
- * holders.  The count may be 0: the bit stays set when the last shared holder
- * leaves, and so records how the lock was used last.  A shared locker first
- * guesses SHARED with no holder, an exclusive one guesses 0.  So a lock that is
- * always taken in the same way costs one locked instruction; the first taking
- * in the other way costs one more.
+ * s_lock is 0 (free), 1 (held exclusively), or SHARED plus the number of shared
+ * holders.  The number may be 0: SHARED stays set when the last shared holder
+ * leaves, and so records how the lock was used last.  A shared request first
+ * tries a compare-and-set that expects SHARED without a holder, an exclusive
+ * request one that expects 0.  So a lock that is always taken in the same way
+ * costs one locked instruction; the first taking in the other way costs one
+ * more.
  *
- * Every step is a compare-and-set of the whole word, so the check includes the
- * old value.  (DragonFly tested first and set SHARED afterwards; three times
- * that made a lock shared and exclusive at once.)  It follows that no other CPU
- * changes the word while it is held exclusively, and so a plain store releases
- * such a lock.  Exclusive waiters are counted in another word, s_exclwait:
- * while it is not 0, new shared requests wait.
+ * Every taking is a compare-and-set of the whole word, so the test and the
+ * change are one step.  (DragonFly tested first and set SHARED afterwards; this
+ * caused three bugs in which a lock was held shared and exclusively at once.)
+ * While the lock is held exclusively, no other CPU changes the word.  So a
+ * release store, without a locked instruction, releases such a lock.
  *
- * Every CPU keeps a list of the locks that it holds.  The list names the lock
- * when a thread blocks with one, and reveals a release by a CPU that does not
- * hold the lock.
+ * CPUs that wait for the lock exclusively are counted in another word,
+ * s_exclwait.  While it is not 0, new shared requests wait (lock_shared_slow
+ * has two exceptions).
  *
- * A waiter pauses between its checks of the lock, longer each time.  If the
- * wait takes longer than any holder should need, the host has taken the core
- * away from the holder, and machine_pause gives it the core of the waiter.
+ * Every CPU keeps a list of the locks that it holds.  If a thread blocks with a
+ * spinlock, the panic names the last lock of the list.  The release of a lock
+ * that is not in the list is a panic.
  *
- * A holder may send messages, and may wait for room in the ring to a CPU that
- * spins for the same lock.  So a CPU that spins reads that ring and defers
- * what it reads (lwkt_ipiq_room.c).
+ * A CPU that waits pauses between its tests of the lock, longer each time.  If
+ * the wait takes longer than any holder should need, the host has probably
+ * taken the core away from the holder: machine_pause() then yields the core.
+ *
+ * A holder may send messages.  It may then wait for room in its ring to a CPU
+ * that spins for the same lock.  So a CPU that spins reads that ring and defers
+ * the messages (lwkt_ipiq_room.c).
  *
  * INVARIANTS
  * SP1 s_lock is 0, 1, or SHARED | n.
- * SP2 gd_spinlocks = entries in use of gd_spinheld, each held by this CPU and
- *    with one critical section of the thread that took it (_quick: the
- *    caller's).
- * SP3 While a CPU spins, gd_spinwant is the lock.  Other CPUs read it, and
- *    gd_spinheld of CPUs that wait: these words are stored atomically.
+ * SP2 gd_spinlocks is the number of entries in use of gd_spinheld.  This CPU
+ *    holds the lock of each entry.  For each entry the thread that took the
+ *    lock is in one critical section (_quick: in one of its caller).
+ * SP3 While a CPU spins, its gd_spinwant is the lock; else gd_spinwant is 0.
+ *    Other CPUs read gd_spinwant and, while this CPU spins or waits for room in
+ *    a ring, gd_spinlocks and gd_spinheld.  So all of these are stored
+ *    atomically.
  *
  * ORDER
- * Taking is a locked instruction; releasing is a release store or a locked
- * subtraction.  Both pair with the compare-and-set of the next holder.
+ * A taking is a locked instruction.  A release is a release store or a locked
+ * subtraction.  Either pairs with the compare-and-set of the next holder.
  *
- * Source: DragonFly kern_spinlock.c (the cached bit, counts of waiters, the
- * back-off); its fetch-adds are compare-and-sets here.
+ * Source: DragonFly kern_spinlock.c (SHARED as a cached bit, the count of
+ * waiters, the growing pauses); its fetch-adds are compare-and-sets here.
  */
 #include "kern/cpu/ktr_rec.h"
 #include "kern/ipi/ipi_var.h"
@@ -64,10 +70,11 @@ TUNABLE_INT(window_shift, "lwkt.spin_window_shift", 6, 0, 20,
 TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,
     "seconds that a CPU waits for a spinlock before it panics");
 
-#define EXCL		1u
-#define SHARED		0x80000000u
+#define EXCL		1u		/* s_lock: held exclusively */
+#define SHARED		0x80000000u	/* s_lock: shared, or was last */
 
-#define CLOCK_LOOKS	4096	/* checks between two of the clock */
+/* A CPU that waits reads the clock once in so many tests of the lock. */
+#define CLOCK_LOOKS	4096
 
 /* Thread, IPI or timer callback; never blocks. */
 void
@@ -92,7 +99,7 @@ lwkt_spin_setrank(lwkt_spin_t s, unsigned rank)
 	s->s_rank = rank;
 }
 
-/* Tell whether this CPU holds s. */
+/* Return whether this CPU holds s in any way.  gd is this CPU's. */
 static int
 held_here(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -104,7 +111,10 @@ held_here(struct globaldata *gd, lwkt_spin_t s)
 	return 0;
 }
 
-/* Panic unless s has a higher rank than all ranked locks held here. */
+/*
+ * Panic unless s has a higher rank than all locks that this CPU holds.  A lock
+ * of rank 0 has no rank: it may always be taken, and does not forbid others.
+ */
 static void
 check_rank(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -119,21 +129,21 @@ check_rank(struct globaldata *gd, lwkt_spin_t s)
 	}
 }
 
-/* Set an entry of the list of held locks.  Other CPUs may read it.  (SP3) */
+/* Set entry i of the list of held locks; other CPUs may read it (SP3). */
 static inline void
 held_set(struct globaldata *gd, unsigned i, lwkt_spin_t s)
 {
 	atomic_poke_ptr((uintptr_t *)&gd->gd_spinheld[i], (uintptr_t)s);
 }
 
-/* Set the length of that list. */
+/* Set the length of the list of held locks. */
 static inline void
 held_count(struct globaldata *gd, int n)
 {
 	atomic_poke_32((uint32_t *)&gd->gd_spinlocks, (uint32_t)n);
 }
 
-/* Append s to the list of locks that this CPU holds. */
+/* Append s to the list of held locks of this CPU; panic if it is full. */
 static inline void
 push(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -147,7 +157,10 @@ push(struct globaldata *gd, lwkt_spin_t s)
 	held_count(gd, (int)n + 1);
 }
 
-/* Remove s from the list, where it is not the last one taken. */
+/*
+ * Remove s from the list of held locks, if it is not the last entry.  Panic if
+ * the list does not contain s.
+ */
 static __lwkt_noinline void
 pop_slow(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -165,7 +178,7 @@ pop_slow(struct globaldata *gd, lwkt_spin_t s)
 		held_set(gd, (unsigned)i, gd->gd_spinheld[i + 1]);
 }
 
-/* Remove s from that list. */
+/* Remove s from the list of held locks; panic if it is not there. */
 static inline void
 pop(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -177,7 +190,10 @@ pop(struct globaldata *gd, lwkt_spin_t s)
 		pop_slow(gd, s);
 }
 
-/* Check SP1 and SP2 for the locks that the CPU holds. */
+/*
+ * Panic unless the list of held locks of this CPU has a valid length (SP2) and
+ * the word of each lock in it says that the lock is held (SP1).
+ */
 void
 spin_check(struct globaldata *gd)
 {
@@ -195,8 +211,9 @@ spin_check(struct globaldata *gd)
 }
 
 /*
- * Try once to take s exclusively; *was becomes the word that refused.  The
- * second compare-and-set takes a free lock that was shared last.
+ * Try to take s exclusively.  Return 1 if s was taken, else 0; *was is then the
+ * value of the word that made the attempt fail.  The second compare-and-set
+ * takes a free lock whose last holder was shared.
  */
 static inline int
 try_exclusive(lwkt_spin_t s, uint32_t *was)
@@ -208,8 +225,9 @@ try_exclusive(lwkt_spin_t s, uint32_t *was)
 }
 
 /*
- * Try to take s shared; *was becomes the word that refused.  `rude`: also while
- * exclusive waiters are counted.
+ * Try to take s shared.  Return 1 if s was taken.  Return 0 if s is held
+ * exclusively or, unless `rude`, a CPU waits for s exclusively; *was is then a
+ * recent value of the word.
  */
 static inline int
 try_shared(lwkt_spin_t s, uint32_t *was, int rude)
@@ -229,17 +247,20 @@ try_shared(lwkt_spin_t s, uint32_t *was, int rude)
 	return 1;
 }
 
-/* A wait for a lock. */
+/* The wait of this CPU for a lock. */
 struct spin_wait {
 	lwkt_spin_t	sw_spin;
-	unsigned	sw_turn;	/* checks so far */
-	int		sw_pauses;	/* between this check and the next */
-	int64_t		sw_since_ns;	/* 0: not yet asked */
-	int64_t		sw_told_s;	/* last complaint */
-	const char	*sw_wmesg;	/* of a sleep that it interrupts */
+	unsigned	sw_turn;	/* tests of the lock so far */
+	int		sw_pauses;	/* pauses before the next test */
+	int64_t		sw_since_ns;	/* first read of clock; 0: none yet */
+	int64_t		sw_told_s;	/* length of wait in last report, s */
+	const char	*sw_wmesg;	/* td_wmesg before the wait */
 };
 
-/* Report a wait that takes seconds; panic after lwkt.spin_panic_s. */
+/*
+ * Print a line if the wait has lasted another second; panic after
+ * lwkt.spin_panic_s.  The time counts from the first call.
+ */
 static void
 complain(struct spin_wait *sw)
 {
@@ -259,8 +280,9 @@ complain(struct spin_wait *sw)
 }
 
 /*
- * Begin a wait: publish the lock in gd_spinwant (SP3).  `mine`: this CPU holds
- * the lock in a way that excludes the wanted one.
+ * Begin the wait *sw for s: initialise it and publish s in gd_spinwant (SP3).
+ * was: a recent value of the word.  mine: 1 if this CPU itself holds s in a way
+ * that makes it wait for ever; then panic.
  */
 static void
 wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
@@ -277,7 +299,7 @@ wait_begin(struct spin_wait *sw, struct globaldata *gd, lwkt_spin_t s,
 	curthread->td_wmesg = s->s_name;
 }
 
-/* End a wait. */
+/* End the wait: this CPU has taken the lock. */
 static void
 wait_end(struct spin_wait *sw, struct globaldata *gd)
 {
@@ -286,8 +308,10 @@ wait_end(struct spin_wait *sw, struct globaldata *gd)
 }
 
 /*
- * Pause between two checks.  First read and defer the messages for this CPU:
- * the holder may wait for room in their ring.
+ * Pause between two tests of the lock.  First read messages for this CPU from
+ * their rings and defer them (ipiq_defer_waiting): the holder of the lock may
+ * wait for room in such a ring.  The pause grows with each call until it is
+ * longer than lwkt.spin_backoff_max.
  */
 static void
 wait_turn(struct spin_wait *sw, struct globaldata *gd)
@@ -327,10 +351,10 @@ lock_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 /*
  * Spin until s is taken shared.
  *
- * A CPU that already holds s shared does not wait for exclusive waiters,
- * because these wait for it.  Other CPUs ignore s_exclwait during every second
- * window of 2^window_shift checks, so that a stream of exclusive waiters cannot
- * keep them out forever.
+ * A CPU that already holds s shared ignores s_exclwait, because the exclusive
+ * waiters wait for this CPU.  Other CPUs ignore s_exclwait during every second
+ * window of 2^window_shift tests, so that a stream of exclusive waiters cannot
+ * keep them out for ever.
  */
 static __lwkt_noinline void
 lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
@@ -345,7 +369,10 @@ lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 	wait_end(&sw, gd);
 }
 
-/* Check and note that this CPU is about to take s, perhaps after a wait. */
+/*
+ * Before this CPU takes s, perhaps after a wait: in invariants builds check the
+ * rank and tell lockorder.c.
+ */
 static inline void
 want(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -354,7 +381,7 @@ want(struct globaldata *gd, lwkt_spin_t s)
 	order_want(LK_SPIN, s, s->s_name);
 }
 
-/* Note that this CPU has taken s. */
+/* After this CPU has taken s: add s to its list, and tell lockorder.c. */
 static inline void
 took(struct globaldata *gd, lwkt_spin_t s)
 {
@@ -362,7 +389,7 @@ took(struct globaldata *gd, lwkt_spin_t s)
 	order_took(LK_SPIN, s, s->s_name);
 }
 
-/* Take s exclusively.  In a critical section. */
+/* Take s exclusively; the CPU spins.  In a critical section. */
 static inline void
 lock(lwkt_spin_t s)
 {
@@ -376,8 +403,8 @@ lock(lwkt_spin_t s)
 }
 
 /*
- * Release s, which is held exclusively.  No other CPU changes the word
- * meanwhile, so a release store is enough.
+ * Release s; panic unless this CPU holds s exclusively.  No other CPU changes
+ * the word of such a lock, so a release store is enough.
  */
 static inline void
 unlock(lwkt_spin_t s)
@@ -390,7 +417,7 @@ unlock(lwkt_spin_t s)
 	atomic_store_rel_32(&s->s_lock, 0);			/* SP1 */
 }
 
-/* Take s shared.  In a critical section. */
+/* Take s shared; the CPU spins.  In a critical section. */
 static inline void
 lock_shared(lwkt_spin_t s)
 {
@@ -403,7 +430,7 @@ lock_shared(lwkt_spin_t s)
 	took(gd, s);
 }
 
-/* Release s, which is held shared. */
+/* Release s; panic unless this CPU holds s shared. */
 static inline void
 unlock_shared(lwkt_spin_t s)
 {

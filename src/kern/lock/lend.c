@@ -9,58 +9,64 @@
  * that it is lent.
  *
  * A lock lends one priority at a time, that of its best waiter, to one thread,
- * its holder.  So what a thread is lent is a multiset of priorities, one for
- * each of its locks that has waiters.  The holder keeps it as 32 counts, one
- * for each priority.  There is no list to find and to lock: when the best
- * waiter of a lock changes, any CPU updates the holder's counts by two locked
- * additions, under the guard of that lock.  The loan of one lock is undone
- * exactly, whatever the others lend meanwhile.
+ * its exclusive holder.  So what a thread is lent is a multiset of priorities,
+ * one for each of its locks that has waiters.  The holder keeps it as 32 counts
+ * (tc_lend), one for each priority.  When the best waiter of a lock changes,
+ * any CPU updates the holder's counts by two locked additions.  It does so
+ * under the queue lock, which protects the queue of the lock (lend_var.h).  No
+ * other lock is needed, and a loan is taken back exactly, whatever other locks
+ * lend meanwhile.
  *
- * The priority itself belongs to the holder's CPU.  A thread that has changed
- * the counts sets TDF_MP_LEND and, if it was not set, sends a message to that
- * CPU, which clears the bit, reads the counts and applies the result.  A second
- * change needs no second message while the first is under way.
+ * td_pri, with which a thread is scheduled, may be changed only by the thread's
+ * CPU.  A CPU that has changed the counts sets TDF_MP_LEND in the holder.  If
+ * the bit was not set before, it sends a message to the holder's CPU, which
+ * clears the bit, reads the counts and applies the result.  A second change
+ * needs no second message while the first is under way.
  *
- * A holder that itself waits for another lock passes the change on.  Applying a
- * priority moves the waiter in the queue in which it waits (lw_moved); that
- * changes what that lock lends, and so on, one CPU after the other.  Each step
- * reads the state at its own time, and the chain ends where nothing changes.
- * Holders that wait for each other in a cycle have deadlocked, and two changes
- * could follow each other round such a cycle forever.  So a chain is cut after
- * LEND_HOPS links.
+ * If the holder itself waits for another lock, the change goes on from lock to
+ * lock: a new priority moves the holder in the queue in which it waits
+ * (lw_moved); this changes what that lock lends to its own holder, and so on.
+ * This chain may pass through many CPUs.  It ends where nothing changes.
+ * Holders that wait for each other in a cycle have deadlocked, and changes
+ * could go around such a cycle for ever.  So a chain is cut after LEND_HOPS
+ * holders.  The change is then counted but not applied.
  *
- * A thread between two CPUs belongs to none: the bit stays set, and the CPU on
- * which it arrives applies the change.
+ * A thread that is moving between two CPUs belongs to none of them: the bit
+ * stays set, and the CPU on which the thread arrives applies the change.
  *
- * A pthread is lent nothing.  As a waiter it counts as a new thread does, and
- * the CPU of the holder carries out what the pthread lends.  The shared holders
- * of a mtx are not recorded and are lent nothing.  An lwp that is lent priority
- * does not wait for its turn in its user scheduler; an lwp that already waits
- * for its turn is not moved ahead.
+ * A pthread is lent nothing.  As a waiter a pthread has the priority of a new
+ * thread; the CPU of the holder applies what the pthread lends.  The shared
+ * holders of a mtx are not recorded and are lent nothing.  An lwp that is lent
+ * priority runs without waiting in the queue of its user scheduler; an lwp that
+ * is already in that queue is not moved ahead.
  *
  * INVARIANTS
- * LD1 Of each lock with a holder that is a thread and with waiters, the
- *     priority of the best waiter is counted once in tc_lend of the holder,
- *     from the time the guard is released (mutex.c: except while MU_BARGED is
- *     set and the holder's own priority is at least that of the waiters).
- * LD2 With TDF_MP_LEND clear td_lent is the highest priority in tc_lend, or 0,
- *     and td_pri is the higher of it and of the thread's own.
- * LD3 td_ownpri is the thread's own priority while td_lent != 0; else td_pri
- *     is.
- * LD4 A thread whose loan is changed under a guard is alive: it holds the lock
- *     and cannot release it without the guard.  Afterwards tc_lendrefs keeps
- *     it: its exit waits until no change for it is in progress (lend_drain).
- *     (A reference by lwkt_hold() would not keep a thread in storage of the
- *     program.)
+ * LD1 If a lock has waiters and its holder is a thread, the priority of the
+ *     best waiter is counted once in tc_lend of the holder, from the release of
+ *     the queue lock on.  (Exceptions: mtx, while it is held shared; mutex,
+ *     while MU_BARGED is set and the holder's own priority is at least that of
+ *     the waiters.)
+ * LD2 While TDF_MP_LEND is clear, no change is in progress (lend_busy) and no
+ *     chain was cut, td_lent is the highest priority in tc_lend, or 0 if there
+ *     is none (always 0 for an idle thread).  td_pri is the higher one of
+ *     td_lent and the thread's own priority.
+ * LD3 The thread's own priority is td_ownpri while td_lent != 0, else td_pri.
+ * LD4 A thread whose loan is changed under a queue lock exists: it holds the
+ *     lock and cannot release it without the queue lock.  Later, tc_lendrefs
+ *     keeps the thread from ending: its exit waits until no change for it is in
+ *     progress (lend_drain).  (A reference by lwkt_hold() would not be enough
+ *     for a thread in storage of the program.)
  * LD5 An lwp with td_lent != 0 is not put into the queue of its scheduler.
  *
  * ORDER
- * LO1 changer: tc_lend, then TDF_MP_LEND; CPU: clears the bit, then reads
- *     tc_lend.  All are locked instructions: either the CPU sees the change or
- *     the changer finds the bit clear and sends another message.
- * LO2 changer: sets the bit, then reads td_gd; arrival: td_gd has been stored,
- *     then the bit is read.  Either the message goes to the new CPU or the
- *     arrival sees the bit.
+ * LO1 A CPU that makes a change updates tc_lend, then sets TDF_MP_LEND.  The
+ *     CPU of the holder clears the bit, then reads tc_lend.  All of these are
+ *     locked instructions or sequentially consistent loads.  So either the CPU
+ *     of the holder sees the change, or the other CPU finds the bit clear and
+ *     sends another message.
+ * LO2 A CPU that makes a change sets the bit, then reads td_gd.  The CPU on
+ *     which a thread arrives has stored td_gd, then reads the bit.  So either
+ *     the message goes to the new CPU, or the new CPU sees the bit.
  *
  * Source: L. Sha, R. Rajkumar, J. P. Lehoczky, "Priority Inheritance
  * Protocols" (1990); counts instead of lists, and messages, are ours.
@@ -77,13 +83,13 @@ COUNTER(changes, "lwkt.lend_changes", "changes of a lent priority");
 COUNTER(remote, "lwkt.lend_remote", "of these, asked for by another CPU");
 COUNTER(cut, "lwkt.lend_cut", "chains of holders that were cut: too long");
 
-#define LEND_HOPS	64	/* links of a chain */
-#define LANES		4	/* counts in a word */
-#define LANE_BITS	16
+#define LEND_HOPS	64	/* most holders in a chain of changes */
+#define LANES		4	/* counts in a word of tc_lend */
+#define LANE_BITS	16	/* size of a count */
 
 CTASSERT(LEND_WORDS * LANES == NPRI, "a count for each priority");
 
-/* Add `by` to the count of loans of priority `pri`. */
+/* Add `by`, 1 or (uint64_t)-1, to td's count of loans of priority `pri`. */
 static inline void
 count(lwkt_thread_t td, int pri, uint64_t by)
 {
@@ -91,7 +97,7 @@ count(lwkt_thread_t td, int pri, uint64_t by)
 	    by << pri % LANES * LANE_BITS);
 }
 
-/* Return the best priority that is lent to td, or 0. */
+/* Return the best priority that is counted in tc_lend of td, or 0 if none. */
 static int
 best_lent(const struct lwkt_thread *td)
 {
@@ -109,8 +115,10 @@ best_lent(const struct lwkt_thread *td)
 }
 
 /*
- * Count a change of one loan, and note td for lend_carry_out().  The new loan
- * is counted before the old one is taken off.
+ * Change one loan of td from priority `old` to `new` (-1: none) in tc_lend, and
+ * add td to lt for lend_carry_out(), unless it is there.  If old == new, do
+ * nothing.  The new priority is counted before the old one is subtracted, so
+ * the counts always contain at least one of the two.  Queue lock held.
  */
 void
 lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new)
@@ -134,7 +142,10 @@ lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new)
 		count(td, old, (uint64_t)-1);			/* LD1 */
 }
 
-/* Run td with priority `pri`.  If td itself waits for a lock, move it. */
+/*
+ * Make td, a thread of this CPU, run with priority `pri`.  If td itself waits
+ * for a lock, move td in the queue; loans that this changes are added to lt.
+ */
 static void
 effective(struct globaldata *gd, lwkt_thread_t td, int pri,
     struct lend_todo *lt)
@@ -150,8 +161,10 @@ effective(struct globaldata *gd, lwkt_thread_t td, int pri,
 }
 
 /*
- * Make LD2 true, on td's own CPU.  The bit is cleared before the counts are
- * read: a later change finds it clear and sends another message (LO1).
+ * Apply the counts of td, on td's own CPU (LD2); loans that this changes are
+ * added to lt, and lt_hops is set for them.  TDF_MP_LEND is cleared before the
+ * counts are read: the CPU that makes a later change finds the bit clear and
+ * sends another message (LO1).
  */
 static void
 apply(struct globaldata *gd, lwkt_thread_t td, struct lend_todo *lt)
@@ -172,7 +185,10 @@ apply(struct globaldata *gd, lwkt_thread_t td, struct lend_todo *lt)
 		ast_raise(gd);					/* LD5 */
 }
 
-/* Drop the reference, by the last access to td, which may end now. */
+/*
+ * Drop the reference to td that lend_change() took.  td may end at once: the
+ * caller must not use td afterwards.
+ */
 static inline void
 done_with(lwkt_thread_t td)
 {
@@ -181,7 +197,7 @@ done_with(lwkt_thread_t td)
 
 static void	lend_remote(void *arg);
 
-/* lend_remote() for a message from a pthread. */
+/* lend_remote() as the function of foreign_do(), for a pthread. */
 static void
 lend_foreign(void *arg, int unused)
 {
@@ -190,8 +206,11 @@ lend_foreign(void *arg, int unused)
 }
 
 /*
- * Apply the changed counts of td here, or send them to its CPU.  Drops the
- * reference, or hands it to the message.
+ * After a change of td's counts: apply them if td belongs to this CPU, else
+ * send a message to td's CPU.  Three cases need neither: a message is under way
+ * (TDF_MP_LEND was set); td is between two CPUs (its new CPU applies them); the
+ * chain is too long (it is cut).  Drops the reference to td, or passes it to
+ * the message.  lt_hops is the length of the chain up to td.
  */
 static void
 tell(lwkt_thread_t td, struct lend_todo *lt)
@@ -218,7 +237,11 @@ tell(lwkt_thread_t td, struct lend_todo *lt)
 	done_with(td);
 }
 
-/* Have the CPU of td apply its changed counts, for a pthread. */
+/*
+ * tell() for a pthread: let the CPU of td apply the counts, and wait in the
+ * host until that is done, unless a message is already under way.  Drops the
+ * reference to td.
+ */
 static __lwkt_noinline void
 tell_by_cpu(lwkt_thread_t td)
 {
@@ -234,7 +257,12 @@ tell_by_cpu(lwkt_thread_t td)
 	foreign_do(tgd->gd_m.mc_cpuid, lend_foreign, td, 0);
 }
 
-/* Do what lend_change() has noted. */
+/*
+ * Apply the changes that lend_change() has noted in lt, and those that follow
+ * from them on this CPU.  No queue lock is held.  On a CPU: in a critical
+ * section, never blocks.  A pthread waits in the host for the CPUs of the
+ * holders.
+ */
 void
 lend_carry_out(struct lend_todo *lt)
 {
@@ -258,8 +286,9 @@ lend_carry_out(struct lend_todo *lt)
 }
 
 /*
- * Execute the message: apply the counts, or follow a thread that has moved to
- * another CPU.
+ * The callback of a message of tell(), which has passed on its reference to td:
+ * apply the counts of td.  If td has moved to another CPU, send the message on.
+ * If td is between two CPUs, its new CPU applies the counts.
  */
 static void
 lend_remote(void *arg)
@@ -267,7 +296,7 @@ lend_remote(void *arg)
 	struct lend_todo lt = { .lt_n = 0 };
 	lwkt_thread_t td = arg;
 	struct globaldata *gd = (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
+	    (const uintptr_t *)&td->td_gd);	/* LO2 */
 
 	if (gd != mygd()) {
 		lwkt_send_ipiq(gd->gd_m.mc_cpuid, lend_remote, td);
@@ -279,7 +308,10 @@ lend_remote(void *arg)
 	done_with(td);
 }
 
-/* Apply changes that came while td was between two CPUs. */
+/*
+ * Apply changes that were made while td was between two CPUs.  td has just
+ * arrived on this CPU.  In a critical section.
+ */
 void
 lend_apply_late(lwkt_thread_t td)
 {
@@ -290,8 +322,9 @@ lend_apply_late(lwkt_thread_t td)
 }
 
 /*
- * Wait until no change for td is in progress.  td ends and holds no lock, so no
- * new change begins.
+ * Wait until no change for td, the caller, is in progress; the CPU spins.  td
+ * exits and holds no lock, so no new change begins.  Called in a critical
+ * section, which is left meanwhile so that this CPU executes messages about td.
  */
 void
 lend_drain(lwkt_thread_t td)
@@ -299,13 +332,17 @@ lend_drain(lwkt_thread_t td)
 	unsigned turn = 0;
 
 	while (lend_busy(td)) {
-		crit_exit_td(td);	/* messages for it */
+		crit_exit_td(td);	/* executes messages about td */
 		machine_pause(turn++);
 		crit_enter_td(td);
 	}
 }
 
-/* Set the own priority of td, and the effective one accordingly. */
+/*
+ * Set the own priority of td, and td_pri to the higher one of that and td_lent.
+ * On td's CPU, in a critical section.  If td has taken a mutex ahead of its
+ * waiters (tc_barged) and its own priority falls, these begin to lend first.
+ */
 void
 lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 {
@@ -323,7 +360,7 @@ lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 	lend_carry_out(&lt);
 }
 
-/* Check LD2, in invariants builds. */
+/* Panic unless LD2 holds for td, a thread of this CPU; invariants builds. */
 void
 lend_check(lwkt_thread_t td)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Priority that waiters lend to the holder of a lock (lend.c).
+ *
+ * The queue lock of a lock is what protects its queue of waiters: the lock of a
+ * bucket (park.c) or a spinlock (mtx_wait.c).
  */
 #ifndef LWKT_KERN_LOCK_LEND_VAR_H
 #define LWKT_KERN_LOCK_LEND_VAR_H
@@ -9,17 +12,21 @@
 
 #include "kern/cpu/crit.h"
 
-/* The threads whose loans were changed under a guard. */
+/*
+ * The threads whose loans were changed under a queue lock, and to which the
+ * change must be applied after its release (lend_carry_out).
+ */
 struct lend_todo {
-	lwkt_thread_t	lt_td[2];	/* counted in tc_lendrefs */
-	uint32_t	lt_hops;	/* links of the chain so far */
-	int		lt_n;
+	lwkt_thread_t	lt_td[2];	/* each counted in its tc_lendrefs */
+	uint32_t	lt_hops;	/* holders in the chain so far */
+	int		lt_n;		/* number of entries of lt_td */
 };
 
 /*
- * The place of a thread in the queue of a lock.  lw_moved moves it there: the
- * thread waits with priority `pri` from now on.  It is called on the thread's
- * CPU, in a critical section, between lend_wait_begin() and lend_wait_end().
+ * A thread that waits in the queue of a lock.  lw_moved moves the thread to its
+ * place for the priority `pri`, with which it waits from now on, and notes in
+ * *lt the loans that change.  It is called on the thread's CPU, in a critical
+ * section, between lend_wait_begin() and lend_wait_end().
  */
 struct lend_wait {
 	void		(*lw_moved)(struct lend_wait *lw, int pri,
@@ -27,26 +34,32 @@ struct lend_wait {
 };
 
 /*
- * Lend td, the holder of a lock, `new` instead of `old` (-1: nothing).  The
- * caller has the guard of the lock.  It calls lend_carry_out() after it has
- * released the guard, in the same critical section.
+ * Lend td, the holder of a lock, the priority `new` instead of `old` (-1:
+ * nothing).  The caller has the queue lock.  It calls lend_carry_out() after it
+ * has released the queue lock, in the same critical section.
  */
 void	lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new);
 void	lend_carry_out(struct lend_todo *lt);
 
-/* Change td's own priority; call this instead of sched_setpri. */
+/*
+ * Change td's own priority, on td's CPU, in a critical section.  Call this, not
+ * sched_setpri(), which sets the priority that td runs with.
+ */
 void	lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
-/* Apply pending changes to td, which has arrived on this CPU. */
+/* Apply changes of td's loans after td has arrived on this CPU. */
 void	lend_apply_late(lwkt_thread_t td);
-/* At the exit of td, in a critical section: wait while lend_busy(). */
+/* td, the caller, exits: wait until !lend_busy(td).  In a critical section. */
 void	lend_drain(lwkt_thread_t td);
-/* In invariants builds: check that td_pri fits own and lent priority. */
+/* In invariants builds: panic unless td_pri is as LD2 of lend.c says. */
 void	lend_check(lwkt_thread_t td);
 
-/* mutex.c: the own priority of the thread that barged for mu will fall. */
+/*
+ * mutex.c: the own priority of the holder of mu, which has barged (MU_BARGED),
+ * is about to be lowered.
+ */
 void	mutex_barged(struct lwkt_mutex *mu);
 
-/* Return td's own priority. */
+/* Return td's own priority, without what it is lent. */
 static inline int
 lend_ownpri(const struct lwkt_thread *td)
 {
@@ -54,8 +67,8 @@ lend_ownpri(const struct lwkt_thread *td)
 }
 
 /*
- * Return the priority with which td waits.  An lwp, whatever its class, waits
- * at least with that of an lwp that works in the library.
+ * Return the priority with which td waits for a lock: td_pri, but for an lwp at
+ * least LWKT_PRI_KERN_USER, the priority of an lwp in the library.
  */
 static inline int
 lend_rank(const struct lwkt_thread *td)
@@ -64,7 +77,7 @@ lend_rank(const struct lwkt_thread *td)
 	    LWKT_PRI_KERN_USER : td->td_pri;
 }
 
-/* The same for its own priority, without what it is lent. */
+/* The same as lend_rank(), for td's own priority without what it is lent. */
 static inline int
 lend_ownrank(const struct lwkt_thread *td)
 {
@@ -74,7 +87,11 @@ lend_ownrank(const struct lwkt_thread *td)
 	    LWKT_PRI_KERN_USER : pri;
 }
 
-/* Note that td waits, so that changes of its priority move it. */
+/*
+ * Note that td, the caller, waits: from now on lw->lw_moved is called when td's
+ * priority changes.  The fence makes *lw complete before a callback on this CPU
+ * can see it.
+ */
 static inline void
 lend_wait_begin(lwkt_thread_t td, struct lend_wait *lw)
 {
@@ -99,14 +116,17 @@ lend_init(lwkt_thread_t td)
 	memset(td->td_cold->tc_lend, 0, sizeof(td->td_cold->tc_lend));
 }
 
-/* Tell whether a change for td is still in progress. */
+/* Return whether a change of what td is lent is still in progress. */
 static inline int
 lend_busy(const struct lwkt_thread *td)
 {
 	return atomic_load_32(&td->td_cold->tc_lendrefs) != 0;
 }
 
-/* Apply changes that came while td was between two CPUs. */
+/*
+ * td has just arrived on this CPU: apply changes of its loans that were made
+ * while td was between two CPUs.
+ */
 static inline void
 lend_arrived(lwkt_thread_t td)
 {

@@ -1,31 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the sleeping locks share: domains of their idents, and timeouts that
- * cover several sleeps.
+ * Common to the sleeping locks: domains of their idents, the owner word for the
+ * report of deadlocks, and timeouts that cover several sleeps.
  */
 #ifndef LWKT_KERN_LOCK_LOCK_VAR_H
 #define LWKT_KERN_LOCK_LOCK_VAR_H
 
 #include "kern/sleep/synch_var.h"
 
-void	spin_check(struct globaldata *gd);	/* kern_spinlock.c; panics */
+/* kern_spinlock.c: panic if the list of held spinlocks of gd is damaged. */
+void	spin_check(struct globaldata *gd);
 
-/* Domains of idents: other sleepers are not in them. */
-#define PDOMAIN_MTX		0x00050000
-#define PDOMAIN_XWAIT		0x00080000
+/*
+ * Domains of idents.  A wakeup in one domain does not wake a thread that sleeps
+ * on the same address in another domain.
+ */
+#define PDOMAIN_MTX		0x00050000	/* waiters for a mtx */
+#define PDOMAIN_XWAIT		0x00080000	/* sleepers of lwkt_xsleep() */
 
-/* kern_lock.c: type is LWKT_LK_SHARED or _EXCLUSIVE, without flags. */
+/*
+ * kern_lock.c: take lk again after a sleep.  type is LWKT_LK_SHARED or
+ * LWKT_LK_EXCLUSIVE, without flags.
+ */
 struct lwkt_lock;
 void	lock_again(struct lwkt_lock *lk, unsigned type);
 
-/*
- * For the report of deadlocks: the caller waits until the thread in *owner
- * releases its lock.  Bits outside LOCK_OWNER of that word mean something else.
- * NULL ends the wait.
- */
+/* The bits of an owner word that are the address of the holder. */
 #define LOCK_OWNER		((uintptr_t)0x0000ffffffffffc0)
 
-
+/*
+ * Note for the report of deadlocks that the caller waits for a lock.  *owner is
+ * the word that names the thread which holds the lock (LOCK_OWNER).  NULL:
+ * the wait has ended.  On a plain pthread this has no effect.
+ */
 static inline void
 wait_owner(const void *owner)
 {
@@ -34,8 +41,9 @@ wait_owner(const void *owner)
 }
 
 /*
- * Return the time at which a wait that begins now has to end; LWKT_FOREVER
- * stays as it is.
+ * Return the time in ns at which a wait that begins now has to end.  0: the
+ * caller must not wait (timeout_ns is 0, or negative but not LWKT_FOREVER).
+ * LWKT_FOREVER: no limit.
  */
 static inline int64_t
 wait_deadline(int64_t timeout_ns)
@@ -48,7 +56,10 @@ wait_deadline(int64_t timeout_ns)
 	return timeout_ns < INT64_MAX - now ? now + timeout_ns : LWKT_FOREVER;
 }
 
-/* Return what is left of a deadline, for lwkt_tsleep. */
+/*
+ * Convert a result of wait_deadline() to a timeout for lwkt_tsleep(): the ns
+ * that are left, 0 if none, or LWKT_FOREVER.
+ */
 static inline int64_t
 wait_left(int64_t deadline)
 {

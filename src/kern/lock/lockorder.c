@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The order of locks: a report of what could deadlock, before it does.
+ * The order of locks: a report of orders that can deadlock, before they do.
  *
  * THEORY
- * If one thread waits for lock B while it holds A, and another one for A while
- * it holds B, they may wait for each other forever; whether they do depends on
- * chance.  So in invariants builds every request that may wait for a lock is
- * noted, even if it did not have to wait.  It adds an edge from each lock that
- * the thread holds to the lock that it wants.  An edge that closes a cycle is
- * reported, once, with the places in the program of all its edges.
+ * Assume that one thread requests lock B while it holds A, and another thread
+ * requests A while it holds B.  They may wait for each other for ever; whether
+ * they do depends on chance.  So in invariants builds a graph records every
+ * request that may wait for a lock, even if it did not have to wait.  A request
+ * adds an edge from each lock that the thread holds to the lock that it
+ * requests.  A new edge that closes a cycle is reported, once, with the places
+ * in the program that belong to the edges of the cycle.
  *
- * Locks of one kind and name are one vertex: a program makes many and uses them
- * in the same way.  Serializers have no name, so each is a vertex.  Two locks
- * of one vertex held together say nothing about order and are not noted.  A try
- * is not noted either, because it does not wait.  Tokens are not locks in this
- * sense: no thread waits while it holds one.
+ * Locks of one kind with one name (the same string in memory) are one vertex, a
+ * class: a program makes many such locks and uses them in the same way.
+ * Serializers have no name, so each is a class of its own.  A request for a
+ * lock while another one of the same class is held adds no edge.  A try adds no
+ * edge either, because it does not wait, nor does a request for a lock that the
+ * thread already holds, such as an upgrade.  Tokens are not in the graph: a
+ * thread that waits releases its tokens.
  *
- * What a thread holds is recorded in its own memory (tc_held).  A shared lock
- * that another thread releases, or a lock that is granted to a request that
- * does not wait, is not recorded.  Such a lock is missed, never reported
- * wrongly.
+ * The locks that a thread holds are recorded in its own memory (tc_held).  Some
+ * are missing there: a lock that is granted later to a request with a callback,
+ * a lock that a pthread holds, and locks beyond HELD_RECS.  If one thread takes
+ * a lock shared and another thread releases it, the record of the first thread
+ * stays.
  *
- * The graph belongs to all CPUs; its own lock is not in the graph.  Nothing
- * here is a choice point: a seed has the same schedule with and without these
- * checks.  When the tables are full, new edges are dropped.
+ * All CPUs share the graph; the lock of the graph is not in it.  Nothing in
+ * this file is a choice point of the simulated machine: a seed has the same
+ * schedule with and without these checks.  When the tables are full, new
+ * classes and edges are not recorded.
  *
  * INVARIANTS
  * LG1 The edges that were not reported form no cycle.
@@ -38,34 +43,34 @@
 COUNTER(inversions, "lwkt.lock_inversions",
     "orders of locks that can deadlock");
 
-#define CLASSES_MAX	1024	/* kinds and names; power of two */
-#define EDGES_MAX	8192	/* of 24 bytes */
-#define NONE		0
+#define CLASSES_MAX	1024	/* at most half are used; power of two */
+#define EDGES_MAX	8192	/* of 24 bytes; edge 0 is not used */
+#define NONE		0	/* in place of an edge: there is none */
 
 struct order_class {
-	const void	*oc_key;	/* NULL: free */
-	const char	*oc_name;
+	const void	*oc_key;	/* name, or lock; NULL: unused entry */
+	const char	*oc_name;	/* NULL: a serializer */
 	enum lock_kind	 oc_kind;
-	uint16_t	 oc_edges;	/* its first edge, or NONE */
-	uint16_t	 oc_via;	/* edge by which a search came here */
-	uint32_t	 oc_seen;	/* number of that search */
+	uint16_t	 oc_edges;	/* first edge from here, or NONE */
+	uint16_t	 oc_via;	/* last search: edge to this class */
+	uint32_t	 oc_seen;	/* number of the last search here */
 };
 
 struct order_edge {
-	uint16_t	 oe_from;	/* classes */
-	uint16_t	 oe_to;
-	uint16_t	 oe_next;	/* of oe_from */
+	uint16_t	 oe_from;	/* index in classes: the held lock */
+	uint16_t	 oe_to;		/* index: the requested lock */
+	uint16_t	 oe_next;	/* next edge from oe_from, or NONE */
 	const void	*oe_held_pc;	/* where oe_from was taken */
-	const void	*oe_pc;		/* where oe_to was wanted */
+	const void	*oe_pc;		/* where oe_to was requested */
 };
 
-/* All under graph_lock. */
+/* graph_lock protects what follows. */
 static uint32_t graph_lock;
 static struct order_class classes[CLASSES_MAX];
-static struct order_edge edges[EDGES_MAX];	/* edge 0 is NONE */
-static unsigned nclasses, nedges;
-static uint32_t nsearches;
-static uint16_t todo[CLASSES_MAX];
+static struct order_edge edges[EDGES_MAX];
+static unsigned nclasses, nedges;	/* entries in use, with edge 0 */
+static uint32_t nsearches;		/* calls of reaches() */
+static uint16_t todo[CLASSES_MAX];	/* classes that reaches() must visit */
 
 static const char *const kind_name[] = {
 	"spinlock", "mtx", "lockmgr lock", "serializer", "mutex"
@@ -81,7 +86,7 @@ lockorder_boot(void)
 	nsearches = 0;
 }
 
-/* Take the lock of the graph. */
+/* Take the lock of the graph; the CPU spins. */
 static void
 graph_enter(void)
 {
@@ -98,7 +103,8 @@ graph_exit(void)
 }
 
 /*
- * Find or make the vertex of a lock.  Returns CLASSES_MAX if the table is full.
+ * Return the index of the class of a lock.  If it has none yet, make one; if
+ * the table is full, return CLASSES_MAX.
  */
 static unsigned
 class_find(enum lock_kind kind, const void *lock, const char *name)
@@ -122,8 +128,8 @@ class_find(enum lock_kind kind, const void *lock, const char *name)
 }
 
 /*
- * Note that `to` was wanted while `held` was held.  Returns the new edge, or
- * NONE.
+ * Record that class `to` was requested at pc while `held` was held.  Returns
+ * the new edge, or NONE if the edge exists already or the table is full.
  */
 static unsigned
 edge_add(const struct order_held *held, unsigned to, const void *pc)
@@ -144,7 +150,9 @@ edge_add(const struct order_held *held, unsigned to, const void *pc)
 }
 
 /*
- * Tell whether edges lead from one class to the other; oc_via records the path.
+ * Return 1 if a path of edges leads from class `from` to class `to`, else 0.
+ * If there is a path, its last edge is oc_via of `to`; oc_via of the class
+ * where that edge begins is the edge before, and so on back to `from`.
  */
 static int
 reaches(unsigned from, unsigned to)
@@ -187,7 +195,10 @@ show_edge(const struct order_edge *oe)
 	machine_backtrace_print(&pc, 1);
 }
 
-/* Print the cycle that this edge has closed; reaches() has just found it. */
+/*
+ * Print the cycle that the new edge oe has closed.  reaches() has just found
+ * the path from oe_to to oe_from.
+ */
 static void
 report(lwkt_thread_t td, const struct order_edge *oe)
 {
@@ -204,7 +215,7 @@ report(lwkt_thread_t td, const struct order_edge *oe)
 	}
 }
 
-/* Tell whether the lock is recorded as held. */
+/* Return whether the lock is recorded as held by the thread of cold. */
 static int
 holds(const struct thread_cold *cold, const void *lock)
 {
@@ -217,7 +228,8 @@ holds(const struct thread_cold *cold, const void *lock)
 }
 
 /*
- * Return the calling thread, or NULL on a plain pthread and before any thread.
+ * Return the calling thread.  Return NULL on a plain pthread, and on a CPU that
+ * has not run a thread yet.
  */
 static lwkt_thread_t
 caller(void)
@@ -228,8 +240,9 @@ caller(void)
 }
 
 /*
- * Add edges from all held locks to the one that the caller requests, and report
- * those that close a cycle.
+ * The caller requests the lock at pc, and may wait for it: add edges from all
+ * locks that it holds to this one, and report each new edge that closes a
+ * cycle.  If the caller already holds the lock, do nothing.
  */
 void
 lockorder_want(enum lock_kind kind, const void *lock, const char *name,
@@ -258,7 +271,10 @@ lockorder_want(enum lock_kind kind, const void *lock, const char *name,
 	graph_exit();
 }
 
-/* Record that the caller holds the lock. */
+/*
+ * Record that the caller has taken the lock at pc.  If the table of classes or
+ * tc_held is full, do nothing.
+ */
 void
 lockorder_took(enum lock_kind kind, const void *lock, const char *name,
     const void *pc)
@@ -279,7 +295,7 @@ lockorder_took(enum lock_kind kind, const void *lock, const char *name,
 	    (uint16_t)class };
 }
 
-/* Remove the record of the last taking of this lock, if there is one. */
+/* Remove the caller's record of its last taking of the lock, if any. */
 void
 lockorder_drop(const void *lock)
 {
@@ -299,7 +315,7 @@ lockorder_drop(const void *lock)
 	    sizeof(*held));
 }
 
-/* Panic if td, which exits, still holds a lock. */
+/* Panic if td, which exits, still has a record of a lock that it holds. */
 void
 lockorder_exit(lwkt_thread_t td)
 {

@@ -2,8 +2,10 @@
 /*
  * What the locks report to lockorder.c, in invariants builds.
  *
- * Public functions call these functions, or contain them inline: so the return
- * address is a place in the program.
+ * Only public functions of the locks, and functions that are inlined into them,
+ * call order_want() and order_took().  So the return address that these pass on
+ * is where the public function was called: in the program, or in the library if
+ * one function of a lock calls another (rwlock.c, lock_again).
  */
 #ifndef LWKT_KERN_LOCK_LOCKORDER_H
 #define LWKT_KERN_LOCK_LOCKORDER_H
@@ -13,6 +15,7 @@
 
 enum lock_kind { LK_SPIN, LK_MTX, LK_LOCKMGR, LK_SERIALIZER, LK_MUTEX };
 
+/* lockorder.c; pc is that return address. */
 void	lockorder_boot(void);
 void	lockorder_want(enum lock_kind kind, const void *lock, const char *name,
 	    const void *pc);

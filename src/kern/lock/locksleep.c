@@ -3,10 +3,11 @@
  * Sleep on an address and release a lock during the sleep.
  *
  * THEORY
- * Queue for the wakeup, release the lock, sleep, take the lock.  A thread that
- * changes the condition under the lock does so after the release, and so after
- * the caller was queued.  None of the releases sleeps, which would take the
- * caller off the queue.
+ * The caller enters the sleep queue of the ident, releases the lock, sleeps,
+ * and takes the lock again.  A thread that changes the condition under the lock
+ * can do so only after the release.  The caller is queued by then, so no wakeup
+ * is lost.  The release itself never sleeps: that would take the caller off the
+ * queue.
  *
  * Source: DragonFly's ssleep, mtxsleep, lksleep, zsleep.
  */
@@ -15,7 +16,7 @@
 
 #include <lwkt/locksleep.h>
 
-/* Enter the sleep queue. */
+/* Enter the sleep queue of the ident; never blocks. */
 static void
 queue(const volatile void *ident, int flags)
 {
@@ -24,7 +25,7 @@ queue(const volatile void *ident, int flags)
 	lwkt_tsleep_interlock(ident, flags);
 }
 
-/* Sleep, after queue(). */
+/* Sleep, after queue(), until a wakeup.  Returns as lwkt_tsleep(). */
 static int
 sleep(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)
@@ -33,7 +34,10 @@ sleep(const volatile void *ident, int flags, const char *wmesg,
 	    timeout_ns);
 }
 
-/* Thread context; blocks, also after timeout_ns until the lock is free. */
+/*
+ * Thread context; blocks.  After the sleep it takes s again: the CPU spins
+ * until s is free, also after timeout_ns.
+ */
 int
 lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -47,7 +51,7 @@ lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
 	return error;
 }
 
-/* Thread context; blocks, also after timeout_ns until the lock is free. */
+/* Thread context; blocks, also after timeout_ns until m is free. */
 int
 lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -62,7 +66,7 @@ lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
 	return error;
 }
 
-/* Thread context; blocks, also after timeout_ns until the lock is free. */
+/* Thread context; blocks, also after timeout_ns until lk is free. */
 int
 lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -81,7 +85,7 @@ lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
 	return error;
 }
 
-/* Thread context; blocks, also after timeout_ns until the lock is free. */
+/* Thread context; blocks, also after timeout_ns until sz is free. */
 int
 lwkt_zsleep(const volatile void *ident, lwkt_serialize_t sz, int flags,
     const char *wmesg, int64_t timeout_ns)

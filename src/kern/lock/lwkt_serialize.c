@@ -1,31 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Serializers.
+ * Serializers: sleeping locks, each with a switch that disables a handler.
  *
  * THEORY
- * One word has HELD, DISABLED (the switch of the handler) and a count of
- * threads that wait.  A thread that finds HELD clear sets it.  A thread that
- * finds it set counts itself and parks (park.c), if it still finds HELD with
- * the bucket locked.  An exit that sees a count locks the bucket and looks at
- * the best waiter.  If the waiter is better than the thread that leaves, or was
- * passed too often, it is given the serializer: HELD stays set.  Else HELD is
- * cleared and the waiter is told.  It competes with later threads, and stays
- * counted until it wins; so each exit until then wakes the best waiter.
+ * The word sz_lock has HELD, DISABLED (the handler is disabled) and the number
+ * of threads that wait.  A thread enters by setting HELD, if HELD is clear.  If
+ * HELD is set, the thread adds itself to the number and locks the bucket of
+ * the serializer (park.c).  If HELD is then still set, it queues itself.
  *
- * Nothing is lent to the holder.
+ * A thread that exits while the number is not 0 locks the bucket and takes the
+ * best waiter off the queue.  If this waiter is better than the thread that
+ * exits, or was passed too often (park_deserves), it is given the serializer:
+ * HELD stays set.  Otherwise HELD is cleared and the waiter is told to try
+ * again.  Another thread may set HELD before the waiter does.  The waiter stays
+ * counted until it has entered, so each exit until then tells the waiter that
+ * is then the best in the queue.
+ *
+ * Waiters do not lend their priority to the holder (lend.c).
  *
  * INVARIANTS
- * SZ1 sz_last is the holder while HELD is set.  It is stored just after HELD is
- *    set and replaced just before HELD is cleared.  So only the holder can find
- *    itself there.
- * SZ2 The low bits count the threads between their first failure and their
- *    entry.
+ * SZ1 While HELD is set, sz_last is the holder, except just after HELD was set
+ *    and just before HELD is cleared or passed on.  Only the holder stores
+ *    sz_last.  So a thread that finds itself in sz_last is the holder.
+ * SZ2 The low bits of sz_lock count the threads that have failed to set HELD
+ *    and have not entered yet (not those that poll or try).
  *
  * ORDER
  * A waiter counts itself by a locked instruction, then locks the bucket and
- * reads HELD a second time.  An exit clears HELD and reads the count by one
- * locked instruction.  If it sees no waiter, the waiter counts itself later and
- * reads HELD cleared.  If it sees one, it locks the bucket.
+ * reads HELD a second time.  An exit clears HELD and reads the number by one
+ * locked instruction.  If the exit sees no waiter, the waiter counts itself
+ * later, and then reads HELD as clear.  If the exit sees a waiter, it locks the
+ * bucket.  Either the waiter is queued by then, or it will lock the bucket
+ * later and read HELD as the exit has left it.
  *
  * Source: DragonFly lwkt_serialize.c; the second read was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).
@@ -45,8 +51,9 @@ COUNTER(contended, "lwkt.serialize_contended", "sleeps for serializers");
 TUNABLE_INT(spin, "lwkt.serialize_spin", 4096, 0, 1000000,
     "looks of lwkt_serialize_adaptive_enter before it sleeps");
 
+/* sz_lock; the lower bits are the number of waiters (SZ2). */
 #define HELD		0x80000000u
-#define DISABLED	0x40000000u
+#define DISABLED	0x40000000u	/* the handler is disabled */
 
 /* Thread context; never blocks. */
 void
@@ -56,7 +63,10 @@ lwkt_serialize_init(lwkt_serialize_t sz)
 	sz->sz_last = LWKT_SERIALIZE_NEVER;
 }
 
-/* Set HELD if it is clear, and subtract `waited` from the count. */
+/*
+ * If HELD is clear, set it, subtract `waited` (0 or 1) from the number of
+ * waiters, and return 1.  Else return 0.
+ */
 static inline int
 try(lwkt_serialize_t sz, uint32_t waited)
 {
@@ -68,7 +78,7 @@ try(lwkt_serialize_t sz, uint32_t waited)
 	return 0;
 }
 
-/* Note that td has entered. */
+/* td, the caller, has entered: store it as the holder, tell lockorder.c. */
 static inline void
 own(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -76,7 +86,7 @@ own(lwkt_serialize_t sz, lwkt_thread_t td)
 	order_took(LK_SERIALIZER, sz, NULL);
 }
 
-/* Tell whether td holds the serializer. */
+/* Return whether td, the caller, holds the serializer. */
 static inline int
 owned(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -84,8 +94,9 @@ owned(lwkt_serialize_t sz, lwkt_thread_t td)
 }
 
 /*
- * Enter and return 1, or queue the waiter and return 0.  The caller is counted
- * and in a critical section.
+ * Lock the bucket, then enter and return 1, or queue the caller's record pk and
+ * return 0.  The caller is counted as a waiter (not any more after the return
+ * of 1) and is in a critical section.
  */
 static int
 enter_or_queue(lwkt_serialize_t sz, struct park *pk)
@@ -99,7 +110,10 @@ enter_or_queue(lwkt_serialize_t sz, struct park *pk)
 	return got;
 }
 
-/* Wait until the serializer is entered. */
+/*
+ * Enter sz, after try() has failed; blocks.  Panics if td, the caller, already
+ * holds sz.  The caller must then call own().
+ */
 static __lwkt_noinline void
 enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -122,7 +136,7 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	crit_exit_td(td);
 }
 
-/* Thread context; blocks while it is held. */
+/* Thread context; blocks while sz is held. */
 void
 lwkt_serialize_enter(lwkt_serialize_t sz)
 {
@@ -134,7 +148,7 @@ lwkt_serialize_enter(lwkt_serialize_t sz)
 	own(sz, td);
 }
 
-/* Thread context; polls, then blocks while it is held. */
+/* Thread context; first polls sz, then blocks while sz is held. */
 void
 lwkt_serialize_adaptive_enter(lwkt_serialize_t sz)
 {
@@ -164,8 +178,10 @@ lwkt_serialize_try(lwkt_serialize_t sz)
 }
 
 /*
- * Leave while threads are counted: give the serializer to the best waiter, or
- * release it and tell that waiter.
+ * Exit after waiters have been seen: give the serializer to the best waiter in
+ * the queue, or clear HELD and tell this waiter to try again.  If the queue is
+ * empty (a counted waiter is not queued yet, or has just been told), only clear
+ * HELD.
  */
 static __lwkt_noinline void
 exit_slow(lwkt_serialize_t sz, lwkt_thread_t td)
@@ -218,7 +234,7 @@ lwkt_serialize_held(lwkt_serialize_t sz)
 	return owned(sz, curthread);
 }
 
-/* Tell whether the handler is enabled. */
+/* Return whether the handler is enabled. */
 static inline int
 enabled(lwkt_serialize_t sz)
 {
@@ -240,10 +256,10 @@ lwkt_serialize_handler_enable(lwkt_serialize_t sz)
 }
 
 /*
- * Thread context; blocks while it is held.
+ * Thread context; blocks while sz is held, unless the handler is disabled.
  *
- * The second test is made with the serializer held: a thread that disables the
- * handler while it holds the serializer can rely on the effect.
+ * The second test is made with sz held.  So after a thread that holds sz has
+ * disabled the handler, the handler does not run until it is enabled again.
  */
 void
 lwkt_serialize_handler_call(lwkt_serialize_t sz,
@@ -269,7 +285,7 @@ lwkt_serialize_handler_try(lwkt_serialize_t sz)
 	return 1;
 }
 
-/* Thread context; blocks while it is held. */
+/* Thread context; blocks while a serializer of the array is held. */
 void
 lwkt_serialize_array_enter(lwkt_serialize_t *arr, int n, int first)
 {

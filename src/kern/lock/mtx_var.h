@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The word of a mtx, its owner, and what waits for it.
+ * The word of a mtx (m_lock), its owner (m_owner), and the requests that wait.
  */
 #ifndef LWKT_KERN_LOCK_MTX_VAR_H
 #define LWKT_KERN_LOCK_MTX_VAR_H
@@ -9,26 +9,28 @@
 
 #include "kern/lock/lock_var.h"
 
-#define MTX_EXCLUSIVE	0x80000000u
-#define MTX_SHWANTED	0x40000000u
-#define MTX_EXWANTED	0x20000000u
+/* m_lock is 0 while the mtx is free. */
+#define MTX_EXCLUSIVE	0x80000000u	/* held exclusively */
+#define MTX_SHWANTED	0x40000000u	/* shared requests are queued */
+#define MTX_EXWANTED	0x20000000u	/* exclusive requests are queued */
 #define MTX_WANTED	(MTX_SHWANTED | MTX_EXWANTED)
-#define MTX_COUNT	0x0fffffffu
+#define MTX_COUNT	0x0fffffffu	/* number of takings */
 
 enum mtx_link_state {
-	ML_IDLE,		/* no request yet */
-	ML_EX,			/* in the ring of its kind */
-	ML_SH,
-	ML_ACQUIRED,
-	ML_CALLEDBACK,		/* granted or aborted; the callback knows */
-	ML_ABORTED
+	ML_IDLE,		/* no request yet, or its wait has failed */
+	ML_EX,			/* exclusive request, in the queue m_ex */
+	ML_SH,			/* shared request, in the queue m_sh */
+	ML_ACQUIRED,		/* granted */
+	ML_CALLEDBACK,		/* granted or aborted: told by the callback */
+	ML_ABORTED		/* aborted, perhaps before the request */
 };
 
 /*
- * mtx_wait.c.  mtx_request: queue a request; 0: granted at once, EINPROGRESS:
- * queued, ENOLCK: aborted.  mtx_wait_link: sleep until a request is granted or
- * aborted, or the wait fails.  mtx_hand_off: release one taking while there are
- * waiters.
+ * mtx_wait.c.  mtx_request: make a request of `kind`, ML_EX or ML_SH; returns
+ * 0: granted at once, EINPROGRESS: queued, ENOLCK: aborted.  mtx_wait_link:
+ * sleep until the request is granted (0) or aborted (ENOLCK), or the wait fails
+ * (EWOULDBLOCK, EINTR).  mtx_hand_off: release one taking of the caller, which
+ * has seen a WANTED bit.
  */
 int	mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link,
 	    enum mtx_link_state kind);
@@ -36,7 +38,7 @@ int	mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	    int64_t timeout_ns);
 void	mtx_hand_off(lwkt_mtx_t m);
 
-/* Tell whether td is the exclusive holder. */
+/* Return whether td is the exclusive holder; td is the running thread. */
 static inline int
 mtx_owned(lwkt_mtx_t m, lwkt_thread_t td)
 {

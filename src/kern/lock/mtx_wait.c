@@ -1,44 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting for a mtx: requests, hand-off, and what changes the turn.
+ * Waiting for a mtx: requests, hand-off, changes of priority, aborts.
  *
  * THEORY
  * The request of a waiter is a link in one of two queues (turn.c), which a
- * spinlock protects.  The word of the mtx (kern_mutex.c) has a bit for each
- * queue, which says that the queue is not empty.  While such a bit is set, only
- * the holder of the spinlock can replace the last holder: the word goes from
- * one owner to the next in one step, with the count of the new owner, and is
- * never free in between.  So no thread can overtake the waiter whose turn it
- * is; that waiter wakes up as the owner.
+ * spinlock protects.  The word of the mtx (mtx_var.h) has a WANTED bit for each
+ * queue, which says that the queue is not empty.  While such a bit is set, the
+ * last holder can leave only with the spinlock held: it replaces the word by
+ * that of the next owner in one step, so the mutex is never free in between.
+ * So no thread can overtake the waiter that comes next; when that waiter wakes
+ * up it is already the owner.
  *
  * The next owner is the better of the best exclusive and the best shared
- * waiter.  If the two have equal priority, the phases alternate.  After an
- * exclusive holder all shared waiters follow, except those of lower priority
- * than the best exclusive one; after shared holders one exclusive waiter
- * follows.  So neither kind starves, however many waiters of equal priority the
- * other kind has.  A new shared request does not wait for exclusive waiters of
- * lower priority.
+ * waiter.  If the two have equal priority, exclusive and shared owners
+ * alternate: after an exclusive holder all shared waiters follow, except those
+ * of lower priority than the best exclusive waiter; after shared holders one
+ * exclusive waiter follows.  So neither kind starves, however many waiters of
+ * equal priority the other kind has.  A new shared request does not wait for
+ * exclusive waiters of lower priority.
  *
  * The best waiter lends its priority to the exclusive holder (lend.c).
  *
- * A sleeper whose wait ends by a timeout or an interrupt takes the spinlock and
- * looks at its link: it may have become the owner meanwhile.
+ * A waiter whose sleep ends by a timeout or an interrupt takes the spinlock and
+ * tests its link: it may have become the owner meanwhile.
  *
- * Wakeups and callbacks happen only after the spinlock was released.  What is
- * left to do is noted in a struct grants.  A link without a callback may be
- * gone as soon as it is marked as granted; after that only its address is used.
+ * Wakeups and callbacks happen only after the spinlock was released.  Until
+ * then they are noted in a struct grants.  A link without a callback may be
+ * freed as soon as its ml_state says that it was granted or aborted; after that
+ * only its address is used.
  *
  * INVARIANTS
- * MW1 EXWANTED <=> m_ex != NULL, SHWANTED <=> m_sh != NULL (spinlock not held).
- * MW2 Shared waiters wait only for EXCLUSIVE, or for an exclusive waiter of at
- *    least equal priority.
+ * MW1 While the spinlock is free: EXWANTED <=> m_ex != NULL, and SHWANTED <=>
+ *    m_sh != NULL.
+ * MW2 Shared waiters wait only while EXCLUSIVE is set, or an exclusive waiter
+ *    of at least equal priority waits.
  * MW3 m_lent is 1 + the priority counted in m_owner's tc_lend for this mutex,
- *    or 0.  With the spinlock free and EXCLUSIVE set that is the priority of
- *    the best waiter.
+ *    or 0 if none is.  While the spinlock is free and EXCLUSIVE is set, this is
+ *    the priority of the best waiter.
  *
  * ORDER
- * MO1 granter: word, m_owner, then ml_state by release; the waiter reads
- *    ml_state by acquire.  Sleeping and waking: SO1 of kern_synch.c.
+ * MO1 The thread that grants a request stores the word, m_owner, and then
+ *    ml_state (release).  The waiter reads ml_state (acquire).  Sleeping and
+ *    waking: SO1 of kern_synch.c.
  *
  * Source: DragonFly kern_mutex.c, its rules and the counting of all shared
  * waiters before the first wakes (124e15f96b); its LINKSPIN bit is a spinlock
@@ -59,13 +62,13 @@ TRACEPOINT(give, KTR_SLEEP, "mtx.give", "from=%llu word=%#llx");
 COUNTER(contended, "lwkt.mtx_contended", "requests for a mtx that had to wait");
 COUNTER(handoffs, "lwkt.mtx_handoffs", "mtxs given to waiters");
 
-/* What is left to do after the spinlock was released. */
+/* Work that must wait until the spinlock was released (carry_out). */
 struct grants {
-	lwkt_mtx_link_t	g_wake;		/* an address */
-	int		g_shared;	/* wake all shared waiters */
+	lwkt_mtx_link_t	g_wake;		/* ident to wake, or NULL */
+	int		g_shared;	/* 1: wake all shared waiters */
 	lwkt_mtx_link_t	g_async;	/* callbacks to call, by ml_next */
-	int		g_error;	/* their argument */
-	struct lend_todo g_lend;
+	int		g_error;	/* error argument of the callbacks */
+	struct lend_todo g_lend;	/* changes of lent priority */
 };
 
 /* A thread that waits for its link. */
@@ -89,7 +92,7 @@ queue_of(lwkt_mtx_t m, int ex)
 	return ex ? &m->m_ex : &m->m_sh;
 }
 
-/* Count the shared waiters of priority `pri` or better.  Spinlock held. */
+/* Return the number of shared waiters of priority >= pri.  Spinlock held. */
 static uint32_t
 count_shared(lwkt_mtx_t m, int pri)
 {
@@ -112,7 +115,10 @@ wanted(lwkt_mtx_t m, uint32_t granted)
 	    (count_shared(m, 0) > granted ? MTX_SHWANTED : 0);
 }
 
-/* Check MW1, MX1, MW2 and MW3, in invariants builds.  Spinlock held. */
+/*
+ * In invariants builds: panic unless MX1, MW1, MW2 and MW3 hold.  Spinlock
+ * held.
+ */
 static void
 mtx_check(lwkt_mtx_t m)
 {
@@ -137,10 +143,11 @@ mtx_check(lwkt_mtx_t m)
 }
 
 /*
- * Return the exclusive holder.  Spinlock held.
+ * Return the exclusive holder.  EXCLUSIVE is set.  Spinlock held.
  *
- * The loop ends: between the instruction that took the mutex and the next one,
- * which stores m_owner, the holder waits for nothing, not even for the
+ * m_owner is NULL for a few instructions: after the compare-and-set that took
+ * the mutex, and around one that failed to free it (unlock in kern_mutex.c).
+ * The loop ends, because the holder stores m_owner without waiting for the
  * spinlock, which the caller holds.
  */
 static lwkt_thread_t
@@ -155,8 +162,9 @@ owner_of(lwkt_mtx_t m)
 }
 
 /*
- * Make MW3 true after the waiters or the owner have changed.  The word already
- * shows the change.  Spinlock held.
+ * Make MW3 true after the queues or the owner have changed: lend the priority
+ * of the best waiter to the exclusive holder.  Without one, do nothing.
+ * Spinlock held.
  */
 static void
 mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
@@ -170,7 +178,10 @@ mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
 	m->m_lent = (uint32_t)(best + 1);
 }
 
-/* Take back what is lent to td, which stops being the owner. */
+/*
+ * Take back what this mutex lends to td, which will stop being the exclusive
+ * holder.  Spinlock held.
+ */
 static void
 mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
 {
@@ -181,8 +192,8 @@ mtx_unlend(lwkt_mtx_t m, lwkt_thread_t td, struct lend_todo *lt)
 }
 
 /*
- * Give the mutex to the request of this link.  The word counts it already.
- * Spinlock held.
+ * Give the mutex to the queued request `link`.  The word already counts the new
+ * taking.  Spinlock held.
  */
 static void
 grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
@@ -205,7 +216,10 @@ grant(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 	atomic_store_rel_32(&link->ml_state, ML_ACQUIRED);	/* MO1 */
 }
 
-/* Grant the n best shared waiters, which the word already counts. */
+/*
+ * Give the mutex to the n best shared waiters.  The word already counts their
+ * takings.  Spinlock held.
+ */
 static void
 grant_shared(lwkt_mtx_t m, uint32_t n, struct grants *g)
 {
@@ -214,8 +228,9 @@ grant_shared(lwkt_mtx_t m, uint32_t n, struct grants *g)
 }
 
 /*
- * Do the wakeups and callbacks that g notes: after the spinlock was released,
- * in the same critical section.
+ * Do the work that g notes: wakeups, callbacks, changes of lent priority.  The
+ * spinlock was released.  If g->g_lend is not empty, the critical section in
+ * which it was noted must not have ended.
  */
 static void
 carry_out(lwkt_mtx_t m, struct grants *g)
@@ -235,8 +250,8 @@ carry_out(lwkt_mtx_t m, struct grants *g)
 }
 
 /*
- * Take the spinlock and enter a critical section, which lasts until after
- * carry_out().
+ * Enter a critical section, which lasts until leave() ends it, and take the
+ * spinlock.  Return the calling thread.
  */
 static lwkt_thread_t
 enter(lwkt_mtx_t m)
@@ -248,7 +263,10 @@ enter(lwkt_mtx_t m)
 	return td;
 }
 
-/* Release what enter() took, and do what g notes. */
+/*
+ * Update the loan of this mutex (mtx_lend), release the spinlock, do the work
+ * that g notes, and leave the critical section of enter().
+ */
 static void
 leave(lwkt_mtx_t m, lwkt_thread_t td, struct grants *g)
 {
@@ -259,7 +277,10 @@ leave(lwkt_mtx_t m, lwkt_thread_t td, struct grants *g)
 	crit_exit_td(td);
 }
 
-/* Tell whether it is the turn of an exclusive waiter.  There are waiters. */
+/*
+ * Return whether an exclusive waiter comes next.  There is at least one.
+ * was_ex: the holder that leaves is exclusive.  Spinlock held.
+ */
 static int
 turn_is_ex(lwkt_mtx_t m, int was_ex)
 {
@@ -269,7 +290,8 @@ turn_is_ex(lwkt_mtx_t m, int was_ex)
 }
 
 /*
- * Compute the word that replaces the one of the last holder, which leaves.
+ * Return the word for the time after the last holder has left: that of the next
+ * owner or owners, or 0 without waiters.  was_ex: the last holder is exclusive.
  * Spinlock held.
  */
 static uint32_t
@@ -287,8 +309,10 @@ next_word(lwkt_mtx_t m, int was_ex)
 }
 
 /*
- * Release one taking while there are waiters.  If it is the last one, hand the
- * mutex to the next owners.
+ * Take the spinlock and release one taking of the caller.  If it is the last
+ * one, give the mutex to the next owner, or to several shared ones.  If no
+ * request waits any more, the mutex becomes free.  The compare-and-set is in a
+ * loop because other shared holders change the count without the spinlock.
  */
 void
 mtx_hand_off(lwkt_mtx_t m)
@@ -318,8 +342,9 @@ mtx_hand_off(lwkt_mtx_t m)
 }
 
 /*
- * Clear `bits` in the word and admit the shared waiters of priority `pri` or
- * better, unless EXCLUSIVE is set then.  The mutex and the spinlock are held.
+ * Clear `bits` in the word, recompute the WANTED bits and, unless EXCLUSIVE is
+ * still set, give the mutex to the shared waiters of priority >= pri.  The
+ * mutex and the spinlock are held.
  */
 static void
 admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
@@ -334,7 +359,14 @@ admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
 	grant_shared(m, n, g);
 }
 
-/* End a request that was not granted.  Spinlock held. */
+/*
+ * Take a queued request out of its queue.  Shared requests that waited only for
+ * it are granted.  Spinlock held.
+ *
+ * mtx_lend() comes before admit(), which clears the WANTED bit.  Until then the
+ * holder cannot release the mutex without the spinlock, and so cannot end
+ * (LD4 of lend.c).
+ */
 static void
 withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 {
@@ -343,7 +375,10 @@ withdraw(lwkt_mtx_t m, lwkt_mtx_link_t link, struct grants *g)
 	admit(m, 0, turn_best(m->m_ex) + 1, g);
 }
 
-/* Tell whether the word admits a request of this kind and priority. */
+/*
+ * Return whether a new request can be granted while the word is c: an exclusive
+ * (ex = 1) or a shared one of priority `pri`.  Spinlock held.
+ */
 static inline int
 lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
 {
@@ -352,7 +387,10 @@ lets_in(lwkt_mtx_t m, uint32_t c, int ex, int pri)
 	return (c & MTX_EXCLUSIVE) == 0 && pri > turn_best(m->m_ex); /* MW2 */
 }
 
-/* Queue a request.  The word already has its WANTED bit.  Spinlock held. */
+/*
+ * Queue a request of td with priority `pri`.  The word already has the WANTED
+ * bit of that kind.  Spinlock held.
+ */
 static void
 enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
     lwkt_thread_t td, int pri)
@@ -367,8 +405,8 @@ enqueue(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 }
 
 /*
- * Make a request under the spinlock.  Returns: 0: granted at once; EINPROGRESS:
- * queued; ENOLCK: aborted.
+ * Take the spinlock and make a request of the caller.  Returns 0: granted at
+ * once; EINPROGRESS: queued; ENOLCK: the link was aborted before.
  */
 int
 mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
@@ -380,7 +418,7 @@ mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 
 	/*
 	 * Testing the word and setting the WANTED bit are one compare-and-set:
-	 * so a holder that leaves later sees the bit and comes to the spinlock.
+	 * so a holder that leaves later sees the bit and takes the spinlock.
 	 */
 	do {
 		got = lets_in(m, c, ex, pri);
@@ -404,8 +442,9 @@ mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
 }
 
 /*
- * Return the result of a wait that has ended by `error` or by the state of the
- * link.
+ * Return the result of a wait: 0: granted; ENOLCK: aborted; else `error`, the
+ * result of the sleep, and the request is taken out of its queue.  If error is
+ * EINTR and is not returned, the interrupt is pending again.
  */
 static int
 wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
@@ -432,7 +471,11 @@ wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
 	return error;
 }
 
-/* lw_moved of a thread that waits: give its request the new priority. */
+/*
+ * lw_moved of a waiter (lend_var.h): give its request the new priority `pri`,
+ * if it is still queued, and grant shared requests that need not wait any more.
+ * Changes of lent priority are added to *lt, for the caller to carry out.
+ */
 static void
 moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
@@ -457,13 +500,14 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	mtx_check(m);
 	lwkt_spin_unlock(&m->m_spin);
 	*lt = g.g_lend;
-	g.g_lend.lt_n = 0;		/* the caller's */
+	g.g_lend.lt_n = 0;		/* the caller does this work */
 	carry_out(m, &g);
 }
 
 /*
- * Begin the wait: note it for lend.c, and move the request if the priority of
- * td has changed since it was made.
+ * Begin the wait of td, the caller: from now on lend.c moves the request when
+ * the priority of td changes.  If it has changed since the request was made,
+ * move the request now.
  */
 static void
 wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
@@ -479,7 +523,11 @@ wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
 	crit_exit_td(td);
 }
 
-/* Sleep until the link is granted or aborted, or the wait fails. */
+/*
+ * Sleep until the request is granted or aborted, or the wait fails.  Returns 0;
+ * ENOLCK: aborted; EWOULDBLOCK; EINTR.  After an error the request is over.
+ * Blocks.
+ */
 int
 mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 {
@@ -497,8 +545,8 @@ mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	wait_owner(&m->m_owner);
 	wait_begin(td, &mw);
 	/*
-	 * Enter the sleep queue before reading ml_state: a granter that stores
-	 * it after that read finds the sleeper and wakes it.
+	 * Enter the sleep queue before reading ml_state: a thread that stores
+	 * ml_state after that read finds the sleeper and wakes it.
 	 */
 	while (error == 0) {
 		lwkt_tsleep_interlock(ident, PDOMAIN_MTX);
@@ -517,8 +565,9 @@ mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 }
 
 /*
- * Try to make the only shared holder the exclusive one.  Returns: 0; EDEADLK:
- * other holders; EAGAIN: a bit of `refused` is set.
+ * Try to make td, the caller and only shared holder, the exclusive one.
+ * Returns 0: td is the exclusive holder, perhaps since before; EDEADLK: there
+ * are other takings; EAGAIN: a bit of `refused` is set in the word.
  */
 static inline int
 upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)
@@ -540,8 +589,8 @@ upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)
 /*
  * Thread context; never blocks.
  *
- * If there are waiters, the upgrade is made with the spinlock held, so that
- * leave() can lend the priority of the best one to the new owner (MW3).
+ * If requests wait, the upgrade is made with the spinlock held, so that leave()
+ * can lend the priority of the best waiter to the new owner (MW3).
  */
 int
 lwkt_mtx_upgrade_try(lwkt_mtx_t m)
@@ -583,7 +632,8 @@ lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
 	lwkt_thread_t td = enter(m);
 	uint32_t state;
 
-	state = atomic_load_32(&link->ml_state);	/* see lock_link */
+	/* lock_link() makes ML_IDLE to ML_ACQUIRED without the spinlock. */
+	state = atomic_load_32(&link->ml_state);
 	if (state == ML_EX || state == ML_SH) {
 		withdraw(m, link, &g);
 		if (link->ml_callback != NULL) {

@@ -3,52 +3,54 @@
  * Everyday mutex.
  *
  * THEORY
- * The word names the holder.  So taking a free mutex without waiters, and
- * releasing it, are one locked instruction each.  A thread that finds the mutex
- * held by another CPU tries a few times more, because that holder may release
- * it soon; a holder on the same CPU cannot.  Then the thread parks at the
- * address of the mutex (park.c).
+ * The word mu_word names the holder.  So taking a free mutex without waiters,
+ * and releasing it, are one locked instruction each.  If a thread finds that
+ * the mutex is held by a thread of another CPU, it tries a few more times,
+ * because the holder may release the mutex soon.  If that fails, or if the
+ * holder is on the same CPU (which cannot run it meanwhile), the thread queues
+ * itself at the address of the mutex and blocks (park.c).
  *
- * While the bucket of the mutex is locked, queue and holder are consistent.
- * A waiter that queues itself sets a bit of the word (MU_SLOW) before it
- * unlocks the bucket.  The bit makes the holder lock the bucket before it
- * releases the mutex.  There the holder chooses the best waiter (hand_over):
+ * The queue and the holder are consistent while the bucket of the mutex is
+ * locked.  A waiter that queues itself sets the bit MU_SLOW of the word before
+ * it unlocks the bucket.  The bit makes the holder lock the bucket to release
+ * the mutex (hand_over).  The holder takes the best waiter off the queue:
  *
- * - If the waiter is better than the thread that unlocks, or was passed too
- *   often, it is handed the mutex: the word goes from one holder to the next in
- *   one step.  Otherwise worse threads could take the mutex before it.
- * - Else the mutex becomes free and the waiter is told to take it.  A running
- *   thread may be faster (it barges): so a mutex in constant use does not wait
- *   for threads to be switched in.  The waiter that was passed goes back to its
- *   place in the queue.
+ * - If this waiter is better than the thread that unlocks, or was passed too
+ *   often (park_deserves), it is handed the mutex: the word goes from one
+ *   holder to the next in one step.  So no worse thread can take the mutex
+ *   before this waiter.
+ * - Else the mutex becomes free and the waiter is told to try to take it.  A
+ *   running thread may take it first (it barges): so a mutex in constant use
+ *   does not have to wait until a thread is switched in.  A waiter that finds
+ *   the mutex taken (it was passed) goes back to its place in the queue.
  *
- * A waiter that was told has at least the priority of those that are queued.
- * Until it has tried, MU_SLOW is clear and other unlocks wake no waiter.  Every
- * 32nd of them wakes one nevertheless, because the CPU of the first waiter may
- * be busy with better threads.  A better waiter that arrives in that time sets
- * MU_SLOW.
+ * A waiter that was told has at least the priority of the queued waiters.
+ * Until it has tried, MU_SLOW is clear, and an unlock tells no other waiter.
+ * But every 32nd unlock tells one nevertheless, because the CPU of the first
+ * waiter may be busy with better threads.  A waiter that queues itself while
+ * the mutex is held sets MU_SLOW.
  *
  * The best waiter lends its priority to the holder (lend.c).  A thread that
  * barges needs no loan if its own priority is at least that of the waiters.  It
- * only notes the mutex (MU_BARGED, tc_barged), one mutex at a time, in case its
- * own priority is lowered before it unlocks.
+ * only notes the mutex (MU_BARGED, tc_barged), in case its own priority is
+ * lowered before it unlocks.  It can note one mutex at a time.
  *
  * INVARIANTS
  * With the bucket locked:
- * MU1 MU_BEST is 1 + the priority of the best waiter in the queue, 0 if it is
- *    empty.
- * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told (or its
- *    successor by the same rule) has not tried yet and has at least the
- *    priority of all in the queue.  Its try ends in lock_told(), whatever the
- *    result: it takes the mutex with MU_SLOW, or queues itself, or passes the
- *    wakeup on.
+ * MU1 MU_BEST is 1 + the priority of the best waiter in the queue, or 0 if the
+ *    queue is empty.
+ * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told has not
+ *    tried yet and has at least the priority of all queued waiters.  Its try
+ *    ends in lock_told() in one of three ways: the waiter takes the mutex and
+ *    sets MU_SLOW if others are queued; or queues itself again; or gives up
+ *    because of its timeout, and tells another waiter if need be (pass_on).
  * MU3 mu_lent is 1 + the priority that is counted in the holder's tc_lend for
- *    this mutex, or 0.  mu_lent != 0 => MU_SLOW: the holder cannot release the
- *    mutex without the bucket.
- * MU4 If the holder is a thread and the queue is not empty: mu_lent == MU_BEST,
- *    or MU_BARGED is set and the holder's own rank is at least that of the best
- *    waiter.
- * MU5 MU_BARGED <=> tc_barged of the holder is this mutex.
+ *    this mutex, or 0 if none is.  mu_lent != 0 => MU_SLOW is set: the holder
+ *    cannot release the mutex without the bucket.
+ * MU4 If the holder is a thread and the queue is not empty: mu_lent is the
+ *    number in MU_BEST, or MU_BARGED is set and the holder's own priority
+ *    (lend_ownrank) is at least that of the best waiter.
+ * MU5 MU_BARGED is set <=> tc_barged of the holder is this mutex.
  *
  * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
  * BSD's adaptive mutexes for the spin before a sleep.
@@ -65,23 +67,29 @@ TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
 
 COUNTER(handed, "lwkt.mutex_handoffs", "mutexes handed to a waiter");
 
-#define SPIN_MOST	32		/* pauses between two tests */
+#define SPIN_MOST	32		/* most pauses between two tests */
 
-#define MU_SLOW		((uint64_t)0x1)	/* the unlock has work to do */
-#define MU_LATE		((uint64_t)0x3e) /* unlocks that had none, modulo */
-#define MU_LATE_ONE	((uint64_t)0x2)
-#define MU_OWNER	((uint64_t)0x0000ffffffffffc0)	/* thread, pthread */
+/*
+ * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
+ * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is 1 + the CPU of the
+ * holder, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts the unlocks that
+ * told no waiter, because MU_SLOW was clear.
+ */
+#define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
+#define MU_LATE		((uint64_t)0x3e)
+#define MU_LATE_ONE	((uint64_t)0x2)	/* 1 in MU_LATE */
+#define MU_OWNER	((uint64_t)0x0000ffffffffffc0)
 #define MU_CPU_SHIFT	48
-#define MU_CPU		((uint64_t)0x1ff << MU_CPU_SHIFT) /* 0: pthread */
+#define MU_CPU		((uint64_t)0x1ff << MU_CPU_SHIFT)
 #define MU_BEST_SHIFT	57
-#define MU_BEST		((uint64_t)0x3f << MU_BEST_SHIFT) /* 1 + priority */
-#define MU_BARGED	((uint64_t)1 << 63)
+#define MU_BEST		((uint64_t)0x3f << MU_BEST_SHIFT)
+#define MU_BARGED	((uint64_t)1 << 63)	/* MU5 */
 #define MU_HOLDER	(MU_OWNER | MU_CPU)
 
 CTASSERT(LWKT_MAXCPU < 0x1ff, "MU_CPU");
 CTASSERT(NPRI < 0x3f, "MU_BEST");
 
-/* Its address identifies the pthread as a holder. */
+/* One for each pthread; its address in MU_OWNER names the pthread. */
 static __thread struct {
 	LWKT_CACHEALIGN char pi_id;
 } pthread_id;
@@ -93,14 +101,14 @@ lwkt_mutex_init(struct lwkt_mutex *mu, const char *name)
 	*mu = (struct lwkt_mutex)LWKT_MUTEX_INITIALIZER(name);
 }
 
-/* Make the word of td as a holder on the CPU `cpu`. */
+/* Return MU_OWNER and MU_CPU for the holder td, which belongs to `cpu`. */
 static inline uint64_t
 holder(const struct lwkt_thread *td, int cpu)
 {
 	return (uint64_t)(uintptr_t)td | (uint64_t)(cpu + 1) << MU_CPU_SHIFT;
 }
 
-/* Make the word of the caller as a holder. */
+/* Return MU_OWNER and MU_CPU for the caller as the holder. */
 static inline uint64_t
 me(void)
 {
@@ -110,7 +118,10 @@ me(void)
 	    (uint64_t)(uintptr_t)&pthread_id;
 }
 
-/* Return the holder if it is a thread, else NULL. */
+/*
+ * Return the holder in the word w if it is a thread.  Return NULL if it is a
+ * pthread, or if the mutex is free.
+ */
 static inline lwkt_thread_t
 holder_thread(uint64_t w)
 {
@@ -118,14 +129,14 @@ holder_thread(uint64_t w)
 	    (lwkt_thread_t)(uintptr_t)(w & MU_OWNER) : NULL;
 }
 
-/* Return the priority of the best waiter (MU1), or -1. */
+/* Return the priority of the best waiter in the word w (MU1), or -1. */
 static inline int
 best_of(uint64_t w)
 {
 	return (int)((w & MU_BEST) >> MU_BEST_SHIFT) - 1;
 }
 
-/* Make the bits MU_BEST for that best waiter. */
+/* Return the bits MU_BEST for the best waiter `first` (NULL: none). */
 static inline uint64_t
 best_bits(const struct park *first)
 {
@@ -134,8 +145,9 @@ best_bits(const struct park *first)
 }
 
 /*
- * Lend `best` to the holder in w, instead of mu_lent (MU3).  The bucket is
- * locked.
+ * Lend the priority `best` (-1: nothing) to the holder in the word w, instead
+ * of what mu_lent says (MU3).  If the holder is a pthread, or there is none, do
+ * nothing.  The bucket is locked.
  */
 static void
 lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
@@ -151,8 +163,9 @@ lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
 
 /*
  * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
- * locked.  Returns 0 if the mutex is free; then a waiter that was told is about
- * to try.
+ * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
+ * needs a waiter that was told and will still try.  If there may be none, the
+ * caller must tell one or take the mutex itself.
  */
 static int
 settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
@@ -174,9 +187,9 @@ settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 }
 
 /*
- * Take the best waiter, to be told, if the mutex is free.  The bucket is
- * locked.  Returns NULL if the queue is empty, or the mutex is held (then it is
- * settled).
+ * If the mutex is free, take the best waiter off the queue and return it: the
+ * caller must tell it.  Return NULL if the queue is empty or the mutex is held;
+ * if it is held, settle() is called.  The bucket is locked.
  */
 static struct park *
 choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
@@ -199,7 +212,7 @@ choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 	return first;
 }
 
-/* Tell the waiter, if there is one, to take the mutex. */
+/* If pk is not NULL, tell this waiter to try to take the mutex. */
 static inline void
 tell_if(struct park *pk)
 {
@@ -208,7 +221,8 @@ tell_if(struct park *pk)
 }
 
 /*
- * Pass the wakeup on: the caller was told, but will not take the mutex.  In a
+ * The caller was told to try to take the mutex, but gives up.  Lock the bucket
+ * and, if the mutex is free, tell the best queued waiter instead.  In a
  * critical section.
  */
 static void
@@ -225,7 +239,12 @@ pass_on(struct lwkt_mutex *mu)
 	lend_carry_out(&lt);
 }
 
-/* lw_moved of a waiter: give it the new priority. */
+/*
+ * lw_moved of a waiter (lend_var.h): give its record the new priority `pri`.
+ * If the mutex is free, one more waiter may have to be told (MU2): this waiter,
+ * if it rises to the head of the queue; or the best queued waiter, if this one
+ * was told and its priority falls.
+ */
 static void
 moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
@@ -243,7 +262,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 		    park_first(b, mu) == pk)
 			told = choose(mu, b, lt);
 	} else {
-		/* Told; if pri is lower, queued waiters may be better. */
+		/* It was told; if pri falls, queued waiters may be better. */
 		pk->pk_turn.tu_pri = pri;
 		if (!rises && !settle(mu, b, lt))		/* MU2 */
 			told = choose(mu, b, lt);
@@ -252,7 +271,10 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	tell_if(told);
 }
 
-/* Lend to the holder of mu, which barged, before its own priority falls. */
+/*
+ * The own priority of the holder of mu, which has barged, is about to be
+ * lowered: let the best waiter lend to the holder (MU4).
+ */
 void
 mutex_barged(struct lwkt_mutex *mu)
 {
@@ -265,12 +287,13 @@ mutex_barged(struct lwkt_mutex *mu)
 }
 
 /*
- * Taking.
+ * Taking a mutex.
  */
 
 /*
- * Take a mutex that is free although its word is not 0: there are waiters, or
- * there were.  `told`: the caller was told to take it.
+ * Take a mutex that is free although its word *w is not 0: there are waiters,
+ * or there were.  Return 1 if it was taken.  Return 0 if it is held; *w is then
+ * the value of the word.  `told`: the caller is a waiter that was told to try.
  */
 static __lwkt_noinline int
 try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
@@ -319,8 +342,10 @@ try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 }
 
 /*
- * Test a few times more a mutex whose holder runs on another CPU.  Each test
- * takes the cache line from the holder, so the pauses between tests grow.
+ * Try to take the mutex a few more times, while its holder is not on the CPU
+ * of the caller.  Return 1 if it was taken, else 0; *w is then a recent value
+ * of the word.  Each test takes the cache line from the holder, so the pauses
+ * between tests grow.
  */
 static int
 spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
@@ -340,8 +365,8 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 }
 
 /*
- * Take the mutex and return 1, or queue the waiter and return 0.  The bucket is
- * locked.
+ * Take the mutex for the waiter of pk, the caller, and return 1, or queue pk
+ * and return 0.  The bucket is locked.
  */
 static int
 take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
@@ -354,7 +379,8 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 			/*
 			 * settle() sets MU_SLOW only in a word with a holder,
 			 * which then has to lock the bucket.  If the mutex
-			 * became free before, it returns 0: try again.
+			 * became free before that, settle() returns 0: try to
+			 * take the mutex again.
 			 */
 			park_insert(b, pk);
 			if (settle(mu, b, lt))
@@ -373,8 +399,8 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 }
 
 /*
- * Lock the bucket, then take the mutex and return 1, or queue the waiter and
- * return 0.
+ * Lock the bucket, then take the mutex for the waiter of pk, the caller, and
+ * return 1, or queue pk and return 0.
  */
 static int
 queue(struct lwkt_mutex *mu, struct park *pk)
@@ -390,7 +416,11 @@ queue(struct lwkt_mutex *mu, struct park *pk)
 	return got;
 }
 
-/* Leave the queue after a timeout; return how the wait has ended. */
+/*
+ * Leave the queue after a timeout.  Returns PARK_NONE; or, if the record had
+ * been taken, waits until the waker tells it and returns PARK_TOLD or
+ * PARK_OWNER.
+ */
 static uint32_t
 leave(struct lwkt_mutex *mu, struct park *pk)
 {
@@ -412,8 +442,14 @@ leave(struct lwkt_mutex *mu, struct park *pk)
 }
 
 /*
- * Act on the end of a wait.  Returns 1 if *error is the result, 0 if the thread
- * must queue itself again.
+ * A wait of the caller has ended with `state`.  PARK_OWNER: the caller has got
+ * the mutex.  PARK_TOLD: the caller must try to take it.  PARK_NONE: the
+ * timeout has expired; try once more.  *error is the error of the wait.
+ *
+ * Returns 1 if the caller is done: *error is then 0 if it has the mutex, else
+ * EWOULDBLOCK.
+ * Returns 0 if the caller must queue itself again.  A caller that was told,
+ * fails to take the mutex and has timed out passes the wakeup on (pass_on).
  */
 static int
 lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
@@ -436,7 +472,11 @@ lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
 	return 1;
 }
 
-/* Wait for a mutex that try() did not take. */
+/*
+ * Wait for a mutex that try() did not take; w is the value of its word.
+ * Returns 0: taken; EWOULDBLOCK.  Panics if the caller holds the mutex.
+ * Blocks, unless timeout_ns is 0.
+ */
 static __lwkt_noinline int
 lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
     int64_t timeout_ns)
@@ -484,7 +524,7 @@ lwkt_mutex_lock(struct lwkt_mutex *mu)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
- * timeout_ns.
+ * timeout_ns.  Returns 0 or EWOULDBLOCK.
  */
 int
 lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
@@ -512,13 +552,14 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
 }
 
 /*
- * Releasing.
+ * Releasing a mutex.
  */
 
 /*
- * Release the mutex of the holder td under the lock of the bucket, to the best
- * waiter if there is one.  The word of a held mutex is changed only by its
- * holder or with the bucket locked: so a plain store is enough.
+ * Lock the bucket and release the mutex of the caller td (NULL: a pthread):
+ * give it to the best waiter, or make it free and, if there is a waiter, tell
+ * the best one to try.  The word of a held mutex is changed only by its holder
+ * or with the bucket locked, so a store without a locked instruction is enough.
  */
 static void
 hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
@@ -548,7 +589,11 @@ hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
 	lend_carry_out(&lt);
 }
 
-/* Release a mutex whose word has more bits than the holder. */
+/*
+ * Release the caller's mutex if its word has more than MU_HOLDER, or has just
+ * changed.  If MU_SLOW is clear, the mutex becomes free and no waiter is told,
+ * except at every 32nd such unlock.
+ */
 static __lwkt_noinline void
 unlock_slow(struct lwkt_mutex *mu)
 {
@@ -568,7 +613,10 @@ unlock_slow(struct lwkt_mutex *mu)
 	sync_exit(td);
 }
 
-/* Thread or plain pthread; never blocks. */
+/*
+ * Thread: never blocks.  Plain pthread: if it tells a waiter or lends, waits in
+ * the host for the CPU of that thread (park_tell, lend_carry_out).
+ */
 void
 lwkt_mutex_unlock(struct lwkt_mutex *mu)
 {

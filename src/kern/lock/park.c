@@ -1,40 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting for a turn at an address, for threads and pthreads.
+ * Queues of waiters for locks, found by the address of the lock.  A waiter is a
+ * thread or a plain pthread.
  *
  * THEORY
- * The waiters of a lock have their turns by priority, those of equal priority
- * in order of arrival, on whichever CPU they are.  So they form one queue
- * (turn.c), made of records on their stacks.  The queue is found by the
- * address of the lock, in one of many buckets, and needs no room in the lock.
- * So a waker does not touch the lock either, which may be gone by then.  A
- * bucket has a small lock of its own.  It is held for a few instructions, also
- * by pthreads; on a CPU it is held in a critical section.
+ * The waiters of a lock are served by priority, those of equal priority in
+ * order of arrival, on whichever CPU they are.  So they form one queue
+ * (turn.c), made of records (struct park) on their stacks.  The queue is found
+ * by the address of the lock, in one of many buckets, and needs no room in the
+ * lock.  So a waker does not access the lock, which may have been freed by
+ * then.  A bucket has a lock of its own.  It is held for a short time, also by
+ * pthreads; on a CPU it is held in a critical section.
  *
- * A waker takes a waiter off the queue, and then tells it (stores the result
- * and makes it runnable).  A waiter that was taken waits until it is told, even
- * if its timeout expires first: the waker still uses its record.  A thread is
- * told by its own CPU, which stores the result and makes the thread runnable in
- * one critical section.  Otherwise the thread could see the result, continue
- * and end before it is made runnable.  A pthread waits in the host for a change
- * of the word in its record.
+ * A waker takes a record off the queue, and then tells the waiter: it stores
+ * the result in the record and makes the waiter runnable.  A waiter whose
+ * record was taken waits until it is told, even if its timeout expires first:
+ * the waker still uses the record.
  *
- * A pthread cannot tell a thread; the CPU of that thread does it instead.
+ * A waiter that is a thread is told by its own CPU, which stores the result and
+ * makes the thread runnable in one critical section.  If another CPU did so,
+ * the thread could see the result, continue and end before it is made runnable.
+ * A pthread cannot tell a thread either: it has the CPU of the thread do it,
+ * and waits in the host until that is done.
  *
- * A thread whose priority changes while it waits is moved (lend_wait).
+ * A waiter that is a pthread waits in the host for a change of pk_state.
+ *
+ * If the priority of a thread changes while it waits, its record is moved in
+ * the queue (struct lend_wait).
  *
  * INVARIANTS
  * PK1 pk_state is PARK_QUEUED <=> the record is in the queue of pk_ident.
- *     That, the queue and pk_chain of heads change with the bucket locked.
- * PK2 A record that is PARK_TAKEN belongs to its taker, which tells it soon.
- * PK3 A thread stays on its CPU from before it is queued until it is told or
- *     off the queue: it is in a critical section, and blocks only here.
- * PK4 Of each queue its best record, the head, is in the chain of its bucket.
+ *     The state PARK_QUEUED, the queue and the pk_chain of heads (PK4) change
+ *     only with the bucket locked.  (kern_lock.c uses the records without a
+ *     bucket: its spinlock replaces the lock of the bucket.)
+ * PK2 A record in state PARK_TAKEN belongs to the waker that took it, which
+ *     soon tells the waiter.
+ * PK3 A waiter that is a thread stays on its CPU from before it is queued until
+ *     it is told or off the queue.  It is in a critical section and blocks only
+ *     in park_wait().
+ * PK4 The best record of each queue is its head.  The heads of the queues of a
+ *     bucket are linked by pk_chain.
  *
  * ORDER
- * A waiter looks at its condition with the bucket locked, then queues itself.
- * A waker changes the condition first and then locks the bucket.  So either the
- * waiter sees the change, or the waker sees the waiter.
+ * A waiter tests its condition with the bucket locked and then, still with the
+ * bucket locked, queues itself.  A waker changes the condition first and then
+ * locks the bucket.  So either the waiter sees the change, or the waker finds
+ * the waiter in the queue.
  *
  * Source: WebKit's ParkingLot (the table); BSD's turnstiles (the order).
  */
@@ -50,18 +61,22 @@
 
 COUNTER(waits, "lwkt.sync_waits", "waits of threads for a turn at a lock");
 
-#define BUCKETS_MAX	16384			/* powers of two */
+/* Powers of two.  -Dhard=true has 2, so that many queues share a bucket. */
+#define BUCKETS_MAX	16384
 #define BUCKETS		(config_hard ? 2 : BUCKETS_MAX)
 
 struct park_bucket {
 	uint32_t	 pb_lock;	/* (a) */
-	uint64_t	 pb_tickets;	/* numbers of arrivals; locked */
-	struct park	*pb_first;	/* chain of heads; locked */
+	uint64_t	 pb_tickets;	/* last ticket given; under pb_lock */
+	struct park	*pb_first;	/* heads (PK4); under pb_lock */
 };
 
 static struct park_bucket buckets[BUCKETS_MAX];
 
-/* Lock the bucket of an address. */
+/*
+ * Lock the bucket of ident and return it; the CPU or host thread spins.  On a
+ * CPU: in a critical section.
+ */
 struct park_bucket *
 park_lock(const void *ident)
 {
@@ -83,7 +98,11 @@ park_unlock(struct park_bucket *b)
 	atomic_store_rel_32(&b->pb_lock, 0);
 }
 
-/* Return the pointer of the chain to the head of the queue, or to its end. */
+/*
+ * Find the queue of ident in the chain of heads.  Return the address of the
+ * pointer that points to its head.  If there is no such queue, return the
+ * address of the NULL at the end of the chain.  Bucket locked.
+ */
 static struct park **
 find(struct park_bucket *b, const void *ident)
 {
@@ -94,14 +113,17 @@ find(struct park_bucket *b, const void *ident)
 	return headp;
 }
 
-/* Return the best waiter at that address, or NULL. */
+/* Return the record of the best waiter at ident, or NULL.  Bucket locked. */
 struct park *
 park_first(struct park_bucket *b, const void *ident)
 {
 	return *find(b, ident);
 }
 
-/* Replace the head *headp of a queue by `head`, or remove the queue. */
+/*
+ * Replace the head *headp of a queue by `head`.  If head is NULL, remove the
+ * queue from the chain.  `chain` is the next head of the bucket.
+ */
 static inline void
 new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)
 {
@@ -125,8 +147,9 @@ insert(struct park_bucket *b, struct park *pk)
 }
 
 /*
- * Queue the record.  A record that is queued again keeps its place among those
- * of equal priority.
+ * Queue the record.  Bucket locked.  A record that is queued again, after its
+ * waiter was told, keeps its ticket: it comes before records of equal priority
+ * that arrived after its first arrival.
  */
 void
 park_insert(struct park_bucket *b, struct park *pk)
@@ -139,7 +162,7 @@ park_insert(struct park_bucket *b, struct park *pk)
 		lend_wait_begin(pk->pk_td, &pk->pk_lend);
 }
 
-/* Take the record out of the queue. */
+/* Unlink the record from its queue; pk_state is unchanged. */
 static void
 unlink(struct park_bucket *b, struct park *pk)
 {
@@ -151,7 +174,7 @@ unlink(struct park_bucket *b, struct park *pk)
 		new_head(headp, head, old->pk_chain);
 }
 
-/* Take the record out of the queue; its waiter is not told. */
+/* Take the record off the queue; its waiter will not be told. */
 void
 park_remove(struct park_bucket *b, struct park *pk)
 {
@@ -159,7 +182,7 @@ park_remove(struct park_bucket *b, struct park *pk)
 	atomic_store_32(&pk->pk_state, PARK_NONE);		/* PK1 */
 }
 
-/* Take the record out of the queue, to tell its waiter. */
+/* Take the record off the queue.  The caller must then tell the waiter. */
 void
 park_take(struct park_bucket *b, struct park *pk)
 {
@@ -176,7 +199,10 @@ park_move(struct park_bucket *b, struct park *pk, int pri)
 	insert(b, pk);
 }
 
-/* lw_moved of most waiters: give the record the new priority. */
+/*
+ * lw_moved of a waiter (lend_var.h), unless the lock sets another one: give the
+ * record the new priority `pri`, if it is still queued.
+ */
 static void
 moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
@@ -192,7 +218,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	park_unlock(b);
 }
 
-/* Prepare the record of the caller. */
+/* Initialise the record of the caller, which will wait at ident. */
 void
 park_init(struct park *pk, const void *ident)
 {
@@ -203,14 +229,14 @@ park_init(struct park *pk, const void *ident)
 		.tu_pri = td != NULL ? lend_rank(td) : PARK_PTHREAD_PRI } };
 }
 
-/* Tell whether the waiter was told. */
+/* Return whether the waiter was told. */
 static inline int
 told(const struct park *pk)
 {
 	return park_state(pk) >= PARK_TOLD;
 }
 
-/* End a wait by timeout; the callback of its timer. */
+/* Callback of the timer of block_timed(): end the wait of the thread arg. */
 static void
 time_is_up(struct lwkt_systimer *st, void *arg)
 {
@@ -221,7 +247,10 @@ time_is_up(struct lwkt_systimer *st, void *arg)
 	wake_local(mygd(), td);
 }
 
-/* Wait as a pthread, in the host, until the taker changes the word. */
+/*
+ * Wait as a pthread, in the host, until told; return 0.  If deadline is 0, do
+ * not wait: return EWOULDBLOCK if not told.  If deadline > 0, panic.
+ */
 static int
 wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 {
@@ -238,7 +267,10 @@ wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 	return 0;
 }
 
-/* Block until told, timed out or interrupted.  In a critical section. */
+/*
+ * Block until told.  Returns 0; EINTR: interrupted, with LWKT_PCATCH;
+ * EWOULDBLOCK: the timer of block_timed() has fired.  In a critical section.
+ */
 static int
 block(struct park *pk, int flags, const char *wmesg)
 {
@@ -256,7 +288,7 @@ block(struct park *pk, int flags, const char *wmesg)
 	return 0;
 }
 
-/* The same with a timer at `deadline`. */
+/* The same as block(), with a timer that ends the wait at `deadline`. */
 static int
 block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 {
@@ -273,7 +305,10 @@ block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 	return error;
 }
 
-/* Wait until told; or return EWOULDBLOCK or EINTR, still not told. */
+/*
+ * Wait until told, and return 0.  If not told, return EWOULDBLOCK or EINTR: the
+ * caller must then call park_leave().
+ */
 int
 park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 {
@@ -284,7 +319,7 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 		return wait_pthread(pk, wmesg, deadline);
 	INVARIANT(td->td_critcount > 0);			/* PK3 */
 	counter_inc(mygd()->gd_cntbias, waits);
-	delayed_flush_if(td);		/* before the last check */
+	delayed_flush_if(td);		/* before told() is tested */
 	td->td_flags &= ~TDF_TIMEOUT;
 	if (deadline == 0)
 		error = told(pk) ? 0 : EWOULDBLOCK;
@@ -298,8 +333,9 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 }
 
 /*
- * Leave the queue after an error of park_wait().  If the record was taken, wait
- * until it is told (PK2).
+ * Leave the queue after an error of park_wait(), and return PARK_NONE.  If a
+ * waker has taken the record, wait until the waker tells it (PK2), and return
+ * PARK_TOLD or PARK_OWNER.
  */
 uint32_t
 park_leave(struct park *pk, const char *wmesg, uint32_t *counter)
@@ -321,13 +357,14 @@ park_leave(struct park *pk, const char *wmesg, uint32_t *counter)
 }
 
 /*
- * Telling.
+ * Telling a waiter the result of its wait.
  */
 
 /*
- * Store the result and make the thread runnable, on the thread's CPU (PK3).
- * Only the thread's CPU does both: the thread cannot run, and end, between
- * them.  The record is not used after the store.
+ * Tell a waiter that is a thread, on the thread's own CPU (PK3): store the
+ * result `how` and make the thread runnable.  In a critical section.  So the
+ * thread cannot run, and end, between the two steps.  The record is not used
+ * after the store.
  */
 static void
 tell_here(void *arg, int how)
@@ -341,7 +378,10 @@ tell_here(void *arg, int how)
 }
 
 /*
- * Tell a waiter that was taken.  The caller must not use the record afterwards.
+ * Tell a waiter that was taken: its result is `how`.  The caller must not use
+ * the record afterwards.  No bucket is locked.  A thread never blocks here.  A
+ * plain pthread that tells a thread waits in the host until the CPU of that
+ * thread has called tell_here().
  */
 void
 park_tell(struct park *pk, enum park_state how)
@@ -369,7 +409,10 @@ park_tell(struct park *pk, enum park_state how)
 	crit_exit_td(self);
 }
 
-/* Take the best max waiters; return them as a list. */
+/*
+ * Take the best waiters, at most max.  Return them as a list in their order,
+ * linked by pk_chain; NULL if there are none.  Bucket locked.
+ */
 struct park *
 park_take_all(struct park_bucket *b, const void *ident, uint32_t max)
 {
@@ -384,7 +427,7 @@ park_take_all(struct park_bucket *b, const void *ident, uint32_t max)
 	return first;
 }
 
-/* Tell every waiter of a list. */
+/* Tell every waiter of a list of park_take_all(). */
 void
 park_tell_all(struct park *pk, enum park_state how)
 {
@@ -396,7 +439,7 @@ park_tell_all(struct park *pk, enum park_state how)
 	}
 }
 
-/* Take and tell up to max waiters, the best first. */
+/* Take and tell the best waiters at ident, at most max. */
 void
 park_wake(const void *ident, uint32_t max)
 {
@@ -414,7 +457,7 @@ park_wake(const void *ident, uint32_t max)
 		crit_exit_td(td);
 }
 
-/* Count the waiters at that address. */
+/* Return the number of waiters at ident.  Only on a CPU; never blocks. */
 unsigned
 park_count(const void *ident)
 {

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting for a turn at an address (park.c).
+ * Queues of waiters, found by the address of the lock that they wait for
+ * (park.c).  A waiter is a thread or a plain pthread.  It has a record, struct
+ * park, on its stack.
  *
- * A waiter that is a thread enters a critical section, which lasts until it is
- * out of the queue.  It calls park_init().  Then it locks the bucket of the
- * address, tests its condition and, if it has to wait, calls park_insert().
- * It unlocks the bucket and calls park_wait(), after an error park_leave().
+ * A waiter that is a thread enters a critical section, which lasts until its
+ * record is out of the queue.  A waiter calls park_init().  Then it locks the
+ * bucket of the address, tests its condition and, if it has to wait, calls
+ * park_insert().  It unlocks the bucket and calls park_wait().  If park_wait()
+ * returns an error, the waiter calls park_leave().
  *
- * A waker calls park_take() for each waiter whose turn it is, with the bucket
- * locked.  Then it unlocks the bucket and calls park_tell().  A waiter that was
- * taken waits until it is told: the waker may use the record until then.
+ * A waker calls park_take(), with the bucket locked, for each waiter whose wait
+ * it will end.  Then it unlocks the bucket and calls park_tell(), which stores
+ * the result and makes the waiter runnable.  A waiter that was taken waits
+ * until it is told: the waker may use the record until then.
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
 #define LWKT_KERN_LOCK_PARK_VAR_H
@@ -20,14 +24,17 @@
 /* The priority with which a pthread waits: that of a new thread. */
 #define PARK_PTHREAD_PRI	LWKT_PRI_KERN_DAEMON
 
-/* A waiter that was told so often without getting the lock is given it. */
+/*
+ * A waiter that was told this many times and each time found the lock taken by
+ * another thread is given the lock directly.
+ */
 #define PARK_PASSES		3
 
 enum park_state {
-	PARK_NONE,		/* not in a queue */
+	PARK_NONE,		/* not in a queue, and will not be told */
 	PARK_QUEUED,
 	PARK_TAKEN,		/* off the queue, and will be told */
-	PARK_TOLD,		/* try again, or as the lock defines it */
+	PARK_TOLD,		/* told; what it means is up to the lock */
 	PARK_OWNER		/* told, and the lock is the waiter's */
 };
 
@@ -36,46 +43,53 @@ struct park_bucket;
 struct park {
 	struct lwkt_turn pk_turn;
 	struct lend_wait pk_lend;
-	struct park	*pk_chain;	/* another head of the bucket; list */
-	const void	*pk_ident;
-	lwkt_thread_t	 pk_td;		/* NULL: a pthread */
+	struct park	*pk_chain;	/* next head in bucket; next in list */
+	const void	*pk_ident;	/* the address of the queue */
+	lwkt_thread_t	 pk_td;		/* the waiter; NULL: a pthread */
 	uint32_t	 pk_state;	/* (a) enum park_state */
-	uint32_t	 pk_passed;	/* times told without taking it */
-	uint64_t	 pk_holder;	/* for use by the lock */
+	uint32_t	 pk_passed;	/* times told, but lock was taken */
+	uint64_t	 pk_holder;	/* mutex.c: the waiter as MU_HOLDER */
 };
 
+/* Lock the bucket of ident; unlock it.  On a CPU: in a critical section. */
 struct park_bucket *park_lock(const void *ident);
 void	park_unlock(struct park_bucket *b);
 
-/* The caller has locked the bucket. */
+/* The caller of the next six functions has locked the bucket. */
 struct park *park_first(struct park_bucket *b, const void *ident);
 void	park_insert(struct park_bucket *b, struct park *pk);
 void	park_remove(struct park_bucket *b, struct park *pk);
 void	park_move(struct park_bucket *b, struct park *pk, int pri);
 void	park_take(struct park_bucket *b, struct park *pk);
-/* Take the best max waiters; they are linked by pk_chain. */
+/*
+ * Take the best waiters, at most max.  Returns a list, linked by pk_chain, or
+ * NULL if there is no waiter.
+ */
 struct park *park_take_all(struct park_bucket *b, const void *ident,
 	    uint32_t max);
 
 void	park_init(struct park *pk, const void *ident);
 /*
- * Wait until told.  Returns 0 if so; else, not yet told, EWOULDBLOCK or, with
- * LWKT_PCATCH, EINTR.  deadline is a result of wait_deadline().
+ * Wait until told, and return 0.  If the waiter has not been told, return
+ * EWOULDBLOCK at the deadline or, with LWKT_PCATCH, EINTR after an interrupt.
+ * deadline is a result of wait_deadline().  A thread is in a critical section
+ * and blocks.
  */
 int	park_wait(struct park *pk, int flags, const char *wmesg,
 	    int64_t deadline);
 /*
- * After an error: leave the queue, subtract 1 from *counter, if any, and return
- * PARK_NONE.  If a waker has taken the record, wait until told, with the same
- * wmesg as before, and return PARK_TOLD or PARK_OWNER.
+ * After an error of park_wait(): if the record is still queued, remove it,
+ * subtract 1 from *counter unless counter is NULL, and return PARK_NONE.  If a
+ * waker has taken the record, wait until told and return PARK_TOLD or
+ * PARK_OWNER.  wmesg is that of the call of park_wait().
  */
 uint32_t park_leave(struct park *pk, const char *wmesg, uint32_t *counter);
 
 void	park_tell(struct park *pk, enum park_state how);
 void	park_tell_all(struct park *list, enum park_state how);
-/* Take and tell up to max waiters, the best first. */
+/* Take and tell the best waiters, at most max.  Locks the bucket itself. */
 void	park_wake(const void *ident, uint32_t max);
-/* Count the waiters there; for tests. */
+/* Return the number of waiters at ident; for tests. */
 unsigned park_count(const void *ident);
 
 /* Return the record that contains tu. */
@@ -86,8 +100,10 @@ park_of(struct lwkt_turn *tu)
 }
 
 /*
- * Tell whether the best waiter of a lock that td (NULL: a pthread) releases is
- * given the lock.  If not, other threads may take the lock before it.
+ * Return 1 if td (NULL: a pthread), which releases a lock, must give the lock
+ * to its best waiter `first`: the waiter was passed PARK_PASSES times, or is
+ * better than td without the priority lent to td.  Return 0 if td only tells
+ * the waiter; then another thread may take the lock before the waiter.
  */
 static inline int
 park_deserves(const struct park *first, const struct lwkt_thread *td)
@@ -96,7 +112,10 @@ park_deserves(const struct park *first, const struct lwkt_thread *td)
 	    (td != NULL ? lend_ownrank(td) : PARK_PTHREAD_PRI);
 }
 
-/* Read the state; acquire: pairs with the release in park_tell(). */
+/*
+ * Read pk_state.  Acquire: pairs with the release stores of park_tell() and
+ * tell_here().
+ */
 static inline uint32_t
 park_state(const struct park *pk)
 {

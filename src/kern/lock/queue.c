@@ -22,7 +22,8 @@ lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
- * is full, for at most timeout_ns.
+ * is full, for at most timeout_ns, and for the mutex of the queue.  Returns 0;
+ * EWOULDBLOCK: still full; EPIPE: closed.
  */
 int
 lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
@@ -47,7 +48,8 @@ lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
- * is empty, for at most timeout_ns.
+ * is empty, for at most timeout_ns, and for the mutex of the queue.  Returns 0;
+ * EWOULDBLOCK: still empty; EPIPE: closed and empty.
  */
 int
 lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
@@ -72,7 +74,10 @@ lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
 	return error;
 }
 
-/* Thread or plain pthread; blocks only for the mutex of the queue. */
+/*
+ * Thread or plain pthread; blocks only for the mutex of the queue.  A plain
+ * pthread also waits in the host, as in lwkt_cond_broadcast().
+ */
 void
 lwkt_queue_close(struct lwkt_queue *q)
 {

@@ -3,9 +3,9 @@
  * Everyday rwlock: a mtx with the names of an everyday lock.
  *
  * THEORY
- * The order of service is that of the mtx (mtx_wait.c): the better waiter is
- * first.  Between readers and writers of equal priority the phases alternate,
- * so neither kind can keep the other out.
+ * Waiters are served as those of a mtx (mtx_wait.c): the best waiter first.
+ * Between readers and writers of equal priority, a group of readers and one
+ * writer alternate, so neither kind can keep the other out.
  */
 #include "kern/cpu/globaldata.h"
 
@@ -18,14 +18,14 @@ lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name)
 	lwkt_mtx_init(&rw->rw_mtx, name);
 }
 
-/* Thread context; blocks for at most timeout_ns. */
+/* Thread context; blocks for at most timeout_ns.  Returns 0 or EWOULDBLOCK. */
 int
 lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns)
 {
 	return lwkt_mtx_lock_sh(&rw->rw_mtx, 0, timeout_ns);
 }
 
-/* Thread context; blocks for at most timeout_ns. */
+/* Thread context; blocks for at most timeout_ns.  Returns 0 or EWOULDBLOCK. */
 int
 lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns)
 {

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The update counter of a spinlock: readers that write nothing.
+ * The update counter of a spinlock: readers that copy data without a lock.
  *
  * THEORY
- * A writer makes s_update odd, changes the data, and makes it even again.  A
- * reader notes s_update, copies the data, and looks at s_update again; if it
- * has changed, or was odd, the copy is thrown away.  A reader that finds an odd
- * number may wait for the writer by taking the spinlock shared.
+ * A writer makes the counter s_update odd, changes the data, and makes s_update
+ * even again.  A reader reads s_update, copies the data, and reads s_update
+ * again; if the number has changed, or was odd, the reader drops the copy.  A
+ * reader that finds an odd number may instead take the spinlock shared, which
+ * waits for the writer, and copy the data then.
  *
  * ORDER
- * UO1 writer: s_update odd, release fence, data, release store even; reader:
- *    s_update by acquire, data, acquire fence, s_update.
+ * UO1 The writer makes s_update odd (store), executes a release fence, changes
+ *    the data, and makes s_update even (release store).  The reader reads
+ *    s_update (acquire load), copies the data, executes an acquire fence, and
+ *    reads s_update again.
  *
  * Source: DragonFly sys/spinlock2.h, spin_access_start().
  */
@@ -34,10 +37,11 @@ lwkt_spin_access_inprog(unsigned v)
 }
 
 /*
- * Thread, IPI or timer callback; never blocks.
+ * Return 0 if the copy is valid, else 1; v is the result of
+ * lwkt_spin_access_start_only().  Thread, IPI or timer callback; never blocks.
  *
- * The fence keeps the reads of the data before the second read of s_update: a
- * reader that saw new data then sees the new number too.
+ * The fence keeps the reads of the data before the second read of s_update.  So
+ * a reader that saw new data also sees that s_update has changed.
  */
 int
 lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
@@ -49,8 +53,8 @@ lwkt_spin_access_end_only(lwkt_spin_t s, unsigned v)
 /*
  * In a critical section; never blocks.
  *
- * The fence keeps the odd number before the new data: a reader that saw new
- * data finds that the number has changed.
+ * The fence keeps the store of the odd number before the stores of the data.
+ * So a reader that saw new data finds that s_update has changed.
  */
 void
 lwkt_spin_lock_update_only(lwkt_spin_t s)
@@ -71,7 +75,11 @@ lwkt_spin_unlock_update_only(lwkt_spin_t s)
 	atomic_store_rel_32(&s->s_update, s->s_update + 1);	/* UO1 */
 }
 
-/* Thread, IPI or timer callback; never blocks, spins during an update. */
+/*
+ * Thread, IPI or timer callback; never blocks.  During an update the CPU spins
+ * until it has taken s shared.  Then the result is odd, and
+ * lwkt_spin_access_end() releases s.
+ */
 unsigned
 lwkt_spin_access_start(lwkt_spin_t s)
 {
@@ -82,7 +90,10 @@ lwkt_spin_access_start(lwkt_spin_t s)
 	return v;
 }
 
-/* Thread, IPI or timer callback; never blocks. */
+/*
+ * Return 0 if the copy is valid, else 1.  If v is odd, release s; the copy was
+ * made with s held and is valid.  Thread, IPI or timer callback; never blocks.
+ */
 int
 lwkt_spin_access_end(lwkt_spin_t s, unsigned v)
 {

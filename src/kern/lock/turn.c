@@ -3,19 +3,22 @@
  * Queues of waiters: by priority, those of equal priority in order of arrival.
  *
  * THEORY
- * All waiters of a queue form one ring in the order of their turns.  The first
- * waiter of each priority (of each level) is also in a second ring, of at most
- * 32 members.  An insertion looks for the level of the waiter in the second
- * ring.  Then it goes back from the end of that level over the waiters that
- * arrived later.  So an insertion costs the number of levels, not of waiters;
- * only a waiter that returns to its old place passes those that arrived after
- * it.
+ * All waiters of a queue form one ring in the order in which they are served.
+ * The waiters of one priority are a level.  The first waiter of each level is
+ * also in a second ring, the ring of levels, of at most 32 members.
+ *
+ * An insertion searches the ring of levels for the level of the new waiter.
+ * Then it goes back from the end of that level over the waiters that arrived
+ * later than the new one.  So the time for an insertion grows with the number
+ * of levels, not of waiters.  Only a waiter with an old ticket (its priority
+ * has changed, or it was told and queues itself again) passes waiters of its
+ * level.
  *
  * INVARIANTS
  * TU1 From the head of the ring on, tu_pri never rises, and waiters of equal
  *    tu_pri are in the order of tu_ticket.
- * TU2 A waiter is in the second ring (tu_level != NULL) <=> it is the first of
- *    its priority.
+ * TU2 A waiter is in the ring of levels (tu_level != NULL) <=> it is the first
+ *    waiter of its level.
  *
  * Source: the priority lists of Linux (plist.h).
  */
@@ -34,7 +37,7 @@ ring_before(struct lwkt_turn *at, struct lwkt_turn *tu)
 	at->tu_prev = tu;
 }
 
-/* Make tu a new level, before that of `at` in the ring of levels. */
+/* Insert tu into the ring of levels, before `at`. */
 static inline void
 level_before(struct lwkt_turn *at, struct lwkt_turn *tu)
 {
@@ -53,7 +56,7 @@ level_remove(struct lwkt_turn *tu)
 	tu->tu_level = tu->tu_better = NULL;
 }
 
-/* Make tu the first of its level, in place of `first`. */
+/* In the ring of levels, replace `first` by tu. */
 static inline void
 level_replace(struct lwkt_turn *first, struct lwkt_turn *tu)
 {
@@ -98,8 +101,8 @@ turn_insert(struct lwkt_turn **queue, struct lwkt_turn *tu)
 }
 
 /*
- * Remove a waiter.  The next one of its priority, if there is one, becomes the
- * first of the level.
+ * Remove a waiter.  If it is the first of its level, the next waiter of the
+ * level, if there is one, replaces it in the ring of levels.
  */
 void
 turn_remove(struct lwkt_turn **queue, struct lwkt_turn *tu)
@@ -121,14 +124,14 @@ turn_remove(struct lwkt_turn **queue, struct lwkt_turn *tu)
 		*queue = next;
 }
 
-/* Return the waiter after tu, or NULL. */
+/* Return the waiter after tu, or NULL if tu is the last one. */
 struct lwkt_turn *
 turn_next(struct lwkt_turn *queue, struct lwkt_turn *tu)
 {
 	return tu->tu_next != queue ? tu->tu_next : NULL;
 }
 
-/* Count the waiters, and check TU1. */
+/* Return the number of waiters; panic if TU1 does not hold. */
 unsigned
 turn_count(struct lwkt_turn *queue)
 {

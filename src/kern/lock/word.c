@@ -4,17 +4,18 @@
  *
  * THEORY
  * A waiter counts itself in the word, so that a thread that changes the state
- * sees the waiter.  It parks at the address of the word if the state has not
- * changed yet (park.c).
+ * sees the waiter.  If the state has not changed yet, the waiter queues itself
+ * at the address of the word (park.c).
  *
  * INVARIANTS
- * WC1 The number in the word is that of the waiters between their first and
- *    their last instruction in sync_wait().
+ * WC1 The number in the word is the number of waiters between the two locked
+ *    additions of sync_wait().  (A semaphore counts its waiters itself.)
  *
  * ORDER
- * Waiter: counts itself (locked), then looks at the state with the bucket
- * locked.  Waker: changes the state (locked), looks at the number in the same
- * word, then locks the bucket.  See park.c.
+ * A waiter counts itself by a locked instruction, and then tests the state with
+ * the bucket locked.  A waker changes the state and reads the number by one
+ * locked instruction, and then locks the bucket.  So either the waker sees that
+ * it has to wake the waiter, or the waiter sees the new state (see park.c).
  *
  * Source: the futex of Linux.
  */
@@ -23,8 +24,9 @@
 #include <errno.h>
 
 /*
- * Park if the word still has that state.  The caller is counted in the word and
- * in a critical section.
+ * If the word still has the state `state`, wait until woken.  Returns 0: woken,
+ * or the state differs; EWOULDBLOCK.  The caller is counted in the word, and is
+ * in a critical section if it is a thread.
  */
 static int
 wait_changed(uint64_t *word, uint32_t state, const char *wmesg,
@@ -48,7 +50,11 @@ wait_changed(uint64_t *word, uint32_t state, const char *wmesg,
 	return error;
 }
 
-/* Wait until woken, if the state of the word is still `state`. */
+/*
+ * If the state of the word is still `state`, wait until woken.  Returns 0:
+ * woken, perhaps spuriously, or the state differs; EWOULDBLOCK: the deadline
+ * has passed, or is 0.
+ */
 int
 sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
     int64_t deadline)
@@ -66,7 +72,7 @@ sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	return error;
 }
 
-/* Wake the waiters that `old` counts. */
+/* Wake all waiters, if `old`, the word before the change, counts any. */
 void
 sync_wake_all(uint64_t *word, uint64_t old)
 {

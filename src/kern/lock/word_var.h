@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting on a word, for threads and pthreads: the basis of the everyday locks.
+ * Words that threads and pthreads wait on, for the semaphore, barrier, wait
+ * group and once (count.c).
  *
- * A word holds a state, which belongs to the lock, and the number of threads
- * and pthreads that wait on it.  A thread changes the state by a locked
- * instruction, whose result says whether there are waiters to wake.  The
- * wakeup needs only the address of the word: the lock may be gone by then.
+ * A word holds a state, whose meaning is up to the lock, and the number of
+ * threads and pthreads that wait on the word.  A thread changes the state by a
+ * locked instruction, whose result says whether there are waiters to wake.  The
+ * wakeup needs only the address of the word: the lock may have been freed by
+ * then.
  */
 #ifndef LWKT_KERN_LOCK_WORD_VAR_H
 #define LWKT_KERN_LOCK_WORD_VAR_H
@@ -14,9 +16,9 @@
 #include "kern/lock/lock_var.h"
 #include "kern/lock/park_var.h"
 
-#define SW_STATE	((uint64_t)0x0fffffff)	/* the lock's */
-#define SW_ONE		((uint64_t)1 << 28)	/* a waiter */
-#define SW_WAITERS	(~SW_STATE)
+#define SW_STATE	((uint64_t)0x0fffffff)	/* mask of the state */
+#define SW_ONE		((uint64_t)1 << 28)	/* one waiter */
+#define SW_WAITERS	(~SW_STATE)		/* mask of the number */
 
 /* Return the state in the word w. */
 static inline uint32_t
@@ -26,16 +28,22 @@ sync_state(uint64_t w)
 }
 
 /*
- * word.c.  Wait until woken, if the state is still `state`; a wakeup may be
- * spurious.  Returns 0 or EWOULDBLOCK.  deadline is a result of
- * wait_deadline().
+ * word.c.  If the state is still `state`, wait until woken.  Returns 0: woken,
+ * perhaps spuriously, or the state differs; EWOULDBLOCK: the deadline has
+ * passed, or is 0.  deadline is a result of wait_deadline().  Blocks.
  */
 int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	    int64_t deadline);
-/* Wake all waiters.  `old`: the word before the change. */
+/*
+ * Wake all waiters, if there are any in `old`, the value of the word before the
+ * change.  Only the address of the word is used.
+ */
 void	sync_wake_all(uint64_t *word, uint64_t old);
 
-/* Enter a critical section and return the caller; for a pthread only NULL. */
+/*
+ * On a thread: enter a critical section and return the thread.  On a pthread:
+ * return NULL.
+ */
 static inline lwkt_thread_t
 sync_enter(void)
 {
@@ -46,7 +54,7 @@ sync_enter(void)
 	return td;
 }
 
-/* Leave the critical section of sync_enter(). */
+/* Leave the critical section of sync_enter(), whose result td is. */
 static inline void
 sync_exit(lwkt_thread_t td)
 {

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleeping by number: an event count.
+ * Event counts: sleep unless a counter has changed.
  *
  * THEORY
- * xw_gen counts the changes of a condition.  A thread that wants to sleep
- * passes the number that it read before it looked at the condition.  If the
- * number has changed since, the thread does not sleep but checks again.  So the
- * check needs no interlock, and may take any time.
+ * xw_gen counts the changes of a condition.  A thread reads xw_gen and then
+ * tests the condition.  If it has to wait, it passes the number that it read to
+ * lwkt_xsleep().  If xw_gen has changed since, lwkt_xsleep() returns at once,
+ * and the thread tests the condition again.  So the test needs no interlock,
+ * and may take any time.
  *
  * ORDER
- * XO1 changer: condition, then the count (a locked instruction); sleeper: the
- *    count (acquire), then the condition.  A sleeper that saw the old condition
- *    has the old number.
- * The sleeper queues itself before it reads the count again; the changer
- * counts before it looks for sleepers: SO1 of kern_synch.c.
+ * XO1 A changer changes the condition, then increments xw_gen (by a locked
+ *    instruction).  A sleeper reads xw_gen (acquire), then the condition.  So a
+ *    sleeper that saw the old condition has the old number.
+ * The sleeper queues itself before it reads xw_gen again; the changer
+ * increments xw_gen before it looks for sleepers (SO1 of kern_synch.c).  So the
+ * sleeper sees the new number, or the changer finds the sleeper.
  *
  * Source: the xsleep and xwakeup of the first DragonFly; Reed and Kanodia's
  * eventcounts (1979).
@@ -36,7 +38,10 @@ lwkt_xgen(struct lwkt_xwait *xw)
 	return atomic_load_acq_32(&xw->xw_gen);			/* XO1 */
 }
 
-/* Thread context; blocks if the number is still *gen. */
+/*
+ * Thread context; blocks if xw_gen is still *gen.  Returns the result of the
+ * sleep, or 0 without a sleep.  *gen becomes the number after that.
+ */
 int
 lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
     int64_t timeout_ns, unsigned *gen)
@@ -47,8 +52,9 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 	    "flags %#x: LWKT_PINTERLOCKED and a domain are not for this call",
 	    flags);
 	/*
-	 * Enter the sleep queue before reading the count again: a changer that
-	 * counts after that read finds the sleeper (SO1 of kern_synch.c).
+	 * Enter the sleep queue before reading xw_gen again: a changer that
+	 * increments it after that read finds the sleeper (SO1 of
+	 * kern_synch.c).
 	 */
 	lwkt_tsleep_interlock(xw, PDOMAIN_XWAIT);
 	if (lwkt_xgen(xw) == *gen)
