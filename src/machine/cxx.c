@@ -10,12 +10,13 @@
  * code calls the runtime for each access, so no function of a program keeps the
  * address.
  *
- * This library does not depend on a C++ runtime, so the function is a weak
- * symbol.  It stays undefined if the runtime was loaded by dlopen(), perhaps
- * for a plugin only (RTLD_LOCAL).  Then it is looked up by name in each loaded
- * object.  dlsym() would not find such an object, and a static program should
- * not call it.  The look-up is done once per boot.  A runtime that is loaded
- * later is not found, because a search at each switch would take too long.
+ * This library does not depend on a C++ runtime, so __cxa_get_globals is a weak
+ * symbol.  The symbol stays undefined if the runtime was loaded by dlopen(),
+ * perhaps for a plugin only (RTLD_LOCAL).  Then the function is looked up by
+ * name in each loaded object.  dlsym() would not find it in such an object, and
+ * a static program should not call dlsym().  The look-up is done once per boot.
+ * A runtime that is loaded later is not found, because a search at each switch
+ * would take too long.
  *
  * Source: the Itanium C++ ABI, Exception Handling, 2.2.2.
  */
@@ -29,7 +30,7 @@ typedef struct machine_cxx *(*cxx_get_t)(void);
 
 struct machine_cxx *__cxa_get_globals(void) __attribute__((weak));
 
-static cxx_get_t cxx_get;		/* (i) NULL: there is no C++ here */
+static cxx_get_t cxx_get;		/* (i) NULL: no C++ runtime is loaded */
 
 static int
 object_look(struct dl_phdr_info *info, size_t size, void *arg)

@@ -8,8 +8,8 @@
  * independent and takes the address of a function has a stub for it, and this
  * stub is the function's address in the whole process.
  *
- * Objects without DT_GNU_HASH have no symbols here; linkers have written it
- * since 2006.
+ * In an object without DT_GNU_HASH no symbol is found; linkers have written
+ * that table since 2006.
  *
  * Source: the System V ABI; Ulrich Drepper, How To Write Shared Libraries.
  */
@@ -24,7 +24,10 @@ struct dynamic {
 	const char	*d_str;
 };
 
-/* The loader relocates these addresses in place, except in the vdso. */
+/*
+ * Return the address that an entry of the dynamic section contains.  The loader
+ * has relocated it in place, except in the vDSO, where it is still relative.
+ */
 static const void *
 dynamic_ptr(const struct dl_phdr_info *info, const ElfW(Dyn) *d)
 {
@@ -64,11 +67,12 @@ gnu_hash(const char *name)
 }
 
 /*
- * Find a symbol by DT_GNU_HASH.  It has a head of four words, a filter, the
- * buckets, and a chain word for each symbol.  The head has the number of
- * buckets, the number of the first symbol in the table, the number of words of
- * the filter, and a shift for the filter, which is not used here.  A chain word
- * is the symbol's hash, but its lowest bit is 1 at the end of a bucket, else 0.
+ * Find a symbol by DT_GNU_HASH, or return NULL.  That table has a head of four
+ * words, a filter, the buckets, and a chain word for each symbol.  The head has
+ * the number of buckets, the number of the first symbol in the table, the
+ * number of words of the filter, and a shift for the filter, which this
+ * function does not use.  A chain word is the symbol's hash, but its lowest bit
+ * is 1 at the end of a bucket, else 0.
  */
 static const ElfW(Sym) *
 symbol_find(const struct dynamic *dy, const char *name)

@@ -30,12 +30,12 @@
 #include "machine/machine.h"
 
 #define FAIL_MAX	8		/* points in one LWKT_FAIL */
-#define FAIL_NAME	32
+#define FAIL_NAME	32		/* bytes of a name, with the NUL */
 
 struct fail_point {
 	char		fp_name[FAIL_NAME];	/* (i) */
-	uint32_t	fp_nth;			/* (i) 0: every time */
-	uint32_t	fp_calls;		/* (a) so far */
+	uint32_t	fp_nth;			/* (i) call to refuse; 0: all */
+	uint32_t	fp_calls;		/* (a) calls so far */
 };
 
 static struct fail_point points[FAIL_MAX];
@@ -43,7 +43,10 @@ static int npoints;			/* (i) */
 
 int (*lwkt__fail_host)(const char *point, int refused);
 
-/* Parse one "name:nth"; end points after its last character. */
+/*
+ * Parse one "name:nth" or "name:*" and append it to points[].  `end` points
+ * after its last character.  Returns 0 or EINVAL.
+ */
 static int
 fail_parse(const char *s, const char *end)
 {
@@ -85,7 +88,7 @@ lwkt__fail_boot(void)
 	return 0;
 }
 
-/* Does LWKT_FAIL refuse this call? */
+/* Count a call of the point.  Returns 1 if LWKT_FAIL refuses it, else 0. */
 static int
 fail_named(const char *point)
 {

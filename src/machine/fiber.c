@@ -3,21 +3,21 @@
  * Inform the checkers about stacks and the switches between them.
  *
  * THEORY
- * ASan: the start call passes the bounds of the new stack and stores the old
- * fake stack in f_asan_fake.  The finish call, made first on the new stack,
- * restores the fake stack of that stack (NULL at a thread's first run).  It
- * also returns the bounds of the old stack.  That is how the bounds of the host
- * thread's own stack become known.  A thread that ends passes NULL for
+ * ASan: the start call passes the bounds of the new stack and stores the fake
+ * stack of the old one in f_asan_fake.  The finish call, made first on the new
+ * stack, restores the fake stack of that stack (NULL at a thread's first run).
+ * It also returns the bounds of the old stack.  That is how the bounds of the
+ * host thread's own stack become known.  A thread that ends passes NULL for
  * f_asan_fake, so ASan frees its fake stack.  Frames that never returned leave
  * poison in the shadow, so a stack is unpoisoned when it gets a new owner.
  *
  * LSan searches registered regions for pointers, so each live stack is
  * registered.
  *
- * TSan: a fiber has its own shadow call stack.  So the two functions here that
- * change fibers must not push or pop on it: they are not instrumented.  The
- * change orders the accesses before it and those after it (flag 0): threads of
- * one CPU do not race.
+ * TSan: a fiber has its own shadow call stack.  So fiber_switch_begin and
+ * fiber_switch_end, between which the fiber changes, must not push or pop on
+ * it: they are not instrumented.  The change orders the accesses before it and
+ * those after it (flag 0): threads of one CPU do not race.
  *
  * valgrind takes a jump of the stack pointer from one registered stack to
  * another as a switch, and not as a wild pointer or a huge frame.  The part of
@@ -73,7 +73,7 @@ void
 fiber_init(struct fiber *f, const void *stack, size_t size)
 {
 #if LWKT_ASAN
-	/* The last owner may have been abandoned at a shutdown. */
+	/* If the last owner was abandoned at a shutdown, it left poison. */
 	__asan_unpoison_memory_region(stack, size);
 #endif
 	(void)VALGRIND_MAKE_MEM_DEFINED(stack, size);
@@ -130,8 +130,8 @@ fiber_init_host(struct fiber *f)
 }
 
 /*
- * Announce a switch, immediately before it, on from's stack.  `dying`: from
- * never runs again.
+ * Announce a switch from `from` to `to`, immediately before it, on from's
+ * stack.  `dying`: from never runs again.
  */
 UNINSTRUMENTED void
 fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
@@ -149,7 +149,11 @@ fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
 #endif
 }
 
-/* End the announced switch, first on self's stack; prev is the old thread. */
+/*
+ * Finish the announced switch, before all else on self's stack.  prev is the
+ * fiber of the old stack, or NULL.  If the bounds of prev's stack were unknown,
+ * they are stored.
+ */
 UNINSTRUMENTED void
 fiber_switch_end(struct fiber *self, struct fiber *prev)
 {

@@ -3,12 +3,12 @@
  * Inform the checkers about stacks and stack switches, in one place.
  *
  * THEORY
- * ASan keeps a fake stack per real one.  It has a start call before a switch
- * and a finish call after it.  A thread that never runs again passes NULL, so
- * that its fake stack is freed.  TSan keeps a shadow state per fiber, which
- * must change immediately before the switch, in code that is not instrumented.
- * valgrind must know each stack.  A plain build without valgrind pays one test
- * of a word when a stack is made and one when it ends.
+ * ASan keeps a fake stack for each real one.  It must be called before a switch
+ * (start) and after it (finish).  A thread that never runs again passes NULL,
+ * so that its fake stack is freed.  TSan keeps a shadow state for each fiber,
+ * which must change immediately before the switch, in code that is not
+ * instrumented.  valgrind must know each stack.  A plain build without valgrind
+ * pays one test of a word when a stack is made and one when it ends.
  *
  * Source: QEMU's util/coroutine-ucontext.c wraps the same three calls.
  */
@@ -22,13 +22,13 @@
 struct fiber {
 	void		*f_asan_fake;	/* fake stack while switched out */
 	const void	*f_stack;	/* lowest address, NULL if unknown */
-	size_t		 f_size;
-	void		*f_tsan;	/* TSan's state */
-	unsigned	 f_valgrind;	/* stack id */
-	int		 f_host;	/* the host thread's own stack */
+	size_t		 f_size;	/* bytes; 0 if f_stack is unknown */
+	void		*f_tsan;	/* TSan's state of the fiber */
+	unsigned	 f_valgrind;	/* valgrind's number of the stack */
+	int		 f_host;	/* 1: the host thread's own stack */
 };
 
-/* (i) There is a checker to inform; set by fiber_boot(), at each boot. */
+/* (i) 1: there is a checker to inform.  Set by fiber_boot(), at each boot. */
 extern int lwkt__fiber_wanted;
 
 static inline int
@@ -44,12 +44,15 @@ void	fiber_boot(void);
  */
 void	fiber_init(struct fiber *f, const void *stack, size_t size);
 void	fiber_fini(struct fiber *f);
-/* Allows reads of memory that was never written.  Only if fiber_wanted(). */
+/* Declares memory as written, so it may be read.  Only if fiber_wanted(). */
 void	fiber_defined(const void *p, size_t size);
 /* Lets a signal handler use a part of a stack.  Only if fiber_wanted(). */
 void	fiber_writable(const void *p, size_t size);
 
-/* TSan ignores the calling thread's accesses between these two; nests. */
+/*
+ * TSan ignores the calling thread's accesses between tsan_ignore and
+ * tsan_regard.  The pairs nest.
+ */
 #if LWKT_TSAN
 void	__tsan_ignore_thread_begin(void);
 void	__tsan_ignore_thread_end(void);
@@ -78,7 +81,7 @@ tsan_regard(void)
 #endif
 
 #if LWKT_ASAN || LWKT_TSAN
-/* The host thread's own stack. */
+/* Announces the host thread's own stack, on which the caller runs. */
 void	fiber_init_host(struct fiber *f);
 void	fiber_switch_begin(struct fiber *from, struct fiber *to, int dying);
 void	fiber_switch_end(struct fiber *self, struct fiber *prev);

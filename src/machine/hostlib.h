@@ -14,8 +14,8 @@
 /* fail.c: once per boot.  Returns 0, or EINVAL if LWKT_FAIL is malformed. */
 int	lwkt__fail_boot(void);
 /*
- * The host's part of machine_fail, or NULL.  Its argument says whether
- * LWKT_FAIL refuses the call.  It returns whether the call is refused.
+ * The host's part of machine_fail, or NULL.  `refused` says whether LWKT_FAIL
+ * refuses the call.  The function returns whether the call is refused.
  */
 extern int (*lwkt__fail_host)(const char *point, int refused);
 

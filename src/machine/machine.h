@@ -45,10 +45,11 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_LWP		0x0010u	/* the lwp must ask its user scheduler */
 #define RQF_TIMER	0x0080u	/* the armed deadline passed */
 #define RQF_TOKEN	0x0400u	/* a token that the CPU waits for is free */
-#define RQF_PREEMPTIBLE	0x0800u	/* the thread is preemptible (own CPU) */
+#define RQF_PREEMPTIBLE	0x0800u	/* set by the CPU: its thread is preemptible */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
 #define RQF_SHUTDOWN	0x2000u	/* the running thread is abandoned */
-#define RQF_SENDERS	16		/* bits for senders: CPU modulo this */
+#define RQF_SENDERS	16		/* number of the bits for senders */
+/* The bit for a sender; CPUs whose numbers are equal modulo 16 share it. */
 #define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
 #define RQF_SENDERMASK	0xffff0000u
 #define RQF_SPLZ	(RQF_IPIQ | RQF_INTPEND | RQF_PREEMPT | RQF_LWP | \
@@ -61,7 +62,7 @@ struct machine_host;		/* private to linux/ or sim/ */
  */
 struct machine_cxx {
 	void		*mx_caught;	/* stack of caught exceptions */
-	unsigned int	 mx_uncaught;	/* how many are in flight */
+	unsigned int	 mx_uncaught;	/* exceptions thrown, not yet caught */
 };
 
 /*
@@ -71,15 +72,19 @@ struct machine_cxx {
 struct mcpu {
 	struct mcpu	*mc_self;	/* (i) what %gs:0 reads */
 	struct lwkt_thread *mc_curthread; /* (c) what %gs:8 reads */
-	uintptr_t	 mc_hostid;	/* (i) which host thread; %gs:16 */
+	uintptr_t	 mc_hostid;	/* (i) names the host thread; %gs:16 */
 	int		 mc_cpuid;	/* (i) */
 	struct machine_host *mc_host;	/* (i) the host's private part */
 	int		*mc_errnop;	/* (i) errno of the host thread */
-	struct machine_cxx *mc_cxx;	/* (i) its exceptions; NULL: no C++ */
-	/* In a cache line of its own, because other CPUs write it. */
+	struct machine_cxx *mc_cxx;	/* (i) its C++ state; NULL: no C++ */
+	/* In a cache line of their own, because other CPUs access them. */
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
-	uint32_t	 mc_watching;	/* (c) of kern/; other CPUs read it */
+	/*
+	 * (c) 1 + the CPU whose ring this CPU polls while it is idle, or 0.
+	 * Only kern/ipi uses it; the senders read it.
+	 */
+	uint32_t	 mc_watching;
 };
 
 #define MCPU_SELF	0		/* offsets that assembly relies on */
@@ -94,9 +99,9 @@ struct mcpu {
 struct machine_fault {
 	const char	*mf_what;	/* "memory fault (SIGSEGV)" */
 	uintptr_t	 mf_addr;
-	int		 mf_touched;
-	uintptr_t	 mf_sp;		/* stack pointer at that moment */
-	void		*mf_ucontext;
+	int		 mf_touched;	/* 1: mf_addr was accessed */
+	uintptr_t	 mf_sp;		/* stack pointer at the fault */
+	void		*mf_ucontext;	/* ucontext_t: registers at the fault */
 };
 
 /*
@@ -114,7 +119,10 @@ struct machine_upcalls {
 	 * the signal ends the process.
 	 */
 	void	(*mu_fault)(struct mcpu *mc, const struct machine_fault *mf);
-	/* sim: every CPU waits and no timer is armed, so nothing can happen. */
+	/*
+	 * sim: reports a deadlock.  Every CPU waits and no timer is armed, so
+	 * nothing can happen any more.
+	 */
 	void	(*mu_deadlock)(void);
 	/*
 	 * mu_nmi is called when machine_nmi() has reached this CPU, mu_watch
@@ -126,9 +134,9 @@ struct machine_upcalls {
 	void	(*mu_nmi)(struct mcpu *mc, void *ucontext);
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
 	/*
-	 * A signal of the host has reached this CPU and its bits are set.
-	 * Called last in the signal handler.  sim: at a choice point, with
-	 * ucontext NULL.
+	 * A signal of the host has interrupted this CPU.  Called last in the
+	 * signal handler, which has set its bits in mc_reqflags before.  sim:
+	 * at a choice point, with ucontext NULL.
 	 */
 	void	(*mu_signal)(struct mcpu *mc, void *ucontext);
 	/*
@@ -140,9 +148,9 @@ struct machine_upcalls {
 	/*
 	 * Reports a C++ exception that would leave a thread or a callback;
 	 * with forced set, an unwinding by pthread_exit() or a cancellation.
-	 * Called on the host thread that threw, before anything is unwound; it
-	 * prints what is known.  std::terminate() follows unless forced.  mc is
-	 * NULL if the host thread is no CPU.
+	 * Called on the host thread that threw.  It prints what is known.
+	 * Unless forced is set, nothing has been unwound yet, and
+	 * std::terminate() follows.  mc is NULL if the host thread is no CPU.
 	 */
 	void	(*mu_escape)(struct mcpu *mc, int forced);
 	/* sim: see struct machine_point.  No switch, no choice point. */
@@ -155,10 +163,10 @@ struct machine_upcalls {
  */
 struct machine_point {
 	enum choice	 mp_kind;	/* CHOICE_PAUSE: every CPU waits */
-	int		 mp_cpu;	/* whose point it is, or -1 */
-	int64_t		 mp_now;
-	int64_t		 mp_until;	/* the clock will jump to, or mp_now */
-	uint64_t	 mp_awake;	/* mask of CPUs */
+	int		 mp_cpu;	/* CPU that was running; -1: none */
+	int64_t		 mp_now;	/* time, ns */
+	int64_t		 mp_until;	/* what the clock jumps to; or mp_now */
+	uint64_t	 mp_awake;	/* mask of the CPUs that are awake */
 };
 
 struct machine_config {
@@ -169,8 +177,9 @@ struct machine_config {
 /*
  * Boot and shutdown.  machine_boot measures the clocks and decides the number
  * of CPUs (*ncpus).  machine_run runs the n CPUs of mc[] until each has
- * returned from mu_cpu_main; the caller's host thread becomes CPU 0.  Errors:
- * EAGAIN, ENOMEM, EINVAL.  Any context, one call at a time.
+ * returned from mu_cpu_main; the caller's host thread becomes CPU 0.  Both
+ * return 0 or an errno: EINVAL for a wrong setting, EAGAIN, ENOMEM or another
+ * one if the host refuses something.  Any context, one call at a time.
  */
 int	machine_boot(const struct machine_config *cfg,
 	    const struct machine_upcalls *up, int *ncpus);
@@ -195,8 +204,8 @@ int	machine_forked(void);
  * on a pthread that a CPU created (Linux copies the CPU's gs base to it).
  *
  * machine_check_cpu panics unless the caller is the host thread of the CPU that
- * mycpu_m() names.  Every call that needs a CPU begins with it.  Cost: one load
- * and one comparison.
+ * mycpu_m() names.  Every call that needs a CPU begins with this check.  Cost:
+ * one load and one comparison.  On sim it does nothing.
  */
 #ifdef LWKT_HOST_SIM
 extern struct mcpu *lwkt__sim_mcpu;
@@ -236,8 +245,8 @@ void	lwkt__machine_strayed(void) __lwkt_hidden __lwkt_noreturn
 
 /*
  * Volatile, so that no compiler keeps the value across a switch.  An asm and
- * not a __seg_gs pointer, because gcc 12 treats that as a null dereference and
- * removes the code.
+ * not a __seg_gs pointer: gcc 12 takes an access through such a pointer to
+ * address 0 for a null dereference, and removes the code.
  */
 static inline struct mcpu *
 mycpu_m(void)
@@ -327,8 +336,8 @@ void	*machine_stack_init(void *stack, size_t size,
  * Time.  machine_time_ns is monotonic, in ns; virtual on sim.
  * machine_timer_arm requests RQF_TIMER on the calling CPU at an absolute time
  * or soon after, whether the CPU runs or waits then.  A CPU has one deadline;
- * each call replaces it.  INT64_MAX disarms lazily.  A spurious RQF_TIMER is
- * allowed.
+ * each call replaces it.  INT64_MAX means no deadline; the host timer may still
+ * go off once.  A spurious RQF_TIMER is allowed.
  */
 int64_t	machine_time_ns(void);
 void	machine_timer_arm(int64_t deadline_ns);
@@ -336,17 +345,18 @@ void	machine_timer_arm(int64_t deadline_ns);
 /*
  * Wait.  The idle thread calls machine_poll first, then machine_idle; both in
  * CPU context, in a critical section.
- * machine_poll polls for as long as that is cheaper than sleeping.  It returns
- * 1 when *word (if word is not NULL) is val (acquire), 0 when mc_reqflags has
- * an RQF_WAKE bit or the time is over.
+ * machine_poll polls for as long as that is cheaper than sleeping, until *word
+ * (if word is not NULL) is val or mc_reqflags has an RQF_WAKE bit.  It returns
+ * 1 if *word is val at the end (load-acquire), else 0.
  * machine_idle halts the CPU.  It returns when mc_reqflags has an RQF_WAKE bit,
  * when the armed deadline has passed, when a host completion arrived, or
  * spuriously.
- * machine_doorbell ends the wait of a CPU.  The caller's read-modify-write of
- * mc_reqflags has seen RQF_SLEEPING.  Any context; never blocks.
- * machine_pause is one turn of a loop that waits for another CPU.  `turn` is
- * the number of turns so far: early turns execute a pause instruction, later
- * ones yield the core.  Any context.
+ * machine_doorbell ends the wait of a CPU.  It is to be called by a sender
+ * whose read-modify-write of mc_reqflags has seen RQF_SLEEPING.  Any context;
+ * never blocks.
+ * machine_pause is called in each turn of a loop that waits for another CPU.
+ * `turn` is the number of turns so far: early turns execute a pause
+ * instruction, later ones yield the core.  Any context.
  */
 int	machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val);
 void	machine_idle(struct mcpu *mc);
@@ -358,9 +368,10 @@ void	machine_pause(unsigned turn);
  * is called (not on sim), then mu_signal.  Returns 1, or 0 if the CPU cannot
  * be interrupted.  Any context; async-signal-safe.
  * machine_watch requests one call of mu_watch on the calling CPU after
- * delay_ns, at an arbitrary instruction.  It ends a wait of the CPU (not on
- * sim, where a CPU that waits is not called).  The request replaces the last
- * one; 0 withdraws it.  CPU; async-signal-safe.
+ * delay_ns, at an arbitrary instruction.  The call also ends a wait of the CPU
+ * (not on sim, where mu_watch is not called on a CPU that waits).  The request
+ * replaces the last one; 0 withdraws it.  If the host has refused the timer
+ * that this needs, nothing happens.  CPU; async-signal-safe.
  */
 int	machine_nmi(struct mcpu *mc);
 void	machine_watch(int64_t delay_ns);
@@ -382,8 +393,8 @@ void	machine_watch(int64_t delay_ns);
 enum machine_refusal {
 	MI_DONE,		/* not refused */
 	MI_OFF,			/* not possible on this host */
-	MI_CODE,		/* the instruction is in other code */
-	MI_FRAME,		/* a caller is in other code, or unknown */
+	MI_CODE,		/* the instruction is not in such code */
+	MI_FRAME,		/* a caller is not in such code, or unknown */
 	MI_STACK,		/* too little of the stack is left */
 	MI_STATE		/* registers in use that cannot be saved */
 };
@@ -426,10 +437,11 @@ void	machine_foreign_wake(uint32_t *word);
  * refuses.
  * machine_arena_reserve does the same with shared memory that tools can open.
  * machine_mem_release returns a whole reservation to the host.
- * machine_mem_decommit returns the memory: the contents are zero again, the
- * guards stay.
+ * machine_mem_decommit returns the memory of a part of a reservation to the
+ * host: the contents are zero again, the guards stay.
  * machine_mem_guard makes every access to [p, p+size) a fault, and returns by
- * what means.  GUARD_CANARY means that it cannot: the caller must use a canary.
+ * what means.  GUARD_CANARY means that the host cannot do that: the caller must
+ * use a canary.
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 void	*machine_mem_reserve(size_t size);
@@ -449,13 +461,13 @@ int	machine_fail(const char *point);
 
 /*
  * Stores return addresses in pcs and returns their number: of the caller (sp
- * NULL), of a thread that does not run (its saved sp), or of the code that a
- * signal interrupted (ucontext).  Async-signal-safe.
+ * and ucontext NULL), of a thread that does not run (its saved sp), or of the
+ * code that a signal interrupted (ucontext).  Async-signal-safe.
  */
 int	machine_backtrace(void **pcs, int max, void *sp, void *ucontext);
 /*
- * Prints them on stderr, with symbols where those are cheap to find.
- * Async-signal-safe.
+ * Prints n return addresses on stderr, with the names of functions where they
+ * are found (symbol.c).  Async-signal-safe.
  */
 void	machine_backtrace_print(void *const *pcs, int n);
 

@@ -13,11 +13,14 @@
  * time limits, messages and the waiters of descriptors are in src/io.
  *
  * INVARIANTS
- * MI1 An operation completes exactly once, after submit, on its own CPU, and
- *    only inside machine_io_poll; the storage and the buffer stay until then.
- * MI2 After cancel it still completes: with its result if that came first,
- *    with -ECANCELED otherwise.
- * MI3 -EINTR is never a result; only machine_io_try returns -EAGAIN.
+ * MI1 A submitted operation completes exactly once, on its own CPU and only
+ *    inside machine_io_poll.  The caller keeps the storage and the buffer until
+ *    then.  (When the CPU stops, operations are dropped.)
+ * MI2 A cancelled operation still completes: with its result if that came
+ *    first, with -ECANCELED otherwise.
+ * MI3 -EINTR is never a result.  -EAGAIN is returned by machine_io_try; an
+ *    operation completes with it only if the host refused the thread that would
+ *    make the call (his_refused).
  * MI4 submit follows a machine_io_try of the same operation that returned
  *    -EAGAIN, with no machine_io_poll in between.  So a back end may rely on
  *    edges, and on what that try learned about the descriptor (io_way).
@@ -57,26 +60,26 @@ struct hostio {
 	int		 io_fd;		/* (m) */
 	int		 io_flags;	/* (m) MSG_*, O_*, POLL*, W* */
 	int		 io_mode;	/* (m) of a file that is created */
-	int		 io_aux;	/* (b) a descriptor of the back end's */
+	int		 io_aux;	/* (b) a second descriptor; -1: none */
 	uint8_t		 io_op;		/* (m) enum hostio_op */
-	uint8_t		 io_state;	/* (b) zeroed by hostio_init */
-	uint8_t		 io_now;	/* (m) try must ask the host */
+	uint8_t		 io_state;	/* (b) the back end's flags */
+	uint8_t		 io_now;	/* (m) 1: try must ask the host */
 	uint8_t		 io_short;	/* (b) MI5 */
-	uint32_t	 io_cancelled;	/* (a) a cancel was requested */
-	int64_t		 io_result;	/* (b) */
-	struct mcpu	*io_mc;		/* (b) the CPU it belongs to */
-	uint32_t	 io_gate;	/* (a) its place at its gate (gate.c) */
-	uint8_t		 io_way;	/* (b) how to wait (hostkind.h) */
-	uint8_t		 io_with;	/* (b) which thread has it; own CPU */
+	uint32_t	 io_cancelled;	/* (a) 1: a cancel was requested */
+	int64_t		 io_result;	/* (b) bytes so far, then the result */
+	struct mcpu	*io_mc;		/* (b) the CPU that submitted it */
+	uint32_t	 io_gate;	/* (a) IO_GATE_* (gate.c) */
+	uint8_t		 io_way;	/* (b) how to wait: HW_* (hostkind.h) */
+	uint8_t		 io_with;	/* (b) HIOW_*; written by its CPU */
 };
 
 /* Statistics of the back end of a CPU. */
 struct hostio_stats {
 	uint64_t	his_submits;	/* operations that had to wait */
 	uint64_t	his_polls;	/* polls for completions */
-	uint64_t	his_carried;	/* given to carrier threads */
-	uint64_t	his_refused;	/* no carrier could be had for them */
-	uint64_t	his_rearmed;	/* lost registrations renewed */
+	uint64_t	his_carried;	/* given to other host threads */
+	uint64_t	his_refused;	/* of these, failed: no such thread */
+	uint64_t	his_rearmed;	/* epoll: lost registrations renewed */
 	uint64_t	his_overflows;	/* the completion queue was full */
 };
 
@@ -90,8 +93,8 @@ hostio_init(struct hostio *io, enum hostio_op op, int fd)
 /*
  * All functions below: CPU, in a critical section; never block.
  * machine_io_try makes the call without waiting where the host can do that.
- * -EAGAIN means that the operation must be submitted; unless io_now is set, try
- * may return it without asking the host.
+ * -EAGAIN means that the operation must be submitted, unless io_short is set
+ * (MI5).  If io_now is not set, try may return -EAGAIN without asking the host.
  * machine_io_poll reaps the complete operations and calls io_done for each;
  * returns their number.
  */

@@ -24,7 +24,7 @@
 #define VALGRIND_MAKE_MEM_NOACCESS(p, size)		((void)(p))
 #endif
 
-#define UNWOUND		((size_t)16 << 10)	/* a part of any stack */
+#define UNWOUND		((size_t)16 << 10)	/* bytes to unpoison first */
 
 #if LWKT_ASAN
 #include <sanitizer/asan_interface.h>
@@ -34,7 +34,7 @@
 #define __asan_handle_no_return()		((void)0)
 #endif
 
-#define LINK	sizeof(void *)		/* the allocator's, in a free block */
+#define LINK	sizeof(void *)		/* allocator's link in a free block */
 
 static char pool[1] __lwkt_unused;	/* its address identifies the pool */
 
@@ -92,9 +92,10 @@ lwkt__memcheck_show(void *p, size_t size)
 }
 
 /*
- * The frames that ended without a return lie below this one, and their red
- * zones are still poisoned.  The call of ASan that unpoisons the stack has its
- * own frames there and would report itself, so the nearest frames come first.
+ * Unpoison the frames that ended without a return.  They lie below the present
+ * frame, and their red zones are still poisoned.  The call of ASan that
+ * unpoisons the stack has its own frames there and would report itself.  So the
+ * nearest UNWOUND bytes are unpoisoned first.
  */
 void
 lwkt__memcheck_unwound(void)

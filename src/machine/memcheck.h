@@ -22,16 +22,22 @@
 void	memcheck_begin(void);
 void	memcheck_end(void);
 
-/* Allows access to [p, p + size), forbids the rest of the `room` bytes. */
+/*
+ * Allows access to [p, p + size) and forbids it to the rest of the `room` bytes
+ * at p.  If zeroed is not set, valgrind treats the contents as not yet written.
+ */
 void	lwkt__memcheck_alloc(void *p, size_t size, size_t room, int zeroed);
 /*
  * Forbids access to the `room` bytes at p, which are free again.  Valgrind
  * still allows access to the first word, which is the allocator's link.
  */
 void	lwkt__memcheck_free(void *p, size_t room);
-/* Gives a block another size in place; its contents are defined. */
+/* Gives a block another size in place; its contents count as written. */
 void	lwkt__memcheck_resize(void *p, size_t size, size_t room);
-/* _hide forbids access to memory; _show allows it again. */
+/*
+ * _hide forbids access to memory.  _show allows access; the contents count as
+ * written.
+ */
 void	lwkt__memcheck_hide(void *p, size_t size);
 void	lwkt__memcheck_show(void *p, size_t size);
 /* To be called when a cancellation has left frames without a return. */

@@ -3,11 +3,12 @@
  * The variable that names the CPU of the calling host thread.
  *
  * THEORY
- * machine_oncpu() in machine.h reads it.  On a real host it is thread-local, so
- * it is NULL on each new host thread, and the host sets it on the host threads
- * that run a CPU.  On the simulated host one host thread runs all CPUs, and the
- * variable changes when another CPU continues.  It is below both hosts, because
- * code of the processor (x86_64/escape.c) reads it too.
+ * machine_oncpu() in machine.h reads this variable.  On Linux it is
+ * thread-local, so it is NULL on each new host thread, and the host sets it on
+ * the host threads that run a CPU.  On the simulated host one host thread runs
+ * all CPUs, and the variable changes when another CPU continues.  This file is
+ * below both hosts, because code of the processor (x86_64/escape.c) reads the
+ * variable too.
  */
 #include "machine/hostlib.h"
 #include "machine/machine.h"

@@ -25,12 +25,12 @@
 #include "machine/hostlib.h"
 #include "machine/symbol.h"
 
-#define MODULES		64
+#define MODULES		64		/* most modules that are listed */
 #define PATH_BYTES	256
 
 struct module {
 	uintptr_t	m_base;		/* what its addresses are relative to */
-	uintptr_t	m_lo;
+	uintptr_t	m_lo;		/* its segments are in [m_lo, m_hi) */
 	uintptr_t	m_hi;
 	char		m_path[PATH_BYTES];
 };
@@ -122,7 +122,10 @@ image_open(struct image *im, const char *path)
 	return 1;
 }
 
-/* Return the section headers, or NULL if the file is not 64-bit ELF. */
+/*
+ * Return the section headers and store their number in *n.  Returns NULL if the
+ * file is not 64-bit ELF or is too short for them.
+ */
 static const Elf64_Shdr *
 image_sections(const struct image *im, unsigned *n)
 {
@@ -136,7 +139,11 @@ image_sections(const struct image *im, unsigned *n)
 	return image_at(im, eh->e_shoff, *n, sizeof(Elf64_Shdr));
 }
 
-/* Find the function that contains address at in one symbol table. */
+/*
+ * Search the symbol table tab, whose names are in str, for the function that
+ * contains the module's address `at`.  Returns 1 and stores its name and the
+ * offset in sym, or returns 0.
+ */
 static int
 table_search(const struct image *im, const Elf64_Shdr *tab,
     const Elf64_Shdr *str, uintptr_t at, struct symbol *sym)

@@ -13,10 +13,13 @@ struct symbol {
 	const char	*sy_module;	/* file name, no path */
 	uintptr_t	 sy_modoff;	/* address in the module's file */
 	char		 sy_name[SYMBOL_BYTES];	/* "": not known */
-	uintptr_t	 sy_off;	/* from the function's start */
+	uintptr_t	 sy_off;	/* bytes from the function's start */
 };
 
-/* Returns nonzero if pc is in a module.  Async-signal-safe. */
+/*
+ * Fills sym and returns 1 if pc is in a module that was loaded at boot.
+ * Otherwise returns 0.  Async-signal-safe.
+ */
 int	lwkt__symbol_find(uintptr_t pc, struct symbol *sym);
 
 #endif

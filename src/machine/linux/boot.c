@@ -3,10 +3,11 @@
  * Boot and shut down the Linux host.
  *
  * THEORY
- * The boot examines the machine (cores, clock, guards, I/O) and installs the
- * signal handlers; machine_run (vcpu.c) starts the CPUs.  Steps that the host
- * may refuse come first and the handlers last, so that a failed boot leaves
- * nothing behind.
+ * machine_boot examines the machine (cores, clock, guards, I/O) and then
+ * installs the signal handlers.  machine_run (vcpu.c) starts the CPUs.  If a
+ * step fails, machine_boot undoes lwkt__outside_boot and the handlers that it
+ * has installed.  What the other steps found stays: the next boot finds it
+ * anew, or keeps it (clock.c, code.c).
  */
 #include <stdio.h>
 

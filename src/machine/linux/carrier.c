@@ -3,20 +3,22 @@
  * Carriers: host threads that make the calls which may block.
  *
  * THEORY
- * A CPU gives an operation to the pool (pool.c).  A carrier takes it and makes
- * the call.  Then it pushes the operation on the stack of the CPU and rings the
- * doorbell (iocommon.c).  A carrier is a helper (helper.c): it blocks all
- * signals and may run on any core of the program.
+ * A CPU gives an operation to the pool (pool.c).  A carrier takes the operation
+ * and makes the call.  Then the carrier pushes the operation on that CPU's
+ * stack of complete operations (ic_remote), and wakes the CPU (iocommon.c).  A
+ * carrier is a helper (helper.c): it blocks all signals and may run on any core
+ * of the program.
  *
  * Some calls have no blocking form that can be ended early: a wait for any
  * child, a connect to a unix socket with a full backlog.  They need no carrier:
  * one thread repeats all of them (retry.c).
  *
- * Cancellation of a carrier is enabled around the system call only
- * (hostcall_endable).  So pthread_cancel leaves no lock held.
+ * pthread_cancel can end a carrier only in a system call around which
+ * cancellation is enabled (hostcall_endable).  The carrier holds no lock there.
  *
  * INVARIANTS
- * CA1 c_io names an operation only until its carrier completes it.
+ * CA1 c_io names an operation from the moment when the carrier takes it off the
+ *    queue.  c_io is cleared before the operation is completed or passed on.
  */
 #include "machine/linux/pool.h"
 
@@ -26,7 +28,7 @@
 
 #include "machine/memcheck.h"
 
-#define CARRIER_NAP_NS	2000000		/* between two tries */
+#define CARRIER_NAP_NS	2000000		/* ns between two tries or checks */
 
 static void
 nap(void)
@@ -37,8 +39,8 @@ nap(void)
 }
 
 /*
- * Complete the carrier's operation.  c_io is cleared first: once the CPU has
- * the result, the storage of the operation may be gone.
+ * Complete the carrier's operation with the result r.  c_io is cleared first:
+ * once the CPU has the result, the storage of the operation may be gone.
  */
 static void
 put_down(struct carrier *c, int64_t r)
@@ -53,8 +55,9 @@ put_down(struct carrier *c, int64_t r)
 }
 
 /*
- * End the calling carrier; the pool is locked and is unlocked here.  Operations
- * that no carrier will take any more fail.
+ * End the calling carrier.  The caller has locked the pool; this function
+ * unlocks it.  Operations that no carrier will take any more complete with
+ * -EAGAIN.
  */
 static void
 ending(struct carrier *c)
@@ -69,7 +72,10 @@ ending(struct carrier *c)
 	}
 }
 
-/* Complete the operation whose call pthread_cancel ended. */
+/*
+ * Clean up in a carrier whose call pthread_cancel has ended: complete the
+ * operation and end the carrier.
+ */
 static void
 call_cancelled(void *arg)
 {
@@ -93,8 +99,9 @@ block(struct carrier *c)
 }
 
 /*
- * Pass an open that turned out to wait for ever (HW_LONG) to a CC_LONG carrier,
- * unless it was cancelled meanwhile.
+ * Pass the carrier's operation, an open that may wait for ever as look() has
+ * found (HW_LONG), to a carrier of CC_LONG.  If the open has been cancelled
+ * meanwhile, or if there is no such carrier, complete it with an error.
  */
 static void
 pass_on(struct carrier *c)
@@ -111,7 +118,11 @@ pass_on(struct carrier *c)
 		iocommon_return(io, -error);
 }
 
-/* Make the call of the carrier's operation until it has a result. */
+/*
+ * Repeat the call of the carrier's operation until it has a result or has been
+ * cancelled, and complete the operation.  If the operation needs a carrier of
+ * the other class, pass it on instead.
+ */
 static void
 carry(struct carrier *c)
 {
@@ -136,7 +147,7 @@ carry(struct carrier *c)
 	put_down(c, r);
 }
 
-/* The loop of a carrier: take an operation of its class, make the call. */
+/* Run a carrier: take operations of its class and make their calls. */
 static void *
 carrier_main(void *arg)
 {
@@ -156,9 +167,9 @@ carrier_main(void *arg)
 }
 
 /*
- * Give the operation to the retry thread, to the line of its gate or to the
- * queue of its class.  Returns 0, or an errno if no host thread would make the
- * call.
+ * Give the operation to the retry thread, to the line of its gate (gate.c) or
+ * to the queue of its class (pool.c).  Returns 0, or an errno if there is no
+ * host thread to make the call.
  */
 static int
 submit(struct hostio *io)
@@ -208,8 +219,9 @@ carrier_cancel(struct machine_host *h, struct hostio *io)
 }
 
 /*
- * Take back the CPU's operations from the queues and end those that carriers
- * have; returns how many were taken back.
+ * Take the operations of CPU mc off the queues of the pool, and request the end
+ * of those that carriers have.  Returns how many were taken off the queues;
+ * these are dropped.
  */
 static unsigned
 drain_queues(struct mcpu *mc)
@@ -224,8 +236,9 @@ drain_queues(struct mcpu *mc)
 }
 
 /*
- * End all operations that this CPU gave away.  Afterwards no other thread uses
- * the memory of the CPU.
+ * Take back or end all operations that this CPU has given to other host
+ * threads.  Afterwards none of these threads uses the CPU's memory.  Blocks the
+ * host thread.
  */
 static void
 drain(struct machine_host *h)
@@ -250,8 +263,9 @@ carrier_attach(void)
 }
 
 /*
- * End all operations of the CPU and then its use of the pool.  The last CPU
- * also ends the carriers.  CPU context; blocks the host thread.
+ * End all operations that the CPU has given to other host threads, and then its
+ * use of the pool.  The last CPU also ends the carriers and the retry thread.
+ * Called on the CPU's host thread, which it blocks.
  */
 void
 carrier_detach(struct machine_host *h)

@@ -6,25 +6,31 @@
  * If Linux uses the processor's time stamp counter (TSC) for its own clock, so
  * does this file: time is a straight line ns + (tsc - tsc0) * rate.  A reading
  * takes 18 ns, of which 5 ns are for the order between CPUs (CO1); Linux's vdso
- * takes 22 to 28 ns.  The line is anchored to CLOCK_MONOTONIC, which NTP slews,
- * so that it is not quite straight.  A reader that finds the line older than
- * its interval draws a new line.  The new line begins where the old one is and
- * is to meet CLOCK_MONOTONIC one interval later.  Its rate is the rate measured
- * over the last interval.  Intervals grow from 10 ms to 1 s as the measurement
- * becomes more exact.
+ * takes 22 to 28 ns.  The line must follow CLOCK_MONOTONIC, whose rate changes
+ * a little because NTP slews it.  So a reader that finds the line older than
+ * its interval replaces it by a new line.  The new line begins at the present
+ * value of the old one, or higher if the old line is older than two intervals
+ * or far behind CLOCK_MONOTONIC (clock_follow).  Its rate is the rate measured
+ * over the last interval, changed by at most SLEW_PPM so that the line meets
+ * CLOCK_MONOTONIC one interval later.  Intervals grow from 10 ms to 1 s as the
+ * measurement becomes more exact.
  *
  * There are two lines and a sequence number that selects the current one.  The
- * writer fills the other line and then increments the number.  So readers do
- * not wait for the writer; they read again if the number has changed.
+ * writer fills the line that is not current and then increments the number.  So
+ * readers do not wait for the writer; they read again if the number has
+ * changed.
  *
- * If the counter turns out to be wrong (stopped, reset, another rate: a virtual
- * machine that has moved), the clock is CLOCK_MONOTONIC from then on, plus an
- * offset by which the line was ahead.
+ * If the counter turns out to be wrong, the clock is CLOCK_MONOTONIC from then
+ * on, plus an offset by which the line was ahead (clock_distrust).  A counter
+ * is wrong that has stopped, was reset or has another rate, for example because
+ * the virtual machine was moved to another host.
  *
  * INVARIANTS
- * CK1 No value is returned from a line older than two intervals.  So a new line
- *    that begins at or above that point is above all values returned before.
- * CK2 A new line begins at or above the old one; a line never falls.
+ * CK1 A line gives values only until it is two intervals old.  So a new line
+ *    that begins at or above the value for that age is above all values
+ *    returned before.
+ * CK2 A new line begins at or above the values that the old line has given, and
+ *    no line falls.
  *    (The rates of two successive lines differ by parts per million.  If a
  *    writer is delayed by a time d between measuring and publishing, a reading
  *    on another CPU can step back by that fraction of d: below a nanosecond for
@@ -46,28 +52,29 @@
 #include "machine/linux/host.h"
 
 #define NS_PER_S	1000000000ll
-#define RATE_SHIFT	32
-#define CALIBRATE_NS	1000000		/* first guess of the rate */
-#define INTERVAL_FIRST	10000000ll	/* ns, doubles up to */
-#define INTERVAL_LAST	1000000000ll
-#define SLEW_PPM	500		/* most that the rate is bent, ppm */
-#define AHEAD_NS	10000000	/* more than this: clock_distrust() */
-#define SAMPLES		8		/* the most exact one is used */
+#define RATE_SHIFT	32		/* a rate is scaled by 2^RATE_SHIFT */
+#define CALIBRATE_NS	1000000		/* ns that the first rate is measured */
+#define INTERVAL_FIRST	10000000ll	/* ns; the next is twice as long */
+#define INTERVAL_LAST	1000000000ll	/* ns; the longest interval */
+#define SLEW_PPM	500		/* most that a rate is changed, ppm */
+#define AHEAD_NS	10000000	/* ns; a larger error is not slewed */
+#define SAMPLES		8		/* tries of clock_sample() */
 
+/* All fields are (a).  They are written while the line is not current. */
 struct line {
-	uint64_t	l_tsc;		/* all (a), written while not in use */
-	uint64_t	l_ns;
-	uint64_t	l_rate;		/* ns a tick, scaled by 2^RATE_SHIFT */
-	uint64_t	l_interval;	/* ticks */
-	uint64_t	l_mono;		/* CLOCK_MONOTONIC at l_tsc */
-	uint64_t	l_interval_ns;
+	uint64_t	l_tsc;		/* the counter at the start */
+	uint64_t	l_ns;		/* the time at l_tsc */
+	uint64_t	l_rate;		/* ns per tick, scaled */
+	uint64_t	l_interval;	/* ticks until it is to be replaced */
+	uint64_t	l_mono;		/* CLOCK_MONOTONIC at l_tsc, ns */
+	uint64_t	l_interval_ns;	/* l_interval in ns */
 };
 
 static struct line clk_line[2];
 static uint32_t clk_seq;		/* (a) line clk_seq % 2 is current */
-static uint32_t clk_lock;		/* (a) a CPU draws a line */
-static uint32_t clk_usetsc;		/* (a) */
-static uint64_t clk_offset;		/* (a) added to CLOCK_MONOTONIC */
+static uint32_t clk_lock;		/* (a) 1: a host thread draws a line */
+static uint32_t clk_usetsc;		/* (a) 0: use CLOCK_MONOTONIC */
+static uint64_t clk_offset;		/* (a) ns added to CLOCK_MONOTONIC */
 static char clk_name[32] = "clock_gettime";
 
 static uint64_t
@@ -91,8 +98,9 @@ rdtsc_ordered(void)
 }
 
 /*
- * Read both clocks at one moment.  Of several tries the one with the least time
- * between its two counter readings is the most exact.
+ * Store the values that the counter and CLOCK_MONOTONIC have at one moment.  Of
+ * several tries the one with the least time between its two counter readings is
+ * the most exact.
  */
 static void
 clock_sample(uint64_t *tsc, uint64_t *mono)
@@ -117,14 +125,21 @@ scale(uint64_t ticks, uint64_t rate)
 	return (uint64_t)(((unsigned __int128)ticks * rate) >> RATE_SHIFT);
 }
 
-/* Return the rate, ns per tick, from an interval on both clocks. */
+/*
+ * Return the scaled rate of an interval that is `ns` and `ticks` long.  If a
+ * rate is passed for `ticks`, the result is the number of ticks in `ns`.
+ */
 static uint64_t
 rate_of(uint64_t ns, uint64_t ticks)
 {
 	return (uint64_t)(((unsigned __int128)ns << RATE_SHIFT) / ticks);
 }
 
-/* Fill the line that is not in use and make it the current one. */
+/*
+ * Fill the line that is not current and make it the current one.  It starts at
+ * (tsc, ns), where CLOCK_MONOTONIC is mono.  `rate` is the measured rate.
+ * clk_lock is held, or no CPU runs yet.
+ */
 static void
 clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
     uint64_t interval_ns)
@@ -135,7 +150,7 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	int64_t err = (int64_t)(mono - ns);
 	int64_t most = (int64_t)interval_ns / 1000000 * SLEW_PPM;
 
-	/* Bend the line to meet CLOCK_MONOTONIC one interval later. */
+	/* Change the rate so that ns meets mono one interval later. */
 	err = err > most ? most : err < -most ? -most : err;
 	rate = (uint64_t)((__int128)base * ((int64_t)interval_ns + err) /
 	    (int64_t)interval_ns);
@@ -162,7 +177,10 @@ clock_distrust(uint64_t least)
 }
 
 /*
- * Draw the line that follows l, or give up the counter if it is wrong.
+ * Draw the line that follows l.  If the counter is wrong, call clock_distrust
+ * instead: one of the clocks has not advanced, the rate has changed by more
+ * than 1 %, or l is ahead of CLOCK_MONOTONIC by more than AHEAD_NS.  If l is
+ * behind by more than that, the new line begins at CLOCK_MONOTONIC.
  * clk_lock is held.
  */
 static void
@@ -194,10 +212,10 @@ clock_follow(const struct line *l)
 }
 
 /*
- * Replace the line numbered seq, if it is still the current one, and return 1.
- * If another host thread holds the lock, return 0.  All signals are blocked
- * while the lock is held: a handler that reads the time would wait for ever if
- * the interrupted code held the lock.
+ * If another host thread holds clk_lock, return 0.  Otherwise replace the line
+ * numbered seq, unless it has been replaced meanwhile, and return 1.  All
+ * signals are blocked while the lock is held: a handler that reads the time
+ * would wait for ever if the interrupted code held the lock.
  */
 static int
 clock_replace(uint32_t seq)
@@ -220,8 +238,9 @@ clock_replace(uint32_t seq)
 }
 
 /*
- * The line numbered seq is older than its interval: replace it.  Returns
- * nonzero if another CPU does that and the values of the line are still valid.
+ * Replace the line numbered seq, which is age ticks old: more than its
+ * interval.  Returns 0 if the caller must read again.  Returns 1 if another
+ * host thread is replacing the line, which is still valid (CK1).
  */
 static int
 clock_old(uint32_t seq, uint64_t age)
@@ -250,7 +269,7 @@ machine_time_ns(void)
 		age = rdtsc_ordered() - atomic_load_64(&l->l_tsc);
 		ns = atomic_load_64(&l->l_ns);
 		if (unlikely(age >= atomic_load_64(&l->l_interval))) {
-			/* Another core's counter may be a little behind. */
+			/* This core's counter may be a little behind l_tsc. */
 			if ((int64_t)age < 0 && (int64_t)age >
 			    -(int64_t)atomic_load_64(&l->l_interval))
 				age = 0;
@@ -270,7 +289,7 @@ machine_time_ns(void)
 	return (int64_t)(mono_ns() + atomic_load_64(&clk_offset));
 }
 
-/* Does Linux use the counter for its own clock? */
+/* May the counter be used?  Only if Linux uses it for its own clock. */
 static int
 tsc_trusted(void)
 {
@@ -289,14 +308,14 @@ tsc_trusted(void)
 		if (n > 0)
 			return strcmp(name, "tsc\n") == 0;
 	}
-	/* If that is unknown, the processor must say "invariant". */
+	/* If sysfs does not tell, the processor must say "invariant". */
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 0x100) != 0;
 }
 
 /*
- * Measure the rate and draw the first line.  A later boot keeps the line.  It
- * measures again only if the clock does not use the counter any more
- * (clock_distrust).
+ * If the counter can be used, measure the rate and draw the first line.  A
+ * later boot keeps the line.  It measures again only if the clock does not use
+ * the counter any more (clock_distrust).
  */
 void
 lwkt__clock_boot(void)
@@ -324,8 +343,9 @@ lwkt__clock_name(void)
 }
 
 /*
- * Return by how much machine_time_ns() is ahead of CLOCK_MONOTONIC, ns; exact
- * to microseconds.
+ * Return by how much machine_time_ns() is ahead of CLOCK_MONOTONIC, in ns.
+ * While the clock uses the counter, the result is 0, which is not exact: the
+ * line only follows CLOCK_MONOTONIC.
  */
 int64_t
 lwkt__clock_offset(void)

@@ -24,8 +24,9 @@
  * In some programs nothing is registered by default, and no thread is
  * interrupted.  One kind is a program whose text contains other code: a static
  * program, which contains libc, or a program linked with an allocator or the
- * runtime of a checker.  The other is a program in which the library's text
- * cannot be distinguished (an archive made by other tools).
+ * runtime of a checker.  The second is a program in which the library's text
+ * cannot be distinguished (an archive made by other tools).  The third is a
+ * program that has no index of its unwind tables (.eh_frame_hdr).
  *
  * The list belongs to the process: it is begun before the first boot and kept.
  * Entries are appended under a lock.  Only c_hi of an entry changes later, when
@@ -48,15 +49,15 @@
 #include "machine/elfsym.h"
 #include "machine/linux/host.h"
 
-#define CODES		64
+#define CODES		64		/* most entries of the list */
 
-/* The renamed text of the static archive; both NULL in the shared library. */
+/* The renamed text of the static archive; all NULL in the shared library. */
 extern const char __start_lwkt_text[] __attribute__((weak));
 extern const char __stop_lwkt_text[] __attribute__((weak));
 extern const char __start_lwkt_cold[] __attribute__((weak));
 extern const char __stop_lwkt_cold[] __attribute__((weak));
 
-/* Checkers' runtimes, if there are any. */
+/* Functions of the runtimes of checkers; NULL if the program has none. */
 void	__asan_init(void) __attribute__((weak));
 void	__tsan_init(void) __attribute__((weak));
 void	__msan_init(void) __attribute__((weak));
@@ -66,20 +67,21 @@ struct module {
 	uintptr_t	 m_at;		/* the address */
 	uintptr_t	 m_lo;		/* the executable segment around it */
 	uintptr_t	 m_hi;
-	const uint8_t	*m_table;
+	const uint8_t	*m_table;	/* .eh_frame_hdr; NULL: there is none */
 	uintptr_t	 m_base;	/* what its addresses are relative to */
-	int		 m_main;	/* the program itself */
-	int		 m_interp;	/* has an interpreter: is dynamic */
-	int		 m_nth;
+	int		 m_main;	/* 1: the program itself, no library */
+	int		 m_interp;	/* 1: has PT_INTERP, so is not static */
+	int		 m_nth;		/* modules examined so far */
 	const ElfW(Phdr) *m_phdr;	/* its program headers */
 	uint16_t	 m_phnum;
 };
 
 static struct code codes[CODES];
-static uint32_t ncodes;			/* (a) */
-static uint32_t codes_lock;
-static int begun;			/* under the lock */
-static const char *own_off;		/* (i) why not the program's own text */
+static uint32_t ncodes;			/* (a) entries in use */
+static uint32_t codes_lock;		/* (a) 1: held, to change the list */
+static int begun;			/* 1: the list is begun (codes_lock) */
+/* (i) Why codes_begin() did not append the program's text, or NULL. */
+static const char *own_off;
 
 static int
 module_look(struct dl_phdr_info *info, size_t size, void *arg)
@@ -112,7 +114,10 @@ module_look(struct dl_phdr_info *info, size_t size, void *arg)
 	return found;
 }
 
-/* Find the module that has code at an address.  Returns 0 if there is none. */
+/*
+ * Find the module that has code at an address.  Returns 0 if there is none, or
+ * if it has no index of its unwind tables (m_table).
+ */
 static int
 module_find(struct module *m, uintptr_t at)
 {
@@ -160,7 +165,10 @@ module_holds(const struct module *m, const struct telltale *t)
 	    m->m_base + s->st_value != t->t_at;
 }
 
-/* Does the module contain code that must not be interrupted? */
+/*
+ * Does the module contain code that must not be interrupted?  So does one with
+ * a function of telltales[], a static program, the vDSO, the dynamic linker.
+ */
 static int
 module_forbidden(const struct module *m)
 {
@@ -172,6 +180,10 @@ module_forbidden(const struct module *m)
 	    m->m_base == getauxval(AT_BASE);
 }
 
+/*
+ * Append [lo, hi) to the list, or register it again if the list has it.
+ * Returns 0 or ENOSPC.  codes_lock is held.
+ */
 static int
 code_add(uintptr_t lo, uintptr_t hi, const uint8_t *table, int own)
 {
@@ -193,8 +205,9 @@ code_add(uintptr_t lo, uintptr_t hi, const uint8_t *table, int own)
 }
 
 /*
- * Begin the list: the library's text, and the program's text if it can be
- * distinguished.  codes_lock is held.
+ * Begin the list, in the first call only: append the library's text and the
+ * program's text.  If one of them cannot be appended, own_off says why.
+ * codes_lock is held.
  */
 static void
 codes_begin(void)
@@ -234,7 +247,11 @@ codes_begin(void)
 		(void)code_add(prog.m_lo, prog.m_hi, prog.m_table, 0);
 }
 
-/* Return why the list has the library's code only, or NULL if it has more. */
+/*
+ * If code of the program is registered, return NULL.  Otherwise return why the
+ * program's text was not registered at first, or NULL if it was and has been
+ * unregistered since.
+ */
 const char *
 lwkt__code_off(void)
 {
@@ -289,7 +306,11 @@ lwkt__code_find(uintptr_t pc)
 	return NULL;
 }
 
-/* Find the module and the range that the arguments mean, or return 0. */
+/*
+ * Find the module of start and set m_lo and m_hi to the range [start, start +
+ * len), or to the executable segment if len is 0.  Returns 1, or 0 if there is
+ * no such module or if the range is not inside the segment.
+ */
 static int
 range_find(const void *start, size_t len, struct module *m)
 {
@@ -318,6 +339,7 @@ machine_code_register(const void *start, size_t len)
 		return EINVAL;
 	codes_enter();
 	codes_begin();
+	/* Not without the library's entry, and not that entry itself. */
 	error = ncodes == 0 || (codes[0].c_lo == m.m_lo) ? EINVAL :
 	    code_add(m.m_lo, m.m_hi, m.m_table, 0);
 	codes_exit();

@@ -3,14 +3,14 @@
  * Decide how many CPUs to run, and on which cores.
  *
  * THEORY
- * If there are more CPUs than the host runs at a time, the others only wait.
+ * If there are more CPUs than the host runs at a time, those in excess wait.
  * So the number of CPUs is the smaller one of two numbers: the cores in the
  * affinity mask, and the CPU quota of the cgroup, rounded up.  The quota is the
  * least one on the path from the process's group to the root, in version 2
  * (cpu.max) or version 1 (cpu.cfs_*).  A container sees a mount whose root is
  * inside the hierarchy, so that prefix is removed from the group's path.
- * LWKT_NCPU or the program may ask for another number, also for more CPUs than
- * cores.
+ * The program may request another number, also more CPUs than cores.  If it
+ * does not, LWKT_NCPU may.
  *
  * CPU i starts on the i-th allowed core, counted cyclically from the core on
  * which the caller runs.  So several processes with few CPUs each do not all
@@ -29,7 +29,7 @@
 
 #include "machine/linux/host.h"
 
-#define CORE_BITS	8192		/* the most a Linux kernel can have */
+#define CORE_BITS	8192		/* most cores of a Linux kernel */
 #define LINE_BYTES	4096
 #define PATH_BYTES	(2 * LINE_BYTES)
 
@@ -49,7 +49,7 @@ cores_affinity(struct cores *co)
 		}
 	}
 	if (co->co_n == 0) {
-		/* The mask is unknown: use the number, and do not pin. */
+		/* The mask is unknown: count the cores; bind no CPU (-1). */
 		online = sysconf(_SC_NPROCESSORS_ONLN);
 		co->co_n = online < 1 ? 1 : online > LWKT_MAXCPU ?
 		    LWKT_MAXCPU : (int)online;
@@ -71,8 +71,9 @@ cores_first(struct cores *co)
 }
 
 /*
- * Return the quota of a group in cores, rounded up, or 0 if there is no limit.
- * The two numbers are in one file as "quota period", or in two files.
+ * Return the quota of a group in cores, rounded up.  Returns 0 if there is no
+ * limit or if it cannot be read.  The quota and its period are in one file if
+ * v2 is set (cgroup version 2), else in two files.
  */
 static int
 quota_of_dir(const char *dir, int v2)
@@ -137,8 +138,9 @@ has_cpu(const char *list)
 }
 
 /*
- * Find the process's group in a file with lines like "0::/path" or
- * "4:cpu,cpuacct:/path".  Returns 0 if there is none.
+ * Store the path of the process's group, read from the file self_cgroup.  Its
+ * lines are like "0::/path" (v2) or "4:cpu,cpuacct:/path".  The path of the
+ * root is "".  Returns 1, or 0 if no line matches.
  */
 static int
 group_path(const char *self_cgroup, int v2, char *path, size_t size)
@@ -171,8 +173,9 @@ group_path(const char *self_cgroup, int v2, char *path, size_t size)
 
 /*
  * Read one line of mountinfo: "id parent dev root mount options ... - type
- * source superoptions".  If it mounts the hierarchy, return the quota of the
- * process's group there, or 0 if there is no limit.
+ * source superoptions".  If it mounts the cgroup hierarchy of that version,
+ * return the quota of the process's group there.  Returns 0 for any other line,
+ * and if there is no limit.
  */
 static int
 quota_of_mount(char *line, const char *group, int v2)
@@ -204,7 +207,10 @@ quota_of_mount(char *line, const char *group, int v2)
 	return quota_of_tree(field[4], group, v2);
 }
 
-/* Return the least quota; 0 means no limit.  A test passes other files. */
+/*
+ * Return the least quota of the process in cores; 0 means no limit.  The
+ * arguments are paths of files; a test passes other ones than /proc/self has.
+ */
 int
 lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo)
 {

@@ -3,12 +3,13 @@
  * Wait on an epoll instance with a limit in nanoseconds.
  *
  * THEORY
- * epoll_pwait2 (Linux 5.11) does that in one call.  Older hosts return ENOSYS,
- * and a container's filter that does not know the call returns any errno.  Then
- * ppoll(2) waits until the epoll descriptor is readable, which is as exact, and
- * epoll_wait(2) takes the events.  If a wait failed at once each time, the idle
- * loop would keep its core busy.  So every error but EINTR counts as a refusal
- * of epoll_pwait2, if epoll_wait(2) without waiting works on the descriptor.
+ * epoll_pwait2 (Linux 5.11) has such a limit.  Older hosts return ENOSYS, and a
+ * container's filter that does not know the call returns any errno.  Then
+ * ppoll(2), whose limit is in nanoseconds too, waits until the epoll descriptor
+ * is readable, and epoll_wait(2) takes the events.  If a wait failed at once
+ * each time, the idle loop would keep its core busy.  So every error but EINTR
+ * counts as a refusal of epoll_pwait2, if epoll_wait(2) without waiting works
+ * on the descriptor.
  *
  * If epoll_wait(2) does not work either, the descriptor was closed: a program
  * that calls closefrom(3) or close_range(2) closes the library's descriptors,

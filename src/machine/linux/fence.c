@@ -15,7 +15,7 @@
 
 #include "machine/linux/host.h"
 
-static int registered;
+static int registered;			/* (i) Linux allows the call */
 
 void
 lwkt__fence_boot(void)

@@ -6,9 +6,10 @@
  * read(2) and write(2) of a file hold Linux's lock of the file position while
  * they wait for the disk.  A CPU with the next call would wait for that lock,
  * and so would each carrier with another call on the file.  So such a call
- * takes a gate first.  The CPU holds it during its try, which does not wait; an
- * operation that a carrier has holds it until its end.  Operations that find
- * the gate closed wait in a line, first in, first out, and take no carrier.
+ * first takes a lock of this file, a gate.  The CPU holds the gate during its
+ * try, which does not wait.  An operation that a carrier makes holds the gate
+ * until it is complete.  Operations that find the gate held wait in a line,
+ * first in, first out, and take no carrier.
  *
  * When the CPU has moved a part of an operation (what was in the page cache),
  * the operation keeps the gate until a carrier has moved the rest.  So two
@@ -20,11 +21,12 @@
  * duplicates of a descriptor do not use the gate; Linux's lock serializes them.
  *
  * INVARIANTS
- * GA1 A gate is closed (GATE_HELD) while one operation has IO_GATE_HAS for it.
- *    io_gate is written by the thread that has the operation, or under the
- *    lock.
- * GA2 GATE_LINE is set while operations wait: the holder hands the gate to the
- *    first of them and never opens it.
+ * GA1 While an operation has IO_GATE_HAS, its gate has GATE_HELD, and no other
+ *    operation of that gate has IO_GATE_HAS.  io_gate is written by the thread
+ *    that has the operation, or under gate_lock.
+ * GA2 GATE_LINE is set while operations wait in the line.  Then the holder
+ *    hands the gate to the first of them.  It opens the gate (word 0) only if
+ *    all of them have been cancelled or refused meanwhile.
  *
  * ORDER
  * gate_enter sets GATE_LINE by a read-modify-write under the lock.  Its old
@@ -39,17 +41,18 @@
 
 #define GATES		256
 
-#define GATE_HELD	1u
-#define GATE_LINE	2u
+/* Bits of ga_word; 0: the gate is open. */
+#define GATE_HELD	1u		/* an operation has the gate */
+#define GATE_LINE	2u		/* operations wait for it */
 
-/* io_gate */
-#define IO_GATE_WAITS	1u		/* in the line */
-#define IO_GATE_HAS	2u
+/* Values of io_gate; 0: neither. */
+#define IO_GATE_WAITS	1u		/* the operation is in the line */
+#define IO_GATE_HAS	2u		/* the operation has the gate */
 
 static struct gate {
-	uint32_t	 ga_word;	/* (a) */
-	struct hostio	*ga_first;	/* (l:gate_lock) */
-	struct hostio	*ga_last;
+	uint32_t	 ga_word;	/* (a) GATE_* */
+	struct hostio	*ga_first;	/* (l:gate_lock) the line, in order */
+	struct hostio	*ga_last;	/* (l:gate_lock) its end, or NULL */
 } gates[GATES];
 
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -99,8 +102,9 @@ gate_enter(struct hostio *io)
 		return 1;
 	lock();
 	/*
-	 * If the gate was held, its holder's compare-and-set now fails, and it
-	 * waits for the lock and finds this operation in the line (GA2).
+	 * If the gate was held, its holder's compare-and-set now fails.  Then
+	 * the holder takes the lock, after this function, and finds this
+	 * operation in the line (GA2).
 	 */
 	old = atomic_fetchor_32(&ga->ga_word, GATE_HELD | GATE_LINE);
 	if ((old & GATE_HELD) == 0) {
@@ -120,7 +124,10 @@ gate_enter(struct hostio *io)
 	return 0;
 }
 
-/* Take the operation out of the line; if it was the last, clear GATE_LINE. */
+/*
+ * Take the operation out of the line.  If no other one is left there, clear
+ * GATE_LINE.  gate_lock is held.
+ */
 static void
 out_of_line(struct gate *ga, struct hostio *io)
 {
@@ -148,7 +155,7 @@ gate_leave(struct hostio *io)
 	if (atomic_load_32(&io->io_gate) != IO_GATE_HAS)
 		return;
 	atomic_store_32(&io->io_gate, 0);
-	/* Opens the gate only if no operation waits: GATE_LINE is clear. */
+	/* This opens the gate only if no operation waits (no GATE_LINE). */
 	if (atomic_cmpset_32(&ga->ga_word, GATE_HELD, 0))
 		return;
 	lock();
@@ -161,7 +168,7 @@ gate_leave(struct hostio *io)
 		atomic_store_32(&next->io_gate, 0);
 		iocommon_return(next, hostcall_total(next, -error));
 	}
-	if (next == NULL)	/* cancelled meanwhile, or refused */
+	if (next == NULL)	/* all were cancelled or refused */
 		atomic_store_32(&ga->ga_word, 0);
 	unlock();
 }

@@ -4,9 +4,10 @@
  *
  * THEORY
  * There is one signal (signal.c) for all reasons to interrupt a CPU.  The
- * handler passes it to the file that requested it: watch.c or timer.c.  The
- * kernel is called last (mu_signal), when its bits are set.  It may request
- * that the interrupted thread serves them now (preempt.c).
+ * handler first asks watch.c whether the signal is for that file; every other
+ * signal is for timer.c.  They may set bits of mc_reqflags.  Then the handler
+ * calls the kernel (mu_signal), which may request that the interrupted thread
+ * serves these bits now (preempt.c).
  *
  * The handler runs on the host thread of the CPU, between any two instructions,
  * with all signals blocked.  On a host thread that is no CPU it does nothing.

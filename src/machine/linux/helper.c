@@ -17,9 +17,9 @@
 
 #include "machine/linux/host.h"
 
-static cpu_set_t cores_before;		/* (i) the program's */
+static cpu_set_t cores_before;		/* (i) the program's affinity */
 static int cores_known;			/* (i) cores_before is valid */
-static size_t tls_bytes;		/* (i) libc takes it from each stack */
+static size_t tls_bytes;		/* (i) taken by libc from each stack */
 
 /* Add the size of the thread-local data of one module of the program. */
 static int
@@ -71,7 +71,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	error = pthread_attr_setsigmask_np(&attr, &all);
 	if (error == 0)
 		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
-	/* Otherwise it would inherit the core of a bound CPU. */
+	/* Otherwise the helper would inherit the core of a bound CPU. */
 	if (error == 0 && cores_known && lwkt__identity_bound())
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);

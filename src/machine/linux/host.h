@@ -31,8 +31,9 @@
  * the handler of signal.c, what a carrier of pool.c runs, and the functions of
  * the back end in use, which idle.c calls.
  *
- * LEGEND  (i) fixed while the CPUs run   (c) the CPU's own host thread
- *         (h) the same, and its signal handler   (a) any, atomically
+ * LEGEND of the fields, by what writes them: (i) boot, start and stop only
+ *	(c) the CPU's own host thread   (h) that thread and its signal handler
+ *	(a) any host thread, atomically
  */
 #ifndef LWKT_MACHINE_LINUX_HOST_H
 #define LWKT_MACHINE_LINUX_HOST_H
@@ -58,31 +59,31 @@ struct linux_iops;
 struct machine_host {
 	LWKT_CACHEALIGN
 	struct mcpu	*h_mc;		/* (i) */
-	uint32_t	 h_where;	/* (a) WAIT_*; set before SLEEPING */
+	uint32_t	 h_where;	/* (a) WAIT_*, before RQF_SLEEPING */
 
-	/* Timer (timer.c). */
-	int64_t		 h_deadline;	/* (h) what the kernel asked for */
-	int64_t		 h_armed;	/* (h) what the host timer is set to */
-	int64_t		 h_quiet;	/* (c) not set to anything earlier */
-	int		 h_fired;	/* (h) went off since h_quiet was set */
-	timer_t		 h_timer;	/* (i) */
-	timer_t		 h_watch;	/* (i) watch.c */
-	int		 h_watched;	/* (i) there is such a timer */
+	/* Timer (timer.c).  Times are in ns; INT64_MAX: none. */
+	int64_t		 h_deadline;	/* (h) when RQF_TIMER is due */
+	int64_t		 h_armed;	/* (h) what h_timer is set to */
+	int64_t		 h_quiet;	/* (c) h_timer is not set earlier */
+	int		 h_fired;	/* (h) 1: h_quiet must be set again */
+	timer_t		 h_timer;	/* (i) the timer for h_deadline */
+	timer_t		 h_watch;	/* (i) the timer of watch.c */
+	int		 h_watched;	/* (i) 1: h_watch exists */
 
 	/* Idle (idle.c). */
-	int64_t		 h_idle_avg;	/* (c) length of recent waits, ns */
-	int64_t		 h_idle_since;	/* (c) when the last poll began */
+	int64_t		 h_idle_avg;	/* (c) average of recent waits, ns */
+	int64_t		 h_idle_since;	/* (c) start of the last wait, ns */
 
 	/* The back end of machine_io.h. */
 	void		*h_io;		/* (c) its state of this CPU, or NULL */
 
 	/* Start and stop (vcpu.c, identity.c). */
 	pthread_t	 h_pthread;	/* (i) */
-	pid_t		 h_tid;		/* (i) 0: it has stopped */
-	int		 h_core;	/* (i) where it starts, or -1 */
-	void		*h_altstack;	/* (i) */
-	size_t		 h_altsize;	/* (i) with its guard */
-	struct before	*h_before;	/* (i) what the host thread had */
+	pid_t		 h_tid;		/* (i) 0: the CPU has stopped */
+	int		 h_core;	/* (i) core to start on; -1: any */
+	void		*h_altstack;	/* (i) stack of signal handlers */
+	size_t		 h_altsize;	/* (i) its bytes, guard included */
+	struct before	*h_before;	/* (i) to restore when it stops */
 };
 
 /* host.c: the private part of CPU i, and the back end in use or NULL. */
@@ -110,7 +111,10 @@ struct linux_iops {
 	 * errno.
 	 */
 	int	(*io_init)(struct machine_host *h);
-	/* Called after the CPU's last code; ends all operations. */
+	/*
+	 * Called after the CPU's last code.  Ends all operations and drops
+	 * their results: io_done is not called.
+	 */
 	void	(*io_fini)(struct machine_host *h);
 
 	int64_t	(*io_try)(struct machine_host *h, struct hostio *io);
@@ -122,31 +126,36 @@ struct linux_iops {
 	unsigned (*io_pending)(struct machine_host *h);
 
 	/*
-	 * First hands to the host the submitted operations that it has not got
-	 * yet.  Then waits for a completion, io_wake, a signal or timeout_ns
-	 * (-1 means no limit).  Returns nonzero if there are completions for
-	 * io_poll; then the caller sets RQF_INTPEND.  Never calls io_done.
+	 * If io_poll has work already, returns nonzero at once.  Otherwise
+	 * hands to the host the submitted operations that the host has not got
+	 * yet, and waits for a completion, io_wake, a signal or timeout_ns (-1
+	 * means no limit).  Returns nonzero if io_poll has work then; the
+	 * caller sets RQF_INTPEND.  Never calls io_done.
 	 */
 	int	(*io_wait)(struct machine_host *h, int64_t timeout_ns);
 	/* As io_wait, but does not wait; cheap enough for a polling loop. */
 	int	(*io_ready)(struct machine_host *h);
-	/* Ends the CPU's io_wait.  If none has begun, ends the next one. */
+	/*
+	 * Ends the CPU's io_wait.  If none has begun, ends the next one, unless
+	 * io_ready or io_poll takes the wake-up before.
+	 */
 	void	(*io_wake)(struct machine_host *h);
 };
 
 /* io.c: chooses a back end.  Returns 0 or an errno. */
 int	lwkt__io_boot(void);
 
-/* cores.c: what the process may use, found at boot. */
+/* cores.c: the cores that the process may use, found at boot. */
 struct cores {
-	int	co_n;			/* cores in the affinity mask */
+	int	co_n;			/* how many, LWKT_MAXCPU at most */
 	int	co_quota;		/* cgroup's limit rounded up; 0: none */
 	int	co_ncpus;		/* CPUs of this boot */
-	int	co_core[LWKT_MAXCPU];	/* the first of them, by number */
-	int	co_first;		/* index of CPU 0's core */
+	int	co_core[LWKT_MAXCPU];	/* their numbers; -1: not known */
+	int	co_first;		/* index in co_core of CPU 0's core */
 };
 extern struct cores lwkt__cores;
-int	lwkt__cores_boot(int want);	/* 0: the host's choice */
+/* Decides the number of CPUs; want 0: the host's choice.  0 or an errno. */
+int	lwkt__cores_boot(int want);
 int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
 
 /* clock.c */
@@ -160,13 +169,17 @@ void	lwkt__fence_boot(void);
 /* signal.c: the signal that interrupts CPUs. */
 int	lwkt__signal_boot(void (*handler)(int, siginfo_t *, void *));
 void	lwkt__signal_shutdown(void);
-int	lwkt__signal_number(void);	/* 0: none */
-void	lwkt__signal_check(void);	/* is it still ours?  CPU */
+int	lwkt__signal_number(void);	/* 0: no signal is chosen */
+/*
+ * Panics if the program has replaced the handler, and unblocks the signal.  On
+ * the CPU's host thread.
+ */
+void	lwkt__signal_check(void);
 
-/* timer.c */
-int	lwkt__timer_start(struct machine_host *h);	/* on its thread */
+/* timer.c: called on the CPU's host thread. */
+int	lwkt__timer_start(struct machine_host *h);	/* 0 or an errno */
 void	lwkt__timer_stop(struct machine_host *h);
-void	lwkt__timer_gone_off(struct mcpu *mc);	/* in the handler */
+void	lwkt__timer_gone_off(struct mcpu *mc);	/* in the signal handler */
 void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
 
 /*
@@ -174,9 +187,9 @@ void	lwkt__timer_again(struct machine_host *h, int64_t at_ns); /* (h) */
  */
 struct code {
 	uintptr_t	 c_lo;		/* (i) */
-	uintptr_t	 c_hi;		/* (a) 0: not registered any more */
-	uintptr_t	 c_end;		/* (i) what c_hi is otherwise */
-	const uint8_t	*c_table;	/* (i) its .eh_frame_hdr */
+	uintptr_t	 c_hi;		/* (a) end; 0: unregistered */
+	uintptr_t	 c_end;		/* (i) end of the range, always */
+	const uint8_t	*c_table;	/* (i) .eh_frame_hdr of its module */
 	int		 c_own;		/* (i) the library's: not interrupted */
 };
 void	lwkt__code_boot(void);
@@ -191,8 +204,9 @@ void	lwkt__preempt_boot(const struct machine_upcalls *up);
 
 /* watch.c */
 void	lwkt__watch_boot(const struct machine_upcalls *up);
-void	lwkt__watch_start(struct machine_host *h);	/* on its thread */
+void	lwkt__watch_start(struct machine_host *h);	/* on h's host thread */
 void	lwkt__watch_stop(struct machine_host *h);
+/* In the signal handler.  Returns 0 if the signal is for timer.c, else 1. */
 int	lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si,
 	    void *ucontext);
 
@@ -201,7 +215,7 @@ void	lwkt__mem_boot(void);
 void	lwkt__mem_forked(void);		/* in a child of fork */
 const char *lwkt__mem_guard_name(void);
 int	lwkt__mem_is_ours(uintptr_t addr);	/* async-signal-safe */
-int	lwkt__mem_is_arena(uintptr_t addr);	/* the same */
+int	lwkt__mem_is_arena(uintptr_t addr);	/* async-signal-safe */
 
 /* trap.c */
 int	lwkt__trap_boot(const struct machine_upcalls *up);
@@ -231,27 +245,27 @@ lwkt__hostid(void)
 	return hostid;
 }
 
-/* What the names of this host's threads begin with, apart from the CPUs'. */
+/* How the names of this host's threads begin, except those of the CPUs. */
 #define HELPER_NAME	"lwkt-"
 
 /* What a host thread had before it became a CPU. */
 struct before {
-	sigset_t	b_mask;
+	sigset_t	b_mask;		/* blocked signals */
 	stack_t		b_altstack;
-	cpu_set_t	b_cores;
-	int		b_pinned;
-	int		b_slack;
-	unsigned long	b_gs;
+	cpu_set_t	b_cores;	/* affinity; valid if b_pinned */
+	int		b_pinned;	/* 1: the CPU is bound to its core */
+	int		b_slack;	/* timer slack, ns */
+	unsigned long	b_gs;		/* gs base */
 };
 
 /*
- * identity.c: what makes a host thread a CPU.  `nobody` is the gs base of a
+ * identity.c: turns a host thread into a CPU.  `nobody` is the gs base of a
  * host thread that is no CPU.
  */
 int	lwkt__identity_boot(void);		/* 0 or an errno */
 void	lwkt__identity_enter(struct machine_host *h, struct before *b);
 void	lwkt__identity_leave(struct before *b);
-int	lwkt__identity_bound(void);		/* to its core */
+int	lwkt__identity_bound(void);	/* 1: CPUs stay on their cores */
 void	lwkt__identity_nobody(unsigned long nobody);
 void	lwkt__identity_forked(unsigned long nobody);
 
@@ -260,12 +274,13 @@ int	lwkt__vcpu_boot(const struct machine_upcalls *up);
 
 /* helper.c */
 void	lwkt__helper_boot(void);
-void	lwkt__helper_cores(void);	/* the caller's are the program's */
+/* Stores the caller's affinity, which is the program's. */
+void	lwkt__helper_cores(void);
 size_t	lwkt__helper_tls(void);		/* bytes that libc takes of a stack */
 /*
- * Creates a helper pthread, which is no CPU.  It inherits nothing from the CPU
- * that creates it, may run on the cores that the program had, and blocks all
- * signals.  Returns 0 or an errno.
+ * Creates a helper pthread, which is no CPU.  The helper blocks all signals and
+ * may run on the cores that the program had, even if the CPU that creates it is
+ * bound to a core.  Returns 0 or an errno.
  */
 int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	    void *arg);
@@ -274,15 +289,19 @@ int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 void	lwkt__idle_start(struct machine_host *h);
 
 /*
- * epwait.c: epoll_wait with a limit in ns (-1: none).  If the descriptor has
- * been closed, it panics by lwkt__io_closed.
+ * epwait.c: epoll_wait with a limit in ns (-1: none).  Returns the number of
+ * events, 0 after the limit, or -1 (a signal).  If the descriptor has been
+ * closed, it panics by lwkt__io_closed.
  */
 struct epoll_event;
 int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
 	    int64_t timeout_ns);
 void	lwkt__io_closed(const char *what) __lwkt_noreturn;
 
-/* futex.c.  Returns 0 or a positive errno; timeout_ns < 0 means no limit. */
+/*
+ * futex.c: waits while *word is val.  Returns 0 after a wake-up, else an errno:
+ * EAGAIN (*word is not val), ETIMEDOUT, EINTR.  timeout_ns < 0 means no limit.
+ */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
 void	lwkt__futex_wake(uint32_t *word, int n);
 

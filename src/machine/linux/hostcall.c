@@ -3,22 +3,25 @@
  * The system calls of the operations, without waiting or on a carrier.
  *
  * THEORY
- * hostcall_try never blocks the host thread, whatever the descriptor is:
- * sockets get MSG_DONTWAIT, everything else RWF_NOWAIT.  A descriptor without
- * RWF_NOWAIT follows the table in hostkind.c.  The call is made here if it
- * cannot wait, or when poll(2) reports ready.  Otherwise io_way tells the
- * caller how to continue.  Between that poll and the call another reader may
- * take the bytes: so a terminal or another device without RWF_NOWAIT should
- * have one reader.  Writes to it are made in pieces that a ready device takes.
+ * hostcall_try does not block the host thread: sockets get MSG_DONTWAIT,
+ * everything else RWF_NOWAIT.  A descriptor without RWF_NOWAIT follows the
+ * table in hostkind.c.  hostcall_try makes its call if the call cannot wait, or
+ * when poll(2) reports ready.  Otherwise io_way tells the caller how to
+ * continue.  There is one exception: between that poll and the call another
+ * reader may take the bytes, and then the call blocks the CPU.  So a terminal
+ * or another device without RWF_NOWAIT should have only one reader.  Writes to
+ * such a device are made in pieces of at most HC_PIECE bytes, which a ready
+ * device takes without waiting.
  *
  * accept4(2) and connect(2) have no form that does not wait.  So a blocking
  * socket is O_NONBLOCK during one such call, under a lock.  A descriptor that
  * does not listen, or on which connect cannot block, is not changed.
  *
  * A transfer of a file may be short because the rest is not in the page cache.
- * hostcall_try continues to the end of the file or until it would wait, and
- * then hands over the remainder (io_result counts the bytes done).  A write to
- * a file goes to a carrier unless the file system knows RWF_NOWAIT.
+ * hostcall_try continues to the end of the file or until it would wait.  Then
+ * the operation waits for the rest (io_result counts the bytes done), unless
+ * io_now is set.  A write to a file goes to a carrier unless the file system
+ * knows RWF_NOWAIT.
  *
  * No call raises SIGPIPE (on pipes: since Linux 6.18).
  */
@@ -39,7 +42,7 @@
 
 #define HC_RWF_NOSIGNAL	0x100		/* Linux 6.18; not in libc yet */
 #define HC_PIECE	512		/* bytes a ready terminal takes */
-#define HC_LOCKS	64
+#define HC_LOCKS	64		/* locks: that of fd is fd % HC_LOCKS */
 
 static int64_t
 result(int64_t r)
@@ -106,7 +109,7 @@ try_accept(struct hostio *io)
 	io->io_way = HW_READY;
 	io->io_state |= HIOS_SOCKET;
 	if (hostkind_option(io->io_fd, SO_ACCEPTCONN) <= 0)
-		return call_accept(io);		/* is refused */
+		return call_accept(io);		/* fails: not listening */
 	return without_waiting(io, call_accept);
 }
 
@@ -145,7 +148,7 @@ try_connect(struct hostio *io)
 	if (io->io_state & HIOS_STARTED)
 		return try_connected(io);
 	r = without_waiting(io, call_connect);
-	io->io_way = HW_RETRY;			/* EAGAIN: backlog full */
+	io->io_way = HW_RETRY;			/* if EAGAIN: backlog full */
 	if (r == -EINPROGRESS || r == -EALREADY) {
 		io->io_state |= HIOS_STARTED;
 		io->io_way = HW_READY;
@@ -156,8 +159,8 @@ try_connect(struct hostio *io)
 
 /*
  * Return the result of preadv2 or pwritev2.  If the host refuses the system
- * call, return EOPNOTSUPP: there is no form that does not wait.  EPERM may also
- * mean that the descriptor is refused.  Then the form that waits returns
+ * call, return -EOPNOTSUPP: there is no form that does not wait.  EPERM may
+ * also mean that the descriptor is refused.  Then the form that waits returns
  * the same error.
  */
 static int64_t
@@ -169,17 +172,19 @@ rw_result(int64_t r)
 
 /*
  * Make one preadv2 or pwritev2 that does not wait.  If off is -1, the transfer
- * is at the position of the descriptor.
+ * is at the position of the descriptor.  Returns the bytes moved or -errno:
+ * -EAGAIN if the call would wait, -EOPNOTSUPP if the host has no form of it
+ * that does not wait.
  */
 static int64_t
 rw_nowait(struct hostio *io, int writing, int64_t off)
 {
-	static int nosignal = HC_RWF_NOSIGNAL;	/* (a) 0: the host has none */
+	static int nosignal = HC_RWF_NOSIGNAL;	/* (a) 0: the host refuses it */
 	struct iovec iov = { .iov_base = io->io_buf, .iov_len = io->io_len };
 	int fl = atomic_load_32((uint32_t *)&nosignal);
 	int64_t r;
 
-	if (machine_fail("hostcall.nowait")) {	/* check only */
+	if (machine_fail("hostcall.nowait")) {	/* 0 bytes: check the call */
 		iov.iov_len = 0;
 		r = result(writing ? pwritev2(io->io_fd, &iov, 1, off, 0) :
 		    preadv2(io->io_fd, &iov, 1, off, 0));
@@ -196,7 +201,7 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	return r;
 }
 
-/* Make the plain system call, of at most len bytes. */
+/* Make the plain system call, of at most len bytes.  It may wait. */
 static int64_t
 rw_plain(const struct hostio *io, size_t len)
 {
@@ -221,8 +226,10 @@ wait_by(struct hostio *io, enum hostway way)
 }
 
 /*
- * Continue as the table says: the call would wait, or it has no form that does
- * not wait.
+ * Continue a transfer as the table of hostkind.c says.  r is why: -EAGAIN, the
+ * call would wait; -EOPNOTSUPP, it has no form that does not wait; -EINVAL, one
+ * of its arguments or that form is refused.  Returns the result of the call, or
+ * -EAGAIN with the way in io_way.
  */
 static int64_t
 rw_by_kind(struct hostio *io, int writing, int64_t r, enum hostkind kind)
@@ -254,7 +261,8 @@ is_file(enum hostkind kind)
 }
 
 /*
- * Has a transfer of 0 bytes no effect?  On a file of /proc it may be a command.
+ * Is a transfer of 0 bytes known to have no effect?  On a file of /proc it may
+ * be a command.  Stores the facts about fd in *hi.
  */
 static int
 empty_is_done(int fd, struct hostkind_info *hi)
@@ -266,7 +274,13 @@ empty_is_done(int fd, struct hostkind_info *hi)
 	return kind == HK_BLOCK || kind == HK_PIPE || kind == HK_SOCKET;
 }
 
-/* Continue a short transfer of a file to its end or until it would wait. */
+/*
+ * Continue a transfer of a file that has moved r bytes, fewer than requested,
+ * to its end or until it would wait.  Counts the parts before the last one in
+ * io_result.  Returns the bytes of the last part; 0 if that part has failed, or
+ * would wait and io_now is set; else -EAGAIN, with the way to wait for the rest
+ * in io_way.
+ */
 static int64_t
 file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 {
@@ -280,13 +294,16 @@ file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 		r = rw_nowait(io, writing, positioned ? io->io_off : -1);
 	}
 	if (r != -EAGAIN && r != -EOPNOTSUPP && r != -EINVAL)
-		return r > 0 ? r : 0;		/* an error comes again */
+		return r > 0 ? r : 0;	/* an error comes with the next call */
 	if (io->io_now)
 		return 0;
 	return wait_by(io, hostkind_way(kind, io->io_op));
 }
 
-/* Try READ, WRITE, PREAD or PWRITE of a descriptor that is no socket. */
+/*
+ * Try READ, WRITE, PREAD or PWRITE of a descriptor that is no socket.  If off
+ * is -1, the transfer is at the position of the descriptor.
+ */
 static int64_t
 rw_try(struct hostio *io, int writing, int64_t off)
 {
@@ -305,7 +322,11 @@ rw_try(struct hostio *io, int writing, int64_t off)
 	return r;
 }
 
-/* Try READ or WRITE at the position; on a file only with the gate. */
+/*
+ * Try READ or WRITE at the position of the descriptor; of a file only if the
+ * gate can be taken.  The operation keeps the gate if it has moved a part and
+ * must wait for the rest (gate.c).
+ */
 static int64_t
 rw_here(struct hostio *io, int writing)
 {
@@ -351,7 +372,7 @@ try_message(struct hostio *io)
 		    flags | MSG_NOSIGNAL));
 	r = result(recv(io->io_fd, io->io_buf, io->io_len, flags));
 	if (r == -EAGAIN && io->io_len == 0 && hostkind_is_tcp(io->io_fd))
-		r = 0;			/* as a recv that may wait */
+		r = 0;			/* what a recv that waits returns */
 	return r;
 }
 
@@ -372,7 +393,7 @@ try_poll(struct hostio *io)
 	int64_t r;
 
 	if (io->io_fd < 0)
-		return -EBADF;		/* poll(2) would wait for nothing */
+		return -EBADF;		/* poll(2) would ignore it */
 	r = result(poll(&pfd, 1, 0));
 	if (r <= 0)
 		return r == 0 ? wait_by(io, HW_READY) : r;
@@ -428,7 +449,11 @@ try_once(struct hostio *io)
 	lwkt_panic("hostcall_try: unknown operation %d", io->io_op);
 }
 
-/* Make the call without waiting.  Any host thread; never blocks. */
+/*
+ * Make the call without waiting.  Returns the result of the operation, -errno,
+ * or -EAGAIN if it must wait as io_way says.  Any host thread; does not block
+ * (but see THEORY).
+ */
 int64_t
 hostcall_try(struct hostio *io)
 {
@@ -438,11 +463,11 @@ hostcall_try(struct hostio *io)
 		r = try_once(io);
 	} while (r == -EINTR && io->io_op != HIO_CLOSE);	/* MI3 */
 	if (r == -EINTR)
-		r = 0;		/* Linux has closed it nevertheless */
+		r = 0;		/* Linux has closed the descriptor */
 	return hostcall_total(io, r);
 }
 
-/* Make a transfer that may wait; it can be ended only if it is HW_LONG. */
+/* Make a transfer that may wait.  pthread_cancel ends it only if HW_LONG. */
 static int64_t
 block_rw(struct hostio *io)
 {
@@ -483,7 +508,10 @@ block_once(struct hostio *io)
 	return r;
 }
 
-/* Make the call in a form that may wait.  Carriers only. */
+/*
+ * Make the call in a form that may wait.  Returns the result of the operation,
+ * or -EAGAIN or -EINTR if the call must be repeated.  Carriers only.
+ */
 int64_t
 hostcall_block(struct hostio *io)
 {

@@ -18,14 +18,14 @@
  * The bits of io_state.  While io_with is 0, the CPU writes them.  Otherwise
  * the thread that io_with names writes them, until it returns the result.
  */
-#define HIOS_INFLIGHT	0x01	/* submitted, not complete */
+#define HIOS_INFLIGHT	0x01	/* io_uring: the ring has the operation */
 #define HIOS_STARTED	0x02	/* a connect is under way in the host */
 #define HIOS_POLLING	0x04	/* io_uring: waits for readiness only */
-#define HIOS_EVENT	0x08	/* epoll: on a descriptor's queue */
+#define HIOS_EVENT	0x08	/* epoll: waits on a descriptor */
 #define HIOS_SOCKET	0x10	/* the last try found a socket */
-#define HIOS_PARKED	0x20	/* nothing but a cancel ends it */
+#define HIOS_PARKED	0x20	/* waits until it is cancelled */
 
-/* io_with */
+/* Values of io_with: which host threads have the operation.  0: its CPU. */
 #define HIOW_CARRIER	1	/* the carriers, or a gate's line */
 #define HIOW_RETRY	2	/* the retry thread */
 
@@ -34,7 +34,8 @@
 
 /*
  * hostcall_try makes the call without waiting.  After -EAGAIN io_way says how
- * to continue.  hostcall_block, for carriers, may wait.
+ * to continue.  hostcall_block makes the call on a carrier and may wait.  After
+ * -EAGAIN or -EINTR the carrier calls it again.
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);
@@ -64,22 +65,22 @@ int64_t	hostclose_try(struct hostio *io);
 
 /* gate.c */
 int	gate_try(struct hostio *io);	/* 1: the operation has the gate */
-void	gate_leave(struct hostio *io);	/* if it has one; any thread */
-int	gate_enter(struct hostio *io);	/* 0: gate_leave will submit it */
+void	gate_leave(struct hostio *io);	/* if it has the gate; any thread */
+int	gate_enter(struct hostio *io);	/* 1: as gate_try; 0: is in the line */
 int	gate_cancel(struct hostio *io);	/* 1: was in the line, is out */
-/* Take the operations of a CPU out of all gates; return how many. */
+/* Takes the operations of a CPU out of all lines; returns how many. */
 unsigned gate_drain(struct mcpu *mc);
 
 /*
  * The first member of every back end's h_io.  (c) own CPU  (a) atomic
  */
 struct iocommon {
-	uintptr_t	 ic_remote;	/* (a) stack of what carriers did */
+	uintptr_t	 ic_remote;	/* (a) stack of complete operations */
 	uint32_t	 ic_telling;	/* (a) threads in iocommon_return() */
 	struct hostio	*ic_first;	/* (c) complete, to be reaped */
-	struct hostio	**ic_lastp;	/* (c) */
+	struct hostio	**ic_lastp;	/* (c) end of that list */
 	unsigned	 ic_pending;	/* (c) submitted, not reaped */
-	unsigned	 ic_carried;	/* (c) of these, given to carriers */
+	unsigned	 ic_carried;	/* (c) of these, io_with is not 0 */
 	struct hostio_stats ic_stats;	/* (c) */
 };
 
@@ -89,7 +90,7 @@ io_common(struct machine_host *h)
 	return h->h_io;
 }
 
-/* iocommon.c */
+/* iocommon.c: called on the CPU's host thread, except iocommon_return. */
 void	iocommon_init(struct iocommon *ic);
 /* Completes an operation on its CPU; the next poll calls io_done. */
 void	iocommon_done(struct machine_host *h, struct hostio *io,
@@ -104,7 +105,7 @@ unsigned iocommon_carried(struct iocommon *ic);
 
 /* ioaux_fd returns the descriptor to poll: io_fd, or io_aux if there is one. */
 void	ioaux_open(struct hostio *io);	/* before the first wait */
-void	ioaux_close(struct hostio *io);	/* undoes it */
+void	ioaux_close(struct hostio *io);	/* undoes ioaux_open */
 int	ioaux_fd(const struct hostio *io);
 
 /* Zeroed memory for a back end.  iomem_get returns NULL if there is none. */
@@ -120,8 +121,9 @@ void	carrier_cancel(struct machine_host *h, struct hostio *io);
 
 /* retry.c */
 int	retry_submit(struct hostio *io);	/* 0, or an errno: no thread */
-int	retry_cancel(struct hostio *io);	/* 1: it is the caller's */
-/* Take the operations of a CPU off the list; return how many. */
+/* Returns 1 if the operation was on the list; the caller completes it then. */
+int	retry_cancel(struct hostio *io);
+/* Takes the operations of a CPU off the list; returns how many. */
 unsigned retry_drain(struct mcpu *mc);
 void	retry_stop(void);
 

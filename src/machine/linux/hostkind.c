@@ -23,10 +23,11 @@
  *	LONG	The call may wait for ever; a carrier reserved for it makes it.
  *
  * The way of an open depends on the object that its path names.  Two ways are
- * in no row, because they depend on the call only: LOOK, an open whose path is
- * not in Linux's cache, and RETRY, a wait for any child or for a full backlog.
- * Only sockets have recv, send, accept and connect; the other kinds refuse them
- * at once.  A wait for events is READY for every kind.
+ * in no row.  LOOK is an open or a close for which a carrier must first find
+ * out the kind of the object, or whether its file system is local (hostopen.c).
+ * RETRY is a wait for any child or for a full backlog.  Only sockets have recv,
+ * send, accept and connect; the other kinds refuse them at once.  A wait for
+ * events is READY for every kind.
  *
  * The kind is looked up only if the call has not succeeded at once.  It is
  * found by statx(2) without synchronization, which no server can delay.  A file
@@ -37,7 +38,7 @@
  *
  * The columns "least" have the length of the shortest transfer.  timerfd,
  * signalfd and eventfd refuse a shorter one before they check whether they
- * would wait.  So the CPU can make such a call as it is.  This matters on Linux
+ * would wait.  So the CPU can make the plain call.  This matters on Linux
  * before 6.10, where RWF_NOWAIT does not work for all of them.
  *
  * INVARIANTS
@@ -63,8 +64,8 @@
 #include "base/atomic.h"
 #include "base/kassert.h"
 
-#define LOCAL_SLOTS	64
-#define LOCAL_S		1
+#define LOCAL_SLOTS	64		/* answers that are kept */
+#define LOCAL_S		1		/* s that an answer is valid */
 
 struct kindrow {
 	const char	*kr_name;
@@ -72,11 +73,11 @@ struct kindrow {
 	uint8_t		 kr_write;
 	uint8_t		 kr_at;		/* pread, pwrite */
 	uint8_t		 kr_fsync;
-	uint8_t		 kr_close;	/* hostopen.c may do better */
+	uint8_t		 kr_close;	/* hostclose_try() may choose another */
 	uint8_t		 kr_open;
-	uint8_t		 kr_leastread;
-	uint8_t		 kr_leastwrite;
-	uint8_t		 kr_goeson;	/* a partial write is not the end */
+	uint8_t		 kr_leastread;	/* shortest read, bytes */
+	uint8_t		 kr_leastwrite;	/* shortest write, bytes */
+	uint8_t		 kr_goeson;	/* 1: repeat a partial write */
 };
 
 #define CPU	HW_CPU
@@ -181,7 +182,7 @@ hostkind_name(enum hostkind kind)
 
 /*
  * Can the descriptor be polled?  epoll refuses one that cannot; poll(2) would
- * report it as ready.
+ * report it as ready.  Returns 0 also if epoll cannot be asked.
  */
 static int
 pollable(int fd)
@@ -233,7 +234,10 @@ device(int fd, const struct statx *stx)
 	return pollable(fd) ? HK_CHAR : HK_RAW;
 }
 
-/* Read the file's attributes; by fstat(2) where a filter refuses statx(2). */
+/*
+ * Read the attributes of the object that fd refers to, by fstat(2) where a
+ * filter refuses statx(2).  Returns 1, or 0 if that fails.
+ */
 static int
 look(int fd, struct statx *stx)
 {
@@ -289,7 +293,7 @@ hostkind_of(int fd, struct hostkind_info *hi)
 static uint64_t local_slot[LOCAL_SLOTS];
 
 #define LOCAL_YES	1u
-#define LOCAL_SHIFT	20		/* bits of the second, and the answer */
+#define LOCAL_SHIFT	20		/* bits of second and answer */
 
 static uint64_t
 now_s(void)
@@ -313,7 +317,7 @@ slot_value(dev_t dev, uint64_t second, int local)
 	    (LOCAL_SHIFT + 12)) | second << 1 | (local ? LOCAL_YES : 0);
 }
 
-/* Is there a valid answer for the device?  Stores the answer in *localp. */
+/* Is there a valid answer for the device?  If so, *localp is the answer. */
 static int
 noted(dev_t dev, int *localp)
 {

@@ -11,15 +11,15 @@
 
 enum hostkind {
 	HK_BAD,			/* not open */
-	HK_FILE,		/* regular, in the page cache or on a server */
-	HK_PSEUDO,		/* regular by its type, but can be polled */
+	HK_FILE,		/* a regular file, on a disk or a server */
+	HK_PSEUDO,		/* a regular file that can be polled */
 	HK_DIR,
 	HK_BLOCK,
 	HK_PIPE,		/* also FIFOs */
 	HK_SOCKET,
 	HK_MEM,			/* /dev/null, zero, full, random, urandom */
 	HK_CHAR,		/* terminals, devices that can be polled */
-	HK_RAW,			/* devices that cannot */
+	HK_RAW,			/* devices that cannot be polled */
 	HK_COUNTER,		/* eventfd */
 	HK_TIMER,		/* timerfd */
 	HK_SIGNALS,		/* signalfd */
@@ -30,31 +30,31 @@ enum hostkind {
 
 /* Which thread makes the call; hostkind.c describes the ways. */
 enum hostway {
-	HW_CPU,			/* the CPU: it cannot wait */
+	HW_CPU,			/* the CPU: the call cannot wait */
 	HW_READY,		/* the CPU, each time poll(2) says ready */
-	HW_READYFOR,		/* when ready, a carrier reserved for it */
+	HW_READYFOR,		/* when ready, a carrier for this call only */
 	HW_FILE,		/* the ring, or a carrier for files */
 	HW_LINE,		/* a carrier for files, one per descriptor */
-	HW_LOOK,		/* a carrier for files first finds the kind */
-	HW_LONG,		/* a carrier reserved for it: no end known */
-	HW_RETRY,		/* the retry thread: cannot be ended early */
+	HW_LOOK,		/* a carrier for files: object not yet known */
+	HW_LONG,		/* a carrier for this call only: may not end */
+	HW_RETRY,		/* the retry thread, which repeats a try */
 	HW_WAYS
 };
 
 /* Facts about a descriptor or path, found without asking its file system. */
 struct hostkind_info {
 	enum hostkind	 hi_kind;
-	dev_t		 hi_dev;
-	int		 hi_linked;	/* it has a name */
+	dev_t		 hi_dev;	/* of its file system */
+	int		 hi_linked;	/* it still has a name */
 };
 
 enum hostkind hostkind_of(int fd, struct hostkind_info *hi);
 enum hostway hostkind_way(enum hostkind kind, enum hostio_op op);
-/* Shorter reads or writes are always refused at once. */
+/* Returns a length, bytes: shorter transfers are always refused at once. */
 size_t	hostkind_least(enum hostkind kind, int writing);
 /* May a transfer of this length be refused, or wait, whatever poll(2) says? */
 int	hostkind_odd(enum hostkind kind, int writing, size_t len);
-/* Must a write that took a part be repeated for the rest? */
+/* Must a write that moved only a part be repeated for the rest? */
 int	hostkind_goes_on(enum hostkind kind);
 const char *hostkind_name(enum hostkind kind);
 int	hostkind_option(int fd, int option);	/* of a socket; -1: none */

@@ -10,12 +10,13 @@
  *
  * So the CPU first opens the path with O_PATH and RESOLVE_CACHED, and asks for
  * the kind.  That open uses Linux's cache only and does not open the object
- * itself.  A regular file or a directory of a local file system, to be read, is
- * then opened here, with O_NONBLOCK.  Without that flag the open would wait if
- * a lease must be broken, or if the path names a FIFO now.  With the flag the
- * open fails because of the lease, and the descriptor of the FIFO is closed.
- * In both cases a carrier opens the path.  Otherwise the flag is cleared before
- * the caller gets the descriptor.
+ * itself.  If the object is a regular file or a directory of a local file
+ * system, to be read, the CPU then opens it with O_NONBLOCK.  Without that flag
+ * the open would wait if a lease must be broken, or if the path names a FIFO
+ * now.  With the flag the open fails because of the lease; of a FIFO it
+ * succeeds, and the descriptor is closed again.  In both cases a carrier opens
+ * the path.  Otherwise the flag is cleared before the caller gets the
+ * descriptor, unless the caller wanted it.
  *
  * A path that is not in the cache goes to a carrier for files, which first
  * finds the kind of the object (HW_LOOK).  If the open of that object may wait
@@ -24,13 +25,13 @@
  * Only a carrier can ask whether a file system is local (hostkind_learn), so a
  * file system that is not known goes to a carrier, too.
  *
- * A close is made here in two cases.  The kind of the descriptor is one whose
- * close cannot wait (of a socket: unless SO_LINGER has a time).  Or it is a
- * file or a directory of a local file system that was opened only to be read
- * and still has a name.
+ * The CPU makes a close in two cases.  The kind of the descriptor is one whose
+ * close cannot wait (a socket: unless SO_LINGER has a time).  Or the descriptor
+ * is a file or a directory of a local file system that was opened only to be
+ * read and still has a name.
  *
- * On Linux before 5.12 openat2(2) has no RESOLVE_CACHED, and sandboxes refuse
- * openat2; in both cases all opens go to carriers.
+ * On Linux before 5.12 openat2(2) has no RESOLVE_CACHED, and some sandboxes
+ * refuse openat2; in both cases all opens go to carriers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,12 +41,15 @@
 
 #include "machine/linux/hostcall.h"
 
+/* Flags of an open that serves only to find out the kind of the object. */
 #define LOOK		(O_PATH | O_CLOEXEC)
-#define LOOK_AS		(O_NOFOLLOW | O_DIRECTORY)	/* of the caller's */
+/* Flags that this open has if the caller's open has them. */
+#define LOOK_AS		(O_NOFOLLOW | O_DIRECTORY)
+/* If the caller's open has one of these flags, a carrier makes it. */
 #define NOT_HERE	(O_CREAT | O_TRUNC | O_PATH | \
 			    (O_TMPFILE & ~O_DIRECTORY))
 
-static uint32_t cached_refused;		/* (a) the host has no such open */
+static uint32_t cached_refused;		/* (a) 1: RESOLVE_CACHED is refused */
 
 /*
  * Open a path if Linux can resolve it from its cache alone.  Returns the
@@ -64,7 +68,10 @@ open_cached(const struct hostio *io, int oflags)
 	return fd >= 0 ? (int)fd : -errno;
 }
 
-/* Open a file or directory to be read.  Returns -EAGAIN if a carrier must. */
+/*
+ * Open a file or directory on the CPU, to be read.  Returns the descriptor, or
+ * -EAGAIN if a carrier must open the path.
+ */
 static int
 open_here(const struct hostio *io)
 {
@@ -113,7 +120,10 @@ hostopen_try(struct hostio *io)
 	return open_here(io);
 }
 
-/* May the open wait for ever?  Called on a carrier; may wait. */
+/*
+ * May the open wait for ever?  Returns 0 also if the path names no object, or
+ * none that may be opened.  Called on a carrier; may wait.
+ */
 static int
 look(const struct hostio *io)
 {
@@ -150,6 +160,10 @@ hostopen_block(struct hostio *io)
 	return fd;
 }
 
+/*
+ * May a close of the socket wait?  Returns 1 if SO_LINGER has a time, 0 if not,
+ * or -errno: -ENOTSOCK if fd is no socket.
+ */
 static int
 lingers(int fd)
 {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Compute the result of a whole operation, of which parts were made earlier.
+ * Compute the result of a whole operation, of which a part may have been made
+ * earlier.
  *
  * THEORY
  * An operation may move a part of its bytes and then wait for the rest;
  * io_result counts these bytes.  The result of the operation is their number
  * plus that of the last part.  If the last part failed, the result is io_result
- * alone: the error comes again with the next call.  If the result is short, the
- * caller repeats the call for the rest, unless this call can do no more
- * (io_short: MI5 of machine_io.h).
+ * alone: the error comes again with the next call.  -EAGAIN and -EINTR are no
+ * failures: the operation goes on.  If the result is short, the caller repeats
+ * the call for the rest, unless this call can do no more (io_short: MI5 of
+ * machine_io.h).
  */
 #include <errno.h>
 
@@ -35,7 +37,10 @@ short_is_all(const struct hostio *io)
 	}
 }
 
-/* Do the flags ask for something that cannot be waited for on this socket? */
+/*
+ * Do the flags ask for something that cannot be waited for on this socket?
+ * Then -EAGAIN is the result of the operation.
+ */
 static int
 again_is_all(const struct hostio *io)
 {

@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What makes a host thread a CPU, and a plain host thread again.
+ * Turn a host thread into a CPU, and back into a plain host thread.
  *
  * THEORY
- * A pthread is a CPU if %gs:0 points at its struct mcpu (see machine.h) and a
- * thread-local variable does so too.  machine_oncpu() reads the variable.  A
- * pthread that a CPU creates inherits the gs base (Linux copies it), but starts
- * with that variable NULL.  outside.c handles host threads that are no CPU.
+ * A pthread is a CPU if its gs base is the address of a struct mcpu (see
+ * machine.h) and the thread-local variable lwkt__tls_mcpu has that address too.
+ * machine_oncpu() reads the variable.  A pthread that a CPU creates inherits
+ * the gs base (Linux copies it), but starts with the variable NULL.  outside.c
+ * handles host threads that are no CPU.
  *
  * Cores.  Pthreads, and children made by fork, vfork and posix_spawn, inherit
  * the affinity of the host thread that creates them, and no handler can undo
  * that for all of them.  So a CPU is moved to its core when it starts and is
- * then allowed on all cores of the process again: the host scheduler leaves a
- * thread on its core unless it has a reason.  A single CPU remains on the
- * caller's core.  lwkt.pin=yes binds each CPU to its core.
+ * then allowed on all cores of the process again: Linux seldom moves a thread
+ * from its core without a reason.  A single CPU is not moved: it remains on the
+ * core of the caller of the boot.  lwkt.pin=yes binds each CPU to its core;
+ * lwkt.pin=no moves none.
  *
- * The timer slack of a CPU is 1 ns, because an idle CPU waits for deadlines.
+ * The timer slack of a CPU is 1 ns, so that the wait of an idle CPU ends at its
+ * deadline.
  *
  * The host thread of a CPU must not end.  pthread_exit and pthread_cancel run
  * the destructors of thread-specific data; the one of `ended_key` panics.
  *
  * A host thread that ceases to be a CPU gets back what it had: gs base, timer
- * slack, affinity.  So does the only thread of a child of fork, which inherits
- * all three from the CPU.
+ * slack, affinity.  So does the only thread of a child of fork, if a CPU called
+ * fork: that thread inherits all three from the CPU.
  */
 #include <asm/prctl.h>
 #include <errno.h>
@@ -42,6 +45,7 @@
 #define HWCAP2_FSGSBASE	(1 << 1)
 #endif
 
+/* Values of lwkt.pin. */
 #define PIN_NO		0
 #define PIN_START	1
 #define PIN_YES		2
@@ -51,7 +55,7 @@ static const char *const pin_names[] = { "no", "start", "yes", NULL };
 TUNABLE_NAME(pin, "lwkt.pin", pin_names, PIN_START,
     "whether CPUs are bound to cores: no, start (put there once), yes");
 
-static int has_fsgsbase;		/* (i) */
+static int has_fsgsbase;		/* (i) user mode may set the gs base */
 static pthread_key_t ended_key;		/* (i) */
 static int ended_known;			/* (i) ended_key was made */
 
@@ -84,7 +88,11 @@ unplace(struct before *b)
 	b->b_pinned = 0;
 }
 
-/* Move the calling host thread to its core. */
+/*
+ * Move the calling host thread, which becomes CPU h, to its core if lwkt.pin
+ * says so.  If it stays bound there, b_cores is its old affinity and b_pinned
+ * is 1; else b_pinned is 0.
+ */
 static void
 place(struct machine_host *h, struct before *b)
 {
@@ -103,8 +111,9 @@ place(struct machine_host *h, struct before *b)
 }
 
 /*
- * Make the calling host thread identify itself as CPU h (gs, TLS, errno), on
- * the CPU's core.
+ * Make the calling host thread CPU h: move it to the CPU's core, set the gs
+ * base and lwkt__tls_mcpu, and store the addresses of its errno and C++ state
+ * in the mcpu.  The host thread's old state is stored in *b.
  */
 void
 lwkt__identity_enter(struct machine_host *h, struct before *b)
@@ -133,8 +142,8 @@ lwkt__identity_leave(struct before *b)
 }
 
 /*
- * In a child of fork, whose only thread is no CPU: undo what the CPU changed
- * and fork has copied.
+ * Make the only thread of a child of fork a plain host thread: undo what a CPU
+ * changed and what the child has inherited.
  */
 void
 lwkt__identity_forked(unsigned long nobody)
@@ -147,7 +156,7 @@ lwkt__identity_forked(unsigned long nobody)
 			continue;
 		lwkt__identity_leave(h->h_before);
 	}
-	if (lwkt__mem_is_ours(gs_get()))	/* made by a CPU */
+	if (lwkt__mem_is_ours(gs_get()))	/* a pthread made by a CPU */
 		gs_set(nobody);
 }
 

@@ -5,11 +5,12 @@
  * THEORY
  * Waking a sleeping core costs the waker 7 us and the sleeper 25 us; a message
  * to a core that polls costs 0.1 us.  So an idle CPU polls for a short time
- * (lwkt.idle_spin_us) before it halts.  When recent waits have been longer than
- * twice that time, it halts at once.  So a CPU that stays idle costs nothing,
- * and neither does one that is woken a thousand times a second.  With more CPUs
- * than cores no CPU polls, because another CPU needs the core.  A CPU polls its
- * mc_reqflags and one word that the kernel names.
+ * (lwkt.idle_spin_us) before it halts.  When recent waits have on average been
+ * longer than twice that time, it polls only GLANCES times.  So a CPU that
+ * stays idle takes almost no time, and neither does a CPU that is woken a
+ * thousand times a second.  With more CPUs than cores no CPU polls, because
+ * another CPU needs the core.  A CPU polls its mc_reqflags and one word that
+ * the kernel names.
  *
  * No wake-up is lost.  The sleeper stores where it will wait, sets
  * RQF_SLEEPING, and waits only if the old flags had no RQF_WAKE bit.  A sender
@@ -22,14 +23,15 @@
  *     Linux.  So the sleeper either does not fall asleep or is on the queue
  *     that the wake searches.  In the I/O back end the wake-up is a state (an
  *     eventfd's count, a ring's message) that remains until the wait takes it.
- * A late sender may ring after the CPU has gone on.  Then the CPU has a
- * spurious wake-up, which the contract allows; it saw the sender's bit before.
+ * A late sender may ring after the CPU has gone on.  Then the CPU, which has
+ * seen the sender's bit already, has a spurious wake-up.  The contract
+ * (machine.h) allows that.
  *
  * If a wait has a deadline, the host timer may already be set to it.  Then the
- * timer's signal ends the wait, and the time limit of the wait is LATE_NS
- * longer, for the case that the signal arrives just before the wait begins.
- * (The limit is computed before RQF_SLEEPING is set: a signal before that has
- * left its bit in the old flags.)
+ * timer's signal is to end the wait.  The time limit of the wait is LATE_NS
+ * longer, and ends a wait that began just after the signal.  (The limit is
+ * computed before RQF_SLEEPING is set.  A signal that comes before that step
+ * leaves its bit in the old flags.)
  *
  * ORDER
  * WO1 store h_where, then fetchor(RQF_SLEEPING) in idle_sleep pairs with the
@@ -42,10 +44,10 @@
 #include "base/stat_decl.h"
 #include "machine/linux/host.h"
 
-#define LATE_NS		100000		/* how late the signal may be */
-#define WAIT_CLIP	16		/* longest wait that counts, in spins */
+#define LATE_NS		100000		/* longer than until the signal */
+#define WAIT_CLIP	16		/* longest wait: times idle_spin_us */
 #define POLLS		16u		/* polls between clock readings */
-#define GLANCES		512u		/* polls before the first of them */
+#define GLANCES		512u		/* polls before the first reading */
 
 TUNABLE_INT(idle_spin_us, "lwkt.idle_spin_us", 20, 0, 100000,
     "longest time that an idle CPU polls before it is halted, us");
@@ -81,7 +83,7 @@ idle_spin_ns(const struct machine_host *h)
 	return spin;
 }
 
-/* Add a wait of that length to the average (weight 1/4). */
+/* Add a wait, ns, to the average (weight 1/4).  A long one is cut off. */
 static void
 idle_learn(struct machine_host *h, int64_t waited)
 {
@@ -100,8 +102,9 @@ io_pending(struct machine_host *h)
 
 /*
  * Poll briefly without pause instructions (32 ns each) and without the clock
- * (18 ns).  Two CPUs that exchange messages answer within a fraction of a
- * microsecond.
+ * (18 ns).  So two CPUs that exchange messages answer within a fraction of a
+ * microsecond.  Returns 1 if *word is val or mc_reqflags has a bit of RQF_WAKE,
+ * else 0; always 0 with more CPUs than cores.
  */
 static int
 idle_glance(struct mcpu *mc, const uint32_t *word, uint32_t val)
@@ -114,7 +117,11 @@ idle_glance(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	return 0;
 }
 
-/* Poll until something is wanted or the time is up. */
+/*
+ * Poll mc_reqflags, *word and, if operations are pending, the I/O back end.
+ * Returns when one of them has work, or when the time for polling or the
+ * deadline is over.
+ */
 static void
 idle_spin(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
@@ -139,7 +146,11 @@ idle_spin(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	}
 }
 
-/* Poll for work.  The idle thread, in a critical section; does not sleep. */
+/*
+ * Poll for work.  If work comes, the length of the wait is added to the
+ * average.  Returns 1 if *word is val, else 0.  The idle thread, in a critical
+ * section; does not sleep.
+ */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
@@ -172,14 +183,15 @@ static void
 idle_sleep(struct mcpu *mc, struct machine_host *h)
 {
 	/*
-	 * Computed before RQF_SLEEPING is set: a signal before that is in the
-	 * old flags, one after it ends the wait.
+	 * Computed before RQF_SLEEPING is set.  A timer signal that comes
+	 * before that has left its bit in `old`; a later one ends the wait, or
+	 * the time limit does.
 	 */
 	int64_t timeout = idle_timeout(h, machine_time_ns());
 	int io = io_pending(h);
 	uint32_t old;
 
-	/* Before the flag, so a sender that sees the flag sees the place. */
+	/* Before RQF_SLEEPING: a sender that sees the bit sees the place. */
 	atomic_store_32(&h->h_where, io ? WAIT_IO : WAIT_FUTEX);  /* WO1 */
 	old = atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING);
 	if ((old & RQF_WAKE) == 0) {
@@ -192,7 +204,10 @@ idle_sleep(struct mcpu *mc, struct machine_host *h)
 	atomic_clear_32(&mc->mc_reqflags, RQF_SLEEPING);
 }
 
-/* Halt the CPU.  The idle thread, in a critical section; may sleep. */
+/*
+ * Halt the CPU, unless it has work or its deadline has passed.  After the
+ * deadline, set RQF_TIMER.  The idle thread, in a critical section; may sleep.
+ */
 void
 machine_idle(struct mcpu *mc)
 {
@@ -219,8 +234,9 @@ machine_doorbell(struct mcpu *mc)
 	int saved = errno;
 
 	/*
-	 * The caller saw RQF_SLEEPING, so this reads the place of that wait or
-	 * of a later one; in the second case the ring is spurious.
+	 * The caller saw RQF_SLEEPING, so this load reads where the CPU waits,
+	 * or where it waits at a later time.  In the second case the CPU has
+	 * seen the caller's bit, and the wake-up is spurious.
 	 */
 	if (atomic_load_32(&h->h_where) == WAIT_FUTEX)		/* WO1 */
 		lwkt__futex_wake(&mc->mc_reqflags, 1);

@@ -5,7 +5,8 @@
  * THEORY
  * The table lists the back ends in order of preference.  The first one that the
  * host allows serves all CPUs of a boot.  LWKT_IO=epoll or io_uring selects
- * one; if the host refuses it, a line is printed and another one serves.
+ * one.  If the host refuses that one, a line is printed and another one serves.
+ * If LWKT_IO has an unknown name, the boot fails with EINVAL.
  */
 #include <errno.h>
 #include <lwkt/panic.h>
@@ -26,8 +27,8 @@ static const struct io_choice {
 };
 
 /*
- * Store the back end that LWKT_IO names, or NULL if LWKT_IO is not set.
- * Returns 0 or EINVAL.
+ * Store the back end that LWKT_IO names, or NULL if LWKT_IO is not set or
+ * empty.  Returns 0, or EINVAL if the name is unknown.
  */
 static int
 io_preferred(const struct linux_iops **opsp)

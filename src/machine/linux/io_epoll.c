@@ -6,10 +6,11 @@
  * Each CPU has its own epoll instance.  The first wait on a descriptor
  * registers it there, edge triggered and for both directions.  It stays
  * registered until it is closed.  When an edge arrives, the operations that
- * wait on the descriptor are tried again here, in order.  An edge without
- * waiters clears the descriptor's drained flag, so that the next read asks the
- * host.  A call whose descriptor cannot be polled, or need not be, goes to a
- * carrier, as io_way says after each try (hostkind.c).
+ * wait on the descriptor are tried again on the CPU, in order.  An edge that
+ * reports more than room for output clears the descriptor's drained flag, so
+ * that the next read asks the host.  A call whose descriptor cannot be polled,
+ * or need not be, goes to a carrier, as io_way says after each try
+ * (hostkind.c).
  *
  * The drained flag (FE_DRAINED) means that the last read took all that the host
  * had.  A read of a drained descriptor waits without a system call.  So a
@@ -20,11 +21,11 @@
  *
  * A program may close a descriptor without the library, and its number may be
  * reused for another file, which is not registered.  A wait on a registered
- * descriptor does not ask the host, so it puts the descriptor on a list.  After
- * VERIFY_NS of sleep (or VERIFY_POLLS polls on a CPU that does not sleep) the
- * descriptor is registered again; EEXIST is the normal result.  On a busy CPU
- * this costs nothing, because most waits have ended by then.  A CPU that
- * becomes idle wakes up once for it.
+ * descriptor does not ask the host, so it puts the descriptor on the verify
+ * list.  After VERIFY_NS of sleep (or VERIFY_POLLS polls on a CPU that does not
+ * sleep) a descriptor of that list that has waiters is registered again; EEXIST
+ * is the normal result.  On a busy CPU this costs nothing, because most waits
+ * have ended by then.  A CPU that becomes idle wakes up once for the list.
  *
  * INVARIANTS
  * EP1 A descriptor with waiters is registered, or on the verify list.
@@ -44,38 +45,39 @@
 
 #define EP_EVENTS	(config_hard ? 1 : 128)	/* taken in one epoll_wait */
 #define EP_CHUNK	1024		/* descriptors in a part of the table */
-#define EP_CHUNKS	4096
-#define EP_WAKEFD	UINT32_MAX	/* data of the eventfd */
-#define VERIFY_POLLS	64
-#define VERIFY_NS	1000000
+#define EP_CHUNKS	4096		/* parts of the table */
+#define EP_WAKEFD	UINT32_MAX	/* data of the eventfd's events */
+#define VERIFY_POLLS	64		/* polls until registered again */
+#define VERIFY_NS	1000000		/* ns of sleep until registered again */
 
+/* The events to wait for, and the events that set FE_STICKY. */
 #define EP_MASK		(EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET)
 #define EP_STICKY	(EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)
 
 /* What this CPU knows of a descriptor. */
 struct fdent {
 	struct hostio	*fe_waiters;	/* both directions, oldest first */
-	struct fdent	*fe_vnext;	/* verify list */
+	struct fdent	*fe_vnext;	/* next on the verify list */
 	int		 fe_fd;
-	uint16_t	 fe_flags;
+	uint16_t	 fe_flags;	/* FE_* */
 	uint16_t	 fe_pad;
-	uint64_t	 fe_stamp;	/* epc_polls when put on the list */
+	uint64_t	 fe_stamp;	/* epc_polls when put on that list */
 };
 
-#define FE_REG		0x01		/* registered, as far as we know */
+#define FE_REG		0x01		/* registered; perhaps not any more */
 #define FE_DRAINED	0x02		/* nothing to read until an edge */
-#define FE_STREAM	0x04		/* TCP: a short read drains it */
-#define FE_STICKY	0x08		/* a short read says nothing any more */
+#define FE_STREAM	0x04		/* TCP: short reads set FE_DRAINED */
+#define FE_STICKY	0x08		/* EP_STICKY seen: short reads do not */
 #define FE_VERIFY	0x10		/* on the verify list */
 
 struct epcpu {
-	struct iocommon	 epc_common;	/* first */
+	struct iocommon	 epc_common;	/* must be first: io_common() */
 	int		 epc_epfd;
 	int		 epc_wakefd;
-	int		 epc_nevents;	/* harvested by io_wait, for io_poll */
-	uint64_t	 epc_polls;
-	struct fdent	*epc_vfirst;
-	struct fdent	**epc_vlastp;
+	int		 epc_nevents;	/* in epc_event, for io_poll */
+	uint64_t	 epc_polls;	/* calls of io_poll */
+	struct fdent	*epc_vfirst;	/* verify list, oldest first */
+	struct fdent	**epc_vlastp;	/* end of the verify list */
 	struct fdent	*epc_chunk[EP_CHUNKS];
 	struct epoll_event epc_event[EP_EVENTS];
 };
@@ -98,8 +100,8 @@ fdent_find(struct epcpu *ec, int fd)
 }
 
 /*
- * Find or create the entry.  Returns NULL if there is no memory or no such
- * descriptor.
+ * Find or create the entry of fd.  Returns NULL if there is no memory, or if fd
+ * is negative or too large for the table.
  */
 static struct fdent *
 fdent_get(struct epcpu *ec, int fd)
@@ -157,8 +159,9 @@ fd_add(struct epcpu *ec, int fd)
 }
 
 /*
- * Register the descriptor.  If that succeeds for one that seemed registered,
- * the number is another file now, and its flags start again.
+ * Register the descriptor.  Returns 0, also if it is registered already
+ * (EEXIST), or an errno.  In every other case than EEXIST its flags start
+ * again: a descriptor that had FE_REG is another file now, or is closed.
  */
 static int
 fd_register(struct epcpu *ec, struct fdent *fe)
@@ -198,7 +201,11 @@ wait_otherwise(struct machine_host *h, struct hostio *io)
 		carrier_submit(h, io);
 }
 
-/* Remove the waiters of a descriptor that epoll refuses with that errno. */
+/*
+ * Remove the waiters of a descriptor that epoll refuses with `error`.  If the
+ * descriptor cannot be polled (EPERM), they wait in another way.  Otherwise
+ * they complete with the error.
+ */
 static void
 fd_refused(struct machine_host *h, struct fdent *fe, int error)
 {
@@ -229,9 +236,10 @@ static void	fd_event(struct machine_host *h, struct fdent *fe,
 		    uint32_t events);
 
 /*
- * Register the descriptors again that have been on the list for `age` polls or
- * longer.  If the number is another file now, its waiters are tried: the file
- * may refuse the call at once, and then no edge would ever arrive.
+ * Take the descriptors that have been on the verify list for `age` polls or
+ * longer off it, and register those with waiters again.  If the number is
+ * another file now, its waiters are tried: the file may refuse the call at
+ * once, and then no edge would ever arrive.
  */
 static void
 verify(struct machine_host *h, uint64_t age)
@@ -258,7 +266,7 @@ verify(struct machine_host *h, uint64_t age)
 	}
 }
 
-/* Does the drained flag show that this operation would wait? */
+/* Would this operation wait if its descriptor has FE_DRAINED? */
 static int
 is_plain_read(const struct hostio *io)
 {
@@ -289,7 +297,10 @@ try_and_learn(struct fdent *fe, struct hostio *io)
 	return r;
 }
 
-/* Try the call, except a plain read of a drained descriptor, which waits. */
+/*
+ * Try the call.  A plain read of a drained descriptor is not tried unless
+ * io_now is set: the result is -EAGAIN.
+ */
 static int64_t
 epoll_try(struct machine_host *h, struct hostio *io)
 {
@@ -326,7 +337,7 @@ epoll_submit(struct machine_host *h, struct hostio *io)
 	}
 	waiter_insert(fe, io);
 	if (io->io_aux >= 0)
-		fe->fe_flags &= FE_VERIFY;	/* a descriptor just made */
+		fe->fe_flags &= FE_VERIFY;	/* io_aux is a new descriptor */
 	if (fe->fe_flags & FE_REG) {
 		verify_later(ec, fe);
 		return;
@@ -344,7 +355,7 @@ epoll_cancel(struct machine_host *h, struct hostio *io)
 		return;
 	}
 	if ((io->io_state & (HIOS_EVENT | HIOS_PARKED)) == 0)
-		return;				/* on its way to be reaped */
+		return;				/* complete, not yet reaped */
 	if (io->io_state & HIOS_EVENT)
 		waiter_remove(io);
 	io->io_state &= (uint8_t)~HIOS_PARKED;
@@ -361,8 +372,9 @@ epoll_forget(struct machine_host *h, int fd)
 }
 
 /*
- * Handle an edge: try the waiters in order.  Once a call of a direction would
- * wait, the later ones of that direction are not tried.
+ * Handle an edge: try the waiters in order.  Once a call of one direction would
+ * wait, later calls of that direction are not tried.  A wait for events
+ * (HIO_POLL) has no direction and is always tried.
  */
 static void
 fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
@@ -395,7 +407,8 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 
 /*
  * Take events from epoll, with a time limit; io_poll handles them later.
- * Returns nonzero after an event or an error, 0 if the time is over.
+ * Returns nonzero after an event (also of the eventfd, which is not kept) or an
+ * error, 0 if the time is over.
  */
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)
@@ -421,6 +434,7 @@ epoll_poll(struct machine_host *h)
 
 	ec->epc_polls++;
 	ec->epc_common.ic_stats.his_polls++;
+	/* Not if only operations of other host threads are pending. */
 	if (ec->epc_nevents == 0 &&
 	    ec->epc_common.ic_pending > ec->epc_common.ic_carried)
 		(void)harvest(ec, 0);
@@ -446,8 +460,9 @@ epoll_ready(struct machine_host *h)
 }
 
 /*
- * Wait for events.  If descriptors are on the verify list, wait VERIFY_NS at
- * first, then register those again and wait for the rest of the time.
+ * Wait for events.  If descriptors are on the verify list, wait for VERIFY_NS
+ * at first.  If no event comes, register those descriptors again and wait for
+ * the rest of the time.  Returns nonzero if io_poll has work.
  */
 static int
 epoll_wait_io(struct machine_host *h, int64_t timeout_ns)

@@ -11,7 +11,8 @@
  * and nothing to reap reads two words of memory.
  *
  * For a socket the ring gets the socket's own operation, not a poll: the host
- * completes it when it can.  On some hosts an operation on a descriptor that
+ * completes it when it can.  (Only for a connect that is under way the socket
+ * is polled.)  On some hosts an operation on a descriptor that
  * the program made O_NONBLOCK completes with EAGAIN instead of waiting.  Then
  * the descriptor is polled and the call is made here, as for all other
  * descriptors that can be polled.  For a file the ring gets the file's
@@ -36,8 +37,8 @@
  * IU2 A full completion queue loses nothing (IORING_FEAT_NODROP is required),
  *    but is counted.
  *
- * Only what liburing 2.3 has is used.  A child of fork does not inherit the
- * ring.
+ * This file uses only functions that liburing 2.3 has.  A child of fork does
+ * not inherit the ring.
  */
 #include "machine/linux/hostcall.h"
 
@@ -51,7 +52,8 @@
 
 #include "base/kassert.h"
 
-#define UR_ENTRIES	(config_hard ? 4 : 256)	/* most in one system call */
+/* Entries of the submission queue, the completion queue and urc_drained. */
+#define UR_ENTRIES	(config_hard ? 4 : 256)
 #define UR_CQES		(config_hard ? 8 : 4096)
 #define UR_HINTS	(config_hard ? 2 : 4096)
 
@@ -64,12 +66,12 @@
 #define UD_WAKE		2u
 
 struct urcpu {
-	struct iocommon	 urc_common;	/* first */
+	struct iocommon	 urc_common;	/* must be first: io_common() */
 	struct io_uring	 urc_ring;
 	int		 urc_wakefd;
-	unsigned	 urc_inring;	/* completions of operations to come */
-	unsigned	 urc_overflow;	/* the host's count, last seen */
-	/* By descriptor modulo size: the last read emptied the socket. */
+	unsigned	 urc_inring;	/* operations that the ring has (IU1) */
+	unsigned	 urc_overflow;	/* the host's count of IU2, last seen */
+	/* By descriptor modulo UR_HINTS; 1: the last read emptied a socket. */
 	uint8_t		 urc_drained[UR_HINTS];
 };
 
@@ -87,7 +89,9 @@ entered(int r)
 		lwkt__io_closed("io_uring");
 }
 
-/* Get a free entry; if there is none, hand the filled ones to the host. */
+/*
+ * Get a free entry.  While there is none, hand the filled entries to the host.
+ */
 static struct io_uring_sqe *
 get_sqe(struct urcpu *uc)
 {
@@ -214,7 +218,10 @@ is_drained(const struct hostio *io, int64_t r)
 	    (size_t)r < io->io_len));
 }
 
-/* Try the call, except a plain read of a drained socket, which waits. */
+/*
+ * Try the call.  A plain read is not tried if the hint says that the socket is
+ * drained, unless io_now is set: the result is -EAGAIN.
+ */
 static int64_t
 uring_try(struct machine_host *h, struct hostio *io)
 {
@@ -264,7 +271,7 @@ uring_cancel(struct machine_host *h, struct hostio *io)
 		return;
 	}
 	if ((io->io_state & HIOS_INFLIGHT) == 0)
-		return;				/* on its way to be reaped */
+		return;				/* complete, not yet reaped */
 	io->io_cancelled = 1;
 	sqe = get_sqe(uc);
 	io_uring_prep_cancel(sqe, io, 0);
@@ -282,9 +289,10 @@ arm_wake(struct urcpu *uc)
 }
 
 /*
- * Interpret the result of a completion: the result of the operation, -EAGAIN
- * (continue as io_way says) or -EINTR (repeat).  A descriptor that was a socket
- * may be another file now, if the program closed it without the library.
+ * Return what the result r of a completion means: the result of the operation,
+ * -EAGAIN (continue as io_way says) or -EINTR (repeat).  When a poll is
+ * complete, the call is tried.  It is also tried if the descriptor was a socket
+ * and is another file now (the program closed it without the library).
  */
 static int64_t
 meaning(struct hostio *io, int64_t r)
@@ -305,9 +313,10 @@ meaning(struct hostio *io, int64_t r)
 }
 
 /*
- * Continue an operation that would still wait.  If the ring cannot poll the
- * descriptor, only a cancel can end the wait (HIOS_PARKED).  If the ring
- * refuses to wait for a file, a carrier makes the call.
+ * Continue an operation that would still wait or must be repeated.  If the ring
+ * cannot poll the descriptor (unpollable), only a cancel can end the wait
+ * (HIOS_PARKED).  If the ring's operation on a file gave r = -EAGAIN, a carrier
+ * makes the call.
  */
 static void
 again(struct machine_host *h, struct hostio *io, int unpollable, int64_t r)
@@ -371,7 +380,7 @@ reap(struct machine_host *h)
 	}
 }
 
-/* Is there a reason to enter the host? */
+/* Are there entries to submit, or completions that only the host can add? */
 static int
 host_wants(struct urcpu *uc)
 {
@@ -455,7 +464,7 @@ ring_open(struct io_uring *ring)
 {
 	static const unsigned flags[] = {
 		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-		    IORING_SETUP_TASKRUN_FLAG,			/* 6.1 */
+		    IORING_SETUP_TASKRUN_FLAG,		/* Linux 6.1 */
 		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 		0
 	};
@@ -535,7 +544,10 @@ uring_init(struct machine_host *h)
 	return 0;
 }
 
-/* Cancel all operations in the ring and wait until they are complete. */
+/*
+ * Cancel all operations in the ring and wait until they are complete.  io_done
+ * is not called.  Blocks the host thread.
+ */
 static void
 drain_ring(struct machine_host *h)
 {

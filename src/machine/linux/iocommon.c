@@ -4,8 +4,9 @@
  *
  * THEORY
  * Both back ends have this list.  An operation that the CPU completes itself is
- * appended.  Other host threads push theirs on a stack (ic_remote) and wake the
- * CPU, which appends the stack to its list when it polls for completions.
+ * appended.  Other host threads push the operations that they complete on a
+ * stack (ic_remote) and wake the CPU, which appends the stack to its list when
+ * it polls for completions.
  *
  * When an operation that waits for the exit of one child is submitted, the back
  * end tries to open a pidfd of the child, io_aux.  The back end closes io_aux
@@ -35,7 +36,11 @@ iomem_put(void *p, size_t size)
 	(void)munmap(p, size);
 }
 
-/* Before a wait for one child, get its pidfd, which can be polled. */
+/*
+ * Before a wait for the exit of one child, open its pidfd, which can be polled
+ * (HW_READY).  Does nothing for other operations, and leaves io_way as it was
+ * if the host has no pidfd.
+ */
 void
 ioaux_open(struct hostio *io)
 {
@@ -81,7 +86,8 @@ iocommon_done(struct machine_host *h, struct hostio *io, int64_t r)
 }
 
 /*
- * Hand the result to the CPU and wake it.  Any thread; never blocks.
+ * Complete the operation with the result r: push it on the stack of its CPU and
+ * wake the CPU.  Any host thread; never blocks.
  * The CPU may take the result before the doorbell rings, and stop.  ic_telling
  * makes drain() of carrier.c wait until this function no longer uses the CPU's
  * memory.
@@ -112,8 +118,8 @@ iocommon_ready(struct iocommon *ic)
 }
 
 /*
- * Append the carriers' stack to the list of complete operations.  The stack has
- * the oldest last, so it is reversed.
+ * Append the stack ic_remote to the list of complete operations.  The oldest
+ * operation is the last one of the stack, so the stack is reversed.
  */
 static void
 take_remote(struct iocommon *ic)
@@ -174,7 +180,10 @@ iocommon_reap(struct iocommon *ic)
 	return n;
 }
 
-/* Drop the results that were not reaped; the CPU stops. */
+/*
+ * Drop the results that were not reaped, because the CPU stops.  Closes the
+ * descriptors that opens and accepts have returned.
+ */
 void
 iocommon_drop(struct iocommon *ic)
 {

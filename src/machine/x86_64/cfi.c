@@ -30,6 +30,7 @@
 
 #include <string.h>
 
+/* DWARF's numbers: of registers, of encodings (ENC) and of operators (OP). */
 #define REG_NUM_BP	6
 #define REG_NUM_SP	7
 #define REG_NUM_RA	16
@@ -39,9 +40,13 @@
 #define ENC_DATAREL_SDATA4 0x3b
 #define OP_DEREF	0x06
 #define OP_BREG_BP	0x76
-#define REMEMBER_MAX	4
+#define REMEMBER_MAX	4		/* most nested remember_state */
 
-/* How the caller's value of a register is found. */
+/*
+ * How the caller's value of a register is found: it is unchanged (SAME), in the
+ * word at CFA + r_off (AT_CFA) or at rbp + r_off (AT_BP), does not exist
+ * (UNDEFINED), or is described in a way that this reader does not know (LOST).
+ */
 enum how { SAME, AT_CFA, AT_BP, UNDEFINED, LOST };
 
 struct rule {
@@ -51,28 +56,29 @@ struct rule {
 
 /* The row of the table for one instruction. */
 struct row {
-	unsigned	 w_reg;		/* CFA = this + w_off ... */
-	int		 w_deref;	/* ... or the word at that address */
+	unsigned	 w_reg;		/* CFA = this register + w_off ... */
+	int		 w_deref;	/* ... or, if 1, the word there */
 	int64_t		 w_off;
-	struct rule	 w_bp;
-	struct rule	 w_ra;
+	struct rule	 w_bp;		/* of rbp */
+	struct rule	 w_ra;		/* of the return address */
 };
 
 /* An entry of the table: the code that it describes, and its instructions. */
 struct fde {
 	const uint8_t	*e_init;	/* the common part's instructions */
 	const uint8_t	*e_init_end;
-	const uint8_t	*e_code;
+	const uint8_t	*e_code;	/* the entry's own instructions */
 	const uint8_t	*e_code_end;
-	uintptr_t	 e_begin;
-	uint64_t	 e_code_align;
-	int64_t		 e_data_align;
+	uintptr_t	 e_begin;	/* first address of the code */
+	uint64_t	 e_code_align;	/* factor of advances */
+	int64_t		 e_data_align;	/* factor of offsets */
 };
 
+/* The state while the instructions of an entry are executed. */
 struct run {
-	struct row	 u_row;
-	struct row	 u_initial;
-	struct row	 u_saved[REMEMBER_MAX];
+	struct row	 u_row;		/* the row so far, valid at u_loc */
+	struct row	 u_initial;	/* the row after the common part */
+	struct row	 u_saved[REMEMBER_MAX];	/* by remember_state */
 	unsigned	 u_nsaved;
 	uintptr_t	 u_loc;
 };
@@ -92,7 +98,10 @@ read_s32(const uint8_t *p)
 	return (int32_t)read_u32(p);
 }
 
-/* Read the bits of a number, 7 a byte.  *shift becomes how many there were. */
+/*
+ * Read a number that is stored with 7 bits in each byte (LEB128), and advance
+ * *pp.  *shift becomes the number of bits that were stored.
+ */
 static uint64_t
 read_leb(const uint8_t **pp, unsigned *shift)
 {
@@ -153,9 +162,9 @@ index_find(const uint8_t *hdr, uintptr_t pc)
 }
 
 /*
- * Read the part that several entries share.  Returns 0 if it has an unknown
- * form.  Addresses in the entries must be relative to their place, which is
- * what compilers write today.
+ * Read at p the part that several entries share (CIE).  Returns 1, or 0 if its
+ * form is unknown.  Addresses in the entries must be relative to their place,
+ * which is what compilers write today.
  */
 static int
 cie_read(const uint8_t *p, struct fde *e)
@@ -188,7 +197,7 @@ cie_read(const uint8_t *p, struct fde *e)
 	return 1;
 }
 
-/* Find the entry of pc.  Returns 0 if there is none or its form is unknown. */
+/* Read the entry of pc.  Returns 0 if there is none or its form is unknown. */
 static int
 fde_find(const uint8_t *hdr, uintptr_t pc, struct fde *e)
 {
@@ -226,7 +235,7 @@ row_set(struct row *w, uint64_t reg, enum how how, int64_t off)
 
 /*
  * Read an expression that means the address rbp + *off, or the word at that
- * address (*deref).  Returns 0 if it is another expression.
+ * address (*deref).  Returns 1, or 0 if it is another expression.
  */
 static int
 expression(const uint8_t *p, uint64_t len, int64_t *off, int *deref)
@@ -275,7 +284,7 @@ row_restore(struct run *u, uint64_t reg)
 	    *rule_of(&u->u_initial, reg, &other);
 }
 
-/* Execute an instruction that defines the CFA. */
+/* Execute an instruction that defines the CFA.  Returns 0 if it is unknown. */
 static int
 exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 {
@@ -306,7 +315,10 @@ exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 	return 1;
 }
 
-/* Execute an instruction whose number is in its low six bits. */
+/*
+ * Execute an instruction whose number is in its low six bits.  Returns 0 if it
+ * is unknown.
+ */
 static int
 exec_one(const struct fde *e, struct run *u, uint8_t op, const uint8_t **pp)
 {
@@ -381,7 +393,10 @@ advance(uint8_t op, const uint8_t **pp)
 	}
 }
 
-/* Execute the instructions up to pc.  Returns 0 if one of them is unknown. */
+/*
+ * Execute instructions until the row in u is the one for pc.  Returns 0 if one
+ * of them is unknown.
+ */
 static int
 exec(const struct fde *e, struct run *u, const uint8_t *p, const uint8_t *end,
     uintptr_t pc)

@@ -37,7 +37,11 @@ lwkt__escape_boot(const struct machine_upcalls *up)
 	escape_up = up;
 }
 
-/* The personality routine: DW.ref.lwkt__escape in switch.S points at it. */
+/*
+ * Report the exception and answer that the search, or the unwinding, fails.
+ * This is the personality routine; DW.ref.lwkt__escape in switch.S points to
+ * it.
+ */
 __attribute__((used)) _Unwind_Reason_Code
 lwkt__escape(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
     struct _Unwind_Exception *ue, struct _Unwind_Context *context)

@@ -17,6 +17,6 @@
 #define SWF_RBX		5
 #define SWF_RBP		6
 #define SWF_RIP		7
-#define SWF_WORDS	8
+#define SWF_WORDS	8	/* length of the frame */
 
 #endif

@@ -74,7 +74,7 @@ lwkt__machine_interrupted:
 	xorl	%eax, %eax
 	leaq	512(%rsp), %rdi
 	movl	$8, %ecx
-	rep stosq
+	rep stosq				/* clear the area's header */
 	movl	lwkt__xsave_mask(%rip), %eax
 	movl	4+lwkt__xsave_mask(%rip), %edx
 	cmpl	$0, lwkt__xsave_compact(%rip)
@@ -107,7 +107,7 @@ lwkt__machine_interrupted:
 	restore	rax
 	popfq
 	.cfi_adjust_cfa_offset -8
-	ret	$128
+	ret	$128				/* pop rip and the red zone */
 	.cfi_endproc
 	.size	lwkt__machine_interrupted, . - lwkt__machine_interrupted
 

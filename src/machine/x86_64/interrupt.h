@@ -14,8 +14,11 @@ struct machine_upcalls;
 /* Where the interrupted thread continues (interrupt.S). */
 void	lwkt__machine_interrupted(void);
 
-/* xsave.c.  The first three are (i), and interrupt.S reads them. */
-extern uint64_t lwkt__xsave_size __lwkt_hidden;	/* 0: not possible */
+/*
+ * xsave.c: bytes of the save area (0: no thread can be interrupted), components
+ * to save, and whether to use xsavec.  They are (i); interrupt.S reads them.
+ */
+extern uint64_t lwkt__xsave_size __lwkt_hidden;
 extern uint64_t lwkt__xsave_mask __lwkt_hidden;
 extern uint32_t lwkt__xsave_compact __lwkt_hidden;
 void	lwkt__xsave_off(void);

@@ -20,7 +20,7 @@
 #include "machine/x86_64/frame.h"
 
 #define MXCSR_STATUS	0x3fu	/* sticky exception flags */
-#define STACK_LEAST	256	/* bytes that make any sense */
+#define STACK_LEAST	256	/* bytes; a smaller stack is an error */
 
 void	lwkt__machine_entry(void);
 

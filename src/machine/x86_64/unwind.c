@@ -58,7 +58,7 @@ walk(void **pcs, int max, ucontext_t *uc, int flags)
 	return n;
 }
 
-/* Walk unseen by TSan, which does not know the locks of libunwind. */
+/* Call walk() while TSan, which does not know libunwind's locks, ignores it. */
 static int
 unwind(void **pcs, int max, ucontext_t *uc, int flags)
 {

@@ -9,7 +9,8 @@
  * thread, AMX is large and rare.  Linux's signal frame says which components
  * were in use; if one of them would be lost, the thread is not interrupted.
  *
- * This file is below interrupt.S, so interrupt.S knows no file of the host.
+ * interrupt.S calls the kernel by lwkt__interrupt_upcall() of this file.  So
+ * interrupt.S refers to no file of the host or of the kernel.
  */
 #include <cpuid.h>
 #include <string.h>
@@ -21,8 +22,8 @@
 /* Components that are not saved. */
 #define XCOMP_PKRU	(UINT64_C(1) << 9)
 #define XCOMP_AMX	(UINT64_C(3) << 17)
-#define XSAVE_LEGACY	576		/* x87, SSE and the header */
-#define FXSAVE_SW	464		/* where Linux describes the area */
+#define XSAVE_LEGACY	576		/* bytes: x87, SSE and the header */
+#define FXSAVE_SW	464		/* offset of Linux's description */
 #define FP_XSTATE_MAGIC	0x46505853u
 
 uint64_t lwkt__xsave_size;
@@ -40,7 +41,10 @@ xcr0(void)
 	return lo | (uint64_t)hi << 32;
 }
 
-/* Return the size of a save area, in xsavec's form or the standard form. */
+/*
+ * Return the bytes of a save area for the components of mask, in xsavec's form
+ * (compact) or in the standard form.
+ */
 static uint64_t
 xsave_bytes(uint64_t mask, int compact)
 {
@@ -62,7 +66,10 @@ xsave_bytes(uint64_t mask, int compact)
 	return size;
 }
 
-/* Find out what is to be saved.  The size is 0 if the state cannot be saved. */
+/*
+ * Find out what is to be saved.  lwkt__xsave_size is 0 if the state cannot be
+ * saved.  Once per boot.
+ */
 void
 lwkt__xsave_boot(const struct machine_upcalls *up)
 {
@@ -95,7 +102,7 @@ lwkt__interrupt_upcall(void)
 
 /*
  * Will all processor state in use be saved?  Linux's signal frame says which
- * components were in use.
+ * components were in use.  Returns 0 also if the frame has no vector state.
  */
 int
 lwkt__xsave_keeps(const void *ucontext)
@@ -109,7 +116,7 @@ lwkt__xsave_keeps(const void *ucontext)
 		return 0;
 	memcpy(&magic, fp + FXSAVE_SW, sizeof(magic));
 	if (magic != FP_XSTATE_MAGIC)
-		return 1;		/* x87 and SSE only */
+		return 1;		/* only x87 and SSE, always saved */
 	memcpy(&in_use, fp + 512, sizeof(in_use));
 	return (in_use & ~(lwkt__xsave_mask | XCOMP_PKRU)) == 0;
 }
