@@ -48,6 +48,26 @@ no_carrier(void *arg)
 	return 0;
 }
 
+/* The host reads half of it at once; the rest would be a carrier's. */
+static int
+no_carrier_for_the_rest(void *arg)
+{
+	char path[] = "/tmp/lwkt-refused.XXXXXX", buf[100] = { 1 };
+	int fd = mkstemp(path);
+
+	(void)arg;
+	unlink(path);
+	is_int(write(fd, buf, sizeof(buf)), sizeof(buf), "write");
+	is_int(lseek(fd, 0, SEEK_SET), 0, "lseek");
+	is_int(lwkt_pread(fd, buf, sizeof(buf), 0), sizeof(buf) / 2,
+	    "a part that was read counts, if the rest gets no carrier");
+	is_int(lwkt_read(fd, buf, sizeof(buf)), sizeof(buf) / 2,
+	    "also at the position");
+	is_int(lseek(fd, 0, SEEK_CUR), sizeof(buf) / 2, "which agrees");
+	close(fd);
+	return 0;
+}
+
 static int
 no_registration(void *arg)
 {
@@ -78,6 +98,8 @@ main(void)
 	is_str(served, "nobody", "and runs nothing");
 	is_int(boot("nonsense", "", name_it), EINVAL, "no such back end");
 	is_int(boot("epoll", "carrier.create:1", no_carrier), 0, "carriers");
+	is_int(boot("epoll", "hostcall.part:*,carrier.create:*",
+	    no_carrier_for_the_rest), 0, "the rest of a transfer");
 	is_int(boot("epoll", "epoll.add:1", no_registration), 0,
 	    "registrations");
 	return tap_done();

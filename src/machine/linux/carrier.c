@@ -68,7 +68,7 @@ ending(struct carrier *c)
 	while ((io = next) != NULL) {
 		next = io->io_next;
 		gate_leave(io);
-		iocommon_return(io, hostcall_total(io, -EAGAIN));
+		iocommon_return(io, hostcall_failed(io, EAGAIN));
 	}
 }
 
@@ -82,7 +82,7 @@ call_cancelled(void *arg)
 	struct carrier *c = arg;
 
 	memcheck_unwound();
-	put_down(c, hostcall_total(c->c_io, -ECANCELED));
+	put_down(c, hostcall_failed(c->c_io, ECANCELED));
 	pool_lock();
 	ending(c);
 }
@@ -138,7 +138,7 @@ carry(struct carrier *c)
 			return;
 		}
 		if (atomic_load_32(&io->io_cancelled)) {
-			r = hostcall_total(io, -ECANCELED);
+			r = hostcall_failed(io, ECANCELED);
 			break;
 		}
 		if (r == -EAGAIN)
@@ -199,7 +199,7 @@ carrier_submit(struct machine_host *h, struct hostio *io)
 	error = submit(io);
 	if (error == 0)
 		return;
-	iocommon_done(h, io, hostcall_total(io, -error));
+	iocommon_done(h, io, hostcall_failed(io, error));
 }
 
 void
@@ -215,7 +215,7 @@ carrier_cancel(struct machine_host *h, struct hostio *io)
 	if (!mine)
 		return;
 	gate_leave(io);
-	iocommon_done(h, io, hostcall_total(io, -ECANCELED));
+	iocommon_done(h, io, hostcall_failed(io, ECANCELED));
 }
 
 /*

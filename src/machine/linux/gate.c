@@ -166,7 +166,7 @@ gate_leave(struct hostio *io)
 		if (error == 0)
 			break;
 		atomic_store_32(&next->io_gate, 0);
-		iocommon_return(next, hostcall_total(next, -error));
+		iocommon_return(next, hostcall_failed(next, error));
 	}
 	if (next == NULL)	/* all were cancelled or refused */
 		atomic_store_32(&ga->ga_word, 0);

@@ -190,6 +190,11 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 		    preadv2(io->io_fd, &iov, 1, off, 0));
 		return r < 0 || io->io_len == 0 ? r : -EOPNOTSUPP;
 	}
+	if (machine_fail("hostcall.part")) {	/* half, then no more */
+		if (io->io_result > 0)
+			return -EAGAIN;
+		iov.iov_len = howmany(io->io_len, 2);
+	}
 	if (!writing)
 		return rw_result(preadv2(io->io_fd, &iov, 1, off, RWF_NOWAIT));
 	r = rw_result(pwritev2(io->io_fd, &iov, 1, off, RWF_NOWAIT | fl));

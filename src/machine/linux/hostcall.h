@@ -57,6 +57,7 @@ hostcall_endable(int on)
  * returned r, and sets io_short.
  */
 int64_t	hostcall_total(struct hostio *io, int64_t r);
+int64_t	hostcall_failed(struct hostio *io, int error);
 
 /* hostopen.c: hostcall_try and hostcall_block for an open or a close. */
 int64_t	hostopen_try(struct hostio *io);

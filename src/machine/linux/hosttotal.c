@@ -70,3 +70,14 @@ hostcall_total(struct hostio *io, int64_t r)
 		return r;
 	return r > 0 ? io->io_result + r : io->io_result;
 }
+
+/*
+ * The operation ends with `error`, a positive errno, without another call.
+ * Return its total result: the bytes moved before, if there are some.
+ */
+int64_t
+hostcall_failed(struct hostio *io, int error)
+{
+	io->io_short = io->io_result > 0;
+	return io->io_result > 0 ? io->io_result : -error;
+}

@@ -216,7 +216,7 @@ fd_refused(struct machine_host *h, struct fdent *fe, int error)
 		if (error == EPERM)
 			wait_otherwise(h, io);
 		else
-			iocommon_done(h, io, hostcall_total(io, -error));
+			iocommon_done(h, io, hostcall_failed(io, error));
 	}
 }
 
@@ -332,7 +332,7 @@ epoll_submit(struct machine_host *h, struct hostio *io)
 	}
 	fe = fdent_get(ec, ioaux_fd(io));
 	if (fe == NULL) {
-		iocommon_done(h, io, hostcall_total(io, -ENOMEM));
+		iocommon_done(h, io, hostcall_failed(io, ENOMEM));
 		return;
 	}
 	waiter_insert(fe, io);
@@ -359,7 +359,7 @@ epoll_cancel(struct machine_host *h, struct hostio *io)
 	if (io->io_state & HIOS_EVENT)
 		waiter_remove(io);
 	io->io_state &= (uint8_t)~HIOS_PARKED;
-	iocommon_done(h, io, hostcall_total(io, -ECANCELED));
+	iocommon_done(h, io, hostcall_failed(io, ECANCELED));
 }
 
 static void

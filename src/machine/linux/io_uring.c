@@ -344,7 +344,7 @@ completed(struct machine_host *h, struct hostio *io, int64_t r)
 	unpollable = polled && r == -EINVAL;
 	r = meaning(io, unpollable ? 0 : r);
 	if (io->io_cancelled && (r == -EAGAIN || r == -EINTR))
-		r = hostcall_total(io, -ECANCELED);		/* MI2 */
+		r = hostcall_failed(io, ECANCELED);		/* MI2 */
 	if (r == -EAGAIN || r == -EINTR) {
 		again(h, io, unpollable, r);
 		return;
