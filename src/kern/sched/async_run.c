@@ -4,20 +4,22 @@
  *
  * THEORY
  * The host has made the thread call async_run between two of its instructions
- * (lwkt_async.c).  async_run does the same as lwkt_user_yield, the preemption
- * point of threads that work for a user: it serves messages, timers and
- * interrupt threads, and gives way to any thread that deserves the CPU more.
- * An lwp is asked to give way by RQF_LWP, so a critical exit is enough for it;
- * lwkt_user_yield would end its slice at every signal.
+ * (lwkt_async.c).  async_run calls lwkt_user_yield, if async_may_yield() allows
+ * it.  That serves messages, timers and interrupt threads, and gives way if a
+ * scheduler has asked for the CPU.  In an lwp async_run calls only lwkt_splz.
+ * That is enough, because an lwp is asked to give way by RQF_LWP, which splz
+ * serves; lwkt_user_yield would end the lwp's slice at every signal.
  *
  * A thread that holds tokens keeps them.  It serves what is pending, and an
  * interrupt thread may borrow the CPU.  But it does not switch, because a
  * switch would release the tokens in the middle of the code that they protect.
  * So a request of the scheduler stays pending until the thread has no token.
+ * Nor does a thread switch that has borrowed the CPU from a lender.
  *
  * INVARIANTS
  * AR1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it
- *    has returned: its registers may hold addresses of this host thread's data.
+ *    has returned: its saved registers may hold addresses of thread-local
+ *    variables of this host thread.
  *
  * Source: DragonFly's userret.
  */
@@ -30,7 +32,11 @@ TRACEPOINT(end, KTR_SCHED, "async.end", "td=%llu cpu=%llu");
 
 COUNTER(hit, "lwkt.async_hit", "threads interrupted at an instruction");
 
-/* mu_interrupted: serve what is pending, on the interrupted thread. */
+/*
+ * mu_interrupted: do deferred work, and give way if the thread may and a
+ * scheduler asks.  Runs on the interrupted thread, outside critical sections.
+ * It may lend the CPU or switch.  errno is kept.
+ */
 void
 async_run(void)
 {
@@ -52,7 +58,7 @@ async_run(void)
 	    "resumes on cpu %d", td->td_name, gd->gd_m.mc_cpuid, mycpuid);
 	td->td_flags &= ~TDF_INTERRUPTED;
 	ktr(gd, end, td->td_id, gd->gd_m.mc_cpuid);
-	/* A bit set since then has its signal: it is served by that one. */
+	/* No splz here: for a bit that is set now a signal will come (AS2). */
 	crit_exit_noyield(td);
 	*gd->gd_m.mc_errnop = error;
 }

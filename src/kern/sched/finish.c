@@ -17,6 +17,10 @@
  *	0 --lwkt_join--> joiner --thread_join_done--> EXITED  (joiner's CPU)
  *	0 --thread_finish_exit----------------------> EXITED
  *
+ * If the joiner is on the CPU of the ending thread, lwkt_exit() already calls
+ * thread_join_done() before the last switch (exit_wake_joiner).  The td_join of
+ * a thread that cannot be joined is TD_JOIN_NEVER and does not change.
+ *
  * Source: DragonFly's lwkt_thread.c.
  */
 #include "kern/ipi/ipi_var.h"
@@ -28,7 +32,11 @@ TRACEPOINT(exit, KTR_THREAD, "thread.exit", "td=%llu joined=%llu");
 
 COUNTER(exited, "lwkt.threads_exited", "threads ended");
 
-/* Store EXITED for td, which has ended, and wake its joiner, on this CPU. */
+/*
+ * Store TD_JOIN_EXITED in td_join of the thread arg, which has ended, and make
+ * its joiner runnable.  Runs on the joiner's CPU, in a critical section: as a
+ * plain call or as an IPI callback.  Never blocks.
+ */
 void
 thread_join_done(void *arg)
 {
@@ -41,8 +49,10 @@ thread_join_done(void *arg)
 }
 
 /*
- * Complete the exit of td.  If a joiner stores itself after the first read, the
- * cmpset fails, and the second read finds the joiner.
+ * Complete the exit of td: release the reference of a thread that cannot be
+ * joined; else make td_join TD_JOIN_EXITED and wake the joiner, if any.  If a
+ * joiner stores itself after the first read, the cmpset fails, and the
+ * second read finds the joiner.
  */
 void
 thread_finish_exit(lwkt_thread_t td)
@@ -59,7 +69,7 @@ thread_finish_exit(lwkt_thread_t td)
 		return;
 	}
 	ktr(gd, exit, td->td_id, join != 0);
-	if (join == TD_JOIN_EXITED)		/* exit_wake_joiner */
+	if (join == TD_JOIN_EXITED)	/* stored by exit_wake_joiner */
 		return;
 	if (join == 0) {
 		if (atomic_cmpset_ptr(&td->td_join, 0, TD_JOIN_EXITED))
@@ -73,7 +83,10 @@ thread_finish_exit(lwkt_thread_t td)
 		    thread_join_done, td);
 }
 
-/* Make a thread that has arrived on this CPU runnable. */
+/*
+ * IPI callback on the new CPU of the thread arg: end its migration and make it
+ * runnable.  TDF_MP_LEND: its lent priority changed on the way; apply it first.
+ */
 static void
 migrate_remote(void *arg)
 {
@@ -87,21 +100,24 @@ migrate_remote(void *arg)
 	sched_enqueue(gd, td);
 }
 
-/* Hand td to its new CPU, or to its user scheduler if it has none yet. */
+/*
+ * Complete the departure of td, which migrates: hand td to its new CPU
+ * (td_migrate_gd), or to its user scheduler if that is NULL: no CPU chosen yet.
+ */
 void
 thread_finish_migrate(lwkt_thread_t td)
 {
 	struct globaldata *gd = td->td_migrate_gd;
 
 	td->td_flags &= ~TDF_RUNNING;
-	if (gd == NULL) {		/* nowhere yet: to its scheduler */
+	if (gd == NULL) {		/* CPU not chosen yet */
 		lwkt__kern_ops.ko_lwp_queue(td);
 		return;
 	}
 	/*
-	 * This CPU gives the thread away; the new CPU does not take it.
-	 * Otherwise a callback here could find that td belongs to this CPU
-	 * while the new CPU already runs it.  Release: pairs with the acquire
+	 * This CPU, not the new one, stores td_gd.  If the new CPU stored it, a
+	 * callback on this CPU could still find that td belongs to this CPU
+	 * while the new CPU already runs td.  Release: pairs with the acquire
 	 * loads of td_gd.
 	 */
 	atomic_store_rel_ptr((uintptr_t *)&td->td_gd, (uintptr_t)gd);

@@ -4,8 +4,8 @@
  *
  * THEORY
  * time/tick.c lists the waiters that need the tick, and says why the tick
- * stops.  This file looks for each of them, and stops the tick when it finds
- * none.
+ * stops.  hardclock serves passive messages and deferred wakeups at once.  Then
+ * it looks for the other waiters, and stops the tick when there are none.
  *
  * Source: DragonFly kern_clock.c, hardclock().
  */
@@ -15,7 +15,10 @@
 
 COUNTER(ticks, "lwkt.ticks", "scheduler clock ticks");
 
-/* Return whether a waiter may need the next tick. */
+/*
+ * Return whether a waiter may need the next tick: several threads are on the
+ * run queue, host completions are pending, or the running thread is an lwp.
+ */
 static inline int
 tick_needed(struct globaldata *gd, uint32_t reqflags)
 {
@@ -23,7 +26,10 @@ tick_needed(struct globaldata *gd, uint32_t reqflags)
 	    (gd->gd_m.mc_curthread->td_leave & TDL_LWP) != 0;
 }
 
-/* Serve the tick.  Context: timer callback. */
+/*
+ * The function of the tick's timer (st is gd_hardclock): serve the tick of this
+ * CPU, whose globaldata is arg.  Context: timer callback.
+ */
 void
 hardclock(struct lwkt_systimer *st, void *arg)
 {
@@ -33,7 +39,7 @@ hardclock(struct lwkt_systimer *st, void *arg)
 
 	counter_inc(gd->gd_cntbias, ticks);
 	ipiq_push(gd);
-	if (td->td_cold->tc_delayed[0] != NULL)		/* DW3: callback */
+	if (td->td_cold->tc_delayed[0] != NULL)		/* DW3 */
 		lwkt__kern_hooks.kh_delayed_flush(td);
 	if ((reqflags & RQF_IPIQ) == 0 && ipiq_pending(gd))
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);

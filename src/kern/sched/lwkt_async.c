@@ -17,9 +17,9 @@
  * spurious signal costs 4 us.  So a thread that computes in libc loses about
  * 1 % while something waits for it, and nothing otherwise.
  *
- * Three things cause signals: the host's timer, for every deadline; the tick,
- * which runs while others wait for the CPU of a preemptible thread; and for
- * messages of other CPUs the sender (ipi/kick.c).
+ * Three things cause the first signal: the host's timer, for every deadline;
+ * the tick, which runs while other threads wait for the CPU of a preemptible
+ * thread; and the sender of a message from another CPU (ipi/kick.c).
  *
  * In two cases a bit is set, or stays set, without a signal to come.  First: a
  * signal that arrives while a non-preemptible thread runs asks for no other
@@ -62,19 +62,26 @@ TUNABLE_INT(preempt_async, "lwkt.preempt_async", 1, 0, 1,
 TUNABLE_INT(retry_us, "lwkt.preempt_retry_us", 100, 10, 1000000,
     "time until a thread that could not be interrupted is tried again, us");
 
-#define RETRY_SOON	2u	/* doublings of retry_us, at first */
-#define RETRY_LONG	100u	/* refusals in a row that count as long */
-#define RETRY_LATE	6u	/* doublings from then on */
+/*
+ * How often retry_us is doubled for a retry: once more for each refusal, up to
+ * RETRY_SOON times; RETRY_LATE times after RETRY_LONG refusals in a row.
+ */
+#define RETRY_SOON	2u
+#define RETRY_LONG	100u
+#define RETRY_LATE	6u
 #define NS_PER_US	1000
 
-/* Return whether a critical exit would serve something now. */
+/* Return whether splz has work: a bit of RQF_SPLZ is set. */
 static inline int
 served_here(const struct globaldata *gd)
 {
 	return (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) != 0;
 }
 
-/* Return whether a scheduler asks td, which is no lwp, to give way. */
+/*
+ * Return whether td is no lwp and a scheduler asks it to give way.  An lwp is
+ * asked by RQF_LWP, which served_here() covers.
+ */
 static inline int
 wants_cpu(const struct globaldata *gd, const struct lwkt_thread *td)
 {
@@ -83,8 +90,10 @@ wants_cpu(const struct globaldata *gd, const struct lwkt_thread *td)
 }
 
 /*
- * Return whether td must not be interrupted now, because the kernel is in the
- * middle of an operation, or td could serve nothing where it is.
+ * Return whether td must not be interrupted now: it is in a critical section, a
+ * callback or a rendezvous, holds a spinlock, is interrupted already, or is
+ * descheduled (allowed at shutdown); or it could do nothing: splz has no work,
+ * and td may not yield.
  */
 static int
 async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
@@ -96,6 +105,7 @@ async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
 	    (!served_here(gd) && !async_may_yield(td));
 }
 
+/* Count a refusal by its reason: `busy`, else why.  MI_OFF is not counted. */
 static void
 async_count(struct globaldata *gd, int busy, enum machine_refusal why)
 {
@@ -111,7 +121,7 @@ async_count(struct globaldata *gd, int busy, enum machine_refusal why)
 		counter_inc(gd->gd_cntbias, state);
 }
 
-/* Return the time until the next signal, after n refusals in a row. */
+/* Return the ns until the retry; n refusals in a row came before this one. */
 static int64_t
 retry_ns(uint32_t n)
 {
@@ -122,7 +132,10 @@ retry_ns(uint32_t n)
 }
 
 /*
- * mu_signal: interrupt the running thread if something is pending for it.
+ * mu_signal: if the running thread is preemptible and something is pending for
+ * it, make it call async_run when the handler returns.  If that is refused, ask
+ * the host for another signal later, unless this host can never interrupt
+ * (MI_OFF).  For any thread: make this CPU's passive messages active.
  * Context: signal handler of the CPU; never blocks.
  */
 void
@@ -155,9 +168,10 @@ async_signal(struct mcpu *mc, void *ucontext)
 }
 
 /*
- * Ask for a signal if a bit is pending (AS2).  The CPU is about to switch from
- * a non-preemptible thread to a preemptible one, or splz returns to one.  Most
- * threads check the bits soon anyway; then the signal finds nothing to do.
+ * Ask for a signal in lwkt.preempt_retry_us if splz has work (AS2).  The caller
+ * is about to switch from a non-preemptible thread to a preemptible one, or is
+ * splz and returns to a preemptible thread.  Most threads check the bits
+ * earlier; then the signal finds nothing to do.
  */
 void
 async_arrive(struct globaldata *gd)
@@ -166,7 +180,10 @@ async_arrive(struct globaldata *gd)
 		machine_interrupt_again(retry_ns(0));
 }
 
-/* Warn once, at the first preemptible thread, if the host cannot interrupt. */
+/*
+ * td, a preemptible thread, was created.  Print a warning, once in the process,
+ * if the host cannot interrupt threads.
+ */
 void
 async_created(lwkt_thread_t td)
 {
@@ -181,14 +198,17 @@ async_created(lwkt_thread_t td)
 	    "while it computes: %s", td->td_name, why);
 }
 
-/* Any thread or pthread, no signal handler; never blocks. */
+/*
+ * Let threads be interrupted in the code [start, start + len).  Any thread or
+ * pthread, no signal handler; never blocks.
+ */
 int
 lwkt_preempt_register(const void *start, size_t len)
 {
 	return machine_code_register(start, len);
 }
 
-/* Any thread or pthread, no signal handler; never blocks. */
+/* Undo lwkt_preempt_register(start, len).  The same contexts; never blocks. */
 int
 lwkt_preempt_unregister(const void *start, size_t len)
 {

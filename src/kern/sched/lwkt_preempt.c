@@ -12,7 +12,7 @@
  * runnable, it continues later as any other thread does.
  *
  * The lender keeps its tokens.  If the interrupt thread needs one of them, it
- * waits for it in the usual way, which gives the CPU back to the lender.
+ * waits for that token as usual, and so gives the CPU back to the lender.
  *
  *	lender				interrupt thread
  *	crit_exit: splz: preempt  --->	runs
@@ -23,11 +23,12 @@
  * PR1 TDL_PREEMPTING <=> td_preempted is the lender, which has PREEMPT_LOCK and
  *    is on the run queue of this CPU.
  * PR2 Along the chain of lenders, priorities fall strictly.  The chain has at
- *    most PREEMPT_MAX links, and none of them is the idle thread.
+ *    most PREEMPT_MAX lenders, and none of them is the idle thread.
  * PR3 A lender runs again only through preempt_return.
  *
- * Source: DragonFly's lwkt_preempt.  Its callbacks preempt inside; ours preempt
- * at the critical exit after them.
+ * Source: DragonFly's lwkt_preempt.  There a callback that schedules an
+ * interrupt thread is preempted at once; here the preemption is at the critical
+ * exit after the callback.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/sched/sched_var.h"
@@ -43,11 +44,12 @@ COUNTER(weird, "lwkt.preempt_weird", "refused as well: preempting or "
 TUNABLE_INT(preempt_enable, "lwkt.preempt_enable", 1, 0, 1,
     "1: interrupt threads take the CPU at once; 0: in their turn");
 
-#define PREEMPT_MAX	2
+#define PREEMPT_MAX	2	/* most lenders at a time on one CPU */
 
 /*
- * Return whether ntd must not take the CPU from td, which leaves its last
- * critical section.
+ * Return 1, and count the refusal, if the runnable thread ntd must not take the
+ * CPU from td, the running thread.  td is in the critical section of splz, so
+ * td_critcount > 1 means that td is in another one too.
  */
 static int
 preempt_refused(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
@@ -67,7 +69,7 @@ preempt_refused(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	return 0;
 }
 
-/* Return the best interrupt thread that is better than td, or NULL. */
+/* Return the best runnable interrupt thread that is better than td, or NULL. */
 static lwkt_thread_t
 preempt_best(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -88,8 +90,10 @@ preempt_best(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Serve RQF_PREEMPT: lend the CPU of td, the running thread, which is in the
- * critical section of splz.
+ * Serve RQF_PREEMPT: lend the CPU of td, the running thread, to each interrupt
+ * thread that is better than td, one after the other.  Return when there is no
+ * such thread or the next one is refused.  Called by splz in its critical
+ * section.
  */
 void
 preempt_pending(struct globaldata *gd, lwkt_thread_t td)
@@ -97,7 +101,7 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 	lwkt_thread_t ntd;
 
 	if (td->td_flags & TDF_IDLE)
-		return;		/* it is about to switch anyway */
+		return;		/* the idle loop switches after splz */
 	while ((ntd = preempt_best(gd, td)) != NULL &&
 	    !preempt_refused(gd, td, ntd)) {
 		counter_inc(gd->gd_cntbias, hit);
@@ -111,14 +115,15 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 		    "preempted and runs before the CPU is returned, flags %#x",
 		    td->td_name, td->td_flags);			/* PR3 */
 		td->td_flags &= ~(TDF_PREEMPT_LOCK | TDF_PREEMPT_DONE);
-		ast_raise(gd);		/* the others may have cleared it */
+		ast_raise(gd);	/* splz of ntd may have cleared RQF_LWP */
 	}
 }
 
 /*
- * Set RQF_PREEMPT at the tick, if an interrupt thread should preempt the
- * running thread now.  It may not have asked when it was made runnable, or may
- * not have been better than the running thread then.
+ * Set RQF_PREEMPT if a runnable interrupt thread is better than the running
+ * thread, and that thread is not descheduled.  Called at the tick, because the
+ * interrupt thread may not have asked when it was made runnable
+ * (TDF_NORESCHED), or was not better then.
  */
 void
 preempt_ask(struct globaldata *gd)
@@ -129,7 +134,11 @@ preempt_ask(struct globaldata *gd)
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 }
 
-/* Return the lender, which gets the CPU back from the interrupt thread td. */
+/*
+ * End the loan of the CPU to the interrupt thread td.  Return the lender, to
+ * which the caller switches.  If a thread is better than the lender, ask the
+ * lender to give way.
+ */
 lwkt_thread_t
 preempt_return(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -148,7 +157,10 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 	return lender;
 }
 
-/* Check PR1 and PR2 for the chain that ends with the running thread. */
+/*
+ * Check PR1 for the lenders of the running thread, and that gd_preempt_depth is
+ * their number; else panic.
+ */
 void
 preempt_check(struct globaldata *gd)
 {
@@ -168,7 +180,11 @@ preempt_check(struct globaldata *gd)
 	    gd->gd_preempt_depth);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Return the caller if it has not borrowed the CPU.  Else follow td_preempted
+ * to the lender that has not borrowed it, and return that thread.  Any CPU
+ * context; never blocks.
+ */
 lwkt_thread_t
 lwkt_preempted_proc(void)
 {

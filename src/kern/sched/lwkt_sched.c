@@ -21,9 +21,10 @@ COUNTER(remote, "lwkt.schedule_remote",
     "schedules and deschedules sent to another CPU");
 
 /*
- * Call fn for td on the CPU of td: here, or by a message to that CPU.  The
- * handler checks td_gd again, because the thread may have moved.  The message
- * holds a reference, because the thread may end and be joined meanwhile.
+ * Apply an operation to td on the CPU that owns td.  If that is this CPU, call
+ * fn(gd, td).  Otherwise send the IPI `again` to the owner.  It starts over,
+ * because td may have moved meanwhile, and then releases the reference to td
+ * that is taken here, because td may end and be joined meanwhile.
  */
 static inline void
 on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
@@ -53,13 +54,14 @@ schedule_remote(void *arg)
 	lwkt_rele(arg);
 }
 
-/* Any CPU context; never blocks. */
+/* Make td runnable, on the CPU that owns td.  Any CPU context; never blocks. */
 void
 lwkt_schedule(lwkt_thread_t td)
 {
 	on_owner(td, sched_enqueue, schedule_remote);
 }
 
+/* Make td runnable without asking the running thread to give way. */
 static void
 enqueue_noresched(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -75,14 +77,20 @@ schedule_noresched_remote(void *arg)
 	lwkt_rele(arg);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Make td runnable, without asking a running thread to give way at once.  Any
+ * CPU context; never blocks.
+ */
 void
 lwkt_schedule_noresched(lwkt_thread_t td)
 {
 	on_owner(td, enqueue_noresched, schedule_noresched_remote);
 }
 
-/* Thread context; never blocks. */
+/*
+ * Put the caller back on the run queue, after lwkt_deschedule_self.  Thread
+ * context; never blocks.
+ */
 void
 lwkt_schedule_self(void)
 {
@@ -93,7 +101,10 @@ lwkt_schedule_self(void)
 	crit_exit_td(self);
 }
 
-/* Thread context; never blocks: the caller runs on until lwkt_switch. */
+/*
+ * Take the caller off the run queue.  Thread context; never blocks: the caller
+ * continues to run until it calls lwkt_switch.
+ */
 void
 lwkt_deschedule_self(void)
 {
@@ -101,7 +112,7 @@ lwkt_deschedule_self(void)
 
 	crit_enter_td(self);
 	sched_dequeue(mygd(), self);
-	crit_exit_noyield(self);	/* CR2: no splz until it switched */
+	crit_exit_noyield(self);	/* CR2: no splz before the switch */
 }
 
 static void
@@ -111,7 +122,10 @@ deschedule_remote(void *arg)
 	lwkt_rele(arg);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Take td off the run queue, on the CPU that owns td.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_deschedule(lwkt_thread_t td)
 {
@@ -121,7 +135,7 @@ lwkt_deschedule(lwkt_thread_t td)
 		on_owner(td, sched_dequeue, deschedule_remote);
 }
 
-/* Do deferred work, outside critical sections. */
+/* Do deferred work if there is some and td is in no critical section. */
 static inline void
 yield_splz(lwkt_thread_t td)
 {
@@ -130,7 +144,10 @@ yield_splz(lwkt_thread_t td)
 		splz();
 }
 
-/* Thread context; lets runnable threads of equal priority run first. */
+/*
+ * Let better threads, and threads of equal priority, run first.  A caller that
+ * is descheduled blocks until it is scheduled.  Thread context.
+ */
 void
 lwkt_yield(void)
 {
@@ -147,7 +164,10 @@ lwkt_yield(void)
 	crit_exit_td(self);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Do deferred work, then return 1 if lwkt_yield_quick would switch, else 0.
+ * Any CPU context; never blocks.
+ */
 int
 lwkt_resched_wanted(void)
 {
@@ -156,7 +176,10 @@ lwkt_resched_wanted(void)
 	return (mygd()->gd_ast & AST_LWKT_RESCHED) != 0;
 }
 
-/* Thread context; switches only if a better thread or the tick asked. */
+/*
+ * Do deferred work, then switch if AST_LWKT_RESCHED is set: by a better thread,
+ * by the tick, or by the release of a token.  Thread context.
+ */
 void
 lwkt_yield_quick(void)
 {
@@ -171,7 +194,10 @@ lwkt_yield_quick(void)
 	}
 }
 
-/* Thread context; as lwkt_yield_quick, also for the user scheduler. */
+/*
+ * As lwkt_yield_quick, but also give way if the user scheduler asks.  An lwp
+ * first yields to the other lwps of its user scheduler.  Thread context.
+ */
 void
 lwkt_user_yield(void)
 {

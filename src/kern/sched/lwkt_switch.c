@@ -6,8 +6,9 @@
  * All data that a CPU's scheduler reads and writes belongs to that CPU, so a
  * critical section is enough protection for a switch.  The thread that leaves
  * may have descheduled itself already (a sleeper, a migrating or dying thread).
- * From that moment until the stack has changed, nothing may run that could
- * schedule the thread on another CPU.  So there is no splz in here (CR2).
+ * From that moment until the stack has changed, no callback may run that could
+ * schedule the thread on another CPU.  So this file never calls splz before the
+ * stack has changed (CR2 of crit.h).
  *
  * The thread that leaves cannot complete its departure: as long as it uses its
  * stack, other code must not see it as gone.  So the *successor* completes it,
@@ -28,20 +29,22 @@
  * is read again after the switch.
  *
  * INVARIANTS
- * SW1 No switch happens in an IPI or timer callback (gd_intr_nesting == 0), in
- *    the master of a rendezvous (gd_cscount == 0) or with a spinlock held
- *    (gd_spinlocks == 0).
+ * SW1 No switch happens in an IPI or timer callback or a hard section
+ *    (gd_intr_nesting == 0), in the master of a rendezvous (gd_cscount == 0) or
+ *    with a spinlock held (gd_spinlocks == 0).
  * SW2 A switch is in a critical section.  The count belongs to the thread and
  *    is kept across the switch.
  * SW3 td_flags of the predecessor are read before TDF_RUNNING is cleared.
  *    Afterwards the predecessor may be gone (DragonFly 3a06728ed5).
- * SW4 A thread is passed over only while a token is refused to it.  The tick
- *    runs as long as such a thread waits, and asks the running thread to
- *    switch; the release of the token does so earlier (RQF_TOKEN).
+ * SW4 A thread is passed over only while a token is refused to it, or to a
+ *    thread with a higher td_upri (pick_free).  While a worse thread runs, the
+ *    tick runs too and asks that thread to switch; the release of the token
+ *    does so earlier (RQF_TOKEN).  If the idle thread is chosen, see
+ *    tokens_want_nudge.
  * SW5 When the stack changes, *mc_cxx is empty.
  * SW6 Before a thread that has tokens, or any bit of td_leave, switches, it
- *    does its deferred wakeups: the holder of a token that it wants may wait
- *    for them.
+ *    does its deferred wakeups: the holder of a token that this thread wants
+ *    may wait for them.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -54,7 +57,11 @@ TRACEPOINT(switch, KTR_SCHED, "sched.switch", "from=%llu to=%llu");
 
 COUNTER(switches, "lwkt.switches", "thread switches");
 
-/* Complete an exit, a migration, or the check of the canary. */
+/*
+ * The rare cases of switch_finish: check the canary of prev, and panic if it is
+ * overwritten; then complete the exit or the migration of prev, or clear
+ * TDF_RUNNING.  flags: td_flags of prev.
+ */
 static __lwkt_noinline void
 switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 {
@@ -103,7 +110,10 @@ prefetch_next(lwkt_thread_t ntd)
 	}
 }
 
-/* Set RQF_PREEMPTIBLE if ntd is preemptible, else clear it (AS1). */
+/*
+ * Set RQF_PREEMPTIBLE if ntd is preemptible, else clear it (AS1 of
+ * lwkt_async.c).
+ */
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {
@@ -143,7 +153,10 @@ switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	switch_finish(prev);
 }
 
-/* Switch from a thread that has caught exceptions, or has some in flight. */
+/*
+ * Switch from td, which has caught C++ exceptions or has some in flight.  They
+ * are saved on its stack, and restored when td runs again.
+ */
 static __lwkt_noinline void
 switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -167,10 +180,10 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 }
 
 /*
- * Return the best runnable thread that can have all of its tokens, or NULL.  A
- * thread without tokens and below LWKT_PRI_KERN_LPSCHED does not pass a refused
- * thread with a higher td_upri.  Any other thread may pass a refused one: a
- * bounded priority inversion.
+ * Return the best runnable thread that can have all of its tokens, with these
+ * tokens taken, or NULL.  A thread without tokens and below
+ * LWKT_PRI_KERN_LPSCHED is not chosen before a refused thread with a higher
+ * td_upri.  Any other thread may be: a bounded priority inversion.
  */
 static lwkt_thread_t
 pick_free(struct globaldata *gd)
@@ -196,7 +209,10 @@ pick_free(struct globaldata *gd)
 	return NULL;
 }
 
-/* Ask for a nudge of each better thread that td passes (SW4). */
+/*
+ * td will run although better threads are runnable.  For each of these, ask the
+ * holder of the token that was refused to notify this CPU (SW4).
+ */
 static void
 passed_over(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -213,9 +229,9 @@ passed_over(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Pick a thread when the best one needs tokens.  If no thread can have all of
- * its own, pick the idle thread: it serves messages and timers, and the CPU may
- * sleep until a holder releases a token.
+ * Pick a thread when the best one needs tokens.  If pick_free() finds none,
+ * pick the idle thread: it serves messages and timers, and the CPU may sleep
+ * until a holder releases a token.
  */
 static __lwkt_noinline lwkt_thread_t
 pick_with_tokens(struct globaldata *gd)
@@ -263,9 +279,9 @@ pick(struct globaldata *gd)
 }
 
 /*
- * Switch away from an lwp.  Its user scheduler is notified before a successor
- * is chosen.  When the lwp runs again, it must ask its user scheduler before it
- * returns to user mode.
+ * Switch away from td, an lwp.  Its user scheduler is notified before a
+ * successor is chosen, and may change the priority of td.  When td runs again,
+ * RQF_LWP makes it ask its user scheduler before it returns to user mode.
  */
 static __lwkt_noinline void
 switch_lwp(struct globaldata *gd, lwkt_thread_t td)
@@ -281,9 +297,11 @@ switch_lwp(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Give the CPU to the best thread; return when td, the caller, runs again.  The
- * deferred wakeups come first, while td still has its tokens (SW6); an
- * interrupt thread returns the CPU to its lender without choosing.
+ * Give the CPU to the best thread; return when td, the caller, runs again with
+ * all of its tokens, perhaps on another CPU.  If td is still the best, return
+ * at once.  The deferred wakeups come first, while td still has its tokens
+ * (SW6).  If td has borrowed the CPU, its lender runs, and no thread is chosen.
+ * Context: critical section; panics if SW1 forbids a switch.
  */
 void
 switch_away(void)
@@ -316,14 +334,21 @@ switch_away(void)
 		switch_to(gd, td, ntd);
 }
 
-/* Switch to ntd without choosing. */
+/*
+ * Switch to ntd without choosing.  The caller keeps its tokens and stays on the
+ * run queue, if it is there.  Returns when the caller runs again.
+ */
 void
 switch_to_thread(lwkt_thread_t ntd)
 {
 	switch_to(mygd(), curthread, ntd);
 }
 
-/* Run a new thread: complete the switch to it, then call its function. */
+/*
+ * The first function on the stack of a new thread: complete the switch from the
+ * predecessor `from`, leave the critical section of the switch, take the mp
+ * token if the thread runs under it, and call the thread's function.
+ */
 void
 switch_entry(void *from)
 {
@@ -340,8 +365,9 @@ switch_entry(void *from)
 }
 
 /*
- * Thread context; blocks if another thread is better or the caller is
- * descheduled.
+ * Run the best thread, or return the CPU to the lender if the caller has
+ * borrowed it.  Return when the caller runs again: if it is descheduled, after
+ * it has been scheduled.  Thread context; blocks.
  */
 void
 lwkt_switch(void)

@@ -7,13 +7,15 @@
  * references to its tokens.  When a thread leaves the CPU, the scheduler
  * releases all of its tokens; before the thread runs again, the scheduler takes
  * all of them again (lwkt_switch.c).  So a thread that waits off the CPU holds
- * no token, and no order of taking tokens can deadlock.
+ * no token, and no order of taking tokens can deadlock.  A thread that lends
+ * its CPU to an interrupt thread keeps its tokens: it gets the CPU back as soon
+ * as the interrupt thread has to wait.
  *
  * token_word.h explains the word of a token, token_switch.c what the scheduler
  * does with tokens.  This file has the calls.  A caller that is refused a token
  * spins for a while, because most holders release soon, and then leaves the
- * CPU.  Its reference is on its list already, so the scheduler takes the token
- * for it as it takes the others.
+ * CPU.  The reference to that token is already on the caller's list, so the
+ * scheduler takes this token together with the caller's others.
  *
  * Source: DragonFly lwkt_token.c of 2017.  A token is released before its slot
  * is popped, as there (b528f10fca).
@@ -51,7 +53,7 @@ lwkt_token_init(lwkt_token_t tok, const char *name)
 	tok->t_name = name;
 }
 
-/* Check that the token is free.  Thread context; never blocks. */
+/* Panic if the token is still held.  Thread context; never blocks. */
 void
 lwkt_token_uninit(lwkt_token_t tok)
 {
@@ -60,7 +62,10 @@ lwkt_token_uninit(lwkt_token_t tok)
 }
 
 /*
- * Append a reference; it is complete before td_ntoks counts it.
+ * Append a reference to tok to those of td, and return it.  The token is not
+ * taken yet.  The reference is complete before td_ntoks counts it, because code
+ * that interrupts this CPU may read the first td_ntoks references.  Panics if
+ * td has LWKT_MAXTOKENS already.
  */
 static inline struct tokref *
 push_ref(lwkt_thread_t td, lwkt_token_t tok, enum tokmode mode)
@@ -79,7 +84,7 @@ push_ref(lwkt_thread_t td, lwkt_token_t tok, enum tokmode mode)
 }
 
 /*
- * Check that td does not hold the token shared and request it exclusively: it
+ * Panic if td holds the token of tr shared and requests it exclusively: td
  * would wait for itself.
  */
 static void
@@ -95,8 +100,8 @@ assert_no_upgrade(lwkt_thread_t td, struct tokref *tr)
 }
 
 /*
- * Try token_spin times, with growing pauses: the holder is likely to release
- * the token soon.
+ * Try token_spin times to take the token of tr, with growing pauses: the holder
+ * is likely to release it soon.  Return 1 if it is taken, else 0.
  */
 static int
 spin_for(struct tokref *tr)
@@ -114,7 +119,10 @@ spin_for(struct tokref *tr)
 	return 0;
 }
 
-/* Print the wait, for the first lwkt.tokens_debug_output waits of all. */
+/*
+ * Print that td waits for tok, with a backtrace.  debug_output counts down, so
+ * only the first lwkt.tokens_debug_output waits of the process are printed.
+ */
 static __lwkt_noinline void
 show_wait(lwkt_thread_t td, lwkt_token_t tok)
 {
@@ -133,8 +141,10 @@ show_wait(lwkt_thread_t td, lwkt_token_t tok)
 }
 
 /*
- * Wait for the token of tr: spin for a while, then leave the CPU.  td_tokpend
- * tells the scheduler that the last reference is not held yet.
+ * Wait for the token of tr, the last reference of td: spin for a while, then
+ * leave the CPU.  td_tokpend tells the scheduler that the last reference is not
+ * held yet.  Returns with the token taken.  Panics in a callback or hard
+ * section, where td must not wait, and if td itself holds the token shared.
  */
 static __lwkt_noinline void
 get_slow(lwkt_thread_t td, struct tokref *tr)
@@ -166,11 +176,12 @@ get_slow(lwkt_thread_t td, struct tokref *tr)
 	td->td_wmesg = tr->tr_tok->t_name;
 	td->td_tokwant = tr->tr_tok;
 	td->td_tokpend = 1;
-	switch_away();		/* comes back with all of them */
+	switch_away();		/* returns with all tokens of td taken */
 	td->td_wmesg = NULL;
 	crit_exit_td(td);
 }
 
+/* Take tok in the given mode; note its t_gen for lwkt_token_is_stale. */
 static inline void
 get(lwkt_token_t tok, enum tokmode mode)
 {
@@ -182,21 +193,32 @@ get(lwkt_token_t tok, enum tokmode mode)
 	tr->tr_gen = atomic_load_64(&tok->t_gen);
 }
 
-/* Thread context; blocks until the token is free. */
+/*
+ * Take the token exclusively.  Thread context; blocks while another thread
+ * holds it.  Panics if the caller holds it shared only.
+ */
 void
 lwkt_gettoken(lwkt_token_t tok)
 {
 	get(tok, TOK_EXCL);
 }
 
-/* Thread context; blocks until the token can be shared. */
+/*
+ * Take the token shared, or once more if the caller holds it exclusively.
+ * Thread context; blocks while another thread holds it exclusively, or waits to
+ * do so (enum manners: not always).
+ */
 void
 lwkt_gettoken_shared(lwkt_token_t tok)
 {
 	get(tok, TOK_SHARED);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Try to take the token exclusively.  Return 1 if it is taken.  Return 0 if
+ * another thread holds it, or the caller holds it shared.  Any CPU context;
+ * never blocks.
+ */
 int
 lwkt_trytoken(lwkt_token_t tok)
 {
@@ -212,8 +234,8 @@ lwkt_trytoken(lwkt_token_t tok)
 }
 
 /*
- * Release the token taken last.  Thread context, or a callback that took it by
- * lwkt_trytoken; never blocks.
+ * Release tok; panic if it is not the token that was taken last.  Thread
+ * context, or a callback that took it by lwkt_trytoken; never blocks.
  */
 void
 lwkt_reltoken(lwkt_token_t tok)
@@ -225,13 +247,16 @@ lwkt_reltoken(lwkt_token_t tok)
 		lwkt_panic("thread \"%s\" releases token \"%s\", but the last "
 		    "one it took is \"%s\"", td->td_name, tok->t_name,
 		    td->td_ntoks != 0 ? tr->tr_tok->t_name : "none");
-	/* Released before popped: b528f10fca. */
+	/* As long as tr is held, td_ntoks must count it (b528f10fca). */
 	release_ref(tr);
 	cc_fence();
 	td->td_ntoks--;						/* TK3 */
 }
 
-/* Exchange the last two references.  Thread context; never blocks. */
+/*
+ * Exchange the last two references, so that the second last token can be
+ * released first.  Thread context; never blocks.
+ */
 void
 lwkt_token_swap(void)
 {
@@ -243,7 +268,7 @@ lwkt_token_swap(void)
 	a = &td->td_cold->tc_tok[td->td_ntoks - 2];
 	b = a + 1;
 	if (a->tr_tok == b->tr_tok)
-		return;		/* t_ref must stay at the deeper one */
+		return;		/* t_ref must point at the first (TK3) */
 	tmp = *a;
 	*a = *b;
 	*b = tmp;
@@ -253,7 +278,10 @@ lwkt_token_swap(void)
 		atomic_store_ptr(&b->tr_tok->t_ref, (uintptr_t)b);
 }
 
-/* Thread context, td the caller or not running; never blocks. */
+/*
+ * Return how many references to tok td has.  Thread context; td is the caller
+ * or does not run; never blocks.
+ */
 int
 lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td)
 {
@@ -264,14 +292,20 @@ lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td)
 	return n;
 }
 
-/* Thread context; never blocks. */
+/*
+ * Return whether the caller holds tok in any mode.  Thread context; never
+ * blocks.
+ */
 int
 lwkt_token_held_any(lwkt_token_t tok)
 {
 	return lwkt_cnttoken(tok, curthread) != 0;
 }
 
-/* Thread context; never blocks. */
+/*
+ * Return whether the caller holds tok exclusively.  Thread context; never
+ * blocks.
+ */
 int
 lwkt_token_held_excl(lwkt_token_t tok)
 {
@@ -280,8 +314,11 @@ lwkt_token_held_excl(lwkt_token_t tok)
 }
 
 /*
- * Compare t_gen with its value when the token was taken, or last compared.
- * Thread context; never blocks.
+ * Return 1 if another thread has held tok exclusively since the caller took it
+ * or last made this call, else 0.  t_gen counts changes of the exclusive
+ * holder.  So for a caller that shares tok the result may be 0 although the
+ * exclusive holder before the caller has held tok exclusively again.  Panics if
+ * the caller does not hold tok.  Thread context; never blocks.
  */
 int
 lwkt_token_is_stale(lwkt_token_t tok)
@@ -308,12 +345,15 @@ lwkt_token_pool_lookup(const volatile void *addr)
 	uint64_t h = (uint64_t)machine_key(addr) * 0x9e3779b97f4a7c15u;
 	lwkt_token_t tok = &pool[(h >> 40) & (POOL_TOKENS - 1)];
 
-	if (tok->t_name == NULL)	/* the same value whoever comes */
+	if (tok->t_name == NULL)	/* every caller stores the same value */
 		__atomic_store_n(&tok->t_name, "pool", __ATOMIC_RELAXED);
 	return tok;
 }
 
-/* Thread context; blocks until the token is free. */
+/*
+ * Take the pool's token for addr exclusively, and return it.  Thread context;
+ * blocks while another thread holds it.
+ */
 lwkt_token_t
 lwkt_getpooltoken(const volatile void *addr)
 {
@@ -323,14 +363,17 @@ lwkt_getpooltoken(const volatile void *addr)
 	return tok;
 }
 
-/* Thread context; never blocks. */
+/*
+ * Release the pool's token for addr, which was taken last.  Thread context;
+ * never blocks.
+ */
 void
 lwkt_relpooltoken(const volatile void *addr)
 {
 	lwkt_reltoken(lwkt_token_pool_lookup(addr));
 }
 
-/* Any CPU context; never blocks. */
+/* Return the mp token.  Any CPU context; never blocks. */
 lwkt_token_t
 lwkt_mp_token(void)
 {

@@ -11,9 +11,10 @@
  * pointer, and a tick does the same.  A thread that blocks takes itself off by
  * an explicit deschedule.  The scheduler picks by find-last-set of the mask.
  *
- * Within a ring, threads with a higher td_upri are first.  All kernel threads
- * have td_upri 0, so they are inserted at the tail.  Only the user schedulers
- * use other values.
+ * A thread is inserted into its ring in front of threads with a lower td_upri.
+ * All kernel threads have td_upri 0, so they are inserted at the tail.  Only
+ * the user schedulers use other values.  A tick moves the running thread to the
+ * tail whatever its td_upri is.
  *
  * When a thread is made runnable and is better than the running thread, it asks
  * the running thread to give way (AST_LWKT_RESCHED).  A thread with
@@ -22,11 +23,11 @@
  * preemptible thread has the CPU and others wait: such a thread makes no call
  * in which it would see the request (lwkt_async.c).
  *
- * A thread between two CPUs (TDF_MIGRATING) is not put on a queue: it will
- * arrive runnable, which is all that the caller wants.
+ * A thread between two CPUs (TDF_MIGRATING) is not put on a queue.  The new CPU
+ * makes it runnable when it arrives, so a wake-up in between is not lost.
  *
  * INVARIANTS
- * RQ1 TDF_RUNQ <=> on gd_rq[td_pri] of td_gd.
+ * RQ1 TDF_RUNQ <=> the thread is on the ring gd_rq[td_pri] of its CPU, td_gd.
  * RQ2 gd_rqmask bit p <=> gd_rq[p] != NULL.
  * RQ3 gd_rqcount = number of threads with TDF_RUNQ on this CPU.
  *
@@ -54,7 +55,11 @@ ring_link(lwkt_thread_t td, lwkt_thread_t before)
 	before->td_rqprev = td;
 }
 
-/* Insert td after all threads whose td_upri is at least its own. */
+/*
+ * Insert td after the last thread of the ring whose td_upri is at least that of
+ * td; if there is none, td becomes the head.  The td_upri of the ring's tail is
+ * lower than that of td.
+ */
 static __lwkt_noinline void
 ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
 {
@@ -110,7 +115,10 @@ ring_remove(struct globaldata *gd, lwkt_thread_t td)
 		gd->gd_rq[pri] = next;
 }
 
-/* Move td after its equals, if it is not the first of them or not alone. */
+/*
+ * The rare cases of runq_rotate: td is not the head of its ring, or the tail
+ * has another td_upri.  Insert td again, after threads of at least its td_upri.
+ */
 void
 runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -119,9 +127,10 @@ runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Ask the running lwp to give way to td, which is better.  An lwp asks at once
- * only if its td_upri is higher; otherwise it waits for the tick.  Else two
- * lwps that exchange messages would give way to a third one at each message.
+ * Ask cur, the running lwp, to give way to td, which is better.  If td is an
+ * lwp too and its td_upri is not higher than that of cur, only the tick asks.
+ * Otherwise two lwps that exchange messages would give way to a third one at
+ * each message.
  */
 static void
 disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
@@ -132,7 +141,11 @@ disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
 		ast_raise(gd);
 }
 
-/* Do what an enqueue needs only rarely: trace, lwps, tick, preemption. */
+/*
+ * The rare work of sched_enqueue, after td is on its ring: record the trace
+ * event, ask a running lwp to give way, start the tick, and request the
+ * preemption by td if td is an interrupt thread.
+ */
 static __lwkt_noinline void
 enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -150,8 +163,8 @@ enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Refuse to enqueue a thread: it is runnable already, or will be when it
- * arrives, or is ending.  Panic if it is dead.
+ * The refusal of sched_enqueue: td is runnable already, or will be when
+ * its migration ends, or it is ending.  Panic if td is dead (TDF_FREE).
  */
 static __lwkt_noinline void
 enqueue_refused(lwkt_thread_t td)
@@ -161,13 +174,16 @@ enqueue_refused(lwkt_thread_t td)
 }
 
 /*
- * Make td runnable.  Every wake-up calls this, so the common path is written to
- * need no stack frame: the rare work is in tail calls.
+ * Make td, which belongs to this CPU, runnable.  No effect if td is runnable
+ * already, migrates or is ending (enqueue_refused), or if the CPU shuts down.
+ * Every wake-up calls this, so the common path is written to need no stack
+ * frame: the rare work is in tail calls.  Every lwp has TDF_PREEMPTIBLE, so the
+ * test of that flag also finds a running lwp.
  */
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 {
-	lwkt_thread_t cur = gd->gd_m.mc_curthread; /* an lwp is preemptible */
+	lwkt_thread_t cur = gd->gd_m.mc_curthread;
 	uint32_t flags = td->td_flags;
 	int others;
 
@@ -190,7 +206,7 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 		enqueue_rare(gd, td);
 }
 
-/* Take td off the run queue of this CPU, if it is on it. */
+/* Take td off the run queue of this CPU; no effect if td is not runnable. */
 void
 sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -204,10 +220,10 @@ sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Serve the tick: move the running thread to the end of its priority, and ask
- * it to give up the CPU if another thread of equal or higher priority is
- * runnable.  The running thread is not always the head of its ring, because the
- * head may have been passed over for a token.
+ * Serve the tick: move the running thread to the tail of its ring, and ask it
+ * to give up the CPU if another thread of equal or higher priority is runnable.
+ * No effect if the running thread is descheduled.  It is not always the head
+ * of its ring, because a token may have been refused to the head (SW4).
  */
 void
 sched_clock(struct globaldata *gd)
@@ -221,7 +237,7 @@ sched_clock(struct globaldata *gd)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 	if (td->td_rqnext == td)
 		return;
-	/* td_upri is ignored, so that threads with a lower one get a turn. */
+	/* td_upri is ignored, so that threads with a lower td_upri run too. */
 	if (gd->gd_rq[td->td_pri] == td) {
 		gd->gd_rq[td->td_pri] = td->td_rqnext;
 	} else {
@@ -232,7 +248,10 @@ sched_clock(struct globaldata *gd)
 	gd->gd_ast |= AST_LWKT_RESCHED;
 }
 
-/* Change the place of td among the threads of its priority. */
+/*
+ * Set td_upri of td, which belongs to this CPU.  If td is runnable, insert it
+ * again at its new place in its ring.
+ */
 void
 sched_setupri(lwkt_thread_t td, int upri)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of a yield that is inline: the caller moves after its equals.
+ * runq_rotate: the part of a yield that moves the caller in its ring, inline.
  */
 #ifndef LWKT_KERN_SCHED_RUNQ_H
 #define LWKT_KERN_SCHED_RUNQ_H
@@ -9,7 +9,10 @@
 
 void	runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td);
 
-/* Move td, which is on the queue of this CPU, to the end of its priority. */
+/*
+ * Move td, which is on the run queue of this CPU, after the threads of the same
+ * priority whose td_upri is not lower.
+ */
 static inline void
 runq_rotate(struct globaldata *gd, lwkt_thread_t td)
 {

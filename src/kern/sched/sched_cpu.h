@@ -13,25 +13,26 @@
 #define NPRI		32
 
 /*
- * Requests of a CPU to itself: plain, because only this CPU sets and reads
- * them.
+ * The bits of gd_ast: requests that the running thread give way at its next
+ * preemption point, and a mark of watchdog.c.  Plain stores are enough, because
+ * only this CPU sets and reads them.
  */
-#define AST_LWKT_RESCHED	0x1u	/* a better thread is runnable */
-#define AST_USER_RESCHED	0x2u	/* the user scheduler wants the CPU */
+#define AST_LWKT_RESCHED	0x1u	/* switch at the next yield */
+#define AST_USER_RESCHED	0x2u	/* ask the user scheduler */
 #define AST_WATCHED		0x4u	/* watchdog saw AST_LWKT_RESCHED */
 
 struct sched_cpu {
 	LWKT_CACHEALIGN
-	uint32_t	 gd_ast;	/* (h) AST_* */
-	uint32_t	 gd_rqcount;	/* (c) runnable, with the running one */
-	int		 gd_preempt_depth; /* (c) lenders, lwkt_preempt.c */
-	uint32_t	 gd_stopping;	/* (c) shutdown: run nothing but idle */
-	uint32_t	 gd_served;	/* (h) splz ran since the last check */
-	uint32_t	 gd_async_tries; /* (h) refusals in a row */
-	lwkt_thread_t	 gd_abandoned;	/* (c) stopped by shutdown, or NULL */
-	lwkt_thread_t	 gd_rq[NPRI];	/* (c) rings; points at the head */
+	uint32_t	 gd_ast;	/* (h) AST_*: requests to give way */
+	uint32_t	 gd_rqcount;	/* (c) threads on the run queue */
+	int		 gd_preempt_depth; /* (c) number of lenders */
+	uint32_t	 gd_stopping;	/* (c) 1: shutdown, only idle runs */
+	uint32_t	 gd_served;	/* (h) splz ran since watchdog check */
+	uint32_t	 gd_async_tries; /* (h) async refusals in a row */
+	lwkt_thread_t	 gd_abandoned;	/* (c) left by stop_thread, or NULL */
+	lwkt_thread_t	 gd_rq[NPRI];	/* (c) head of each ring, or NULL */
 	struct lwkt_thread gd_idlethread; /* (c) never on the run queue */
-	struct thread_cold gd_idlecold;	/* (c) its cold part */
+	struct thread_cold gd_idlecold;	/* (c) gd_idlethread's cold part */
 };
 
 #endif

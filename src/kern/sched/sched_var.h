@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What other rooms need of the scheduler.
+ * The functions of the scheduler that other directories of kern/ use.
  *
- * The files of the room.  Each uses only those before it; the three in braces
- * use each other: an interrupt thread gets the CPU by a switch, a thread that
- * waits for a token leaves by one, and a new thread may begin with a token.
+ * The files of sched/ follow in their order.  Each uses only those before it;
+ * the three in braces use each other: an interrupt thread gets the CPU by a
+ * switch, a thread that waits for a token gives it up by a switch, and a new
+ * thread may begin with a token.
  *
  *	runq  finish  token_switch  lwkt_async
  *	{ lwkt_switch  lwkt_preempt  lwkt_token }
@@ -25,8 +26,8 @@
 /* runq.c: the run queue. */
 void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_dequeue(struct globaldata *gd, lwkt_thread_t td);
-void	sched_clock(struct globaldata *gd);	/* the tick */
-void	sched_setupri(lwkt_thread_t td, int upri); /* order among equals */
+void	sched_clock(struct globaldata *gd);	/* at the tick */
+void	sched_setupri(lwkt_thread_t td, int upri); /* set td_upri */
 void	sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
 
 /*
@@ -35,7 +36,7 @@ void	sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
  * on the CPU that owns it then, still in the caller's critical section.
  */
 void	switch_away(void);
-void	switch_to_thread(lwkt_thread_t ntd); /* that one, without choosing */
+void	switch_to_thread(lwkt_thread_t ntd); /* ntd, without choosing */
 void	switch_entry(void *from);	/* first code of a thread */
 
 /*
@@ -47,22 +48,25 @@ void	thread_finish_exit(lwkt_thread_t td);
 void	thread_finish_migrate(lwkt_thread_t td);
 void	thread_join_done(void *td);
 
-/* lwkt_preempt.c. */
+/*
+ * lwkt_preempt.c.  preempt_pending: serve RQF_PREEMPT for td, the running
+ * thread.  preempt_return: td returns the CPU; return its lender.
+ */
 void	preempt_pending(struct globaldata *gd, lwkt_thread_t td);
-void	preempt_ask(struct globaldata *gd);	/* better than the runner? */
+void	preempt_ask(struct globaldata *gd);	/* at the tick */
 lwkt_thread_t preempt_return(struct globaldata *gd, lwkt_thread_t td);
 
 /* lwkt_async.c. */
 void	async_signal(struct mcpu *mc, void *ucontext);	/* mu_signal */
 void	async_arrive(struct globaldata *gd);	/* at the switch, in splz */
-void	async_created(lwkt_thread_t td);	/* it is preemptible */
+void	async_created(lwkt_thread_t td);	/* td: preemptible */
 
-/* async_run.c: what the interrupted thread does; mu_interrupted. */
+/* async_run.c: what a preemptible thread calls when it is interrupted. */
 void	async_run(void);
 
 /*
- * Return whether td, interrupted, may give way: it has no tokens, has not
- * borrowed the CPU, and is no lwp.
+ * Return whether td may call lwkt_user_yield when it is interrupted: it has no
+ * tokens, has not borrowed the CPU, and is no lwp.
  */
 static inline int
 async_may_yield(const struct lwkt_thread *td)
@@ -71,31 +75,37 @@ async_may_yield(const struct lwkt_thread *td)
 }
 
 /*
- * token_switch.c.  A thread that leaves the CPU releases the tokens it holds
- * (tokens_release).  It must get all of them again before it runs.  tokens_get
- * returns 1; or 0, with the token that was refused in td_tokwant.
+ * token_switch.c.  tokens_release: release the tokens of td, which leaves the
+ * CPU.  tokens_get: take all of them again, before td runs, and return 1; or
+ * take none, store the token that was refused in td_tokwant, and return 0.
  */
 void	tokens_release(lwkt_thread_t td);
 int	tokens_get(lwkt_thread_t td);
 /*
- * Ask the holder of td_tokwant to notify this CPU at its release.  Returns 0 if
- * the CPU must not sleep, because the token is free or the host cannot fence
- * all CPUs.
+ * Ask the holder of td_tokwant to notify this CPU at its release.  Return 1 if
+ * the CPU may sleep until then.  Return 0 if it must not, because no token was
+ * refused to td, the token is free now, or the host cannot fence all CPUs.
  */
 int	tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td);
-/* td is passed over: ask the holder to notify this CPU, which does not wait. */
+/* As tokens_want_nudge, but for a CPU that runs a worse thread than td. */
 void	tokens_passed(struct globaldata *gd, lwkt_thread_t td);
-/* For liveness.c: could td, which does not run, get all of its tokens? */
+/*
+ * For liveness.c: return 1 if td, which does not run, could take all of its
+ * tokens now.  It may return 0 although td could (token_switch.c).
+ */
 int	tokens_free(lwkt_thread_t td);
-/* Return a number that changes when a token of td is taken or refused to td. */
+/*
+ * For liveness.c: return a number that changes when a token of td goes to
+ * another exclusive holder, or is refused to td.
+ */
 uint64_t tokens_taken(lwkt_thread_t td);
-void	tokens_nudged(struct globaldata *gd);		/* RQF_TOKEN */
+void	tokens_nudged(struct globaldata *gd);	/* serve RQF_TOKEN */
 
-/* kern_clock.c: the tick. */
+/* kern_clock.c: the function of the tick's timer; gd is this CPU's. */
 void	hardclock(struct lwkt_systimer *st, void *gd);
 
-/* Checks of what the files keep: panic if an invariant is broken. */
-void	token_check(lwkt_thread_t td);		/* of the current thread */
+/* Panic if an invariant of the tokens (TK) or of the lenders (PR) is broken. */
+void	token_check(lwkt_thread_t td);	/* td: the current thread */
 void	preempt_check(struct globaldata *gd);
 
 #endif

@@ -5,25 +5,32 @@
  * THEORY
  * splz is called at the end of the outermost critical section if a bit of
  * mc_reqflags is set, by the yields and by the idle loop.  It serves messages
- * first, then timers, then host completions.  Each bit is cleared before its
- * source is read, so that an event during the read sets the bit again.  That
- * event is left for the next exit: a CPU that gets messages faster than it can
- * serve them still runs its threads in between.  A preemptible thread may
- * compute and have no next exit, so a signal is asked for (AS2 of
- * lwkt_async.c).  The work runs in a critical section with gd_intr_nesting
- * raised.  So callbacks cannot block, and their critical exits never call splz:
- * it does not recurse.
+ * first, then timers, then host completions, then released tokens.  Each bit is
+ * cleared before its source is read, so that an event during the read sets the
+ * bit again.  That event is left for the next exit: a CPU that gets messages
+ * faster than it can serve them still runs its threads in between.  A
+ * preemptible thread may compute and have no next exit, so splz asks for a
+ * signal (AS2 of lwkt_async.c).  The work runs in a critical section with
+ * gd_intr_nesting raised.  So callbacks cannot block, and their critical exits
+ * never call splz: it does not recurse.
  *
- * Messages that were deferred in the section that ends here (lwkt_ipiq_room.c)
- * come first.  After them this CPU waits for its receivers: if it has sent far
- * more messages than they have executed, it executes messages for a while.
+ * Then gd_intr_nesting is lowered again, and splz lends the CPU to interrupt
+ * threads (RQF_PREEMPT).  At shutdown it switches to the idle thread for ever
+ * instead (RQF_SHUTDOWN).
+ *
+ * Of the messages, those that were deferred in the section that ends here
+ * (lwkt_ipiq_room.c) are executed first.  If this CPU has sent far more
+ * messages than their receivers have executed (gd_debt), it then executes
+ * messages for a while, until the receivers have caught up (ipiq_pay).
  *
  * RQF_LWP comes last: the running lwp is about to return to user mode, and asks
- * whether it may (usched/usched_return.c).  There it may wait for its turn, and
- * continue on another CPU.  For other threads the bit means nothing.
+ * its user scheduler whether it may (usched/usched_return.c).  It may wait
+ * there until the scheduler lets it run, and continue on another CPU.  For
+ * other threads the bit means nothing.
  *
  * A hard section raises gd_intr_nesting as a callback does: what must not
- * happen in a callback must not happen there either.  gd_hard tells them apart.
+ * happen in a callback must not happen in a hard section either.  gd_hard
+ * counts the hard sections in gd_intr_nesting.
  *
  * Source: DragonFly's splz; the order of sources is its order.
  */
@@ -43,19 +50,24 @@ CTASSERT(RQF_SPLZ == LWKT_REQ_SPLZ, "lwkt/thread2.h");
 
 COUNTER(splz, "lwkt.splz", "times that deferred work was done");
 
-/* Leave td at shutdown: switch to the idle thread and never come back. */
+/*
+ * Leave td, the running thread, at shutdown: switch to the idle thread and
+ * never return.  td stays as it is; the idle loop releases its tokens
+ * (kern_init.c).
+ */
 static __lwkt_noinline __lwkt_noreturn void
 stop_thread(struct globaldata *gd, lwkt_thread_t td)
 {
 	gd->gd_abandoned = td;
-	gd->gd_preempt_depth = 0;	/* its lenders are, too */
+	gd->gd_preempt_depth = 0;	/* its lenders never run again either */
 	switch_to_thread(&gd->gd_idlethread);
 	lwkt_panic("thread \"%s\" runs again after shutdown", td->td_name);
 }
 
 /*
- * Do deferred work.  Context: thread, outside critical sections; may lend the
- * CPU, or wait in the user scheduler, at its end.
+ * Do deferred work.  Context: thread, outside critical sections; at its end it
+ * may lend the CPU to interrupt threads, and an lwp may wait in its user
+ * scheduler.
  */
 void
 splz(void)
@@ -68,7 +80,7 @@ splz(void)
 	no_unwind();
 	KASSERT(td->td_critcount == 0);
 	crit_enter_td(td);
-	gd = mygd();	/* callbacks do not switch: it stays ours */
+	gd = mygd();	/* callbacks do not switch, so gd stays valid */
 	gd->gd_intr_nesting++;
 	gd->gd_served = 1;
 	counter_inc(gd->gd_cntbias, splz);
@@ -109,21 +121,29 @@ splz(void)
 		lwkt__kern_ops.ko_lwp_return(td);
 }
 
-/* Any CPU context; never blocks. */
+/* Enter a critical section.  Any CPU context; never blocks. */
 void
 lwkt_crit_enter(void)
 {
 	crit_enter_td(caller_thread());
 }
 
-/* Any CPU context; never blocks; the outermost exit runs callbacks. */
+/*
+ * Any CPU context; never blocks.  The outermost exit does deferred work: it
+ * runs callbacks and interrupt threads, and an lwp may wait in its user
+ * scheduler.
+ */
 void
 lwkt_crit_exit(void)
 {
 	crit_exit_td(caller_thread());
 }
 
-/* Any CPU context: the slow half of an inline critical exit. */
+/*
+ * The rare half of the inline critical exit of <lwkt/thread2.h>, after the
+ * count is lowered: panic if the count is below 0; do deferred work if it is 0.
+ * Any CPU context.
+ */
 void
 lwkt_crit_replay(void)
 {
@@ -135,21 +155,29 @@ lwkt_crit_replay(void)
 		splz();
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Leave a critical section without doing deferred work.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_crit_exit_noyield(void)
 {
 	crit_exit_noyield(caller_thread());
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Return whether td is in a critical section.  Any CPU context; never blocks.
+ */
 int
 lwkt_crit_test(lwkt_thread_t td)
 {
 	return crit_test(td);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Enter a hard section, which is also a critical section.  Any CPU context;
+ * never blocks.
+ */
 void
 lwkt_crit_enter_hard(void)
 {
@@ -161,7 +189,10 @@ lwkt_crit_enter_hard(void)
 	gd->gd_hard++;
 }
 
-/* Any CPU context; never blocks; the outermost exit runs callbacks. */
+/*
+ * Any CPU context; never blocks.  Panics outside hard sections.  The outermost
+ * exit does deferred work, as lwkt_crit_exit.
+ */
 void
 lwkt_crit_exit_hard(void)
 {
@@ -175,7 +206,10 @@ lwkt_crit_exit_hard(void)
 	crit_exit();
 }
 
-/* Any CPU context; never blocks; nothing in a critical section. */
+/*
+ * Do deferred work, as lwkt_crit_exit; no effect in a critical section.
+ * Any CPU context; never blocks.
+ */
 void
 lwkt_splz(void)
 {

@@ -12,22 +12,23 @@
  * meanwhile and tries again at each switch.  So there is no queue of waiters,
  * and a release usually costs nothing extra.  The exception is a CPU that has
  * nothing else to run.  It sets NUDGE in the token that it wants, and sleeps.
- * The thread whose release frees the token sees NUDGE and wakes the CPUs that
- * wait for tokens.  (Spinning instead would burn milliseconds on a host that
- * takes the holder off its core.)  A CPU that runs a worse thread meanwhile
- * also sets NUDGE, but does not sleep: RQF_TOKEN then makes the worse thread
- * switch at its next yield.
+ * The thread whose release frees the token sees NUDGE and wakes all CPUs in
+ * tokwait, whichever token each of them wants.  (Spinning instead would waste
+ * milliseconds if the host takes the holder's CPU off its core.)  A CPU that
+ * runs a worse thread meanwhile also sets NUDGE, but does not sleep: RQF_TOKEN
+ * then makes the worse thread switch at its next preemption point.
  *
- * Several CPUs may compete for overlapping sets of tokens, each with a token
- * that another one lacks.  A CPU that fails to take a whole set releases what
- * it took of it.  A thread that has failed often takes its tokens in the order
- * of their addresses, so that one of the threads wins.
+ * Several CPUs may try at the same time to take sets of tokens that overlap,
+ * and each may hold a token that another CPU needs.  A CPU that fails to take a
+ * whole set releases the tokens it took.  After more than lwkt.spin_loops
+ * failures in a row, a thread's tokens are taken in the order of their
+ * addresses, so that one of the competing threads gets all of its tokens.
  *
  * ORDER
- * TO1 A sleeper sets its bit in tokwait, sets NUDGE in t_want, executes a FENCE
- *    on every CPU, and reads t_count.  A releaser writes t_count, then reads
- *    t_want, then tokwait.  Either the releaser sees NUDGE, and then the bit;
- *    or the sleeper sees the release.
+ * TO1 A CPU that wants to sleep sets its bit in tokwait, sets NUDGE in t_want,
+ *    executes a FENCE on every CPU, and reads t_count.  A releaser writes
+ *    t_count, then reads t_want, then tokwait.  Either the releaser sees NUDGE,
+ *    and then the bit; or the CPU sees the release and does not sleep.
  *
  * Source: DragonFly lwkt_token.c of 2017 (sorted retry).  The nudge is ours.
  */
@@ -43,9 +44,12 @@ COUNTER(nudges, "lwkt.token_nudges", "CPUs woken because a token is free");
 TUNABLE_INT(spin_loops, "lwkt.spin_loops", 10, 0, 10000,
     "failures of the scheduler before it takes tokens in order of address");
 
-static lwkt_cpumask_t tokwait;		/* (a) CPUs that sleep for a token */
+static lwkt_cpumask_t tokwait;		/* (a) CPUs to notify of releases */
 
-/* Clear NUDGE, and notify every CPU in tokwait: wake it if it sleeps. */
+/*
+ * Clear NUDGE of tok, and notify every CPU in tokwait: set its RQF_TOKEN, and
+ * wake it if it sleeps.  The CPU removes itself from tokwait (tokens_nudged).
+ */
 void
 token_nudge(lwkt_token_t tok)
 {
@@ -78,7 +82,10 @@ tokens_release(lwkt_thread_t td)
 		release_ref(&td->td_cold->tc_tok[i]);		/* TK2 */
 }
 
-/* Order the references of td: as they were taken, or by token address. */
+/*
+ * Fill order[] with the indices of the references of td: as they were taken, or
+ * by the addresses of their tokens if `sorted` is 1.
+ */
 static void
 token_order(lwkt_thread_t td, uint8_t order[LWKT_MAXTOKENS], int sorted)
 {
@@ -86,7 +93,7 @@ token_order(lwkt_thread_t td, uint8_t order[LWKT_MAXTOKENS], int sorted)
 	int i, j;
 
 	for (i = 0; i < td->td_ntoks; i++) {
-		/* Stable: of one token's references the first is exclusive. */
+		/* Stable: of one token, the exclusive reference stays first. */
 		for (j = i; sorted && j > 0 &&
 		    tr[order[j - 1]].tr_tok > tr[i].tr_tok; j--)
 			order[j] = order[j - 1];
@@ -95,8 +102,9 @@ token_order(lwkt_thread_t td, uint8_t order[LWKT_MAXTOKENS], int sorted)
 }
 
 /*
- * Take all tokens of td and return 1, or take none and return 0.  Then
- * td_tokwant is the token that was refused.
+ * Take all tokens of td, set td_tokwant to NULL and return 1.  If a token is
+ * refused, release those taken, store the refused token in td_tokwant and
+ * return 0.  td_contended counts the failures in a row.
  */
 int
 tokens_get(lwkt_thread_t td)
@@ -128,7 +136,7 @@ tokens_get(lwkt_thread_t td)
 	return 1;
 }
 
-/* Return the mode in which td was refused td_tokwant. */
+/* Return the mode of td's first reference to td_tokwant: it was refused. */
 static int
 wanted_mode(lwkt_thread_t td)
 {
@@ -139,7 +147,10 @@ wanted_mode(lwkt_thread_t td)
 	return tr->tr_mode;
 }
 
-/* Tell whether td would be refused td_tokwant if it tried now. */
+/*
+ * Return whether td_tokwant would be refused to td now.  For a shared request
+ * EXCLREQ always counts as a refusal, although try_shared() may ignore it.
+ */
 static int
 token_refuses(lwkt_thread_t td)
 {
@@ -152,10 +163,12 @@ token_refuses(lwkt_thread_t td)
 }
 
 /*
- * Ask for a nudge before this CPU sleeps.  Returns 1 if the CPU may sleep until
- * td_tokwant is released, 0 if td should try again.  The releaser has no fence
- * between its store to t_count and its read of t_want; the fence here, on all
- * CPUs, replaces it: a release that it misses will see NUDGE (TO1).
+ * Before this CPU sleeps, ask to be notified of the release of td_tokwant.
+ * Return 1 if the CPU may sleep until then, 0 if it should try again: no token
+ * was refused to td, the token is free now, or the host cannot fence all CPUs.
+ * The releaser has no fence between its store to t_count and its read of
+ * t_want.  The fence on all CPUs here replaces it: after it, either this CPU
+ * sees the release in t_count, or the releaser will see NUDGE (TO1).
  */
 int
 tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
@@ -170,9 +183,11 @@ tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * For liveness.c.  tokens_free: tell whether td, which does not run, could take
- * all of its tokens now.  tokens_taken: return a number that changes when one
- * of them gets another exclusive holder, or when td is refused one.
+ * For liveness.c.  tokens_free: return 1 if td, which does not run, could take
+ * all of its tokens now.  It may return 0 although td could, because for a
+ * shared request EXCLREQ always counts as a refusal here.  tokens_taken: return
+ * a number that changes when one of td's tokens gets another exclusive holder,
+ * or is refused to td (unless td_contended has its maximum).
  */
 int
 tokens_free(lwkt_thread_t td)
@@ -203,10 +218,12 @@ tokens_taken(lwkt_thread_t td)
 }
 
 /*
- * Ask for a nudge because the scheduler passes td over for a worse thread.
- * Setting NUDGE is a locked instruction, so this CPU reads t_count after it.
- * But the releaser has no fence between its store and its read of t_want, so it
- * may miss NUDGE (TO1).  In that case the next tick finds the token free.
+ * The scheduler passes td over for a worse thread: ask to be notified of the
+ * release of td_tokwant.  If that token is free already, request another
+ * switch.  Setting NUDGE is a locked instruction, so this CPU reads t_count
+ * after it.  But the releaser has no fence between its store to t_count and its
+ * read of t_want, so the releaser may miss NUDGE (TO1).  Then the switch at the
+ * next tick finds the token free.
  */
 void
 tokens_passed(struct globaldata *gd, lwkt_thread_t td)
@@ -223,7 +240,10 @@ tokens_passed(struct globaldata *gd, lwkt_thread_t td)
 		gd->gd_ast |= AST_LWKT_RESCHED;
 }
 
-/* Serve RQF_TOKEN: the next preemption point switches, and tries again. */
+/*
+ * Serve RQF_TOKEN: the next preemption point switches, and the scheduler tries
+ * to take the tokens again.
+ */
 void
 tokens_nudged(struct globaldata *gd)
 {
@@ -233,7 +253,10 @@ tokens_nudged(struct globaldata *gd)
 	ast_raise(gd);
 }
 
-/* Check TK1 and TK2 for a thread that runs or is about to leave. */
+/*
+ * Panic if td, which runs or is about to leave the CPU, has a reference that
+ * does not hold its token (TK1, TK2).
+ */
 void
 token_check(lwkt_thread_t td)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The word of a token: take it once, release it.
+ * The word of a token: try to take the token once, and release it.
  *
  * THEORY
  * t_count: bit 0 is EXCLUSIVE.  The bits above it count the shared holders and
@@ -16,13 +16,14 @@
  * (TO1 of token_switch.c), since its sleep costs far more anyway.
  *
  * INVARIANTS
- * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and not counted;
- *    t_ref points at that one (set just after, cleared just before).
+ * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and has tr_counted
+ *    0; t_ref points at it.  t_ref is set just after EXCLUSIVE, and cleared
+ *    just before EXCLUSIVE is cleared.
  * TK2 A thread that runs, or has lent its CPU, holds all its references; any
  *    other thread holds none.
  * TK3 References are taken and released in LIFO order; td_ntoks of them are in
- *    use.  So the exclusive reference is the last one of its token to go, and
- *    t_count is EXCLUSIVE alone then.
+ *    use.  So of the references to a token the exclusive one is released last,
+ *    and t_count is EXCLUSIVE alone then.
  *
  * Source: DragonFly lwkt_token.c of 2017 (the rules of shared and EXCLREQ).
  * There the release is a locked instruction; the plain store is ours.
@@ -33,15 +34,15 @@
 #include "base/kassert.h"
 #include "kern/sched/sched_var.h"
 
-#define T_EXCLUSIVE	((uint64_t)1)		/* t_count */
-#define T_UNIT		((uint64_t)2)
-#define T_EXCLREQ	1u			/* t_want */
-#define T_NUDGE		2u
+#define T_EXCLUSIVE	((uint64_t)1)	/* t_count: held exclusively */
+#define T_UNIT		((uint64_t)2)	/* t_count: one counted taking */
+#define T_EXCLREQ	1u	/* t_want: a thread waits to be exclusive */
+#define T_NUDGE		2u	/* t_want: a CPU wants to know of the release */
 
-/* token_switch.c: NUDGE is set; notify the CPUs that wait for tokens. */
+/* token_switch.c: clear NUDGE; notify the CPUs that wait for tokens. */
 void	token_nudge(lwkt_token_t tok);
 
-/* Tell whether td is the exclusive holder: t_ref lies in its references. */
+/* Return whether td is the exclusive holder: t_ref is a reference of td. */
 static inline int
 own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
 {
@@ -52,8 +53,9 @@ own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
 }
 
 /*
- * Note tr as the exclusive reference.  If another thread was the last exclusive
- * holder, count the change in t_gen.
+ * The token has just been taken exclusively: store tr as its exclusive
+ * reference.  If another thread was the last exclusive holder, count the change
+ * in t_gen.
  */
 static inline void
 own(lwkt_token_t tok, struct tokref *tr)
@@ -66,15 +68,16 @@ own(lwkt_token_t tok, struct tokref *tr)
 		tok->t_owner = id;
 		/* Not by atomic.h: there each store is a step of a simulated
 		 * run, but t_owner outlives the run, so runs of one seed would
-		 * differ.  Only holders read t_gen. */
+		 * differ.  Only holders and liveness.c read t_gen. */
 		__atomic_store_n(&tok->t_gen, tok->t_gen + 1,
 		    __ATOMIC_RELAXED);
 	}
 }
 
 /*
- * Try once to take the token exclusively.  `wait`: the caller will wait for it,
- * so set EXCLREQ, which keeps new shared holders away.
+ * Try once to take the token exclusively, or once more if the thread of tr
+ * holds it exclusively.  Return 1 if it is taken, else 0.  `wait`: the caller
+ * will wait if it fails, so set EXCLREQ, which keeps new shared holders away.
  */
 static inline int
 try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
@@ -98,17 +101,22 @@ try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
 }
 
 /*
- * Return whether a new shared holder yields to a thread that waits to be
- * exclusive.
+ * When EXCLREQ is set, a thread waits for exclusive access.  Whether a thread W
+ * that wants to share the token then has to wait too.  If W has no other
+ * tokens, POLITE is for the tries of W itself, IF_SHARED for those of the
+ * scheduler.
  */
 enum manners {
-	RUDE,		/* never: it has other tokens, for which that thread */
-			/* might be waiting (83c891d5d2) */
-	IF_SHARED,	/* only while others share the token: a second try */
-	POLITE		/* until that thread has had the token */
+	RUDE,		/* no: W has other tokens, for which the waiting */
+			/* thread might wait (83c891d5d2) */
+	IF_SHARED,	/* yes, if the token is shared now; no, if it is free */
+	POLITE		/* yes */
 };
 
-/* Try once to take the token shared. */
+/*
+ * Try once to take the token shared.  Return 1 if it is taken, else 0.  If the
+ * thread of tr holds the token exclusively, this is a recursive taking.
+ */
 static inline int
 try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
 {
@@ -128,6 +136,7 @@ try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
 	return 1;
 }
 
+/* Try once to take the token of tr in the mode of tr; 1 if it is taken. */
 static inline int
 try_ref(struct tokref *tr, enum manners manners)
 {
@@ -136,6 +145,7 @@ try_ref(struct tokref *tr, enum manners manners)
 	return try_shared(tr->tr_tok, tr, manners);
 }
 
+/* Return the manners for td's own tries to take its newest reference. */
 static inline enum manners
 first_manners(lwkt_thread_t td)
 {
@@ -143,9 +153,11 @@ first_manners(lwkt_thread_t td)
 }
 
 /*
- * Release one reference.  The exclusive one needs no locked instruction: it is
- * the last of its token (TK3), and no other thread writes t_count meanwhile.
- * The fence before the read of t_want is executed by the sleeper (TO1).
+ * Release the token once, for tr.  If it is free then and NUDGE is set, notify
+ * the CPUs that wait for tokens.  The exclusive reference needs no locked
+ * instruction: it is released last (TK3), and no other thread writes t_count
+ * meanwhile.  The fence before the read of t_want is executed by the CPU that
+ * wants to sleep, on all CPUs (TO1).
  */
 static inline void
 release_ref(struct tokref *tr)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread waits until every CPU has executed the messages sent so far.
+ * A thread waits until every other CPU has executed the messages that the
+ * thread's CPU has sent to it so far.
  *
  * THEORY
  * The waiter sends a message to each other CPU.  A CPU executes it after all
- * earlier messages of the waiter's CPU, and answers by counting down.  The last
+ * earlier messages of the waiter's CPU, and counts is_left down.  The last
  * CPU sends a message back to the waiter's CPU, which makes the waiter runnable
  * there.
  */
@@ -13,12 +14,13 @@
 #include <lwkt/ipiq.h>
 
 struct ipiq_sync {
-	lwkt_thread_t	is_td;
-	int		is_home;	/* its CPU; it does not move */
-	int		is_done;	/* written on is_home only */
-	uint32_t	is_left;	/* CPUs that have not answered */
+	lwkt_thread_t	is_td;		/* the waiter */
+	int		is_home;	/* is_td's CPU; it does not move */
+	int		is_done;	/* 1: all counted; set on is_home */
+	uint32_t	is_left;	/* CPUs that have not counted; atomic */
 };
 
+/* Message from the last CPU: end the wait.  Runs on the waiter's CPU. */
 static void
 sync_done(void *arg)
 {
@@ -28,18 +30,23 @@ sync_done(void *arg)
 	sched_enqueue(mygd(), is->is_td);
 }
 
+/* The message to each other CPU.  The last CPU that counts ends the wait. */
 static void
 sync_remote(void *arg)
 {
 	struct ipiq_sync *is = arg;
 
-	/* `is` is on the waiter's stack.  The last CPU still reads it after the
-	 * count, so only its message, not the count, ends the wait. */
+	/* *is is on the waiter's stack.  The last CPU still reads is_home after
+	 * it has counted.  So the wait ends only by that CPU's message, not as
+	 * soon as is_left is 0. */
 	if (atomic_fetchadd_32(&is->is_left, (uint32_t)-1) == 1)
 		lwkt_send_ipiq(is->is_home, sync_done, is);
 }
 
-/* Thread context; blocks until all other CPUs have answered. */
+/*
+ * Thread context; blocks until all other CPUs have executed what this CPU has
+ * sent them.  With one CPU it returns at once.
+ */
 void
 lwkt_synchronize_ipiqs(const char *wmesg)
 {

@@ -6,17 +6,18 @@
  * Code that changes several structures, with a wakeup after each change, wakes
  * the same threads again and again.  Between lwkt_wakeup_start_delayed() and
  * lwkt_wakeup_end_delayed() a call of lwkt_wakeup() by this thread only notes
- * the ident.  There are two places.  A third ident replaces the older one,
- * whose wakeup is done then, so that no ident waits for ever.  A late wakeup
- * is not lost: the condition is already true, so a thread that tests it
+ * the ident.  There are two places.  A third ident takes the place of the
+ * oldest one, and the wakeup of the oldest one is done at once.  A late wakeup
+ * does no harm: the condition is already true, so a thread that tests it
  * meanwhile does not sleep.
  *
  * A thread that blocks may wait for a thread that it still has to wake.  So
- * everything that blocks first does the deferred wakeups.  So does any switch
- * of a thread that has tokens or wants one, because another CPU may hold the
- * token until the wakeup comes.  Other yields do not, because the thread stays
- * runnable.  If a thread runs for long without ending the section, the tick
- * does its wakeups.
+ * every function that blocks first does the deferred wakeups.  So does any
+ * switch of a thread that has tokens or wants one, because another CPU may hold
+ * the token until the wakeup comes (SW6 of lwkt_switch.c; lwps and threads that
+ * have borrowed the CPU as well).  Other yields do not, because the thread
+ * stays runnable.  If a thread runs until the next tick without ending the
+ * delay, the tick does its wakeups.
  *
  * Usually the thread has tested its condition before the flush, in the critical
  * section in which it blocks.  The flush does not make the test stale.  It may
@@ -27,8 +28,9 @@
  *
  * INVARIANTS
  * DW1 tc_delayed is filled from the front, its idents differ, and it is empty
- *    without TDF_DELAYED_WAKEUP.
- * DW2 Wakeups by callbacks are not the thread's, and are never deferred.
+ *    without TDF_DELAYED_WAKEUP (which wake_now clears for a moment).
+ * DW2 A wakeup by a callback is not the thread's own, and is never deferred;
+ *    nor is one in a hard section.
  * DW3 A thread that runs and has deferred wakeups has a tick pending.  The tick
  *    does them (hardclock) as a callback, so never while the thread is in the
  *    critical sections of this file.
@@ -44,7 +46,10 @@
 COUNTER(merged, "lwkt.wakeups_merged", "delayed wakeups merged with an equal "
     "one");
 
-/* Do a wakeup now.  Without clearing the flag it would be deferred again. */
+/*
+ * Do a wakeup of ident now.  While TDF_DELAYED_WAKEUP is set lwkt_wakeup()
+ * would defer it again, so the flag is cleared meanwhile.
+ */
 static void
 wake_now(lwkt_thread_t td, const volatile void *ident)
 {
@@ -55,7 +60,11 @@ wake_now(lwkt_thread_t td, const volatile void *ident)
 	td->td_flags |= delays;
 }
 
-/* Note ident and return 1; return 0 in a callback (DW2). */
+/*
+ * Defer a wakeup of ident by td, the caller, and return 1.  Return 0 in a
+ * callback or hard section: the caller must do it now (DW2).  If both places
+ * are in use, the wakeup of the older ident is done here.
+ */
 int
 delay_wakeup(lwkt_thread_t td, const volatile void *ident)
 {
@@ -98,7 +107,10 @@ delayed_flush(lwkt_thread_t td)
 		wake_now(td, second);
 }
 
-/* Thread context; never blocks. */
+/*
+ * From now on, defer the caller's wakeups.  Panics if they are deferred
+ * already, and in a callback or hard section.  Thread context; never blocks.
+ */
 void
 lwkt_wakeup_start_delayed(void)
 {
@@ -113,7 +125,11 @@ lwkt_wakeup_start_delayed(void)
 	crit_exit_td(td);
 }
 
-/* Thread context; never blocks. */
+/*
+ * Do the deferred wakeups of the caller, and defer no more.  Panics if
+ * lwkt_wakeup_start_delayed() was not called before.  Thread context; never
+ * blocks.
+ */
 void
 lwkt_wakeup_end_delayed(void)
 {

@@ -3,19 +3,24 @@
  * Sleep on an address; wake the threads that sleep on it, on any CPU.
  *
  * THEORY
+ * A sleeper has an ident and a domain, and a wakeup wakes only sleepers with
+ * the same ident and domain.  Functions without a domain argument use domain 0.
+ *
  * An ident hashes to a slot.  Every CPU has a queue for each slot, and only
  * that CPU touches it.  Every slot also has one mask, which all CPUs share: the
  * CPUs that may have sleepers in the slot.  Beside each queue the CPU publishes
  * which idents are on it (sleepq_filter.h), so that a waker on another CPU need
  * not disturb this CPU for a different ident of the same slot.
  *
- * wakeup() serves the queue of its own CPU directly and sends a message to each
- * candidate.  wakeup_one() sends a message to one candidate.  If the handler
- * there finds no sleeper, it sends the message on to the next candidate (never
- * recursively), until the message would come back to its origin.  So at most
- * one thread wakes.  If no thread wakes, each CPU had no sleeper when the
- * message passed it.  A thread that sleeps there by then tested its condition
- * after the caller had made it true.
+ * A candidate is another CPU whose mask bit is set and whose filter passes the
+ * ident.  wakeup() serves the queue of its own CPU directly and sends a message
+ * to each candidate.  wakeup_one() sends a message to one candidate, if it has
+ * woken no thread of its own CPU.  If the handler there finds no sleeper, it
+ * sends the message on to the next candidate (never recursively), until the
+ * message would come back to its origin.  So at most one thread wakes.  If no
+ * thread wakes, each CPU had no sleeper when the message passed it.  A thread
+ * that sleeps on such a CPU later tests its condition after the caller of
+ * wakeup_one() has made it true, so that thread needs no wakeup.
  *
  * The mask bit and the filter are cleaned lazily, when a message finds no
  * sleeper or leaves the queue empty.  So a thread that sleeps on the same ident
@@ -25,28 +30,31 @@
  * tsleep_interlock() queues the thread while it still runs.  A wakeup then
  * takes it off the queue; the tsleep that follows sees that and returns at
  * once.  wakeup_one() does not count such a thread as the one that it woke.  A
- * sleep that ends by timeout or interrupt stays queued until the thread runs,
- * so that a wakeup in between still wins: every sleeper that a wakeup counted
- * returns 0.
+ * thread whose sleep ends by timeout or interrupt stays queued until it runs,
+ * so that a wakeup in between still counts: every sleeper that a wakeup has
+ * counted returns 0.
  *
  * The timer of a timeout lies on the sleeper's stack and runs on the sleeper's
  * CPU, so the timer's function and the sleeper never race.
  *
  * INVARIANTS
- * SY1 TDF_TSLEEPQ <=> on the queue of td_gd for hash(td_wchan).
+ * SY1 TDF_TSLEEPQ <=> the thread is on the queue of its CPU, td_gd, for the
+ *    slot of td_wchan.
  * SY2 A thread on a queue has its CPU's mask bit set, and its ident passes the
  *    filter (SF2).  Both became true before a full fence of that CPU, and that
- *    fence precedes the sleeper's test of its condition.
- * SY3 TDF_TSLEEP_DESCHEDULED <=> really asleep, not only interlocked.
+ *    fence precedes the sleeper's test of its condition.  With one CPU there is
+ *    neither.
+ * SY3 TDF_TSLEEP_DESCHEDULED <=> the thread is in tsleep_block(): it sleeps,
+ *    and is not only interlocked.
  *
  * ORDER
  * SO1 The sleeper publishes (the filter, then the mask by a locked
  *    instruction), then tests the condition.  The waker makes the condition
  *    true, executes a FENCE, reads the mask, then the filter.  Either the waker
  *    sees the sleeper, or the sleeper sees the condition.  A load fence is not
- *    enough (DragonFly e676ebdaf2).  What was published earlier and not cleaned
- *    needs no second fence: the earlier locked instruction also precedes this
- *    test.
+ *    enough (DragonFly e676ebdaf2).  If the filter and the mask still have what
+ *    an earlier sleep published, no second fence is needed: the locked
+ *    instruction of that sleep also precedes this test.
  *
  * Source: DragonFly kern_synch.c; exact wakeup_one by forwarding and the lazy
  * cleaning are ours.
@@ -74,23 +82,23 @@ COUNTER(forwarded, "lwkt.wakeup_forwards", "lwkt_wakeup_one passed on to "
     "another CPU");
 COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke no thread");
 
-#define TSLP_CLEAN_MAX	16	/* longer queues are not looked through */
+#define TSLP_CLEAN_MAX	16	/* threads; longer queues are not searched */
 
-#define WAKE_ALL	INT_MAX
+#define WAKE_ALL	INT_MAX		/* as max: wake every sleeper */
 #define WAKE_CHUNK	255		/* most threads one message may wake */
 
 struct tslpque {
 	LWKT_CACHEALIGN
-	TAILQ_HEAD(, lwkt_thread) tq_queue;	/* (c) FIFO */
+	TAILQ_HEAD(, lwkt_thread) tq_queue;	/* (c) threads, FIFO */
 	struct sleepq_filter tq_filter;	/* (c) writes, others read */
 };
 
 CTASSERT(sizeof(struct tslpque) == CACHE_LINE, "one line a slot");
 
 /* (i) Set at boot. */
-static unsigned tslp_log2;		/* of the slots */
-static unsigned tslp_words;		/* of one slot's mask */
-static uint64_t *tslp_mask;		/* (a) [slot][word] */
+static unsigned tslp_log2;		/* log2 of slots per CPU */
+static unsigned tslp_words;		/* words of one slot's mask */
+static uint64_t *tslp_mask;		/* (a) [slot][word]: CPUs */
 
 static size_t
 tslp_slots(void)
@@ -105,6 +113,7 @@ tslp_mask_bytes(int ncpus)
 	    howmany((size_t)ncpus, 64), (size_t)CACHE_LINE);
 }
 
+/* Return the size of the sleep tables of ncpus CPUs; set tslp_log2.  Boot. */
 size_t
 synch_bytes(int ncpus)
 {
@@ -115,7 +124,7 @@ synch_bytes(int ncpus)
 
 /*
  * Divide mem, which is zero and aligned to a cache line, into the masks and the
- * queues.  A queue is initialised on first use.
+ * queues.  A queue is initialised on first use.  Boot, after synch_bytes.
  */
 void
 synch_place(void *mem, int ncpus)
@@ -143,8 +152,9 @@ tslp_word(unsigned slot, int cpu)
 }
 
 /*
- * Collect the different idents of the queue.  Return their number, or -1 if
- * there are more than a filter holds or the queue is too long to look through.
+ * Store the different idents of the queue in id[].  Return their number.
+ * Return -1 if there are more than SLEEPQ_IDENTS, or more than TSLP_CLEAN_MAX
+ * threads.
  */
 static int
 tslp_idents(const struct tslpque *tq, uintptr_t id[SLEEPQ_IDENTS])
@@ -164,7 +174,11 @@ tslp_idents(const struct tslpque *tq, uintptr_t id[SLEEPQ_IDENTS])
 	return n;
 }
 
-/* Drop from the filter and the mask what no thread sleeps on any more. */
+/*
+ * Drop the idents that no thread of tq sleeps on from its filter.  If the queue
+ * is empty, clear this CPU's bit in the mask too.  No effect if tslp_idents()
+ * fails.
+ */
 static void
 tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
 {
@@ -194,8 +208,10 @@ tslp_crowded(struct tslpque *tq)
 }
 
 /*
- * Make SY2 true for a thread that has just been queued.  If both are published
- * already, the locked instruction of that time precedes this test too (SO1).
+ * Make SY2 true for a thread that has just been queued on ident `id`.  If the
+ * filter passes id and the mask bit is set, there is nothing to do: the locked
+ * instruction that published them also precedes the test of the condition,
+ * which comes next (SO1).
  */
 static inline void
 tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
@@ -215,6 +231,10 @@ tslp_publish(struct globaldata *gd, struct tslpque *tq, unsigned slot,
 	atomic_set_64(word, CPUMASK_BIT(cpu));			/* SO1 */
 }
 
+/*
+ * Take td off its sleep queue, if it is on one.  The filter and the mask stay
+ * as they are.  Context: the CPU of td, in a critical section.
+ */
 void
 synch_leave_queue(lwkt_thread_t td)
 {
@@ -228,7 +248,7 @@ synch_leave_queue(lwkt_thread_t td)
 	td->td_wchan = NULL;
 }
 
-/* Check SY1 for one thread. */
+/* Panic if td has TDF_TSLEEPQ but is not on the queue of its ident (SY1). */
 void
 sleepq_check(lwkt_thread_t td)
 {
@@ -245,7 +265,10 @@ sleepq_check(lwkt_thread_t td)
 	    td->td_gd->gd_m.mc_cpuid);
 }
 
-/* Queue td, the caller, on ident; take it off another queue first. */
+/*
+ * Queue td, the caller, on ident in `domain`.  No effect if it is queued so
+ * already.  If td is on another queue, it leaves that queue first.
+ */
 static inline void
 interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 {
@@ -268,7 +291,10 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 	tslp_publish(gd, tq, slot, (uintptr_t)ident);
 }
 
-/* Thread context; never blocks. */
+/*
+ * Queue the caller on ident, in the domain that flags name; it still runs.
+ * Thread context; never blocks.
+ */
 void
 lwkt_tsleep_interlock(const volatile void *ident, int flags)
 {
@@ -279,7 +305,7 @@ lwkt_tsleep_interlock(const volatile void *ident, int flags)
 	crit_exit_td(td);
 }
 
-/* Thread context; never blocks. */
+/* Take the caller off its sleep queue.  Thread context; never blocks. */
 void
 lwkt_tsleep_remove(void)
 {
@@ -290,7 +316,10 @@ lwkt_tsleep_remove(void)
 	crit_exit_td(td);
 }
 
-/* End a sleep at its time limit.  The thread stays queued until it runs. */
+/*
+ * Timer callback: end the sleep of the thread arg at its time limit.  The
+ * thread stays on its sleep queue, if it is on one, until it runs.
+ */
 static void
 sleep_timeout(struct lwkt_systimer *st, void *arg)
 {
@@ -301,7 +330,7 @@ sleep_timeout(struct lwkt_systimer *st, void *arg)
 	wake_local(mygd(), td);
 }
 
-/* Arm st to end the sleep of td after timeout_ns. */
+/* Arm st to set TDF_TIMEOUT and schedule td in timeout_ns. */
 static inline void
 sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
 {
@@ -315,7 +344,11 @@ sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
 	    now + timeout_ns : INT64_MAX);
 }
 
-/* Sleep until any event.  The caller is queued, in a critical section. */
+/*
+ * Block td, the caller, until it is scheduled by a wakeup, a timeout, an
+ * interrupt (with LWKT_PCATCH) or lwkt_schedule.  td is on its sleep queue and
+ * in a critical section.
+ */
 static inline void
 tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
 {
@@ -335,6 +368,7 @@ tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
 	td->td_flags &= ~(TDF_TSLEEP_DESCHEDULED | TDF_SINTR | TDF_NORESCHED);
 }
 
+/* As tsleep_block, with a timeout of timeout_ns nanoseconds. */
 static __lwkt_noinline void
 tsleep_block_timed(lwkt_thread_t td, int flags, const char *wmesg,
     int64_t timeout_ns)
@@ -347,10 +381,12 @@ tsleep_block_timed(lwkt_thread_t td, int flags, const char *wmesg,
 }
 
 /*
- * The sleep, in a critical section.  An interlocked thread that is no longer on
- * the queue has been woken, so it does not sleep.  After the sleep the queue
- * decides: a thread that is off it was counted by a wakeup and returns 0, even
- * if its timeout or an interrupt came too.
+ * lwkt_tsleep, in a critical section.  Return 0 after a wakeup or
+ * lwkt_schedule(); EWOULDBLOCK if the time is over or timeout_ns is 0; EINTR if
+ * an interrupt was pending or came, with LWKT_PCATCH.  With LWKT_PINTERLOCKED,
+ * a thread that is no longer queued on ident has been woken, so it returns 0
+ * without a sleep.  A thread that is off the queue after the sleep was counted
+ * by a wakeup.  It returns 0, even if its timeout or an interrupt came too.
  */
 static int
 tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
@@ -358,7 +394,7 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 {
 	uint32_t domain = (uint32_t)flags & LWKT_PDOMAIN_MASK;
 
-	delayed_flush_if(td);	/* may wake us from the interlock */
+	delayed_flush_if(td);	/* may take td off the queue */
 	if ((flags & LWKT_PINTERLOCKED) == 0)
 		interlock(td, ident, domain);
 	else if ((td->td_flags & TDF_TSLEEPQ) == 0 || td->td_wchan != ident ||
@@ -381,10 +417,14 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 	}
 	if ((flags & LWKT_PCATCH) && intr_take(td))
 		return EINTR;
-	return 0;			/* somebody scheduled it by name */
+	return 0;			/* lwkt_schedule(td) ended it */
 }
 
-/* Thread context; blocks until woken, timed out or interrupted. */
+/*
+ * Sleep on ident; the results are those of tsleep_crit.  A timeout of 0 does
+ * not block.  The caller is on no sleep queue afterwards.  Thread context;
+ * blocks until woken, timed out, interrupted or scheduled.
+ */
 int
 lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)
@@ -401,7 +441,8 @@ lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
 
 /*
  * Wake up to max sleepers of this CPU, in the order in which they were queued.
- * Return how many of the max are still to be woken.
+ * Return how many of the max are still to be woken.  An interlocked thread is
+ * taken off the queue but not counted.  origin: the CPU that called the wakeup.
  */
 static inline int
 wake_queue(struct globaldata *gd, struct tslpque *tq,
@@ -427,7 +468,7 @@ wake_queue(struct globaldata *gd, struct tslpque *tq,
 }
 
 /*
- * Return the next CPU that may have a sleeper, or -1.  The search begins at
+ * Return the next candidate for the ident `id`, or -1.  The search begins at
  * the CPU that follows `after` and wraps around; it ends before origin.
  */
 static int
@@ -456,7 +497,10 @@ tslp_next(unsigned slot, uintptr_t id, int after, int origin)
 	return -1;
 }
 
-/* Pack a wakeup into one int: domain 16 bits, max 8 (0: all), origin 8. */
+/*
+ * Pack a wakeup into one int.  Bits 16 to 31: domain, which has only these; 8
+ * to 15: max, 0 for WAKE_ALL; 0 to 7: origin.
+ */
 static inline int
 wake_pack(uint32_t domain, int max, int origin)
 {
@@ -466,7 +510,10 @@ wake_pack(uint32_t domain, int max, int origin)
 
 static void	wakeup_remote(void *arg, int packed);
 
-/* Send max wakeups to the next candidate after `after`; 0 if there is none. */
+/*
+ * Send one message, for up to max wakeups, to the next candidate after the CPU
+ * `after`.  Return 1, or 0 if there is no candidate.
+ */
 static int
 wake_send(struct globaldata *gd, unsigned slot, void *ident, uint32_t domain,
     int max, int after, int origin)
@@ -483,9 +530,10 @@ wake_send(struct globaldata *gd, unsigned slot, void *ident, uint32_t domain,
 }
 
 /*
- * Serve a wakeup of another CPU; send on what is left to the next candidate.
- * The waker made the condition true before it sent the message.  The fence lies
- * between that and the reads of the next mask and filter (SO1).
+ * IPI callback: serve a wakeup by another CPU.  If it is not for all sleepers,
+ * send what is left of max on to the next candidate.  The waker made the
+ * condition true before it sent the message.  The fence lies between that and
+ * the reads of the mask and of the next filters (SO1).
  */
 static void
 wakeup_remote(void *ident, int packed)
@@ -514,8 +562,11 @@ wakeup_remote(void *ident, int packed)
 }
 
 /*
- * Send the wakeups to other CPUs.  The fence lies between the condition, which
- * the caller made true, and the reads of mask and filter (SO1).
+ * Send the wakeups to other CPUs: to each candidate if max is WAKE_ALL.  Else
+ * each message is for up to WAKE_CHUNK threads; it starts at the first
+ * candidate and is sent on from there (wakeup_remote).  The fence lies between
+ * the store that made the condition true and the reads of mask and filter
+ * (SO1).
  */
 static void
 wake_others(struct globaldata *gd, unsigned slot, void *ident,
@@ -542,7 +593,10 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 	}
 }
 
-/* Wake up to max sleepers: those of this CPU, then those of all others. */
+/*
+ * Wake up to max sleepers: those of this CPU first, then, if `everywhere` is 1,
+ * those of all other CPUs.
+ */
 static inline void
 wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 {
@@ -565,7 +619,10 @@ wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 	crit_exit_td(self);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake all sleepers on ident, later if the caller has its wakeups deferred
+ * (kern_delayed.c).  Any CPU context; never blocks.
+ */
 void
 lwkt_wakeup(const volatile void *ident)
 {
@@ -577,14 +634,20 @@ lwkt_wakeup(const volatile void *ident)
 	wake(ident, 0, WAKE_ALL, 1);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake at most one sleeper on ident, on any CPU.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_wakeup_one(const volatile void *ident)
 {
 	wake(ident, 0, 1, 1);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake at most n sleepers on ident, on any CPUs; none if n is 0 or less.  Any
+ * CPU context; never blocks.
+ */
 void
 lwkt_wakeup_n(const volatile void *ident, int n)
 {
@@ -592,28 +655,37 @@ lwkt_wakeup_n(const volatile void *ident, int n)
 		wake(ident, 0, n, 1);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake all sleepers on ident in the domain, on all CPUs.  Any CPU context;
+ * never blocks.
+ */
 void
 lwkt_wakeup_domain(const volatile void *ident, int domain)
 {
 	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, WAKE_ALL, 1);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake at most one sleeper on ident in the domain, on any CPU.  Any CPU
+ * context; never blocks.
+ */
 void
 lwkt_wakeup_domain_one(const volatile void *ident, int domain)
 {
 	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, 1, 1);
 }
 
-/* Any CPU context; never blocks. */
+/* Wake all sleepers on ident of this CPU.  Any CPU context; never blocks. */
 void
 lwkt_wakeup_mycpu(const volatile void *ident)
 {
 	wake(ident, 0, WAKE_ALL, 0);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake at most one sleeper on ident of this CPU.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_wakeup_mycpu_one(const volatile void *ident)
 {
@@ -626,7 +698,7 @@ wakeup_oncpu_remote(void *ident, int max)
 	wake(ident, 0, max, 0);
 }
 
-/* Any CPU context; never blocks. */
+/* Wake all sleepers on ident of CPU cpu.  Any CPU context; never blocks. */
 void
 lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
 {
@@ -634,14 +706,20 @@ lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
 	    WAKE_ALL);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Wake at most one sleeper on ident of CPU cpu.  Any CPU context; never blocks.
+ */
 void
 lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident)
 {
 	lwkt_send_ipiq2(cpu, wakeup_oncpu_remote, (void *)(uintptr_t)ident, 1);
 }
 
-/* Thread context; blocks until lwkt_schedule or an interrupt. */
+/*
+ * Block until lwkt_schedule(caller), and return 0.  With LWKT_PCATCH an
+ * interrupt also ends the wait, or prevents it; return EINTR then.  Thread
+ * context.
+ */
 int
 lwkt_sleep(const char *wmesg, int flags)
 {
@@ -665,9 +743,10 @@ lwkt_sleep(const char *wmesg, int flags)
 }
 
 /*
- * Wake the thread arg from an interruptible sleep, and release the reference
- * that the caller holds.  If the thread belongs to another CPU, or has moved,
- * send a message there.
+ * If the thread arg is in an interruptible sleep and its interrupt is still
+ * pending, make it runnable.  Then release the reference that the caller holds.
+ * If the thread belongs to another CPU, or has moved, do this there instead, by
+ * a message.  Context: critical section.
  */
 static void
 interrupt_remote(void *arg)
@@ -686,7 +765,10 @@ interrupt_remote(void *arg)
 	lwkt_rele(td);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Post an interrupt to td: it ends the interruptible sleep of td, or its next
+ * one.  Any CPU context; never blocks.
+ */
 void
 lwkt_interrupt(lwkt_thread_t td)
 {
@@ -699,7 +781,10 @@ lwkt_interrupt(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
-/* Thread context; blocks for ns nanoseconds, or yields. */
+/*
+ * Block for ns nanoseconds; if ns is 0 or less, only yield.  Returns 0.  An
+ * interrupt does not end the sleep.  Thread context.
+ */
 int
 lwkt_sleep_ns(int64_t ns)
 {

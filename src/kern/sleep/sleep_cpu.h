@@ -9,7 +9,7 @@
 struct tslpque;
 
 struct sleep_cpu {
-	struct tslpque	*gd_tslpque;	/* (c) hash; idents read by others */
+	struct tslpque	*gd_tslpque;	/* (c) by slot; others read tq_filter */
 };
 
 #endif

@@ -5,23 +5,25 @@
  * THEORY
  * A CPU publishes which idents its threads sleep on, so that a waker elsewhere
  * need not send it a message for a different ident of the same slot.  Only the
- * CPU that owns the filter writes it, in a critical section.  Every CPU reads
- * it, word by word and without a lock, while the owner writes.
+ * CPU that owns the filter writes it, in a critical section (a function below
+ * that only this CPU may call is marked "Owner").  Every CPU reads it, word by
+ * word and without a lock, while the owner writes.
  *
  * The filter may err in one direction only.  It may let an ident pass on which
  * no thread sleeps; that costs a useless message.  It must never reject an
  * ident that was in use during the whole read, because that would lose a
  * wake-up.  Two rules are enough for that: an ident does not change its place
- * while it is in use; and sf_any replaces no place but is a separate word.
+ * while it is in use; and "any ident passes" is a separate word, sf_any, not a
+ * value of a place.
  *
  * INVARIANTS
  * SF1 An ident in use that has a place keeps it as long as it is in use.
  * SF2 Each ident in use has a place, or sf_any is set.
  *
  * Why a reader finds an ident q that is in use during the whole read: the
- * reader reads sf_any first.  If it is set, q passes.  If it is not, q had a
- * place by then (SF2, SF3), and keeps that place while the reader goes through
- * the places (SF1).  If idents could move, the reader could read q's new place
+ * reader reads sf_any first.  If it is 1, q passes.  If it is 0, q had a place
+ * by then (SF2, SF3), and keeps that place while the reader goes through the
+ * places (SF1).  If idents could move, the reader could read q's new place
  * before q arrived there, and its old place after q had left.
  *
  * ORDER
@@ -40,11 +42,11 @@
 enum { SLEEPQ_IDENTS = config_hard ? 2 : 4 };
 
 struct sleepq_filter {
-	uint32_t	 sf_any;	/* (c) writes, others read: all pass */
-	uintptr_t	 sf_ident[SLEEPQ_IDENTS]; /* (c) the same; 0: free */
+	uint32_t	 sf_any;	/* (c) writes; 1: any ident passes */
+	uintptr_t	 sf_ident[SLEEPQ_IDENTS]; /* (c) writes; 0: free */
 };
 
-/* Return whether id is one of the n words. */
+/* Return whether id is one of the n words of ident[]. */
 static inline int
 filter_find(const uintptr_t *ident, int n, uintptr_t id)
 {
@@ -56,7 +58,7 @@ filter_find(const uintptr_t *ident, int n, uintptr_t id)
 	return 0;
 }
 
-/* Return whether the filter lets id through.  Any CPU. */
+/* Return whether a thread may sleep on id, by the filter.  Any CPU. */
 static inline int
 filter_passes(const struct sleepq_filter *sf, uintptr_t id)
 {
@@ -64,7 +66,7 @@ filter_passes(const struct sleepq_filter *sf, uintptr_t id)
 	    filter_find(sf->sf_ident, SLEEPQ_IDENTS, id);
 }
 
-/* Give id a free place.  Return 0 if there is none.  Owner. */
+/* Store id in a free place and return 1; return 0 if none is free.  Owner. */
 static inline int
 filter_add(struct sleepq_filter *sf, uintptr_t id)
 {
@@ -87,8 +89,10 @@ filter_any(struct sleepq_filter *sf)
 }
 
 /*
- * Drop all idents but the n different ones in use[], n <= SLEEPQ_IDENTS; those
- * that have a place keep it (SF1).  sf_any is cleared last (SF3).  Owner.
+ * Make use[] the idents of the filter: n different ones, n <= SLEEPQ_IDENTS.
+ * Drop all other idents, and give a place to those of use[] that have none.  An
+ * ident of use[] that has a place keeps it (SF1).  sf_any is cleared last
+ * (SF3).  Owner.
  */
 static inline void
 filter_keep(struct sleepq_filter *sf, const uintptr_t use[], int n)

@@ -14,15 +14,21 @@
 
 #include "kern/sched/sched_var.h"
 
-/* kern_synch.c. */
-size_t	synch_bytes(int ncpus);			/* tables, boot storage */
+/*
+ * kern_synch.c.  synch_bytes: the size of the sleep tables of ncpus CPUs.
+ * synch_place: use mem, of that size, for them.  Both at boot.
+ * synch_leave_queue: take td off its sleep queue, if it is on one.
+ * sleepq_check: panic if td is not on the sleep queue that td_flags say.
+ */
+size_t	synch_bytes(int ncpus);
 void	synch_place(void *mem, int ncpus);
-void	synch_leave_queue(lwkt_thread_t td);	/* off any sleep queue */
-void	sleepq_check(lwkt_thread_t td);		/* panics: damaged */
+void	synch_leave_queue(lwkt_thread_t td);
+void	sleepq_check(lwkt_thread_t td);
 
 /*
- * Convert a caller's time limit: LWKT_FOREVER or nanoseconds.  Any other value
- * below 0 is a deadline that has passed; it becomes 0, which means do not wait.
+ * Return a caller's time limit in ns, or LWKT_FOREVER, unchanged.  Any other
+ * value below 0 is the rest of a time that is over; return 0, which means do
+ * not wait.
  */
 static inline int64_t
 limit_ns(int64_t timeout_ns)
@@ -39,9 +45,10 @@ sleepq_hash(const volatile void *ident, unsigned log2)
 }
 
 /*
- * kern_delayed.c.  delay_wakeup: defer a wakeup and return 1, or return 0 if
- * the caller must do it now.  delayed_flush: do the deferred wakeups of td;
- * td calls it before it blocks, for no other thread would do them.
+ * kern_delayed.c.  delay_wakeup: defer a wakeup of ident and return 1, or
+ * return 0 if the caller must do it now.  delayed_flush: do the deferred
+ * wakeups of td.  td calls it in a critical section before it blocks: while td
+ * is blocked nothing else does them.
  */
 int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
 void	delayed_flush(lwkt_thread_t td);
@@ -54,8 +61,9 @@ delayed_flush_if(lwkt_thread_t td)
 }
 
 /*
- * Give up the CPU until td, the caller, is scheduled; spurious returns are
- * possible.  TDF_BLOCKED and wmesg meanwhile tell why it does not run.
+ * Block td, the caller, until it is scheduled.  Any lwkt_schedule() of td ends
+ * the wait, so the caller tests its condition again.  TDF_BLOCKED and td_wmesg
+ * tell meanwhile why td does not run.  Context: thread, critical section.
  */
 static inline void
 block_self(lwkt_thread_t td, const char *wmesg)
@@ -77,9 +85,10 @@ wake_local(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Interruptible waits.  intr_take() returns whether an interrupt is pending,
- * and clears it; intr_repost() sets it, also to put back one that ended no
- * wait.
+ * Interruptible waits: lwkt_interrupt(td) sets TDF_MP_INTR.  intr_take() clears
+ * the bit and returns 1 if it was set, else 0.  intr_repost() sets the bit: for
+ * lwkt_interrupt(), and for a caller that has taken an interrupt but returns
+ * another result.
  */
 static inline int
 intr_take(lwkt_thread_t td)

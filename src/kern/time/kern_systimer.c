@@ -72,7 +72,7 @@ systimer_place(void *mem, int ncpus)
 	}
 }
 
-/* Restore TM2 after a timer of that time was added; may arm the host. */
+/* Restore TM2 after a timer due at when_ns was added; may arm the host. */
 static inline void
 systimer_arm(struct globaldata *gd, int64_t when_ns)
 {
@@ -114,7 +114,11 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 	systimer_arm(gd, when_ns);
 }
 
-/* Remove st if it runs.  Own CPU, in a critical section; never blocks. */
+/*
+ * Take st out of the wheel if it is there.  If the function of st is being
+ * called, st is not inserted again afterwards.  Own CPU, in a critical section;
+ * never blocks.
+ */
 void
 systimer_remove(struct lwkt_systimer *st)
 {
@@ -249,7 +253,10 @@ lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 	crit_exit_td(self);
 }
 
-/* Any context on the timer's CPU; never blocks. */
+/*
+ * Set the period of st.  The next time of a timer in the wheel stays; the new
+ * period counts from there.  Any context on the timer's CPU; never blocks.
+ */
 void
 lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 {
@@ -271,7 +278,10 @@ lwkt_time_ns(void)
 	return machine_time_ns();
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Return the ns left until deadline_ns, or 0 if it has passed.  Any CPU
+ * context; never blocks.
+ */
 int64_t
 lwkt_until(int64_t deadline_ns)
 {

@@ -388,7 +388,10 @@ level_first(const struct wheel *wh, unsigned level)
 	return now + (slot - from) % WHEEL_SLOTS;
 }
 
-/* Return when the first slot of all levels begins; INT64_MAX: none. */
+/*
+ * Return the earliest time, in slots of level 0, at which a used slot of any
+ * level begins.  Return INT64_MAX if no slot is used.
+ */
 static int64_t
 wheel_first(const struct wheel *wh)
 {

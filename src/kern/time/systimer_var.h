@@ -14,7 +14,7 @@
 size_t	systimer_bytes(int ncpus);		/* wheels, boot storage */
 void	systimer_place(void *mem, int ncpus);
 void	systimer_intr(struct globaldata *gd);	/* RQF_TIMER */
-int	systimer_none(struct globaldata *gd);	/* no timer runs here */
+int	systimer_none(struct globaldata *gd);	/* 1: gd has no timer */
 void	systimer_check(struct globaldata *gd);	/* TM1, TM2; panics */
 /*
  * Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set.

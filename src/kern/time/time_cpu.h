@@ -14,7 +14,7 @@ struct wheel;
 
 struct time_cpu {
 	LWKT_CACHEALIGN
-	uint32_t	 gd_tick_armed;	/* (c) gd_hardclock is on the queue */
+	uint32_t	 gd_tick_armed;	/* (c) the tick runs (TI1, tick.c) */
 	struct wheel	*gd_wheel;	/* (i) timers, (c) what is in it */
 	struct lwkt_systimer *gd_systimer_inprog; /* (c) being called */
 	uint64_t	 gd_systimer_seq; /* (c) */
