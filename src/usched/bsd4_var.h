@@ -11,24 +11,24 @@
 
 #include "usched/usched_var.h"
 
-/* Priorities, low is better: 128 a class, 4 a queue. */
-#define BSD4_CLASSPRIS	128
-#define BSD4_PPQ	4
+/* Priorities of bsd4.  A lower number is better. */
+#define BSD4_CLASSPRIS	128	/* priorities in a class */
+#define BSD4_PPQ	4	/* priorities in a queue */
 #define BSD4_NQS	(3 * BSD4_CLASSPRIS / BSD4_PPQ)
-#define BSD4_NULLPRI	512	/* of a CPU without a current lwp */
+#define BSD4_NULLPRI	512	/* cu_pri of a CPU without a current lwp */
 
-#define BSD4_ESTCPUMAX	(512 * 32)
+#define BSD4_ESTCPUMAX	(512 * 32)	/* limit of bl_estcpu */
 #define BSD4_ESTCPUFREQ	50	/* the unit of bsd4's times is 1/50 s */
 
-/* What lp_data holds.  (c) the CPU of the lwp; (l) under bsd4's lock. */
+/* bsd4's lp_data of an lwp.  (c) the CPU of the lwp; (l) under bsd4's lock. */
 struct bsd4_lwp {
-	uint32_t	 bl_pri;	/* (a) written by its CPU */
-	int		 bl_queue;	/* (l) the one that it is on, or -1 */
-	int		 bl_estcpu;	/* (c) 0 to BSD4_ESTCPUMAX */
-	int		 bl_batch;	/* (c) 0 to BATCHMAX */
-	int		 bl_cpticks;	/* (c) ticks since bl_base */
+	uint32_t	 bl_pri;	/* (a) priority; written by its CPU */
+	int		 bl_queue;	/* (l) queue that has the lwp, or -1 */
+	int		 bl_estcpu;	/* (c) CPU use, 0 to BSD4_ESTCPUMAX */
+	int		 bl_batch;	/* (c) 1/50 s, 0 to BATCHMAX */
+	int		 bl_cpticks;	/* (c) ticks charged since bl_base */
 	int		 bl_pad;
-	int64_t		 bl_base;	/* (c) ns: the last recalculation */
+	int64_t		 bl_base;	/* (c) ns; last recalculation */
 };
 
 CTASSERT(sizeof(struct bsd4_lwp) <= sizeof(((lwkt_lwp_t)NULL)->lp_data),
@@ -40,6 +40,7 @@ bsd4_lwp(lwkt_lwp_t lp)
 	return (struct bsd4_lwp *)(void *)lp->lp_data;
 }
 
+/* Return the number of the queue for a priority. */
 static inline int
 bsd4_queue(uint32_t pri)
 {
@@ -56,14 +57,14 @@ bsd4_pri(lwkt_lwp_t lp)
 	return atomic_load_32(&bsd4_lwp(lp)->bl_pri);
 }
 
-/* usched_bsd4_queue.c, which alone uses the fields, but for q_count. */
+/* Only usched_bsd4_queue.c uses these fields, except q_count. */
 #define BSD4_WORDS	howmany(BSD4_NQS, 32)
 
 struct bsd4_queues {
 	struct lwkt_spin q_lock;
-	uint32_t	 q_bits[BSD4_WORDS]; /* (l) UQ1 */
-	lwkt_lwp_t	 q_head[BSD4_NQS]; /* (l) rings */
-	uint32_t	 q_count;	/* (a) written under the lock */
+	uint32_t	 q_bits[BSD4_WORDS]; /* (l) 1: not empty (UQ1) */
+	lwkt_lwp_t	 q_head[BSD4_NQS]; /* (l) rings of lwps, or NULL */
+	uint32_t	 q_count;	/* (a) lwps queued; writes: (l) */
 };
 
 extern struct bsd4_queues lwkt__bsd4_queues __lwkt_hidden;
@@ -75,17 +76,17 @@ lwkt_lwp_t bsd4_hold_first(void);
 void	bsd4_queues_check(void);
 void	bsd4_queues_boot(void);
 
-/* Return how many lwps wait.  Any CPU: a hint without the lock. */
+/* Return the number of lwps queued.  Without the lock it is only a hint. */
 static inline uint32_t
 bsd4_queued(void)
 {
 	return atomic_load_32(&lwkt__bsd4_queues.q_count);
 }
 
-/* usched_bsd4_pri.c; on the CPU of lp. */
-uint32_t bsd4_priority(lwkt_lwp_t lp);	/* by what is known of it now */
-void	bsd4_recalculate(lwkt_lwp_t lp);
-void	bsd4_charge(lwkt_lwp_t lp);	/* a tick */
+/* usched_bsd4_pri.c.  All of these run on the CPU of lp. */
+uint32_t bsd4_priority(lwkt_lwp_t lp);	/* computes it; sets nothing */
+void	bsd4_recalculate(lwkt_lwp_t lp);	/* updates the CPU use */
+void	bsd4_charge(lwkt_lwp_t lp);	/* adds one tick to the CPU use */
 void	bsd4_forking(lwkt_lwp_t parent, lwkt_lwp_t child);
 
 #endif

@@ -4,18 +4,20 @@
  *
  * THEORY
  * Each scheduler has an array of struct current, one for each CPU, and a set of
- * helpers.  Only a CPU itself writes its current lwp.  hp_busy tells other CPUs
- * that there is one, and cu_pri how good it is, for a scheduler that compares:
- * it is stored before the CPU becomes busy.
+ * helper threads (usched_help.c).  Only a CPU itself writes its current lwp.
+ * Other CPUs read the CPU's bit of hp_busy, which tells that the CPU has a
+ * current lwp.  They read cu_pri, its priority, if the scheduler compares
+ * priorities.  cu_pri is stored before the bit is set.
  *
- * A CPU whose current lwp leaves drops it before it looks for another one.  If
- * an lwp is queued after the look, the CPU that queued it finds this CPU not
- * busy (ORDER of usched_help.c).
+ * A CPU whose current lwp leaves drops that lwp before it searches for another
+ * one.  If an lwp is queued after the search, the CPU that queued it finds this
+ * CPU not busy (ORDER of usched_help.c).
  *
  * All functions: on the owning CPU, in a critical section; they never block.
  *
  * INVARIANTS
- * UC1 An lwp is the current one of at most one CPU, and is then not queued.
+ * UC1 An lwp is the current lwp of at most one CPU.  A current lwp is not
+ *     queued.
  *
  * Source: what DragonFly's usched_bsd4.c and usched_dummy.c have in common.
  */
@@ -24,13 +26,13 @@
 
 #include "usched/usched_var.h"
 
-#define CURRENT_NOPRI	UINT32_MAX	/* of a scheduler without cu_pri */
+#define CURRENT_NOPRI	UINT32_MAX	/* the scheduler does not use cu_pri */
 
 struct current {
 	LWKT_CACHEALIGN
-	lwkt_lwp_t	 cu_lwp;	/* (c) UC1 */
-	int		 cu_rrcount;	/* (c) ticks of its slice */
-	uint32_t	 cu_pri;	/* (c) writes, (a): of it, or of none */
+	lwkt_lwp_t	 cu_lwp;	/* (c) the current lwp, or NULL (UC1) */
+	int		 cu_rrcount;	/* (c) ticks used of the slice */
+	uint32_t	 cu_pri;	/* (a) priority of cu_lwp; (c) writes */
 };
 
 /* Make lp, which is not queued, the current lwp of this CPU (UC1). */
@@ -45,7 +47,10 @@ current_take(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
 	cpumask_set_atomic(&hp->hp_busy, mycpuid);		/* UH2 */
 }
 
-/* Leave this CPU without a current lwp. */
+/*
+ * Leave this CPU without a current lwp.  nullpri is then stored in cu_pri,
+ * unless it is CURRENT_NOPRI.
+ */
 static inline void
 current_drop(struct helpers *hp, struct current *cu, uint32_t nullpri)
 {
@@ -55,7 +60,7 @@ current_drop(struct helpers *hp, struct current *cu, uint32_t nullpri)
 	cpumask_clear_atomic(&hp->hp_busy, mycpuid);		/* UH2 */
 }
 
-/* Make lp, just taken off a queue, current, and bring it to this CPU. */
+/* Make lp, just taken off a queue, current, and move it to this CPU. */
 static inline void
 current_bring(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
     uint32_t pri)
@@ -64,7 +69,10 @@ current_bring(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
 	lwkt_usched_dispatch(lp);
 }
 
-/* If lp is current, drop it, and look for another one. */
+/*
+ * If lp is the current lwp, drop it, and call `look` to make another lwp
+ * current.  Else do nothing.
+ */
 static inline void
 current_release(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
     uint32_t nullpri, int (*look)(struct current *cu))
@@ -75,7 +83,10 @@ current_release(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
 	(void)look(cu);
 }
 
-/* Count a tick.  Return 1 if the slice of the current lwp is used up. */
+/*
+ * Count a tick of the current lwp.  If its slice is used up, begin a new slice
+ * and return 1.  Else, or if there is no current lwp, return 0.
+ */
 static inline int
 current_tick(struct current *cu, int slice)
 {
@@ -85,7 +96,7 @@ current_tick(struct current *cu, int slice)
 	return 1;
 }
 
-/* usched_help.c: check cpu of an array (UC1, UH2).  The simulated host. */
+/* usched_help.c: panic if UC1 or UH2 is broken for cpu.  Simulated host. */
 void	current_check(const struct helpers *hp, const struct current *cus,
 	    int cpu);
 

@@ -6,9 +6,10 @@
  * THEORY
  * An lwp is a thread with TDL_LWP and a struct lwkt_lwp.  The structure lies at
  * the top of the thread's stack and lasts as long as the stack: code that holds
- * the thread may use the lwp.  The parameters that its scheduler reads belong
- * to the CPU of the thread.  A call on another CPU becomes an IPI to that CPU.
- * The IPI holds the thread meanwhile, and follows it if it has moved.
+ * the thread may use the lwp.  The parameters that the scheduler of the lwp
+ * reads are changed only on the CPU of the thread.  A call on another CPU
+ * becomes an IPI to that CPU.  A reference keeps the thread meanwhile.  If the
+ * thread has moved, the IPI is sent on to its new CPU.
  *
  * Source: DragonFly's lwp_create, setpriority, rtprio and usched_set.
  */
@@ -22,6 +23,7 @@
 #include "kern/thread/thread_make.h"
 #include "kern/lock/lend_var.h"
 
+/* A change of an lwp is one of these and a 16-bit value, packed in an int. */
 enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 
 #define SET_PACK(what, v)	((what) << 16 | (v))
@@ -32,7 +34,7 @@ enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 static inline void
 set_int(void *field, int v)
 {
-	atomic_store_32(field, (uint32_t)v);	/* others look */
+	atomic_store_32(field, (uint32_t)v);
 }
 
 /* Read an int field that its CPU may write meanwhile. */
@@ -43,8 +45,10 @@ get_int(const void *field)
 }
 
 /*
- * Make a change, and tell the scheduler of lp.  Runs on the CPU of lp, in a
- * critical section.
+ * Make a change of lp, and tell its scheduler.  SET_STARTED also queues lp.  If
+ * lp is chosen or running, the lwp that runs here then asks its scheduler again
+ * before it returns to user mode.  Does nothing if lp is ending.  Runs on the
+ * CPU of lp, in a critical section.
  */
 static void
 set_here(lwkt_lwp_t lp, int packed)
@@ -77,7 +81,10 @@ set_here(lwkt_lwp_t lp, int packed)
 		lwkt_usched_resched(mycpuid);
 }
 
-/* Make a change if lp is on this CPU, else send it after lp. */
+/*
+ * IPI callback: make a change of lp, and release its thread.  If lp has moved
+ * to another CPU, send the change there instead.
+ */
 static void
 set_remote(void *arg, int packed)
 {
@@ -92,7 +99,7 @@ set_remote(void *arg, int packed)
 	lwkt_rele(lp->lp_thread);
 }
 
-/* Make a change on the CPU of lp, here or by an IPI. */
+/* Make a change on the CPU of lp: at once if it is this CPU, else by an IPI. */
 static void
 set(lwkt_lwp_t lp, int packed)
 {
@@ -111,8 +118,9 @@ set(lwkt_lwp_t lp, int packed)
 }
 
 /*
- * Run a new lwp.  Between the choice and this code its CPU may have got a
- * better lwp, so it asks its scheduler before it enters user mode.
+ * First function of a new lwp: call the program's function.  Since lp was
+ * chosen, its CPU may have got a better lwp.  So lp asks its scheduler before
+ * it enters user mode: ast_raise() requests that of the critical exit.
  */
 static void
 lwp_main(void *arg)
@@ -126,7 +134,7 @@ lwp_main(void *arg)
 	lp->lp_fn(lp->lp_arg);
 }
 
-/* Give a new lwp the parameters of the calling one, or the defaults. */
+/* Give a new lwp the parameters of the calling lwp; else the defaults. */
 static void
 lwp_inherit(lwkt_lwp_t lp)
 {
@@ -149,7 +157,10 @@ lwp_inherit(lwkt_lwp_t lp)
 	crit_exit_td(self);
 }
 
-/* Allocate a thread and its lwp, not started.  Returns NULL without memory. */
+/*
+ * Allocate a thread and its lwp, which is not started.  Returns NULL if there
+ * is no memory.
+ */
 static lwkt_lwp_t
 lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 {
@@ -164,7 +175,7 @@ lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 	    .lp_fn = fn, .lp_arg = arg, .lp_mode = LWKT_LWP_NEW };
 	td->td_lwp = lp;
 	td->td_leave |= TDL_LWP;
-	td->td_flags |= TDF_MIGRATING;	/* not to be scheduled by name */
+	td->td_flags |= TDF_MIGRATING;	/* lwkt_schedule() has no effect */
 	td->td_migrate_gd = NULL;
 	td->td_pri = (uint8_t)LWKT_PRI_USER_NORM;
 	lwp_inherit(lp);
@@ -172,7 +183,9 @@ lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 }
 
 /*
- * Create an lwp, and start it.
+ * Create an lwp, and start it unless flags has LWKT_NOSTART.  us NULL: the
+ * scheduler of the calling lwp, else the default one.  Returns 0, EINVAL (flags
+ * or us) or ENOMEM.
  * Thread, no spinlock; blocks when a scheduler gets its first lwp.
  */
 int
@@ -202,7 +215,7 @@ lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
 	return 0;
 }
 
-/* Start an lwp of LWKT_NOSTART.  Any CPU context; never blocks. */
+/* Start an lwp made with LWKT_NOSTART.  Any CPU context; never blocks. */
 void
 lwkt_lwp_start(lwkt_lwp_t lp)
 {
@@ -211,7 +224,7 @@ lwkt_lwp_start(lwkt_lwp_t lp)
 	set(lp, SET_PACK(SET_STARTED, 0));
 }
 
-/* Wait for the end of lp.  Thread; blocks. */
+/* Wait for the end of lp; returns as lwkt_join() does.  Thread; blocks. */
 int
 lwkt_lwp_join(lwkt_lwp_t lp)
 {
@@ -235,7 +248,7 @@ lwkt_lwp_self(void)
 }
 
 /*
- * Set the nice value of lp.
+ * Set the nice value of lp.  Returns 0, or EINVAL if it is out of range.
  * Any CPU context; never blocks, but an lwp that changes itself may have to
  * wait for its turn.
  */
@@ -249,7 +262,8 @@ lwkt_lwp_setnice(lwkt_lwp_t lp, int nice)
 }
 
 /*
- * Set the class of lp, and its place in the class.
+ * Set the class of lp, and its priority in the class.  Returns 0, or EINVAL if
+ * one of them is out of range.
  * Any CPU context; never blocks, but an lwp that changes itself may have to
  * wait for its turn.
  */
@@ -263,7 +277,8 @@ lwkt_lwp_setrtprio(lwkt_lwp_t lp, enum lwkt_rtclass cls, int prio)
 }
 
 /*
- * Set on which CPUs lp may run.
+ * Set on which CPUs lp may run.  Returns 0, or EINVAL if the mask has no CPU
+ * that exists.
  * Any CPU context; never blocks, but an lwp that changes itself may have to
  * wait for its turn.
  */
@@ -281,14 +296,17 @@ lwkt_lwp_setcpumask(lwkt_lwp_t lp, lwkt_cpumask_t mask)
 	return 0;
 }
 
-/* Return the nice value.  Any CPU context; never blocks. */
+/* Return the nice value of lp.  Any CPU context; never blocks. */
 int
 lwkt_lwp_getnice(lwkt_lwp_t lp)
 {
 	return get_int(&lp->lp_nice);
 }
 
-/* Return class and place in it.  Any CPU context; never blocks. */
+/*
+ * Return the class of lp; *priop, if priop is not NULL, gets the priority in
+ * the class.  Any CPU context; never blocks.
+ */
 enum lwkt_rtclass
 lwkt_lwp_getrtprio(lwkt_lwp_t lp, int *priop)
 {

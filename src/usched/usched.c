@@ -5,14 +5,15 @@
  *
  * THEORY
  * kern/ schedules threads by strict priority.  A user scheduler decides which
- * lwp is the current one of each CPU.  Only the current lwp is given to kern/
- * at user priority.  Several schedulers can be in use at once: then each has a
- * current lwp on each CPU, and to kern/ these lwps have equal priority.
+ * lwp is the current one of each CPU.  Of the lwps in user mode only the
+ * current one is runnable for kern/, with the priority of its class.  Several
+ * schedulers can be in use at once: then each has a current lwp on each CPU,
+ * and to kern/ those of the same class have equal priority.
  *
  * A scheduler is started when its first lwp is created.  So a program without
- * lwps has no helper threads and no work of schedulers at each tick.  The list
- * only grows, and an entry is complete before it is counted: readers need no
- * lock.
+ * lwps has no helper threads, and its ticks do no work for schedulers.  The
+ * list only grows, and an entry is complete before nscheds counts it.  So
+ * readers need no lock.
  *
  * ORDER
  * nscheds: stored with release after the entry; pairs with the acquire loads.
@@ -28,7 +29,7 @@
 #include "kern/cpu/kern_ops.h"
 #include "kern/boot/sysinit.h"
 
-#define MAXSCHEDS	8	/* two of ours, and a program's own */
+#define MAXSCHEDS	8	/* bsd4, dummy, and 6 of the program */
 
 enum { DEFAULT_BSD4, DEFAULT_DUMMY };
 
@@ -41,11 +42,11 @@ struct sched {
 	uint32_t	 sc_started;	/* (a) us_register has succeeded */
 };
 
-static struct sched scheds[MAXSCHEDS];	/* lock; the first nscheds (i) */
-static uint32_t nscheds;		/* (a) written under lock */
-static struct lwkt_mutex lock;	/* registering and starting */
+static struct sched scheds[MAXSCHEDS];	/* the first nscheds are in use */
+static uint32_t nscheds;		/* (a) entries; written under lock */
+static struct lwkt_mutex lock;	/* held to register or start a scheduler */
 
-/* Find the entry of a scheduler, or NULL. */
+/* Return the entry of a scheduler; NULL if it is not registered. */
 static struct sched *
 sched_find(lwkt_usched_t us)
 {
@@ -57,7 +58,10 @@ sched_find(lwkt_usched_t us)
 	return NULL;
 }
 
-/* Return a registered scheduler by name, or NULL.  Thread; never blocks. */
+/*
+ * Return the registered scheduler of that name; NULL if there is none.  name
+ * NULL: the default, kern.user_scheduler.  Thread; never blocks.
+ */
 lwkt_usched_t
 lwkt_usched_find(const char *name)
 {
@@ -71,7 +75,10 @@ lwkt_usched_find(const char *name)
 	return NULL;
 }
 
-/* Append a scheduler.  The caller holds lock, or boots. */
+/*
+ * Append a scheduler to the list.  Returns 0, or ENOSPC if the list is full.
+ * The caller holds lock, or boots.
+ */
 static int
 sched_add(lwkt_usched_t us)
 {
@@ -85,7 +92,10 @@ sched_add(lwkt_usched_t us)
 	return 0;
 }
 
-/* Register us until the shutdown.  Thread; blocks. */
+/*
+ * Register us until the shutdown.  Returns 0, EEXIST if the name is taken, or
+ * ENOSPC.  Thread; may block.
+ */
 int
 lwkt_usched_register(lwkt_usched_t us)
 {
@@ -98,7 +108,11 @@ lwkt_usched_register(lwkt_usched_t us)
 	return error;
 }
 
-/* Start us if this is the first use of it.  Thread; blocks then. */
+/*
+ * Start the scheduler us if it has not been started.  Returns 0, EINVAL if us
+ * is not registered, or the error of us_register.  Thread; may block if us has
+ * not been started.
+ */
 int
 usched_use(lwkt_usched_t us)
 {
@@ -118,7 +132,10 @@ usched_use(lwkt_usched_t us)
 	return error;
 }
 
-/* Pass kern.schedhz ticks a second to the schedulers (ko_lwp_clock). */
+/*
+ * Called by each tick of kern/ (ko_lwp_clock): kern.schedhz times a second call
+ * us_schedulerclock of each scheduler that was started.
+ */
 static void
 usched_clock(struct globaldata *gd, int64_t period_ns)
 {
@@ -138,7 +155,7 @@ usched_clock(struct globaldata *gd, int64_t period_ns)
 	}
 }
 
-/* Add our own schedulers, and set the hooks of kern/. */
+/* At boot: add bsd4 and dummy, and set the functions that kern/ calls. */
 static int
 usched_boot(void)
 {

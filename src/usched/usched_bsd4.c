@@ -9,22 +9,24 @@
  * to a CPU that no other lwp wants, takes no lock.  The priority of the current
  * lwp is stored beside it, for other CPUs to compare with.
  *
- * An lwp that returns to user mode has three cases.  It takes a CPU that has no
- * current lwp, unless a better lwp waits.  It takes the CPU from a current lwp
- * of a worse queue: that lwp is not running at this moment, and notices the
- * loss when it returns itself.  Otherwise it goes to the queue.
+ * An lwp that returns to user mode has three cases.  If its CPU has no current
+ * lwp and no better lwp waits, it becomes the current one.  If the current lwp
+ * is in a worse queue, it replaces that lwp, which is not running at this
+ * moment, and notices the loss when it returns to user mode itself.  Otherwise
+ * it goes to the queue.
  *
  * A CPU whose current lwp is released chooses the next one.  A CPU that queues
  * an lwp looks for a CPU that can run it: one that is ready and has no current
  * lwp, else one whose current lwp is worse.
  *
- * Slices: after rrinterval ticks the scheduler asks the current lwp to call
- * acquire.  There the lwp gives up the CPU if another one waits in its own
- * queue or in a better one.
+ * Slices: after rrinterval ticks, if lwps wait, the scheduler asks the current
+ * lwp to call bsd4_acquire().  There the lwp gives up the CPU if another lwp
+ * waits in the same queue or in a better one.
  *
  * INVARIANTS
- * UB1 If lwps wait, each CPU on which they may run has a current lwp that is no
- *    worse, or was asked to call acquire, or its helper will search.
+ * UB1 While an lwp waits, each CPU on which it may run has a current lwp that
+ *    is in no worse queue, or the current lwp of one of these CPUs was asked to
+ *    call bsd4_acquire(), or one of these CPUs will search the queues.
  *
  * Source: DragonFly usched_bsd4.c, without its knowledge of CPU topology.
  */
@@ -43,14 +45,17 @@ COUNTER(asked, "kern.usched_bsd4.asked", "CPUs asked to run a better lwp");
 static struct current currents[LWKT_MAXCPU];
 static struct helpers help;
 
-/* Return what bsd4 has of this CPU. */
+/* Return bsd4's state of this CPU. */
 static inline struct current *
 mine(void)
 {
 	return &currents[mycpuid];
 }
 
-/* Make the best lwp of queues 0 to last current.  Return 1 if there is one. */
+/*
+ * Take the best lwp that may run on this CPU off queues 0 to last, and make it
+ * current.  Return 1 if there was one, else 0.
+ */
 static int
 choose_next(struct current *cu, int last)
 {
@@ -62,21 +67,24 @@ choose_next(struct current *cu, int last)
 	return 1;
 }
 
-/* Make the best lwp of all queues current.  Return 1 if there is one. */
+/* As choose_next(), but with all queues. */
 static int
 choose_any(struct current *cu)
 {
 	return choose_next(cu, BSD4_NQS);
 }
 
-/* us_release_curproc: choose another current lwp if lp is it. */
+/* us_release_curproc: if lp is the current lwp, choose another one. */
 static void
 bsd4_release(lwkt_lwp_t lp)
 {
 	current_release(&help, mine(), lp, BSD4_NULLPRI, choose_any);
 }
 
-/* Give the CPU of lp to an lwp of its queue or a better one, if one waits. */
+/*
+ * lp is current.  If an lwp of its queue or of a better one waits, make that
+ * one current instead.  A new slice begins in any case.
+ */
 static void
 make_room(struct current *cu, lwkt_lwp_t lp)
 {
@@ -86,8 +94,9 @@ make_room(struct current *cu, lwkt_lwp_t lp)
 }
 
 /*
- * Try to make lp current on this CPU, where it may run.  Return 0 if a better
- * lwp that waits gets the CPU, or the current one keeps it.
+ * Try to make lp, which is not current, current on this CPU, where lp may run.
+ * Return 1 if it is current now.  Return 0 if an lwp of a better queue became
+ * current instead, or the current lwp is in no worse queue and stays.
  */
 static int
 try_take(struct current *cu, lwkt_lwp_t lp)
@@ -107,7 +116,12 @@ try_take(struct current *cu, lwkt_lwp_t lp)
 
 static void	bsd4_resetpriority(lwkt_lwp_t lp);
 
-/* us_acquire_curproc: wait until lp is current on a CPU that it may use. */
+/*
+ * us_acquire_curproc: return when lp, the caller, is the current lwp of a CPU
+ * on which it may run.  Updates the priority of lp first.  If a request asks lp
+ * to, it gives up its CPU to an lwp of its queue or a better one.  May block,
+ * and return on another CPU.
+ */
 static void
 bsd4_acquire(lwkt_lwp_t lp)
 {
@@ -127,7 +141,11 @@ bsd4_acquire(lwkt_lwp_t lp)
 	}
 }
 
-/* Ask a CPU whose current lwp is in a worse queue than n to make room. */
+/*
+ * Find a CPU that may run lp and whose current lwp is in a worse queue than n,
+ * from lp's CPU on.  Ask that lwp to call bsd4_acquire().  Do nothing if there
+ * is no such CPU.
+ */
 static void
 ask_worse(lwkt_lwp_t lp, int n)
 {
@@ -146,8 +164,9 @@ ask_worse(lwkt_lwp_t lp, int n)
 }
 
 /*
- * us_setrunqueue: queue lp and find a CPU for it.  This is the CPU of lp: so lp
- * cannot be given away, or end, before this function returns.
+ * us_setrunqueue: queue lp and find a CPU for it.  Another CPU may choose lp as
+ * soon as it is queued.  But lp belongs to this CPU, and only this CPU can give
+ * it away.  So lp cannot run or end before this function returns.
  */
 static void
 bsd4_setrunqueue(lwkt_lwp_t lp)
@@ -160,8 +179,9 @@ bsd4_setrunqueue(lwkt_lwp_t lp)
 }
 
 /*
- * us_resetpriority: compute the priority of lp again, and move lp to its new
- * queue.  Another CPU may take lp off its queue at the same time.
+ * us_resetpriority: compute the priority of lp again.  If lp is queued, move it
+ * to the end of its new queue, and find a CPU for it.  Another CPU may take lp
+ * off its queue at the same time; then it is not queued again.
  */
 static void
 bsd4_resetpriority(lwkt_lwp_t lp)
@@ -180,7 +200,11 @@ bsd4_resetpriority(lwkt_lwp_t lp)
 		bsd4_setrunqueue(lp);
 }
 
-/* us_schedulerclock: charge lp a tick, and end a slice that is used up. */
+/*
+ * us_schedulerclock: charge a tick to lp, which runs (NULL: no lwp of bsd4
+ * runs).  If the slice of the current lwp is used up and lwps wait, ask it to
+ * call bsd4_acquire().
+ */
 static void
 bsd4_schedulerclock(lwkt_lwp_t lp)
 {
@@ -195,9 +219,10 @@ bsd4_schedulerclock(lwkt_lwp_t lp)
 }
 
 /*
- * Take an lwp for this CPU, which was woken (hp_look).  Then wake another CPU
- * for the best one that still waits: another CPU may have taken the lwp that
- * this one was woken for, and then no other wake-up is to come.
+ * hp_look: choose an lwp for this CPU, which was woken, if it has no current
+ * lwp.  Then wake a CPU for the first lwp that still waits.  This is needed
+ * because another CPU may have taken the lwp that this CPU was woken for; then
+ * no other wake-up would come for the lwp that waits.
  */
 static void
 bsd4_look(int cpu)
@@ -222,21 +247,24 @@ bsd4_register(void)
 	return helpers_start(&help, bsd4_look, "usched bsd4");
 }
 
-/* us_check: check what cpu has (UC1), and the queues. */
+/*
+ * us_check: panic if UC1 is broken for the current lwp of cpu, or a queue is
+ * damaged.  Checks only on the simulated host.
+ */
 static void
 bsd4_check(int cpu)
 {
 	lwkt_lwp_t lp = currents[cpu].cu_lwp;
 
 	if (!config_host_sim)
-		return;			/* other CPUs change it meanwhile */
+		return;			/* other CPUs write it meanwhile */
 	current_check(&help, currents, cpu);
 	KASSERTF(lp == NULL || bsd4_lwp(lp)->bl_queue < 0,	/* UC1 */
 	    "lwp \"%s\" is current and queued", lp->lp_thread->td_name);
 	bsd4_queues_check();
 }
 
-/* Reset all that a boot before this one may have left. */
+/* Reset what an earlier boot may have left. */
 void
 bsd4_boot(void)
 {

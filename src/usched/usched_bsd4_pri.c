@@ -11,9 +11,10 @@
  * wait: with more of them, an lwp could have used less.  If an lwp sleeps for
  * more than a second without a tick, its estcpu is halved.
  *
- * batch says for how long an lwp has used more than half of its share, up to
- * 30 seconds.  At batch 0 estcpu counts half; at 30 seconds it counts whole.
- * So an interactive lwp that computes for a moment is not treated as a hog.
+ * batch is a time, from 0 to 30 seconds.  It grows while an lwp uses more than
+ * half of its share, and shrinks while the lwp uses less.  At batch 0 only half
+ * of estcpu counts for the priority; at 30 seconds all of it counts.  So an
+ * interactive lwp that computes for a moment keeps a good priority.
  *
  *	priority = nice, 0 to 80, + estcpu, 0 to 128, scaled to 0 .. 127
  *
@@ -29,9 +30,9 @@ TUNABLE_INT(decay, "kern.usched_bsd4.decay", 8, 1, 1000,
     "weight of the past in the average of CPU use");
 
 #define BATCHMAX	(BSD4_ESTCPUFREQ * 30)
-#define FORKPRI		(4 * ESTCPUPPQ)	/* a child begins behind its parent */
-#define ESTCPUPPQ	512		/* estcpu that makes a queue */
-#define NICEWEIGHT	2
+#define FORKPRI		(4 * ESTCPUPPQ)	/* added to the estcpu of a child */
+#define ESTCPUPPQ	512	/* estcpu that adds BSD4_PPQ, before scaling */
+#define NICEWEIGHT	2	/* nice steps that add BSD4_PPQ, likewise */
 
 /* Convert ns to units of 1 / BSD4_ESTCPUFREQ s, whatever kern.schedhz is. */
 static inline int64_t
@@ -47,7 +48,7 @@ clip(int64_t v, int max)
 	return v < 0 ? 0 : v > max ? max : (int)v;
 }
 
-/* Compute the priority of lp, without changing it. */
+/* Return the priority that lp should have now.  Does not set it. */
 uint32_t
 bsd4_priority(lwkt_lwp_t lp)
 {
@@ -66,7 +67,10 @@ bsd4_priority(lwkt_lwp_t lp)
 	return (uint32_t)(base + clip(p, BSD4_CLASSPRIS - 1));
 }
 
-/* Update estcpu and batch by what lp has used since the last call. */
+/*
+ * Update estcpu and batch by the ticks that lp has used since the last update.
+ * Does nothing if less than a tick, or less than 1/50 s, has passed.
+ */
 void
 bsd4_recalculate(lwkt_lwp_t lp)
 {
@@ -91,7 +95,7 @@ bsd4_recalculate(lwkt_lwp_t lp)
 	bl->bl_cpticks = 0;
 }
 
-/* Charge a tick to lp. */
+/* Charge a tick to lp: count it, and raise estcpu. */
 void
 bsd4_charge(lwkt_lwp_t lp)
 {
@@ -103,8 +107,8 @@ bsd4_charge(lwkt_lwp_t lp)
 }
 
 /*
- * Initialize child, whose estcpu begins above its parent's.  The estcpu of the
- * parent rises a little, too.
+ * us_heuristic_forking: initialize child.  Its estcpu begins above that of its
+ * parent, whose estcpu rises a little, too.  parent NULL: estcpu begins at 0.
  */
 void
 bsd4_forking(lwkt_lwp_t parent, lwkt_lwp_t child)

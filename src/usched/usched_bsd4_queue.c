@@ -4,9 +4,10 @@
  *
  * THEORY
  * All lwps that wait are in 96 queues, 32 for each class, which all CPUs share.
- * A bit for each queue says that it is not empty.  One lock guards the queues.
- * While it is held, no thread is woken and no IPI is sent.  This file takes the
- * lock; other files read the number of lwps only, which needs none.
+ * Each queue has a bit that is set while the queue is not empty.  One lock
+ * guards all queues.  While it is held, no thread is woken and no IPI is sent.
+ * Only this file takes the lock.  Other files read only the number of lwps,
+ * without the lock.
  *
  * INVARIANTS
  * UQ1 Bit n of q_bits <=> q_head[n] != NULL; q_count lwps in all queues.
@@ -22,7 +23,7 @@ struct bsd4_queues lwkt__bsd4_queues;
 
 #define b4	lwkt__bsd4_queues
 
-/* Append lp to the queue of its priority.  Needs the lock. */
+/* Append lp to the queue of its priority.  The caller holds the lock. */
 static void
 queue_insert(lwkt_lwp_t lp)
 {
@@ -42,7 +43,7 @@ queue_insert(lwkt_lwp_t lp)
 	atomic_store_32(&b4.q_count, b4.q_count + 1);
 }
 
-/* Take lp off its queue.  Needs the lock. */
+/* Take lp off its queue.  The caller holds the lock. */
 static void
 queue_remove(lwkt_lwp_t lp)
 {
@@ -62,9 +63,10 @@ queue_remove(lwkt_lwp_t lp)
 }
 
 /*
- * Find an lwp in queue n that may run on cpu: the first, or the second if that
- * belongs to cpu and the first does not.  Returns NULL if none may.  Needs the
- * lock.
+ * Return the first lwp in queue n that may run on cpu.  But if that lwp belongs
+ * to another CPU, and the next one in the queue belongs to cpu and may run
+ * there, return the next one, which need not be moved.  Returns NULL if none
+ * may run on cpu.  Queue n is not empty.  The caller holds the lock.
  */
 static lwkt_lwp_t
 queue_find(int n, int cpu)
@@ -81,8 +83,8 @@ queue_find(int n, int cpu)
 }
 
 /*
- * Find the best lwp for cpu in queues 0 to last, or NULL; it stays queued.
- * Needs the lock.
+ * Return the best lwp in queues 0 to last that may run on cpu, or NULL.  The
+ * lwp stays queued.  The caller holds the lock.
  */
 static lwkt_lwp_t
 best(int last, int cpu)
@@ -103,8 +105,8 @@ best(int last, int cpu)
 }
 
 /*
- * Take the best lwp for this CPU off queues 0 to last.  Returns NULL if there
- * is none.
+ * Take the best lwp that may run on this CPU off queues 0 to last, and return
+ * it.  Returns NULL if there is none.
  */
 lwkt_lwp_t
 bsd4_choose(int last)
@@ -118,7 +120,7 @@ bsd4_choose(int last)
 	return lp;
 }
 
-/* Queue lp. */
+/* Append lp to the queue of its priority. */
 void
 bsd4_enqueue(lwkt_lwp_t lp)
 {
@@ -128,9 +130,9 @@ bsd4_enqueue(lwkt_lwp_t lp)
 }
 
 /*
- * Set the priority of lp.  If it is queued, take it off its queue and return 1.
- * Another CPU may take lp off its queue at the same time: under the lock
- * bl_queue says whether it has.
+ * Set the priority of lp.  If lp is queued, take it off its queue and return 1;
+ * else return 0.  Another CPU may take lp off its queue at the same time.  If
+ * that CPU gets the lock first, bl_queue is -1 here, and the result is 0.
  */
 int
 bsd4_setpri(lwkt_lwp_t lp, uint32_t pri)
@@ -148,7 +150,10 @@ bsd4_setpri(lwkt_lwp_t lp, uint32_t pri)
 	return queued;
 }
 
-/* Return the first lwp of the best queue, which stays there, held; or NULL. */
+/*
+ * Return the first lwp of the best queue, or NULL if no lwp waits.  The lwp
+ * stays queued.  Its thread is held: the caller must call lwkt_rele().
+ */
 lwkt_lwp_t
 bsd4_hold_first(void)
 {
@@ -164,7 +169,10 @@ bsd4_hold_first(void)
 	return lp;
 }
 
-/* Check all queues (UQ1): invariants builds on the simulated host. */
+/*
+ * Panic if UQ1 or UQ2 is broken.  Does nothing while the lock is held.  Called
+ * in invariants builds on the simulated host.
+ */
 void
 bsd4_queues_check(void)
 {
@@ -173,7 +181,7 @@ bsd4_queues_check(void)
 	int n;
 
 	if (b4.q_lock.s_lock != 0)
-		return;			/* another CPU changes them */
+		return;			/* a CPU is changing the queues */
 	for (n = 0; n < BSD4_NQS; n++) {
 		lp = head = b4.q_head[n];
 		KASSERTF((head != NULL) ==
@@ -192,7 +200,7 @@ bsd4_queues_check(void)
 	    count, b4.q_count);
 }
 
-/* Reset all that a boot before this one may have left. */
+/* Reset what an earlier boot may have left. */
 void
 bsd4_queues_boot(void)
 {

@@ -5,13 +5,15 @@
  *
  * THEORY
  * One queue for all CPUs, first come, first served.  Nice values and classes
- * have no effect here (but kern/ runs the current lwps of a CPU by their
- * class).  Only a CPU itself writes its current lwp.  The queue has a lock;
- * while it is held, no thread is woken and no IPI is sent.
+ * do not matter for the queue.  (But the class of a current lwp decides with
+ * which priority kern/ runs it.)  Only a CPU itself writes its current lwp.
+ * The queue has a lock; while it is held, no thread is woken and no IPI is
+ * sent.
  *
  * INVARIANTS
- * UD1 If lwps wait, each CPU has a current lwp or will search: its helper is
- *    scheduled, or it is busy with other threads and its helper runs later.
+ * UD1 While an lwp waits, each CPU on which it may run has a current lwp, or
+ *    one of these CPUs will search the queue: its helper is runnable, or it is
+ *    in dummy_release().
  *
  * Source: DragonFly usched_dummy.c.
  */
@@ -22,23 +24,27 @@
 TUNABLE_INT(rrinterval, "kern.usched_dummy_rrinterval", 5, 1, 10000,
     "slice of an lwp, ticks of kern.schedhz");
 
+/* The lwps that wait, linked by lp_next. */
 static struct {
 	struct lwkt_spin q_lock;
-	lwkt_lwp_t	 q_first;	/* under q_lock */
-	lwkt_lwp_t	*q_lastp;	/* under q_lock */
-	uint32_t	 q_count;	/* (a) written under q_lock */
+	lwkt_lwp_t	 q_first;	/* under q_lock; NULL: empty */
+	lwkt_lwp_t	*q_lastp;	/* under q_lock; the last NULL link */
+	uint32_t	 q_count;	/* (a) lwps; written under q_lock */
 } q;
 static struct current currents[LWKT_MAXCPU];
 static struct helpers help;
 
-/* Return what dummy has of this CPU. */
+/* Return dummy's state of this CPU. */
 static inline struct current *
 mine(void)
 {
 	return &currents[mycpuid];
 }
 
-/* Take the first lwp that may run on this CPU off the queue, or NULL. */
+/*
+ * Take the first lwp that may run on this CPU off the queue, and return it.
+ * Return NULL if there is none.
+ */
 static lwkt_lwp_t
 choose(void)
 {
@@ -59,7 +65,10 @@ choose(void)
 	return lp;
 }
 
-/* Make the first lwp of the queue current.  Return 1 if there is one. */
+/*
+ * Make the first queued lwp that may run on this CPU current.  Return 1 if
+ * there was one, else 0.
+ */
 static int
 choose_next(struct current *cu)
 {
@@ -71,14 +80,18 @@ choose_next(struct current *cu)
 	return 1;
 }
 
-/* us_release_curproc: choose another current lwp if lp is it. */
+/* us_release_curproc: if lp is the current lwp, choose another one. */
 static void
 dummy_release(lwkt_lwp_t lp)
 {
 	current_release(&help, mine(), lp, CURRENT_NOPRI, choose_next);
 }
 
-/* us_acquire_curproc: wait until lp is current on a CPU that it may use. */
+/*
+ * us_acquire_curproc: return when lp, the caller, is the current lwp of a CPU
+ * on which it may run.  If a request asks lp to, it gives up its CPU to the
+ * first lwp that waits.  May block, and return on another CPU.
+ */
 static void
 dummy_acquire(lwkt_lwp_t lp)
 {
@@ -100,7 +113,7 @@ dummy_acquire(lwkt_lwp_t lp)
 	}
 }
 
-/* us_setrunqueue: append lp to the queue, and wake a CPU for it. */
+/* us_setrunqueue: append lp to the queue, and wake a CPU that can run it. */
 static void
 dummy_setrunqueue(lwkt_lwp_t lp)
 {
@@ -113,7 +126,10 @@ dummy_setrunqueue(lwkt_lwp_t lp)
 	(void)helpers_wake(&help, lp);				/* UD1 */
 }
 
-/* us_schedulerclock: end a slice that is used up, if another lwp waits. */
+/*
+ * us_schedulerclock: if the slice of the current lwp is used up and lwps wait,
+ * ask the current lwp to call dummy_acquire().
+ */
 static void
 dummy_schedulerclock(lwkt_lwp_t lp)
 {
@@ -124,9 +140,10 @@ dummy_schedulerclock(lwkt_lwp_t lp)
 }
 
 /*
- * Take an lwp for this CPU, which was woken (hp_look).  Then wake another CPU
- * for the first one that still waits: another CPU may have taken the lwp that
- * this one was woken for, and then no other wake-up is to come.
+ * hp_look: choose an lwp for this CPU, which was woken, if it has no current
+ * lwp.  Then wake a CPU for the first lwp that still waits.  This is needed
+ * because another CPU may have taken the lwp that this CPU was woken for; then
+ * no other wake-up would come for the lwp that waits.
  */
 static void
 dummy_look(int cpu)
@@ -147,7 +164,10 @@ dummy_look(int cpu)
 	lwkt_rele(first->lp_thread);
 }
 
-/* us_resetpriority: a queued lp may have got CPUs on which it can run now. */
+/*
+ * us_resetpriority: if lp is queued, wake a CPU for it, because lp may have got
+ * another CPU mask.  Nothing else matters for this scheduler.
+ */
 static void
 dummy_resetpriority(lwkt_lwp_t lp)
 {
@@ -162,15 +182,15 @@ dummy_register(void)
 	return helpers_start(&help, dummy_look, "usched dummy");
 }
 
-/* us_check: check what cpu has (UC1). */
+/* us_check: panic if UC1 or UH2 is broken for cpu.  Simulated host only. */
 static void
 dummy_check(int cpu)
 {
-	if (config_host_sim)	/* else other CPUs change it meanwhile */
+	if (config_host_sim)	/* else other CPUs run meanwhile */
 		current_check(&help, currents, cpu);
 }
 
-/* Reset all that a boot before this one may have left. */
+/* Reset what an earlier boot may have left. */
 void
 dummy_boot(void)
 {

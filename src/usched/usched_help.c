@@ -4,20 +4,20 @@
  * USES no other file of the layer.
  *
  * THEORY
- * Each CPU has one helper for each scheduler in use.  Its priority is below all
- * other threads, so it runs only when the CPU would be idle: a CPU that is busy
- * with work of the library takes no lwp from a queue that other CPUs could
- * serve.  The helper deschedules itself, then sets its ready bit, then looks
- * for an lwp, and then switches away.  If an lwp is queued after the search,
- * the CPU that queued it finds the helper ready.  If that CPU schedules the
- * helper before it has switched away, the helper only goes back to the run
- * queue, and looks again.
+ * Each CPU has one helper for each scheduler in use.  The priority of a helper
+ * is below that of lwps and of all other threads, except threads of
+ * LWKT_PRI_IDLE_WORK.  So a CPU that is busy with other work takes no lwp from
+ * a queue that other CPUs could serve.  The helper takes itself off the run
+ * queue, then sets the CPU's ready bit, then searches for an lwp, and then
+ * switches away.  If an lwp is queued after the search, the CPU that queued it
+ * finds the ready bit set, and schedules the helper.  If the helper has not
+ * switched away by then, it is put back on the run queue and searches again.
  *
  * ORDER
  * A CPU sets its ready bit, and clears its hp_busy bit, before it takes the
  * scheduler's lock for the search.  A CPU that queues an lwp reads both bits
- * after it held that lock.  So either the search finds the lwp, or the CPU that
- * queued it finds the CPU that searched.
+ * after it has released that lock.  So if the search came first and missed the
+ * lwp, the CPU that queued the lwp sees both bits of the CPU that searched.
  *
  * INVARIANTS
  * UH1 A bit of hp_ready is cleared by the CPU that then schedules the helper.
@@ -29,13 +29,13 @@
 
 COUNTER(woken, "lwkt.usched_woken", "CPUs woken to take an lwp");
 
-/* Look for an lwp each time that this CPU has nothing else to run. */
+/* The helper thread of a CPU: each time that it runs, search for an lwp. */
 static void
 helper(void *arg)
 {
 	struct helpers *hp = arg;
 	lwkt_thread_t td = curthread;
-	struct globaldata *gd = mygd();		/* it never moves */
+	struct globaldata *gd = mygd();		/* a helper never moves */
 	int cpu = gd->gd_m.mc_cpuid;
 
 	crit_enter_td(td);
@@ -43,7 +43,8 @@ helper(void *arg)
 	for (;;) {
 		sched_dequeue(gd, td);
 		/*
-		 * Before the search, else an lwp queued now is missed: ORDER.
+		 * Set the bit before the search.  Else no CPU would wake this
+		 * helper for an lwp that is queued after the search (ORDER).
 		 */
 		cpumask_set_atomic(&hp->hp_ready, cpu);
 		hp->hp_look(cpu);
@@ -51,7 +52,11 @@ helper(void *arg)
 	}
 }
 
-/* Create the helpers of all CPUs that have none.  Thread; blocks. */
+/*
+ * Create and start the helpers of all CPUs that have none.  Returns 0, or the
+ * error of lwkt_create(); the helpers made before stay.  Thread context; may
+ * block.
+ */
 int
 helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
 {
@@ -61,7 +66,7 @@ helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
 	hp->hp_look = look;
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
 		if (hp->hp_thread[cpu] != NULL)
-			continue;	/* an attempt that failed later on */
+			continue;	/* made by an attempt that failed */
 		error = lwkt_create(helper, hp, &td, NULL, LWKT_NOSTART, cpu,
 		    "%s %d", name, cpu);
 		if (error != 0)
@@ -74,9 +79,9 @@ helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
 }
 
 /*
- * Wake a ready CPU that has no current lwp and may run lp.  Returns 1 if one
- * was woken, else 0.  Start at another CPU each time (hp_rover), to spread the
- * lwps.
+ * Schedule the helper of a ready CPU that has no current lwp and may run lp.
+ * Returns 1 if there was one, else 0.  Each search begins at another CPU
+ * (hp_rover), to spread the lwps.
  */
 int
 helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
@@ -94,7 +99,7 @@ helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 		bit = CPUMASK_BIT(cpu);
 		if ((atomic_fetchand_64(
 		    &hp->hp_ready.cm_word[CPUMASK_WORD(cpu)], ~bit) & bit) == 0)
-			continue;	/* taken already */	/* UH1 */
+			continue;	/* another CPU woke it */ /* UH1 */
 		counter_inc(mygd()->gd_cntbias, woken);
 		lwkt_schedule(hp->hp_thread[cpu]);
 		return 1;
@@ -102,7 +107,10 @@ helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 	return 0;
 }
 
-/* Check what cpu has: invariants builds, when no other CPU changes it. */
+/*
+ * Panic if UC1 or UH2 is broken for the current lwp of cpu.  Invariants builds,
+ * while no other CPU runs.
+ */
 void
 current_check(const struct helpers *hp, const struct current *cus, int cpu)
 {

@@ -4,12 +4,13 @@
  * USES no other file of the layer: it calls a scheduler by its table.
  *
  * THEORY
- * A call into the library costs an lwp nothing, and its scheduler is not
- * notified.  The lwp is released only when it is switched away inside the
+ * When an lwp calls the library, its scheduler is not notified, so the call has
+ * no extra cost.  The lwp is released only when it is switched away inside the
  * library: because it blocks, or because its scheduler wants the CPU for
- * another lwp.  Then its priority rises to that of the library's work, and it
- * is no longer the current lwp of its CPU, so that the next one may run
- * (passive release).  Inside the library it continues without permission.
+ * another lwp.  Then its priority rises to LWKT_PRI_KERN_USER, and it is no
+ * longer the current lwp of its CPU, so that another lwp can become current
+ * (passive release).  Inside the library the lwp continues without being
+ * current.
  *
  * An lwp returns to user mode at the end of its outermost critical section
  * (splz).  If RQF_LWP is set, splz calls lwp_return().  RQF_LWP is set when an
@@ -19,10 +20,10 @@
  * current one of the CPU that it is then on.
  *
  * A critical section also ends in the middle of functions of the library, and
- * lwp_return() cannot tell the difference.  Therefore:
+ * lwp_return() cannot tell such an end from a return to user mode.  Therefore:
  *
- *	- An lwp that holds a token is not made to wait: the token would be
- *	  lost between two calls that do not wait.
+ *	- An lwp that holds a token is not made to wait: it would lose the
+ *	  token although it calls nothing that is documented to block.
  *	- An lwp that is lent priority is not made to wait: a better thread
  *	  waits for a lock that it holds.  It continues, and lwp_return() is
  *	  called again when the loan ends (lend.c).
@@ -31,17 +32,18 @@
  *	- A function of the library that must stay on its CPU must be in a
  *	  critical section.
  *
- * An lwp that calls nothing is interrupted between two instructions of user
- * mode (kern/sched/lwkt_async.c), and the interrupt calls splz for it.  So a
- * slice ends there as well.  The registers of such an lwp may hold addresses
- * that are valid on this host thread only.  So it waits for its turn on this
- * CPU, even if its mask no longer has this CPU.
+ * An lwp that does not call the library is interrupted between two instructions
+ * of user mode (kern/sched/lwkt_async.c), and the interrupt calls splz for it.
+ * So a slice ends there as well.  The registers of such an lwp may hold
+ * addresses that are valid on this host thread only.  So the lwp must continue
+ * on this CPU, even if its mask no longer has this CPU.
  *
  * An lwp in its scheduler's queue still belongs to the CPU that it left.  It is
  * marked TDF_MIGRATING, so that no wake-up makes it runnable.  Its successor
- * puts it in the queue, because before the switch it still uses its stack.  The
- * CPU that chooses it asks the CPU that it belongs to, and only that CPU may
- * give it away: wakeups and messages for the lwp arrive there until then.
+ * puts the lwp in the queue, because before the switch the lwp still uses its
+ * stack.  A CPU that chooses the lwp sends a message to the lwp's CPU.  Only
+ * that CPU may give the lwp away, because wakeups and messages for the lwp
+ * arrive there until then.
  *
  *	NEW ------start-----> QUEUED --arrive--> USER --leave--> KERN
  *	                        ^                 |  ^             |
@@ -49,17 +51,18 @@
  *	                        +-------------requeue--------------+
  *
  * INVARIANTS
- * UR1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd: neither running
- *    nor runnable, once its last switch is over.
- * UR2 In user mode an lwp has user priority and is USER; KERN <=> priority
- *    LWKT_PRI_KERN_USER.  (This is its own priority.  A loan may raise it.)
- * UR3 A thread that descheduled itself is not made to wait for its scheduler
+ * UR1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd.  Such an lwp is
+ *    neither running nor runnable, once its last switch is over.
+ * UR2 In user mode an lwp is LWKT_LWP_USER and has its user priority.
+ *    LWKT_LWP_KERN <=> priority LWKT_PRI_KERN_USER.  (Both are base priorities.
+ *    A lent priority may be better.)
+ * UR3 An lwp that has descheduled itself is not made to wait for its scheduler
  *    before it has switched.
  * UR4 An lwp with TDF_INTERRUPTED is given to no other CPU.
  *
  * Source: DragonFly's passive release (lwkt_passive_release, userret, userexit
- * of its trap.c).  There the CPU that pulls an lwp waits until the lwp runs
- * nowhere.  Here its owner gives it away.
+ * of its trap.c).  There the CPU that takes an lwp waits until no CPU runs the
+ * lwp.  Here the CPU that owns the lwp gives it away.
  */
 #include "usched/usched_var.h"
 
@@ -95,8 +98,9 @@ lwp_user_pri(const struct lwkt_lwp *lp)
 }
 
 /*
- * Release td, which is about to be switched away, if it blocks or its scheduler
- * wants the CPU (ko_lwp_leave).
+ * ko_lwp_leave: td, an lwp, is about to be switched away.  If it is chosen, and
+ * it blocks or its scheduler wants the CPU, release it.  If td is ending, tell
+ * its scheduler.  CPU of td, critical section; never blocks.
  */
 void
 lwp_leave(lwkt_thread_t td)
@@ -118,7 +122,11 @@ lwp_leave(lwkt_thread_t td)
 		us->us_heuristic_exiting(lp);
 }
 
-/* Wait until td may run in user mode (ko_lwp_return: called by splz). */
+/*
+ * ko_lwp_return, called by splz: wait until the caller, td, may run in user
+ * mode.  Returns without that if td has descheduled itself, holds tokens, or is
+ * lent priority.  In the last two cases td asks its scheduler later.
+ */
 void
 lwp_return(lwkt_thread_t td)
 {
@@ -128,7 +136,7 @@ lwp_return(lwkt_thread_t td)
 		return;
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, returns);
-	clock_need_tick(mygd());	/* it asks again if this is deferred */
+	clock_need_tick(mygd());	/* td may have to ask again later */
 	if (unlikely(td->td_ntoks != 0)) {
 		counter_inc(mygd()->gd_cntbias, put_off);
 		crit_exit_noyield(td);
@@ -136,7 +144,7 @@ lwp_return(lwkt_thread_t td)
 	}
 	atomic_store_32(&lp->lp_stay, td->td_flags & TDF_INTERRUPTED ?
 	    (uint32_t)mycpuid + 1 : 0);				/* UR4 */
-	/* Acquire may block, so a better thread may be runnable after it. */
+	/* us_acquire_curproc may block; then check again for better threads. */
 	do {
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();
@@ -152,7 +160,10 @@ lwp_return(lwkt_thread_t td)
 	crit_exit_noyield(td);
 }
 
-/* Yield to the scheduler's other lwps (ko_lwp_yield). */
+/*
+ * ko_lwp_yield: make td, the caller, ask its scheduler, so that other lwps can
+ * run.  The scheduler may have its own function for that.
+ */
 void
 lwp_yield(lwkt_thread_t td)
 {
@@ -166,7 +177,10 @@ lwp_yield(lwkt_thread_t td)
 	crit_exit_noyield(td);
 }
 
-/* Queue td, which has left its stack (ko_lwp_queue: called by successor). */
+/*
+ * ko_lwp_queue, called by the successor of td: td no longer uses its stack, so
+ * give it to its scheduler.
+ */
 void
 lwp_queue(lwkt_thread_t td)
 {
@@ -205,7 +219,7 @@ lwkt_usched_requeue(lwkt_lwp_t lp)
 	td->td_wmesg = NULL;
 }
 
-/* Make lp runnable on the CPU to which it was given. */
+/* Make lp, which was given to this CPU, runnable.  Also an IPI callback. */
 static void
 arrive(void *arg)
 {
@@ -220,7 +234,10 @@ arrive(void *arg)
 	sched_enqueue(gd, td);
 }
 
-/* Give lp to cpu, which may be this one.  Runs on the CPU that owns lp. */
+/*
+ * Give lp to cpu, which may be this one.  Runs on the CPU that owns lp; also an
+ * IPI callback.
+ */
 static void
 give(void *arg, int cpu)
 {
@@ -245,7 +262,10 @@ give(void *arg, int cpu)
 	lwkt_send_ipiq(cpu, arrive, lp);
 }
 
-/* Bring lp to this CPU.  Any CPU context; never blocks. */
+/*
+ * Have lp, which its scheduler has taken off its queue, given to this CPU.  lp
+ * may arrive after the return.  Any CPU context; never blocks.
+ */
 void
 lwkt_usched_dispatch(lwkt_lwp_t lp)
 {
@@ -262,7 +282,9 @@ lwkt_usched_dispatch(lwkt_lwp_t lp)
 	crit_exit_td(self);
 }
 
-/* Note the request of a scheduler for this CPU. */
+/*
+ * Set the request of lwkt_usched_resched() on this CPU.  Also an IPI callback.
+ */
 static void
 resched_here(void *arg)
 {
@@ -274,7 +296,7 @@ resched_here(void *arg)
 }
 
 /*
- * Have the lwp on cpu call us_acquire_curproc soon.
+ * Request that the lwp that runs on cpu calls us_acquire_curproc soon.
  * Any CPU context; never blocks.
  */
 void
@@ -291,7 +313,8 @@ lwkt_usched_resched(int cpu)
 }
 
 /*
- * Return and clear the request for this CPU.
+ * Return 1 if lwkt_usched_resched() was called for this CPU, and clear that
+ * request; else return 0.
  * CPU, critical section; never blocks.
  */
 int
@@ -305,8 +328,8 @@ lwkt_usched_wanted(void)
 }
 
 /*
- * Set the order of lp among lwps that are in the library.
- * The CPU of lp, critical section; never blocks.
+ * Set td_upri of lp's thread, which orders threads of equal priority: higher
+ * runs first.  The CPU of lp, critical section; never blocks.
  */
 void
 lwkt_usched_setupri(lwkt_lwp_t lp, int upri)
@@ -315,7 +338,10 @@ lwkt_usched_setupri(lwkt_lwp_t lp, int upri)
 		sched_setupri(lp->lp_thread, upri);
 }
 
-/* Check the lwp that is about to leave this CPU (ko_lwp_check). */
+/*
+ * ko_lwp_check: td, an lwp, is about to leave this CPU.  Panic if UR1 or UR2 is
+ * broken, or us_check finds a fault.
+ */
 void
 lwp_check(lwkt_thread_t td)
 {

@@ -3,9 +3,11 @@
  * The clock of user schedulers.  USES no other file of the layer.
  *
  * THEORY
- * kern/ calls at each tick of lwkt.hz, while it has one.  User schedulers get
- * kern.schedhz ticks a second of these.  Each CPU adds the time that has passed
- * to a credit, and pays for a tick with it.
+ * While a CPU has a tick (kern/time/tick.c), kern/ calls usched_clock() lwkt.hz
+ * times a second.  Only kern.schedhz of these calls a second are ticks for the
+ * user schedulers.  Each CPU sums the time that has passed in its credit.  When
+ * the sum reaches the length of a tick of kern.schedhz, a tick is due, and its
+ * length is subtracted.
  */
 #include "usched/usched_var.h"
 
@@ -16,9 +18,9 @@ TUNABLE_INT(schedhz, "kern.schedhz", 50, 1, 10000,
 
 #define NS_PER_SEC	1000000000
 
-static int64_t credit[LWKT_MAXCPU];	/* (c) ns since the last tick */
+static int64_t credit[LWKT_MAXCPU];	/* (c) ns not used for a tick yet */
 
-/* Return the length of a tick of kern.schedhz. */
+/* Return the length of a tick of kern.schedhz, in ns. */
 int64_t
 usched_tick_ns(void)
 {
@@ -26,8 +28,9 @@ usched_tick_ns(void)
 }
 
 /*
- * Note that period_ns have passed on cpu, this CPU.  Return 1 if a tick is due.
- * The credit is at most one tick: more than lwkt.hz ticks a second cannot come.
+ * Count period_ns that have passed on cpu, the calling CPU.  Return 1 if a tick
+ * is due, else 0.  If kern.schedhz is above lwkt.hz, a tick is due at each call
+ * and time is left over; at most one tick of it is kept.
  */
 int
 usched_tick_due(int cpu, int64_t period_ns)
@@ -44,7 +47,7 @@ usched_tick_due(int cpu, int64_t period_ns)
 	return 1;
 }
 
-/* Reset all that a boot before this one may have left. */
+/* Reset what an earlier boot may have left. */
 void
 usched_tick_boot(void)
 {

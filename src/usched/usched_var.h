@@ -14,18 +14,18 @@
 #include "kern/sched/sched_var.h"
 
 /* usched_tick.c */
-int64_t	usched_tick_ns(void);		/* 1 / kern.schedhz */
+int64_t	usched_tick_ns(void);		/* length of a tick of kern.schedhz */
 int	usched_tick_due(int cpu, int64_t period_ns);
 void	usched_tick_boot(void);
 
 /* usched.c */
 /*
- * Make us ready for lwps.  Returns 0, EINVAL if it is not registered, or
- * ENOMEM.  Thread context; may block.
+ * Make the scheduler us ready for lwps.  Returns 0, EINVAL if us is not
+ * registered, or the error of its us_register.  Thread context; may block.
  */
 int	usched_use(lwkt_usched_t us);
 
-/* usched_return.c: the hooks of kern/. */
+/* usched_return.c: the functions that kern/ calls (kern_ops.h). */
 int	lwp_user_pri(const struct lwkt_lwp *lp);
 void	lwp_leave(lwkt_thread_t td);
 void	lwp_return(lwkt_thread_t td);
@@ -34,8 +34,8 @@ void	lwp_queue(lwkt_thread_t td);
 void	lwp_check(lwkt_thread_t td);
 
 /*
- * Return whether lp may run on cpu.  Exact for the caller and for an lwp that
- * is queued; a hint for others.
+ * Return 1 if lp may run on cpu, else 0.  The result is exact if lp is the
+ * caller or is queued, and its mask is not being changed; else it is a hint.
  */
 static inline int
 lwp_allowed(lwkt_lwp_t lp, int cpu)
@@ -47,22 +47,24 @@ lwp_allowed(lwkt_lwp_t lp, int cpu)
 }
 
 /*
- * usched_help.c.  hp_look(cpu) is called on a CPU that was woken, when it has
- * no other thread to run.
+ * usched_help.c: the helper threads of a scheduler.  hp_look(cpu) searches for
+ * an lwp.  The helper of a CPU calls it when the helper was woken and the CPU
+ * has no other thread to run.
  */
 struct helpers {
 	void		(*hp_look)(int cpu);	/* (i) */
-	lwkt_thread_t	 hp_thread[LWKT_MAXCPU]; /* (i) once there are lwps */
-	lwkt_cpumask_t	 hp_ready;	/* (a) armed: may be woken */
-	lwkt_cpumask_t	 hp_busy;	/* (a) has a current lwp; (c) writes */
-	uint32_t	 hp_rover;	/* (a) where to look first */
+	lwkt_thread_t	 hp_thread[LWKT_MAXCPU]; /* (i) from the first lwp on */
+	lwkt_cpumask_t	 hp_ready;	/* (a) CPUs whose helper may be woken */
+	lwkt_cpumask_t	 hp_busy;	/* (a) have a current lwp; (c) writes */
+	uint32_t	 hp_rover;	/* (a) where the next search begins */
 };
 
+/* Returns 0 or ENOMEM.  Thread context; may block. */
 int	helpers_start(struct helpers *hp, void (*look)(int cpu),
-	    const char *name);		/* 0, ENOMEM; thread, blocks */
+	    const char *name);
 /*
- * Wake a ready CPU that may run lp and has no current lwp.  Returns 1 if one
- * was woken, else 0.
+ * Wake the helper of a ready CPU that may run lp and has no current lwp.
+ * Returns 1 if one was woken, else 0.
  */
 int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of struct globaldata that belongs to boot/: notes of the idle loop.
+ * The part of struct globaldata that belongs to boot/: state of the idle loop.
  * The letters of the fields: kern/cpu/globaldata.h.
  */
 #ifndef LWKT_KERN_BOOT_BOOT_CPU_H
@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 struct boot_cpu {
-	uint32_t	 gd_stopped;	/* (a) its idle loop has ended */
-	uint32_t	 gd_rests;	/* (c) quiet times so far */
+	uint32_t	 gd_stopped;	/* (a) 1: the idle loop has ended */
+	uint32_t	 gd_rests;	/* (c) times the CPU became quiescent */
 };
 
 #endif

@@ -15,16 +15,18 @@
  * thread.  The idle thread serves messages until all CPUs have stopped, because
  * a sender may still wait for room in a ring of this CPU.  Then it returns.
  *
- * A thread that runs on another CPU has lwkt.shutdown_ms to block, yield or
- * end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others and
- * interrupts preemptible threads.  From then on the thread stops for ever at
- * its outermost critical exit; a preemptible one stops at any instruction.  It
- * keeps its tokens until all CPUs have stopped, because a thread of another CPU
- * may wait for what they protect.  If a thread neither calls the library nor
- * can be interrupted, shutdown prints its name and waits for it.
+ * A thread that still runs on another CPU has lwkt.shutdown_ms to block, yield
+ * or end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others
+ * and interrupts preemptible threads.  From then on the thread stops for ever
+ * at its outermost critical exit; a preemptible thread stops at any
+ * instruction.  Such an abandoned thread keeps its tokens until all CPUs have
+ * stopped, because a thread of another CPU may use the data that they protect.
+ * If a thread neither calls the library nor can be interrupted, the shutdown
+ * prints its name and waits for it.
  *
  * INVARIANTS
- * BT1 Nothing runs on a CPU before its si_cpu hooks have run there.
+ * BT1 No thread and no callback runs on a CPU before the si_cpu hooks have run
+ *    there.
  * BT2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
  * BT3 Tokens of abandoned threads are released after BT2 holds.
  *
@@ -62,20 +64,23 @@ TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
     "time until threads that still run at shutdown are stopped, ms");
 
 #define NS_PER_MS	INT64_C(1000000)
-#define PATIENCE	50	/* in shutdown_ms: then the thread is named */
-#define THREADS_LEAST	1024		/* fewer only if asked for */
-#define STACKS_ROOM	((size_t)64 << 20)
+#define PATIENCE	50	/* after so many shutdown_ms name the thread */
+#define THREADS_LEAST	1024	/* fewer only by lwkt.maxthreads */
+#define STACKS_ROOM	((size_t)64 << 20)	/* bytes left for stacks */
 
 struct lwkt_config lwkt__boot_config;
 
 extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
 extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
 
-static uint32_t booted;			/* one boot at a time */
-static uint32_t cpus_stopped;		/* (a) */
-static int sysinits_done;		/* number of records booted */
+static uint32_t booted;			/* (a) 1: from boot to release */
+static uint32_t cpus_stopped;		/* (a) CPUs out of the idle loop */
+static int sysinits_done;		/* records whose si_boot succeeded */
 
-/* Return the k-th record by si_order; NULL after the last one. */
+/*
+ * Return the record number k, from 0, in order of si_order.  Return NULL after
+ * the last one.
+ */
 static const struct sysinit *
 sysinit_nth(int k)
 {
@@ -93,7 +98,7 @@ sysinit_nth(int k)
 	return NULL;
 }
 
-/* Compute the size of an arena with room for `threads` threads. */
+/* Return the size, in bytes, of an arena with room for `threads` threads. */
 static size_t
 arena_bytes(int ncpus, int threads)
 {
@@ -109,7 +114,9 @@ arena_bytes(int ncpus, int threads)
 
 /*
  * Reserve an arena for lwkt.maxthreads.  If the host refuses, halve the number
- * of threads until the arena fits and STACKS_ROOM is left for stacks.
+ * of threads until the arena fits and STACKS_ROOM is left for stacks.  Store
+ * the number of threads and the size.  Returns 0; or ENOMEM, if even the last
+ * number that is not below THREADS_LEAST is refused.
  */
 static int
 arena_reserve(int *threadsp, size_t *sizep)
@@ -165,7 +172,7 @@ arena_layout(const struct lwkt_config *cfg, int threads, size_t size)
 		strncpy(ah->ah_name, cfg->lc_name, sizeof(ah->ah_name) - 1);
 }
 
-/* Initialize a CPU and its idle thread; lwkt__gd[cpu] is valid from here. */
+/* Initialize a CPU and its idle thread, and enter the CPU in lwkt__gd. */
 static void
 gd_init(struct globaldata *gd, int cpu)
 {
@@ -208,9 +215,12 @@ place_all(void)
 }
 
 /*
- * Threads are runnable, but the switch chose none.  Tell whether each of them
- * waits for a token that another CPU holds, and have that CPU notify this one.
- * If a token has been released meanwhile, no CPU would notify: return 0.
+ * Threads are runnable, but the switch chose none, because each waits for a
+ * token that another CPU holds.  For each of these tokens ask the CPU that
+ * releases it to notify this CPU (RQF_TOKEN), and return 1: this CPU may sleep.
+ * Return 0 if this CPU must switch again: a token has been released meanwhile,
+ * a runnable thread waits for no token, or the host cannot make the other CPUs
+ * see the request.
  */
 static int
 all_want_tokens(struct globaldata *gd)
@@ -231,20 +241,26 @@ all_want_tokens(struct globaldata *gd)
 	return 1;
 }
 
-/* Publish in gd_quiet whether no timer, thread or call is left on this CPU. */
+/*
+ * Publish in gd_quiet whether this CPU has no timer, no runnable thread and no
+ * call of the host under way.  If gd_look is set, check for a deadlock.
+ */
 static inline void
 idle_look(struct globaldata *gd)
 {
 	int quiet = systimer_none(gd) && gd->gd_rqmask == 0 &&
 	    machine_io_pending() == 0;
 
-	/* Not choice points.  Release: pairs with deadlock.c. */
+	/* Pokes are no choice points.  Release: pairs with deadlock.c. */
 	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0);
 	if (unlikely(gd->gd_look) && watch_wanted())
 		deadlock_look(gd);
 }
 
-/* Switch to the best runnable thread, under the watchdog. */
+/*
+ * Switch to the best runnable thread, and start the watchdog if needed.  Return
+ * when a switch on this CPU finds no thread that can run.
+ */
 static inline void
 idle_switch(struct globaldata *gd)
 {
@@ -256,7 +272,7 @@ idle_switch(struct globaldata *gd)
 	switch_away();
 }
 
-/* Run the CPU as its idle thread until it is told to stop. */
+/* Run the CPU as its idle thread until gd_stopping is set. */
 static void
 idle_loop(struct globaldata *gd)
 {
@@ -298,8 +314,9 @@ idle_loop(struct globaldata *gd)
 }
 
 /*
- * Print which thread keeps a CPU from stopping.  The thread may leave the CPU
- * meanwhile; its structure is type-stable, so reading it is safe.
+ * Print which thread keeps the CPU of tgd from stopping; print nothing if it is
+ * the idle thread.  The thread may leave the CPU meanwhile; its structure is
+ * type-stable, so reading it is safe.
  */
 static void __lwkt_no_tsan
 stop_tell(struct globaldata *tgd, int64_t waited_ns)
@@ -314,7 +331,10 @@ stop_tell(struct globaldata *tgd, int64_t waited_ns)
 	    (long long)(waited_ns / NS_PER_MS));
 }
 
-/* Force the thread that runs on tgd to stop; it had time to do so itself. */
+/*
+ * Make the thread that runs on the CPU of tgd stop for ever: a preemptible
+ * thread at once, another one at its next outermost critical exit.
+ */
 static void
 stop_insist(struct globaldata *tgd)
 {
@@ -324,8 +344,9 @@ stop_insist(struct globaldata *tgd)
 }
 
 /*
- * Serve messages until all CPUs have stopped.  The first CPU that stopped
- * forces the others after each shutdown_ms.
+ * Serve messages until all CPUs have stopped.  first is 1 on the CPU that
+ * stopped first.  That CPU tries to stop the others each time that shutdown_ms
+ * have passed.  After PATIENCE tries it prints the threads that still run.
  */
 static void
 stop_wait(struct globaldata *gd, int first)
@@ -382,7 +403,10 @@ cpu_main(struct mcpu *mc)
 			si->si_cpu_fini(gd);
 }
 
-/* IPI callback on each CPU: empty the run queue, and stop. */
+/*
+ * IPI callback on each CPU: empty the run queue.  From the next switch on, the
+ * CPU runs its idle thread only, and its idle loop ends.
+ */
 static void
 stop_cpu(void *arg, int unused)
 {
@@ -394,10 +418,10 @@ stop_cpu(void *arg, int unused)
 		while (gd->gd_rq[pri] != NULL)
 			sched_dequeue(gd, gd->gd_rq[pri]);
 	gd->gd_stopping = 1;
-	gd->gd_ast |= AST_LWKT_RESCHED;	/* lwkt_yield_quick leaves, too */
+	gd->gd_ast |= AST_LWKT_RESCHED;	/* lwkt_yield_quick() switches */
 }
 
-/* Ask every CPU to stop.  CPU context. */
+/* Ask every CPU, this one too, to stop.  CPU context; does not wait. */
 void
 kern_stop(void)
 {
@@ -416,14 +440,17 @@ static const struct machine_upcalls upcalls = {
 	.mu_point = liveness_point,
 };
 
-/* The calls from a room of kern/ to a later room, except splz(). */
+/*
+ * The calls from a directory of kern/ to one above it (globaldata.h), except
+ * splz().
+ */
 static const struct kern_hooks hooks = {
 	.kh_delayed_flush = delayed_flush,
 	.kh_lend_late = lend_apply_late,
 	.kh_check = check_sometimes,
 };
 
-/* Call si_fini of all records that booted, last first. */
+/* Call si_fini of all records whose si_boot succeeded, last first. */
 static void
 sysinits_undo(void)
 {
@@ -438,7 +465,7 @@ sysinits_undo(void)
 
 /*
  * Call si_boot of all records in order.  Returns 0, or the errno of the first
- * one that fails.
+ * one that fails, after sysinits_undo().
  */
 static int
 sysinits_boot(void)
@@ -457,7 +484,10 @@ sysinits_boot(void)
 	return 0;
 }
 
-/* Lay out the arena, and call the boot hooks.  Plain pthread. */
+/*
+ * Lay out the arena, and call the boot hooks.  Returns 0; EBUSY if a kernel is
+ * booted already; or an errno, with everything undone.  Plain pthread.
+ */
 int
 kern_boot_prepare(const struct lwkt_config *cfg)
 {
@@ -497,7 +527,10 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	return error;
 }
 
-/* Run all CPUs; the caller becomes CPU 0 until shutdown.  Plain pthread. */
+/*
+ * Run all CPUs; the caller becomes CPU 0 until the shutdown.  Returns 0 when
+ * all CPUs have stopped, or an errno of machine_run().  Plain pthread.
+ */
 int
 kern_boot_run(void)
 {

@@ -5,18 +5,23 @@
  * THEORY
  * Thread structures lie in one array of the arena and are type-stable.  So a
  * reader follows no list, and threads may start, move or end meanwhile.  The
- * reader takes a reference to each thread, which keeps the thread.  A thread
- * may be losing its last reference at that moment.  So all CPUs are stopped by
- * a rendezvous (lwkt_cpusync.c): then no thread is inside lwkt_rele().  The
- * callbacks that stopped CPUs still serve may be inside it.  They decrement
- * td_refs by a locked instruction, and no code increments it from 0.
+ * reader takes a reference to each thread, which keeps the structure and the
+ * stack.
  *
- * Threads are taken in batches: one rendezvous for n threads.  A thread is held
- * only as long as the caller wants.
+ * A thread may be losing its last reference at that moment.  lwkt_rele()
+ * releases the last reference without a locked instruction: it loads td_refs
+ * and frees the thread.  The reader must not add a reference between these two
+ * steps.  So a rendezvous (lwkt_cpusync.c) stops all other CPUs, and no thread
+ * is inside lwkt_rele() while the reader takes references.  A stopped CPU still
+ * executes callbacks, which may call lwkt_rele().  In a callback lwkt_rele()
+ * uses a locked instruction, and the reader never increments td_refs from 0.
+ *
+ * Threads are taken in batches: one rendezvous for up to n threads.  The caller
+ * releases each thread when it wants.
  *
  * INVARIANTS
  * SN1 While the CPUs are stopped, td_refs changes by locked instructions only.
- *    It is 0 for a thread that is being freed, or has been.
+ *    td_refs of a thread that is being freed, or has been freed, is 0.
  *
  * Source: the need is DragonFly's (scans of its lists raced with exits,
  * eb2adbf513); the batches are ours.
@@ -26,9 +31,7 @@
 
 #include <lwkt/cpusync.h>
 
-/*
- * Take a reference to td.  Returns 0 if the last one is gone already, else 1.
- */
+/* Take a reference to td and return 1.  Return 0 if td has none left. */
 static int
 hold_living(lwkt_thread_t td)
 {
@@ -40,7 +43,11 @@ hold_living(lwkt_thread_t td)
 	return 0;
 }
 
-/* Thread context, no spinlock; never blocks. */
+/*
+ * Hold up to n threads from index *posp on, and store them in tds.  *posp gets
+ * the index to continue at.  Returns the number stored.  Thread context, no
+ * spinlock; never blocks.
+ */
 int
 lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n)
 {

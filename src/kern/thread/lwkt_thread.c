@@ -6,7 +6,8 @@
  * A thread is a structure and a stack.  The code that has storage for both
  * (vm/vm_glue.c, or the program) makes the thread.  Both are given back when
  * the last reference is released (cpu/thread_ref.c).  The joiner and the thread
- * that ends meet in one word, td_join (sched/finish.c).
+ * that ends agree by one word, td_join, on which of them came first
+ * (sched/finish.c).
  *
  * Migration: the thread takes itself off the queues, sets TDF_MIGRATING and
  * switches away.  Its successor makes the new CPU the owner and sends it an
@@ -15,7 +16,8 @@
  *
  * INVARIANTS
  * TD1-TD4 of thread_var.h.
- * TH1 A thread that ends is in no critical section except that of the exit.
+ * TH1 A thread that ends is in no critical section except the one that
+ *     thread_exit() enters.
  *
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
@@ -41,7 +43,11 @@ static void	thread_exit(void);
 
 #define STACK_LEAST	4096	/* bytes: smallest stack */
 
-/* Make a thread of td and a stack.  CPU, critical section; never blocks. */
+/*
+ * Make a thread of td and a stack, which will run on cpu.  td must not be in
+ * use; TDF_ARENA and TDF_CANARY are kept if the caller has set them.  CPU,
+ * critical section; never blocks.
+ */
 void
 thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 {
@@ -89,7 +95,7 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	lwkt_initport_thread(&cold->tc_port, td);
 }
 
-/* Reserve size bytes at the top of the stack of a thread not yet started. */
+/* Reserve size bytes at the top of the stack of td, which was not started. */
 void *
 thread_reserve(lwkt_thread_t td, size_t size)
 {
@@ -102,7 +108,10 @@ thread_reserve(lwkt_thread_t td, size_t size)
 	return top;
 }
 
-/* Set the name of td.  Most names are plain strings and need no vsnprintf. */
+/*
+ * Set the name of td, cut to LWKT_NAMELEN - 1 bytes.  Most names have no '%'
+ * and need no vsnprintf.
+ */
 static void
 thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 {
@@ -119,7 +128,10 @@ thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 	td->td_name[i] = '\0';
 }
 
-/* Start td.  CPU, critical section; never blocks. */
+/*
+ * Give td its function and its name, and make it runnable unless flags has
+ * LWKT_NOSTART.  CPU, critical section; never blocks.
+ */
 void
 thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
     const char *fmt, va_list ap)
@@ -137,7 +149,10 @@ thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
 		lwkt_schedule(td);
 }
 
-/* Thread context; never blocks. */
+/*
+ * Make a thread of a structure and a stack, both the caller's, and return it.
+ * It is not started.  Thread context; never blocks.
+ */
 lwkt_thread_t
 lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
     size_t stksize, int flags, int cpu)
@@ -156,20 +171,23 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 }
 
 /*
- * Store self in td_join, or find EXITED there.  Returns 0, or EINVAL if another
- * thread joins td or td is not joinable.
+ * Store self in td_join, unless td has ended already (TD_JOIN_EXITED).  Returns
+ * 0, or EINVAL if another thread joins td or td is not joinable.
  */
 static inline int
 join_begin(lwkt_thread_t td, lwkt_thread_t self)
 {
 	uintptr_t join = 0;
 
-	/* The joiner and td race here: the second finds the first's value. */
+	/* The joiner and td race: the second one finds the first's value. */
 	(void)atomic_fcmpset_ptr(&td->td_join, &join, (uintptr_t)self);
 	return join == 0 || join == TD_JOIN_EXITED ? 0 : EINVAL;
 }
 
-/* Thread context; blocks until td has ended. */
+/*
+ * Wait until td has ended, and release it.  Returns 0, EINVAL as join_begin(),
+ * or EDEADLK if td is the caller.  Thread context; blocks.
+ */
 int
 lwkt_join(lwkt_thread_t td)
 {
@@ -184,10 +202,10 @@ lwkt_join(lwkt_thread_t td)
 		self->td_wmesg = "join";
 		/*
 		 * Acquire: pairs with the store of EXITED (sched/finish.c).
-		 * After a wake-up for another reason the joiner blocks again.
+		 * After a wake-up for another reason this thread blocks again.
 		 */
 		while (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
-			self->td_cold->tc_joins = td;	/* thread_waits */
+			self->td_cold->tc_joins = td;	/* for thread_waits() */
 			sched_dequeue(mygd(), self);
 			switch_away();
 			self->td_cold->tc_joins = NULL;
@@ -200,13 +218,15 @@ lwkt_join(lwkt_thread_t td)
 }
 
 /*
- * Make a joiner of this CPU runnable before the last switch of td.  That is
- * safe: the joiner cannot run before that switch is over.  It saves a switch.
+ * If the joiner of td belongs to this CPU, make it runnable now, before the
+ * last switch of td.  That switch can then go to the joiner, which saves a
+ * switch to the idle thread.  The joiner cannot free td too early: on this CPU
+ * it runs only after that switch.
  */
 static inline void
 exit_wake_joiner(lwkt_thread_t td)
 {
-	uintptr_t join = atomic_load_acq_ptr(&td->td_join); /* lwkt_join */
+	uintptr_t join = atomic_load_acq_ptr(&td->td_join); /* lwkt_join() */
 
 	if (join != 0 && join != TD_JOIN_NEVER &&
 	    ((lwkt_thread_t)join)->td_gd == mygd())
@@ -214,8 +234,9 @@ exit_wake_joiner(lwkt_thread_t td)
 }
 
 /*
- * Answer what is queued on the port of td.  Answers may call functions of the
- * program, so the critical section is left meanwhile.
+ * Empty the message port of td: requests get the reply ESRCH (port_flush).  A
+ * reply may call functions of the program, so the critical section is left
+ * meanwhile.
  */
 static __lwkt_noinline void
 exit_flush(lwkt_thread_t td)
@@ -226,8 +247,9 @@ exit_flush(lwkt_thread_t td)
 }
 
 /*
- * End the calling thread.  Never returns, and makes no call that does not
- * return (switch.S).
+ * End the calling thread; never returns.  The compiler turns the last call,
+ * switch_away(), into a jump.  So each call made here returns, which keeps the
+ * processor's return prediction correct (switch.S).
  */
 static void
 thread_exit(void)
@@ -257,7 +279,7 @@ thread_exit(void)
 	switch_away();
 }
 
-/* Thread context, not in a critical section; never returns. */
+/* End the caller.  Thread context, not in a critical section; never returns. */
 void
 lwkt_exit(void)
 {
@@ -266,7 +288,10 @@ lwkt_exit(void)
 	    curthread->td_name);
 }
 
-/* Thread context; blocks until its turn on the other CPU. */
+/*
+ * Move the caller to cpu.  Returns 0, or EINVAL if there is no such CPU.
+ * Thread context; blocks until the thread runs on cpu, unless it is there.
+ */
 int
 lwkt_migratecpu(int cpu)
 {
@@ -290,7 +315,10 @@ lwkt_migratecpu(int cpu)
 	return 0;
 }
 
-/* Any lwkt context; never blocks. */
+/*
+ * Give up td, which is blocked and belongs to this CPU: until lwkt_acquire()
+ * it cannot become runnable.  Any lwkt context; never blocks.
+ */
 void
 lwkt_giveaway(lwkt_thread_t td)
 {
@@ -307,7 +335,10 @@ lwkt_giveaway(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
-/* Any lwkt context; never blocks. */
+/*
+ * Make td, which its CPU has given away, a thread of this CPU.  td stays
+ * blocked.  Any lwkt context; never blocks.
+ */
 void
 lwkt_acquire(lwkt_thread_t td)
 {
@@ -324,14 +355,14 @@ lwkt_acquire(lwkt_thread_t td)
 	crit_exit_td(self);
 }
 
-/* Any context; never blocks. */
+/* Return the name of td.  Any context; never blocks. */
 const char *
 lwkt_name(lwkt_thread_t td)
 {
 	return td->td_name;
 }
 
-/* Thread context; never blocks. */
+/* Set the name of the calling thread.  Thread context; never blocks. */
 void
 lwkt_setname(const char *fmt, ...)
 {
@@ -342,7 +373,10 @@ lwkt_setname(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* Thread context; never blocks. */
+/*
+ * Set the name of td, which is the caller or has not been started.  Thread
+ * context; never blocks.
+ */
 void
 lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
 {

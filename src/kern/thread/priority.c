@@ -2,13 +2,18 @@
 /*
  * Change the priority of a thread.
  *
- * A thread may run with a priority that waiters have lent to it (lock/lend.c).
- * The functions here change its base priority, to which it returns.
+ * The threads that wait for a lock may lend their priority to its holder
+ * (lock/lend.c).  The functions here change the base priority of a thread, with
+ * which it runs while no better priority is lent to it.
  */
 #include "kern/cpu/crit.h"
 #include "kern/lock/lend_var.h"
 
-/* Any lwkt context on td's CPU; never blocks. */
+/*
+ * Change the base priority of td, which is no lwp.  If a runnable thread is
+ * then better than the caller, ask for a switch.  Any lwkt context on td's CPU;
+ * never blocks.
+ */
 void
 lwkt_setpri(lwkt_thread_t td, int pri)
 {
@@ -28,14 +33,17 @@ lwkt_setpri(lwkt_thread_t td, int pri)
 	crit_exit_td(self);
 }
 
-/* Thread context; never blocks. */
+/* Change the caller's base priority.  Thread context; never blocks. */
 void
 lwkt_setpri_self(int pri)
 {
 	lwkt_setpri(curthread, pri);
 }
 
-/* Any lwkt context; never blocks. */
+/*
+ * Set the priority of td, which was not started and is no lwp.  Any lwkt
+ * context; never blocks.
+ */
 void
 lwkt_setpri_initial(lwkt_thread_t td, int pri)
 {
@@ -49,14 +57,20 @@ lwkt_setpri_initial(lwkt_thread_t td, int pri)
 	td->td_pri = (uint8_t)pri;
 }
 
-/* Any context; never blocks. */
+/*
+ * Return the priority with which td runs: the base priority, or a better one
+ * that is lent.  Any context; never blocks.
+ */
 int
 lwkt_getpri(lwkt_thread_t td)
 {
 	return td->td_pri;
 }
 
-/* Thread context; never blocks. */
+/*
+ * Make the caller, which is no lwp, an interrupt thread of
+ * LWKT_PRI_INT_SUPPORT.  Thread context; never blocks.
+ */
 void
 lwkt_set_interrupt_support_thread(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of struct globaldata that belongs to thread/: the threads made
- * here.
+ * The part of struct globaldata that belongs to thread/: the numbering of
+ * threads.
  * The letters of the fields: kern/cpu/globaldata.h.
  */
 #ifndef LWKT_KERN_THREAD_THREAD_CPU_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct thread_cpu {
-	uint64_t	 gd_nextid;	/* (c) thread ids given out here */
+	uint64_t	 gd_nextid;	/* (c) threads that this CPU has made */
 };
 
 #endif

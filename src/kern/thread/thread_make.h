@@ -10,9 +10,10 @@
 #include <stddef.h>
 
 /*
- * thread_init makes a thread of td and a stack.  thread_start gives it a
- * function and a name, and puts it on the run queue unless flags has
- * LWKT_NOSTART.  CPU, in a critical section; never blocks.
+ * thread_init makes a thread of the structure td and a stack; the thread will
+ * run on cpu.  thread_start gives the thread a function and a name, and makes
+ * it runnable unless flags has LWKT_NOSTART.  On any CPU, in a critical
+ * section; never blocks.
  */
 void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
 	    int cpu);

@@ -1,35 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers of a CPU: many deadlines served by the single one that the host can
- * hold.
+ * Timers of a CPU: many timers, but the host has one deadline for each CPU.
  *
  * THEORY
  * Each CPU keeps its timers in a wheel (kern_wheel.c), which knows the time of
- * the next one.  The host is asked for one deadline, gd_timer_armed, which is
- * never later than the first timer.  Adding a timer re-arms the host only if
- * the timer is earlier than that.  Deleting the first timer re-arms nothing:
- * RQF_TIMER then comes too early, finds no timer due, and arms the host anew.
- * So a timeout that is cancelled, the common case, costs an insertion and a
+ * the next one.  The host has one deadline of the CPU, gd_timer_armed, which is
+ * never later than the first timer.  When the deadline has passed, the host
+ * sets RQF_TIMER in mc_reqflags, and the CPU calls systimer_intr().  Adding a
+ * timer changes the deadline only if the timer is due before the deadline.
+ * Deleting the first timer leaves the deadline as it is: systimer_intr() then
+ * runs too early, finds no timer due, and arms the host for the next timer.  So
+ * a timeout that is cancelled, the common case, costs an insertion and a
  * removal, and usually no system call.
  *
- * The interrupt takes due timers off the wheel one by one.  It calls them in
- * its caller's critical section, with gd_intr_nesting raised.
- * gd_systimer_inprog is the timer whose function runs.  Adding or deleting that
- * timer clears it, and the timer is touched again after its function only if it
- * is still there.  The reason is that a one-shot's storage may be freed or
- * reused by then.  (The pointer is compared, not followed.)
+ * systimer_intr() takes due timers off the wheel one by one.  It calls their
+ * functions in its caller's critical section, with gd_intr_nesting raised.
+ * gd_systimer_inprog is the timer whose function runs.  If the function deletes
+ * that timer, or starts it on this CPU, gd_systimer_inprog becomes NULL, and
+ * the timer is not touched after the function has returned: its storage may be
+ * freed or reused by then.  The function of a one-shot timer may free the
+ * storage without deleting the timer.  So a one-shot timer is never touched
+ * after its function.
  *
  * A program may start a timer in storage with any old contents.  So the mark of
  * a running timer is a number made of its address and of a value that differs
- * at each boot.  Memory in which no timer runs will hardly contain that number.
+ * at each boot.  It is very unlikely that memory in which no timer runs
+ * contains that number.
  *
  * INVARIANTS
  * TM1 st_running == running_mark(st) <=> the timer is in the wheel of CPU
- *     st_cpu.  Only that CPU, in a critical section, touches the wheel and the
- *     timer.
+ *     st_cpu.  Only that CPU, in a critical section, touches the wheel and a
+ *     timer in it.
  * TM2 gd_timer_armed <= st_time of each timer in the wheel, except inside
  *     systimer_intr().
- * TM3 A periodic timer keeps its phase: its times differ by whole periods.
+ * TM3 A periodic timer keeps its phase: while its period is not changed, the
+ *     times at which it is due differ by whole periods.
  *
  * Source: DragonFly kern_systimer.c (owner CPU, in-progress pointer: its commit
  * bdfb4a945a, non-queued periodic timers); the wheel is ours.
@@ -55,7 +60,8 @@ systimer_bytes(int ncpus)
 }
 
 /*
- * Set up an empty wheel for each CPU.  mem is zero and aligned to a cache line.
+ * Set up an empty wheel for each CPU, at boot.  mem has systimer_bytes() bytes,
+ * is zero, and is aligned to a cache line.
  */
 void
 systimer_place(void *mem, int ncpus)
@@ -98,7 +104,10 @@ systimer_take(struct globaldata *gd, struct lwkt_systimer *st)
 	st->st_running = 0;					/* TM1 */
 }
 
-/* Insert st, due at when_ns.  Own CPU, in a critical section; never blocks. */
+/*
+ * Start st, due at when_ns, and arm the host if needed.  Own CPU, in a critical
+ * section; never blocks.
+ */
 void
 systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 {
@@ -141,7 +150,7 @@ systimer_none(struct globaldata *gd)
 	return wheel_empty(gd->gd_wheel);
 }
 
-/* Check TM1 and TM2 of one timer, outside systimer_intr(). */
+/* Check TM1 and TM2 for one timer of this CPU, outside systimer_intr(). */
 static void
 timer_check(const struct lwkt_systimer *st)
 {
@@ -163,8 +172,9 @@ systimer_check(struct globaldata *gd)
 }
 
 /*
- * Insert a periodic timer again after its function has run.  Missed periods are
- * skipped unless the timer has LWKT_ST_BURST (TM3).
+ * Insert a periodic timer again after its function has run, for the next period
+ * (TM3).  Periods that ended before now are skipped, unless the timer has
+ * LWKT_ST_BURST.
  */
 static void
 systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
@@ -181,8 +191,10 @@ systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 }
 
 /*
- * Call the function of a due timer.  Afterwards gd_systimer_inprog tells
- * whether the storage may still be touched; st_period was read before the call.
+ * Take st, which is due, out of the wheel and call its function.  The function
+ * of a one-shot timer may free st, so `periodic` is read before the call.  A
+ * periodic timer is inserted again, unless its function has deleted it or
+ * started it on this CPU: then gd_systimer_inprog is no longer st.
  */
 static void
 systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
@@ -202,10 +214,10 @@ systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 }
 
 /*
- * Call the timers that are due (RQF_TIMER).  The armed deadline counts as
- * passed even if it seems early, because the host's clock and ours can differ
- * by a little.  Only timers due at the time of the call are called.  A timer
- * that becomes due during the call arms the host and causes another interrupt.
+ * Serve RQF_TIMER: call the functions of the timers that are due now.
+ * RQF_TIMER can come a little before the armed deadline, because the host's
+ * clock can differ from machine_time_ns().  So the host is always armed anew.
+ * If a timer becomes due during this call, the host sets RQF_TIMER again.
  */
 void
 systimer_intr(struct globaldata *gd)
@@ -217,7 +229,7 @@ systimer_intr(struct globaldata *gd)
 	    "inside the function of timer %p on cpu %d",
 	    (void *)gd->gd_systimer_inprog, gd->gd_m.mc_cpuid);
 	gd->gd_intr_nesting++;
-	gd->gd_timer_armed = INT64_MIN;		/* functions need not arm */
+	gd->gd_timer_armed = INT64_MIN;	/* systimer_arm() does nothing now */
 	while ((st = wheel_due(gd->gd_wheel, now)) != NULL)
 		systimer_fire(gd, st, now);
 	gd->gd_intr_nesting--;
@@ -225,7 +237,7 @@ systimer_intr(struct globaldata *gd)
 	systimer_arm(gd, wheel_next(gd->gd_wheel));
 }
 
-/* Any CPU context; never blocks. */
+/* Start st, due once after delay_ns.  Any CPU context; never blocks. */
 void
 lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t delay_ns)
@@ -238,7 +250,7 @@ lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 	crit_exit_td(self);
 }
 
-/* Any CPU context; never blocks. */
+/* Start st, due every period_ns.  Any CPU context; never blocks. */
 void
 lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t period_ns, int flags)
@@ -271,7 +283,7 @@ lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)
 	crit_exit_td(self);
 }
 
-/* Any CPU context; never blocks. */
+/* Return the monotonic time in ns.  Any CPU context; never blocks. */
 int64_t
 lwkt_time_ns(void)
 {

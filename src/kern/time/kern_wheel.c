@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue of a CPU's timers: slots for the far ones, a sorted list for the
- * near.
+ * The queue of a CPU's timers: a sorted list of the timers that are due next,
+ * and slots for later timers.
  *
  * THEORY
  * Timers of sleeping threads lie on the threads' stacks, each on a different
@@ -10,11 +10,12 @@
  * no other timer.  It only changes the slot of the timer's time, which is a
  * cache line of the wheel.
  *
- * The wheel has a clock, wh_now, that moves in slots of level 0.  Timers in the
+ * The wheel has a clock, wh_now, that counts slots of level 0.  Timers in the
  * slot of the clock or before it are in a list in exact order; the others are
- * in slots.  A level is a circle of slots that begins at the clock.  A slot of
- * the next level is 2^WHEEL_STEP times as long.  A timer lies in the lowest
- * level that reaches as far as its time:
+ * in slots.  A level is a circle of WHEEL_SLOTS slots that begins at the clock;
+ * it reaches that many slots into the future.  A slot of the next level is
+ * 2^WHEEL_STEP times as long.  A timer lies in the lowest level that reaches as
+ * far as its time (the hard build has shorter levels):
  *
  *	level	slot	reaches		level	slot	reaches
  *	0	131 us	134 ms		5	73 min	52 days
@@ -23,56 +24,59 @@
  *	3	4.3 s	73 min		8	4.5 y	the end of time
  *	4	137 s	39 h
  *
- * When time reaches a slot, the slot is opened: the clock moves there.  The
- * timers of a slot of level 0 are sorted and become the list.  Those of a
- * higher level move to slots of lower levels.  A slot is no longer than the
- * reach of the level two below, so a timer moves once for every two levels: a
- * timeout of 100 ms never, one of a minute once.  Few timers move at a time.
- * Timers of the same time can be in different levels; the sequence number
- * decides their order.
+ * When time reaches a slot in use, the slot is opened: the clock moves there.
+ * The timers of a slot of level 0 are sorted and become the list.  The timers
+ * of a higher level move to slots of lower levels.  A slot is no longer than
+ * the reach of the level two below, so a timer moves at most once for every two
+ * levels: a timeout of 100 ms never, one of a minute once.  Few timers move at
+ * a time.  Timers of the same time can be in different levels; the sequence
+ * number decides their order.
  *
- * A slot is six chains that are filled in turn.  Opening a slot waits for the
- * memory of each of its timers; with six chains, six timers are fetched at
- * once.
+ * A slot is six chains, singly linked lists to which timers are added in turn.
+ * Opening a slot waits for the memory of each of its timers.  With six chains,
+ * six timers are fetched at once.
  *
- * Pushing a timer on a chain does not write its successor's link back, because
- * that would have to touch the successor.  Links back are made when first
- * needed.  To delete a timer that does not know its predecessor, the chain is
- * walked from its head to the first timer whose successor already links back to
- * it; after that one all links exist.  So each timer is passed at most once.  A
- * timeout that is deleted soon after its start is still the head and needs no
- * link.
+ * A timer is pushed before the head of its chain.  The push does not set
+ * st_prev of the old head, because that would touch another timer.  The links
+ * st_prev are set when one is first needed: to delete a timer that is not the
+ * head and has none.  Then the chain is walked from its head, setting st_prev
+ * of each successor, to the first timer whose successor has its st_prev
+ * already.  After that timer all links exist.  So the walks pass a timer at
+ * most once while it is in the chain.  A timeout that is deleted soon after its
+ * start is often still the head and needs no link.
  *
  * No code walks over empty slots.  Each level has a bit for each slot and a bit
  * for each word of those bits, and the wheel has a bit for each level.  A slot
- * stores the least time that was put in it, so the time of the next timer is
- * known without opening a slot.  Deleting a timer does not search for the new
- * least time, so ws_min may be too early but never too late.  If the host's
- * deadline comes too early because of that, the slot is opened and nothing is
- * due.
+ * stores the least time of the timers put in it, ws_min, so the time of the
+ * next timer is known without opening a slot.  Deleting a timer does not search
+ * for the new least time, so ws_min may be too early but never too late.  If
+ * the host's deadline comes too early because of that, the slot is opened, and
+ * no timer is due.
  *
  * The clock moves only when wheel_due() is called.  A timer added long after
  * the last call may lie in a higher level than necessary, and move once more.
  *
  * The list covers one slot, 131 us, and is usually short.  In case it is long,
- * a place in it is searched from both ends at once; nearly every timer goes to
- * one of the ends.
+ * the place of a new timer is searched from both ends at once.  Nearly every
+ * timer goes to one of the ends.
  *
  * The newest timer is put in no list or slot until the next one is added or
  * wheel_due() is called.  So a timeout that is deleted before that costs next
  * to nothing.
  *
- * INVARIANTS, with t the slot of level 0 of a timer's time
- * WH1 A timer other than wh_newest is in the list <=> t <= wh_now, else in a
- *     slot.  The list is ordered by (time, sequence).
- * WH2 In a slot of level l: the timer's slot there lies after the clock's, by
- *     less than WHEEL_SLOTS; so a slot holds times of one turn only.
+ * INVARIANTS, where t is the time of a timer in slots of level 0
+ * WH1 A timer other than wh_newest is in the list if t <= wh_now, else in a
+ *     slot.  The list is ordered by (time, sequence number).
+ * WH2 Counted in slots of level l, the time of a timer in level l is later than
+ *     the clock, by 1 to WHEEL_SLOTS - 1.  So all times of a slot belong to the
+ *     same round of the circle.
  * WH3 ws_count = timers in the six chains; bit in wh_map <=> ws_count > 0; bit
  *     in wh_words <=> word of wh_map != 0; bit in wh_levels <=> wh_words != 0.
- * WH4 ws_min <= the time of each timer in the slot, and lies in the slot.
- * WH5 In a chain, st_prev is the predecessor if the predecessor has
+ * WH4 In a slot in use, ws_min <= the time of each timer, and ws_min is itself
+ *     a time of that slot.
+ * WH5 In a chain, st_prev is the predecessor if there is one and it has
  *     WHERE_LINKED, else NULL.  The successor of a timer with WHERE_LINKED has
- *     WHERE_LINKED too, unless it is the last of the chain.
+ *     WHERE_LINKED too, unless the successor is the last of the chain.
  *
  * Source: Varghese and Lauck, Hashed and Hierarchical Timing Wheels (1987).
  * The two-ended search is DragonFly's.  Levels that overlap, chains filled in
@@ -88,15 +92,16 @@ CTASSERT(WHEEL_SHIFT + WHEEL_STEP * (WHEEL_LEVELS - 1) + WHEEL_BITS >= 63,
 CTASSERT(WHEEL_BITS >= 2 * WHEEL_STEP, "a slot falls two levels at once");
 CTASSERT(WHEEL_WORDS <= 32, "a level's words are bits of wh_words");
 
-#define RUNS_MAX	33		/* log2 of ws_count and one */
+#define RUNS_MAX	33		/* the bits of ws_count, and one */
 
 /*
- * st_where: 0 is the list.  Another value is a chain: WHERE_CHAINS times the
- * index of the slot, plus the number of the chain, plus 1.
+ * st_where tells where a timer is: 0 in the list, another value in a chain.  It
+ * is WHERE_CHAINS times the index of the slot, plus the number of the chain,
+ * plus 1; WHERE_LINKED is a flag in it.  st_where of wh_newest is not valid.
  */
 #define WHERE_LIST	0u
 #define WHERE_CHAINS	8u		/* WHEEL_CHAINS, rounded up */
-#define WHERE_LINKED	0x80000000u	/* the next one knows this one (WH5) */
+#define WHERE_LINKED	0x80000000u	/* st_next->st_prev is set (WH5) */
 
 static inline uint32_t
 where_chain(unsigned slot, unsigned chain)
@@ -104,13 +109,17 @@ where_chain(unsigned slot, unsigned chain)
 	return slot * WHERE_CHAINS + chain + 1;
 }
 
-/* Return the index, in wh_slot, of the slot of that level in which t lies. */
+/*
+ * Return the index in wh_slot of a slot.  t is its position: the time, counted
+ * in slots of the level.
+ */
 static inline unsigned
 slot_index(unsigned level, int64_t t)
 {
 	return level * WHEEL_SLOTS + (unsigned)t % WHEEL_SLOTS;
 }
 
+/* Return 1 if a is due before b, or at the same time and was added first. */
 static inline int
 before(const struct lwkt_systimer *a, const struct lwkt_systimer *b)
 {
@@ -119,8 +128,8 @@ before(const struct lwkt_systimer *a, const struct lwkt_systimer *b)
 }
 
 /*
- * Insert in order.  at moves from the head and prev from the tail until one of
- * them finds the place.
+ * Insert st in the list, in order.  `at` moves from the head and `prev` from
+ * the tail until one of them finds the place.
  */
 static __lwkt_noinline void
 list_insert(struct wheel *wh, struct lwkt_systimer *st)
@@ -155,7 +164,7 @@ list_remove(struct wheel *wh, struct lwkt_systimer *st)
 	*(next != NULL ? &next->st_prev : &wh->wh_last) = prev;
 }
 
-/* Merge two sorted lists, linked by st_next only. */
+/* Merge the sorted lists a and b, linked by st_next only; return the result. */
 static struct lwkt_systimer *
 list_merge(struct lwkt_systimer *a, struct lwkt_systimer *b)
 {
@@ -177,8 +186,9 @@ list_merge(struct lwkt_systimer *a, struct lwkt_systimer *b)
 }
 
 /*
- * Sort by merging.  run[i] is a sorted list of 2^i timers, or none, as in a
- * binary counter.
+ * Sort a list linked by st_next, and return it.  run[i] is NULL or a sorted
+ * list of 2^i timers.  As a carry in a binary counter, each new timer merges
+ * the lists run[0], run[1], ... up to the first i whose run[i] is NULL.
  */
 static struct lwkt_systimer *
 list_sort(struct lwkt_systimer *st)
@@ -202,7 +212,7 @@ list_sort(struct lwkt_systimer *st)
 	return all;
 }
 
-/* Make a sorted list the wheel's list, which is empty. */
+/* Make the sorted list st the wheel's list, which is empty on entry. */
 static void
 list_set(struct wheel *wh, struct lwkt_systimer *st)
 {
@@ -217,9 +227,7 @@ list_set(struct wheel *wh, struct lwkt_systimer *st)
 	wh->wh_last = prev;
 }
 
-/*
- * Slots.
- */
+/* Set the bits of a slot, which is no longer empty. */
 static inline void
 slot_mark(struct wheel *wh, unsigned slot)			/* WH3 */
 {
@@ -230,6 +238,7 @@ slot_mark(struct wheel *wh, unsigned slot)			/* WH3 */
 	wh->wh_levels |= 1u << level;
 }
 
+/* Clear the bits of a slot, which has become empty. */
 static inline void
 slot_unmark(struct wheel *wh, unsigned slot)			/* WH3 */
 {
@@ -242,7 +251,7 @@ slot_unmark(struct wheel *wh, unsigned slot)			/* WH3 */
 	wh->wh_levels &= ~(1u << level);
 }
 
-/* Push on the next chain of the slot.  Touches no timer but st. */
+/* Push st on the next chain of a slot.  Touches no timer but st. */
 static inline void
 slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
 {
@@ -262,7 +271,7 @@ slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
 	ws->ws_chain[chain] = st;
 }
 
-/* Put a timer in the list, or in a slot of the lowest level that reaches it. */
+/* Put st in the list, or in a slot of the lowest level that reaches so far. */
 void
 wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 {
@@ -281,8 +290,9 @@ wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 }
 
 /*
- * Make the links back, from the head to where they begin (WH5).  Every timer is
- * passed here at most once.
+ * Set the missing st_prev of the timers of a chain (WH5).  st is the head.  The
+ * walk ends at the first timer with WHERE_LINKED: from there on all st_prev are
+ * set.  So it passes each timer at most once while that is in the chain.
  */
 static __lwkt_noinline void
 chain_link(struct lwkt_systimer *st)
@@ -298,8 +308,9 @@ chain_link(struct lwkt_systimer *st)
 }
 
 /*
- * Remove st from its chain.  Only a timer with WHERE_LINKED has a link back to
- * it from its successor, which is then set to st's predecessor (WH5).
+ * Remove st from its chain.  If st has WHERE_LINKED, st_prev of its successor
+ * points to st, and gets the predecessor of st (NULL if st is the head).  Else
+ * the successor's st_prev is NULL, and stays so (WH5).
  */
 static inline void
 chain_remove(struct lwkt_systimer **headp, struct lwkt_systimer *st)
@@ -333,9 +344,10 @@ wheel_unplace(struct wheel *wh, struct lwkt_systimer *st)
 }
 
 /*
- * Empty a slot and return its timers, linked by st_next.  When a timer is
- * taken, the next one of its chain is prefetched while the other chains have
- * their turns, and so is the argument that the timer's function will need.
+ * Empty a slot and return its timers, linked by st_next; NULL if it was empty.
+ * One timer of each chain is taken in turn.  Taking a timer prefetches the next
+ * timer of its chain, which arrives while timers of the other chains are taken.
+ * The memory that st_arg points to is prefetched too, for the timer's function.
  */
 static struct lwkt_systimer *
 slot_take(struct wheel *wh, unsigned slot)
@@ -365,9 +377,9 @@ slot_take(struct wheel *wh, unsigned slot)
 }
 
 /*
- * Return the first slot of a level that is not empty, counted in slots of that
- * level from time 0.  The level must not be empty.  The slot where its circle
- * begins is empty (WH2).
+ * Return the position of the first slot in use of a level: its begin, counted
+ * in slots of that level from time 0.  The level must have a slot in use.  The
+ * slot where its circle begins, at the clock, is empty (WH2).
  */
 static int64_t
 level_first(const struct wheel *wh, unsigned level)
@@ -382,7 +394,7 @@ level_first(const struct wheel *wh, unsigned level)
 		return now + __builtin_ctzll(bits);
 	words = wh->wh_words[level] & ~((2u << word) - 1);
 	if (words == 0)
-		words = wh->wh_words[level];	/* from the beginning */
+		words = wh->wh_words[level];	/* the circle wraps to word 0 */
 	word = (unsigned)__builtin_ctz(words);
 	slot = word * 64 + (unsigned)__builtin_ctzll(map[word]);
 	return now + (slot - from) % WHEEL_SLOTS;
@@ -409,9 +421,11 @@ wheel_first(const struct wheel *wh)
 }
 
 /*
- * Move the clock to where the first slot begins.  Open the slots of all levels
- * that begin there, from the highest down.  Timers of the clock's slot are
- * gathered in its slot of level 0, which is sorted last.  The list is empty.
+ * Move the clock to `begin`, where the first slot in use begins.  Open the
+ * slots of all levels that begin there, from the highest level down.  Their
+ * timers that belong to the clock's slot of level 0 are gathered in that slot,
+ * in spite of WH1 and WH2.  At the end these timers are sorted and become the
+ * list, which is empty on entry.
  */
 static void
 wheel_open(struct wheel *wh, int64_t begin)
@@ -480,9 +494,7 @@ wheel_next(const struct wheel *wh)
 	return next;
 }
 
-/*
- * Checks.
- */
+/* Check the list (WH1), and call fn for each of its timers. */
 static void
 list_check(const struct wheel *wh, void (*fn)(const struct lwkt_systimer *))
 {
@@ -504,6 +516,7 @@ list_check(const struct wheel *wh, void (*fn)(const struct lwkt_systimer *))
 	    (const void *)wh);
 }
 
+/* Check a chain (WH2, WH4, WH5), calling fn; return the number of timers. */
 static uint32_t
 chain_check(const struct wheel *wh, unsigned slot, unsigned chain,
     void (*fn)(const struct lwkt_systimer *))
@@ -537,6 +550,7 @@ chain_check(const struct wheel *wh, unsigned slot, unsigned chain,
 	return n;
 }
 
+/* Check a slot whose bit in wh_map is set, and its chains. */
 static void
 slot_check(const struct wheel *wh, unsigned slot,
     void (*fn)(const struct lwkt_systimer *))
@@ -550,6 +564,7 @@ slot_check(const struct wheel *wh, unsigned slot,
 	    "%u", (const void *)wh, slot, n, count);		/* WH3 */
 }
 
+/* Check the bits of a level (WH3), and each slot whose bit is set. */
 static void
 level_check(const struct wheel *wh, unsigned level,
     void (*fn)(const struct lwkt_systimer *))

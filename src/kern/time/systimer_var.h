@@ -11,25 +11,31 @@
 #include "kern/cpu/crit.h"
 #include "kern/cpu/ktr_rec.h"
 
-size_t	systimer_bytes(int ncpus);		/* wheels, boot storage */
+size_t	systimer_bytes(int ncpus);		/* of all wheels */
 void	systimer_place(void *mem, int ncpus);
-void	systimer_intr(struct globaldata *gd);	/* RQF_TIMER */
+void	systimer_intr(struct globaldata *gd);	/* serves RQF_TIMER */
 int	systimer_none(struct globaldata *gd);	/* 1: gd has no timer */
-void	systimer_check(struct globaldata *gd);	/* TM1, TM2; panics */
+/* Panic if TM1, TM2 or an invariant of the wheel (WH1 to WH5) is broken. */
+void	systimer_check(struct globaldata *gd);
 /*
- * Start a timer at an absolute time on this CPU; st_fn, st_arg, st_period set.
+ * Start a timer on this CPU, due at the absolute time when_ns.  The caller has
+ * set st_fn, st_arg, st_period and st_flags.  st must not be in a wheel.
  */
 void	systimer_add(struct lwkt_systimer *st, int64_t when_ns);
-void	systimer_remove(struct lwkt_systimer *st); /* if queued; this CPU */
+void	systimer_remove(struct lwkt_systimer *st); /* stop it, if it runs */
 
-/* tick.c.  clock_place: what the tick calls.  Boot. */
+/* tick.c.  clock_place sets the function that each tick calls, at boot. */
 void	clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn);
-void	clock_need_tick(struct globaldata *gd);	/* something waits */
-void	clock_stop(struct globaldata *gd);	/* nothing waits; by the tick */
+void	clock_need_tick(struct globaldata *gd);	/* start the tick */
+void	clock_stop(struct globaldata *gd);	/* by the tick's function */
 int64_t	clock_period(void);			/* ns between ticks */
 
-extern uint64_t lwkt__timer_mark;	/* (i) another one each boot */
+extern uint64_t lwkt__timer_mark;	/* (i) differs at each boot */
 
+/*
+ * st_running of a timer in a wheel (TM1).  The storage of a timer may have any
+ * contents before its start, so a plain 1 would not do (kern_systimer.c).
+ */
 static inline uint64_t
 running_mark(const struct lwkt_systimer *st)
 {
@@ -42,6 +48,7 @@ systimer_runs(const struct lwkt_systimer *st)
 	return st->st_running == running_mark(st);
 }
 
+/* st_running while a message to CPU st_cpu is to start the timer (TC1). */
 static inline uint64_t
 starting_mark(const struct lwkt_systimer *st)
 {
@@ -55,8 +62,9 @@ systimer_starts(const struct lwkt_systimer *st)
 }
 
 /*
- * Return the absolute time of a delay.  Less than 1 ns counts as 1 ns, so a
- * timer that adds itself again cannot keep its CPU in systimer_intr() for ever.
+ * Return the time that is delay_ns from now; INT64_MAX if it would overflow.
+ * A delay below 1 ns counts as 1 ns, so that a timer whose function starts it
+ * again cannot keep its CPU in systimer_intr() for ever.
  */
 static inline int64_t
 systimer_when(int64_t delay_ns)
@@ -68,7 +76,10 @@ systimer_when(int64_t delay_ns)
 	return delay_ns < INT64_MAX - now ? now + delay_ns : INT64_MAX;
 }
 
-/* Fill in a timer that is about to be started; panic if it runs already. */
+/*
+ * Fill in a timer that is about to be started.  Panic if the timer runs, if a
+ * message is about to start it, or if period_ns or flags is not valid.
+ */
 static inline void
 systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
     int64_t period_ns, int flags)
@@ -76,7 +87,7 @@ systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,
 	KASSERTF(period_ns >= 0 && (flags & ~LWKT_ST_BURST) == 0,
 	    "timer %p: period %lld ns, flags %#x (only LWKT_ST_BURST)",
 	    (void *)st, (long long)period_ns, (unsigned)flags);
-	if (fiber_wanted())	/* any old contents are valid here */
+	if (fiber_wanted())	/* checkers: contents may be undefined */
 		fiber_defined(&st->st_running, sizeof(st->st_running));
 	KASSERTF(!systimer_runs(st) && !systimer_starts(st), "timer %p is "
 	    "already running on cpu %d: lwkt_systimer_del it first",

@@ -3,16 +3,18 @@
  * The scheduler's clock: a periodic timer that runs only while it has work.
  *
  * THEORY
- * Work that waits must be noticed.  Most waiters are signalled: a bit of
- * mc_reqflags is set, which the CPU sees at its next critical exit.  The others
- * rely on the tick.  Each place that leaves such a waiter calls
- * clock_need_tick(), and the tick looks for all of them:
+ * A CPU must notice work that waits for it.  Most work sets a bit of
+ * mc_reqflags, which the CPU sees at its next critical exit.  Other work is
+ * noticed only by the tick.  The code that leaves such work behind calls
+ * clock_need_tick(), and the function of the tick (hardclock, kern_clock.c)
+ * looks for all of it:
  *
- * - threads of the running thread's priority (sched_enqueue, sched_setpri):
- *   they run round-robin;
+ * - threads of equal priority (sched_enqueue, sched_setpri): they run
+ *   round-robin;
  * - a better thread whose waker did not ask the running thread to yield
- *   (lwkt_schedule_noresched), or asked a preemptible one, which makes no call
- *   in which it would see that (sched_enqueue, sched_setpri, preempt_return);
+ *   (lwkt_schedule_noresched; disturb_lwp), or asked a preemptible thread,
+ *   which may make no call in which it would notice (sched_enqueue,
+ *   sched_setpri, preempt_return);
  * - an interrupt thread that was not better than the running thread when it was
  *   made runnable, and is now: the running thread may never yield
  *   (sched_setpri);
@@ -20,18 +22,21 @@
  *   once the token is free;
  * - the running lwp (lwp_return): its time is counted and its slice ends;
  * - wakeups that the running thread has deferred (delay_wakeup);
- * - passive messages, on both sides: those of other CPUs to this one, and those
- *   this CPU has sent, which become active (send_passive, ipiq_push);
- * - host completions that wait because a thread keeps the CPU busy.
+ * - passive messages, on both sides: those that other CPUs have sent to this
+ *   one, and those that this CPU has sent.  The tick makes the latter active:
+ *   it interrupts their target (send_passive, ipiq_push).
  *
- * A CPU whose only thread computes, or that is idle, needs none of this, so the
- * tick stops itself when it finds no reason to continue.  Ticks fall on
- * multiples of the period, so the CPUs of a process wake at the same time.
+ * A running tick also goes on while completions of the host wait to be reaped
+ * (RQF_INTPEND), but they do not start it.
+ *
+ * A CPU that is idle, or whose only thread computes, has no such work.  So the
+ * tick stops itself when it finds none.  Ticks fall on multiples of the period,
+ * so the CPUs of a process wake at the same time.
  *
  * INVARIANTS
- * TI1 gd_tick_armed <=> gd_hardclock is on this CPU's timer queue or being
- *     called.
- * TI2 While such a waiter exists, gd_tick_armed is set.
+ * TI1 gd_tick_armed <=> gd_hardclock is in this CPU's wheel, or its function is
+ *     being called.
+ * TI2 While work of that list waits, gd_tick_armed is set.
  *
  * Source: DragonFly kern_clock.c, hardclock(); that the tick stops is ours.
  */
@@ -41,13 +46,14 @@ TUNABLE_INT(hz, "lwkt.hz", 100, 1, 10000, "scheduler clock, ticks a second");
 
 #define NS_PER_SEC	1000000000
 
+/* Return the time from tick to tick, in ns. */
 int64_t
 clock_period(void)
 {
 	return NS_PER_SEC / hz;
 }
 
-/* Prepare the tick of a CPU, which will call fn.  Boot. */
+/* Prepare the timer of the tick: each tick calls fn(timer, gd).  At boot. */
 void
 clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn)
 {
@@ -59,7 +65,10 @@ clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn)
 	st->st_flags = 0;
 }
 
-/* Start the tick unless it runs.  Own CPU, in a critical section. */
+/*
+ * Start the tick unless it runs.  The first one comes at the next multiple of
+ * the period.  Own CPU, in a critical section; never blocks.
+ */
 void
 clock_need_tick(struct globaldata *gd)
 {
@@ -73,7 +82,7 @@ clock_need_tick(struct globaldata *gd)
 	systimer_add(st, now - now % period + period);
 }
 
-/* Stop the tick.  Own CPU, in the tick's function, when nothing needs it. */
+/* Stop the tick.  Called by the tick's function when it finds no work. */
 void
 clock_stop(struct globaldata *gd)
 {

@@ -15,11 +15,12 @@ struct wheel;
 struct time_cpu {
 	LWKT_CACHEALIGN
 	uint32_t	 gd_tick_armed;	/* (c) the tick runs (TI1, tick.c) */
-	struct wheel	*gd_wheel;	/* (i) timers, (c) what is in it */
-	struct lwkt_systimer *gd_systimer_inprog; /* (c) being called */
-	uint64_t	 gd_systimer_seq; /* (c) */
-	int64_t		 gd_timer_armed; /* (c) deadline given to the host */
-	struct lwkt_systimer gd_hardclock; /* (c) runs while a tick is needed */
+	struct wheel	*gd_wheel;	/* (i) timers; (c) its contents */
+	/* (c) Timer whose function runs; NULL: none, or started or deleted. */
+	struct lwkt_systimer *gd_systimer_inprog;
+	uint64_t	 gd_systimer_seq; /* (c) st_seq of the next timer */
+	int64_t		 gd_timer_armed; /* (c) the host's deadline, ns (TM2) */
+	struct lwkt_systimer gd_hardclock; /* (c) the timer of the tick */
 };
 
 #endif

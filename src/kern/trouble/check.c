@@ -19,9 +19,9 @@
 #include "kern/port/port_var.h"
 #include "kern/trouble/debug_var.h"
 
-#define CHECK_EVERY	16	/* switches of a CPU */
-#define THREADS_MAX	256	/* of the arena, looked at each time */
-#define QUEUE_MAX	100000	/* longer is a loop */
+#define CHECK_EVERY	16	/* switches of a CPU from check to check */
+#define THREADS_MAX	256	/* check the first threads of the arena only */
+#define QUEUE_MAX	100000	/* a longer queue is taken for a loop */
 
 /* Panic if the structure of td is damaged. */
 void
@@ -38,7 +38,10 @@ thread_check(lwkt_thread_t td)
 	    td->td_name);
 }
 
-/* Check one run queue; return the number of its threads (RQ2). */
+/*
+ * Check the threads of priority pri on the run queue, and the bit in the mask
+ * (RQ2).  Return the number of these threads.
+ */
 static unsigned
 ring_check(struct globaldata *gd, unsigned pri)
 {
@@ -63,7 +66,7 @@ ring_check(struct globaldata *gd, unsigned pri)
 	return n;
 }
 
-/* Check the run queue of a CPU, and its count (RQ3). */
+/* Check the run queue of a CPU, and the count of its threads (RQ3). */
 static void
 runq_check(struct globaldata *gd)
 {
@@ -75,7 +78,7 @@ runq_check(struct globaldata *gd)
 	    "count %u", gd->gd_m.mc_cpuid, n, gd->gd_rqcount);	/* RQ3 */
 }
 
-/* Check one queue of a port: links, flags, end. */
+/* Check the links, flags and end of one message queue of a port. */
 static void
 msgq_check(struct lwkt_port *port, struct lwkt_msgq *mq)
 {
@@ -104,7 +107,10 @@ port_check(struct lwkt_port *port)
 	msgq_check(port, &port->mp_prioq);
 }
 
-/* Check the threads of a CPU.  On the simulated host no other CPU runs now. */
+/*
+ * Check the threads of a CPU, among the first THREADS_MAX of the arena.  Only
+ * on the simulated host, where no other CPU runs now.
+ */
 static void
 threads_check(struct globaldata *gd)
 {
@@ -122,7 +128,10 @@ threads_check(struct globaldata *gd)
 	}
 }
 
-/* Check all that a CPU owns.  Own CPU, whose thread is about to leave it. */
+/*
+ * Panic if anything that a CPU owns is damaged.  Context: that CPU, where a
+ * thread is about to leave it.
+ */
 void
 check_cpu(struct globaldata *gd)
 {
@@ -142,7 +151,7 @@ check_cpu(struct globaldata *gd)
 		threads_check(gd);
 }
 
-/* Call check_cpu() at each CHECK_EVERYth switch of the CPU. */
+/* Call check_cpu() once in CHECK_EVERY switches of the CPU (kh_check). */
 void
 check_sometimes(struct globaldata *gd)
 {

@@ -5,29 +5,33 @@
  * THEORY
  * If every CPU is idle, no CPU has a timer or a call under way, and no message
  * is in transit, then no thread of the kernel will run again by itself.  The
- * simulated host knows this at once and panics.  On a real host, each CPU
- * checks for it half a second after it became idle, at the wake-up that ends
- * its watch (watchdog.c; without a watchdog there is no check).  The last CPU
- * to become idle finds all others quiescent.  The cost is one wake-up, once.
+ * simulated host knows this at once and panics.  On a real host a CPU checks
+ * for it after the CPU became idle: when the watchdog's last check, up to half
+ * of lwkt.watchdog_ms later, wakes the CPU (watchdog.c).  Without a watchdog
+ * there is no check.  The last CPU to become idle finds all others quiescent.
+ * The cost is one wake-up each time that the CPU becomes idle for long.
  *
  * Two CPUs that check at the same time see each other awake.  Then each checks
  * again, after different times.
  *
- * On a real host it need not be an error: another pthread of the program may
- * send a message, or a signal may end the process.  So it is a warning, printed
- * once a boot, and only if every host thread of the process is a CPU or a
- * helper of the library; with LWKT_DEBUG=deadlock in any case.
+ * On a real host this state need not be an error: another pthread of the
+ * program may send a message, or a signal may end the process.  So the report
+ * is a warning, printed at most once a boot, if every host thread of the
+ * process is a CPU or a helper of the library; with LWKT_DEBUG=deadlock it is
+ * printed in any case.
  *
  * Which thread another one waits for is known for joins, for messages (the
  * owner of the port), for tokens, and for locks with one owner.  Each thread
- * waits for at most one other thread, so following these finds a cycle.
+ * waits for at most one other thread.  So to find a cycle it suffices to go
+ * from each thread to the one that it waits for.
  *
  * ORDER
- * A CPU is quiescent if gd_quiet is set (before RQF_SLEEPING, a locked
- * instruction) and mc_reqflags has RQF_SLEEPING and no bit of RQF_WAKE.  The
- * CPUs are read one after the other; meanwhile one CPU might wake another and
- * become quiescent itself.  So all are read twice, and the number of times that
- * they became quiescent must be the same both times.
+ * A CPU is quiescent if gd_quiet is not 0 and mc_reqflags has RQF_SLEEPING and
+ * no bit of RQF_WAKE.  The CPU stores gd_quiet before it sets RQF_SLEEPING by a
+ * locked instruction, so a reader that sees RQF_SLEEPING sees gd_quiet, too.
+ * The CPUs are read one after the other; meanwhile one CPU might wake another
+ * and become quiescent itself.  So all are read twice, and the number of times
+ * that they became quiescent must be the same both times.
  */
 #include "kern/cpu/arena.h"
 #include "kern/ipi/ipi_var.h"
@@ -36,15 +40,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHAIN_MAX	64	/* longest cycle looked for */
-#define LOOK_MAX	4096	/* threads that chains begin at */
-#define LINES_MAX	100	/* threads that get a line */
+#define CHAIN_MAX	64	/* threads of the longest cycle found */
+#define LOOK_MAX	4096	/* search only from so many threads */
+#define LINES_MAX	100	/* print at most so many threads */
 
 COUNTER(reports, "lwkt.deadlock_reports", "reports that all threads may wait "
     "for ever");
 
-static uint32_t reported;	/* (a) once a boot */
+static uint32_t reported;	/* (a) 1: reported since the boot */
 
+/* Allow a report in this boot.  Called before any CPU runs. */
 void
 deadlock_boot(void)
 {
@@ -61,7 +66,10 @@ quiet(struct globaldata *gd)
 	return __atomic_load_n(&gd->gd_quiet, __ATOMIC_ACQUIRE);
 }
 
-/* Tell whether the CPU is quiescent; self: it is the calling CPU. */
+/*
+ * Return 1 if the CPU is quiescent, else 0.  self: the CPU is the caller's; it
+ * is awake for this check only, so it need not have RQF_SLEEPING.
+ */
 static int
 cpu_rests(struct globaldata *gd, int self)
 {
@@ -73,8 +81,8 @@ cpu_rests(struct globaldata *gd, int self)
 }
 
 /*
- * Tell whether all CPUs have found nothing to do.  A CPU may be awake only to
- * make this check.
+ * Return 1 if no CPU has work, else 0.  A CPU counts as without work even if it
+ * is awake to make the same check as the caller.
  */
 static int
 all_idle(void)
@@ -88,8 +96,8 @@ all_idle(void)
 }
 
 /*
- * Return how often the CPUs have become quiescent, plus 1; 0 if not all of them
- * are quiescent.
+ * Return 1 plus the number of times that the CPUs have become quiescent, summed
+ * over all CPUs.  Return 0 if a CPU is not quiescent.  me is the caller's CPU.
  */
 static uint64_t
 all_rest(struct globaldata *me)
@@ -106,9 +114,9 @@ all_rest(struct globaldata *me)
 }
 
 /*
- * Tell whether td is blocked.  A CPU that has just woken may write the flags at
- * this moment.  Then the second all_rest() differs from the first, and the
- * count is not used.
+ * Return 1 if td is blocked, else 0.  A CPU that has just woken may write the
+ * flags at this moment.  Then deadlock_look() sees that the second all_rest()
+ * differs from the first, and does not use the count of blocked threads.
  */
 static int __lwkt_no_tsan
 is_blocked(lwkt_thread_t td)
@@ -117,7 +125,10 @@ is_blocked(lwkt_thread_t td)
 	    (TDF_FREE | TDF_RUNNING | TDF_RUNQ | TDF_EXITING)) == 0;
 }
 
-/* If td is in a cycle and has the lowest address there, print the cycle. */
+/*
+ * Print the cycle of at most CHAIN_MAX threads that td is in, if there is one.
+ * So that a cycle is printed once, td must have the lowest address in it.
+ */
 static void
 report_cycle(lwkt_thread_t td)
 {
@@ -140,7 +151,7 @@ report_cycle(lwkt_thread_t td)
 	}
 }
 
-/* Print each cycle of threads that wait for each other. */
+/* Print the cycles of threads that wait for each other, within the limits. */
 void
 deadlock_cycles(void)
 {
@@ -151,7 +162,7 @@ deadlock_cycles(void)
 			report_cycle(thread_nth(i));
 }
 
-/* Count the blocked threads. */
+/* Return the number of blocked threads. */
 static uint64_t
 blocked_count(void)
 {
@@ -162,7 +173,7 @@ blocked_count(void)
 	return blocked;
 }
 
-/* Print the blocked threads and the cycles among them. */
+/* Print up to LINES_MAX blocked threads, and the cycles of blocked threads. */
 static void
 deadlock_report(uint64_t blocked)
 {
@@ -179,7 +190,10 @@ deadlock_report(uint64_t blocked)
 	deadlock_cycles();
 }
 
-/* Tell whether to report: no foreign host thread, or LWKT_DEBUG asks for it. */
+/*
+ * Return 1 if a deadlock is to be reported: the process has no foreign host
+ * thread, which might wake a thread, or LWKT_DEBUG has "deadlock".
+ */
 static int
 wanted(void)
 {
@@ -189,14 +203,18 @@ wanted(void)
 	    !machine_foreign_threads();
 }
 
-/* Check for a deadlock, and report it once.  Idle loop. */
+/*
+ * Check for a deadlock, and report the first one of a boot.  If other CPUs have
+ * no work but are awake for the same check, check again later.  Called by the
+ * idle loop while gd_look is set.
+ */
 void
 deadlock_look(struct globaldata *gd)
 {
 	uint64_t sum, blocked;
 
 	if (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_WAKE)
-		return;			/* not idle yet; later */
+		return;			/* gd_look stays: check when idle */
 	gd->gd_look = 0;
 	if (atomic_load_32(&reported) != 0)
 		return;

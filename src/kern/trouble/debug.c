@@ -4,10 +4,10 @@
  *
  * THEORY
  * The threads are found by a scan of the whole arena, so no list has to be
- * intact.  The line about a thread is made of fields that may change meanwhile:
- * each was true when it was read, not all at one time.  The stack of a thread
- * is read only while its CPU is stopped, or is the caller's CPU: then a thread
- * that does not run does not change.
+ * intact.  The line about a thread is made of fields that may change meanwhile.
+ * Each field was true when it was read, but not all at the same time.  The
+ * stack of a thread that does not run is read only while its CPU is stopped or
+ * is the caller's CPU: then the thread cannot begin to run.
  *
  * There may be a million threads, and the process may be about to end.  So the
  * numbers of lines, backtraces and frames are limited.
@@ -23,10 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_MAX	200	/* threads that get a line */
-#define TRACES_MAX	16	/* of these, with a backtrace */
-#define FRAMES_MAX	10	/* of these backtraces */
-#define TRACE_FEW	8	/* records of each ring */
+#define LINES_MAX	200	/* threads printed, at most */
+#define TRACES_MAX	16	/* threads printed with a backtrace */
+#define FRAMES_MAX	10	/* frames of such a backtrace */
+#define TRACE_FEW	8	/* trace records printed for each CPU */
 #define TRACE_MANY	256	/* the same with LWKT_DEBUG=trace */
 
 /* Read a word that its owner may write at this moment. */
@@ -36,7 +36,7 @@ peek_ptr(const uintptr_t *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
-/* Tell whether td is in use at this moment. */
+/* Return 1 if the structure td is in use as a thread, else 0. */
 static int
 thread_alive(lwkt_thread_t td)
 {
@@ -63,8 +63,8 @@ thread_state(lwkt_thread_t td)
 }
 
 /*
- * Return the thread that joiner waits for, or NULL.  A joiner that has been
- * notified waits no more.
+ * Return the thread whose end joiner waits for; NULL if joiner joins none, or
+ * if that thread has ended and joiner has only to run.
  */
 static lwkt_thread_t
 joined_by(lwkt_thread_t joiner)
@@ -76,7 +76,10 @@ joined_by(lwkt_thread_t joiner)
 	    td : NULL;
 }
 
-/* Return the thread that holds tok exclusively; NULL if there is none. */
+/*
+ * Return the thread that holds tok exclusively; NULL if tok is free or held
+ * shared.
+ */
 static lwkt_thread_t
 token_holder(const struct lwkt_token *tok)
 {
@@ -85,7 +88,10 @@ token_holder(const struct lwkt_token *tok)
 	return ref != 0 ? ((struct tokref *)ref)->tr_td : NULL;
 }
 
-/* Say which token td waits for; return its holder. */
+/*
+ * Write to buf which token td waits for.  Return its holder, or NULL if it is
+ * free or held shared.
+ */
 static lwkt_thread_t
 waits_token(lwkt_thread_t td, char *buf, size_t size)
 {
@@ -100,8 +106,9 @@ waits_token(lwkt_thread_t td, char *buf, size_t size)
 }
 
 /*
- * Say that a thread waits for the reply to msg.  msg belongs to that thread and
- * has not been replied, so its memory is valid.
+ * Write to buf that a thread waits for the reply to msg.  Return the owner of
+ * the port that msg was sent to, or NULL.  msg belongs to the waiting thread
+ * and has not been replied, so its memory is valid.
  */
 static lwkt_thread_t
 waits_reply(const struct lwkt_msg *msg, char *buf, size_t size)
@@ -128,8 +135,9 @@ thread_at(uintptr_t addr)
 }
 
 /*
- * Say that td waits for a lock.  wait is its tc_waitowner, which it may clear
- * meanwhile.
+ * Write to buf that td waits for a lock.  Return the owner of the lock, or NULL
+ * if no thread owns it.  wait is the value of tc_waitowner that the caller has
+ * read; td may set the field to NULL meanwhile.
  */
 static lwkt_thread_t
 waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
@@ -142,7 +150,10 @@ waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
 	return owner;
 }
 
-/* Write to buf what td waits for; return the thread that it waits for. */
+/*
+ * Write to buf what td waits for; the empty string if td runs or td_wmesg is
+ * NULL.  Return the thread that td waits for, or NULL if that is not known.
+ */
 lwkt_thread_t
 thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
@@ -172,7 +183,7 @@ thread_waits(lwkt_thread_t td, char *buf, size_t size)
 	return other;
 }
 
-/* Print one line about td. */
+/* Print one line about td.  The text `what` comes before it. */
 void
 show_thread(const char *what, lwkt_thread_t td)
 {
@@ -185,7 +196,10 @@ show_thread(const char *what, lwkt_thread_t td)
 	    td->td_ntoks != 0 ? ", has tokens" : "");
 }
 
-/* Print the thread and the backtrace of each other CPU. */
+/*
+ * Print the running thread of each other CPU, and its backtrace if the CPU has
+ * stopped.  The simulated host has no such backtraces.
+ */
 void
 show_cpus(void)
 {
@@ -205,7 +219,10 @@ show_cpus(void)
 	}
 }
 
-/* Tell whether the stack of td does not change, so that it can be read. */
+/*
+ * Return 1 if the stack of td can be read: td does not run, and cannot begin to
+ * run, because its CPU is stopped or is the caller's CPU.
+ */
 static int
 stack_stays(lwkt_thread_t td)
 {
@@ -239,7 +256,7 @@ show_threads(void)
 		    (unsigned long long)(lines - LINES_MAX));
 }
 
-/* Print one trace record. */
+/* Print one trace record; print nothing if it was never written. */
 static void
 show_record(int cpu, const struct ktr_rec *rec)
 {
@@ -255,7 +272,7 @@ show_record(int cpu, const struct ktr_rec *rec)
 	    (long long)(rec->kt_time % 1000000000), ev->ke_name, args);
 }
 
-/* Print the last trace records of each CPU. */
+/* Print the last TRACE_FEW or TRACE_MANY trace records of each CPU. */
 void
 show_trace(void)
 {
@@ -274,7 +291,10 @@ show_trace(void)
 	}
 }
 
-/* Any context, also a signal handler; stops all other CPUs meanwhile. */
+/*
+ * Print all threads, within the limits above.  Stops the other CPUs meanwhile,
+ * unless they are stopped already.  Any context, also a signal handler.
+ */
 void
 lwkt_show_threads(void)
 {

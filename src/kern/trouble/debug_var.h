@@ -2,9 +2,9 @@
 /*
  * What the reports of panics, deadlocks and stuck threads share.
  *
- * Default context: any host thread, signal handlers included, while the CPUs
- * are at any instruction.  Nothing allocates, takes a lock or waits without a
- * limit.
+ * If not said otherwise, a function may be called in any host thread and in a
+ * signal handler, while the CPUs are at any instruction.  It allocates nothing,
+ * takes no lock, and waits only for a limited time.
  */
 #ifndef LWKT_KERN_TROUBLE_DEBUG_VAR_H
 #define LWKT_KERN_TROUBLE_DEBUG_VAR_H
@@ -14,45 +14,45 @@
 #define BT_MAX		24	/* frames of a backtrace */
 
 /*
- * halt.c: stop the other CPUs.  HALT_PAUSE: until halt_release, a few seconds
- * at most.  HALT_FOREVER: until the process ends; if that takes too long, a
- * stopped CPU ends the process itself.  A stopped CPU serves IPIs if the
- * interrupted code allows it.  halt_others returns 0 if another caller has
- * stopped them already.
+ * halt.c: stop the other CPUs.  HALT_PAUSE: until halt_release, 5 s at most.
+ * HALT_FOREVER: until the process ends; after 10 s a stopped CPU aborts the
+ * process.  In a HALT_FOREVER a stopped CPU executes IPIs if the interrupted
+ * code allows it.  halt_others returns 1; but with HALT_PAUSE it returns 0,
+ * and does nothing, if another caller has stopped the CPUs already.
  */
 enum halt { HALT_NONE, HALT_PAUSE, HALT_FOREVER };
 int	halt_others(enum halt how);
 void	halt_release(void);
-/* Tell whether the CPU is stopped, so that what it owns can be read. */
+/* Return 1 if the CPU is stopped, so that what it owns can be read; else 0. */
 int	halt_stands(int cpu);
-/* Copy the backtrace of a stopped CPU; return the number of frames. */
+/* Copy the backtrace of a CPU; return the number of frames, 0 if it runs. */
 int	halt_backtrace(int cpu, void *pcs[BT_MAX]);
 void	halt_nmi(struct mcpu *mc, void *ucontext);		/* mu_nmi */
 
 /* watchdog.c: watch this CPU, which has threads to run.  CPU context. */
 void	watch_start(struct globaldata *gd);
-int	watch_wanted(void);			/* lwkt.watchdog_ms */
-void	watch_later(struct globaldata *gd);	/* at different times */
+int	watch_wanted(void);			/* 1: the watchdog is on */
+void	watch_later(struct globaldata *gd);	/* one more check, when idle */
 void	watch_intr(struct mcpu *mc, void *ucontext);		/* mu_watch */
 
-/* deadlock.c: check whether any thread can run again.  Idle loop. */
+/* deadlock.c.  deadlock_look checks whether any thread can run again. */
 void	deadlock_boot(void);
-void	deadlock_look(struct globaldata *gd);
+void	deadlock_look(struct globaldata *gd);	/* by the idle loop only */
 void	deadlock_cycles(void);	/* print the cycles, on stderr */
 
 /* liveness.c, simulated host. */
 void	liveness_boot(void);
 void	liveness_point(const struct machine_point *mp);		/* mu_point */
 
-/* debug.c: on stderr. */
+/* debug.c: print on stderr. */
 void	show_thread(const char *what, lwkt_thread_t td);
-void	show_cpus(void);	/* what runs on the other CPUs, and where */
+void	show_cpus(void);	/* other CPUs: threads and backtraces */
 void	show_threads(void);
-void	show_trace(void);	/* the last records of the rings */
+void	show_trace(void);	/* the last records of the trace rings */
 /*
- * check.c: panic at a broken invariant, of one structure or of all that a CPU
- * owns; check_sometimes() checks at intervals.  Own CPU, a thread of which is
- * about to leave it.
+ * check.c: panic if an invariant is broken, of a thread, of a port, or of
+ * anything that a CPU owns.  check_sometimes() calls check_cpu() at intervals.
+ * Context: the owning CPU, where a thread is about to leave the CPU.
  */
 void	thread_check(lwkt_thread_t td);
 void	port_check(struct lwkt_port *port);
@@ -67,8 +67,8 @@ void	panic_deadlock(void);			/* mu_deadlock */
 void	panic_escape(struct mcpu *mc, int forced);	/* mu_escape */
 
 /*
- * Write to buf what a thread that does not run waits for.  Return the thread
- * that it waits for, or NULL if that is not known.
+ * Write to buf what td waits for; the empty string if td runs or td_wmesg is
+ * NULL.  Return the thread that td waits for, or NULL if that is not known.
  */
 lwkt_thread_t thread_waits(lwkt_thread_t td, char *buf, size_t size);
 

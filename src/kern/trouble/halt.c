@@ -4,27 +4,29 @@
  *
  * THEORY
  * Each CPU is interrupted (machine_nmi), takes its own backtrace, notes that it
- * is stopped, and waits in the signal handler.  A CPU that does not answer
- * within ANSWER_NS (it handles a fault, or has lost its core) is left alone:
- * its threads are then printed without their stacks.
+ * is stopped, and waits in the signal handler.  A CPU may fail to answer within
+ * ANSWER_NS, because it handles a fault or its host thread gets no core.  Then
+ * the report does not wait for it, and prints its threads without their stacks.
  *
- * For a panic a CPU stops for ever.  It still serves messages, because the code
- * that reports may need an answer.  It does so only if the interrupted code
- * cannot be in the middle of an update: it is in no critical section, or waits
- * in the host.  The interrupted thread never continues, so callbacks may use
- * whatever it had not protected.  The stopped CPU also measures the time: if
- * the report takes too long, it ends the process.
+ * For a panic a CPU stops for ever.  It still executes messages, because the
+ * code that reports may need an answer.  It does so only if the interrupted
+ * code cannot be in the middle of an update: that code is not in a callback,
+ * and is in no critical section or waits in the host.  The interrupted thread
+ * never continues, so callbacks may use whatever it had not protected.  The
+ * stopped CPU also measures the time: if the report takes longer than
+ * FOREVER_NS, the stopped CPU aborts the process.
  *
  * On the simulated host only one CPU runs at a time, so the others are stopped
  * already.
  *
- * halt_word says how to stop, and has a number.  A CPU that is slow to leave
- * the last halt has the old number, so it does not count as stopped for the
- * next halt.  The signal of the next halt is pending until the CPU leaves.
+ * halt_word says how to stop, and has the number of the halt.  A CPU that is
+ * slow to leave the last halt has stored the old number, so it does not count
+ * as stopped for the next halt.  The signal of the next halt is pending until
+ * the CPU leaves the handler.
  *
  * ORDER
- * A CPU stores ha_stands (release), and the CPU that halted it reads it
- * (acquire): all that the stopped CPU wrote before is visible.
+ * A stopped CPU stores ha_stands (release), and the CPU that stops the others
+ * loads it (acquire).  So all that the stopped CPU wrote before is visible.
  *
  * Source: DragonFly's stop_cpus and cpustop handler.
  */
@@ -33,22 +35,25 @@
 
 #include <stdlib.h>
 
-#define HALT_STEP	4u
-#define ANSWER_NS	100000000	/* to wait for the others */
+#define HALT_STEP	4u		/* in halt_word: above enum halt */
+#define ANSWER_NS	100000000	/* wait so long for answers */
 #define PAUSE_NS	5000000000	/* longest pause without a release */
 #define FOREVER_NS	10000000000	/* longest report */
 
-/* (w:c) the halted CPU, in its handler */
+/* (w:c) written by the stopped CPU itself, in its signal handler */
 struct halted {
-	uint32_t	 ha_stands;	/* (a) the halt_word it stands for */
-	int		 ha_npcs;	/* (w:c) */
-	void		*ha_pcs[BT_MAX]; /* (w:c) where it was */
+	uint32_t	 ha_stands;	/* (a) halt_word if stopped, else 0 */
+	int		 ha_npcs;	/* (w:c) entries of ha_pcs */
+	void		*ha_pcs[BT_MAX]; /* (w:c) its backtrace */
 };
 
 static struct halted halted[LWKT_MAXCPU];
 static uint32_t halt_word;		/* (a) number * HALT_STEP + enum halt */
 
-/* Tell whether callbacks may run on this CPU in the signal handler. */
+/*
+ * Return 1 if the signal handler may run callbacks on this CPU, else 0 (see
+ * THEORY).
+ */
 static int
 can_serve(const struct globaldata *gd)
 {
@@ -57,7 +62,7 @@ can_serve(const struct globaldata *gd)
 	    (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SLEEPING) != 0);
 }
 
-/* Execute pending messages, in a critical section. */
+/* Execute the messages of this CPU, in a critical section. */
 static void
 serve(struct globaldata *gd)
 {
@@ -70,7 +75,10 @@ serve(struct globaldata *gd)
 	crit_exit_noyield(td);
 }
 
-/* Wait in the signal handler until the halt ends. */
+/*
+ * Wait in the signal handler until halt_word is no longer word.  Return early
+ * after PAUSE_NS; abort the process after FOREVER_NS of a HALT_FOREVER.
+ */
 static void
 stand_still(struct globaldata *gd, uint32_t word)
 {
@@ -91,7 +99,10 @@ stand_still(struct globaldata *gd, uint32_t word)
 	}
 }
 
-/* mu_nmi: take a backtrace and stop.  Signal handler. */
+/*
+ * mu_nmi: take a backtrace of this CPU, and stop until the halt ends.  Return
+ * at once if no halt is in force.  Signal handler.
+ */
 void
 halt_nmi(struct mcpu *mc, void *ucontext)
 {
@@ -100,7 +111,7 @@ halt_nmi(struct mcpu *mc, void *ucontext)
 	uint32_t word = atomic_load_acq_32(&halt_word);
 
 	if (word % HALT_STEP == HALT_NONE)
-		return;			/* too late */
+		return;			/* the halt has ended */
 	ha->ha_npcs = machine_backtrace(ha->ha_pcs, BT_MAX, NULL, ucontext);
 	atomic_store_rel_32(&ha->ha_stands, word);
 	stand_still(gd, word);
@@ -130,7 +141,11 @@ halt_send(void)
 	}
 }
 
-/* Stop the other CPUs.  Returns 0 if they are being halted already, else 1. */
+/*
+ * Stop the other CPUs.  Returns 1; but with HALT_PAUSE it returns 0, and does
+ * nothing, if another caller has begun a halt.  HALT_FOREVER replaces a halt of
+ * another caller.
+ */
 int
 halt_others(enum halt how)
 {
@@ -151,7 +166,7 @@ halt_others(enum halt how)
 	return 1;
 }
 
-/* Let the CPUs of a HALT_PAUSE continue. */
+/* End a HALT_PAUSE; leave a HALT_FOREVER that has replaced it. */
 void
 halt_release(void)
 {
@@ -164,7 +179,7 @@ halt_release(void)
 		(void)atomic_cmpset_32(&halt_word, word, word - HALT_PAUSE);
 }
 
-/* Tell whether the CPU is stopped by the current halt. */
+/* Return 1 if the CPU is stopped by the current halt, else 0. */
 int
 halt_stands(int cpu)
 {
@@ -177,7 +192,10 @@ halt_stands(int cpu)
 	    atomic_load_acq_32(&halted[cpu].ha_stands) == word;
 }
 
-/* Copy the backtrace of a stopped CPU; return the number of frames. */
+/*
+ * Copy the backtrace of a stopped CPU; return the number of frames.  Return 0
+ * if the CPU is not stopped, and on the simulated host.
+ */
 int
 halt_backtrace(int cpu, void *pcs[BT_MAX])
 {

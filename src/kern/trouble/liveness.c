@@ -5,36 +5,40 @@
  *
  * THEORY
  * A lost wake-up need not hang a run: another message, a timer or the end of
- * the test may wake the waiter later.  So while no CPU runs (mu_point) this
- * file looks for waiters, and notes when it first saw each.  There are these
- * kinds of waiters:
+ * the test may wake the waiter later.  So at choice points, where no CPU runs
+ * (mu_point), this file looks for waiters, and notes when it first saw each.  A
+ * waiter is one of the following:
  *
  * - a runnable thread, better than the one that runs, whose tokens are free;
- * - a runnable thread of the priority of the thread that runs;
+ * - a runnable thread of the priority of the thread that runs, whose tokens are
+ *   free, if neither of them is an lwp;
  * - a message in a ring, or one that was read and deferred;
  * - a wakeup that the running thread has deferred;
  * - a timer that is due.
  *
  * A chance is an event at which the kernel must serve the waiter.  For a thread
- * it is a yield of the running thread.  For the other kinds it is the end of
- * the running thread's outermost critical section.  A run fails if a waiter is
- * still there after CHANCES of them.  At most one chance is counted in a unit,
- * which is a tick plus the lateness of the simulated timer.  So between two
+ * a chance is a yield of the running thread.  For the other kinds it is the end
+ * of the running thread's outermost critical section.  A run fails if a waiter
+ * still waits after CHANCES chances (look_equal allows one more for each thread
+ * of equal priority).  At most one chance is counted in a unit of time, which
+ * is a tick plus the greatest lateness of the simulated timer.  So between two
  * chances a tick has come if one was armed.
  *
  * A thread that computes or is in a critical section gives no chance, so it
- * cannot fail a run.  A preemptible thread that computes gives one in
- * SIGNALS_NS: a sender checks after at most 0.8 ms whether its message was
- * read, and a refused signal is sent again within 0.4 ms (lwkt_async.c).  The
- * sender of a message must have had chances as well, because it may be about
- * to ring the doorbell.  A CPU that was halted for CHANCES units counts as
- * having had its chances, because another CPU should have woken it.
+ * cannot fail a run.  A preemptible thread that computes gives one chance in
+ * SIGNALS_NS or a unit, whichever is longer: a sender checks after at most 0.8
+ * ms whether its message was read, and a refused signal is sent again within
+ * 0.4 ms (lwkt_async.c).  The sender of a message must have had chances as
+ * well, because it may be about to ring the doorbell.  A CPU that was halted
+ * for CHANCES units counts as having had its chances, because another CPU
+ * should have woken it.
  *
- * Which thread should run is decided as the switch does it (pick_free).  On
- * each CPU one waiter of each kind is watched at a time.  A waiter that is
- * served goes away, or its mark changes: the index of the ring, the thread's
- * count of switches, the owners of its tokens.  CPUs that are about to stop are
- * not checked.
+ * Which thread should run is decided as the switch decides it (pick_free).  On
+ * each CPU one waiter of each kind is watched at a time.  Each waiter has a
+ * mark, a number made of values that change when the waiter is served: for
+ * example the index of the ring, the thread's count of switches, the holders of
+ * its tokens.  A waiter with another mark is a new waiter.  CPUs that are about
+ * to stop are not checked.
  *
  * INVARIANTS
  * Nothing here changes the structures it reads, or the schedule: it has no
@@ -50,23 +54,25 @@
 #include <limits.h>
 #include <string.h>
 
-#define MAXCPUS		64		/* of the simulated host */
-#define LATE_NS		150000		/* of its timers, at most */
-#define CHANCES		3u
-#define SIGNALS_NS	600000
+#define MAXCPUS		64		/* CPUs of the simulated host */
+#define LATE_NS		150000		/* its timers are at most so late */
+#define CHANCES		3u		/* chances to serve a waiter */
+#define SIGNALS_NS	600000		/* time to interrupt a computation */
 
+/* A waiter, as it was when it was first seen. */
 struct waiter {
-	const void	*w_who;		/* NULL: none */
-	uint64_t	 w_mark;
-	int64_t		 w_since;
-	uint32_t	 w_chances;	/* chances of its CPU then */
-	uint32_t	 w_senders;	/* chances of the sender then */
+	const void	*w_who;		/* thread, CPU...; NULL: no waiter */
+	uint64_t	 w_mark;	/* changes when the waiter is served */
+	int64_t		 w_since;	/* virtual ns */
+	uint32_t	 w_chances;	/* chances of its CPU until then */
+	uint32_t	 w_senders;	/* chances of the sender, or rounds */
 };
 
+/* The chances of a CPU, and the waiters watched there. */
 struct life {
-	int64_t		 l_exit_at;	/* when the last one was counted */
-	int64_t		 l_yield_at;
-	uint32_t	 l_exits;	/* chances for messages and wakeups */
+	int64_t		 l_exit_at;	/* ns; when l_exits last rose */
+	int64_t		 l_yield_at;	/* ns; when l_yields last rose */
+	uint32_t	 l_exits;	/* chances for all but threads */
 	uint32_t	 l_yields;	/* chances for threads */
 	uint32_t	 l_round;	/* l_exits when the round began */
 	int		 l_src;		/* the CPU whose ring is watched */
@@ -79,10 +85,12 @@ struct life {
 };
 
 static struct life lives[MAXCPUS];
-static int64_t unit, look_at;	/* time of the next check */
+/* ns: at most one chance is counted in a unit; the next check is at look_at. */
+static int64_t unit, look_at;
 static uint32_t rounds;		/* in each, all CPUs awake had a chance */
-static const struct machine_point *point;
+static const struct machine_point *point;	/* this choice point */
 
+/* Forget the waiters and chances of an earlier boot. */
 void
 liveness_boot(void)
 {
@@ -92,6 +100,7 @@ liveness_boot(void)
 	rounds = 0;
 }
 
+/* Return 1 if cpu is not halted and has not stopped, else 0. */
 static inline int
 awake(int cpu)
 {
@@ -105,8 +114,9 @@ life_of(struct globaldata *gd)
 }
 
 /*
- * Tell whether this waiter was seen before and has not been served since, with
- * the CPU awake or asleep as now.  If not, note it in w.
+ * Return 1 if w is this waiter already: it was seen before, and neither its
+ * mark nor the state of its CPU, awake or halted, has changed.  Else store the
+ * waiter in w, with the present counts of chances, and return 0.
  */
 static int
 seen_before(struct globaldata *gd, struct waiter *w, const void *who,
@@ -119,14 +129,17 @@ seen_before(struct globaldata *gd, struct waiter *w, const void *who,
 	return 0;
 }
 
-/* Return how long w has waited, in microseconds. */
+/* Return how long w will have waited after this choice point, in us. */
 static int64_t
 waited_us(const struct waiter *w)
 {
 	return (point->mp_until - w->w_since) / 1000;
 }
 
-/* Tell whether w has waited for CHANCES units, for a CPU that is not awake. */
+/*
+ * Return 1 if w has waited for CHANCES units, else 0.  For a halted CPU, which
+ * has no chances of its own.
+ */
 static int
 slept_over(const struct waiter *w)
 {
@@ -134,8 +147,8 @@ slept_over(const struct waiter *w)
 }
 
 /*
- * Return the thread that the switch would choose: pick_free, without taking
- * tokens.  NULL if there is none.
+ * Return the thread that the switch would choose, or NULL if there is none.
+ * Follows the rule of pick_free(), but takes no tokens.
  */
 static lwkt_thread_t
 would_pick(struct globaldata *gd)
@@ -162,9 +175,10 @@ would_pick(struct globaldata *gd)
 }
 
 /*
- * Tell whether w should have been served by now.  A CPU that is awake must
- * serve it after CHANCES of its own.  A halted CPU must serve it after CHANCES
- * units, once all CPUs that are awake have had as many chances.
+ * Return 1 if w should have been served by now, else 0.  A CPU that is awake
+ * must serve w after CHANCES chances of its own; `chances` is their present
+ * count.  A halted CPU must serve w after CHANCES units, if all CPUs that are
+ * awake have had CHANCES chances as well, or none is awake.
  */
 static int
 overdue(struct globaldata *gd, const struct waiter *w, uint32_t chances)
@@ -176,8 +190,8 @@ overdue(struct globaldata *gd, const struct waiter *w, uint32_t chances)
 }
 
 /*
- * Return the mark of a thread that waits for its CPU.  Structures are reused,
- * so the number of the thread is in it.
+ * Return the mark of a thread that waits for its CPU.  It contains td_id,
+ * because the structure may be reused for another thread.
  */
 static uint64_t
 thread_mark(lwkt_thread_t td)
@@ -185,7 +199,10 @@ thread_mark(lwkt_thread_t td)
 	return (td->td_id << 24) + td->td_switches + tokens_taken(td);
 }
 
-/* Look for a runnable thread that is better than the running one. */
+/*
+ * Check the runnable thread that is better than the running one, if there is
+ * one.  Panic if it is overdue.
+ */
 static void
 look_better(struct globaldata *gd)
 {
@@ -209,7 +226,7 @@ look_better(struct globaldata *gd)
 	    awake(gd->gd_m.mc_cpuid) ? "yields" : "is halted");
 }
 
-/* Count the threads on the run queue of td, which is on one. */
+/* Return the number of runnable threads of td's priority; td is one of them. */
 static uint32_t
 ring_count(lwkt_thread_t td)
 {
@@ -223,8 +240,9 @@ ring_count(lwkt_thread_t td)
 }
 
 /*
- * Return the watched thread of the priority of cur if it still is one, else the
- * next one, else NULL.
+ * Return a runnable thread of the priority of cur, the running thread: the
+ * watched one if it still has this priority, else the one after cur.  Return
+ * NULL if there is none, if its tokens are not free, or if it or cur is an lwp.
  */
 static lwkt_thread_t
 find_equal(lwkt_thread_t cur, const void *watched)
@@ -238,12 +256,15 @@ find_equal(lwkt_thread_t cur, const void *watched)
 		td = td->td_rqnext;
 	if (td == cur)
 		td = cur->td_rqnext;
-	/* Lwps have their own rule, which is their scheduler's. */
+	/* When an lwp runs is decided by its user scheduler. */
 	return ((cur->td_leave | td->td_leave) & TDL_LWP) == 0 &&
 	    tokens_free(td) ? td : NULL;
 }
 
-/* Look for a thread of the priority of the running one that gets no turn. */
+/*
+ * Check a runnable thread of the priority of the running one.  Each of the n
+ * threads of this priority may run before it: panic after n + CHANCES chances.
+ */
 static void
 look_equal(struct globaldata *gd)
 {
@@ -266,7 +287,11 @@ look_equal(struct globaldata *gd)
 	    (long long)waited_us(w), cur->td_name, n - 2);
 }
 
-/* Return the first CPU, starting at `from`, whose ring has an entry; or -1. */
+/*
+ * Return the first CPU, starting at `from`, from which gd has a message that is
+ * not executed; *index gets its number in the ring.  Return -1 if there is
+ * none.  CPUs that are about to stop are passed over.
+ */
 static int
 find_ring(struct globaldata *gd, int from, uint32_t *index)
 {
@@ -282,9 +307,9 @@ find_ring(struct globaldata *gd, int from, uint32_t *index)
 }
 
 /*
- * Compute the mark of a message.  A preemptible thread that computes can only
- * be interrupted by the sender.  So when the sender wakes up, the mark changes
- * and the wait is counted anew.
+ * Return the mark of a message.  Only the sender can interrupt a preemptible
+ * thread that computes on the receiver.  So when the sender wakes up or is
+ * halted, the mark changes and the wait is counted anew.
  */
 static inline uint64_t
 message_mark(struct globaldata *gd, int src, uint32_t index)
@@ -295,7 +320,11 @@ message_mark(struct globaldata *gd, int src, uint32_t index)
 	return (uint64_t)index << 1 | (uint64_t)kicker;
 }
 
-/* Look for a message in a ring that is not executed. */
+/*
+ * Check a message in a ring of this CPU.  Panic if it is still there after
+ * CHANCES chances of the receiver (if halted: units of time) and CHANCES
+ * chances of the sender (if halted: at once).
+ */
 static void
 look_message(struct globaldata *gd)
 {
@@ -306,7 +335,7 @@ look_message(struct globaldata *gd)
 
 	src = find_ring(gd, l->l_src, &index);
 	if (src == l->l_src && w->w_who == &lives[src] &&
-	    (uint32_t)(w->w_mark >> 2) != index)	/* next ring */
+	    (uint32_t)(w->w_mark >> 2) != index)	/* was executed */
 		src = find_ring(gd, src + 1, &index);
 	if (src < 0) {
 		w->w_who = NULL;
@@ -328,7 +357,7 @@ look_message(struct globaldata *gd)
 	    "critical sections" : "is halted");
 }
 
-/* Look for a deferred callback that is not called. */
+/* Check the first deferred callback of this CPU; panic if it is overdue. */
 static void
 look_deferred(struct globaldata *gd)
 {
@@ -346,8 +375,8 @@ look_deferred(struct globaldata *gd)
 }
 
 /*
- * Look for a delayed wakeup.  Each tick does these wakeups, so the time of the
- * next tick is in the mark.
+ * Check a wakeup that the running thread has deferred; panic if it is overdue.
+ * Each tick does these wakeups, so the time of the next tick is in the mark.
  */
 static void
 look_delayed(struct globaldata *gd)
@@ -368,8 +397,8 @@ look_delayed(struct globaldata *gd)
 }
 
 /*
- * Look for a timer that is due.  A CPU that has served its timers sets another
- * deadline, so the mark changes.
+ * Check the armed deadline of this CPU; panic if it has passed and is overdue.
+ * A CPU that has served its timers sets another deadline, which is the mark.
  */
 static void
 look_timer(struct globaldata *gd)
@@ -386,7 +415,10 @@ look_timer(struct globaldata *gd)
 		    (long long)waited_us(w), gd->gd_m.mc_curthread->td_name);
 }
 
-/* Look at every kind of waiter on every CPU. */
+/*
+ * Check every kind of waiter on every CPU that is not about to stop.  If each
+ * CPU that is awake has had a chance since the last round, count a round.
+ */
 static void
 look_all(void)
 {
@@ -421,7 +453,14 @@ chance(uint32_t *count, int64_t *at, int64_t gap)
 	}
 }
 
-/* Count the chances that td gives at this choice point. */
+/*
+ * Count the chances that td, the running thread, gives at this choice point:
+ * none in a critical section.  The end of a critical section (CHOICE_CRIT) is a
+ * chance for all kinds of waiters but threads.  Any other point is a chance for
+ * threads, too.  In user code (CHOICE_USER) only a preemptible thread gives a
+ * chance, if it has no tokens and no bit of td_leave: at most one in
+ * SIGNALS_NS.
+ */
 static void
 count_chances(struct life *l, lwkt_thread_t td)
 {
@@ -441,7 +480,10 @@ count_chances(struct life *l, lwkt_thread_t td)
 		chance(&l->l_yields, &l->l_yield_at, gap);
 }
 
-/* mu_point: count the chances of this choice point, and look at all waiters. */
+/*
+ * mu_point: count the chances of this choice point.  Check all waiters, twice
+ * in a unit of time.  Does nothing in TSan builds.
+ */
 void
 liveness_point(const struct machine_point *mp)
 {
@@ -457,6 +499,6 @@ liveness_point(const struct machine_point *mp)
 		    mp->mp_until + unit / 2 : INT64_MAX;
 		look_all();
 		if (mp->mp_kind == CHOICE_PAUSE)
-			look_all();	/* check what the first call noted */
+			look_all();	/* all CPUs wait: check new waiters */
 	}
 }

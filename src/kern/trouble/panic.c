@@ -9,15 +9,15 @@
  * signal handler, on the alternate stack.  If the address lies in the guard of
  * a thread's stack, that stack has overflowed (vm/ knows the stacks).
  *
- * What cannot fail is printed first: the reason, the thread, the backtrace.
- * Then the other CPUs are stopped (halt.c) and printed, then all threads and
- * the last trace records.  The simulated host adds its own report when the
- * process aborts.
+ * The parts that cannot fail are printed first: the reason, the thread, the
+ * backtrace.  Then the other CPUs are stopped (halt.c) and printed, then all
+ * threads, and the last trace records.  The simulated host prints no trace
+ * records here: it adds its own report when the process aborts.
  */
 #include "kern/cpu/kern_ops.h"
 #include "kern/trouble/debug_var.h"
 
-/* Print one line about the thread that runs on a CPU. */
+/* Print one line about td, which runs on cpu.  The word `what` begins it. */
 static void
 report_thread(const char *what, lwkt_thread_t td, int cpu)
 {
@@ -27,7 +27,10 @@ report_thread(const char *what, lwkt_thread_t td, int cpu)
 	    td->td_stksize, td->td_stack);
 }
 
-/* Stop and print all other CPUs, then all threads.  The CPUs stay stopped. */
+/*
+ * Stop and print all other CPUs, then print all threads, and on a real host the
+ * last trace records.  The CPUs stay stopped.
+ */
 static void
 report_others(void)
 {
@@ -38,7 +41,7 @@ report_others(void)
 		show_trace();
 }
 
-/* The hook of lwkt_panic(): print all that follows its message. */
+/* Called by lwkt_panic() after it has printed its message: print the rest. */
 static void
 panic_report(const char *msg)
 {
@@ -61,7 +64,11 @@ panic_boot(void)
 	lwkt__panic_hook = panic_report;
 }
 
-/* mu_fault: report a fault.  Signal handler, on the alternate stack. */
+/*
+ * mu_fault: report a fault.  On a host thread that is no CPU (mc is NULL),
+ * print the fault and the backtrace only.  Signal handler, on the alternate
+ * stack.
+ */
 void
 panic_fault(struct mcpu *mc, const struct machine_fault *mf)
 {
@@ -93,9 +100,10 @@ panic_fault(struct mcpu *mc, const struct machine_fault *mf)
 }
 
 /*
- * mu_escape: report that a C++ exception leaves a thread or a callback.  One
- * line: the runtime names the exception, and a handler of std::terminate() may
- * print more.
+ * mu_escape: report in one line that a C++ exception leaves a thread or a
+ * callback, and return.  The C++ runtime then prints the exception, and a
+ * handler of std::terminate() may print more.  forced: not an exception, but
+ * pthread_exit() or a cancellation leaves the thread; panic.
  */
 void
 panic_escape(struct mcpu *mc, int forced)
@@ -117,7 +125,10 @@ panic_escape(struct mcpu *mc, int forced)
 	    mc->mc_cpuid);
 }
 
-/* mu_deadlock: panic, because no CPU can run again.  Simulated host. */
+/*
+ * mu_deadlock: print the thread of each CPU and the cycles of waiting threads,
+ * and panic: no CPU can run again.  Simulated host.
+ */
 void
 panic_deadlock(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of struct globaldata that belongs to trouble/: notes of the
+ * The part of struct globaldata that belongs to trouble/: state of the
  * watchdog, of the search for deadlocks and of the checks.
  * The letters of the fields: kern/cpu/globaldata.h.
  */
@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 struct trouble_cpu {
-	uint32_t	 gd_watched;	/* (h) the watch is set */
-	uint32_t	 gd_look;	/* (h) idle: look for a deadlock */
-	uint32_t	 gd_checks;	/* (c) switches; check_sometimes */
-	uint32_t	 gd_quiet;	/* (c) number of the quiet time, or 0 */
+	uint32_t	 gd_watched;	/* (h) 1: the watchdog runs */
+	uint32_t	 gd_look;	/* (h) 1: deadlock check is requested */
+	uint32_t	 gd_checks;	/* (c) calls of check_sometimes() */
+	uint32_t	 gd_quiet;	/* (c) gd_rests if quiescent, else 0 */
 };
 
 #endif

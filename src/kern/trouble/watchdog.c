@@ -5,26 +5,27 @@
  * THEORY
  * While a thread reaches no preemption point, its CPU serves no message and no
  * timer, and runs no other thread.  So no thread or callback of that CPU can
- * find it.  A signal handler on the CPU itself checks instead (machine_watch);
- * there the thread and its place in the code are known.
+ * detect this.  A signal handler on the CPU itself checks instead
+ * (machine_watch); there the thread and its place in the code are known.
  *
  * Two checks are made in lwkt.watchdog_ms.  Each sets RQF_TIMER, which the next
- * preemption point serves.  If nothing was served until the next check, the
- * thread has reached none.  (It does not suffice that the bit is still set: a
- * timer may have set it again at that moment.)  If the process was stopped or
- * lost its cores, one check is late but not two; so checks are counted.
+ * preemption point serves (splz, which sets gd_served).  If gd_served is not
+ * set at the next check, the thread has reached no preemption point.  (It would
+ * not suffice to test whether RQF_TIMER is still set: a timer may have set it
+ * again.)  A thread is reported after LOOKS such checks, and not after a time:
+ * if the process was stopped or lost its cores, only one check is late.
  *
  * A thread that does serve what is pending, but keeps the CPU from a better
  * thread or one of equal priority, is reported too.  AST_LWKT_RESCHED alone
- * does not show this: the thread for which it was set may be gone again; and if
- * a better thread waits for a token, each tick sets the bit again although the
- * running thread yields often.  So a check marks the bit (AST_WATCHED), each
- * attempt to switch clears both, and the next check sees whether there was an
- * attempt.
+ * does not show this: the thread for which it was set may have blocked again;
+ * and if a better thread waits for a token, each tick sets the bit again
+ * although the running thread yields often.  So a check sets a second bit,
+ * AST_WATCHED, beside it.  Each attempt to switch clears both bits.  If the
+ * next check finds both set, there was no attempt.
  *
- * A CPU that has nothing to run is not watched.  The check that finds it idle
- * is the last one until the idle loop finds a thread to run.  That last check
- * also wakes the idle loop, once, to detect a deadlock (deadlock.c).
+ * A CPU that has nothing to run is not watched.  The check that finds the CPU
+ * idle is the last one until the idle loop finds a thread to run.  That last
+ * check also wakes the idle loop, once, to look for a deadlock (deadlock.c).
  *
  * Source: the idea is FreeBSD's and Linux's soft-lockup watchdog, which has a
  * timer interrupt look at a word that a thread of the CPU has to touch.
@@ -38,29 +39,33 @@ TUNABLE_INT(watchdog_ms, "lwkt.watchdog_ms", config_host_sim ? 0 : 1000, 0,
     1000000, "a thread that runs this long without a switch is reported, ms; "
     "0: none");
 
-#define LOOKS		2	/* in watchdog_ms, and to a report */
+/* Checks in watchdog_ms.  As many checks in a row must find a thread stuck. */
+#define LOOKS		2
 #define NS_PER_MS	1000000
 
-/* (c) own CPU: its signal handler, or before the first check */
+/*
+ * What the checks of a CPU have found.  Written by the signal handler of that
+ * CPU, and by watch_start() before the first check.
+ */
 struct watch {
-	lwkt_thread_t	 w_td;		/* ran at the last check */
-	uint64_t	 w_id;
-	uint64_t	 w_switches;	/* w_td's td_switches then */
-	int64_t		 w_since;	/* first check that found it so */
-	unsigned	 w_looks;	/* checks that found the same */
-	int		 w_said;	/* it has been reported */
+	lwkt_thread_t	 w_td;		/* ran at the last check, or NULL */
+	uint64_t	 w_id;		/* its td_id */
+	uint64_t	 w_switches;	/* its td_switches at the last check */
+	int64_t		 w_since;	/* ns; when w_td was first found */
+	unsigned	 w_looks;	/* later checks without progress */
+	int		 w_said;	/* 1: w_td has been reported */
 };
 
 static struct watch watches[LWKT_MAXCPU];
 
-/* Set the signal for the next check. */
+/* Request the next check, half of watchdog_ms from now. */
 static void
 watch_again(void)
 {
 	machine_watch((int64_t)watchdog_ms * NS_PER_MS / LOOKS);
 }
 
-/* Begin to watch this CPU.  CPU context. */
+/* Begin to watch this CPU, if the watchdog is on.  CPU context. */
 void
 watch_start(struct globaldata *gd)
 {
@@ -70,14 +75,17 @@ watch_start(struct globaldata *gd)
 		watch_again();
 }
 
-/* Tell whether the watchdog is on. */
+/* Return 1 if the watchdog is on, else 0. */
 int
 watch_wanted(void)
 {
 	return watchdog_ms != 0;
 }
 
-/* Check again later, at a different time on each CPU. */
+/*
+ * Request a check after half of watchdog_ms or more, at a different time on
+ * each CPU: the next try of deadlock_look().
+ */
 void
 watch_later(struct globaldata *gd)
 {
@@ -88,7 +96,7 @@ watch_later(struct globaldata *gd)
 		machine_watch(look + look * gd->gd_m.mc_cpuid / lwkt__ncpus);
 }
 
-/* Print the thread that w describes, and its backtrace.  Signal handler. */
+/* Print the thread w->w_td, which runs, and its backtrace.  Signal handler. */
 static void
 watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 {
@@ -104,7 +112,11 @@ watch_report(struct globaldata *gd, const struct watch *w, void *ucontext)
 	    ucontext));
 }
 
-/* Tell whether td was to give way at the last check and has not tried since. */
+/*
+ * Return 1 if td was asked to give way before the last check, has not tried to
+ * switch since, and a better thread or one of equal priority is runnable.
+ * Prepare the next check: set AST_WATCHED if td is asked to give way now.
+ */
 static int
 keeps_cpu(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -117,7 +129,12 @@ keeps_cpu(struct globaldata *gd, lwkt_thread_t td)
 	    (gd->gd_rqmask >> td->td_pri > 1 || td->td_rqnext != td);
 }
 
-/* Check the running thread; report it once when it is found stuck. */
+/*
+ * Check the running thread.  The first check that finds a thread notes it.  A
+ * later check finds it stuck if it was not switched, and either reached no
+ * preemption point or keeps the CPU from another thread (keeps_cpu).  After
+ * LOOKS of these in a row report the thread, once.  Signal handler.
+ */
 static void
 watch_look(struct globaldata *gd, void *ucontext)
 {
@@ -140,7 +157,11 @@ watch_look(struct globaldata *gd, void *ucontext)
 	watch_report(gd, w, ucontext);
 }
 
-/* mu_watch: check this CPU.  Signal handler. */
+/*
+ * mu_watch: check this CPU, and request the next check.  If the CPU is idle,
+ * this is the last check; wake the idle loop to look for a deadlock.  Signal
+ * handler.
+ */
 void
 watch_intr(struct mcpu *mc, void *ucontext)
 {
