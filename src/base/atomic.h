@@ -4,14 +4,16 @@
  * FreeBSD).
  *
  * CPUs access shared words only through these functions.  _acq: no later access
- * moves before it.  _rel: no earlier access moves after it.  Read-modify-write
- * operations are both.  Each acquire, release and fence in the tree names its
- * partner in a comment.
+ * moves before the operation.  _rel: no earlier access moves after it.  A
+ * read-modify-write operation is both, unless stated otherwise.  A load or
+ * store with neither suffix has no order.  Each acquire, release and fence in
+ * the tree names its partner in a comment.
  *
- * Each operation is a choice point of the simulated host, unless stated
- * otherwise.  There a store may also be pending in a buffer of the CPU for a
- * while; a locked instruction or a full fence drains the buffer.  So a word
- * that is written with these functions must not be written by plain stores.
+ * Each operation is a choice point (base/choice.h) of the simulated host,
+ * unless stated otherwise.  On that host a store may also be pending in a
+ * buffer of the CPU for a while; a read-modify-write or a full fence drains the
+ * buffer.  So a word that is written with these functions must not be written
+ * by plain stores, which an older pending store would overwrite.
  */
 #ifndef LWKT_BASE_ATOMIC_H
 #define LWKT_BASE_ATOMIC_H
@@ -19,6 +21,11 @@
 #include "base/choice.h"
 #include "base/compiler.h"
 
+/*
+ * swap stores v and returns the old value.  cmpset stores v and returns 1 if
+ * the value is old; else it returns 0.  fcmpset is the same with *old, which
+ * becomes the value found if the result is 0.
+ */
 #define ATOMIC_DEFINE(sfx, type)					\
 static inline type							\
 atomic_load_##sfx(const type *p)					\
@@ -70,6 +77,7 @@ atomic_fcmpset_##sfx(type *p, type *old, type v)			\
 	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);			\
 }
 
+/* fetchadd, fetchor, fetchand return the old value.  clear: the bits of v. */
 #define ATOMIC_DEFINE_ARITH(sfx, type)					\
 static inline type							\
 atomic_fetchadd_##sfx(type *p, type v)					\
@@ -110,7 +118,10 @@ ATOMIC_DEFINE(ptr, uintptr_t)
 ATOMIC_DEFINE_ARITH(32, uint32_t)
 ATOMIC_DEFINE_ARITH(64, uint64_t)
 
-/* Read a word that others change, as a hint: no order, no choice point. */
+/*
+ * Read a word that other CPUs may change.  The value may be old: no order, no
+ * choice point.
+ */
 static inline uint32_t
 atomic_peek_32(const uint32_t *p)
 {
@@ -130,8 +141,8 @@ atomic_peek_ptr(const uintptr_t *p)
 }
 
 /*
- * Write a word, as the only CPU that writes it or under a lock; no choice
- * point.
+ * Store a word.  The caller is the only CPU that writes the word, or holds the
+ * lock that protects it.  No choice point.
  */
 #define ATOMIC_DEFINE_POKE(sfx, type)					\
 static inline void							\
@@ -160,14 +171,17 @@ atomic_bump_i64(int64_t *p, int64_t v)
 	(void)__atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 
-/* Order earlier stores before later loads; the one fence that x86 needs. */
+/*
+ * The full fence: all earlier accesses come before all later ones.  On x86 only
+ * earlier stores and later loads need it; all other pairs stay in order anyway.
+ */
 static inline void
 atomic_fence_seq_cst(void)
 {
 	lwkt__choice(CHOICE_FENCE);
 	choice_drain();
 #if defined(__x86_64__) && !LWKT_TSAN
-	/* A locked add is a third of an mfence (Zen 3: 8 ns against 25). */
+	/* Takes a third of the time of an mfence (Zen 3: 8 ns, not 25). */
 	__asm__ __volatile__("lock; addl $0,(%%rsp)" ::: "memory", "cc");
 #else
 	static uint32_t fence_word;
@@ -176,7 +190,7 @@ atomic_fence_seq_cst(void)
 #endif
 }
 
-/* Order earlier loads before later accesses; on x86 it is no instruction. */
+/* Order earlier loads before later accesses.  On x86: no instruction. */
 static inline void
 atomic_fence_acq(void)
 {
@@ -189,7 +203,7 @@ atomic_fence_acq(void)
 #endif
 }
 
-/* Order earlier accesses before later stores; on x86 it is no instruction. */
+/* Order earlier accesses before later stores.  On x86: no instruction. */
 static inline void
 atomic_fence_rel(void)
 {

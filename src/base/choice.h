@@ -19,7 +19,7 @@
 enum choice {
 	CHOICE_ATOMIC,		/* before an atomic load, store or RMW */
 	CHOICE_FENCE,
-	CHOICE_CRIT,		/* leaving the outermost critical section */
+	CHOICE_CRIT,		/* leaving a critical section; lwkt_splz() */
 	CHOICE_DOORBELL,	/* waking another CPU */
 	CHOICE_CLOCK,		/* reading the time */
 	CHOICE_TIMER,		/* arming a timer */

@@ -17,7 +17,10 @@
 #define __lwkt_noinline		__attribute__((noinline))
 #define __lwkt_inline		static inline __attribute__((always_inline))
 #define __lwkt_unused		__attribute__((unused))
-/* For variables of headers: code reads them without the global offset table. */
+/*
+ * For variables that a header declares: they are not visible outside the
+ * library, so code reads them without the global offset table.
+ */
 #define __lwkt_hidden		__attribute__((visibility("hidden")))
 #define __lwkt_noreturn		__attribute__((noreturn))
 #define __lwkt_printflike(f, a)	__attribute__((format(printf, f, a)))
@@ -35,7 +38,7 @@
 #define LWKT_HAS_ATTRIBUTE(x)	0
 #endif
 
-/* The checker that this object is built for. */
+/* LWKT_TSAN, LWKT_ASAN: 1 if this object is built for that sanitizer; or 0. */
 #if defined(__has_feature)
 #define LWKT_HAS_FEATURE(x)	__has_feature(x)
 #else
@@ -52,13 +55,16 @@
 #define LWKT_ASAN		0
 #endif
 
-/* For the few functions that read memory which ASan has poisoned. */
+/* For a function that may read memory that ASan has poisoned. */
 #if LWKT_ASAN
 #define __lwkt_no_asan		__attribute__((noinline, no_sanitize_address))
 #else
 #define __lwkt_no_asan
 #endif
-/* For reports that read what another CPU writes: a hint, perhaps stale. */
+/*
+ * For a function of a report that reads what another CPU may be writing, which
+ * TSan would call a data race: a stale value does no harm there.
+ */
 #if LWKT_TSAN
 #define __lwkt_no_tsan		__attribute__((noinline, no_sanitize_thread))
 #else
@@ -66,10 +72,12 @@
 #endif
 
 /*
- * No C++ exception leaves a function that contains this statement.  The
- * statement makes only an entry in the function's unwind table
- * (machine/x86_64/escape.c), no instruction.  The call that may throw must not
- * be the last call of the function.
+ * A C++ exception that would leave a function with this statement ends the
+ * process, with a report (machine/x86_64/escape.c).  The statement makes only
+ * an entry in the function's unwind table, no instruction.  The call that may
+ * throw must not be the last call of the function: the compiler may turn that
+ * into a jump, and the function would not be on the stack any more.  On other
+ * machines than x86-64 the statement does nothing.
  */
 #if defined(__x86_64__)
 #define no_unwind()							\

@@ -2,10 +2,10 @@
 /*
  * Assertions: KASSERT is checked in all builds, INVARIANT in invariants builds.
  *
- * Both are always compiled.  A failure is a programming error, of the library
- * or of the program; it panics and does not return.  kern/ sets
- * lwkt__panic_hook once, to add what this layer cannot know (CPU, thread,
- * backtrace).
+ * Both are always compiled.  If the condition does not hold, that is an error
+ * of the library or of the program: lwkt_panic() is called, which does not
+ * return.  Other layers set lwkt__panic_hook, to add to the report what base/
+ * cannot know (CPU, thread, backtrace).
  */
 #ifndef LWKT_BASE_KASSERT_H
 #define LWKT_BASE_KASSERT_H
@@ -22,7 +22,7 @@
 			    __FILE_NAME__, __LINE__, __func__, #e);	\
 	} while (0)
 
-/* Add a message with numbers: KASSERTF(n < 4, "n=%d", n). */
+/* KASSERT with a message for the panic: KASSERTF(n < 4, "n=%d", n). */
 #define KASSERTF(e, fmt, ...)						\
 	do {								\
 		if (unlikely(!(e)))					\
@@ -38,9 +38,15 @@
 
 #define CTASSERT(e, why)	_Static_assert(e, why)
 
-/* Called once by lwkt_panic with the finished message, before abort(). */
+/*
+ * NULL, or the function that the first lwkt_panic() of the process calls with
+ * its message, before abort().  A later lwkt_panic() does not call it.
+ */
 extern void (*lwkt__panic_hook)(const char *msg);
-/* Return whether lwkt_panic was called in this process.  Async-signal-safe. */
+/*
+ * Return 1 if lwkt_panic() was called in this process, else 0.
+ * Async-signal-safe.
+ */
 int	lwkt__panicking(void);
 
 #endif

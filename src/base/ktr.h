@@ -20,28 +20,29 @@
 #include "base/config.h"
 #include "base/stat_decl.h"
 
-/* Power of two; 64 KiB a CPU. */
+/* Number of records in a ring: a power of two.  2048 records take 64 KiB. */
 #define KTR_ENTRIES	(config_hard ? 64 : 2048)
 
 struct ktr_rec {
-	int64_t		 kt_time;	/* ns */
+	int64_t		 kt_time;	/* machine_time_ns() of the event */
 	const struct ktr_event *kt_event;
-	uint64_t	 kt_a;
+	uint64_t	 kt_a;		/* the two arguments of ke_fmt */
 	uint64_t	 kt_b;
 };
 
 struct ktr_ring {
-	uint64_t	 kr_index;	/* records ever written; owner */
+	uint64_t	 kr_index;	/* number of records ever written */
 	struct ktr_rec	 kr_rec[KTR_ENTRIES];
 };
 
-/* Groups on by default: all on the simulated host, else the rare ones. */
+/* The default mask: all groups on the simulated host, else the rare events. */
 #ifdef LWKT_HOST_SIM
 #define KTR_DEFAULT	KTR_ALL
 #else
 #define KTR_DEFAULT	KTR_HOST
 #endif
 
+/* The groups to record, bits of enum ktr_group.  Constant after boot. */
 extern uint32_t lwkt__ktr_mask __lwkt_hidden;
 
 #endif

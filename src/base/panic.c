@@ -29,9 +29,9 @@
 
 void (*lwkt__panic_hook)(const char *msg);
 
-static int panicker;		/* host thread that reports; 0: none */
+static int panicker;		/* tid of the thread that reports; 0: none */
 
-/* Write len bytes to stderr. */
+/* Write len bytes to stderr; an error other than EINTR drops the rest. */
 static void
 put(const char *s, size_t len)
 {
@@ -48,7 +48,7 @@ put(const char *s, size_t len)
 	}
 }
 
-/* Write one line to stderr, with a prefix. */
+/* Write one line to stderr, with a prefix; a long line is cut off. */
 static void
 vput(const char *prefix, const char *fmt, va_list ap)
 {
@@ -79,7 +79,10 @@ lwkt_printf(const char *fmt, ...)
 	errno = saved;
 }
 
-/* Wait until another host thread, which reports, has ended the process. */
+/*
+ * Wait for the host thread that reports to end the process; return after some
+ * 10 s if it does not.
+ */
 static void
 panic_wait(void)
 {
@@ -101,7 +104,7 @@ sigpipe_block(void)
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Return whether lwkt_panic was called in this process. */
+/* Return 1 if lwkt_panic() was called in this process, else 0. */
 int
 lwkt__panicking(void)
 {

@@ -6,27 +6,35 @@
  * Each declaration puts a record into a linker section.  Readers (kern_stat.c)
  * walk the section, so no list is needed.
  *
- * COUNTER(swtch, "lwkt.switches", "thread switches") makes a template word in
- * the section lwkt_cnt.  Every CPU owns a copy of that whole section, in its
- * globaldata, where tools can read it.  counter_inc(bias, x) adds to the copy;
- * bias is (copy - template), so the address takes one addition (the scheme of
- * FreeBSD's dynamic per-CPU variables).  Only the owning CPU writes a copy.
+ * COUNTER(swtch, "lwkt.switches", "thread switches") makes a word in the
+ * section lwkt_cnt, the template.  Only its address is used.  Every CPU has a
+ * copy of that whole section in the arena (gd_cnt), where tools can read it.
+ * Only that CPU writes the copy.  counter_inc(bias, swtch) adds 1 in the copy.
+ * bias is the distance from the section to the copy, so the address of a
+ * counter takes one addition (the scheme of FreeBSD's dynamic per-CPU
+ * variables).
  *
- * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x`
- * that LWKT_TUNE="lwkt.x=5,..." sets at boot.  Plain reads of x are enough,
- * because x changes only before the CPUs start.
+ * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x` with
+ * the default 10, the least value 0 and the greatest value 1000.  The
+ * environment LWKT_TUNE="lwkt.x=5,..." sets x at boot.  Plain reads of x are
+ * enough, because x changes only before the CPUs start.
  *
- * The value of a TUNABLE_NAME is given as a name: names[x], from a list that
- * ends with NULL.
+ * TUNABLE_NAME(x, "lwkt.x", names, 0, "what") is the same with a value that is
+ * given as a name.  names[] is an array of names that ends with NULL, and x
+ * becomes the index of the name.
  *
- * TRACEPOINT(x, group, "name", "fmt") declares an event; ktr.h records it.
+ * TRACEPOINT(x, group, "name", "fmt") declares an event, which ktr() of
+ * kern/cpu/ktr_rec.h records.
  */
 #ifndef LWKT_BASE_STAT_DECL_H
 #define LWKT_BASE_STAT_DECL_H
 
 #include "base/compiler.h"
 
-/* Without this alignment gcc aligns larger objects more, which leaves gaps. */
+/*
+ * Readers need the objects of a section without gaps between them.  Without
+ * aligned(8), gcc gives larger objects a greater alignment, which leaves gaps.
+ */
 #define STAT_SECTION(s)	__attribute__((section(s), used, aligned(8)))
 
 struct counter_decl {
@@ -40,7 +48,10 @@ struct counter_decl {
 	static const struct counter_decl cntdecl_##var			\
 	    STAT_SECTION("lwkt_cntdecl") = { name, desc, &cnt_##var }
 
-/* bias: gd_cntbias of this CPU; no callback may interrupt the addition. */
+/*
+ * bias is gd_cntbias of the calling CPU.  The addition is not atomic: no
+ * callback and no other thread of the CPU may run in the middle of it.
+ */
 #define counter_add(bias, var, n)					\
 	(*(uint64_t *)((bias) + (uintptr_t)&cnt_##var) += (n))
 #define counter_inc(bias, var)	counter_add(bias, var, 1)
@@ -52,7 +63,7 @@ struct tunable_decl {
 	int		 tu_min;
 	int		 tu_max;
 	int		 tu_default;
-	const char *const *tu_names;	/* of the values from 0; NULL: none */
+	const char *const *tu_names;	/* names of 0, 1, ...; NULL: a number */
 };
 
 #define TUNABLE_INT(var, name, dflt, min, max, desc)			\
@@ -83,7 +94,7 @@ enum ktr_group {
 struct ktr_event {
 	const char	*ke_name;	/* "sched.switch" */
 	const char	*ke_fmt;	/* two arguments: "from=%llu to=%llu" */
-	uint32_t	 ke_group;
+	uint32_t	 ke_group;	/* one bit of enum ktr_group */
 	uint32_t	 ke_pad;
 };
 

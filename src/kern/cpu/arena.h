@@ -22,25 +22,28 @@ struct arena_head {
 	uint64_t	 ah_magic;
 	uint32_t	 ah_version;
 	uint32_t	 ah_pid;
-	uint64_t	 ah_base;	/* our address of this header */
-	uint64_t	 ah_size;
+	uint64_t	 ah_base;	/* this header's address in ah_pid */
+	uint64_t	 ah_size;	/* bytes of the arena */
 	uint64_t	 ah_used;	/* (a) bytes handed out */
 	uint32_t	 ah_ncpus;
-	uint32_t	 ah_gdstride;
-	uint64_t	 ah_gdoff;	/* struct globaldata of each CPU */
-	uint64_t	 ah_tdoff;	/* thread structures, vm's */
-	uint64_t	 ah_tdcount;	/* (a) made so far */
-	uint32_t	 ah_tdsize;
-	uint32_t	 ah_tdmax;
-	char		 ah_name[32];
+	uint32_t	 ah_gdstride;	/* bytes between two globaldata */
+	uint64_t	 ah_gdoff;	/* offset of the globaldata of CPU 0 */
+	uint64_t	 ah_tdoff;	/* offset of thread structure 0 */
+	uint64_t	 ah_tdcount;	/* (a) thread structures made so far */
+	uint32_t	 ah_tdsize;	/* bytes of a thread structure */
+	uint32_t	 ah_tdmax;	/* room for this many structures */
+	char		 ah_name[32];	/* the program's name for the kernel */
 };
 
 extern struct arena_head *lwkt__arena;	/* NULL: there is no kernel */
 
-/* Boot storage: zeroed, aligned to a cache line.  Boot. */
+/*
+ * Take zeroed memory, aligned to a cache line, from the arena.  Boot; panics if
+ * the arena is full.
+ */
 void   *arena_alloc(size_t size);
 
-/* The threads of the arena: 0 to thread_count() - 1.  Any context. */
+/* The thread structures: 0 to thread_count() - 1.  Any context. */
 uint64_t thread_count(void);
 lwkt_thread_t thread_nth(uint64_t i);
 

@@ -31,21 +31,26 @@
 
 #include "kern/cpu/globaldata.h"
 
-/* Do deferred work (splz.c).  Outside critical sections only. */
+/* Do deferred work (splz.c).  Called outside critical sections only. */
 void	splz(void);
+/* Panic, because td has left more sections than it has entered (CR1). */
 void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
 
 /*
- * crit_rec.c, invariants builds.  crit_note: record that td has entered or
- * left; the calling function returns to pc.  crit_show: print the record.
- * crit_unbalanced: panic, because a callback did not leave the count as it
- * found it.
+ * crit_rec.c, invariants builds.  crit_note: record that td has entered or left
+ * a section, in the code at pc.  crit_show: print the record.  crit_unbalanced:
+ * panic, because callback fn was called in `before` sections and returned in
+ * another number of sections.
  */
 void	crit_note(lwkt_thread_t td, const void *pc, int entered);
 void	crit_show(lwkt_thread_t td);
 void	crit_unbalanced(int before, const void *fn) __lwkt_noreturn;
 
-/* Around a callback: read the count before it, check it after it. */
+/*
+ * The check of a callback in invariants builds.  crit_count() is called before
+ * the callback and returns the number of sections; crit_balance() is called
+ * after it and panics if the number is another one.
+ */
 static inline int
 crit_count(void)
 {
@@ -60,8 +65,8 @@ crit_balance(int before, const void *fn)
 }
 
 /*
- * Enter a section.  The fence keeps the compiler from moving what the section
- * does before the increment.
+ * Enter a section.  The fence keeps the compiler from moving memory accesses of
+ * the section to a place before the increment.
  */
 static inline void
 crit_enter_td(lwkt_thread_t td)
@@ -74,8 +79,8 @@ crit_enter_td(lwkt_thread_t td)
 
 /*
  * Leave a section without doing deferred work.  The fences keep the compiler
- * from moving the section's accesses after the decrement, and the load of
- * mc_reqflags before it.
+ * from moving memory accesses of the section to a place after the decrement,
+ * and the caller's load of mc_reqflags to a place before it.
  */
 static inline void
 crit_exit_noyield(lwkt_thread_t td)
@@ -103,7 +108,8 @@ crit_exit_td(lwkt_thread_t td)
 }
 
 /*
- * Ask an lwp that runs here to consult its scheduler at its next exit (splz).
+ * If the CPU of gd runs an lwp, make it ask its user scheduler when it leaves
+ * its outermost section (splz).  Own CPU.
  */
 static inline void
 ast_raise(struct globaldata *gd)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The record of critical sections.
+ * The record of critical sections, and panics for sections that are not left as
+ * often as they are entered.
  *
  * THEORY
- * Critical sections are counted, so a missing exit shows only long after the
- * mistake.  Invariants builds keep the last entries and exits of each thread:
- * the address that the caller returns to, and the count afterwards.  A callback
- * must leave the count as it found it.
+ * A critical section is only a count (crit.h), so a missing exit shows only
+ * long after the mistake.  Invariants builds keep a record of the last
+ * CRIT_RECS entries and exits of each thread.  It has the address of the code
+ * that entered or left, and the count afterwards.
  *
  * Source: DragonFly's DEBUG_CRIT_SECTIONS (32 caller ids a thread).
  */
@@ -14,7 +15,7 @@
 
 #include "base/kassert.h"
 
-/* Panic: the thread has left more sections than it has entered (CR1). */
+/* Panic, because td has left more sections than it has entered (CR1). */
 void
 crit_underflow(lwkt_thread_t td)
 {
@@ -23,7 +24,11 @@ crit_underflow(lwkt_thread_t td)
 	    "\"%s\" (count %d)", td->td_name, td->td_critcount);
 }
 
-/* Record one entry or exit of td.  Panic if the caller is no CPU. */
+/*
+ * Record that td has entered a section (entered is 1) or left one (0).  pc is
+ * an address in the code that did it.  Panic if the caller is no CPU.  Called
+ * in invariants builds only.
+ */
 void
 crit_note(lwkt_thread_t td, const void *pc, int entered)
 {
@@ -38,7 +43,10 @@ crit_note(lwkt_thread_t td, const void *pc, int entered)
 	cr->cr_entered = entered;
 }
 
-/* Print the recorded entries and exits of td, the oldest first. */
+/*
+ * Print the recorded entries and exits of td, the oldest first.  Print nothing
+ * unless this is an invariants build.
+ */
 void
 crit_show(lwkt_thread_t td)
 {
@@ -61,7 +69,10 @@ crit_show(lwkt_thread_t td)
 	}
 }
 
-/* Panic: callback fn returned with another count than it was called with. */
+/*
+ * Panic, because callback fn, called in `before` sections, has returned in
+ * another number of sections.
+ */
 void
 crit_unbalanced(int before, const void *fn)
 {

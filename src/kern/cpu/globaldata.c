@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of CPUs, the tables of upward calls, and which CPU is calling.
+ * The table of CPUs, the tables of calls that go up (kern_ops.h), and the
+ * functions that tell a caller its thread and CPU.
  *
  * THEORY
- * Everything here is set at boot, before a second CPU starts, and constant
- * until all CPUs have stopped.
+ * All variables here are set at boot, before a second CPU starts, and are
+ * constant until all CPUs have stopped.
  */
 #include "kern/cpu/kern_ops.h"
 
@@ -13,7 +14,10 @@ int lwkt__ncpus;
 struct kern_ops lwkt__kern_ops;
 struct kern_hooks lwkt__kern_hooks;
 
-/* Any host thread; never blocks. */
+/*
+ * Return the calling thread; NULL if the caller is a plain pthread.  Any host
+ * thread; never blocks.
+ */
 lwkt_thread_t
 lwkt_self(void)
 {
@@ -22,7 +26,10 @@ lwkt_self(void)
 	return mc != NULL ? curthread : NULL;
 }
 
-/* Any host thread; never blocks. */
+/*
+ * Return the number of the calling CPU; -1 if the caller is a plain pthread.
+ * Any host thread; never blocks.
+ */
 int
 lwkt_cpuid(void)
 {
@@ -31,7 +38,10 @@ lwkt_cpuid(void)
 	return mc != NULL ? mycpuid : -1;
 }
 
-/* Any host thread; never blocks. */
+/*
+ * Return the number of CPUs; 0 before boot and after shutdown.  Any host
+ * thread; never blocks.
+ */
 int
 lwkt_ncpus(void)
 {
@@ -39,7 +49,9 @@ lwkt_ncpus(void)
 }
 
 /*
- * Any context; never blocks.  The answer may be old: td may migrate meanwhile.
+ * Return the number of the CPU that td belongs to.  td must be alive or held,
+ * and may have migrated when the caller uses the result.  Any context; never
+ * blocks.
  */
 int
 lwkt_getcpu(lwkt_thread_t td)

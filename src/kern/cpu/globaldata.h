@@ -41,17 +41,17 @@
 #include "machine/machine.h"
 
 struct globaldata {
-	struct mcpu	 gd_m;		/* the host's part, first */
+	struct mcpu	 gd_m;		/* the part that the host sees; first */
 	uintptr_t	 gd_cntbias;	/* (i) counter_inc(gd->gd_cntbias, x) */
 
-	/* What the CPU may do now: SW1 of lwkt_switch.c. */
-	int		 gd_intr_nesting; /* (c) >0: in a callback, no switch */
-	int		 gd_hard;	/* (c) of these, hard sections */
-	int		 gd_spinlocks;	/* (c) >0: holds spinlocks, no switch */
+	/* While one of the next four is not 0, no switch (lwkt_switch.c). */
+	int		 gd_intr_nesting; /* (c) >0: callback or hard section */
+	int		 gd_hard;	/* (c) how many hard sections */
+	int		 gd_spinlocks;	/* (c) number of spinlocks held */
 	int		 gd_cscount;	/* (c) 1: master of a rendezvous */
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
 
-	/* The parts of the rooms, hot ones first. */
+	/* The parts of the rooms; the most used come first. */
 	struct sched_cpu;
 	struct time_cpu;
 	struct ipi_cpu;
@@ -60,17 +60,17 @@ struct globaldata {
 	struct trouble_cpu;
 	struct boot_cpu;
 
-	/* Spinlocks (kern_spinlock.c): the first gd_spinlocks of these. */
+	/* The spinlocks held: the first gd_spinlocks entries. */
 	struct lwkt_spin *gd_spinheld[LWKT_MAXSPINS]; /* (c) */
 
 	struct ktr_ring	*gd_ktr;	/* (c) trace ring; tools read it */
-	uint64_t	*gd_cnt;	/* (c) this CPU's counters */
+	uint64_t	*gd_cnt;	/* (c) counters; tools read them */
 
-	/* Above kern, storage only. */
+	/* For the layers above kern/, which alone use these fields. */
 	void		*gd_vmglue;	/* (c) vm/: stack and thread cache */
-	void		*gd_slab;	/* (c) vm/: zones, NULL until used */
-	void		*gd_io;		/* (c) io/: descriptors' waiters */
-	uint32_t	 gd_nextcpu;	/* (c) vm/: LWKT_CPU_ROTATE */
+	void		*gd_slab;	/* (c) vm/: zones; NULL until used */
+	void		*gd_io;		/* (c) io/: waiters by descriptor */
+	uint32_t	 gd_nextcpu;	/* (c) vm/: counts LWKT_CPU_ROTATE */
 };
 
 /*

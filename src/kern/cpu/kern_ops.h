@@ -11,29 +11,30 @@
 #include "kern/cpu/globaldata.h"
 
 /*
- * Functions of the layers above, because kern/ never allocates memory and never
- * looks names up.  Set once, before the CPUs start.
+ * Functions of the layers above kern/: vm/, io/ and usched/.  Each layer sets
+ * its functions at boot, before the CPUs start.
  */
 struct kern_ops {
 	/* Free an arena thread whose last reference is gone.  Any CPU. */
 	void	(*ko_thread_free)(lwkt_thread_t td);
-	/* Reap host completions without waiting; NULL: the host has none. */
+	/* Reap host completions, without waiting.  NULL: io/ has not booted. */
 	void	(*ko_poll)(struct globaldata *gd);
 	/*
-	 * For threads with TDL_LWP (usched/).  All but the last are called on
-	 * the CPU of td, which runs there except in ko_lwp_queue.
+	 * For threads with TDL_LWP (usched/), called on the CPU of td, or of
+	 * gd.  Except in ko_lwp_queue, td is the thread that runs.
 	 * leave: td is about to switch.  return: td is about to go back to user
-	 * mode; it may be delayed or moved (in no critical section).  yield: td
-	 * wants other threads to run.  queue: td has left with TDF_MIGRATING
-	 * and no td_migrate_gd (called by its successor).  clock: a tick of
-	 * this CPU.
+	 * mode, in no critical section; the function may block or migrate td.
+	 * yield: td wants other threads to run.  queue: td has left the CPU
+	 * with TDF_MIGRATING and no td_migrate_gd; its successor calls the
+	 * function.  clock: a tick of the CPU.  check: for check_cpu() of
+	 * trouble/; panics if the state of td is wrong.
 	 */
 	void	(*ko_lwp_leave)(lwkt_thread_t td);
 	void	(*ko_lwp_return)(lwkt_thread_t td);
 	void	(*ko_lwp_yield)(lwkt_thread_t td);
 	void	(*ko_lwp_queue)(lwkt_thread_t td);
 	void	(*ko_lwp_clock)(struct globaldata *gd, int64_t period_ns);
-	void	(*ko_lwp_check)(lwkt_thread_t td);	/* check_cpu */
+	void	(*ko_lwp_check)(lwkt_thread_t td);
 	/* Find the thread in whose stack guard addr lies; or NULL.  Signals. */
 	lwkt_thread_t (*ko_fault_thread)(uintptr_t addr);
 };

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counters, tunables and trace rings: placed at boot, printed at exit.
+ * Counters and trace rings of the CPUs, and the environment variables that set
+ * tunables and trace groups.
  *
  * THEORY
  * The declarations (base/stat_decl.h) lie in linker sections.  At boot each CPU
- * gets a copy of the counter section and a trace ring in the arena.  The
- * tunables take their values from the environment:
+ * gets a copy of the counter section and a trace ring in the arena.  Boot and
+ * shutdown read these variables of the environment:
  *
- *	LWKT_TUNE=name=value,name=value	 a wrong name or value ends the boot
+ *	LWKT_TUNE=name=value,name=value	 values of tunables
  *	LWKT_TRACE=MASK			 groups of enum ktr_group, a number
  *	LWKT_DEBUG=stats		 counters on stderr at shutdown
  *
- * A value counts only for the boot that set it: each boot starts from the
- * defaults.
+ * A wrong name, value or mask ends the boot.  Each boot first sets all tunables
+ * and the mask to their defaults, so nothing is left from an earlier boot.
  */
 #include "kern/cpu/ktr_rec.h"
 #include "kern/cpu/stat_var.h"
@@ -29,12 +30,14 @@ extern const struct tunable_decl __stop_lwkt_tunable[];
 
 uint32_t lwkt__ktr_mask = KTR_DEFAULT;
 
+/* Return the size of one copy of the counters. */
 static size_t
 cnt_bytes(void)
 {
 	return (size_t)((char *)__stop_lwkt_cnt - (char *)__start_lwkt_cnt);
 }
 
+/* Return how many bytes stat_place() needs for one CPU. */
 size_t
 stat_bytes(void)
 {
@@ -42,7 +45,10 @@ stat_bytes(void)
 	    sizeof(struct ktr_ring);
 }
 
-/* Give a CPU its counters and its trace ring in mem. */
+/*
+ * Place the counters and the trace ring of gd in mem, which has stat_bytes()
+ * bytes and is zeroed.
+ */
 void
 stat_place(struct globaldata *gd, void *mem)
 {
@@ -53,8 +59,9 @@ stat_place(struct globaldata *gd, void *mem)
 }
 
 /*
- * Write one event to the ring of a CPU, by that CPU.  The index is stored last,
- * with release: a reader that sees the new index sees the record.
+ * Write event ev with the arguments a and b to the ring of the calling CPU.
+ * The index is stored last, with release: a reader that sees the new index sees
+ * the record.  Also pass the event to the host (machine_trace).
  */
 void
 ktr_record(struct globaldata *gd, const struct ktr_event *ev, uint64_t a,
@@ -71,6 +78,7 @@ ktr_record(struct globaldata *gd, const struct ktr_event *ev, uint64_t a,
 	machine_trace(ev->ke_name, ev->ke_fmt, a, b);
 }
 
+/* Return the tunable whose name is the len bytes at name; NULL if none is. */
 static const struct tunable_decl *
 tunable_find(const char *name, size_t len)
 {
@@ -84,8 +92,8 @@ tunable_find(const char *name, size_t len)
 }
 
 /*
- * Return the number that a tunable's value of len bytes stands for, or -1 if it
- * stands for none.
+ * Return the number that the len bytes at s stand for: the index of a name, or
+ * a number.  Return -1, which no tunable allows, if they are neither.
  */
 static long
 tunable_value(const struct tunable_decl *tu, const char *s, size_t len)
@@ -105,7 +113,10 @@ tunable_value(const struct tunable_decl *tu, const char *s, size_t len)
 	return errno == 0 && len > 0 && end == s + len ? value : -1;
 }
 
-/* Set a tunable from one "name=value" of len bytes; 0 or EINVAL. */
+/*
+ * Set a tunable as item says: "name=value", len bytes.  Return 0.  If name or
+ * value is wrong, print a line on stderr and return EINVAL.
+ */
 static int
 tunable_set(const char *item, size_t len)
 {
@@ -134,7 +145,11 @@ tunable_set(const char *item, size_t len)
 	return 0;
 }
 
-/* Set the mask of trace groups from LWKT_TRACE; 0 or EINVAL. */
+/*
+ * Set the mask of trace groups to LWKT_TRACE, or to its default if the variable
+ * is not set or empty.  Return 0.  If the value is wrong, print a line on
+ * stderr and return EINVAL.
+ */
 static int
 trace_set(void)
 {
@@ -156,7 +171,11 @@ trace_set(void)
 	return 0;
 }
 
-/* Set all tunables to their defaults, then read the environment. */
+/*
+ * Set the tunables and the mask of trace groups: first to their defaults, then
+ * from the environment.  Return 0, or EINVAL if a variable is wrong.  Boot,
+ * before the CPUs start.
+ */
 int
 stat_boot(void)
 {
@@ -179,7 +198,10 @@ stat_boot(void)
 	return 0;
 }
 
-/* Print the sums of all counters if LWKT_DEBUG contains "stats". */
+/*
+ * Print each counter, summed over all CPUs, on stderr if LWKT_DEBUG contains
+ * "stats".  Shutdown, after the CPUs have stopped.
+ */
 void
 stat_shutdown(void)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Recording a trace event.  The cost is one test while its group is off.
+ * Record a trace event.  If the group of the event is not in the mask, the cost
+ * is one test.
  */
 #ifndef LWKT_KERN_CPU_KTR_REC_H
 #define LWKT_KERN_CPU_KTR_REC_H

@@ -10,7 +10,7 @@
 struct globaldata;
 
 int	stat_boot(void);		/* LWKT_TUNE, LWKT_TRACE: 0, EINVAL */
-size_t	stat_bytes(void);		/* counters and a ring, of each CPU */
+size_t	stat_bytes(void);		/* that stat_place() needs */
 void	stat_place(struct globaldata *gd, void *mem);
 void	stat_shutdown(void);		/* LWKT_DEBUG=stats */
 

@@ -15,25 +15,32 @@
 
 #include "base/kassert.h"
 
-/* Any CPU context; never blocks. */
+/*
+ * Add a reference to td, which must be alive or held.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_hold(lwkt_thread_t td)
 {
 	(void)atomic_fetchadd_32(&td->td_refs, 1);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Drop a reference.  The last one frees the thread, if its storage belongs to
+ * the library.  Any CPU context; never blocks.
+ */
 void
 lwkt_rele(lwkt_thread_t td)
 {
 	uint32_t refs;
 
 	/*
-	 * No other holder can add a reference to the last one, so a load
-	 * replaces the locked instruction.  The acquire pairs with the release
-	 * of the other holders below.  A callback is the exception: it runs
-	 * beside lwkt_scan_threads(), which adds references (SN1 of
-	 * kern_scan.c).
+	 * If the count is 1, the reference is the caller's, and no other code
+	 * can add one.  So a load replaces the locked instruction.  The acquire
+	 * pairs with the locked instruction below, by which the other holders
+	 * dropped their references.  A callback always takes the locked
+	 * instruction, because lwkt_scan_threads() may be adding references on
+	 * another CPU at that time (SN1 of kern_scan.c).
 	 */
 	refs = atomic_load_acq_32(&td->td_refs);
 	if (refs != 1 || mygd()->gd_intr_nesting != 0)

@@ -7,9 +7,9 @@
  * touches only the first.  A message from another CPU touches only the third,
  * which hardly ever changes.  The structures lie in the shared arena.  They are
  * type-stable (never unmapped before shutdown), and tools read them from
- * outside.  What only the thread itself and its CPU need is in struct
- * thread_cold (message port, checkers' state).  That lies at the top of the
- * thread's stack, in a page that is touched anyway.
+ * outside.  struct thread_cold has what only the thread itself and its CPU need
+ * (message port, state of checkers such as Valgrind).  It lies at the top of
+ * the thread's stack, in a page that is touched anyway.
  *
  * LEGEND  (i) fixed from creation to exit   (s) the thread itself
  * (c) owning CPU in a critical section   (a) any CPU, atomically
@@ -17,12 +17,13 @@
  * INVARIANTS
  * TD1 td_flags and the queue links change only on td_gd's CPU in a critical
  *     section; other CPUs send a message there.
- * TD2 A thread on a run queue has TDF_RUNQ; the running thread stays on it
- *     unless it descheduled itself.
+ * TD2 A thread on a run queue has TDF_RUNQ.  The running thread stays on its
+ *     run queue unless it has descheduled itself.
  * TD3 TDF_RUNNING is cleared by the successor, on the successor's stack.  So a
- *     thread without it is not executing anywhere, and its td_sp is valid.
- * TD4 While td_refs > 0 the structure and the stack stay; the last release
- *     frees them.
+ *     thread without TDF_RUNNING is not executing anywhere, and its td_sp is
+ *     valid.
+ * TD4 While td_refs > 0 the structure and the stack are not freed.  The last
+ *     release frees them, unless they are storage of the program.
  *
  * Source: DragonFly sys/thread.h (td_flags/td_mpflags split by writer).
  */
@@ -46,26 +47,26 @@ struct lwkt_systimer;
 #define TDF_RUNNING		0x0001u	/* executing, or being switched out */
 #define TDF_RUNQ		0x0002u	/* on its CPU's run queue */
 #define TDF_TSLEEPQ		0x0004u	/* on a sleep queue */
-#define TDF_TSLEEP_DESCHEDULED	0x0008u	/* and really asleep in tsleep */
+#define TDF_TSLEEP_DESCHEDULED	0x0008u	/* asleep in lwkt_tsleep() */
 #define TDF_BLOCKED		0x0010u	/* asleep in lwkt_sleep */
 #define TDF_SINTR		0x0020u	/* its sleep may be interrupted */
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
 #define TDF_MIGRATING		0x0080u	/* between CPUs: do not schedule */
-#define TDF_EXITING		0x0100u	/* on its last switch */
-#define TDF_NORESCHED		0x0200u	/* does not ask others to yield */
+#define TDF_EXITING		0x0100u	/* ends: at its last switch */
+#define TDF_NORESCHED		0x0200u	/* this wake-up asks for no switch */
 #define TDF_ARENA		0x0400u	/* (i) the library frees its storage */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */
-#define TDF_CANARY		0x2000u	/* (i) no guard: check STACK_CANARY */
+#define TDF_CANARY		0x2000u	/* (i) no guard but STACK_CANARY */
 #define TDF_GIANT		0x4000u	/* (i) runs under the mp token */
-#define TDF_FREE		0x8000u	/* in a cache: no thread at all */
+#define TDF_FREE		0x8000u	/* no thread: in a cache of vm/ */
 
 #define TDF_PREEMPTS		0x10000u /* an interrupt thread */
-#define TDF_PREEMPT_LOCK	0x20000u /* lends the CPU to one */
-#define TDF_PREEMPT_DONE	0x40000u /* has it back */
+#define TDF_PREEMPT_LOCK	0x20000u /* its CPU is lent to TDF_PREEMPTS */
+#define TDF_PREEMPT_DONE	0x40000u /* the lent CPU was given back */
 #define TDF_DELAYED_WAKEUP	0x80000u /* (s) its wakeups are deferred */
-#define TDF_PREEMPTIBLE		0x100000u /* (i) at any instruction */
-#define TDF_INTERRUPTED		0x200000u /* preempted: must not migrate */
+#define TDF_PREEMPTIBLE		0x100000u /* (i) preemptible */
+#define TDF_INTERRUPTED		0x200000u /* in async_run(): no migration */
 
 /* The lowest word of a stack that has no guard (TDF_CANARY). */
 #define STACK_CANARY		0x6e6f206775617264ULL
@@ -73,7 +74,7 @@ struct lwkt_systimer;
 /*
  * td_leave: owning CPU.  Each bit means that leaving the CPU needs extra work.
  */
-#define TDL_PREEMPTING		0x01u	/* td_preempted lent the CPU */
+#define TDL_PREEMPTING		0x01u	/* has the CPU from td_preempted */
 #define TDL_LWP			0x02u	/* (i) an lwp: td_lwp, kern_ops */
 
 /* td_mpflags: any CPU, atomically. */
@@ -88,9 +89,9 @@ struct lwkt_systimer;
 enum { CRIT_RECS = config_invariants ? 32 : 1 };
 
 struct crit_rec {
-	const void	*cr_pc;		/* where the function returns to */
-	int		 cr_count;	/* afterwards */
-	int		 cr_entered;	/* 0: left */
+	const void	*cr_pc;		/* address in the code that did it */
+	int		 cr_count;	/* td_critcount afterwards */
+	int		 cr_entered;	/* 1: entry, 0: exit */
 };
 
 /* Invariants builds: the locks that the thread holds (lockorder.c). */
@@ -98,7 +99,7 @@ enum { HELD_RECS = config_invariants ? 32 : 1 };
 
 struct order_held {
 	const void	*oh_lock;
-	const void	*oh_pc;		/* where it was taken */
+	const void	*oh_pc;		/* address in the code that took it */
 	uint16_t	 oh_class;
 };
 
@@ -113,63 +114,63 @@ struct lwkt_mutex;
 /* At the top of the thread's stack, in a page that is touched anyway. */
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
-	lwkt_thread_t	 tc_joins;	/* (s) the thread it joins */
-	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for */
-	const uintptr_t	*tc_waitowner;	/* (s) owner word of a wanted lock */
-	struct lend_wait *tc_lendwait;	/* (s) its place in a queue */
-	struct lwkt_mutex *tc_barged;	/* (c) taken ahead of its waiters */
-	uint64_t	 tc_lend[LEND_WORDS]; /* (a) locks by what they lend */
-	uint32_t	 tc_lendhops;	/* (a) length of the chain so far */
-	uint32_t	 tc_lendrefs;	/* (a) changes not yet carried out */
+	lwkt_thread_t	 tc_joins;	/* (s) thread that this one waits for */
+	struct lwkt_msg	*tc_waitmsg;	/* (s) it waits for its reply; NULL */
+	const uintptr_t	*tc_waitowner;	/* (s) owner word of the wanted lock */
+	struct lend_wait *tc_lendwait;	/* (s) its wait for a lock; or NULL */
+	struct lwkt_mutex *tc_barged;	/* (c) mutex taken before waiters */
+	uint64_t	 tc_lend[LEND_WORDS]; /* (a) locks by lent priority */
+	uint32_t	 tc_lendhops;	/* (a) length of the chain of lenders */
+	uint32_t	 tc_lendrefs;	/* (a) changes of tc_lend in progress */
 	const volatile void *tc_delayed[2]; /* (s) deferred wakeups, in order */
-	struct fiber	 tc_fiber;	/* checkers' state */
-	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) the first td_ntoks */
-	uint32_t	 tc_ncrit;	/* (s) entries and exits noted */
-	struct crit_rec	 tc_crit[CRIT_RECS]; /* (s) the last of them */
-	uint32_t	 tc_nheld;	/* (s) locks noted */
+	struct fiber	 tc_fiber;	/* state of sanitizers and Valgrind */
+	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) td_ntoks are in use */
+	uint32_t	 tc_ncrit;	/* (s) entries and exits recorded */
+	struct crit_rec	 tc_crit[CRIT_RECS]; /* (s) the last of tc_ncrit */
+	uint32_t	 tc_nheld;	/* (s) entries in use of tc_held */
 	struct order_held tc_held[HELD_RECS]; /* (s) in order of taking */
-	uint64_t	 tc_magic;	/* (i) THREAD_MAGIC; the very top */
+	uint64_t	 tc_magic;	/* (i) THREAD_MAGIC; top of the stack */
 };
 
 struct lwkt_thread {
 	/* Line 1: what a switch touches. */
 	LWKT_CACHEALIGN
-	void		*td_sp;		/* (c) while not running */
-	lwkt_thread_t	 td_rqnext;	/* (c) ring of its priority */
+	void		*td_sp;		/* (c) stack pointer; if not running */
+	lwkt_thread_t	 td_rqnext;	/* (c) run queue: ring of td_pri */
 	lwkt_thread_t	 td_rqprev;	/* (c) */
 	uint64_t	 td_reserved1;	/* for what a switch needs */
 	uint32_t	 td_flags;	/* (c) TDF_* */
-	int		 td_critcount;	/* (s) */
-	int		 td_errno;	/* (c) while not running */
+	int		 td_critcount;	/* (s) critical sections entered */
+	int		 td_errno;	/* (c) errno if it does not run */
 	uint8_t		 td_pri;	/* (c) LWKT_PRI_* */
 	uint8_t		 td_leave;	/* (c) TDL_* */
 	uint16_t	 td_slot;	/* (i) size class of the stack */
-	int		 td_upri;	/* (c) order in that ring, high first */
-	uint8_t		 td_ntoks;	/* (s) references to tokens in use */
-	uint8_t		 td_tokpend;	/* (s) 1: the last is not held */
-	uint16_t	 td_contended;	/* (c) tokens_get failures in a row */
+	int		 td_upri;	/* (c) lwp: order in the ring */
+	uint8_t		 td_ntoks;	/* (s) entries of tc_tok in use */
+	uint8_t		 td_tokpend;	/* (s) 1: waits for the last of these */
+	uint16_t	 td_contended;	/* (c) refusals of tokens in a row */
 	uint64_t	 td_switches;	/* (c) times it was switched in */
 
 	/* Line 2: sleeping and ending. */
-	TAILQ_ENTRY(lwkt_thread) td_sleepq; /* (c) */
-	const volatile void *td_wchan;	/* (c) what it sleeps on */
-	const char	*td_wmesg;	/* (c) why */
-	uint32_t	 td_wdomain;	/* (c) */
+	TAILQ_ENTRY(lwkt_thread) td_sleepq; /* (c) links in a sleep queue */
+	const volatile void *td_wchan;	/* (c) ident that it sleeps on */
+	const char	*td_wmesg;	/* (c) why it sleeps, for tools */
+	uint32_t	 td_wdomain;	/* (c) domain of td_wchan */
 	uint32_t	 td_mpflags;	/* (a) TDF_MP_* */
 	uintptr_t	 td_join;	/* (a) see TD_JOIN_EXITED */
-	uint32_t	 td_refs;	/* (a) */
+	uint32_t	 td_refs;	/* (a) references (thread_ref.c) */
 	int		 td_wakefromcpu; /* (c) the CPU that woke it */
-	struct lwkt_token *td_tokwant;	/* (c) the one that was refused */
+	struct lwkt_token *td_tokwant;	/* (c) the token it was refused */
 
 	/* Line 3: set once; read by CPUs that send to the thread. */
-	void		(*td_fn)(void *); /* (i) */
+	void		(*td_fn)(void *); /* (i) called first, with td_arg */
 	void		*td_arg;	/* (i) */
 	void		*td_stack;	/* (i) lowest usable address */
 	size_t		 td_stksize;	/* (i) bytes from there */
 	uint64_t	 td_id;		/* (i) for people and traces */
-	struct globaldata *td_migrate_gd; /* (c) where a migration goes */
-	lwkt_thread_t	 td_freenext;	/* cache link */
-	struct globaldata *td_gd;	/* (c) owner; changed by migration */
+	struct globaldata *td_migrate_gd; /* (c) CPU that it migrates to */
+	lwkt_thread_t	 td_freenext;	/* next thread in a cache of vm/ */
+	struct globaldata *td_gd;	/* (c) CPU that the thread belongs to */
 
 	/* Line 4: seen by tools. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
@@ -177,8 +178,8 @@ struct lwkt_thread {
 	struct lwkt_lwp	*td_lwp;	/* (i) of an lwp; usched/ */
 	uint64_t	 td_reserved4;	/* for accounting (features, K14) */
 	uint8_t		 td_lent;	/* (c) best lent priority, or 0 */
-	uint8_t		 td_ownpri;	/* (c) its own, while td_lent != 0 */
-	lwkt_thread_t	 td_preempted;	/* (c) see lwkt_preempt.c */
+	uint8_t		 td_ownpri;	/* (c) own priority if td_lent != 0 */
+	lwkt_thread_t	 td_preempted;	/* (c) lender of its CPU, or NULL */
 };
 
 CTASSERT(sizeof(struct lwkt_thread) == 256, "four cache lines");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A rendezvous (lwkt_cpusync.c), on a CPU that it stops.
+ * The part of a rendezvous (lwkt_cpusync.c) that runs on a CPU of the set.
  */
 #ifndef LWKT_KERN_IPI_CPUSYNC_VAR_H
 #define LWKT_KERN_IPI_CPUSYNC_VAR_H

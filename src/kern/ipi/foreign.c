@@ -5,16 +5,16 @@
  * THEORY
  * A plain pthread has no ring to any CPU and may not touch what a CPU owns.  It
  * pushes an item on gd_foreignq of the CPU that should do the work, and
- * notifies that CPU as any sender does.  The CPU takes the whole list, which is
- * in reverse order, reverses it and calls the function of each item.  Because
- * it takes the whole list, a reused head does no harm (the ABA problem of a
- * list from which single items are popped).
+ * notifies that CPU as any sender does.  But it interrupts a preemptible thread
+ * at once, because it has no timer for a later check (kick.c).  The CPU takes
+ * the whole list, which is in reverse order, reverses it and calls the function
+ * of each item.  Because the CPU takes the whole list, a reused head does no
+ * harm (the ABA problem of a list from which single items are popped).
  *
- * The CPU may execute the item before the pthread has notified it; the item may
- * for example be the reply that lets the first thread return.  So a CPU that
- * stops waits until no pthread is between its push and its return
- * (foreign_wait).  A push that begins after the kernel has stopped is an error
- * of the program.
+ * The CPU may execute the item before the pthread has notified the CPU.  The
+ * item may for example be the reply after which the program ends the kernel.
+ * So the shutdown waits until no pthread is in foreign_push() (foreign_wait).
+ * A push that begins after the kernel has stopped is an error of the program.
  *
  * ORDER
  * FO1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
@@ -32,13 +32,13 @@ COUNTER(done, "lwkt.sync_foreign", "wakeups done on behalf of pthreads");
 
 static uint32_t pushing;	/* (a) host threads in foreign_push() */
 
-/* Work that a pthread waits for. */
+/* Work that a pthread waits for, on the stack of the pthread. */
 struct foreign_work {
 	struct foreign	fw_item;
 	void		(*fw_fn)(void *arg, int n);
 	void		*fw_arg;
 	int		fw_n;
-	uint32_t	fw_done;
+	uint32_t	fw_done;	/* 1: done; written by the CPU */
 };
 
 /*
@@ -66,7 +66,7 @@ foreign_push(int cpu, struct foreign *fo)
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING)
 		machine_doorbell(&gd->gd_m);
 	else if ((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) == RQF_PREEMPTIBLE)
-		(void)machine_nmi(&gd->gd_m);	/* no timer to check later */
+		(void)machine_nmi(&gd->gd_m);	/* pthread: no gd_kick */
 	(void)atomic_fetchadd_32(&pushing, (uint32_t)-1);
 }
 
@@ -81,8 +81,9 @@ foreign_wait(void)
 }
 
 /*
- * Take all items and call their functions.  Each next pointer is read before
- * the call, because the function may free its item.
+ * Take all items off the inject queue of this CPU and call their functions, in
+ * the order of the pushes.  Each next pointer is read before the call, because
+ * the function may free its item.  Own CPU, while it executes messages.
  */
 void
 foreign_drain(struct globaldata *gd)
@@ -118,7 +119,10 @@ work_done(struct foreign *fo)
 	machine_foreign_wake(word);
 }
 
-/* Plain pthread; blocks until the CPU has done the work. */
+/*
+ * Let CPU cpu call fn(arg, n) as a callback, and wait until it has.  The caller
+ * is a plain pthread; blocks in the host.
+ */
 void
 foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n)
 {

@@ -18,33 +18,36 @@ struct lwkt_ipiq;
 struct lwkt_retire;
 
 struct ipi_cpu {
-	/* IPI queues (lwkt_ipiq.c). */
+	/*
+	 * Messages (lwkt_ipiq.c).  Other CPUs read gd_room and gd_spinwant.
+	 * gd_polls counts the last calls of lwkt_process_ipiq() without a hint.
+	 */
 	LWKT_CACHEALIGN
-	struct lwkt_ipiq *gd_ipiq;	/* (i) our outgoing rings, by target */
-	struct ipiq_deferred *gd_deferred; /* (c) read, not yet executed */
-	uint32_t	 gd_ndeferred;	/* (c) how many */
-	uint32_t	 gd_debt;	/* (c) 1: sent far more than executed */
-	uint32_t	 gd_room;	/* (c) the wait for room; others read */
-	uintptr_t	 gd_spinwant;	/* (c) spins for it; others read */
-	int		 gd_processing_ipiq; /* (c) 1: callbacks are run */
+	struct lwkt_ipiq *gd_ipiq;	/* (i) rings to other CPUs, by target */
+	struct ipiq_deferred *gd_deferred; /* (c) deferred messages */
+	uint32_t	 gd_ndeferred;	/* (c) how many in gd_deferred */
+	uint32_t	 gd_debt;	/* (c) 1: ipiq_pay() must run */
+	uint32_t	 gd_room;	/* (c) the ring waited for; or 0 */
+	uintptr_t	 gd_spinwant;	/* (c) spinlock waited for; or 0 */
+	int		 gd_processing_ipiq; /* (c) 1: executes messages */
 	uint32_t	 gd_polls;	/* (c) empty polls in a row */
-	uint32_t	 gd_talker;	/* (c) 1 + a waker's CPU; or 0 */
-	uintptr_t	 gd_foreignq;	/* (a) pushed by foreign pthreads */
-	uint32_t	 gd_passive;	/* (h) gd_passive_cpus has bits */
-	lwkt_cpumask_t	 gd_passive_cpus; /* (h) sent to since a tick */
+	uint32_t	 gd_talker;	/* (c) 0, or 1 + the CPU to watch */
+	uintptr_t	 gd_foreignq;	/* (a) items pushed by plain pthreads */
+	uint32_t	 gd_passive;	/* (h) 1: ipiq_push() has work */
+	lwkt_cpumask_t	 gd_passive_cpus; /* (h) targets of ipiq_push() */
 
 	/* Rendezvous (lwkt_cpusync.c), reclamation (kern_retire.c). */
-	struct lwkt_cpusync *gd_csync;	/* (c) stops this CPU; or NULL */
-	struct lwkt_retire *gd_retire_cur;	/* (c) of the current round */
-	struct lwkt_retire *gd_retire_next;	/* (c) of the next one */
+	struct lwkt_cpusync *gd_csync;	/* (c) it stops this CPU; or NULL */
+	struct lwkt_retire *gd_retire_cur;	/* (c) objects of this round */
+	struct lwkt_retire *gd_retire_next;	/* (c) of the next round */
 	int		 gd_retire_left;	/* (c) answers still to come */
 	struct lwkt_systimer gd_retire_timer;	/* (c) begins a round */
 
-	/* Who must be interrupted (kick.c). */
-	uint32_t	 gd_kick_armed;	/* (c) gd_kick is on the queue */
-	int64_t		 gd_kick_ns;	/* (c) delay of the next check */
-	lwkt_cpumask_t	 gd_kick_cpus;	/* (c) notified, not checked since */
-	struct lwkt_systimer gd_kick;	/* (c) checks whether they looked */
+	/* CPUs that may have to be interrupted (kick.c). */
+	uint32_t	 gd_kick_armed;	/* (c) 1: gd_kick is armed */
+	int64_t		 gd_kick_ns;	/* (c) delay of the next check, ns */
+	lwkt_cpumask_t	 gd_kick_cpus;	/* (c) CPUs that gd_kick checks */
+	struct lwkt_systimer gd_kick;	/* (c) timer of the next check */
 };
 
 #endif

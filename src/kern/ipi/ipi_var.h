@@ -12,32 +12,35 @@
 /* ipiq_exec.c. */
 size_t	ipiq_bytes(int ncpus);			/* rings, boot storage */
 void	ipiq_place(void *mem, int ncpus);
-void	ipiq_process(struct globaldata *gd);	/* RQF_IPIQ */
-int	ipiq_watch(struct globaldata *gd);	/* idle: 1 if some came */
-int	ipiq_pending(struct globaldata *gd);	/* also passive messages */
+void	ipiq_process(struct globaldata *gd);	/* splz: RQF_IPIQ is set */
+int	ipiq_watch(struct globaldata *gd);	/* the idle thread's poll */
+int	ipiq_pending(struct globaldata *gd);	/* 1: a hint is set */
 /*
- * Return whether a message from src (-1: a deferred one) is unexecuted; store
- * its number.
+ * Return 1 if CPU src has sent a message that is not read, or, if src is -1, if
+ * a message is deferred; else 0.  *index becomes the number of the next one.
  */
 int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
 /*
- * Revoke an unexecuted message of 1 argument to this CPU.  Returns 0 if there
- * is none, else 1.
+ * Make one message fn(arg) to this CPU, which is not executed yet, do nothing.
+ * Return 1, or 0 if there is none.
  */
 int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
-void	ipiq_check(struct globaldata *gd);	/* panics: damaged */
+void	ipiq_check(struct globaldata *gd);	/* panics if IQ1 is broken */
 
 /*
- * lwkt_ipiq.c: the sender's tick makes its passive messages active.  Also in
- * its signal handler.
+ * lwkt_ipiq.c: make the passive messages that this CPU has sent active.  Called
+ * by its tick, and by its signal handler.
  */
 void	ipiq_push(struct globaldata *gd);
 
-/* lwkt_ipiq_room.c: for code that spins in a section; after the section. */
+/*
+ * lwkt_ipiq_room.c.  Code that spins in a section calls ipiq_defer_waiting() in
+ * each turn.  splz calls ipiq_pay() if gd_debt is set.
+ */
 void	ipiq_defer_waiting(struct globaldata *gd);
 void	ipiq_pay(struct globaldata *gd);
 
-/* lwkt_cpusync.c: forget the masters of an earlier kernel. */
+/* lwkt_cpusync.c: boot; no CPU is or waits to be the master. */
 void	cpusync_boot(void);
 
 /*
@@ -59,8 +62,11 @@ struct foreign {
 
 void	foreign_push(int cpu, struct foreign *fo);
 void	foreign_drain(struct globaldata *gd);	/* RQF_IPIQ */
-void	foreign_wait(void);	/* shutdown: until no push is in progress */
-/* From a pthread: let that CPU call fn(arg, n) as a callback; wait for it. */
+void	foreign_wait(void);	/* shutdown: wait until no push runs */
+/*
+ * Let CPU cpu call fn(arg, n) as a callback, and wait until it has.  The caller
+ * is a plain pthread.
+ */
 void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
 
 #endif

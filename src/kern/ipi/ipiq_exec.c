@@ -7,28 +7,31 @@
  * set, a part of each ring in one pass.  It sets the hints again for what it
  * leaves, so that its threads run in between.
  *
- * Two CPUs in conversation need no hints.  An idle CPU watches the ring of the
- * CPU whose messages last made a thread runnable here (gd_talker), and
- * publishes that in mc_watching.  The watched sender then sets no hint, so only
- * the entry and what the entry points at move between the two CPUs.  The watch
- * ends with the first message, with a hint of another CPU, or with the end of
- * the poll.  The CPU then clears mc_watching and looks at the ring once more.
- * Messages that make no thread runnable end the conversation, because a stream
- * of functions is better taken in batches.
+ * Two CPUs that send to each other in turn need no hints.  An idle CPU watches
+ * the ring of the CPU whose messages last made a thread of the idle CPU
+ * runnable (gd_talker), and publishes that in mc_watching.  The watched sender
+ * then sets no hint, so only the entry and what the entry points at move
+ * between the two CPUs.  The watch ends with the first message, with a hint of
+ * another CPU, or with the end of the poll.  The CPU then clears mc_watching
+ * and tests the ring once more.  If the messages made no thread runnable, the
+ * CPU watches no ring any more, because a stream of functions is better taken
+ * in batches.
  *
  * What a CPU reads while it waits for room inside a section must not be
  * executed there, so it is deferred (lwkt_ipiq_room.c): gd_ndeferred messages
  * wait to be executed at the end of the outermost section.
  *
  * INVARIANTS
- * IX1 Each message is executed once, in the order of its ring.
+ * IX1 Each message is executed once, in the order of its ring; a revoked one
+ *     does nothing.
  * IX2 Deferred messages are executed before any message that is read later.
  * IX3 Callbacks run in a critical section with gd_intr_nesting > 0, one at a
  *     time: gd_processing_ipiq is 0 or 1.  (A message to the sender's own CPU
  *     is not queued: it is a plain call.)
- * IX4 A callback never runs inside a critical section that was entered before
- *     it.  The exceptions are the calls documented to execute messages:
- *     lwkt_process_ipiq(), lwkt_wait_ipiq() and the rendezvous.
+ * IX4 The callback of a message from another CPU never runs inside a critical
+ *     section that the interrupted thread has entered.  The exceptions are the
+ *     calls documented to execute messages: lwkt_process_ipiq(),
+ *     lwkt_wait_ipiq(), lwkt_abortmsg() for a system call, and the rendezvous.
  *
  * Source: DragonFly lwkt_ipiq.c.
  */
@@ -39,7 +42,7 @@
 
 TRACEPOINT(recv, KTR_IPI, "ipi.recv", "cpu=%llu seq=%llu");
 
-/* Most of one ring in one pass. */
+/* One pass executes at most this many messages of one ring. */
 #define IPIQ_PASS	(config_hard ? 4u : 32u)
 
 static size_t
@@ -48,6 +51,7 @@ rings_bytes(int ncpus)
 	return sizeof(struct lwkt_ipiq) * (size_t)ncpus * (size_t)ncpus;
 }
 
+/* Return how many bytes ipiq_place() needs. */
 size_t
 ipiq_bytes(int ncpus)
 {
@@ -55,6 +59,7 @@ ipiq_bytes(int ncpus)
 	    sizeof(struct ipiq_deferred) * (size_t)ncpus;
 }
 
+/* Place the rings and the queues of all CPUs in mem, which is zeroed.  Boot. */
 void
 ipiq_place(void *mem, int ncpus)
 {
@@ -68,6 +73,7 @@ ipiq_place(void *mem, int ncpus)
 	}
 }
 
+/* Call the callback of the message, then count the message as executed. */
 static inline void
 ipiq_call(struct lwkt_ipiq *ip, const struct ipiq_entry *ie)
 {
@@ -136,13 +142,14 @@ ipiq_check(struct globaldata *gd)
 	}
 }
 
+/* The callback of a message that was revoked. */
 static void
 revoked(void *arg)
 {
 	(void)arg;
 }
 
-/* Make the entry do nothing if it is fn(arg); return 1 if it was. */
+/* If the entry is fn(arg), make it do nothing and return 1; else return 0. */
 static int
 entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
 {
@@ -183,7 +190,11 @@ ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
 	return 0;
 }
 
-/* For liveness.c: whether a message from src is unexecuted, and its number. */
+/*
+ * For liveness.c.  Return 1 if CPU src has sent a message that is not read; if
+ * src is -1, return 1 if a message is deferred; else 0.  *index becomes the
+ * number of the next message to be read, or to be executed.
+ */
 int
 ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
 {
@@ -198,7 +209,7 @@ ipiq_waits(struct globaldata *gd, int src, uint32_t *index)
 	return ipiq_ready(ip);
 }
 
-/* Return whether any message is there, active or passive. */
+/* Return 1 if a hint is set, for active or passive messages; else 0. */
 int
 ipiq_pending(struct globaldata *gd)
 {
@@ -228,9 +239,10 @@ ipiq_drain_some(struct globaldata *gd, int sender)
 }
 
 /*
- * Execute what is deferred, then some entries of each ring that has a hint.
- * The hints are set again for what is left, so a sender that is faster than
- * this CPU does not keep the CPU from its threads.
+ * Execute the deferred messages, then some entries of each ring that has a
+ * hint, then the items of the inject queue (foreign.c).  If entries are left in
+ * a ring, set its hint again and return, so a sender that is faster than this
+ * CPU does not keep the CPU from its threads.
  */
 static void
 ipiq_pass(struct globaldata *gd)
@@ -256,6 +268,7 @@ ipiq_pass(struct globaldata *gd)
 		deferred_run(gd);
 }
 
+/* Begin to execute messages: callbacks may run from here to process_end(). */
 static inline void
 process_begin(struct globaldata *gd)
 {
@@ -265,7 +278,8 @@ process_begin(struct globaldata *gd)
 }
 
 /*
- * Make more passes while a rendezvous stops this CPU; then end the processing.
+ * End what process_begin() began.  If a rendezvous stops this CPU, first
+ * execute messages until the rendezvous lets the CPU continue.
  */
 static inline void
 process_end(struct globaldata *gd)
@@ -280,7 +294,10 @@ process_end(struct globaldata *gd)
 	gd->gd_processing_ipiq = 0;
 }
 
-/* Execute messages.  The owner of gd, in a critical section; never blocks. */
+/*
+ * Execute messages to this CPU.  Do not return while a rendezvous stops it; go
+ * on executing messages.  Own CPU, in a critical section; never blocks.
+ */
 void
 ipiq_process(struct globaldata *gd)
 {
@@ -290,8 +307,10 @@ ipiq_process(struct globaldata *gd)
 }
 
 /*
- * Poll for messages; called by the idle thread before it halts.  Return 1 if
- * messages came that have no hint; they have been executed.
+ * Poll for messages, and watch the ring from gd_talker if that is not 0.
+ * Return 1 if the watched ring got messages; up to IPIQ_PASS of them have been
+ * executed.  Else return 0: a hint or another RQF_WAKE bit is set, or the poll
+ * took too long.  Called by the idle thread before it halts.
  */
 int
 ipiq_watch(struct globaldata *gd)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The rings between CPUs: a matrix of rings, each with one writer and one
- * reader.  For the files that keep them: lwkt_ipiq.c sends, ipiq_exec.c
+ * reader.  Three files use this header: lwkt_ipiq.c sends, ipiq_exec.c
  * executes, lwkt_ipiq_room.c waits for room and defers.
  *
  * THEORY
@@ -10,9 +10,11 @@
  * ip_rindex the entries taken, ip_xindex the entries executed.  The three wrap
  * around; only their differences have a meaning.  The reader does not need
  * ip_windex: each entry carries a stamp, the value of ip_windex after the entry
- * was written, and the stamp tells that the entry belongs to this turn of the
- * ring.  So a message moves one cache line from CPU to CPU, and the reader
- * never takes the line of the index from a writer that is busy writing.
+ * was written.  If the stamp of the next slot is ip_rindex + 1, the slot has
+ * the next entry; otherwise it is unused or still has an old entry, whose stamp
+ * is smaller by IPIQ_SIZE.  So a message moves one cache line from CPU to CPU,
+ * and the reader never takes the line of the index from a writer that is busy
+ * writing.
  *
  * INVARIANTS
  * IQ1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as
@@ -39,35 +41,46 @@
 enum {
 	IPIQ_SIZE = config_hard ? 8 : 256,	/* power of two */
 	IPIQ_MASK = IPIQ_SIZE - 1,
-	IPIQ_HIGH = IPIQ_SIZE / 2,	/* a thread that sends waits at this */
-	IPIQ_LOW = IPIQ_SIZE / 4,	/* until at most this */
-	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3, /* the same for a callback */
+	/* Entries in a ring at which a sender begins, and ends, a wait. */
+	IPIQ_HIGH = IPIQ_SIZE / 2,
+	IPIQ_LOW = IPIQ_SIZE / 4,
+	/* The same if the sender's CPU executes messages (a callback). */
+	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3,
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
-	/* While fewer are deferred, read for every CPU that waits. */
+	/*
+	 * While a CPU has fewer messages deferred, it reads for each sender
+	 * that waits for room; with more, only where it must.
+	 */
 	IPIQ_DEFER_EASY = config_hard ? 256 : 4096,
-	/* Debt: more than this sent by a CPU to another and not executed. */
+	/*
+	 * A CPU is in debt if it has sent more messages than this to one CPU
+	 * that are not executed yet.
+	 */
 	IPIQ_DEBT = IPIQ_DEFER_EASY,
-	/* Power of two; takes memory when used. */
+	/* Slots for deferred messages; power of two.  Memory if used only. */
 	IPIQ_DEFER_MAX = 1 << 16
 };
 
-/* (w:s); lies in one cache line.  The reader may change it to revoke it. */
+/*
+ * A message in a ring; lies in one cache line.  (w:s), but the reader may
+ * change ie_fn to revoke the message.
+ */
 struct ipiq_entry {
 	LWKT_ALIGNED(32)
 	void		*ie_fn;
 	void		*ie_arg1;
 	int		 ie_arg2;
-	uint32_t	 ie_nargs;	/* of lwkt_ipifunc1_t, 2_t, 3_t */
-	uint32_t	 ie_stamp;	/* ip_windex after it was written */
+	uint32_t	 ie_nargs;	/* ie_fn: lwkt_ipifunc1_t, 2_t, 3_t */
+	uint32_t	 ie_stamp;	/* ip_windex after the write */
 };
 
 struct lwkt_ipiq {
 	LWKT_CACHEALIGN
-	uint32_t	 ip_windex;	/* (w:s) written; seen late by others */
-	uint32_t	 ip_rcache;	/* (w:s) rindex as last read */
+	uint32_t	 ip_windex;	/* (w:s) count of entries written */
+	uint32_t	 ip_rcache;	/* (w:s) ip_rindex as last read by s */
 	LWKT_CACHEALIGN
-	uint32_t	 ip_rindex;	/* (w:t) taken */
-	uint32_t	 ip_xindex;	/* (w:t) executed */
+	uint32_t	 ip_rindex;	/* (w:t) count of entries taken */
+	uint32_t	 ip_xindex;	/* (w:t) count of entries executed */
 	LWKT_CACHEALIGN
 	struct ipiq_entry ip_entry[IPIQ_SIZE];
 };
@@ -77,7 +90,7 @@ struct lwkt_ipiq {
  * df_first % IPIQ_DEFER_MAX; gd_ndeferred slots are in use from there on.
  */
 struct ipiq_deferred {
-	uint32_t	 df_first;	/* (c), and all below */
+	uint32_t	 df_first;	/* (c) messages executed so far */
 	struct {
 		struct lwkt_ipiq *df_ring;
 		struct ipiq_entry df_entry;
@@ -91,21 +104,27 @@ ipiq_from(struct globaldata *gd, int src)
 	return &gd_find(src)->gd_ipiq[gd->gd_m.mc_cpuid];
 }
 
-/* The stamp of the next entry: ip_rindex + 1 once the entry was written. */
+/*
+ * Return the address of the stamp of the next entry to take.  Its value is
+ * ip_rindex + 1 if that entry has been written.
+ */
 static inline const uint32_t *
 ipiq_stamp(const struct lwkt_ipiq *ip)
 {
 	return &ip->ip_entry[ip->ip_rindex & IPIQ_MASK].ie_stamp;
 }
 
-/* Return whether the ring has an entry to take; then it may be read (IPO1). */
+/*
+ * Return 1 if the ring has an entry to take, else 0.  For the reader.  After a
+ * result of 1 the reader may read the entry (IPO1).
+ */
 static inline int
 ipiq_ready(const struct lwkt_ipiq *ip)
 {
 	return atomic_load_acq_32(ipiq_stamp(ip)) == ip->ip_rindex + 1;
 }
 
-/* Take the next entry of a ring that has one. */
+/* Take the next entry; ipiq_ready() has returned 1.  For the reader. */
 static inline struct ipiq_entry
 ipiq_take(struct lwkt_ipiq *ip)
 {
@@ -116,7 +135,10 @@ ipiq_take(struct lwkt_ipiq *ip)
 	return ie;
 }
 
-/* For the sender: entries not taken when it last read rindex. */
+/*
+ * Return how many entries of the ring were not taken when the sender last read
+ * ip_rindex; never too few.  For the sender.
+ */
 static inline uint32_t
 ipiq_fill(const struct lwkt_ipiq *ip)
 {
@@ -124,8 +146,8 @@ ipiq_fill(const struct lwkt_ipiq *ip)
 }
 
 /*
- * Call the callback of a message.  It has interrupted no code, so there is no
- * frame to pass.
+ * Call the callback of a message.  The frame that an lwkt_ipifunc3_t gets is
+ * NULL, because the callback has not interrupted code at an instruction.
  */
 static inline void
 ipiq_entry_call(const struct ipiq_entry *ie)
@@ -142,14 +164,17 @@ ipiq_entry_call(const struct ipiq_entry *ie)
 	crit_balance(count, ie->ie_fn);
 }
 
-/* lwkt_ipiq.c: make the target look at ring (gd, tgd). */
+/*
+ * lwkt_ipiq.c: make the CPU of tgd read its ring from the CPU of gd, also if
+ * that holds passive messages only.
+ */
 void	ipiq_remind(struct globaldata *gd, struct globaldata *tgd);
 
 /*
- * lwkt_ipiq_room.c.  Wait, if necessary, until ring (gd, tgd) has room for one
- * more entry.  `open`: the sender was in no section but the send's own, so
- * callbacks may run during the wait.  If it was in one, what must be read is
- * deferred.
+ * lwkt_ipiq_room.c.  Wait, if necessary, until ring ip, from gd to tgd, has
+ * room for one more entry.  `open`: the sender is in no section but the send's
+ * own, so callbacks may run during the wait.  Otherwise the messages that must
+ * be read during the wait are deferred.
  */
 void	ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
 	    struct lwkt_ipiq *ip, int open);

@@ -4,8 +4,10 @@
  *
  * THEORY
  * Readers are in critical sections.  A message is never executed inside one
- * (IX4 of ipiq_exec.c; a wait for room defers).  So suppose that a message is
- * sent after an object was unlinked: when a CPU has executed it, every critical
+ * (IX4 of ipiq_exec.c; a wait for room defers).  IX4 names some calls that do
+ * execute messages inside a section: for readers, a section counts as ended in
+ * these calls and in calls that block.  So suppose that a message is sent after
+ * an object was unlinked: when a CPU has executed the message, every critical
  * section of that CPU that could have found the object has ended.  Objects
  * retired on a CPU are gathered in a list.  One round of messages to all CPUs
  * and back serves a whole list, while the next list is gathered.  The CPU's own
@@ -34,8 +36,9 @@ COUNTER(rounds, "lwkt.retire_rounds", "rounds of messages to free them");
 static void	round_begin(struct globaldata *gd);
 
 /*
- * End a round: call the function of each object, then begin the next round.  A
- * function that retires an object may itself have begun one.
+ * End a round: call the function of each object.  Then begin the next round, if
+ * objects wait for it and no round is in progress: a function that retires an
+ * object may have begun one.
  */
 static void
 round_end(struct globaldata *gd)
@@ -63,7 +66,8 @@ answer(void *arg)
 }
 
 /*
- * On each other CPU: answer.  Its earlier critical sections have ended (IX4).
+ * On each other CPU: send the answer to CPU home, which began the round.  The
+ * earlier critical sections of this CPU have ended (IX4).
  */
 static void
 ask(void *arg, int home)
@@ -72,8 +76,9 @@ ask(void *arg, int home)
 }
 
 /*
- * Ask all other CPUs.  As a timer's function it runs after all critical
- * sections of this CPU that were in progress when the round began.
+ * Send the question of the round to all other CPUs.  If there is no other CPU,
+ * end the round.  A timer's callback runs only outside critical sections, so
+ * those of this CPU that were in progress when the round began have ended.
  */
 static void
 round_timer(struct lwkt_systimer *st, void *arg)
@@ -105,7 +110,11 @@ round_begin(struct globaldata *gd)
 	lwkt_systimer_init_oneshot(&gd->gd_retire_timer, round_timer, gd, 0);
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Have fn(rt) called on this CPU, after every critical section of any CPU that
+ * might read the object has ended.
+ * Any CPU context; never blocks.
+ */
 void
 lwkt_retire(struct lwkt_retire *rt, void (*fn)(struct lwkt_retire *rt))
 {

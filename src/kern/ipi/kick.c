@@ -21,8 +21,8 @@ COUNTER(spared, "lwkt.async_spared", "CPUs that need no interrupt any more");
 #define KICK_MAX_NS	800000
 
 /*
- * The timer: interrupt each noted CPU that still has our hint, that is, has not
- * read its messages.
+ * The timer's callback: interrupt each noted CPU that runs a preemptible thread
+ * and still has this CPU's hint, that is, has not read its messages.
  */
 static void
 kick_look(struct lwkt_systimer *st, void *arg)
@@ -52,7 +52,11 @@ kick_look(struct lwkt_systimer *st, void *arg)
 		gd->gd_kick_ns *= 2;
 }
 
-/* Note the CPU and arm the timer.  Own CPU, in a critical section. */
+/*
+ * Have the timer gd_kick check later whether the CPU of tgd has read its
+ * messages.  Arm the timer unless it is armed already.  Own CPU, in a critical
+ * section; never blocks.
+ */
 void
 kick_later(struct globaldata *gd, struct globaldata *tgd)
 {

@@ -54,16 +54,17 @@ TRACEPOINT(end, KTR_IPI, "cpusync.end", "cpu=%llu first=%#llx");
 COUNTER(syncs, "lwkt.cpusyncs", "rendezvous of CPUs started");
 COUNTER(stopped, "lwkt.cpusync_stops", "times a rendezvous stopped the CPU");
 
-static uint32_t turn_drawn;		/* (a) numbers given out */
-static uint32_t turn_called;		/* (a) the number of the master */
+static uint32_t turn_drawn;		/* (a) count of numbers drawn */
+static uint32_t turn_called;		/* (a) the number called last */
 
+/* Boot: no CPU is the master or waits to be the master. */
 void
 cpusync_boot(void)
 {
 	turn_drawn = turn_called = 0;
 }
 
-/* Any CPU context; never blocks. */
+/* Return the set of all CPUs.  Any CPU context; never blocks. */
 lwkt_cpumask_t
 lwkt_cpumask_all(void)
 {
@@ -76,7 +77,10 @@ lwkt_cpumask_all(void)
 	return mask;
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Return the set with the one CPU cpu, which must exist.  Any CPU context;
+ * never blocks.
+ */
 lwkt_cpumask_t
 lwkt_cpumask_one(int cpu)
 {
@@ -89,7 +93,10 @@ lwkt_cpumask_one(int cpu)
 	return mask;
 }
 
-/* Any CPU context; never blocks. */
+/*
+ * Initialize *cs.  CPUs of mask that do not exist are left out.  Any CPU
+ * context; never blocks.
+ */
 void
 lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
     void (*fn)(void *arg), void *arg)
@@ -104,7 +111,7 @@ lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
 	cs->cs_arg = arg;
 }
 
-/* Return whether every CPU of the set but this one has its bit in cs_ack. */
+/* Return 1 if each CPU of the set, except CPU me, has its bit in cs_ack. */
 static int
 all_acked(struct lwkt_cpusync *cs, int me)
 {
@@ -122,7 +129,10 @@ all_acked(struct lwkt_cpusync *cs, int me)
 	return 1;
 }
 
-/* Wait until all other CPUs have answered; execute messages meanwhile. */
+/*
+ * Wait until all other CPUs of the set have answered; execute messages
+ * meanwhile.
+ */
 static void
 wait_acks(struct globaldata *gd, struct lwkt_cpusync *cs)
 {
@@ -134,7 +144,7 @@ wait_acks(struct globaldata *gd, struct lwkt_cpusync *cs)
 	}
 }
 
-/* Send to each CPU of the set but this one. */
+/* Send the message fn(cs) to each CPU of the set but this one. */
 static void
 send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
 {
@@ -162,7 +172,8 @@ stop_remote(void *arg)
 }
 
 /*
- * Check that the caller may wait for other CPUs, which must be able to answer.
+ * Panic if the caller must not wait for other CPUs: in a callback or hard
+ * section, or with a spinlock held, for which a CPU that must answer may spin.
  */
 static void
 may_wait(struct globaldata *gd)
@@ -175,7 +186,10 @@ may_wait(struct globaldata *gd)
 	    gd->gd_m.mc_cpuid);
 }
 
-/* Wait to be the master, stopped for each master that comes before. */
+/*
+ * Wait until this CPU is the master.  Execute messages meanwhile, so this CPU
+ * stops for each master that comes before.  Spins; never blocks.
+ */
 static void
 turn_begin(struct globaldata *gd)
 {
@@ -201,6 +215,7 @@ turn_end(struct globaldata *gd)
 }
 
 /*
+ * Become the master and stop the other CPUs of the set.
  * Thread context, outside callbacks and hard sections, without a spinlock.
  * Spins; never blocks.
  */
@@ -221,7 +236,10 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 	wait_acks(gd, cs);
 }
 
-/* Thread; after lwkt_cpusync_interlock.  Never blocks; spins. */
+/*
+ * Let each CPU of the set call the function and continue; end the rendezvous.
+ * The thread that called lwkt_cpusync_interlock().  Never blocks; spins.
+ */
 void
 lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 {
@@ -244,6 +262,7 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 }
 
 /*
+ * Stop the CPUs of the set, then let each of them call fn(arg) and continue.
  * Thread context, outside callbacks and hard sections, without a spinlock.
  * Spins; never blocks.
  */
@@ -257,6 +276,7 @@ lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
 	lwkt_cpusync_deinterlock(&cs);
 }
 
+/* On another CPU of the set: call fn(arg), then answer. */
 static void
 quick_remote(void *arg)
 {
@@ -267,6 +287,7 @@ quick_remote(void *arg)
 }
 
 /*
+ * Let each CPU of the set call fn(arg), without stopping it; wait for them.
  * Thread context, outside callbacks and hard sections, without a spinlock.
  * Spins; never blocks.
  */

@@ -1,40 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages between CPUs: sending, and the hints that make the target look.
+ * Messages between CPUs: sending, and the hints that tell the target which
+ * rings to read.
  *
  * THEORY
  * The sender writes the message to its ring to the target (ipiq_var.h).
  *
- * Two hints in the target's mc_reqflags decide whether t must be notified: the
- * bit of sender s ("ring s, or another ring of the same bit, may have entries")
- * and RQF_IPIQ ("look at those bits").  If both are set, the sender changes
- * nothing.  Otherwise it sets them by one locked instruction, and rings the
- * doorbell if t is halted.  A target that is awake looks at its next critical
- * exit.  It clears all hints at once and then reads the rings (ipiq_exec.c).
+ * Two hints in the target's mc_reqflags decide whether the target must be
+ * notified.  One is the sender's bit: "the ring of this sender, or of another
+ * sender with the same bit, may have entries".  The other is RQF_IPIQ: "read
+ * the rings whose bits are set".  If both are set, the sender changes nothing.
+ * Otherwise the sender sets both by one locked instruction, and rings the
+ * doorbell if the target is halted.  A target that is awake tests RQF_IPIQ at
+ * its next critical exit.  If that is set, the target clears all hints at once
+ * and then reads the rings (ipiq_exec.c).  kick.c interrupts a target that runs
+ * a preemptible thread and makes no critical exit.
  *
  * A passive message sets the sender's bit and not RQF_IPIQ, so a CPU that runs
  * a thread does not check its rings.  On an idle CPU the bit ends the wait, or
- * prevents it.  A CPU that runs one thread for long has no tick of its own.
- * For such a CPU the sender's tick sets RQF_IPIQ if the message was not taken
- * by then.  The sender's signal handler does this too, because the sender may
- * compute for long as well.
+ * prevents it.  A CPU that runs one thread for long may have no tick of its
+ * own.  So the sender's tick sets RQF_IPIQ in the target if the sender's bit is
+ * still set there.  The sender's signal handler does this too, because the
+ * sender may compute for long as well.
  *
- * A sender that finds a ring half full waits for room (lwkt_ipiq_room.c).
+ * A sender that finds a ring half full waits for room.  A sender that is a
+ * callback waits only if the ring is nearly full (lwkt_ipiq_room.c).
+ *
+ * A message to the sender's own CPU uses no ring: the send calls the function.
  *
  * INVARIANTS
- * IPI1 If a ring is not empty, its sender's bit is set, or its writer is about
- *     to set the bit, or its reader is about to set it or to look; the reader
- *     is about to look as long as it watches the ring.  RQF_IPIQ is set as well
- *     unless all messages are passive.
- * IPI2 While a passive message is not taken, its sender has a tick to come, and
- *     the target is in the sender's gd_passive_cpus.
+ * IPI1 If a ring is not empty, one of these holds: its sender's bit is set; its
+ *     writer is about to set the bit; its reader is about to read the ring, or
+ *     to set the bit again.  A reader that watches the ring is about to read
+ *     it.  The same is true of RQF_IPIQ, unless all messages in the ring are
+ *     passive.
+ * IPI2 After a passive message was sent, the target is in the sender's
+ *     gd_passive_cpus until the sender's next tick or signal handler.  That
+ *     sets RQF_IPIQ in the target if the sender's bit is still set there.
  *
  * ORDER
- * ISO1 sender: stamp, FENCE, then reads the hints; or it sets them at once,
- *     which is a fence too.  Reader: clears the hints with a read-modify-write,
- *     then reads the stamp.  At least one of the two sees the other's write.
- * ISO2 The same with mc_watching (ipiq_exec.c).  Sender: stamp, FENCE, then
- *     reads it; reader: clears it, FENCE, then reads the stamp.
+ * ISO1 Sender: writes the stamp, FENCE, then reads the hints.  Or it writes the
+ *     stamp, then sets the hints by a read-modify-write, which is a fence too.
+ *     Reader: clears the hints by a read-modify-write, then reads the stamp.
+ *     At least one of the two sees the other's write.
+ * ISO2 The same with mc_watching (ipiq_exec.c).  Sender: writes the stamp,
+ *     FENCE, then reads mc_watching.  Reader: clears mc_watching, FENCE, then
+ *     reads the stamp.
  *
  * Source: DragonFly lwkt_ipiq.c (npoll, hysteresis).
  */
@@ -56,9 +67,10 @@ COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 #define IPIQ_PASSIVE	(IPIQ_SIZE / 4)	/* passive becomes active above */
 
 /*
- * Return whether the hints are set, and still were after the entry became
- * visible.  The second read decides: a hint that is still set after the fence
- * is cleared later, and the reader reads the stamp after that (ISO1).
+ * Return 1 if all bits of `hints` are set in the target, so that the target
+ * will read the entry written before this call; else 0.  The second read, after
+ * the fence, decides: the target clears a hint that is still set only later,
+ * and reads the stamp after that (ISO1).  The first read avoids the fence.
  */
 static inline int
 ipiq_hinted(struct globaldata *tgd, uint32_t hints)
@@ -70,8 +82,9 @@ ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 }
 
 /*
- * Return whether the target watches our ring, and will see what was written
- * before this call.  The second read, after the fence, decides (ISO2).
+ * Return 1 if the target watches the ring from gd's CPU, so that it will read
+ * the entry written before this call; else 0.  The second read, after the
+ * fence, decides (ISO2).  The first read avoids the fence.
  */
 static inline int
 ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
@@ -85,9 +98,11 @@ ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
 }
 
 /*
- * Make the target look at ring (gd, tgd): set the hints, wake it if halted.
+ * Make the target read ring (gd, tgd).  Set the hints, unless they are set or
+ * the target watches the ring.  Wake the target if it is halted.  If it runs a
+ * preemptible thread, check later that it has read its rings (kick.c).
  * The locked instruction is also the fence of ISO1.  If RQF_IPIQ was set before
- * it, the target has been notified already.
+ * that instruction, the target has been notified already.
  */
 static inline void
 ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
@@ -108,12 +123,17 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 	}
 }
 
+/* ipiq_signal() for other files; its head says what it does. */
 void
 ipiq_remind(struct globaldata *gd, struct globaldata *tgd)
 {
 	ipiq_signal(gd, tgd);
 }
 
+/*
+ * Write the message to the next slot of ring ip, which goes to CPU cpu and must
+ * have room.  Own CPU, in a critical section.  Does not notify the target.
+ */
 static inline void
 ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
     void *arg1, int arg2, uint32_t nargs)
@@ -127,11 +147,12 @@ ipiq_put(struct globaldata *gd, int cpu, struct lwkt_ipiq *ip, void *fn,
 	ie->ie_nargs = nargs;
 	ktr(gd, send, cpu, wi);
 	counter_inc(gd->gd_cntbias, sent);
-	/* Stored first: a CPU that sees the stamp sees rindex <= windex. */
+	/* Before the stamp: a CPU that sees the stamp sees this index (IQ1). */
 	atomic_store_32(&ip->ip_windex, wi + 1);
 	atomic_store_rel_32(&ie->ie_stamp, wi + 1);		/* IPO1 */
 }
 
+/* Return the ring from gd's CPU to CPU cpu.  Panics if cpu does not exist. */
 static inline struct lwkt_ipiq *
 ipiq_find(struct globaldata *gd, int cpu)
 {
@@ -140,6 +161,13 @@ ipiq_find(struct globaldata *gd, int cpu)
 	return &gd->gd_ipiq[cpu];
 }
 
+/*
+ * Send the message fn(arg1, arg2, NULL), of which fn has the first nargs
+ * arguments.  Return its number for lwkt_wait_ipiq().  If cpu is the caller's
+ * CPU, call fn at once and return 0.
+ * Any CPU context; never blocks.  Spins while the ring has no room: it executes
+ * messages meanwhile if the caller is in no section (ipiq_room_slow).
+ */
 static inline unsigned
 ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 {
@@ -168,28 +196,34 @@ ipiq_send(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	return seq;
 }
 
-/* Any CPU context; never blocks.  Spins while the ring is half full. */
+/* Send fn(arg) to cpu.  Context, return value, waiting: ipiq_send(). */
 unsigned
 lwkt_send_ipiq(int cpu, lwkt_ipifunc1_t fn, void *arg)
 {
 	return ipiq_send(cpu, (void *)fn, arg, 0, 1);
 }
 
-/* Any CPU context; never blocks.  Spins while the ring is half full. */
+/* Send fn(arg1, arg2) to cpu.  Context, return value, waiting: ipiq_send(). */
 unsigned
 lwkt_send_ipiq2(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 2);
 }
 
-/* Any CPU context; never blocks.  Spins while the ring is half full. */
+/*
+ * Send fn(arg1, arg2, NULL) to cpu.  Context, return value, waiting:
+ * ipiq_send().
+ */
 unsigned
 lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 {
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
 }
 
-/* Arm a tick that looks whether the message was taken (IPI2). */
+/*
+ * Note that gd's CPU has sent a passive message to cpu, and make sure that a
+ * tick comes, which calls ipiq_push() (IPI2).
+ */
 static inline void
 passive_note(struct globaldata *gd, int cpu)
 {
@@ -200,10 +234,12 @@ passive_note(struct globaldata *gd, int cpu)
 }
 
 /*
- * Make the passive messages of one ring active, if the hint says that they are
- * still there.  While the hint is set the target is awake, or its doorbell has
- * been rung, so it needs no doorbell.  Without the hint RQF_IPIQ must not be
- * set: a later sender would see it and not wake a CPU that is halted.
+ * Make the passive messages of one ring active: set RQF_IPIQ in the target, and
+ * interrupt the target if it runs a preemptible thread.  Do nothing if `hint`,
+ * the sender's bit, is clear, or RQF_IPIQ is set already.  While the hint is
+ * set, the target is awake or its doorbell has been rung, so no doorbell is
+ * rung here.  Without the hint RQF_IPIQ must not be set: a later sender would
+ * find RQF_IPIQ set and not wake a target that is halted.
  */
 static void
 push_one(struct globaldata *tgd, uint32_t hint)
@@ -220,10 +256,11 @@ push_one(struct globaldata *tgd, uint32_t hint)
 }
 
 /*
- * Make the passive messages of this CPU active.  Called by the tick and by the
- * handler of its signal.  The handler may run between any two lines of
- * passive_note: that writes the mask before gd_passive, so what this call
- * misses is left for the next tick.
+ * Make the passive messages that this CPU has sent active.  Called by the tick
+ * and by the signal handler of the CPU.  The handler may run between any two
+ * lines of passive_note(), which writes the mask before gd_passive.  If the
+ * handler finds gd_passive still 0, passive_note() sets it afterwards, and the
+ * next tick makes the message active.
  */
 void
 ipiq_push(struct globaldata *gd)
@@ -242,7 +279,10 @@ ipiq_push(struct globaldata *gd)
 }
 
 /*
- * Queue a passive message.  With the ring a quarter full, send an active one.
+ * Send a passive message to cpu, which must not be the caller's CPU.  Return
+ * its number for lwkt_wait_ipiq().  If the ring is a quarter full, send an
+ * active message instead.  Wake the target if it is halted.
+ * Any CPU context; never blocks.  Spins as ipiq_send() does.
  */
 static unsigned
 send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
@@ -282,21 +322,25 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	return seq;
 }
 
-/* Any CPU context; never blocks.  Spins while the ring is half full. */
+/* Send fn(arg1, arg2) to cpu as a passive message: send_passive(). */
 unsigned
 lwkt_send_ipiq_passive(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
 	return send_passive(cpu, (void *)fn, arg1, arg2, 2);
 }
 
-/* Any CPU context; never blocks.  Spins while the ring is half full. */
+/* Send fn(arg1, arg2, NULL) to cpu as a passive message: send_passive(). */
 unsigned
 lwkt_send_ipiq3_passive(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 {
 	return send_passive(cpu, (void *)fn, arg1, arg2, 3);
 }
 
-/* Any CPU context; never blocks and never spins for room. */
+/*
+ * Send fn(arg1, arg2) to cpu and return 0.  If the ring is half full, send
+ * nothing and return EAGAIN.  If cpu is the caller's CPU, call fn at once.
+ * Any CPU context; never blocks and never spins for room.
+ */
 int
 lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
@@ -318,8 +362,11 @@ lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 }
 
 /*
- * Send to each CPU of the mask, from our own number upward, so that CPU 0 is
- * not favoured.
+ * Send the message to each CPU of the mask that exists, the caller's CPU
+ * included.  Return how many these are.  The first is the caller's CPU and not
+ * CPU 0, so that CPU 0 is not always served first.
+ * Any CPU context; never blocks.  Spins while a ring has no room.  The sends
+ * are made in a section, so no message is executed meanwhile.
  */
 static int
 send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
@@ -341,7 +388,7 @@ send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
 	return count;
 }
 
-/* Any CPU context; never blocks.  Spins while a ring is half full. */
+/* Send fn(arg1, arg2) to each CPU of the mask: send_mask(). */
 int
 lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
     int arg2)
@@ -349,7 +396,7 @@ lwkt_send_ipiq_mask(lwkt_cpumask_t mask, lwkt_ipifunc2_t fn, void *arg1,
 	return send_mask(&mask, (void *)fn, arg1, arg2, 2);
 }
 
-/* Any CPU context; never blocks.  Spins while a ring is half full. */
+/* Send fn(arg1, arg2, NULL) to each CPU of the mask: send_mask(). */
 int
 lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn, void *arg1,
     int arg2)
@@ -357,7 +404,7 @@ lwkt_send_ipiq3_mask(lwkt_cpumask_t mask, lwkt_ipifunc3_t fn, void *arg1,
 	return send_mask(&mask, (void *)fn, arg1, arg2, 3);
 }
 
-/* Any CPU context; never blocks.  Spins while a ring is half full. */
+/* Send fn(arg1, arg2) to each CPU, the caller's included: send_mask(). */
 int
 lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 {
@@ -368,8 +415,10 @@ lwkt_send_ipiq_bcast(lwkt_ipifunc2_t fn, void *arg1, int arg2)
 }
 
 /*
- * Check that messages may be executed inside the caller's section.  The caller
- * must be no callback (IX3) and hold no spinlock: a callback could want it.
+ * Panic if messages must not be executed inside the caller's section: in a
+ * callback (IX3), in a hard section, or with a spinlock held, which the
+ * callback of a message could want.  `what` is the name of the function that
+ * the program called.
  */
 static void
 may_execute(struct globaldata *gd, const char *what)
@@ -385,8 +434,10 @@ may_execute(struct globaldata *gd, const char *what)
 }
 
 /*
- * Thread context, in a critical section, outside callbacks, without a spinlock.
- * Never blocks.
+ * Execute the messages to this CPU, inside the caller's section.  First pause:
+ * gd_polls makes the pause longer with each call that finds no message.
+ * Thread context, in a critical section; not in a callback or hard section, and
+ * without a spinlock.  Never blocks.
  */
 void
 lwkt_process_ipiq(void)
@@ -401,7 +452,7 @@ lwkt_process_ipiq(void)
 	ipiq_process(gd);
 }
 
-/* Return whether message seq of the ring was sent and is not executed yet. */
+/* Return 1 if message seq of the ring was sent and not executed yet, else 0. */
 static inline int
 ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
 {
@@ -411,8 +462,8 @@ ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
 }
 
 /*
- * Return whether this CPU did not send seq.  0 is a message to the sender's own
- * CPU.
+ * Return 1 if gd's CPU has not sent a message with the number seq to cpu, else
+ * 0.  seq 0 passes for each cpu: it is what a send to the own CPU returns.
  */
 static inline int
 ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)
@@ -422,7 +473,12 @@ ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)
 }
 
 /*
- * Thread; no callback, no spinlock.  Never blocks; spins, executing messages.
+ * Spin until CPU cpu has executed message seq, which this CPU has sent to it.
+ * Execute messages to this CPU meanwhile.  A passive message is made active.
+ * seq 0, a message to this CPU itself, has been executed.  Panics if this CPU
+ * has not sent message seq.
+ * Thread context; not in a callback or hard section, and without a spinlock.
+ * Never blocks.
  */
 void
 lwkt_wait_ipiq(int cpu, unsigned seq)

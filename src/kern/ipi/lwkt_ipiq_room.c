@@ -14,31 +14,34 @@
  * A closed wait: the sender is in a section.  It executes nothing.  The target
  * may at the same time wait for room in a ring to the sender, so the sender
  * must still read.  It only defers what it reads: it copies the messages to a
- * queue of its CPU.  The queue is executed at the end of the outermost section,
- * before any ring is read again.  RQF_IPIQ is set, so that this critical exit
- * executes it.
+ * queue of its CPU.  RQF_IPIQ is set, so that the exit from the outermost
+ * section executes the queue, before it reads any ring.
  *
  * A CPU that spins for a spinlock does the same as in a closed wait, because
  * the holder of the spinlock may wait for room in a ring to that CPU.
  *
- * How much is deferred.  A CPU publishes what it waits for: gd_room (a ring and
- * the fill it needs) or gd_spinwant (a spinlock).  While fewer than
- * IPIQ_DEFER_EASY messages are deferred, a CPU reads for each CPU that waits
- * for it, as much as that wait needs.  Beyond that it reads only where it must:
- * for a sender that it waits for itself, directly or through other CPUs that
- * wait (a cycle).  All other senders wait until the section here is over: that
- * is the back-pressure.  In a cycle each member, when it begins to wait, reads
- * for the member before it, and only then looks at its own ring.  So no member
- * can go around a second time before the others have made progress, and what is
- * deferred during a section is proportional to what the section itself sends.
+ * How much is deferred.  A CPU publishes what it waits for: gd_room (a ring,
+ * and the number of entries at which the wait ends) or gd_spinwant (a
+ * spinlock).  "To read for a sender" means to read so much of the ring from
+ * that sender that its wait ends.  While a CPU in a closed wait has fewer than
+ * IPIQ_DEFER_EASY messages deferred, it reads for each sender that waits for
+ * it.  With more, it reads only for those senders that it waits for itself,
+ * directly or through other CPUs that wait: these waits are a cycle.  All other
+ * senders wait until the section of this CPU is over: that is the
+ * back-pressure.  A member of a cycle that begins to wait first reads for the
+ * member that waits for it, and only then tests whether its own ring has room.
+ * So no member can end two waits before the others have made progress, and what
+ * is deferred during a section is proportional to what the section itself
+ * sends.
  *
  * A spinlock is not fair: its holder could take it again and again and send
- * each time, while the CPU that spins for it defers.  So a CPU checks how many
- * of its messages to another CPU are not executed yet.  If they are more than
- * IPIQ_DEBT, it waits at the end of its outermost section: outside sections, it
- * executes messages until the other CPU has executed most of its messages.  So
- * at most this many messages of one sender are ever deferred: IPIQ_DEBT, and
- * those that it sends in one section or in the callbacks of one critical exit.
+ * each time, while the CPU that spins for it defers.  So after each wait for
+ * room, the sender checks how many of its messages to that CPU are not executed
+ * yet.  If they are more than IPIQ_DEBT, the sender is in debt (gd_debt).  The
+ * exit from its outermost section then executes messages until no CPU has more
+ * than IPIQ_DEBT / 2 of its messages left to execute (ipiq_pay).  So at most
+ * this many messages of one sender are ever deferred: IPIQ_DEBT, and those that
+ * it sends in one section or in the callbacks of one critical exit.
  * The queue holds IPIQ_DEFER_MAX messages.  It overflows, and the CPU panics,
  * only if a section sends tens of thousands of messages to CPUs that do the
  * same to it.
@@ -46,29 +49,33 @@
  * INVARIANTS
  * IR1 gd_ndeferred > 0 => RQF_IPIQ is set in this CPU's mc_reqflags, unless the
  *     CPU is executing messages (gd_processing_ipiq).
- * IR2 gd_room != 0 or gd_spinwant != 0 only in such a wait.  In a closed wait
- *     the list of spinlocks held (gd_spinheld) is constant.
- * IR3 A closed wait executes nothing: what its caller has tested is still true
- *     afterwards, as far as only callbacks of this CPU change it.
+ * IR2 gd_room != 0 only while the CPU waits for room, gd_spinwant != 0 only
+ *     while it spins for a spinlock.  In a closed wait the list of spinlocks
+ *     held (gd_spinheld) is constant.
+ * IR3 A closed wait executes nothing.  So a condition that only callbacks of
+ *     this CPU change is the same after the wait as before.
  *
- * Why no deadlock.  Suppose that some CPUs wait for ever.  An open wait
- * executes messages, so it reads every ring to its CPU: no CPU waits for it for
- * ever.  A CPU that runs threads comes to a critical exit (this file cannot
- * help if a thread computes in a section without end).  So each of these CPUs
- * is in a closed wait or spins, and the CPU it waits for is another of them.
- * Following these waits leads to a cycle.  Each member sees the cycle, because
- * nothing in it changes.  At least one wait in it is for room, because
- * spinlocks alone deadlock only if the program takes them in a wrong order.
- * The CPU that this wait is for reads the ring, which ends the wait.
+ * Why no deadlock.  Suppose that some CPUs wait for ever.  A CPU in an open
+ * wait executes messages, so it reads every ring to it: no CPU waits for it for
+ * ever.  A CPU that runs threads comes to a critical exit and reads its rings
+ * there (this file cannot help if a thread computes in a section without end).
+ * So each of the CPUs that wait for ever is in a closed wait or spins, and it
+ * waits for another of these CPUs.  Following the waits from CPU to CPU leads
+ * to a cycle.  Each member finds the cycle (waited_for), because nothing in it
+ * changes.  At least one wait in the cycle is for room, because spinlocks alone
+ * deadlock only if the program takes them in a wrong order.  The CPU that must
+ * make this room reads the ring.  That ends the wait, which was assumed to last
+ * for ever.
  *
  * ORDER
- * gd_room and gd_spinwant are stored with release and read with acquire.  A
- * reader thus sees an index of the ring and a list of spinlocks that are no
- * older than they.  A waiter reads the other CPUs' again and again until its
- * wait is over.  So it needs no fence: what it misses now it sees later.
+ * gd_room and gd_spinwant are stored with release and read with acquire.  So a
+ * CPU that reads one of them sees the index of the ring and the list of
+ * spinlocks as they were when it was stored, or newer.  A CPU that waits reads
+ * the gd_room and gd_spinwant of the other CPUs again and again until its wait
+ * is over.  So it needs no fence: what it misses now it sees later.
  *
- * Source: DragonFly's ipiq drain levels; it executes there, inside the sender's
- * section.
+ * Source: DragonFly's ipiq drain levels.  DragonFly executes messages during
+ * the wait, inside the sender's section.
  */
 #include "kern/cpu/ktr_rec.h"
 #include "kern/ipi/ipi_var.h"
@@ -85,15 +92,20 @@ COUNTER(deferred, "lwkt.ipiq_deferred",
 COUNTER(debts, "lwkt.ipiq_debts",
     "waits after a critical section until others execute its messages");
 
-/* gd_room: 0, or 1 + the target, the fill waited for, and how. */
+/*
+ * gd_room is 0, or has these parts.  Bits 0 to 15: 1 + the number of the target
+ * CPU.  Bits 16 to 30: the wait ends when the ring has at most this many
+ * entries.  ROOM_OPEN is set in an open wait.
+ */
 #define ROOM(cpu, low)	((uint32_t)(cpu) + 1 + ((uint32_t)(low) << 16))
 #define ROOM_OPEN	0x80000000u
 #define ROOM_CPU(r)	((int)((r) & 0xffff) - 1)
 #define ROOM_LOW(r)	(((r) & ~ROOM_OPEN) >> 16)
 
 /*
- * Return how many entries must be read from ring (gd, *target) to end the wait
- * of gd's CPU; 0 if it does not wait for room.
+ * `room` is the gd_room of gd.  If it is 0, return 0 and leave *target alone.
+ * Otherwise *target becomes the CPU whose ring gd's CPU waits for.  Return how
+ * many entries must be read from that ring to end the wait; 0 if it has room.
  */
 static int32_t
 room_wanted(struct globaldata *gd, uint32_t room, int *target)
@@ -110,7 +122,11 @@ room_wanted(struct globaldata *gd, uint32_t room, int *target)
 	return n > 0 ? n : 0;
 }
 
-/* Return whether the CPU of gd waits and holds spinlock s. */
+/*
+ * Return 1 if the CPU of gd waits for room or for a spinlock, and holds
+ * spinlock s; else 0.  The list is read only then, because it changes while the
+ * CPU does not wait.
+ */
 static int
 holds(struct globaldata *gd, uintptr_t s)
 {
@@ -127,13 +143,13 @@ holds(struct globaldata *gd, uintptr_t s)
 	return 0;
 }
 
-/* Sets of CPUs: found; of these, not yet followed. */
+/* The search of waited_for(). */
 struct chain {
-	lwkt_cpumask_t	ch_found;
-	lwkt_cpumask_t	ch_todo;
+	lwkt_cpumask_t	ch_found;	/* CPUs found so far */
+	lwkt_cpumask_t	ch_todo;	/* of these: waits not followed yet */
 };
 
-/* Add a CPU to the chain, unless it is there. */
+/* Add a CPU to both sets, unless it has been found before. */
 static void
 chain_add(struct chain *ch, int cpu)
 {
@@ -144,8 +160,9 @@ chain_add(struct chain *ch, int cpu)
 }
 
 /*
- * Add the CPUs that the CPU of gd waits for.  An open wait is for none: it
- * reads every ring, so it cannot be part of a cycle.
+ * Add the CPUs that the CPU of gd waits for: the target of its closed wait, and
+ * the holders of the spinlock for which it spins, as far as these wait too.
+ * Ignore an open wait: a CPU in it reads every ring, so it is in no cycle.
  */
 static void
 chain_follow(struct chain *ch, struct globaldata *gd)
@@ -182,7 +199,10 @@ waited_for(struct globaldata *gd)
 	return ch.ch_found;
 }
 
-/* Defer up to n entries of the ring from src. */
+/*
+ * Move up to n entries of the ring from CPU src to the queue of deferred
+ * messages, fewer if the ring has fewer.  Panics if the queue is full.
+ */
 static void
 ring_defer(struct globaldata *gd, int src, int32_t n)
 {
@@ -209,8 +229,11 @@ ring_defer(struct globaldata *gd, int src, int32_t n)
 }
 
 /*
- * Make one turn of a wait in a section: read for the CPUs that wait for this
- * one.  A sender that waits has set its hint.  Never executes anything (IR3).
+ * Defer messages of the senders that wait for room in a ring to this CPU: as
+ * many as each wait needs.  With IPIQ_DEFER_EASY messages deferred, only of
+ * those senders that this CPU waits for.  Called again and again while this CPU
+ * waits in a section.  Only rings with a hint are tested, because a sender that
+ * waits has set its hint.  Executes nothing (IR3).  Own CPU; never blocks.
  */
 void
 ipiq_defer_waiting(struct globaldata *gd)
@@ -236,8 +259,8 @@ ipiq_defer_waiting(struct globaldata *gd)
 }
 
 /*
- * Return whether at most `low` entries are in the ring; reads the target's
- * index.
+ * Return 1 if at most `low` entries are in the ring, else 0.  Called by the
+ * sender; reads the index that the target writes.
  */
 static inline int
 has_room(struct lwkt_ipiq *ip, uint32_t low)
@@ -247,16 +270,18 @@ has_room(struct lwkt_ipiq *ip, uint32_t low)
 }
 
 /*
- * Wait in a section.  The target is reminded in each turn, because the ring may
- * hold passive messages only, which do not make it look (1b1e83e245).  In each
- * turn this CPU first reads for the CPUs that wait for it, then looks at its
- * own ring: this order bounds what a cycle of CPUs defers.
+ * Wait in a section until at most `low` entries are in ring ip, from gd to tgd.
+ * Execute nothing.  Each turn of the loop sets RQF_IPIQ in the target, because
+ * the ring may hold passive messages only, for which the target does not read
+ * the ring (DragonFly 1b1e83e245).  Each turn first defers for the CPUs that
+ * wait for this CPU, then tests ip: this order bounds what a cycle of CPUs
+ * defers (THEORY).
  */
 static void
 wait_closed(struct globaldata *gd, struct globaldata *tgd,
     struct lwkt_ipiq *ip, uint32_t low)
 {
-	uint32_t outer = gd->gd_room;	/* an open wait, if we are a callback */
+	uint32_t outer = gd->gd_room;	/* not 0: a callback in an open wait */
 	unsigned turn = 0;
 
 	atomic_store_rel_32(&gd->gd_room, ROOM(tgd->gd_m.mc_cpuid, low));
@@ -270,7 +295,10 @@ wait_closed(struct globaldata *gd, struct globaldata *tgd,
 	atomic_store_rel_32(&gd->gd_room, outer);
 }
 
-/* Wait outside sections, executing messages. */
+/*
+ * Wait until at most `low` entries are in ring ip, from gd to tgd.  Execute
+ * messages meanwhile: the sender is in no section but the send's own.
+ */
 static void
 wait_open(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip,
     uint32_t low)
@@ -288,8 +316,8 @@ wait_open(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip,
 }
 
 /*
- * Return whether more than `allowed` messages of this ring are not executed
- * yet.
+ * Return 1 if more than `allowed` messages of this ring have been sent and not
+ * executed yet, else 0.
  */
 static inline int
 in_debt(struct lwkt_ipiq *ip, uint32_t allowed)
@@ -297,6 +325,14 @@ in_debt(struct lwkt_ipiq *ip, uint32_t allowed)
 	return ip->ip_windex - atomic_load_acq_32(&ip->ip_xindex) > allowed;
 }
 
+/*
+ * Return when ring ip, from gd to tgd, has fewer than IPIQ_HIGH entries.  If it
+ * has more, wait until it has at most IPIQ_LOW.  While this CPU executes
+ * messages, the limits are IPIQ_NESTED_HIGH and IPIQ_NESTED_LOW instead.
+ * `open`: the wait is open, else closed (THEORY).  After the wait, set gd_debt
+ * if the CPU is in debt.
+ * The sending CPU, in a critical section; spins, never blocks.
+ */
 void
 ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
     struct lwkt_ipiq *ip, int open)
@@ -322,9 +358,9 @@ ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
 }
 
 /*
- * Execute messages until the other CPUs have caught up.  Called by splz with
- * gd_debt set: a section or callbacks of this CPU have sent far more than
- * others have executed.
+ * Clear gd_debt.  For each CPU in turn, execute messages to this CPU until that
+ * CPU has at most IPIQ_DEBT / 2 messages of this CPU left to execute.  Called
+ * by splz when gd_debt is set; spins, never blocks.
  */
 void
 ipiq_pay(struct globaldata *gd)

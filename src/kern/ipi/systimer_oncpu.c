@@ -4,9 +4,10 @@
  *
  * THEORY
  * A timer that is started on another CPU belongs to that CPU from the call on,
- * although the message that starts it has not been executed.  Until then
- * st_running has a second mark.  Deleting the timer then revokes the message,
- * so that no code touches the timer's storage afterwards.
+ * although the message that starts the timer has not been executed yet.  Until
+ * the message is executed, st_running has the value starting_mark().  If the
+ * timer is deleted in that time, the message is revoked, so that no code
+ * touches the timer's storage afterwards.
  *
  * INVARIANTS
  * TC1 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
@@ -16,7 +17,7 @@
 
 #include <lwkt/ipiq.h>
 
-/* On the timer's CPU: start it. */
+/* The callback of the message, on the timer's CPU: start timer arg. */
 static void
 systimer_add_remote(void *arg)
 {
@@ -29,7 +30,12 @@ systimer_add_remote(void *arg)
 	systimer_add(st, st->st_time);
 }
 
-/* Any CPU context; never blocks.  Spins while the ring is half full. */
+/*
+ * Initialize timer st and start it on CPU cpu.  It fires after delay_ns for the
+ * first time; period_ns is 0 for a timer that fires once.  *st belongs to CPU
+ * cpu from the call on.
+ * Any CPU context; never blocks.  Spins while the ring to cpu is half full.
+ */
 void
 lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
@@ -44,8 +50,9 @@ lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
 }
 
 /*
- * Revoke the message that starts st.  It has arrived in a ring or in the queue
- * of deferred messages of this CPU: this is the timer's CPU (TC1).
+ * Revoke the message that starts st.  Panics if the caller's CPU is not the
+ * timer's.  The message is in a ring to this CPU or in its queue of deferred
+ * messages (TC1).
  */
 static __lwkt_noinline void
 systimer_revoke(struct lwkt_systimer *st)
@@ -60,7 +67,11 @@ systimer_revoke(struct lwkt_systimer *st)
 	st->st_running = 0;
 }
 
-/* Any context on the timer's CPU; never blocks. */
+/*
+ * Delete timer st: its function is not called any more, and its storage may be
+ * used for something else.  Do nothing if st does not run.  Any context on the
+ * timer's CPU; never blocks.
+ */
 void
 lwkt_systimer_del(struct lwkt_systimer *st)
 {

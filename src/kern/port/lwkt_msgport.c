@@ -4,24 +4,29 @@
  *
  * THEORY
  * A message belongs to its sender until it is sent, and again once it is done.
- * In between it belongs to the receiver.  The flags say where it is:
+ * In between it belongs to the receiver.  ms_flags says where it is:
  *
  *	DONE --send--> (INTRANSIT) --> QUEUED --getport--> no flag
  *	no flag --replymsg--> REPLY (INTRANSIT) --> DONE|REPLY, QUEUED if !SYNC
  *
+ * INTRANSIT is set only while the message goes to another CPU.
+ *
  * putport either takes the message and returns LWKT_EASYNC, or does the work at
- * once and returns the result.  lwkt_sendmsg() turns a result into a reply, and
- * lwkt_domsg() returns it.  So the caller does not see which way a port works.
+ * once and returns the result.  In the second case lwkt_sendmsg() replies the
+ * message with that result, and lwkt_domsg() returns it.  So the caller does
+ * not see which way a port works.
  *
  * This file calls a port by its vector (mp_ops) only and knows no kind of port.
- * So every kind may stand on it, and ends messages with its functions.
+ * So the file of every kind may use this file, for example to reply a message.
  *
  * INVARIANTS
- * PM1 A message is sent only when DONE and not QUEUED.  It is replied or
- *    forwarded only when neither DONE nor QUEUED.
- * PM2 Whenever a port's put or reply function is called, LWKT_MSGF_FOREIGN says
- *    whether the caller is a plain pthread.  The flag is set when a pthread
- *    sends, or receives from a spin port.  It is cleared when a CPU takes over.
+ * PM1 A message is sent only when DONE and not QUEUED.  It is forwarded or
+ *    replied only when none of DONE, QUEUED and REPLY is set.
+ * PM2 Whenever a port's putport or replyport function is called,
+ *    LWKT_MSGF_FOREIGN says whether the caller is a plain pthread.  The flag is
+ *    set when a pthread sends the message, or receives it from a spin port.  It
+ *    is cleared when a thread sends or receives the message, and when a CPU
+ *    continues what a pthread began (lwkt_port_foreign.c).
  *
  * Source: DragonFly lwkt_msgport.c and msgport(9).
  */
@@ -37,12 +42,17 @@ TRACEPOINT(abort, KTR_MSG, "msg.abort", "td=%llu flags=%#llx");
 
 COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 
+/* Flags that a program may pass to lwkt_initmsg(). */
 #define MSGF_INIT	(LWKT_MSGF_DROPABLE | LWKT_MSGF_PRIORITY |	\
 			 LWKT_MSGF_NORESCHED | 0xffffu * LWKT_MSGF_USER0)
+/* Flags of the last use of a message, which a send clears. */
 #define MSGF_RUN	(uint32_t)(LWKT_MSGF_DONE | LWKT_MSGF_REPLY |	\
 			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
 
-/* Any context; never blocks. */
+/*
+ * Initialize msg, whose reply goes to the port `reply`.  flags: of MSGF_INIT;
+ * others panic.  msg belongs to the caller then.  Any context; never blocks.
+ */
 void
 lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
 {
@@ -60,7 +70,10 @@ lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
 	msg->ms_u.i64 = 0;
 }
 
-/* Any context; never blocks. */
+/*
+ * As lwkt_initmsg(); lwkt_abortmsg() then calls abortfn.  Any context; never
+ * blocks.
+ */
 void
 lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply, int flags,
     void (*abortfn)(lwkt_msg_t))
@@ -70,7 +83,11 @@ lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply, int flags,
 	msg->ms_flags |= LWKT_MSGF_ABORTABLE;
 }
 
-/* Have receiptfn called once, before the receiver sees msg; never blocks. */
+/*
+ * Have receiptfn called once, just before the receiver can see msg on the queue
+ * of its port.  A port without a queue does not call receiptfn.  Called by the
+ * sender before it sends msg; never blocks.
+ */
 void
 lwkt_setmsg_receipt(lwkt_msg_t msg, void (*receiptfn)(lwkt_msg_t, lwkt_port_t))
 {
@@ -85,7 +102,7 @@ lwkt_curport(void)
 	return &caller_thread()->td_cold->tc_port;
 }
 
-/* Any lwkt context; never blocks. */
+/* Return the thread port of td.  Any lwkt context; never blocks. */
 lwkt_port_t
 lwkt_threadport(lwkt_thread_t td)
 {
@@ -100,7 +117,10 @@ msg_foreign(uint32_t flags)
 	    flags | LWKT_MSGF_FOREIGN;
 }
 
-/* Give msg to the receiver: set its flags and its target. */
+/*
+ * Make msg, which belongs to the caller, the receiver's: set its flags and its
+ * target.  `sync` is LWKT_MSGF_SYNC or 0.  Panics if PM1 does not hold.
+ */
 static inline void
 msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 {
@@ -117,7 +137,10 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 		ktr(mygd(), send, sync != 0, flags);
 }
 
-/* Any lwkt context, or a plain pthread; never blocks. */
+/*
+ * Send msg to port.  If port does the work at once, reply msg with the result.
+ * Any lwkt context, or a plain pthread; never blocks.
+ */
 void
 lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -129,14 +152,20 @@ lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 		lwkt_replymsg(msg, error);
 }
 
-/* As lwkt_sendmsg(); the caller may hold a spinlock. */
+/*
+ * First half of lwkt_sendmsg(): msg then counts as sent, and port has not got
+ * it.  The caller may hold a spinlock.
+ */
 void
 lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg)
 {
 	msg_start(port, msg, 0);
 }
 
-/* As lwkt_sendmsg(); the caller must not hold a spinlock. */
+/*
+ * Second half of lwkt_sendmsg(): give msg to port, for which it was prepared.
+ * The caller must not hold a spinlock.
+ */
 void
 lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -150,7 +179,13 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 		lwkt_replymsg(msg, error);
 }
 
-/* Thread, or a plain pthread with spin ports; blocks until the reply. */
+/*
+ * Send msg to port, wait for its reply and return the result, ms_error.  The
+ * reply is marked done and not queued.  With LWKT_PCATCH in flags, an interrupt
+ * aborts an abortable msg; the call still waits for the reply.
+ * Thread, or a plain pthread with spin ports; blocks, unless port does the work
+ * at once.
+ */
 int
 lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 {
@@ -168,7 +203,7 @@ lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
 	return error;
 }
 
-/* Check that msg belongs to its receiver (PM1). */
+/* Panic if msg does not belong to its receiver (PM1). */
 static inline void
 msg_assert_received(lwkt_msg_t msg)
 {
@@ -180,7 +215,11 @@ msg_assert_received(lwkt_msg_t msg)
 	    ": it was replied before" : "", flags);		/* PM1 */
 }
 
-/* Any lwkt context, or a plain pthread; never blocks. */
+/*
+ * Pass msg, which belongs to the caller, on to port.  Return LWKT_EASYNC if
+ * port has taken it; else msg has been replied, and its result is returned.
+ * Any lwkt context, or a plain pthread; never blocks.
+ */
 int
 lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -198,7 +237,10 @@ lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
-/* Any lwkt context, or a plain pthread; never blocks. */
+/*
+ * Return msg, which belongs to the caller, to its sender, with the result
+ * error.  Any lwkt context, or a plain pthread; never blocks.
+ */
 void
 lwkt_replymsg(lwkt_msg_t msg, int error)
 {
@@ -211,21 +253,33 @@ lwkt_replymsg(lwkt_msg_t msg, int error)
 	port->mp_ops->replyport(port, msg);
 }
 
-/* Thread, callback; a plain pthread for a spin port; never blocks. */
+/*
+ * Take the next message or reply of port and return it; NULL if there is none.
+ * Thread or callback; for a spin port also a plain pthread.  Never blocks.
+ */
 void *
 lwkt_getport(lwkt_port_t port)
 {
 	return port->mp_ops->getport(port);
 }
 
-/* Thread, or a plain pthread for a spin port; blocks. */
+/*
+ * Wait for a message or reply of port, take it and return it.  Return NULL only
+ * if the thread is interrupted and flags has LWKT_PCATCH.  Thread; for a spin
+ * port also a plain pthread.  May block.
+ */
 void *
 lwkt_waitport(lwkt_port_t port, int flags)
 {
 	return port->mp_ops->waitport(port, flags);
 }
 
-/* Thread, or a plain pthread for a spin port; blocks. */
+/*
+ * Wait for the reply of msg, take it off its reply port, and return its result,
+ * ms_error.  With LWKT_PCATCH in flags, an interrupt aborts an abortable msg;
+ * the call still waits for the reply.  Thread; for a spin port also a plain
+ * pthread.  May block.
+ */
 int
 lwkt_waitmsg(lwkt_msg_t msg, int flags)
 {
@@ -235,7 +289,10 @@ lwkt_waitmsg(lwkt_msg_t msg, int flags)
 	return msg->ms_reply->mp_ops->waitmsg(msg, flags);
 }
 
-/* As lwkt_waitport(), but blocks for at most timeout_ns. */
+/*
+ * As lwkt_waitport(), but block for at most timeout_ns, and return NULL after
+ * that.  A plain pthread may pass 0 or LWKT_FOREVER only.
+ */
 void *
 lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
@@ -246,7 +303,11 @@ lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return port->mp_ops->waitport_timed(port, flags, timeout_ns);
 }
 
-/* As lwkt_waitmsg(), but blocks for at most timeout_ns. */
+/*
+ * Wait for the reply of msg for at most timeout_ns.  Return 0 if it has come;
+ * its result is ms_error.  Return EWOULDBLOCK if it has not.  Context as for
+ * lwkt_waitmsg(); a plain pthread may pass 0 or LWKT_FOREVER only.
+ */
 int
 lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
@@ -262,7 +323,7 @@ lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return msg->ms_reply->mp_ops->waitmsg_timed(msg, flags, timeout_ns);
 }
 
-/* Any context; never blocks. */
+/* Return 1 if msg is done, else 0.  Any context; never blocks. */
 int
 lwkt_checkmsg(lwkt_msg_t msg)
 {
@@ -273,7 +334,11 @@ lwkt_checkmsg(lwkt_msg_t msg)
 	return (atomic_load_acq_32(&msg->ms_flags) & LWKT_MSGF_DONE) != 0;
 }
 
-/* Call ms_abortfn, once.  The sender calls this; never blocks. */
+/*
+ * Call ms_abortfn; in a critical section, unless the caller is a plain pthread.
+ * Do nothing if msg is not abortable, has been replied, or has been aborted
+ * before.  The sender calls this; never blocks.
+ */
 void
 lwkt_abortmsg(lwkt_msg_t msg)
 {
@@ -298,7 +363,11 @@ lwkt_abortmsg(lwkt_msg_t msg)
 		crit_exit_td(self);
 }
 
-/* The receiver, in a thread; never blocks. */
+/*
+ * Take msg off its target port; it is then done and gets no reply.  Return 0,
+ * or ENOENT if msg is not queued there.  msg must have LWKT_MSGF_DROPABLE.  The
+ * receiver, in a thread; never blocks.
+ */
 int
 lwkt_dropmsg(lwkt_msg_t msg)
 {

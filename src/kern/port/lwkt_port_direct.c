@@ -33,17 +33,25 @@
 
 COUNTER(direct, "lwkt.msg_direct", "messages carried out by their sender");
 
+/* A message with one of these flags is put as usual. */
 #define MSGF_NOTDIRECT	(LWKT_MSGF_FOREIGN | LWKT_MSGF_INTRANSIT |	\
 			 LWKT_MSGF_RECEIPT)
 
-/* Tell whether the caller is a thread: no callback, rendezvous or spinlock. */
+/*
+ * Return 1 if the caller is in thread context, else 0: in a callback or hard
+ * section, in a rendezvous, or with a spinlock held.
+ */
 static inline int
 in_thread(struct globaldata *gd)
 {
 	return (gd->gd_intr_nesting | gd->gd_cscount | gd->gd_spinlocks) == 0;
 }
 
-/* Tell whether the owner waits for messages on this CPU, and none is queued. */
+/*
+ * Return 1 if the owner of the thread port belongs to this CPU and waits for
+ * any message, none is queued, and no direct function runs for it; else 0.
+ * Critical section.
+ */
 static inline int
 owner_is_idle(struct globaldata *gd, lwkt_port_t port)
 {
@@ -56,7 +64,10 @@ owner_is_idle(struct globaldata *gd, lwkt_port_t port)
 	    td->td_cold->tc_waitmsg == NULL && port_is_empty(port);
 }
 
-/* Call the direct function on behalf of the owner.  Critical section. */
+/*
+ * Call the direct function on behalf of the owner, and return its result.
+ * Panics if the function has blocked.  Critical section.
+ */
 static int
 call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -74,7 +85,10 @@ call_for_owner(lwkt_thread_t self, lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
-/* Return the result of fn; if it is LWKT_EASYNC, put msg as usual. */
+/*
+ * error is the result of the direct function.  If it is LWKT_EASYNC, put msg as
+ * usual and return the result of that; else return error.
+ */
 static int
 answer(lwkt_port_t port, lwkt_msg_t msg, int error,
     int (*put)(lwkt_port_t, lwkt_msg_t))
@@ -85,7 +99,12 @@ answer(lwkt_port_t port, lwkt_msg_t msg, int error,
 	return error;
 }
 
-/* putport: call the direct function if the owner is idle, else queue msg. */
+/*
+ * putport: call the direct function if the owner is idle, or if the caller is
+ * the owner and msg is SYNC.  Return its result.  If the function returns
+ * LWKT_EASYNC or is not called, put msg as usual.  It is not called if msg has
+ * one of MSGF_NOTDIRECT, or outside thread context.
+ */
 int
 thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -108,7 +127,11 @@ thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 	return answer(port, msg, error, thread_putport);
 }
 
-/* putport: call the direct function for a lwkt_domsg() if nothing is queued. */
+/*
+ * putport: call the direct function if msg is SYNC (lwkt_domsg) and nothing is
+ * queued, and return its result.  The other cases are as in
+ * thread_putport_direct().
+ */
 int
 spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 {

@@ -17,7 +17,10 @@ CTASSERT(offsetof(struct lwkt_msg, ms_prevp) ==
     offsetof(struct lwkt_msg, ms_next) + offsetof(struct foreign, fo_fn),
     "two links are a struct foreign");
 
-/* Put msg.  A put function of the program may return its result here. */
+/*
+ * Put msg on its target port.  If the put function, which may be one of the
+ * program, returns a result, reply msg with it.
+ */
 static void
 foreign_put(lwkt_msg_t msg)
 {
@@ -30,7 +33,10 @@ foreign_put(lwkt_msg_t msg)
 	}
 }
 
-/* Put or reply a message that a pthread has left to this CPU. */
+/*
+ * The callback of msg_push(), on the CPU: put the message, or reply it if it is
+ * a reply, as the pthread would have done.
+ */
 static void
 msg_arrives(struct foreign *fo)
 {

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Thread ports and spin ports: the functions of each kind, and its ports.
+ * Thread ports and spin ports: the vectors of both kinds, and the functions
+ * that initialize a port.
  * USES lwkt_port_thread.c, lwkt_port_spin.c, lwkt_port_wait.c,
  * lwkt_port_direct.c.
  *
  * THEORY
- * A port's vector says its kind.  Each of the two kinds has a second vector for
- * ports with a direct function, which differs in putport.  A vector also names
- * functions that stand on the kind itself: the waits with a time limit and the
- * direct put.  So the vectors are in this file, above all of them.
+ * The vector of a port (mp_ops) says of which kind the port is.  Each of the
+ * two kinds has a second vector for ports with a direct function, which differs
+ * in putport.  A vector names functions of lwkt_port_wait.c and
+ * lwkt_port_direct.c, and these files use the file of the kind.  A file uses
+ * only files before it (port_var.h).  So the vectors cannot be in the file of
+ * the kind; they are here, after all these files.
  */
 #include "kern/port/port_var.h"
 
@@ -34,7 +37,7 @@ static const struct lwkt_port_ops spin_ops = { SPIN_OPS,
 static const struct lwkt_port_ops spin_direct_ops = { SPIN_OPS,
 	.putport = spin_putport_direct };
 
-/* Any lwkt context; never blocks. */
+/* Make port a thread port of td.  Any lwkt context; never blocks. */
 void
 lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -42,14 +45,18 @@ lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
 	port->mp_td = td;
 }
 
-/* Any context; never blocks. */
+/* Make port a spin port.  Any context; never blocks. */
 void
 lwkt_initport_spin(lwkt_port_t port)
 {
 	port_init(port, &spin_ops);
 }
 
-/* Any lwkt context, before the first message is sent; never blocks. */
+/*
+ * Give the thread port or spin port a direct function (lwkt_port_direct.c).
+ * Panics if port is of another kind, or has a direct function already.
+ * Any lwkt context, before the first message is sent; never blocks.
+ */
 void
 lwkt_port_setdirect(lwkt_port_t port, int (*fn)(lwkt_port_t, lwkt_msg_t))
 {

@@ -4,13 +4,15 @@
  *
  * THEORY
  * Such a port calls a function of the program for each message (putonly) or for
- * each reply (replyonly), or only marks a reply done.  Nothing is queued, so
- * no thread can receive or wait here: a call that the port cannot serve panics.
+ * each reply (replyonly), or only marks a reply done (null), or refuses both
+ * (panic).  Nothing is queued, so no thread can receive or wait at such a port:
+ * a call that the port cannot serve panics.
  *
  * Source: DragonFly lwkt_msgport.c: its null, panic, putonly, replyonly ports.
  */
 #include "kern/port/port_var.h"
 
+/* The functions for calls that a port does not serve: all panic. */
 static void *
 panic_getport(lwkt_port_t port)
 {
@@ -80,11 +82,12 @@ static void
 null_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	(void)port;
-	/* Release: pairs with lwkt_checkmsg(); it is the sender's now. */
+	/* Release: pairs with lwkt_checkmsg().  msg is the sender's then. */
 	atomic_store_rel_32(&msg->ms_flags, msg->ms_flags | LWKT_MSGF_DONE |
 	    LWKT_MSGF_REPLY);
 }
 
+/* Have the program's function do the work or take msg; return its result. */
 static int
 putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -98,7 +101,10 @@ putonly_putport(lwkt_port_t port, lwkt_msg_t msg)
 	.waitport_timed = panic_waitport_timed,				\
 	.waitmsg_timed = panic_waitmsg_timed
 
-/* Any context; never blocks. */
+/*
+ * Make port a port that calls replyfn for each reply and takes no requests.
+ * Any context; never blocks.
+ */
 void
 lwkt_initport_replyonly(lwkt_port_t port,
     void (*replyfn)(lwkt_port_t, lwkt_msg_t))
@@ -115,14 +121,20 @@ static const struct lwkt_port_ops null_ops = { PANIC_OPS,
 
 struct lwkt_port lwkt__port_null = { .mp_ops = &null_ops };
 
-/* Any context; never blocks. */
+/*
+ * Make port a port that marks each reply done and takes no requests.  Any
+ * context; never blocks.
+ */
 void
 lwkt_initport_replyonly_null(lwkt_port_t port)
 {
 	port_init(port, &null_ops);
 }
 
-/* Any context; never blocks. */
+/*
+ * Make port a port that calls putfn, with the results of a putport function,
+ * for each request and takes no replies.  Any context; never blocks.
+ */
 void
 lwkt_initport_putonly(lwkt_port_t port,
     int (*putfn)(lwkt_port_t, lwkt_msg_t))
@@ -134,7 +146,7 @@ lwkt_initport_putonly(lwkt_port_t port,
 	port->mp_putfn = putfn;
 }
 
-/* Any context; never blocks. */
+/* Make port a port at which every call panics.  Any context; never blocks. */
 void
 lwkt_initport_panic(lwkt_port_t port)
 {

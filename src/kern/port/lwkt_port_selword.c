@@ -15,7 +15,7 @@
  */
 #include "kern/port/port_var.h"
 
-static uint32_t select_count;	/* (a) only increases */
+static uint32_t select_count;	/* (a) only increases; may wrap */
 
 /* Return the count, before the ports are tried.  A pthread; never blocks. */
 uint32_t
@@ -24,7 +24,10 @@ select_count_read(void)
 	return atomic_load_acq_32(&select_count);		/* PO1 */
 }
 
-/* Wait until the count is no longer `count`.  A pthread; blocks in the host. */
+/*
+ * Return at once if select_count is not `count` any more.  Else sleep until it
+ * changes; may return earlier, spuriously.  A pthread; blocks in the host.
+ */
 void
 select_count_wait(uint32_t count)
 {

@@ -4,22 +4,25 @@
  * USES lwkt_msgport.c, lwkt_port_user.c, lwkt_port_thread.c.
  *
  * THEORY
- * If a serializer protects a device or a connection already, its port needs no
- * lock of its own.  Every function is called with the serializer held, and a
- * wait releases it while the thread sleeps.  The thread enters the sleep queue
- * before it releases the serializer, so the next thread that enters it and puts
- * a message wakes the sleeper (the interlock of kern_synch.c).
+ * A serializer may already protect a device or a connection.  Then the port of
+ * the device needs no lock of its own.  Every function is called with the
+ * serializer held, and a wait releases it while the thread sleeps.  The thread
+ * enters the sleep queue before it releases the serializer (the interlock of
+ * kern_synch.c).  So the next thread that takes the serializer and puts a
+ * message wakes the sleeper.
  *
- * A sender that holds the serializer and waits for its reply at a port of
- * another kind would keep the receiver out for ever.  This is detected if the
- * reply port is the sender's own thread port.
+ * A sender that waits for its reply at a port of another kind still holds the
+ * serializer.  The receiver needs the serializer, so both would wait for ever.
+ * putport panics if the reply port is the sender's own thread port; other cases
+ * are not detected.
  *
  * INVARIANTS
- * PZ1 The queues, mp_waiters and the flags of messages at the port: the
- *     serializer is held.
+ * PZ1 Only the holder of the serializer accesses the queues, mp_waiters and the
+ *     flags of the messages that are queued at the port.
  *
- * A woken waiter competes for the serializer with all other threads.  So each
- * message that finds a waiter does one wakeup, as at a spin port.
+ * A woken waiter competes for the serializer with all other threads, and one of
+ * these may take the message first.  So the sender of each message wakes one
+ * waiter, if there is one, even if it has woken another before.
  *
  * Source: DragonFly lwkt_msgport.c, serialize backend, and its zsleep.
  */
@@ -46,8 +49,9 @@ assert_held(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Sleep on ident with the serializer released; it is held before and after.
- * The interlock comes before the release: no wake-up in between is lost.
+ * Release the serializer, sleep on ident, take the serializer again.  Return
+ * the result of lwkt_tsleep(): 0, EWOULDBLOCK or EINTR.  The interlock comes
+ * before the release: a wake-up between the release and the sleep is not lost.
  */
 static int
 sleep_outside(lwkt_port_t port, const void *ident, int intr,
@@ -63,6 +67,12 @@ sleep_outside(lwkt_port_t port, const void *ident, int intr,
 	return error;
 }
 
+/*
+ * The functions of the port.  All are called by a thread that holds the
+ * serializer, which also holds it when they return.
+ *
+ * getport: return the next message, NULL if there is none; never blocks.
+ */
 static void *
 serialize_getport(lwkt_port_t port)
 {
@@ -70,6 +80,11 @@ serialize_getport(lwkt_port_t port)
 	return port_dequeue(port);
 }
 
+/*
+ * waitport_timed: wait for a message, take it and return it.  Return NULL when
+ * the time is over, or the thread is interrupted and flags has LWKT_PCATCH.
+ * May block.
+ */
 static void *
 serialize_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
@@ -89,13 +104,14 @@ serialize_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return msg;
 }
 
+/* waitport: serialize_waitport_timed() without a time limit. */
 static void *
 serialize_waitport(lwkt_port_t port, int flags)
 {
 	return serialize_waitport_timed(port, flags, LWKT_FOREVER);
 }
 
-/* Wake one thread that waits for a message. */
+/* Wake one of the threads that wait for a message of the port, if any. */
 static void
 wake_receiver(lwkt_port_t port)
 {
@@ -103,6 +119,7 @@ wake_receiver(lwkt_port_t port)
 		lwkt_wakeup_domain_one(port, PDOMAIN_PORT);
 }
 
+/* putport: queue msg and wake one waiter; never blocks. */
 static int
 serialize_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -118,6 +135,11 @@ serialize_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
+/*
+ * replyport: mark msg done, and wake the thread that waits for it.  Unless msg
+ * is SYNC, also queue it and wake one thread that waits for any message.  Never
+ * blocks.
+ */
 static void
 serialize_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -140,8 +162,10 @@ serialize_replyport(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Wait until msg is done or the deadline has passed.  Return EINTR if the wait
- * was interrupted, else 0.
+ * Wait until msg is done or the deadline has passed.  After an interrupt, abort
+ * msg, with the serializer released, and continue to wait for its reply.  intr
+ * is LWKT_PCATCH or 0.  Return EINTR if the wait was interrupted, else 0; the
+ * caller tests whether msg is done.
  */
 static int
 wait_done(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t deadline)
@@ -163,6 +187,13 @@ wait_done(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t deadline)
 	return interrupted;
 }
 
+/*
+ * waitmsg_timed: wait for the reply of msg.  If it has come, take it off the
+ * queue and return 0.  Return EWOULDBLOCK when the time is over.  LWKT_PCATCH
+ * in flags has an effect only if msg is abortable: an interrupt then aborts
+ * msg.  The interrupt stays pending unless the result of msg is EINTR.
+ * May block.
+ */
 static int
 serialize_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
@@ -182,6 +213,7 @@ serialize_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return done ? 0 : EWOULDBLOCK;
 }
 
+/* waitmsg: wait for the reply of msg without a time limit; return ms_error. */
 static int
 serialize_waitmsg(lwkt_msg_t msg, int flags)
 {
@@ -189,6 +221,10 @@ serialize_waitmsg(lwkt_msg_t msg, int flags)
 	return msg->ms_error;
 }
 
+/*
+ * dropmsg: take the request msg off the queue, mark it done and return 0.
+ * Return ENOENT if msg is not queued at the port, or is a reply.  Never blocks.
+ */
 static int
 serialize_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -196,7 +232,7 @@ serialize_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return lwkt_port_drop(port, msg);
 }
 
-/* Any context; never blocks. */
+/* Make port a serialize port of sz.  Any context; never blocks. */
 void
 lwkt_initport_serialize(lwkt_port_t port, struct lwkt_serialize *sz)
 {

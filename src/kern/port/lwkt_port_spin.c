@@ -5,42 +5,48 @@
  *
  * THEORY
  * Several CPUs receive from one queue, and an IPI cannot reach a plain pthread.
- * So a lock protects the port.  It is held for a few instructions; a thread
- * holds it in a critical section.  A thread waits by tsleep, a pthread in the
- * host.
+ * So a spin lock, mp_lock, protects the port.  It is held for a few
+ * instructions; a thread holds it in a critical section.  A thread waits by
+ * lwkt_tsleep(), a plain pthread in the host.
  *
  * mp_waiters counts the threads that found the queue empty under the lock and
- * have not taken the lock again.  A message that finds it nonzero does a
- * wakeup_one.  If a thread that was woken before has not run yet, this wake-up
- * is one too many.  It cannot be saved: wakeups on their way to several CPUs
- * may each wake another thread than the one for which they were sent.
+ * have not taken the lock again.  If a message arrives while mp_waiters is not
+ * 0, its sender wakes one of these threads (wakeup_one).  This wake-up is one
+ * too many if a thread that was woken before has not run yet.  The sender
+ * cannot omit it: of several wake-ups on their way to other CPUs, each may wake
+ * another thread than the one for which it was sent.
  *
  * A thread that waits on several ports (lwkt_port_wait.c) has an entry on the
- * list mp_watch of each; the entries lie on its stack.  A message takes one
- * entry off the list and wakes its thread by the ident.  It also wakes a thread
- * of mp_waiters, because it cannot know which of the two is still asleep.  If
- * the selecting thread then leaves with a message of another port, and one is
- * still queued here, that thread wakes the next receiver in its place.
+ * list mp_watch of each port; the entries lie on its stack.  The sender of a
+ * message takes one entry off the list and wakes its thread by the ident.  The
+ * sender also wakes a thread of mp_waiters, because it cannot know which of the
+ * two is still asleep.  Suppose that the thread of the entry returns with a
+ * message of another port, and a message is still queued at this port.  Then
+ * that thread wakes the next receiver (spin_unwatch).
  *
- * A pthread cannot wake a thread.  When it would have to, it leaves the message
- * to a CPU (msg_push), the one where a receiver slept last, and that CPU does
- * the whole operation.  Until then later messages of pthreads go the same way;
- * otherwise they would overtake it.
+ * A pthread cannot wake a thread.  When its message would have to, the pthread
+ * leaves the message to a CPU (msg_push), which does the whole operation.  This
+ * is the CPU where a receiver of the port slept last (mp_cpu).  Until it has
+ * queued the message, later messages of pthreads are left to it as well;
+ * otherwise they would overtake the first.
  *
  * INVARIANTS
- * PS1 All fields of the port below mp_lock, its queues, mp_flags and mp_watch:
- *    lock held.
- * PS2 mp_inflight is the number of messages left to mp_cpu and not yet queued.
- *    mp_cpu changes only while mp_inflight is 0.
+ * PS1 Only the holder of mp_lock accesses the queues, mp_watch, mp_flags, and
+ *    the fields that struct lwkt_port declares after mp_lock.
+ * PS2 mp_inflight is the number of messages and replies that were left to
+ *    mp_cpu and have not arrived yet.  mp_cpu changes only while mp_inflight is
+ *    0.
  *
  * Nothing is sent or woken with the lock held.  Once the replier has released
- * the lock, the message and its reply port may be gone; only their addresses
- * are used then, as idents.  They cannot go earlier, although the reply is
- * marked done under the lock.  A sender that waits (lwkt_domsg) reads the mark
- * only under the lock.  A sender that sees the mark without the lock
- * (lwkt_checkmsg) must take the reply off the queue under the lock.
+ * the lock, the memory of the message and of its reply port may be freed; only
+ * their addresses are used then, as idents.  It cannot be freed earlier,
+ * although the reply is marked done under the lock.  A sender that waits
+ * (lwkt_domsg) reads the mark only under the lock.  A sender that sees the mark
+ * without the lock (lwkt_checkmsg) must take the reply off the queue under the
+ * lock.
  *
- * Source: DragonFly lwkt_msgport.c, spin backend; the pthreads are ours.
+ * Source: DragonFly lwkt_msgport.c, spin backend.  DragonFly has no pthreads
+ * that use ports.
  */
 #include "kern/sleep/synch_var.h"
 #include "kern/lock/lock_var.h"
@@ -53,6 +59,7 @@ COUNTER(contended, "lwkt.port_contended", "waits for the lock of a spin port");
 
 #define MSGF_MP_WAIT	(LWKT_MSGF_MP_WAITTD | LWKT_MSGF_MP_WAITPTH)
 
+/* Take mp_lock.  Any context; spins. */
 static void
 lock(lwkt_port_t port)
 {
@@ -69,13 +76,17 @@ lock(lwkt_port_t port)
 		counter_inc(mygd()->gd_cntbias, contended);
 }
 
+/* Release mp_lock. */
 static inline void
 unlock(lwkt_port_t port)
 {
 	atomic_store_rel_32(&port->mp_lock, 0);
 }
 
-/* Lock the port for td, the calling thread; NULL for a plain pthread. */
+/*
+ * Lock the port.  td is the calling thread, which also enters a critical
+ * section; NULL if the caller is a plain pthread.
+ */
 static inline void
 port_lock(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -84,6 +95,7 @@ port_lock(lwkt_port_t port, lwkt_thread_t td)
 	lock(port);
 }
 
+/* Undo port_lock(port, td). */
 static inline void
 port_unlock(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -99,7 +111,10 @@ caller(void)
 	return machine_oncpu() != NULL ? curthread : NULL;
 }
 
-/* Note in msg whether its new holder is a plain pthread (PM2). */
+/*
+ * The caller has received msg.  Set LWKT_MSGF_FOREIGN in msg if the caller is a
+ * plain pthread (td is NULL), else clear it (PM2 of lwkt_msgport.c).
+ */
 static inline void
 take(lwkt_msg_t msg, lwkt_thread_t td)
 {
@@ -110,7 +125,7 @@ take(lwkt_msg_t msg, lwkt_thread_t td)
 	    flags | LWKT_MSGF_FOREIGN);
 }
 
-/* Tell whether this is the reply of a SYNC message, which is not queued. */
+/* Return 1 for the reply of a SYNC message, which is not queued; else 0. */
 static inline int
 is_sync_reply(uint32_t flags)
 {
@@ -118,7 +133,13 @@ is_sync_reply(uint32_t flags)
 	    (LWKT_MSGF_SYNC | LWKT_MSGF_REPLY);
 }
 
-/* Tell whether msg would wake a thread, or overtake a message left to a CPU. */
+/*
+ * Return 1 if a pthread must leave msg to a CPU, else 0.  It must if a thread
+ * has to be woken.  It also must if other messages have been left to a CPU and
+ * are not queued yet, because msg would overtake them; the reply of a SYNC
+ * message is not queued and may overtake.  flags is ms_flags, with REPLY if msg
+ * is a reply.  Lock held.
+ */
 static inline int
 needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
@@ -128,12 +149,12 @@ needs_cpu(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	    port->mp_waiters != 0 || port->mp_watch != NULL);
 }
 
-/* What to wake after the lock is released. */
+/* What to wake after the lock is released; 0 or NULL: nothing. */
 struct spin_wake {
-	int		 sw_port_td;	/* a thread that sleeps on the port */
-	int		 sw_port_pth;	/* pthreads that wait on it */
-	int		 sw_select;	/* pthreads that select */
-	uint32_t	 sw_msg;	/* MSGF_MP_WAIT bits of the message */
+	int		 sw_port_td;	/* 1: a thread of mp_waiters */
+	int		 sw_port_pth;	/* 1: pthreads that wait on mp_flags */
+	int		 sw_select;	/* 1: all pthreads that select */
+	uint32_t	 sw_msg;	/* MP_WAIT*: waiters for the message */
 	const void	*sw_watch;	/* ident of a thread that selects */
 };
 
@@ -147,7 +168,10 @@ watch_remove(struct port_watch *pw)
 	pw->pw_prevp = NULL;
 }
 
-/* Choose one thread of each kind of waiter to wake.  Lock held. */
+/*
+ * Note in sw what to wake for a queued message: one thread of mp_waiters, and
+ * one of mp_watch, whose entry is taken off the list.  Lock held.
+ */
 static void
 choose_receiver(lwkt_port_t port, struct spin_wake *sw)
 {
@@ -161,7 +185,11 @@ choose_receiver(lwkt_port_t port, struct spin_wake *sw)
 	}
 }
 
-/* Queue msg or mark it done, and note in sw what to wake.  Lock held. */
+/*
+ * Queue msg, which is a request or a reply, and mark a reply done.  The reply
+ * of a SYNC message is only marked done.  flags becomes ms_flags, without
+ * INTRANSIT.  *sw becomes what to wake.  Lock held.
+ */
 static void
 arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 {
@@ -191,7 +219,10 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 	}
 }
 
-/* Wake what sw notes.  Lock released; port and msg serve as idents only. */
+/*
+ * Wake what sw notes.  The lock is not held.  The memory of port and msg may
+ * have been freed: only their addresses are used, as idents.
+ */
 static void
 arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
 {
@@ -209,7 +240,11 @@ arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
 		select_wake_foreign();
 }
 
-/* Deliver a message or a reply to the port, or leave it to a CPU. */
+/*
+ * Deliver msg to the port: a reply if flags has REPLY, else a request.  A plain
+ * pthread leaves msg to a CPU if necessary, which calls this function again.
+ * flags has FOREIGN if the caller is a plain pthread.  Never blocks.
+ */
 static void
 deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
@@ -231,6 +266,10 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	arrive_wake(port, msg, &sw);
 }
 
+/*
+ * putport: queue msg, after its receipt function was called, and return
+ * LWKT_EASYNC.  Thread, callback or plain pthread; never blocks.
+ */
 int
 spin_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -238,12 +277,20 @@ spin_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
+/*
+ * replyport: mark msg done, and queue it unless it is SYNC.  Thread, callback
+ * or plain pthread; never blocks.
+ */
 void
 spin_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	deliver(port, msg, msg->ms_flags | LWKT_MSGF_REPLY);
 }
 
+/*
+ * getport: return the next message, NULL if there is none.  Thread, callback or
+ * plain pthread; never blocks.
+ */
 void *
 spin_getport(lwkt_port_t port)
 {
@@ -259,8 +306,10 @@ spin_getport(lwkt_port_t port)
 }
 
 /*
- * Sleep on ident with the lock released; it is held before and after.  The
- * interlock comes before unlock(): a wake-up sent in between is not lost.
+ * Release the lock, sleep on ident, take the lock again.  Return the result of
+ * lwkt_tsleep(): 0, EWOULDBLOCK or EINTR.  A thread in a critical section.  The
+ * interlock comes before unlock(): a wake-up between unlock() and the sleep is
+ * not lost.
  */
 static int
 sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
@@ -278,7 +327,11 @@ sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
 	return error;
 }
 
-/* Sleep as a thread until a message comes.  Lock held, but not meanwhile. */
+/*
+ * Sleep as a thread until a wake-up for a message of the port.  The lock is
+ * held on entry and return, and released meanwhile.  Result as of
+ * sleep_unlocked().
+ */
 static int
 wait_td(lwkt_port_t port, int intr, int64_t deadline)
 {
@@ -291,9 +344,13 @@ wait_td(lwkt_port_t port, int intr, int64_t deadline)
 }
 
 /*
- * Wait as a plain pthread, with the lock released meanwhile.  `bit` in *word
- * tells wakers.  The host sleeps only if *word still has the value val, so a
- * wake-up after unlock() is not lost.
+ * Wait as a plain pthread until *word changes or a wake-up comes, also a
+ * spurious one.  `bit` in *word is set before: it asks the sender or the
+ * replier for a wake-up.  The lock is held on entry and return, and released
+ * meanwhile.  Return 0, or EWOULDBLOCK at once if the deadline is 0, which
+ * means: do not wait.  Other deadlines are not used.
+ * The host sleeps only if *word still has the value val, so a wake-up between
+ * unlock() and the sleep is not lost.
  */
 static int
 wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit, int64_t deadline)
@@ -309,6 +366,11 @@ wait_pthread(lwkt_port_t port, uint32_t *word, uint32_t bit, int64_t deadline)
 	return 0;
 }
 
+/*
+ * waitport_timed: wait for a message, take it and return it.  Return NULL when
+ * the time is over, or a thread is interrupted and flags has LWKT_PCATCH.
+ * Thread or plain pthread; may block.
+ */
 void *
 spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 {
@@ -334,6 +396,7 @@ spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return msg;
 }
 
+/* waitport: spin_waitport_timed() without a time limit. */
 void *
 spin_waitport(lwkt_port_t port, int flags)
 {
@@ -341,9 +404,12 @@ spin_waitport(lwkt_port_t port, int flags)
 }
 
 /*
- * Wait until the caller's message is done, or the deadline has passed.  After
- * an interrupt, abort the message and wait on for its reply.  The lock is held,
- * but not during the wait.  Return EINTR if interrupted, else 0.
+ * Wait until msg is done, or the deadline has passed.  After an interrupt,
+ * abort msg and continue to wait for its reply.  port is the reply port of msg.
+ * Its lock is held on entry and return, and released during the wait.  td is
+ * the caller, NULL for a plain pthread.  intr is LWKT_PCATCH or 0.  Return
+ * EINTR if the wait was interrupted, else 0; the caller tests whether msg is
+ * done.
  */
 static int
 wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr,
@@ -371,6 +437,13 @@ wait_done(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t td, int intr,
 	return interrupted;
 }
 
+/*
+ * waitmsg_timed: wait for the reply of msg.  If it has come, take it off the
+ * queue and return 0.  Return EWOULDBLOCK when the time is over.  LWKT_PCATCH
+ * in flags has an effect only if msg is abortable: an interrupt then aborts
+ * msg.  The interrupt stays pending unless the result of msg is EINTR.
+ * Thread or plain pthread; may block.
+ */
 int
 spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
@@ -395,6 +468,7 @@ spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return done ? 0 : EWOULDBLOCK;
 }
 
+/* waitmsg: wait for the reply of msg without a time limit; return ms_error. */
 int
 spin_waitmsg(lwkt_msg_t msg, int flags)
 {
@@ -402,7 +476,12 @@ spin_waitmsg(lwkt_msg_t msg, int flags)
 	return msg->ms_error;
 }
 
-/* Take a message of the port, or arrange a wake-up for the next one. */
+/*
+ * Take the next message and return it.  If there is none, return NULL and
+ * arrange a wake-up for the next message that arrives.  A thread passes its
+ * entry pw, which is put on mp_watch unless it is there.  A pthread passes
+ * NULL, and MPF_SELECT is set.  Never blocks.
+ */
 lwkt_msg_t
 spin_watch(lwkt_port_t port, struct port_watch *pw)
 {
@@ -431,8 +510,10 @@ spin_watch(lwkt_port_t port, struct port_watch *pw)
 }
 
 /*
- * Undo spin_watch().  If this port woke the caller and a message is still
- * queued here, wake another receiver: otherwise nothing would wake one for it.
+ * Take pw off mp_watch.  If a message of this port has taken pw off the list
+ * already, it has woken the caller.  If a message is still queued then, wake
+ * another receiver: otherwise none would be woken for it.  A thread; never
+ * blocks.
  */
 void
 spin_unwatch(lwkt_port_t port, struct port_watch *pw)
@@ -449,7 +530,7 @@ spin_unwatch(lwkt_port_t port, struct port_watch *pw)
 	arrive_wake(port, NULL, &sw);
 }
 
-/* Tell whether no message is queued here or left to a CPU. */
+/* Return 1 if no message is queued at the port or left to a CPU, else 0. */
 int
 spin_idle(lwkt_port_t port)
 {
@@ -462,6 +543,10 @@ spin_idle(lwkt_port_t port)
 	return idle;
 }
 
+/*
+ * dropmsg: take the request msg off the queue, mark it done and return 0.
+ * Return ENOENT if msg is not queued at the port, or is a reply.  Never blocks.
+ */
 int
 spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -480,7 +565,7 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	return error;
 }
 
-/* Tell whether port is a spin port. */
+/* Return 1 if port is a spin port, else 0. */
 int
 port_is_spin(const struct lwkt_port *port)
 {

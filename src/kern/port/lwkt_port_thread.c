@@ -52,6 +52,7 @@ owner_gd(lwkt_thread_t td)
 	    (const uintptr_t *)&td->td_gd);
 }
 
+/* Panic if td, the owner of port, has ended (PT3). */
 static inline void
 assert_alive(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -60,6 +61,7 @@ assert_alive(lwkt_port_t port, lwkt_thread_t td)
 	    (void *)port, td->td_name);
 }
 
+/* Panic unless td, the caller, owns port. */
 static inline void
 assert_owner(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -67,7 +69,10 @@ assert_owner(lwkt_port_t port, lwkt_thread_t td)
 	    "to \"%s\"", (void *)port, port->mp_td->td_name, td->td_name);
 }
 
-/* Queue msg on the owner's CPU, and wake the owner if it waits for any. */
+/*
+ * Queue msg, and wake the owner if it waits for any message.  On the owner's
+ * CPU, in a critical section.
+ */
 static inline void
 queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
     uint32_t flags)
@@ -135,6 +140,7 @@ thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 		queue_here(gd, port, msg, flags);
 }
 
+/* The callback of send_on() for a request: continue thread_put(). */
 static void
 thread_put_remote(void *arg)
 {
@@ -143,7 +149,10 @@ thread_put_remote(void *arg)
 	thread_put(mygd(), msg->ms_target, msg);
 }
 
-/* putport: any context; never blocks. */
+/*
+ * putport: have msg queued on the owner's CPU, and return LWKT_EASYNC.  Any
+ * context; never blocks.
+ */
 int
 thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -160,7 +169,11 @@ thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
-/* Queue the reply or mark it done; send it on if the owner is elsewhere. */
+/*
+ * Mark the reply msg done, queue it unless it is SYNC, and wake the owner if it
+ * waits for the reply.  If this is not the owner's CPU, send msg to that CPU
+ * instead.  Critical section.
+ */
 static inline void
 thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -183,6 +196,7 @@ thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 		wake_local(gd, td);
 }
 
+/* The callback of send_on() for a reply: continue thread_reply(). */
 static void
 thread_reply_remote(void *arg)
 {
@@ -191,6 +205,10 @@ thread_reply_remote(void *arg)
 	thread_reply(mygd(), msg->ms_reply, msg);
 }
 
+/*
+ * replyport: have msg marked done on the owner's CPU, and queued unless it is
+ * SYNC.  Any context; never blocks.
+ */
 void
 thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -208,6 +226,10 @@ thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
 	crit_exit_td(self);
 }
 
+/*
+ * getport: return the next message, NULL if there is none.  The owner; never
+ * blocks.
+ */
 void *
 thread_getport(lwkt_port_t port)
 {
@@ -221,7 +243,11 @@ thread_getport(lwkt_port_t port)
 	return msg;
 }
 
-/* Take msg if it is done, or the next message if msg is NULL; else NULL. */
+/*
+ * If msg is NULL, take the next message off the queue and return it; NULL if
+ * there is none.  Else take msg off the queue and return it if it is done; NULL
+ * if it is not.
+ */
 static inline lwkt_msg_t
 port_take(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -235,10 +261,13 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Wait for msg and return its ms_error.  If msg is NULL, wait for any message
- * and return it, or 0 if interrupted.  One function does both, so that client
- * and server leave the switch through the same frames: a processor predicts a
- * return from the calls made before, and the other thread made those.
+ * Wait until msg is done and return its ms_error.  If msg is NULL, wait for any
+ * message and return it, or 0 if interrupted.  intr is LWKT_PCATCH or 0; an
+ * interrupt aborts msg and does not end the wait for it.  The owner; may block.
+ *
+ * One function waits for both, so that client and server leave the switch
+ * through the same frames.  A processor predicts a return from the calls made
+ * before, and these were made by the thread that ran before the switch.
  */
 static __lwkt_noinline uintptr_t
 port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
@@ -252,7 +281,7 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	crit_enter_td(self);
 	if (msg != NULL && (msg_lookflags(msg) & LWKT_MSGF_SYNC))
 		why = MPF_WAITSYNC;
-	self->td_cold->tc_waitmsg = msg;	/* for thread_waits */
+	self->td_cold->tc_waitmsg = msg;	/* thread_waits() reads it */
 	while ((got = port_take(port, msg)) == NULL) {
 		if (unlikely(interrupted) && msg == NULL)
 			break;
@@ -276,12 +305,21 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
 }
 
+/*
+ * waitport: wait for a message, take it and return it.  Return NULL only if the
+ * owner is interrupted and flags has LWKT_PCATCH.  The owner; may block.
+ */
 void *
 thread_waitport(lwkt_port_t port, int flags)
 {
 	return (void *)port_wait(port, NULL, flags & LWKT_PCATCH);
 }
 
+/*
+ * waitmsg: wait until msg is done, and return ms_error.  LWKT_PCATCH in flags
+ * has an effect only if msg is abortable.  The owner of the reply port; may
+ * block.
+ */
 int
 thread_waitmsg(lwkt_msg_t msg, int flags)
 {
@@ -290,6 +328,10 @@ thread_waitmsg(lwkt_msg_t msg, int flags)
 	return (int)port_wait(msg->ms_reply, msg, flags & LWKT_PCATCH);
 }
 
+/*
+ * dropmsg: take the request msg off the queue, mark it done and return 0.
+ * Return ENOENT if msg is not queued, or is a reply.  The owner; never blocks.
+ */
 int
 thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -315,7 +357,10 @@ port_owner(const struct lwkt_port *port)
 	return port->mp_ops->waitport == thread_waitport ? port->mp_td : NULL;
 }
 
-/* As lwkt_sendmsg(), but never sends an IPI. */
+/*
+ * Send msg to port as lwkt_sendmsg() does.  If port is a thread port, panic
+ * unless its owner belongs to the caller's CPU; so no IPI is sent.
+ */
 void
 lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg)
 {

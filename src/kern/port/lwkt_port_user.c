@@ -4,16 +4,20 @@
  * of the room.
  *
  * THEORY
- * Such a port decides which thread may touch its queues, which one waits and
- * which one is woken.  This file has what all kinds share: the order in the two
- * queues, the flags of a message and when each becomes visible, the receipt.
- * No function here takes a lock or checks its caller.
+ * A program that writes a kind of port decides which thread may touch the
+ * queues, which one waits and which one is woken.  This file has what all kinds
+ * share: the order in the two queues, the flags of a message and when each
+ * becomes visible, the receipt.  No function here takes a lock or checks its
+ * caller: the caller ensures that no other code uses the port meanwhile.
  */
 #include "kern/port/port_var.h"
 
 #include <errno.h>
 
-/* Any context; never blocks. */
+/*
+ * Initialize port with the functions ops of the program.  Panics if one of them
+ * is NULL.  Any context; never blocks.
+ */
 void
 lwkt_initport(lwkt_port_t port, const struct lwkt_port_ops *ops)
 {
@@ -26,7 +30,10 @@ lwkt_initport(lwkt_port_t port, const struct lwkt_port_ops *ops)
 	port_init(port, ops);
 }
 
-/* Any context; never blocks. */
+/*
+ * Queue the request msg, after its receipt function, if it wants a receipt, has
+ * been called.  Any context; never blocks.
+ */
 void
 lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -38,8 +45,9 @@ lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Any context; never blocks.  FOREIGN is set from the caller, because the
- * caller has the message now (PM2 of lwkt_msgport.c).
+ * Take msg, which must be queued, off the queue.  The message belongs to the
+ * caller then, so FOREIGN is set if the caller is a plain pthread, else cleared
+ * (PM2 of lwkt_msgport.c).  Any context; never blocks.
  */
 void
 lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
@@ -52,7 +60,10 @@ lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
 	    msg->ms_flags | LWKT_MSGF_FOREIGN);
 }
 
-/* Any context; never blocks. */
+/*
+ * Take the first message off the queue and return it, one with PRIORITY before
+ * all others; NULL if there is none.  Any context; never blocks.
+ */
 lwkt_msg_t
 lwkt_port_dequeue(lwkt_port_t port)
 {
@@ -65,7 +76,10 @@ lwkt_port_dequeue(lwkt_port_t port)
 	return msg;
 }
 
-/* Any context; never blocks. */
+/*
+ * Take the request msg off the queue and mark it done.  Returns 0, or ENOENT if
+ * msg is not queued on port as a request.  Any context; never blocks.
+ */
 int
 lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -77,7 +91,10 @@ lwkt_port_drop(lwkt_port_t port, lwkt_msg_t msg)
 	return 0;
 }
 
-/* Any context; never blocks. */
+/*
+ * Mark msg done, as its reply.  Unless msg is SYNC, also queue it on port.  Any
+ * context; never blocks.
+ */
 void
 lwkt_port_done(lwkt_port_t port, lwkt_msg_t msg)
 {

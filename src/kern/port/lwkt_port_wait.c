@@ -13,8 +13,9 @@
  * its list, under its lock.  If all ports were empty, the thread sleeps.  A
  * message that arrives earlier
  * finds the request; its wake-up takes the thread off the sleep queue, so the
- * sleep returns at once.  At the end the thread takes its requests back.  If
- * another port woke it too, the wake-up is passed on there (spin_unwatch).
+ * sleep returns at once.  At the end the thread takes its requests back.  If a
+ * message of another spin port has woken it too, the thread wakes the next
+ * receiver of that port (spin_unwatch).
  *
  * The order of the ports is their priority: each pass begins with the first.
  *
@@ -22,8 +23,8 @@
  * word of all pthreads that select (lwkt_port_selword.c).
  *
  * INVARIANTS
- * PW1 While a thread sleeps here, every port that it named has its request, or
- *    has woken it since.
+ * PW1 While a thread sleeps in a select, each of its ports has its request, or
+ *    has woken the thread since.
  *
  * Source: select(2); DragonFly has no such wait.
  */
@@ -40,7 +41,7 @@ struct port_select {
 	const lwkt_port_t *se_ports;
 	int		 se_n;
 	int		 se_which;	/* index of the message's port */
-	int		 se_asked;	/* number of ports asked */
+	int		 se_asked;	/* this many ports have a request */
 	struct port_watch se_watch[LWKT_SELECT_MAX];
 };
 
@@ -68,7 +69,10 @@ assert_kinds(const lwkt_port_t *ports, int n)
 	}
 }
 
-/* Take a message of port i, or have the port wake the caller. */
+/*
+ * Return the next message of port i.  If there is none, return NULL, and have
+ * the port wake the caller for the next message.
+ */
 static lwkt_msg_t
 take_or_ask(struct port_select *se, int i)
 {
@@ -83,7 +87,11 @@ take_or_ask(struct port_select *se, int i)
 	return msg;
 }
 
-/* Take a message of the first port that has one, or ask all ports. */
+/*
+ * Try the ports in order.  Return a message of the first port that has one, and
+ * set se_which.  Have each empty port before it wake the caller for the next
+ * message.  If all ports are empty, return NULL.
+ */
 static lwkt_msg_t
 take_first(struct port_select *se)
 {
@@ -175,7 +183,7 @@ select_td(struct port_select *se, int intr, int64_t deadline,
 	if (*msgp == NULL)
 		return error;
 	if (error == EINTR)
-		intr_repost(curthread);	/* it ended nothing */
+		intr_repost(curthread);	/* a message came all the same */
 	return 0;
 }
 
@@ -200,7 +208,12 @@ select_pthread(struct port_select *se, int64_t timeout_ns, lwkt_msg_t *msgp)
 	}
 }
 
-/* Thread, or a plain pthread on spin ports; blocks for at most timeout_ns. */
+/*
+ * Return a message of the first port that has one; *whichp is the index of the
+ * port.  Return NULL if none comes in time, or if flags has LWKT_PCATCH and the
+ * thread is interrupted; *whichp is then -EWOULDBLOCK or -EINTR.  whichp may be
+ * NULL.  Called by a thread, or by a plain pthread on spin ports.  May block.
+ */
 void *
 lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp, int flags,
     int64_t timeout_ns)
@@ -237,7 +250,10 @@ thread_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 	return lwkt_port_select(&port, 1, NULL, flags, timeout_ns);
 }
 
-/* Take the reply if it has come.  Returns 1 if so, else 0. */
+/*
+ * If msg is done, take it off the queue of port, its reply port, and return 1.
+ * Else return 0.
+ */
 static int
 reply_taken(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -265,7 +281,11 @@ sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
 	return error;
 }
 
-/* lwkt_waitmsg() with a time limit on a thread port.  Owner; blocks. */
+/*
+ * Wait for the reply of msg at a thread port.  Returns 0 if the reply has come,
+ * also if an interrupt aborted msg, and EWOULDBLOCK at the time limit.  Called
+ * by the owner of the port; may block.
+ */
 int
 thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 {
@@ -280,7 +300,7 @@ thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 		lwkt_panic("port %p belongs to thread \"%s\", not to \"%s\"",
 		    (void *)port, port->mp_td->td_name, self->td_name);
 	crit_enter_td(self);
-	self->td_cold->tc_waitmsg = msg;	/* for thread_waits */
+	self->td_cold->tc_waitmsg = msg;	/* thread_waits() reads it */
 	while ((done = reply_taken(port, msg)) == 0 && error != EWOULDBLOCK) {
 		error = sleep_for_reply(port, msg, intr, wait_left(deadline));
 		if (error == EINTR) {

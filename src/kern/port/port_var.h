@@ -32,21 +32,24 @@
 #define MPF_WAITPORT	0x0001u	/* thread port: wake for anything queued */
 #define MPF_WAITSYNC	0x0002u	/* thread port: wake for a SYNC reply */
 #define MPF_WAITPTH	0x0004u	/* spin port: pthreads wait on mp_flags */
-#define MPF_SELECT	0x0008u	/* spin port: pthreads select */
+#define MPF_SELECT	0x0008u	/* spin port: pthreads select this port */
 #define MPF_DIRECT	0x0010u	/* thread port: mp_directfn is running */
 
-/* The sleep domain of ports: no other wakeup reaches these sleepers. */
+/*
+ * The sleep domain of all threads that wait at ports.  A wakeup without this
+ * domain does not wake them, even if the ident is the same.
+ */
 #define PDOMAIN_PORT	0x00030000
 
 /*
- * The entry of a selecting thread on the list of a spin port.  The thread
- * sleeps on pw_ident.  All fields: mp_lock.
+ * The entry of a selecting thread on the list mp_watch of a spin port.  While
+ * the entry is on the list, mp_lock protects all fields.
  */
 struct port_watch {
 	struct port_watch *pw_next;
 	struct port_watch **pw_prevp;	/* NULL: not on the list */
-	const void	*pw_ident;
-	int		 pw_woken;	/* a message took it off the list */
+	const void	*pw_ident;	/* the thread sleeps on this ident */
+	int		 pw_woken;	/* 1: taken off by a message */
 };
 
 /*
@@ -83,12 +86,13 @@ int	thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg);
 
 /*
  * lwkt_port_spin.c.  spin_watch takes the next message.  If there is none, it
- * returns NULL and puts pw on the port's list, or sets MPF_SELECT without a pw.
- * spin_unwatch takes pw off the list.  If a message of this port woke the
- * caller and one is still queued here, it wakes another receiver.
+ * returns NULL and puts pw on the list mp_watch; if pw is NULL, it sets
+ * MPF_SELECT instead.  spin_unwatch takes pw off the list.  If a message of
+ * this port had woken the caller, and one is still queued at the port,
+ * spin_unwatch wakes another receiver.
  */
 int	port_is_spin(const struct lwkt_port *port);
-int	spin_idle(lwkt_port_t port);	/* nothing queued or coming */
+int	spin_idle(lwkt_port_t port);	/* 1: no message queued or left */
 lwkt_msg_t spin_watch(lwkt_port_t port, struct port_watch *pw);
 void	spin_unwatch(lwkt_port_t port, struct port_watch *pw);
 void   *spin_getport(lwkt_port_t port);
@@ -118,7 +122,10 @@ port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
 		    "only wait for ever, or try", (void *)port);
 }
 
-/* Read ms_flags and ms_target while the message may belong to another side. */
+/*
+ * Read ms_flags, ms_target.  Atomic, because the message may belong to another
+ * thread, which may write them.
+ */
 static inline uint32_t
 msg_lookflags(lwkt_msg_t msg)
 {
@@ -133,10 +140,10 @@ msg_looktarget(lwkt_msg_t msg)
 }
 
 /*
- * Tell whether msg is a request that is queued on port.  The caller holds what
- * protects port; the message may belong to another side, and a forwarded one
- * may be queued on another port.  Acquire: pairs with the release in
- * port_enqueue(), which comes after the store of the new target.
+ * Return 1 if msg is a request that is queued on port, else 0.  The caller
+ * holds the lock that protects port.  msg itself may belong to a receiver, or,
+ * after it was forwarded, be queued on another port.  Acquire: pairs with the
+ * release in port_enqueue(), which comes after the store of the new target.
  */
 static inline int
 msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
@@ -174,7 +181,10 @@ port_queue(lwkt_port_t port, uint32_t flags)
 	    &port->mp_prioq : &port->mp_msgq;
 }
 
-/* Queue msg, and give it these flags and QUEUED. */
+/*
+ * Append msg to a queue of port; ms_flags becomes flags with QUEUED.  The
+ * caller holds what protects the queues.
+ */
 static inline void
 port_enqueue(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
@@ -184,10 +194,11 @@ port_enqueue(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 	msg->ms_prevp = mq->mq_lastp;
 	*mq->mq_lastp = msg;
 	mq->mq_lastp = &msg->ms_next;
-	/* Release: pairs with lwkt_checkmsg(), which may see a reply here. */
+	/* Release: pairs with msg_is_at(); for a reply, lwkt_checkmsg(). */
 	atomic_store_rel_32(&msg->ms_flags, flags | LWKT_MSGF_QUEUED);
 }
 
+/* Take msg, which must be queued on port, off the queue; clear QUEUED. */
 static inline void
 port_remove(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -201,7 +212,10 @@ port_remove(lwkt_port_t port, lwkt_msg_t msg)
 	msg_setflags(msg, flags & ~(uint32_t)LWKT_MSGF_QUEUED);
 }
 
-/* Take the first message off the queue; NULL if there is none. */
+/*
+ * Take the next message off the queues and return it: the first one with
+ * PRIORITY, else the first of the others; NULL if there is none.
+ */
 static inline lwkt_msg_t
 port_dequeue(lwkt_port_t port)
 {
@@ -214,7 +228,10 @@ port_dequeue(lwkt_port_t port)
 	return msg;
 }
 
-/* Give the receipt of msg, once.  Return flags without RECEIPT. */
+/*
+ * msg is about to be queued.  If flags has RECEIPT, call ms_receiptfn.  Return
+ * flags without RECEIPT.
+ */
 static inline uint32_t
 msg_receipt(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 {
