@@ -5,9 +5,10 @@
  *
  * THEORY
  * The request lies on the caller's stack; nothing is allocated.  A call that
- * succeeds at once costs the system call and a few ns.  It also performs a
- * reschedule that the tick or a wake-up requested meanwhile.  So a thread whose
- * connection always has data cannot starve threads of equal priority.
+ * succeeds at once costs the system call and a few ns.  If the tick or a
+ * wake-up has requested a reschedule meanwhile, the call yields before it
+ * returns.  So a thread whose connection always has data cannot starve threads
+ * of equal priority.
  */
 #include "io/io_var.h"
 
@@ -54,7 +55,7 @@ call(struct ioreq *ir, int64_t timeout_ns)
 	return ir->ir_result;
 }
 
-/* Make a call of these arguments. */
+/* Make the call op on fd; return its result, or -errno. */
 static ssize_t
 transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
     int64_t off, int64_t timeout_ns)
@@ -69,7 +70,7 @@ transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
 	return call(&ir, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Accept a connection, with a time limit.  Thread; blocks the thread only. */
 int
 lwkt_accept_timo(int fd, struct sockaddr *sa, socklen_t *salen,
     int64_t timeout_ns)
@@ -82,14 +83,14 @@ lwkt_accept_timo(int fd, struct sockaddr *sa, socklen_t *salen,
 	return (int)call(&ir, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Accept a connection.  Thread; blocks the thread only. */
 int
 lwkt_accept(int fd, struct sockaddr *sa, socklen_t *salen)
 {
 	return lwkt_accept_timo(fd, sa, salen, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Connect a socket, with a time limit.  Thread; blocks the thread only. */
 int
 lwkt_connect_timo(int fd, const struct sockaddr *sa, socklen_t salen,
     int64_t timeout_ns)
@@ -97,28 +98,28 @@ lwkt_connect_timo(int fd, const struct sockaddr *sa, socklen_t salen,
 	return (int)transfer(HIO_CONNECT, fd, sa, salen, 0, 0, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Connect a socket.  Thread; blocks the thread only. */
 int
 lwkt_connect(int fd, const struct sockaddr *sa, socklen_t salen)
 {
 	return lwkt_connect_timo(fd, sa, salen, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Receive, with a time limit.  Thread; blocks the thread only. */
 ssize_t
 lwkt_recv_timo(int fd, void *buf, size_t len, int flags, int64_t timeout_ns)
 {
 	return transfer(HIO_RECV, fd, buf, len, flags, 0, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Receive from a socket.  Thread; blocks the thread only. */
 ssize_t
 lwkt_recv(int fd, void *buf, size_t len, int flags)
 {
 	return lwkt_recv_timo(fd, buf, len, flags, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Send, with a time limit.  Thread; blocks the thread only. */
 ssize_t
 lwkt_send_timo(int fd, const void *buf, size_t len, int flags,
     int64_t timeout_ns)
@@ -126,42 +127,42 @@ lwkt_send_timo(int fd, const void *buf, size_t len, int flags,
 	return transfer(HIO_SEND, fd, buf, len, flags, 0, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Send on a socket.  Thread; blocks the thread only. */
 ssize_t
 lwkt_send(int fd, const void *buf, size_t len, int flags)
 {
 	return lwkt_send_timo(fd, buf, len, flags, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Read, with a time limit.  Thread; blocks the thread only. */
 ssize_t
 lwkt_read_timo(int fd, void *buf, size_t len, int64_t timeout_ns)
 {
 	return transfer(HIO_READ, fd, buf, len, 0, 0, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Read from a descriptor.  Thread; blocks the thread only. */
 ssize_t
 lwkt_read(int fd, void *buf, size_t len)
 {
 	return lwkt_read_timo(fd, buf, len, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Write, with a time limit.  Thread; blocks the thread only. */
 ssize_t
 lwkt_write_timo(int fd, const void *buf, size_t len, int64_t timeout_ns)
 {
 	return transfer(HIO_WRITE, fd, buf, len, 0, 0, timeout_ns);
 }
 
-/* Thread; blocks the thread only. */
+/* Write to a descriptor.  Thread; blocks the thread only. */
 ssize_t
 lwkt_write(int fd, const void *buf, size_t len)
 {
 	return lwkt_write_timo(fd, buf, len, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Read at an offset.  Thread; blocks the thread only. */
 ssize_t
 lwkt_pread(int fd, void *buf, size_t len, off_t off)
 {
@@ -169,7 +170,7 @@ lwkt_pread(int fd, void *buf, size_t len, off_t off)
 	    transfer(HIO_PREAD, fd, buf, len, 0, off, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Write at an offset.  Thread; blocks the thread only. */
 ssize_t
 lwkt_pwrite(int fd, const void *buf, size_t len, off_t off)
 {
@@ -177,7 +178,7 @@ lwkt_pwrite(int fd, const void *buf, size_t len, off_t off)
 	    transfer(HIO_PWRITE, fd, buf, len, 0, off, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Open a file in a directory.  Thread; blocks the thread only. */
 int
 lwkt_openat(int dfd, const char *path, int oflags, mode_t mode)
 {
@@ -190,21 +191,24 @@ lwkt_openat(int dfd, const char *path, int oflags, mode_t mode)
 	return (int)call(&ir, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/* Open a file.  Thread; blocks the thread only. */
 int
 lwkt_open(const char *path, int oflags, mode_t mode)
 {
 	return lwkt_openat(AT_FDCWD, path, oflags, mode);
 }
 
-/* Thread; blocks the thread only. */
+/* Write a file to its device.  Thread; blocks the thread only. */
 int
 lwkt_fsync(int fd)
 {
 	return (int)transfer(HIO_FSYNC, fd, NULL, 0, 0, 0, LWKT_FOREVER);
 }
 
-/* Thread; blocks the thread only. */
+/*
+ * Wait until fd is ready; return 0 at the time limit.
+ * Thread; blocks the thread only.
+ */
 int
 lwkt_poll(int fd, int events, int64_t timeout_ns)
 {
@@ -214,7 +218,7 @@ lwkt_poll(int fd, int events, int64_t timeout_ns)
 	return r == -ETIMEDOUT ? 0 : (int)r;
 }
 
-/* Thread; blocks the thread only. */
+/* Wait for a child process.  Thread; blocks the thread only. */
 pid_t
 lwkt_waitpid(pid_t pid, int *status, int options)
 {

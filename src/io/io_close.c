@@ -9,7 +9,7 @@
  * waiters are let in again.
  *
  * INVARIANTS
- * CL1 The thread that has set CLOSING is the only one to close the descriptor.
+ * CL1 Only the thread that has set CLOSING closes the descriptor.
  */
 #include "io/io_var.h"
 
@@ -26,8 +26,8 @@ COUNTER(io_close_cpus, "lwkt.io.close_cpus", "CPUs asked by closes to end "
     "their calls");
 
 /*
- * Cancel the waiters of a descriptor that is being closed, on a CPU that may
- * have some.
+ * Cancel the requests of this CPU that wait on a descriptor that is being
+ * closed; answer the closer (arg) when none is left.  IPI callback.
  */
 static void
 close_remote(void *arg)
@@ -45,8 +45,8 @@ close_remote(void *arg)
 }
 
 /*
- * Ask each CPU of bits to end its waiters of fd, and wait for its answer.  The
- * CPUs are asked one after the other: so one link in the closer is enough.
+ * Ask each CPU of bits to end its waiters of fd, and sleep until the answer.
+ * The CPUs are asked one after the other: so one link in the closer is enough.
  */
 static void
 end_waiters(int fd, uint64_t bits)
@@ -69,7 +69,10 @@ end_waiters(int fd, uint64_t bits)
 	}
 }
 
-/* End all calls on fd, then close it.  Thread; blocks the thread only. */
+/*
+ * End all calls on fd, then close it.  Returns 0 or -errno.
+ * Context: thread; blocks the thread, not the CPU.
+ */
 int
 lwkt_close(int fd)
 {

@@ -4,13 +4,14 @@
  * USES no other file of the layer.
  *
  * THEORY
- * An idle CPU polls before it waits, and waits in the back end, so it needs
- * nothing else.  A CPU that is never idle polls in two cases: when a thread
- * goes to sleep on a call and the last poll is a while ago, and by a timer.
- * The timer is started when an operation is submitted, or when a poll finds
- * other threads to run and operations in flight.  It fires every
+ * An idle CPU polls before it halts, and a completion ends the halt, so it
+ * needs nothing else.  A CPU that is never idle polls in three cases: when a
+ * thread goes to sleep on a call, other threads are runnable and the last poll
+ * is a while ago; when the host reports a completion (RQF_INTPEND); and by a
+ * timer.  The timer is started when an operation is submitted, or when a poll
+ * finds threads to run and operations in flight.  It fires every
  * lwkt.io.poll_us while operations are in flight, and stops when it finds the
- * CPU idle.  So an idle CPU is woken by it at most once.
+ * CPU idle and no operation complete.  So it wakes an idle CPU at most once.
  */
 #include "io/io_var.h"
 
@@ -34,7 +35,7 @@ COUNTER(io_overflows, "lwkt.io.cq_overflows", "times that a completion queue "
 TUNABLE_INT(poll_us, "lwkt.io.poll_us", 1000, 10, 1000000,
     "longest time between polls of a busy CPU, us");
 
-/* Add to our counters what the back end counted since the last call. */
+/* Add what the back end counted since the last call to this CPU's counters. */
 static void
 fold_stats(struct globaldata *gd, struct iocpu *ic)
 {
@@ -72,8 +73,9 @@ poll_host(struct globaldata *gd)
 }
 
 /*
- * Poll, and arm the timer again if operations are in flight and the CPU is
- * busy.  An idle CPU polls without it.
+ * Poll.  Arm the timer again if operations are in flight and the CPU is busy:
+ * an operation completed, or threads are runnable.  An idle CPU polls without
+ * the timer.  Timer callback.
  */
 static void
 poll_timer(struct lwkt_systimer *st, void *arg)
@@ -106,7 +108,7 @@ io_poll_busy(struct globaldata *gd)
 	    (int64_t)poll_us * 1000);
 }
 
-/* Poll if the last poll of this CPU is age_ns old. */
+/* Poll if the last poll of this CPU is at least age_ns ago. */
 void
 io_poll_now(struct globaldata *gd, int64_t age_ns)
 {
@@ -114,7 +116,10 @@ io_poll_now(struct globaldata *gd, int64_t age_ns)
 		(void)poll_host(gd);
 }
 
-/* Poll for the idle loop, or for RQF_INTPEND (ko_poll). */
+/*
+ * Poll for the idle loop, or for RQF_INTPEND (ko_poll).  Starts the timer if
+ * there are threads to run and operations in flight.
+ */
 static void
 io_poll(struct globaldata *gd)
 {
@@ -125,7 +130,7 @@ io_poll(struct globaldata *gd)
 
 #define IOCPU_SIZE	roundup2(sizeof(struct iocpu), (size_t)65536)
 
-/* Give back the memory of all CPUs. */
+/* Release the struct iocpu of all CPUs. */
 static void
 io_fini(void)
 {
@@ -139,7 +144,7 @@ io_fini(void)
 	}
 }
 
-/* Reserve the memory of all CPUs. */
+/* Reserve a struct iocpu for each CPU.  Returns 0 or ENOMEM. */
 static int
 io_boot(void)
 {
@@ -157,7 +162,7 @@ io_boot(void)
 	return 0;
 }
 
-/* Add the last counts of the back end when a CPU ends. */
+/* Add the last counts of the back end to the counters when a CPU ends. */
 static void
 io_cpu_fini(struct globaldata *gd)
 {

@@ -81,7 +81,7 @@ advance(struct ioreq *ir, int64_t r)
 
 /*
  * Transfer part by part without waiting.  Returns -EAGAIN if the rest must
- * wait.
+ * wait, else the result of the last part: its bytes, or -errno.
  */
 static int64_t
 try_parts(struct ioreq *ir)
@@ -93,7 +93,10 @@ try_parts(struct ioreq *ir)
 	return r;
 }
 
-/* Return the result of the whole call, whose last part gave r. */
+/*
+ * Return the result of the whole call: the bytes of all parts.  r is the result
+ * of the last part; an error of it counts only if no byte was transferred.
+ */
 static int64_t
 whole(const struct ioreq *ir, int64_t r)
 {
@@ -103,8 +106,9 @@ whole(const struct ioreq *ir, int64_t r)
 }
 
 /*
- * Store the result of a call whose last part gave r.  A new descriptor may have
- * the number of one that was closed: the back end forgets what it knew of it.
+ * Store the result of a call whose last part gave r.  If r is a new descriptor,
+ * a closed one may have had the same number.  So the back end is told to forget
+ * what it knew of that number.
  */
 static void
 set_result(struct ioreq *ir, int64_t r)
@@ -144,8 +148,9 @@ ioreq_finish(struct ioreq *ir, int64_t r)
 
 /*
  * Continue or finish the request of a host operation that is complete (io_done,
- * called by machine_io_poll).  A cancelled one does not continue, and gets the
- * errno that the cancel stands for.
+ * called by machine_io_poll).  A request that was cancelled does not continue.
+ * If the host ended the operation with -ECANCELED, r becomes the errno that the
+ * cancel stands for; an operation that completed before keeps its result.
  */
 static void
 ioreq_done(struct hostio *io, int64_t r)
@@ -165,7 +170,9 @@ ioreq_done(struct hostio *io, int64_t r)
 	ioreq_finish(ir, r);
 }
 
-/* End a sleep, or cancel a request whose time limit has come. */
+/*
+ * End a sleep, or cancel a request whose time limit has come.  Timer callback.
+ */
 static void
 ioreq_timeout(struct lwkt_systimer *st, void *arg)
 {
@@ -181,7 +188,10 @@ ioreq_timeout(struct lwkt_systimer *st, void *arg)
 	ioreq_cancel(ir, ETIMEDOUT);
 }
 
-/* Arm the timer of a request; a time that would overflow is the latest. */
+/*
+ * Arm the timer of a request, delay_ns from now.  If that time is too late for
+ * an int64_t, the timer gets the latest possible time.
+ */
 static void
 arm_timer(struct ioreq *ir, int64_t delay_ns)
 {
@@ -194,7 +204,10 @@ arm_timer(struct ioreq *ir, int64_t delay_ns)
 	    INT64_MAX - 1);
 }
 
-/* Return 1 if the call does not wait, so that -EAGAIN is its result. */
+/*
+ * Return 1 if the call must not wait, so that -EAGAIN is its result: the try
+ * said so (io_short, MI5), or the caller did (MSG_DONTWAIT).
+ */
 static int
 is_dontwait(const struct hostio *io)
 {
@@ -204,7 +217,10 @@ is_dontwait(const struct hostio *io)
 }
 
 /*
- * Try the call; if it would wait, submit it.  Return 1 if it is complete.
+ * Try the call; if it would wait, submit it.  Return 1 if it is complete, 0 if
+ * it is in flight.  A call that would wait is complete with -EAGAIN if it must
+ * not wait (is_dontwait), or with -ETIMEDOUT if timeout_ns is 0; if a part was
+ * transferred before, the result is the number of its bytes.
  * Thread, critical section; blocks while the descriptor is being closed.
  */
 int
@@ -246,10 +262,16 @@ ioreq_sleep(struct ioreq *ir, int64_t ns)
 	arm_timer(ir, ns > 0 ? ns : 0);
 }
 
-/* A thread that is about to sleep polls if the last poll is older than this. */
+/*
+ * A thread that is about to sleep polls if the last poll was at least so many
+ * ns ago, and other threads are runnable.
+ */
 #define WAIT_POLL_NS	50000
 
-/* Wait until a request of this thread is complete; return its result. */
+/*
+ * Wait until a request of this thread is complete; return its result.  wmesg
+ * names the wait.  Thread, critical section; blocks.
+ */
 int64_t
 ioreq_wait(struct ioreq *ir, const char *wmesg)
 {
@@ -268,7 +290,10 @@ ioreq_wait(struct ioreq *ir, const char *wmesg)
 	return ir->ir_result;
 }
 
-/* End a request early.  Its CPU, critical section; never blocks. */
+/*
+ * End a request early, unless it is complete or was cancelled before.
+ * Context: the request's CPU, critical section; never blocks.
+ */
 void
 ioreq_cancel(struct ioreq *ir, int error)
 {

@@ -47,35 +47,35 @@
 struct ioreq {
 	struct hostio	 ir_io;		/* first */
 	LIST_ENTRY(ioreq) ir_link;	/* (c) waiters of the bucket */
-	struct lwkt_systimer *ir_timer;	/* (i) storage, if a limit may be set */
-	lwkt_thread_t	 ir_td;		/* (i) sleeps on it, or NULL */
-	void		(*ir_fn)(struct ioreq *); /* (i) or is told */
-	int64_t		 ir_total;	/* (c) bytes of earlier rounds */
-	int64_t		 ir_result;	/* (c) */
-	int		 ir_reason;	/* (c) errno that a cancel stands for */
-	int16_t		 ir_cpu;	/* (i) */
-	uint16_t	 ir_flags;	/* (c) */
+	struct lwkt_systimer *ir_timer;	/* (i) NULL: no limit */
+	lwkt_thread_t	 ir_td;		/* (i) woken at the end, or NULL */
+	void		(*ir_fn)(struct ioreq *); /* (i) called if no ir_td */
+	int64_t		 ir_total;	/* (c) bytes of earlier parts */
+	int64_t		 ir_result;	/* (c) bytes or value, or -errno */
+	int		 ir_reason;	/* (c) errno of a cancel, or 0 */
+	int16_t		 ir_cpu;	/* (i) CPU that started the request */
+	uint16_t	 ir_flags;	/* (c) IR_* */
 };
 LIST_HEAD(ioreq_list, ioreq);
 
-/* Lives on the closing thread's stack. */
+/* A close of cl_fd in progress (io_waiter.c), on the closing thread's stack. */
 struct closer {
-	SLIST_ENTRY(closer) cl_link;	/* of the CPU that is asked now */
-	lwkt_thread_t	 cl_td;
-	int		 cl_cpu;	/* of cl_td */
+	SLIST_ENTRY(closer) cl_link;	/* ic_closers of the CPU asked now */
+	lwkt_thread_t	 cl_td;		/* the closing thread */
+	int		 cl_cpu;	/* its CPU, which gets the answer */
 	int		 cl_fd;
-	int		 cl_done;	/* (c) that CPU has answered */
+	int		 cl_done;	/* 1: the CPU has answered; by cl_cpu */
 };
 SLIST_HEAD(closer_list, closer);
 
-/* gd_io: (c) all of it. */
+/* The state of io/ on one CPU (gd_io).  All fields are (c). */
 struct iocpu {
 	struct ioreq_list ic_waiters[IO_BUCKETS];
-	struct closer_list ic_closers;	/* wait for waiters to leave here */
+	struct closer_list ic_closers;	/* to be answered by this CPU */
 	struct lwkt_systimer ic_timer;	/* polls while the CPU is busy */
-	int		 ic_timer_on;
-	int64_t		 ic_polled_ns;	/* last poll */
-	struct hostio_stats ic_seen;	/* the host's, already counted */
+	int		 ic_timer_on;	/* 1: ic_timer is armed */
+	int64_t		 ic_polled_ns;	/* time of the last poll */
+	struct hostio_stats ic_seen;	/* those already in our counters */
 };
 
 static inline struct iocpu *
@@ -102,20 +102,22 @@ void	waiters_closed(int fd);
 void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
 /*
  * Return 1 if the call is complete, 0 if it is in flight: then a wake-up of
- * ir_td, or a call of ir_fn, follows.  Sleeps while the descriptor is closed.
+ * ir_td, or a call of ir_fn, follows.  Blocks while the descriptor is being
+ * closed.
  */
 int	ioreq_start(struct ioreq *ir, int64_t timeout_ns);
 int64_t	ioreq_wait(struct ioreq *ir, const char *wmesg);
 /*
  * End a request early.  If the cancel takes effect before the request is
- * complete, ir_result becomes -error.  A second cancel has no effect.
+ * complete, ir_result becomes -error, or the number of bytes that were
+ * transferred before.  A second cancel has no effect.
  */
 void	ioreq_cancel(struct ioreq *ir, int error);
 /* Start a sleep of ns as a request; ir_timer must be set. */
 void	ioreq_sleep(struct ioreq *ir, int64_t ns);
 
 /* io_poll.c */
-void	io_poll_busy(struct globaldata *gd);	/* something is in flight */
+void	io_poll_busy(struct globaldata *gd);	/* start the timer, if off */
 void	io_poll_now(struct globaldata *gd, int64_t age_ns);
 
 #endif

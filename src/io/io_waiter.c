@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiters of a descriptor, and the word that keeps new ones from a close.
+ * Waiters of a descriptor, and the word that keeps new waiters away during a
+ * close.
  * USES no other file of the layer.
  *
  * THEORY
@@ -13,25 +14,28 @@
  *	SLEEPERS	a thread sleeps until CLOSING is cleared
  *	CLOSING		a close is in progress
  *
- * If a thread wants to wait on a descriptor while CLOSING is set (or on another
- * one of the same word), it waits until CLOSING is cleared and tries again: it
- * then finds a descriptor that is not open.  Without this a request could start
- * between the cancel and the close, and never end.
+ * CLOSING means that a descriptor of this word is being closed.  A thread that
+ * wants to wait on a descriptor of the word sleeps until CLOSING is cleared,
+ * and then tries its call again.  If its own descriptor was closed, the try
+ * fails.  Without this a request could start between the cancel and the close,
+ * and never end.
  *
- * A closer that has cancelled the waiters of a CPU waits there until the last
- * of them has left the list, and is then woken.
+ * A closer is the structure by which a closing thread waits for a CPU.  After
+ * the CPU has cancelled the waiters, the closer is in its list ic_closers until
+ * the last waiter has left.  The CPU then wakes the closing thread.
  *
  * INVARIANTS
- * IW1 A request enters its CPU's list before the CPU reads its bit, and both
- *    come before the host sees the request, in one critical section.
+ * IW1 A CPU lists a request before it reads the word, and both come before the
+ *    host sees the request, in one critical section.
  *
  * ORDER
  * waiter_enter: put the request on the list, then load (or set) the word.
  * waiters_closing: set CLOSING, then read the bits.  If waiter_enter sets the
- * bit, both use read-modify-writes of one word, and one sees the other.  If the
- * bit was set before, the close always sends an IPI.  It is served before the
- * critical section of waiter_enter, whose load then sees CLOSING, or after it,
- * and then it finds the request.
+ * bit, both use read-modify-writes of one word, and the later of the two sees
+ * what the earlier one has set.  If the bit was set before, the close always
+ * sends an IPI.  The IPI is served before the critical section of waiter_enter,
+ * whose load then sees CLOSING, or after it, and then the IPI finds the
+ * request.
  */
 #include "io/io_var.h"
 
@@ -46,7 +50,7 @@
 #define SLEEPERS	((uint64_t)1 << 62)
 #define CPUBITS		62
 
-static uint64_t io_word[IO_BUCKETS];	/* (a) */
+static uint64_t io_word[IO_BUCKETS];	/* (a) by descriptor: THEORY */
 
 /* Return the word of a descriptor. */
 static uint64_t *
@@ -62,7 +66,10 @@ waiter_list(struct globaldata *gd, int fd)
 	return &iocpu(gd)->ic_waiters[(unsigned)fd % IO_BUCKETS];
 }
 
-/* Return the bit of a CPU in a word; with more than 62 CPUs some share one. */
+/*
+ * Return the bit of a CPU in a word.  If there are more than 62 CPUs, some
+ * share a bit.
+ */
 static uint64_t
 cpu_bit(int cpu)
 {
@@ -97,8 +104,9 @@ on_descriptor(const struct hostio *io)
 }
 
 /*
- * List a request as a waiter of its descriptor.  If a close is in progress,
- * sleep until it is over and return EAGAIN.
+ * List a request as a waiter of its descriptor and return 0.  If the operation
+ * waits on no descriptor, only return 0.  If a close is in progress, do not
+ * list the request: sleep until the close is over and return EAGAIN.
  * Thread, critical section; blocks in that case.
  */
 int
@@ -138,7 +146,7 @@ has_waiters(struct globaldata *gd, int fd)
 	return 0;
 }
 
-/* Wake a closer, on its CPU. */
+/* Wake the closing thread of a closer.  IPI callback on that thread's CPU. */
 static void
 closer_answered(void *arg)
 {
@@ -163,7 +171,10 @@ answer_closers(struct globaldata *gd)
 	}
 }
 
-/* Take a request off its list.  Its CPU, critical section; never blocks. */
+/*
+ * Take a request off its list, and answer the closers that waited for it.
+ * Context: the request's CPU, critical section; never blocks.
+ */
 void
 waiter_leave(struct ioreq *ir)
 {
@@ -176,9 +187,9 @@ waiter_leave(struct ioreq *ir)
 }
 
 /*
- * Let cl wait until this CPU has no waiters of its descriptor.  They are
- * cancelled.  The CPU's bit may be cleared here only if it stands for this CPU
- * alone.
+ * Answer closer cl when this CPU has no more waiters of the descriptor; the
+ * caller has cancelled them.  If the list is empty, the CPU's bit is cleared,
+ * but only if the bit stands for this CPU alone.
  */
 void
 waiter_closer(struct closer *cl)
@@ -194,7 +205,8 @@ waiter_closer(struct closer *cl)
 
 /*
  * Begin a close of fd: keep new waiters away, and return the bits of the CPUs
- * that may have some.  Blocks while another close is in progress.
+ * that may have waiters.  Blocks while another close of a descriptor of the
+ * same word is in progress.
  */
 uint64_t
 waiters_closing(int fd)
@@ -207,14 +219,14 @@ waiters_closing(int fd)
 	return bits & ~SLEEPERS;
 }
 
-/* Return 1 if cpu is one of those that waiters_closing() returned. */
+/* Return 1 if `bits`, of waiters_closing(), has the bit of cpu. */
 int
 waiters_on(uint64_t bits, int cpu)
 {
 	return (bits & cpu_bit(cpu)) != 0;
 }
 
-/* End a close of fd: wake those who want to wait. */
+/* End a close of fd: clear CLOSING, and wake the threads in wait_closing. */
 void
 waiters_closed(int fd)
 {

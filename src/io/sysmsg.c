@@ -59,17 +59,17 @@ request_of(struct lwkt_sysmsg *sm)
 	return (struct ioreq *)(void *)sm->sm_host;
 }
 
-/* Reply a message, whose call gave r. */
+/* Send the reply of a message; r is the result of its call. */
 static void
 reply(struct lwkt_sysmsg *sm, int64_t r)
 {
 	if (r == -ETIMEDOUT && sm->sm_op == LWKT_SYS_POLL)
-		r = 0;			/* what poll(2) says */
+		r = 0;			/* poll(2) returns 0 at its limit */
 	sm->sm_result = r;
 	lwkt_replymsg(&sm->sm_msg, r < 0 ? (int)-r : 0);
 }
 
-/* Reply the message of a request that is complete (ir_fn). */
+/* Send the reply of the message whose request is complete (ir_fn). */
 static void
 sysmsg_done(struct ioreq *ir)
 {
@@ -122,7 +122,7 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
-/* Cancel the request of a message, on its CPU. */
+/* Cancel the request of a message.  Runs on the request's CPU. */
 static void
 abort_remote(void *arg)
 {
@@ -131,7 +131,10 @@ abort_remote(void *arg)
 	ioreq_cancel(request_of(sm), ECANCELED);
 }
 
-/* End the call of a message early: the abort function of the messages. */
+/*
+ * End the call of a message early: the abort function of the messages.  On
+ * another CPU than the request's, waits until that CPU has cancelled it.
+ */
 static void
 sysmsg_abort(lwkt_msg_t msg)
 {
@@ -144,14 +147,20 @@ sysmsg_abort(lwkt_msg_t msg)
 		lwkt_wait_ipiq(cpu, lwkt_send_ipiq(cpu, abort_remote, sm));
 }
 
-/* Start the call.  Thread; LWKT_SYS_CLOSE blocks, the others never. */
+/*
+ * Start the call of a message.  Context: thread.  LWKT_SYS_CLOSE blocks; the
+ * others block only while their descriptor is being closed.
+ */
 void
 lwkt_sendsys(struct lwkt_sysmsg *sm)
 {
 	lwkt_sendmsg(&sysport, &sm->sm_msg);
 }
 
-/* Start the call and wait for its end.  Thread; blocks. */
+/*
+ * Start the call of a message, wait for its end and return its result.
+ * Context: thread; blocks the thread, not the CPU.
+ */
 int64_t
 lwkt_dosys(struct lwkt_sysmsg *sm)
 {
@@ -159,7 +168,7 @@ lwkt_dosys(struct lwkt_sysmsg *sm)
 	return sm->sm_result;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message for the call op on fd.  Any context; never blocks. */
 void
 lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t port, enum lwkt_sysop op,
     int fd)
@@ -177,7 +186,7 @@ lwkt_sysmsg_init(struct lwkt_sysmsg *sm, lwkt_port_t port, enum lwkt_sysop op,
 	sm->sm_result = 0;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that accepts a connection.  Any context; never blocks. */
 void
 lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     struct sockaddr *sa, socklen_t *salen)
@@ -187,7 +196,7 @@ lwkt_sysmsg_accept(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_salen = salen;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that connects a socket.  Any context; never blocks. */
 void
 lwkt_sysmsg_connect(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const struct sockaddr *sa, socklen_t salen)
@@ -197,7 +206,7 @@ lwkt_sysmsg_connect(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_len = salen;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that receives.  Any context; never blocks. */
 void
 lwkt_sysmsg_recv(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
     size_t len, int flags)
@@ -207,7 +216,7 @@ lwkt_sysmsg_recv(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
 	sm->sm_flags = flags;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that sends.  Any context; never blocks. */
 void
 lwkt_sysmsg_send(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const void *buf, size_t len, int flags)
@@ -217,7 +226,7 @@ lwkt_sysmsg_send(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_flags = flags;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that reads.  Any context; never blocks. */
 void
 lwkt_sysmsg_read(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
     size_t len)
@@ -227,7 +236,7 @@ lwkt_sysmsg_read(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
 	sm->sm_len = len;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that writes.  Any context; never blocks. */
 void
 lwkt_sysmsg_write(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const void *buf, size_t len)
@@ -237,7 +246,7 @@ lwkt_sysmsg_write(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_len = len;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that reads at an offset.  Any context; never blocks. */
 void
 lwkt_sysmsg_pread(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
     size_t len, off_t off)
@@ -247,7 +256,7 @@ lwkt_sysmsg_pread(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, void *buf,
 	sm->sm_off = off;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that writes at an offset.  Any context; never blocks. */
 void
 lwkt_sysmsg_pwrite(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
     const void *buf, size_t len, off_t off)
@@ -257,7 +266,7 @@ lwkt_sysmsg_pwrite(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd,
 	sm->sm_off = off;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that opens a file.  Any context; never blocks. */
 void
 lwkt_sysmsg_openat(struct lwkt_sysmsg *sm, lwkt_port_t port, int dfd,
     const char *path, int oflags, mode_t mode)
@@ -268,21 +277,27 @@ lwkt_sysmsg_openat(struct lwkt_sysmsg *sm, lwkt_port_t port, int dfd,
 	sm->sm_mode = (int)mode;
 }
 
-/* Any context; never blocks. */
+/* Prepare a message that closes fd.  Any context; never blocks. */
 void
 lwkt_sysmsg_close(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd)
 {
 	lwkt_sysmsg_init(sm, port, LWKT_SYS_CLOSE, fd);
 }
 
-/* Any context; never blocks. */
+/*
+ * Prepare a message that writes a file to its device.
+ * Any context; never blocks.
+ */
 void
 lwkt_sysmsg_fsync(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd)
 {
 	lwkt_sysmsg_init(sm, port, LWKT_SYS_FSYNC, fd);
 }
 
-/* Any context; never blocks. */
+/*
+ * Prepare a message that waits until fd is ready.
+ * Any context; never blocks.
+ */
 void
 lwkt_sysmsg_poll(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, int events)
 {
@@ -290,7 +305,10 @@ lwkt_sysmsg_poll(struct lwkt_sysmsg *sm, lwkt_port_t port, int fd, int events)
 	sm->sm_flags = events;
 }
 
-/* Any context; never blocks. */
+/*
+ * Prepare a message that waits for a child process.
+ * Any context; never blocks.
+ */
 void
 lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t port, pid_t pid,
     int *status, int options)
@@ -300,7 +318,10 @@ lwkt_sysmsg_waitpid(struct lwkt_sysmsg *sm, lwkt_port_t port, pid_t pid,
 	sm->sm_flags = options;
 }
 
-/* Any context; never blocks. */
+/*
+ * Prepare a message whose reply comes after ns nanoseconds.
+ * Any context; never blocks.
+ */
 void
 lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t port, int64_t ns)
 {

@@ -10,7 +10,7 @@
  *	vm_slab.c	  zones: equal chunks of one CPU
  *	vm_malloc_type.c  how much memory each type uses, and its limit
  *	vm_malloc.c	  blocks of any size
- *	vm_malloc_obj.c	  objects whose memory stays of their type
+ *	vm_malloc_obj.c	  objects in type-stable memory
  */
 #ifndef LWKT_VM_SLAB_VAR_H
 #define LWKT_VM_SLAB_VAR_H
@@ -22,61 +22,67 @@
 #include "kern/cpu/ktr_rec.h"
 #include "machine/memcheck.h"
 
-#define ZONE_SIZE	((size_t)128 << 10)	/* and of a slot */
-#define ZONE_MAXCHUNK	((size_t)16 << 10)	/* above: whole slots */
-#define NCLASSES	72
-#define MAXTYPES	1024			/* 32 KiB a CPU when used */
+#define ZONE_SIZE	((size_t)128 << 10)	/* bytes of a zone or slot */
+#define ZONE_MAXCHUNK	((size_t)16 << 10)	/* larger: whole slots */
+#define NCLASSES	72			/* sizes of chunks */
+#define MAXTYPES	1024			/* sl_use: 48 KiB a CPU */
 
 /*
  * vm_kmem.c.  The record of one slot.  The record of a run's first slot
  * describes the run; the other records of the run are KS_NONE.
- * (u) owned by the user of the run; (l) by the lock of kmem while it is free
+ * (u) written by the user of the run; (l) by kmem, while the run is free,
+ * under its lock
  */
 enum kmem_kind { KS_NONE, KS_ZONE, KS_OBJ, KS_LARGE };
 struct kmem_slot {
 	struct kmem_slot *ks_next;	/* (u) (l) */
-	struct lwkt_malloc_type *ks_type; /* (u) KS_LARGE */
-	uint64_t	 ks_size;	/* (u) bytes that may be touched */
-	uint32_t	 ks_kind;	/* (u) */
-	uint32_t	 ks_run;	/* (l) class of its length */
+	struct lwkt_malloc_type *ks_type; /* (u) KS_LARGE: type of the block */
+	uint64_t	 ks_size;	/* (u) bytes used, from the start */
+	uint32_t	 ks_kind;	/* (u) enum kmem_kind */
+	uint32_t	 ks_run;	/* (l) class of the run's length */
 };
 
 /* Allocate a run of at least nslots slots, all zero; or return NULL. */
 struct kmem_slot *kmem_alloc(size_t nslots);
-/* Free a run: the memory of its first ks_size bytes goes to the host. */
+/*
+ * Free a run, whose ks_kind is KS_NONE again.  Gives the memory of its first
+ * ks_size bytes back to the host; so only if slab_may_host.
+ */
 void	kmem_free(struct kmem_slot *ks);
 /* Return the slot in which p lies, or NULL if p is not of this allocator. */
 struct kmem_slot *kmem_find(const void *p);
-void   *kmem_addr(struct kmem_slot *ks);
-uint32_t kmem_id(struct kmem_slot *ks);	/* the same in each run of a schedule */
+void   *kmem_addr(struct kmem_slot *ks);	/* where the slot begins */
+/* Return a number of the slot, the same whenever a schedule is repeated. */
+uint32_t kmem_id(struct kmem_slot *ks);
 void	kmem_fini(void);
 
 /*
- * vm_slab.c: what a CPU owns.  (c) accessed by that CPU in a critical section
+ * vm_slab.c: the state of the allocator on one CPU.
+ * (c) accessed only by that CPU, in a critical section
  * (p) written like (c), and read by other CPUs too
  */
 TAILQ_HEAD(zone_list, zone);
 TAILQ_HEAD(objslab_list, objslab);
 
 struct type_use {
-	int64_t		 tu_calls;	/* (p) blocks given out here */
-	int64_t		 tu_frees;	/* (p) blocks freed here */
-	int64_t		 tu_memuse;	/* (p) bytes, given out less freed */
-	int64_t		 tu_told;	/* (c) part of it that is in mt_loose */
-	struct objslab	*tu_active;	/* (c) vm_malloc_obj.c */
-	struct objslab	*tu_alternate;	/* (c) */
+	int64_t		 tu_calls;	/* (p) blocks allocated on this CPU */
+	int64_t		 tu_frees;	/* (p) blocks freed on this CPU */
+	int64_t		 tu_memuse;	/* (p) bytes allocated less freed */
+	int64_t		 tu_told;	/* (c) tu_memuse as in mt_loose */
+	struct objslab	*tu_active;	/* (c) slab to allocate objects from */
+	struct objslab	*tu_alternate;	/* (c) tried if tu_active is used up */
 };
 
 struct slab {
 	struct globaldata *sl_gd;	/* (i) */
-	uint32_t	 sl_work;	/* (c) something is to be given back */
-	uint32_t	 sl_nfree;	/* (c) slots of sl_free */
-	uint32_t	 sl_nzones;	/* (c) zones */
+	uint32_t	 sl_work;	/* (c) 1: slab_work has to run */
+	uint32_t	 sl_nfree;	/* (c) number of slots in sl_free */
+	uint32_t	 sl_nzones;	/* (c) number of zones */
 	uint32_t	 sl_made;	/* (c) zones made since slab_clean */
-	uint32_t	 sl_slide;	/* (c) where the next zone begins */
+	uint32_t	 sl_slide;	/* (c) first chunk of the newest zone */
 	struct kmem_slot *sl_free;	/* (c) slots set aside */
 	struct kmem_slot *sl_put;	/* (c) longer runs to be given back */
-	struct zone_list sl_zone[NCLASSES]; /* (c) those with free chunks */
+	struct zone_list sl_zone[NCLASSES]; /* (c) zones with free chunks */
 	struct type_use	 sl_use[MAXTYPES]; /* by mt_index */
 };
 
@@ -87,9 +93,9 @@ struct slab *slab_of(int cpu);
 struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
 
 /*
- * Return the class of a size, and the size of a class.  Sizes go in steps of 8
- * bytes up to 128, of 16 up to 256, and so on, eight steps for each doubling,
- * up to ZONE_MAXCHUNK.
+ * slab_class returns the class of a size from 1 to ZONE_MAXCHUNK, and
+ * slab_class_size the size of a class.  Sizes go in steps of 8 bytes up to 128,
+ * of 16 up to 256, and so on: eight steps for each doubling.
  */
 static inline unsigned
 slab_class(size_t size)
@@ -111,9 +117,10 @@ slab_class_size(unsigned cls)
 }
 
 /*
- * Return the header of the zone or slab of objects in which p lies.  Slots
- * begin a power of two apart, so headers at the start of each slot would all
- * fall into one set of each cache.  So the headers are staggered.
+ * Return the header of the zone or slab of objects in which p lies.  If each
+ * header lay at the start of its slot, all headers would fall into one set of
+ * the processor's caches, because slots begin a power of two apart.  So the
+ * headers are staggered.
  */
 #define SLAB_COLOURS	32
 #define SLAB_COLOUR	((size_t)2 * CACHE_LINE)
@@ -133,8 +140,8 @@ slab_header(const void *p)
 void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
 /* Free p, which lies in a zone; return the size of its chunk. */
 size_t	slab_free(struct slab *sl, void *p);
-size_t	slab_size(void *p);			/* of an allocated chunk */
-/* Fetch chunks that other CPUs freed, and set free zones aside. */
+size_t	slab_size(void *p);			/* of the chunk p */
+/* Fetch what other CPUs freed in listed zones; set all-free zones aside. */
 void	slab_clean(struct slab *sl);
 /*
  * Take a slot that this CPU has set aside, or a new one.  Stores in *zeroed
@@ -142,14 +149,18 @@ void	slab_clean(struct slab *sl);
  */
 struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
 /*
- * Dispose of a run: set it aside if it is one slot, else give it back, now or
- * later when the context may call the host.
+ * Dispose of a run.  A run of one slot is set aside.  A longer one is given
+ * back to the host: now if slab_may_host, else later by slab_work.
  */
 void	slab_put(struct slab *sl, struct kmem_slot *ks);
 void	slab_work(struct slab *sl);
 void	slab_check(struct slab *sl);
 
-/* Return whether the caller may call the host: no CPU spins for it. */
+/*
+ * Return whether this context may give memory back to the host, which takes
+ * long: the CPU is in no callback or hard section, holds no spinlock and is not
+ * the master of a rendezvous.  So no other CPU keeps busy waiting for it.
+ */
 static inline int
 slab_may_host(const struct globaldata *gd)
 {
@@ -162,7 +173,8 @@ void	slab_no_cpu(const char *func) __lwkt_noreturn;
 
 /*
  * Enter a critical section, so that the thread stays on this CPU; return the
- * CPU's slab, or NULL if there is no memory for one.
+ * CPU's slab, or NULL if there is no memory for one.  The section is entered in
+ * this case too.  On a pthread that is no CPU, panics in the name of func.
  */
 static inline struct slab *
 slab_enter(const char *func)
@@ -176,7 +188,10 @@ slab_enter(const char *func)
 	return likely(gd->gd_slab != NULL) ? gd->gd_slab : slab_start(gd);
 }
 
-/* Leave the critical section, after deferred work if the context allows. */
+/*
+ * Leave the critical section.  Does deferred work (sl_work) before, if the
+ * context allows.  sl may be NULL.
+ */
 static inline void
 slab_exit(struct slab *sl)
 {
@@ -185,7 +200,10 @@ slab_exit(struct slab *sl)
 	crit_exit_td(curthread);
 }
 
-/* vm_malloc_type.c: may size bytes more be given out?  Adds up the CPUs. */
+/*
+ * vm_malloc_type.c.  type_room returns 1 if the limit allows size bytes more,
+ * and 0 if not.  It adds up the use of all CPUs.
+ */
 int	type_room(struct lwkt_malloc_type *type, size_t size);
 /* Fail a request: return NULL or panic, as flags say. */
 void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);
@@ -194,10 +212,14 @@ void	type_flags_bad(struct lwkt_malloc_type *type, int flags)
 	    __lwkt_noreturn;
 void	type_unused(struct lwkt_malloc_type *type, const void *p)
 	    __lwkt_noreturn;
-/* Add to mt_loose what has changed on this CPU since the last time. */
+/* Add to mt_loose what tu_memuse has changed by since the last call. */
 void	type_publish(struct lwkt_malloc_type *type, struct type_use *tu);
 
-/* Check a request's flags and the type's limit.  Returns 0 to refuse it. */
+/*
+ * Check a request.  Returns 1 to grant it; 0 to refuse it, because of the
+ * type's limit or because sl is NULL.  Panics if the flags have neither or both
+ * of M_WAITOK and M_NOWAIT; warns of M_WAITOK in a callback or hard section.
+ */
 static inline int
 type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int flags)
@@ -216,7 +238,10 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	    type_room(type, size);				/* MT1 */
 }
 
-/* Count bytes more (or fewer) in use on this CPU. */
+/*
+ * Add `bytes`, which may be negative, to the use of this CPU.  Adds to mt_loose
+ * if the use has changed by more than mt_step since the last time.
+ */
 static inline void
 type_count_bytes(struct lwkt_malloc_type *type, struct type_use *tu,
     int64_t bytes)
@@ -248,8 +273,9 @@ type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 }
 
 /*
- * Forget the slabs of a type (mt_obj: vm_malloc_obj.c), whose memory is
- * released.  Inline: vm_malloc_type.c, which calls this, stands below.
+ * Forget the queue of the slabs of a type (mt_obj of vm_malloc_obj.c), whose
+ * memory is about to be released.  It is inline because vm_malloc_type.c, which
+ * calls it, may not use vm_malloc_obj.c.
  */
 static inline void
 objslabs_forget(struct lwkt_malloc_type *type)

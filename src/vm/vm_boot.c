@@ -17,7 +17,10 @@
 #include "kern/boot/sysinit.h"
 #include "kern/cpu/globaldata.h"
 
-/* One is enough: kern_boot_prepare refuses a second boot with EBUSY. */
+/*
+ * The program's main function and its result.  One structure is enough:
+ * kern_boot_prepare refuses a second boot at the same time with EBUSY.
+ */
 static struct {
 	int	(*mn_fn)(void *);
 	void	*mn_arg;
@@ -36,7 +39,10 @@ main_thread(void *arg)
 		lwkt_switch();
 }
 
-/* Create the first thread, on CPU 0. */
+/*
+ * Create the first thread: the boot hook, which does nothing on other CPUs than
+ * CPU 0.  If that fails, stores the error and stops all CPUs.
+ */
 static void
 vm_boot_cpu(struct globaldata *gd)
 {
@@ -49,7 +55,12 @@ vm_boot_cpu(struct globaldata *gd)
 
 SYSINIT(SI_STAT + 1, vm_boot, NULL, vm_boot_cpu, NULL, NULL);
 
-/* Boot and return main's result.  A plain pthread, blocked until shutdown. */
+/*
+ * Boot, and run main_fn(arg) as the first thread.  Returns 0 after the
+ * shutdown; *resultp is then main_fn's result (resultp may be NULL).  Returns
+ * an error number if the boot failed; *resultp is then unchanged.
+ * Context: plain pthread, which blocks until the shutdown.
+ */
 int
 lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),
     void *arg, int *resultp)
@@ -77,7 +88,10 @@ lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),
 	return error;
 }
 
-/* Do the same, with a simpler result.  Context as above. */
+/*
+ * Do the same as lwkt_boot_result.  Returns main_fn's result, or -1 after a
+ * line on stderr if the boot failed.  Context: as lwkt_boot_result.
+ */
 int
 lwkt_boot(const struct lwkt_config *cfg, int (*main_fn)(void *), void *arg)
 {

@@ -48,19 +48,23 @@ COUNTER(depot_in, "vm.depot_put", "threads given to the depot");
 COUNTER(depot_out, "vm.depot_get", "threads taken from the depot");
 COUNTER(nomem, "vm.threads_refused", "threads not created: no memory");
 
-/* In a tree of 10 children each, some 500 are dead at once (skynet). */
+/*
+ * The default is enough for the benchmark skynet, a tree of threads with 10
+ * children each: about 500 of its threads are dead at the same time.
+ */
 TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
     1 << 24,
     "dead threads with their stacks that each CPU keeps");
 
-#define SLOT_MIN_SHIFT	14		/* 16 KiB */
-#define NCLASSES	11		/* to 16 MiB */
+#define SLOT_MIN_SHIFT	14		/* smallest size: 2^14 = 16 KiB */
+#define NCLASSES	11		/* sizes: 16 KiB to 16 MiB */
 #define CHUNK_SIZE	((size_t)256 << 20)
 #define CHUNK_LEAST	((size_t)16 << 20)
 #define NCHUNKS		4096		/* 1 TiB of stacks */
-#define BATCH		(config_hard ? 2u : 16u)
+#define BATCH		(config_hard ? 2u : 16u) /* threads moved at once */
 #define DEFAULT_STACK	((size_t)64 << 10)
-#define COLOURS		16
+#define COLOURS		16		/* see slot_colour */
+/* Bytes of guard that a large slot has in addition to its size. */
 #define GUARD_GAP	((size_t)64 << 10)
 
 struct stack_chunk {
@@ -74,15 +78,18 @@ struct stack_chunk {
 
 struct stack_class {
 	lwkt_thread_t	 cl_depot;	/* dead threads; depot lock */
-	struct stack_chunk *cl_chunk;	/* where new slots come from */
+	struct stack_chunk *cl_chunk;	/* the newest; depot lock */
 };
 
-/* (c) owning CPU in a critical section; lists by td_freenext */
+/*
+ * Dead threads of one class on one CPU, in lists by td_freenext.
+ * (c) accessed only by that CPU, in a critical section
+ */
 struct thread_cache {
 	lwkt_thread_t	 tc_warm;	/* (c) LIFO */
-	lwkt_thread_t	 tc_cold;	/* (c) older than those */
-	uint32_t	 tc_nwarm;	/* (c) */
-	uint32_t	 tc_ncold;	/* (c) */
+	lwkt_thread_t	 tc_cold;	/* (c) older than those of tc_warm */
+	uint32_t	 tc_nwarm;	/* (c) threads in tc_warm */
+	uint32_t	 tc_ncold;	/* (c) threads in tc_cold */
 };
 
 struct vm_pcpu {
@@ -91,7 +98,7 @@ struct vm_pcpu {
 
 static struct stack_class classes[NCLASSES];
 static struct stack_chunk chunks[NCHUNKS];
-static uint32_t nchunks;		/* (a) appended under depot lock */
+static uint32_t nchunks;		/* (a) grows, under depot lock */
 static uint32_t depot_lock;
 static size_t default_stack;
 static struct vm_pcpu *pcpus;
@@ -102,7 +109,7 @@ class_size(unsigned cls)
 	return (size_t)1 << (SLOT_MIN_SHIFT + cls);
 }
 
-/* Return the bytes of guard that lie beside the size, below it. */
+/* Return the bytes of guard that a slot has in addition to its size. */
 static inline size_t
 class_gap(unsigned cls)
 {
@@ -126,9 +133,9 @@ class_guard(unsigned cls)
 }
 
 /*
- * Return by how much the top of a stack is staggered.  Slots lie whole pages
- * apart, so without this the same frame of every thread would fall into few
- * sets of the cache.
+ * Return the bytes by which the top of a stack lies below the end of its slot.
+ * They differ from slot to slot.  Otherwise the same frame of every thread
+ * would fall into few sets of the cache, since slots lie whole pages apart.
  */
 static inline size_t
 slot_colour(uintptr_t slot, unsigned cls)
@@ -148,7 +155,7 @@ class_find(size_t size)
 	return -1;
 }
 
-/* Take the depot's lock.  In a critical section (GL3). */
+/* Take the depot's lock.  The caller is in a critical section (GL3). */
 static void
 depot_enter(void)
 {
@@ -164,7 +171,10 @@ depot_exit(void)
 	atomic_store_rel_32(&depot_lock, 0);
 }
 
-/* Return the class's chunk if it has a slot left.  Under the depot's lock. */
+/*
+ * Return the newest chunk of the class if it has a slot that was never used,
+ * else NULL.  Under the depot's lock.
+ */
 static struct stack_chunk *
 chunk_open(unsigned cls)
 {
@@ -174,8 +184,9 @@ chunk_open(unsigned cls)
 }
 
 /*
- * Reserve address space for a chunk: as much as the host gives, at least one
- * slot.  Returns its start, or NULL; *sizep is its size.
+ * Reserve address space for a chunk: 256, 64 or 16 MiB, the most that the host
+ * gives, but room for one slot at least.  Returns its start, and its size in
+ * *sizep; or NULL.
  */
 static char *
 chunk_reserve(unsigned cls, size_t *sizep)
@@ -190,8 +201,9 @@ chunk_reserve(unsigned cls, size_t *sizep)
 }
 
 /*
- * Add a chunk to the class, unless another CPU was faster.  Returns whether
- * there is a slot.  The host is called before and after the lock (GL3).
+ * Add a chunk to the class, unless another CPU was faster.  Returns 1 if the
+ * class now has a slot that was never used, else 0.  The host is called before
+ * the lock is taken and after it is released (GL3).
  */
 static int
 chunk_add(unsigned cls)
@@ -222,8 +234,9 @@ chunk_add(unsigned cls)
 }
 
 /*
- * Take up to BATCH new slots, and as many structures.  Returns the count (0: no
- * slot or no structure is left), the first of each in *slotp and *tdp.
+ * Take up to BATCH new slots that follow each other, and as many structures.
+ * Returns their number, and the first slot and structure in *slotp and *tdp.
+ * Returns 0 if no structure is left or the host gives no slot.
  */
 static unsigned
 slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
@@ -254,7 +267,10 @@ slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
 	return n;
 }
 
-/* Join a structure with its slot for good, and make the guard. */
+/*
+ * Join a structure with its slot for good, and make the guard.  If the host
+ * cannot protect pages, the lowest word of the stack becomes a canary instead.
+ */
 static void
 thread_make(lwkt_thread_t td, unsigned cls, char *slot)
 {
@@ -308,7 +324,10 @@ tell_refused(void)
 		    (unsigned long long)ah->ah_tdcount);
 }
 
-/* Get threads for a cache that has no warm one.  Returns 0 or ENOMEM. */
+/*
+ * Get threads for a cache whose warm list is empty: its cold list, a batch of
+ * the depot, or new threads.  Returns 0 or ENOMEM.
+ */
 static __lwkt_noinline int
 cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
@@ -332,7 +351,7 @@ cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 		return 0;
 	}
 	n = slots_take(cls, &slot, &td);
-	for (i = n; i-- > 0; ) {	/* so that the lowest is on top */
+	for (i = n; i-- > 0; ) {	/* so td + 0 comes out first */
 		thread_make(td + i, cls, slot + i * class_slot(cls));
 		cache_push(tc, td + i);
 	}
@@ -342,7 +361,10 @@ cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 	return n > 0 ? 0 : ENOMEM;
 }
 
-/* Move a batch of cold threads to the depot, their memory to the host. */
+/*
+ * Move a batch of cold threads to the depot, and give the memory of their
+ * stacks back to the host.  The cold list is not empty.
+ */
 static void
 cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 {
@@ -367,8 +389,8 @@ cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 }
 
 /*
- * Make the warm half of a cache its cold list.  If it has one already, drain
- * that once the cache holds more than lwkt.cache_threads.
+ * Make the warm list of a cache its cold list.  If the cold list is not empty,
+ * drain a batch of it instead, once the cache has more than lwkt.cache_threads.
  */
 static __lwkt_noinline void
 cache_trim(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
@@ -400,14 +422,17 @@ thread_free(lwkt_thread_t td)
 	crit_enter_td(self);
 	tc = cache_of(mygd(), cls);
 	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) | TDF_FREE;
-	atomic_store_32(&td->td_refs, 0);	/* GL1: lwkt_scan_threads */
+	atomic_store_32(&td->td_refs, 0);	/* GL1 */
 	cache_push(tc, td);
 	if (unlikely(tc->tc_nwarm > (uint32_t)cache_threads / 2))
 		cache_trim(mygd(), tc, cls);
 	crit_exit_td(self);
 }
 
-/* Choose the CPU of a new thread: each CPU starts its rotation at itself. */
+/*
+ * Return the CPU of a new thread: cpu, or for LWKT_CPU_ROTATE one in turn.  The
+ * first thread that a CPU creates in turn gets this CPU, the second the next.
+ */
 static inline int
 pick_cpu(struct globaldata *gd, int cpu)
 {
@@ -417,7 +442,10 @@ pick_cpu(struct globaldata *gd, int cpu)
 	return cpu;
 }
 
-/* Take a thread with a stack of the class, and initialize it; or NULL. */
+/*
+ * Take a dead or new thread with a stack of the class, and initialize it.
+ * Returns NULL if there is no memory or no structure.
+ */
 static inline lwkt_thread_t
 thread_alloc(unsigned cls, int cpu, int flags)
 {
@@ -452,7 +480,10 @@ create_args_bad(int flags, int cpu)
 	    cpu < LWKT_CPU_ROTATE || cpu >= lwkt__ncpus;
 }
 
-/* Allocate a thread that is not started.  Thread context; never blocks. */
+/*
+ * Allocate a thread that is not started.  Returns NULL if an argument is
+ * invalid or there is no memory.  Thread context; never blocks.
+ */
 lwkt_thread_t
 lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 {
@@ -476,7 +507,11 @@ lwkt_free_thread(lwkt_thread_t td)
 	lwkt_rele(td);
 }
 
-/* Create and start a thread.  Thread context; never blocks. */
+/*
+ * Create and start a thread; tmpl, if not NULL, is one of lwkt_alloc_thread.
+ * Returns 0, EINVAL or ENOMEM.  On success *tdp is the thread (tdp may be
+ * NULL); it is stored before the thread runs.  Thread context; never blocks.
+ */
 int
 lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
     lwkt_thread_t tmpl, int flags, int cpu, const char *fmt, ...)
@@ -504,8 +539,9 @@ lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 }
 
 /*
- * Return the thread whose guard contains addr, or NULL (ko_fault_thread).  The
- * port at the top of the slot names the thread.  Signal context.
+ * Return the thread whose guard contains addr, or NULL if no guard does
+ * (ko_fault_thread).  The thread is found by tc_port, which lies at the top of
+ * the slot.  May be called in a signal handler.
  */
 static lwkt_thread_t
 fault_thread(uintptr_t addr)
@@ -555,7 +591,7 @@ vm_glue_cpu(struct globaldata *gd)
 	gd->gd_vmglue = &pcpus[gd->gd_m.mc_cpuid];
 }
 
-/* Make the checkers forget the threads that a shutdown found alive. */
+/* Tell the checkers (sanitizers) of the end of threads alive at shutdown. */
 static void
 abandon_fibers(void)
 {

@@ -5,10 +5,10 @@
  * THEORY
  * Address space is reserved in banks of 1 GiB and divided into slots of
  * 128 KiB, aligned to their size.  A zone is one slot; a large block is a run
- * of slots, of which only the pages in use cost memory.  So there is one kind
- * of space, and address space is what gets used up.  A freed run gives its
- * memory back to the host and waits in a list of its length for the next
- * request of that length.  Lengths are rounded up to four steps for each
+ * of slots, of which only the pages in use cost memory.  A freed run gives its
+ * memory back to the host, so that it costs address space only, and waits in a
+ * list of its length for the next request of that length.  Lengths are rounded
+ * up to four steps for each
  * doubling.  Runs are neither merged nor divided.  When the host refuses more
  * banks, a longer run is used instead.
  *
@@ -43,22 +43,22 @@ TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
 #define GRAIN		((size_t)1 << GRAIN_SHIFT)
 #define GRAINS		(1u << (47 - GRAIN_SHIFT)) /* of user addresses */
 #define GRAIN_SLOTS	(GRAIN / ZONE_SIZE)
-#define BANK_GRAINS	15		/* of 1 GiB that begins anywhere */
+#define BANK_GRAINS	15		/* whole grains in any 1 GiB */
 #define NBANKS		1024		/* about 1 TiB */
-#define NRUNS		84		/* to 2^22 slots, 512 GiB */
+#define NRUNS		84		/* classes: to 2^22 slots, 512 GiB */
 #define META_SLOTS	(ZONE_SIZE / sizeof(struct kmem_slot))
 
 struct kmem_bank {
-	char		*bk_base;	/* (i) slot 0, which begins with */
-	struct kmem_slot *bk_slot;	/* (i) the records of all slots */
-	char		*bk_map;	/* (i) the reservation */
-	size_t		 bk_mapsize;	/* (i) */
+	char		*bk_base;	/* (i) start of slot 0 */
+	struct kmem_slot *bk_slot;	/* (i) records of all slots; bk_base */
+	char		*bk_map;	/* (i) start of the reservation */
+	size_t		 bk_mapsize;	/* (i) bytes reserved */
 	uint32_t	 bk_nslots;	/* (i) */
-	uint32_t	 bk_next;	/* (l:kmem_lock) first never used */
+	uint32_t	 bk_next;	/* (l:kmem_lock) first slot not used */
 };
 
 static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
-static struct kmem_bank banks[NBANKS];	/* [0] is none */
+static struct kmem_bank banks[NBANKS];	/* banks[0] stays empty */
 static uint32_t nbanks = 1;		/* (l:kmem_lock) */
 static struct kmem_slot *runs[NRUNS];	/* (l:kmem_lock) KM1 */
 static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: none */
@@ -97,7 +97,7 @@ bank_of(const void *p)
 	return likely(b != 0) ? &banks[b] : NULL;
 }
 
-/* Return the slot in which p lies, or NULL.  p is not read. */
+/* Return the slot in which p lies, or NULL if p is not of this allocator. */
 struct kmem_slot *
 kmem_find(const void *p)
 {
@@ -128,7 +128,10 @@ kmem_id(struct kmem_slot *ks)
 	    (uint32_t)(ks - bk->bk_slot);
 }
 
-/* Take a run of the class from a bank's unused end; or NULL.  Locked. */
+/*
+ * Take a run of class c from the slots of bk that were never used.  Returns
+ * NULL if too few are left, or if bk is banks[0].  Under the lock.
+ */
 static struct kmem_slot *
 bank_carve(struct kmem_bank *bk, unsigned c)
 {
@@ -142,7 +145,7 @@ bank_carve(struct kmem_bank *bk, unsigned c)
 	return ks;
 }
 
-/* Move what the newest bank has left to the lists.  Under the lock. */
+/* Put the slots of bk that were never used on the lists.  Under the lock. */
 static void
 bank_retire(struct kmem_bank *bk)
 {
@@ -157,8 +160,8 @@ bank_retire(struct kmem_bank *bk)
 }
 
 /*
- * Reserve a bank with room for n slots beside the records.  Returns 0 if the
- * host refuses.
+ * Reserve a bank with room for n slots beside the records, and fill *bk.
+ * Returns 1, or 0 if the host refuses.
  */
 static int
 bank_map(struct kmem_bank *bk, size_t n)
@@ -178,7 +181,10 @@ bank_map(struct kmem_bank *bk, size_t n)
 	return 1;
 }
 
-/* Enter a bank in the tables, if there is room for one.  Under the lock. */
+/*
+ * Enter a bank in the tables.  Returns 1, or 0 if the table of banks is full.
+ * Under the lock.
+ */
 static int
 bank_enter(const struct kmem_bank *bk)
 {
@@ -195,7 +201,10 @@ bank_enter(const struct kmem_bank *bk)
 	return 1;
 }
 
-/* Take a run of the class, from its list or never used.  Under the lock. */
+/*
+ * Take a run of the class: from its list, else of slots of the newest bank that
+ * were never used.  Returns NULL if there is none.  Under the lock.
+ */
 static struct kmem_slot *
 run_take(unsigned c)
 {
@@ -207,7 +216,10 @@ run_take(unsigned c)
 	return ks;
 }
 
-/* Take a run of the class or the next longer one; no bank can be reserved. */
+/*
+ * Take a run of the class, or else of the next class that has one.  Returns
+ * NULL if there is none.  Called when the host has refused a bank.
+ */
 static struct kmem_slot *
 run_take_longer(unsigned c)
 {
@@ -221,8 +233,9 @@ run_take_longer(unsigned c)
 }
 
 /*
- * Reserve another bank and take a run of it.  If the host refuses a bank, take
- * the run from a longer one.
+ * Reserve another bank and take a run of class c from it.  If the host refuses
+ * the bank, take a run of this or a longer class.  Returns NULL if there is
+ * none, or if the table of banks is full.
  */
 static __lwkt_noinline struct kmem_slot *
 run_take_new(struct globaldata *gd, unsigned c)
@@ -236,7 +249,7 @@ run_take_new(struct globaldata *gd, unsigned c)
 		return run_take_longer(c);
 	}
 	lwkt_spin_lock_quick(&kmem_lock);
-	ks = run_take(c);		/* another CPU was faster */
+	ks = run_take(c);		/* not NULL: another CPU was faster */
 	used = ks == NULL && bank_enter(&bk);
 	if (used)
 		ks = run_take(c);
@@ -269,7 +282,7 @@ kmem_alloc(size_t nslots)
 	return ks;
 }
 
-/* Free a run: its memory to the host, then the run to its list. */
+/* Free a run: give its memory to the host, then put the run on its list. */
 void
 kmem_free(struct kmem_slot *ks)
 {
@@ -279,7 +292,7 @@ kmem_free(struct kmem_slot *ks)
 	    size <= run_length(ks->ks_run) * ZONE_SIZE,
 	    "slot %#x cannot be freed: kind %u, %zu bytes", kmem_id(ks),
 	    ks->ks_kind, size);
-	/* Before the run is listed: from then on another CPU may take it. */
+	/* Before the run is listed: after that, another CPU may take it. */
 	machine_mem_decommit(kmem_addr(ks), size);		/* KM1 KM2 */
 	counter_inc(mygd()->gd_cntbias, put);
 	lwkt_spin_lock_quick(&kmem_lock);

@@ -4,10 +4,10 @@
  *
  * THEORY
  * A block of up to 16 KiB is a chunk of a zone of the calling CPU.  A larger
- * block is a run of slots of its own; its pages are counted.  For a run of a
- * single slot the CPU uses one that it has set aside, if there is one.  The
- * record of its slot tells which of the two a pointer is, or that it is
- * neither.
+ * block is a run of slots of its own, and its type is charged for whole pages.
+ * For a run of a single slot the CPU uses one that it has set aside, if there
+ * is one.  When a block is freed, the record of its slot tells which of the two
+ * the block is, or that the pointer is neither.
  *
  * No function here blocks: either there is memory, or there is not.  WAITOK
  * demands that there is, so a failure is a panic.  NULLOK turns that panic into
@@ -29,7 +29,7 @@
 COUNTER(large, "vm.malloc_large", "blocks of more than 16 KiB");
 
 #define NO_BYTES	((void *)(intptr_t)-8)	/* a block of size 0 */
-#define SIZE_LARGEST	((size_t)1 << 39)
+#define SIZE_LARGEST	((size_t)1 << 39)	/* of a block, in bytes */
 
 /* Panic: p is not an allocated block of kmalloc. */
 static __lwkt_noinline __lwkt_noreturn void
@@ -43,7 +43,10 @@ not_ours(const void *p, const struct kmem_slot *ks,
 	    "is free, or inside a block");
 }
 
-/* Round the size up as the flags say. */
+/*
+ * Round the size up as the flags say.  0 and sizes above SIZE_LARGEST are
+ * returned as they are.
+ */
 static size_t
 size_rounded(size_t size, int flags)
 {
@@ -56,7 +59,10 @@ size_rounded(size_t size, int flags)
 	return size;
 }
 
-/* Allocate a run of slots as a block; or return NULL. */
+/*
+ * Allocate a run of slots as a block; or return NULL.  *zeroed is 1 at the
+ * call; it becomes 0 if the block may not be zero.
+ */
 static void *
 large_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int *zeroed)
@@ -95,7 +101,10 @@ large_free(struct slab *sl, struct kmem_slot *ks, void *p,
 	slab_put(sl, ks);
 }
 
-/* Allocate a chunk of a zone as a block; or return NULL. */
+/*
+ * Allocate a chunk of a zone as a block; or return NULL.  *zeroed becomes 1 if
+ * the chunk is zero, else 0.
+ */
 static inline void *
 small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
     int *zeroed)
@@ -161,8 +170,8 @@ lwkt_kfree(void *p, struct lwkt_malloc_type *type)
 }
 
 /*
- * Return the size of block p.  Stores in *same whether a block of `size` bytes
- * would be as large.
+ * Return the usable size of block p, or panic if p is no block.  Stores in
+ * *same whether a new block of `size` bytes would have the same usable size.
  */
 static size_t
 room_of(void *p, size_t size, int *same)
@@ -201,7 +210,11 @@ lwkt_kmalloc_usable(void *p)
 	return room;
 }
 
-/* Change the size of a block.  Any lwkt context; never blocks. */
+/*
+ * Change the size of a block.  Returns p if the usable size stays the same,
+ * else a new block, and p is freed; or NULL, if the flags allow that, and p is
+ * unchanged.  Any lwkt context; never blocks.
+ */
 void *
 lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
 {

@@ -13,12 +13,13 @@
  * the CPU tries another slab.  There are never more free objects than places,
  * so no place is overwritten.
  *
- * When both slabs of a CPU are used up, one goes to the end of the type's
- * queue.  The first slab in the front part of the queue that has a free object
- * takes its place.  Frees do not move slabs.
+ * When both slabs of a CPU are used up, the one that was active goes to the end
+ * of the type's queue.  The first slab in the front part of the queue that has
+ * a free object becomes active; if there is none, a new slab does.  Frees do
+ * not move slabs.
  *
- * Slabs whose objects are all free are given back, except a few.  Such a slab
- * has the number of an object in each place of its ring, so no free is under
+ * Slabs whose objects are all free (idle) are given back, except a few.  The
+ * ring of an idle slab has the numbers of all its objects, so no free is under
  * way.  Only readers that take no lock may still hold a pointer to one of its
  * objects; so the memory waits until lwkt_retire reports that those have ended.
  * A CPU that frees the last object of a slab looks for such slabs, a few at a
@@ -35,9 +36,10 @@
  *
  * ORDER
  * Free: os_used, the add to os_findex (a full fence), the number (release).
- * Allocation: the number (acquire), then the 0, os_used.  A later free that
- * gets the same place frees an object that was allocated after this, so its
- * store to the place comes after the 0.
+ * Allocation: the number (acquire), then the 0, os_used.  A later free gets the
+ * same place only if so many objects were freed (OB1) that this free or an
+ * earlier one freed an object of this or a later allocation.  The full fences
+ * order the frees, so the store to the place comes after the 0.
  *
  * Source: kmalloc_obj of DragonFly's kern_kmalloc.c (2021), with one queue in
  * place of three, and lwkt_retire in place of its epochs and poller.
@@ -56,29 +58,35 @@ TRACEPOINT(slab, KTR_MEM, "obj.slab", "id=%llu size=%llu");
 TRACEPOINT(retire, KTR_MEM, "obj.retire", "id=%llu size=%llu");
 
 #define OBJ_MAGIC	0x6f626a736c61625fu
-#define LOOKS		16	/* slabs in one search of the queue */
-#define IDLE_KEEP	2	/* idle slabs in it that are kept */
+#define LOOKS		16	/* slabs that one search examines at most */
+#define IDLE_KEEP	2	/* idle slabs that one search keeps */
 #define HARD_OBJECTS	8	/* most in a slab, hard builds */
 
-/* (i) fixed  (o) the CPU that has it, or the lock of its queue  (a) all CPUs */
+/*
+ * (i) fixed  (a) atomic, all CPUs  (o) written by the CPU that has the slab as
+ * its active or alternate one, or under the lock of its queue
+ */
 struct objslab {
 	struct lwkt_retire os_retire;	/* (o) */
 	uint64_t	 os_magic;	/* (i) */
 	struct lwkt_malloc_type *os_type; /* (i) */
-	uint32_t	 os_size;	/* (i) of an object */
-	uint32_t	 os_max;	/* (i) objects */
+	uint32_t	 os_size;	/* (i) bytes of an object */
+	uint32_t	 os_max;	/* (i) number of objects */
 	uint32_t	 os_mask;	/* (i) places of the ring, less one */
-	uint32_t	 os_base;	/* (i) object 0, from here */
-	uint32_t	 os_id;		/* (i) kmem_id */
-	uint32_t	*os_ring;	/* (a) numbers from 1; 0: none */
+	uint32_t	 os_base;	/* (i) bytes from here to object 0 */
+	uint32_t	 os_id;		/* (i) kmem_id of the slot */
+	uint32_t	*os_ring;	/* (a) object number + 1; 0: none */
 	uint8_t		*os_used;	/* (a) OB2 */
 	TAILQ_ENTRY(objslab) os_link;	/* (l:oq_lock) oq_slabs */
-	uint32_t	 os_aindex;	/* (o) read by all CPUs */
+	uint32_t	 os_aindex;	/* (o) allocations; read by all CPUs */
 	LWKT_CACHEALIGN
-	uint32_t	 os_findex;	/* (a) */
+	uint32_t	 os_findex;	/* (a) os_max plus frees begun */
 };
 
-/* The slabs of one type that no CPU has; itself a block of M_OBJQ. */
+/*
+ * The queue of a type: its slabs that are no CPU's active or alternate slab.
+ * Allocated as a block of type M_OBJQ.
+ */
 struct objqueue {
 	struct lwkt_spin oq_lock;
 	struct objslab_list oq_slabs;	/* (l:oq_lock) */
@@ -86,7 +94,10 @@ struct objqueue {
 
 static LWKT_MALLOC_DEFINE(M_OBJQ, "objqueue", "queues of slabs of objects");
 
-/* Return whether the next place has an object.  Under the queue's lock. */
+/*
+ * Return whether the slab has a free object to allocate.  Under the lock of its
+ * queue.
+ */
 static inline int
 obj_ready(const struct objslab *os)
 {
@@ -118,7 +129,10 @@ ring_size(size_t n)
 	return n <= 1 ? 1 : 1u << (32 - __builtin_clz((uint32_t)n - 1));
 }
 
-/* Return how many objects fit beside the header, numbers and marks. */
+/*
+ * Return how many objects of `size` bytes a slab has: as many as fit beside the
+ * header, the ring and os_used; in hard builds at most HARD_OBJECTS.
+ */
 static uint32_t
 obj_fit(size_t size)
 {
@@ -170,7 +184,10 @@ obj_make(struct slab *sl, struct lwkt_malloc_type *type)
 	return os;
 }
 
-/* Free a slab after the last reader has ended.  Callback of lwkt_retire. */
+/*
+ * Free a slab: no critical section is left that could read one of its objects.
+ * Callback of lwkt_retire.
+ */
 static void
 obj_gone(struct lwkt_retire *rt)
 {
@@ -183,8 +200,10 @@ obj_gone(struct lwkt_retire *rt)
 }
 
 /*
- * Examine the first slab of the queue: return it if it is wanted and has a free
- * object, retire it if it is idle, else move it to the end.  Under the lock.
+ * Take the first slab off the queue.  If `want` is set and the slab has a free
+ * object, return the slab.  Otherwise return NULL: an idle slab is retired if
+ * `want` is 0 and IDLE_KEEP idle slabs were kept (*idle counts them), and any
+ * other slab goes to the end of the queue.  Under the lock.
  */
 static struct objslab *
 obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
@@ -206,8 +225,10 @@ obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
 }
 
 /*
- * Search the queue once, at most LOOKS slabs, for one with a free object (if
- * `want`); give idle slabs back on the way.  Under the lock.
+ * Examine each slab of the queue once, but at most LOOKS.  If `want` is set,
+ * return the first slab with a free object, taken off the queue, or NULL.
+ * Otherwise retire the idle slabs except IDLE_KEEP, and return NULL.  Under the
+ * lock.
  */
 static struct objslab *
 obj_search(struct slab *sl, struct objqueue *oq, int want)
@@ -264,7 +285,11 @@ obj_queue_up(struct objqueue *oq, struct objslab *os)
 	lwkt_spin_unlock(&oq->oq_lock);
 }
 
-/* Make another slab active, when no slab of this CPU has a free object. */
+/*
+ * Make another slab active: one of the queue with a free object, else a new
+ * one.  Returns it, or NULL without memory.  Called when the active and the
+ * alternate slab of this CPU have no free object.
+ */
 static __lwkt_noinline struct objslab *
 obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -300,7 +325,7 @@ obj_take(struct objslab *os)
 
 	if (os == NULL)
 		return NULL;
-	/* Acquire: what the CPU that freed the object did is done before. */
+	/* Acquire: the last accesses of the CPU that freed it come before. */
 	place = &os->os_ring[os->os_aindex & os->os_mask];
 	if ((n = atomic_load_acq_32(place)) == 0)
 		return NULL;
@@ -313,7 +338,10 @@ obj_take(struct objslab *os)
 	return (char *)os + os->os_base + (size_t)(n - 1) * os->os_size;
 }
 
-/* Take an object: active slab, alternate slab, then others.  Or NULL. */
+/*
+ * Take an object: from the active slab, else from the alternate one, which
+ * becomes active, else from another slab.  Returns NULL if there is no memory.
+ */
 static inline void *
 obj_alloc(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -374,7 +402,10 @@ objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 	return os;
 }
 
-/* Give surplus idle slabs back, after the last object of a slab was freed. */
+/*
+ * Retire idle slabs of the queue, except a few.  Called after the last object
+ * of a slab was freed.
+ */
 static __lwkt_noinline void
 obj_trim(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -402,7 +433,7 @@ lwkt_kfree_obj(void *p, struct lwkt_malloc_type *type)
 	at = atomic_fetchadd_32(&os->os_findex, 1);		/* OB1 */
 	idle = at + 1 - atomic_peek_32(&os->os_aindex) == os->os_max;
 	atomic_store_rel_32(&os->os_ring[at & os->os_mask], i + 1);
-	if (unlikely(idle))	/* the slab may be gone by now */
+	if (unlikely(idle))	/* another CPU may have retired os by now */
 		obj_trim(sl, type);
 	slab_exit(sl);
 }

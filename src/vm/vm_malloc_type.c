@@ -17,10 +17,10 @@
  * mt_soft and mt_loose are 0, so the test fails and the request comes here.
  *
  * ORDER
- * MT1 entry: mt_index, then mt_soft (release); a request: mt_soft (acquire),
- *    then mt_index.
- * MT2 entry: all, then mt_step (release); a call for sums or limits: mt_step
- *    (acquire), not 0, then the rest.
+ * MT1 type_enter stores mt_index, then mt_soft (release).  A request loads
+ *    mt_soft (acquire), then mt_index.
+ * MT2 type_enter stores all fields, mt_step last (release).  A call for sums or
+ *    limits loads mt_step (acquire), finds it not 0, then loads the rest.
  *
  * Source: malloc_type of DragonFly's kern_slaballoc.c, its loose sum too.
  */
@@ -47,9 +47,9 @@ TUNABLE_INT(malloc_percent, "lwkt.malloc_percent", 10, 1, 100,
 
 static struct lwkt_spin type_lock = LWKT_SPIN_INITIALIZER("malloc types");
 static struct lwkt_malloc_type *types[MAXTYPES];	/* (l:type_lock) */
-static uint32_t ntypes = 1;		/* (l:type_lock) 0 means none */
+static uint32_t ntypes = 1;		/* (l:type_lock) types[0] is unused */
 
-/* Set the limit, and mt_soft and mt_step from it.  Under the lock. */
+/* Set the limit, and compute mt_soft and mt_step from it.  Under the lock. */
 static void
 limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 {
@@ -69,7 +69,10 @@ limit_default(void)
 	return (int64_t)(machine_mem_size() / 100) * malloc_percent;
 }
 
-/* Enter a type in the table, at its first use in this boot. */
+/*
+ * Enter a type in the table and set its default limit, at its first use in this
+ * boot.  Does nothing if another CPU has entered it.
+ */
 static void
 type_enter(struct lwkt_malloc_type *type)
 {
@@ -91,7 +94,7 @@ type_entered(struct lwkt_malloc_type *type)
 	return __atomic_load_n(&type->mt_step, __ATOMIC_ACQUIRE) != 0; /* MT2 */
 }
 
-/* Add up the parts of all CPUs. */
+/* Fill *ms: the type's limit, and the sums of the parts of all CPUs. */
 static void
 type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 {
@@ -115,8 +118,8 @@ type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 }
 
 /*
- * Return whether the limit allows size bytes more: add up the CPUs' parts.
- * Enters the type at its first use.
+ * Return whether the limit allows size bytes more, with the parts of all CPUs
+ * added up.  Enters the type in the table at its first use.
  */
 __lwkt_noinline int
 type_room(struct lwkt_malloc_type *type, size_t size)
@@ -130,7 +133,7 @@ type_room(struct lwkt_malloc_type *type, size_t size)
 	    ms.ms_memuse <= ms.ms_limit - (int64_t)size;
 }
 
-/* Add what has changed on this CPU to mt_loose. */
+/* Add to mt_loose what tu_memuse has changed by since the last call. */
 void
 type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
 {
@@ -157,7 +160,7 @@ type_refuse(struct lwkt_malloc_type *type, size_t size, int flags)
 	    (long long)ms.ms_limit);
 }
 
-/* Warn of M_WAITOK in a callback or a hard section, once a type. */
+/* Print a line, once a type: M_WAITOK is used in a callback or hard section. */
 void
 type_warn(struct lwkt_malloc_type *type, size_t size)
 {
@@ -203,7 +206,7 @@ lwkt_kmalloc_limit(struct lwkt_malloc_type *type)
 	return atomic_peek_i64(&type->mt_limit);
 }
 
-/* Set the limit, until the shutdown.  Any lwkt context; never blocks. */
+/* Set the limit; the shutdown resets it.  Any lwkt context; never blocks. */
 void
 lwkt_kmalloc_raise_limit(struct lwkt_malloc_type *type, int64_t bytes)
 {

@@ -27,8 +27,8 @@
  *
  * A message in flight names the zone, so the zone must exist until the message
  * arrives.  The owner counts such messages without a shared word.  It wakes a
- * zone either because the message arrived, or because it freed a chunk of the
- * zone itself.  If the mark is gone when the owner wakes the zone, another CPU
+ * zone (lists it again) either because the message arrived, or because it freed
+ * a chunk of the zone itself.  If the mark is gone by then, another CPU
  * has taken it and that CPU's message is in flight: the owner counts it.  A
  * message that arrives while the count is not 0 is one of those counted: it
  * belongs to a sleep that has ended, so it does not wake the zone.  If the mark
@@ -39,8 +39,9 @@
  * is listed: its slot is set aside, for a zone of any class or a block of that
  * size.  If a CPU has set aside more than lwkt.zone_cache slots, it gives some
  * back to the host as soon as it is in a context that may call the host.
- * Chunks that other CPUs freed in listed zones are also fetched when the CPU
- * needs another zone and has made a quarter more zones since the last time.
+ * slab_clean fetches the chunks that other CPUs freed in listed zones, and
+ * gives up each zone that is then all free.  It runs when the CPU needs another
+ * zone and has made a quarter more zones since the last time, or has no memory.
  *
  * Hardening, in all builds: the owner has a bitmap of the chunks that are in
  * use, and a CPU that frees a chunk of another CPU marks it in a second bitmap.
@@ -106,42 +107,45 @@ TRACEPOINT(gone, KTR_MEM, "slab.gone", "id=%llu size=%llu");
 TUNABLE_INT(zone_cache, "lwkt.zone_cache", config_hard ? 1 : 32, 0, 1 << 20,
     "slots of 128 KiB set aside that each CPU keeps");
 
-#define ZONE_MAGIC	0x736c61627a6f6e65u	/* xored with a secret */
+#define ZONE_MAGIC	0x736c61627a6f6e65u	/* z_magic, xored with secret */
 #define ASLEEP		((uintptr_t)1)	/* in z_remote: notify the owner */
-#define SLIDE		20		/* chunks, from zone to zone */
-#define CLEAN_LEAST	16		/* zones made before slab_clean */
+#define SLIDE		20		/* added to sl_slide for each zone */
+#define CLEAN_LEAST	16		/* zones to make before slab_clean */
 #define HARD_CHUNKS	8		/* most in a zone, hard builds */
 #define PATTERN		0xdeadc0dedeadc0deu
 
-/* (i) fixed while it is a zone  (c) owner, critical section  (a) all CPUs */
+/*
+ * (i) fixed while the slot is a zone  (a) atomic, all CPUs
+ * (c) accessed only by the owner CPU, in a critical section
+ */
 struct zone {
 	uint64_t	 z_magic;	/* (i) */
 	uintptr_t	 z_key;		/* (i) what links are xored with */
 	int		 z_cpu;		/* (i) the owner */
-	uint32_t	 z_id;		/* (i) kmem_id */
+	uint32_t	 z_id;		/* (i) kmem_id of the slot */
 	uint32_t	 z_class;	/* (i) */
-	uint32_t	 z_size;	/* (i) of a chunk */
-	uint32_t	 z_max;		/* (i) chunks */
+	uint32_t	 z_size;	/* (i) bytes of a chunk */
+	uint32_t	 z_max;		/* (i) number of chunks */
 	uint32_t	 z_inverse;	/* (i) 2^32 / z_size, rounded up */
 	uint32_t	 z_base;	/* (i) offset of chunk 0 in the slot */
-	uint32_t	 z_zeroed;	/* (i) never used chunks are zero */
-	uint64_t	*z_gone;	/* (i) bitmap (a), after z_used: SL4 */
+	uint32_t	 z_zeroed;	/* (i) 1: never used chunks are zero */
+	uint64_t	*z_gone;	/* (i) to a bitmap (a), SL4 */
 	LWKT_CACHEALIGN
-	uintptr_t	 z_free;	/* (c) freed here, or fetched */
+	uintptr_t	 z_free;	/* (c) list of chunks that were freed */
 	uint32_t	 z_nfree;	/* (c) SL1 */
-	uint32_t	 z_fresh;	/* (c) chunks never used, from */
-	uint32_t	 z_next;	/* (c) this one on, in a ring */
+	uint32_t	 z_fresh;	/* (c) number of chunks never used */
+	uint32_t	 z_next;	/* (c) the first chunk never used */
 	uint32_t	 z_asleep;	/* (c) SL1 */
 	uint32_t	 z_inflight;	/* (c) SL3 */
-	TAILQ_ENTRY(zone) z_link;	/* (c) sl_zone */
+	TAILQ_ENTRY(zone) z_link;	/* (c) in sl_zone, if listed */
 	LWKT_CACHEALIGN
 	uintptr_t	 z_remote;	/* (a) SL2 */
 	LWKT_CACHEALIGN
-	uint64_t	 z_used[];	/* (c) bitmap: given out */
+	uint64_t	 z_used[];	/* (c) bitmap: chunks given out */
 };
 
-static uintptr_t slabs;			/* (a) of all CPUs; set once a boot */
-static uint64_t secret;			/* (i) of this process */
+static uintptr_t slabs;			/* (a) struct slab of each CPU; or 0 */
+static uint64_t secret;			/* (i) random, of this process */
 
 #define SLAB_STRIDE	roundup2(sizeof(struct slab), (size_t)4096)
 
@@ -165,8 +169,9 @@ slab_no_cpu(const char *func)
 }
 
 /*
- * Set up the slab of this CPU at its first use; the first CPU to come here
- * reserves the memory for all.  Returns NULL if there is no memory.
+ * Set up the slab of this CPU at its first use, and return it.  The first CPU
+ * that calls this in a boot reserves the slabs of all CPUs.  Returns NULL if
+ * there is no memory.
  */
 struct slab *
 slab_start(struct globaldata *gd)
@@ -190,7 +195,10 @@ slab_start(struct globaldata *gd)
 	return sl;
 }
 
-/* Read the link in a free chunk: all that a checker build reads of it. */
+/*
+ * Read the link in a free chunk.  In a build with a memory checker, nothing
+ * else of a free chunk is read.
+ */
 static __lwkt_no_asan uintptr_t
 link_load(const struct zone *z, uintptr_t chunk)
 {
@@ -204,7 +212,10 @@ link_store(const struct zone *z, uintptr_t chunk, uintptr_t next)
 	*(uintptr_t *)chunk = next ^ z->z_key;
 }
 
-/* Return whether free chunks are filled; not if a checker watches them. */
+/*
+ * Return whether free chunks are filled with the pattern: in invariants builds,
+ * but not if a memory checker watches free chunks.
+ */
 static inline int
 patterns(void)
 {
@@ -272,7 +283,10 @@ chunk_used(const struct zone *z, uint32_t i)
 	return (z->z_used[i / 64] & chunk_bit(i)) != 0;
 }
 
-/* Return whether another CPU has freed chunk i and it is not yet fetched. */
+/*
+ * Return whether another CPU has freed chunk i and the owner has not yet
+ * fetched it.
+ */
 static inline int
 chunk_gone(const struct zone *z, uint32_t i)
 {
@@ -289,7 +303,10 @@ free_twice(const struct zone *z, uintptr_t p)
 	    z->z_cpu, curthread->td_name, mycpuid);
 }
 
-/* Put a chunk on z_free.  The caller counts it in z_nfree. */
+/*
+ * Put a chunk on z_free.  The caller counts it in z_nfree.  Panics if the chunk
+ * is free already, or if another CPU has freed it as well.
+ */
 static inline void
 chunk_put(struct zone *z, uintptr_t chunk, uint32_t i)
 {
@@ -302,7 +319,10 @@ chunk_put(struct zone *z, uintptr_t chunk, uint32_t i)
 	z->z_free = chunk;
 }
 
-/* Return the next free chunk; panic if the link leads out of the zone. */
+/*
+ * Return the chunk that follows `chunk` in a list of free chunks, or 0; panic
+ * if the link leads out of the zone.
+ */
 static inline uintptr_t
 chunk_link(const struct zone *z, uintptr_t chunk)
 {
@@ -314,7 +334,10 @@ chunk_link(const struct zone *z, uintptr_t chunk)
 	return next;
 }
 
-/* Fetch the chunks that other CPUs freed; return how many. */
+/*
+ * Move the chunks that other CPUs freed from z_remote to z_free; return how
+ * many.  z_remote becomes 0, also if it was ASLEEP.
+ */
 static __lwkt_noinline uint32_t
 zone_fetch(struct slab *sl, struct zone *z)
 {
@@ -335,14 +358,16 @@ zone_fetch(struct slab *sl, struct zone *z)
 }
 
 /*
- * Fetch chunks, or put the zone to sleep, after its last chunk was given out.
+ * After the last chunk of a zone was given out, fetch chunks.  If there are
+ * none, mark the zone ASLEEP and take it off its list.
  */
 static __lwkt_noinline void
 zone_exhausted(struct slab *sl, struct zone *z)
 {
 	/*
 	 * One compare-and-set tests for "nothing to fetch" and sets the mark.
-	 * So a push comes before it (and is fetched) or after (and sends).
+	 * So a push comes before it, and is fetched here, or after it, and its
+	 * CPU sees the mark and sends the message.
 	 */
 	while (!atomic_cmpset_ptr(&z->z_remote, 0, ASLEEP))
 		if (zone_fetch(sl, z) != 0)
@@ -352,19 +377,25 @@ zone_exhausted(struct slab *sl, struct zone *z)
 	ktr(sl->sl_gd, asleep, z->z_id, z->z_size);
 }
 
-/* List a zone again: it has a free chunk, or has one after the fetch here. */
+/*
+ * Wake a zone: fetch chunks, and list the zone again.  The owner has freed a
+ * chunk of it, or a message says that there are chunks to fetch.
+ */
 static __lwkt_noinline void
 zone_wake(struct slab *sl, struct zone *z)
 {
 	z->z_asleep = 0;
-	/* Chunks here: a CPU took the mark, and its message is in flight. */
+	/* Chunks in z_remote: a CPU took the mark; its message is in flight. */
 	if (zone_fetch(sl, z) != 0)
-		z->z_inflight++;	/* SL3: who pushed first sends */
+		z->z_inflight++;	/* SL3 */
 	TAILQ_INSERT_TAIL(&sl->sl_zone[z->z_class], z, z_link);
 	ktr(sl->sl_gd, wake, z->z_id, z->z_nfree);
 }
 
-/* Take a slot that this CPU has set aside, else a new one. */
+/*
+ * Take a slot that this CPU has set aside (*zeroed becomes 0), else a new one
+ * (*zeroed becomes 1).  Returns NULL if there is no memory.
+ */
 struct kmem_slot *
 slab_slot(struct slab *sl, int *zeroed)
 {
@@ -378,7 +409,7 @@ slab_slot(struct slab *sl, int *zeroed)
 	return ks;
 }
 
-/* Set a slot aside. */
+/* Set a slot aside; request slab_work if the CPU has too many of them. */
 static void
 slot_put(struct slab *sl, struct kmem_slot *ks)
 {
@@ -390,7 +421,7 @@ slot_put(struct slab *sl, struct kmem_slot *ks)
 		sl->sl_work = 1;
 }
 
-/* Set the slot of a zone aside; all chunks of the zone are free. */
+/* Set the slot of a listed zone aside; all chunks of the zone are free. */
 static void
 zone_give_up(struct slab *sl, struct zone *z)
 {
@@ -407,7 +438,10 @@ zone_give_up(struct slab *sl, struct zone *z)
 	slot_put(sl, ks);
 }
 
-/* Give the zone up if it is all free and not the only one of its class. */
+/*
+ * Give a listed zone up, if all its chunks are free, no message is in flight
+ * (SL5) and the zone is not the only listed one of its class.
+ */
 static inline void
 zone_idle(struct slab *sl, struct zone *z)
 {
@@ -428,7 +462,7 @@ zone_remote(void *arg, int unused)
 	(void)unused;
 	KASSERTF(z->z_cpu == mycpuid, "a message for zone %#x of cpu %d came "
 	    "to cpu %d", z->z_id, z->z_cpu, mycpuid);
-	/* A counted message is of a sleep that has ended: it wakes nothing. */
+	/* If messages are counted, this is one of them: it wakes nothing. */
 	if (z->z_inflight == 0) {
 		KASSERTF(z->z_asleep, "zone %#x: a message too many",
 		    z->z_id);					/* SL3 */
@@ -439,7 +473,7 @@ zone_remote(void *arg, int unused)
 		zone_idle(sl, z);
 }
 
-/* Lay out a zone in a slot, whose memory is fresh (zeroed) or used. */
+/* Make a zone in a slot; `zeroed` is 1 if the memory of the slot is zero. */
 static struct zone *
 zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 {
@@ -493,7 +527,10 @@ zone_new(struct slab *sl, unsigned cls)
 	return z;
 }
 
-/* Fetch in every listed zone, and give up the zones that are all free. */
+/*
+ * Fetch in every listed zone, and give up the zones whose chunks are all free
+ * and that no message in flight names.
+ */
 void
 slab_clean(struct slab *sl)
 {
@@ -512,7 +549,10 @@ slab_clean(struct slab *sl)
 		}
 }
 
-/* Get a zone for a class that has none with a free chunk; or NULL. */
+/*
+ * Make a zone for a class that has none with a free chunk.  May run slab_clean
+ * before.  Returns NULL if there is no memory.
+ */
 static __lwkt_noinline struct zone *
 zone_get(struct slab *sl, unsigned cls)
 {
@@ -522,13 +562,16 @@ zone_get(struct slab *sl, unsigned cls)
 	    sl->sl_made >= sl->sl_nzones / 4)
 		slab_clean(sl);
 	if ((z = zone_new(sl, cls)) == NULL) {
-		slab_clean(sl);		/* may free some of this CPU */
+		slab_clean(sl);		/* may set slots aside for zone_new */
 		z = zone_new(sl, cls);
 	}
 	return z;
 }
 
-/* Take a free chunk, else one never used.  The caller updates z_nfree. */
+/*
+ * Take a chunk of z_free, else one that was never used; *zeroed says whether it
+ * is zero.  z has a chunk; the caller updates z_nfree.
+ */
 static inline uintptr_t
 zone_take(struct zone *z, int *zeroed)
 {
@@ -555,7 +598,10 @@ zone_take(struct zone *z, int *zeroed)
 	return chunk;
 }
 
-/* Allocate a chunk of the class.  Returns NULL if there is no memory. */
+/*
+ * Allocate a chunk of the class.  *room is its size, and *zeroed says whether
+ * it is all zero.  Returns NULL if there is no memory.
+ */
 void *
 slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 {
@@ -571,7 +617,10 @@ slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 	return (void *)chunk;
 }
 
-/* Free a chunk of a zone of this CPU. */
+/*
+ * Free a chunk of a zone of this CPU.  Then wakes the zone if it is in no list,
+ * and gives it up if zone_idle allows that.
+ */
 static void
 free_here(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 {
@@ -586,7 +635,8 @@ free_here(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
 /*
  * Free a chunk of another CPU's zone.  z_cpu and z_id are read before the
  * push: after it the owner may fetch the chunk and give the zone up, unless
- * this CPU took the mark ASLEEP and so owes the message.
+ * this CPU took the mark ASLEEP.  Then the zone exists until the message that
+ * this CPU sends has arrived (SL5).
  */
 static void
 free_remote(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i)
@@ -635,7 +685,7 @@ slab_size(void *p)
 	return z->z_size;
 }
 
-/* Set a slot aside; free a longer run, or defer that to slab_work. */
+/* Set a slot aside; free a longer run, or leave that to slab_work. */
 void
 slab_put(struct slab *sl, struct kmem_slot *ks)
 {
@@ -654,7 +704,11 @@ slab_put(struct slab *sl, struct kmem_slot *ks)
 	sl->sl_work = 1;
 }
 
-/* Give deferred runs and excess slots back.  The context may call the host. */
+/*
+ * Give the deferred runs back to the host, and, if more than lwkt.zone_cache
+ * slots are set aside, all but three quarters of that number.  Only if
+ * slab_may_host.
+ */
 void
 slab_work(struct slab *sl)
 {
@@ -677,7 +731,7 @@ slab_work(struct slab *sl)
 	}
 }
 
-/* Check the lists and counts of a listed zone (SL1, SL2). */
+/* Check the lists and counts of a listed zone (SL1, SL2); panic on a fault. */
 static void
 zone_check(struct zone *z, unsigned cls, int cpu)
 {
@@ -701,7 +755,7 @@ zone_check(struct zone *z, unsigned cls, int cpu)
 	KASSERT(atomic_peek_ptr(&z->z_remote) != ASLEEP);	/* SL2 */
 }
 
-/* Check all listed zones and all slots set aside of a CPU. */
+/* Check all listed zones and all slots set aside of a CPU; panic on a fault. */
 void
 slab_check(struct slab *sl)
 {
@@ -720,7 +774,7 @@ slab_check(struct slab *sl)
 	    sl->sl_nfree);
 }
 
-/* Get the secret from the host, and start the memory checker's watch. */
+/* Get the secret from the host, and tell the memory checker to begin. */
 static int
 slab_boot(void)
 {

@@ -27,7 +27,7 @@ struct limit_name {
 	char		 ln_letter;	/* of ulimit(1); 0: end of the list */
 };
 
-/* The limits that may cause a refusal. */
+/* The limits that may cause a refusal, by enum limit. */
 static const struct limit_name names[][LIMITS_MAX + 1] = {
 	[LIMIT_FILES] = { { RLIMIT_NOFILE, 'n' } },
 	[LIMIT_THREADS] = { { RLIMIT_NPROC, 'u' }, { RLIMIT_AS, 'v' },
@@ -36,7 +36,7 @@ static const struct limit_name names[][LIMITS_MAX + 1] = {
 	[LIMIT_MEMORY] = { { RLIMIT_AS, 'v' }, { RLIMIT_DATA, 'd' } },
 };
 
-static uint32_t told;			/* (a) printed in this boot */
+static uint32_t told;			/* (a) 1: printed in this boot */
 
 void
 lwkt__limit_boot(void)
@@ -64,8 +64,9 @@ limits_format(char *buf, size_t size, enum limit which)
 }
 
 /*
- * Check that the caller's stack has room for a boot.  If not, print why and
- * return EINVAL.
+ * Check that the caller's stack has room for a boot.  Returns 0 if it has, or
+ * if its bounds are not known: the stack of the process's first thread, or a
+ * stack that the program has made.  Otherwise prints why and returns EINVAL.
  */
 int
 lwkt__limit_stack(void)
@@ -80,7 +81,7 @@ lwkt__limit_stack(void)
 		return 0;
 	(void)pthread_attr_getstack(&attr, &low, &size);
 	(void)pthread_attr_destroy(&attr);
-	/* If `here` is outside, the program has made the caller's stack. */
+	/* If `here` is outside, the program has made this stack: no check. */
 	if (here - (uintptr_t)low >= size ||
 	    here - (uintptr_t)low >= BOOT_STACK)
 		return 0;

@@ -8,17 +8,19 @@
  * huge pages, so a stack in use takes one page and not 2 MiB.  The arena is a
  * memfd, which a tool opens through /proc.  Where Linux refuses memfd, the
  * arena is anonymous memory, and tools see nothing.  In both cases it is not
- * mapped in children (outside.c).  In a program that was linked to have
- * executable stacks, reservations are executable, as the stacks of pthreads
- * are: nested functions of GCC run from the stack.  From a table of the
- * reservations, decommit learns the kind of the memory, and the fault handler
- * learns whether an address is in a reservation.
+ * mapped in children (outside.c).  Where Linux refuses that (MADV_DONTFORK),
+ * the arena is private memory, and children have a copy.  In a program linked
+ * to have executable stacks, reservations are executable, as the stacks of
+ * pthreads are: nested functions of GCC run from the stack.  From a table of
+ * the reservations, decommit learns the kind of the memory, and the fault
+ * handler learns whether an address is in a reservation.
  *
  * Guards.  MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
- * mapping, so a million guards cost page table entries only.  Before that,
+ * mapping, so a million guards cost page table entries only.  On older Linux,
  * mprotect splits the mapping: each guard takes two more entries of the
- * process's map table.  The library uses at most 80 % of vm.max_map_count,
- * because the program needs mmap too; beyond that the caller must use a canary.
+ * process's map table.  The guards may fill this table up to 80 % of
+ * vm.max_map_count, because the program needs mmap too.  Beyond that the caller
+ * must use a canary.
  * The kind is decided for each guard, so a process may have several kinds.
  *
  * INVARIANTS
@@ -46,7 +48,7 @@
 #define MADV_GUARD_INSTALL	102
 #endif
 
-#define RESERVATIONS		5200	/* vm's chunks of stacks and banks */
+#define RESERVATIONS		5200	/* 4096 + 1023 of vm/, and some more */
 #define MAPS_PERCENT		80	/* of vm.max_map_count for guards */
 #define MAPS_DEFAULT		65530	/* vm.max_map_count, if unreadable */
 
@@ -54,15 +56,15 @@ struct reservation {
 	uintptr_t	r_base;		/* (l) 0: free slot */
 	size_t		r_size;		/* (l) */
 	int		r_fd;		/* (l) memfd, or -1 */
-	int		r_arena;	/* (l) not mapped in children */
+	int		r_arena;	/* (l) 1: the arena */
 	uint64_t	r_maps;		/* (a) map entries of its guards */
 };
 
 static struct reservation resv[RESERVATIONS];
-static uint32_t nresv;			/* (a) slots ever used; only grows */
-static uint32_t mem_lock;		/* (a) guards resv */
+static uint32_t nresv;			/* (a) entries ever used; only grows */
+static uint32_t mem_lock;		/* (a) 1: held, to change resv */
 static uint64_t guard_maps;		/* (a) MM1 */
-static uint64_t guard_maps_max;		/* (i) */
+static uint64_t guard_maps_max;		/* (i) limit of guard_maps */
 static enum machine_guard guard_kind;	/* (i) what the boot probe found */
 static int stack_prot;			/* (i) PROT_EXEC, or 0 */
 
@@ -122,8 +124,8 @@ lwkt__mem_is_arena(uintptr_t addr)
 }
 
 /*
- * In a child of fork the address range of an arena is free.  Map it without
- * access, so that no later mapping of the child gets there.
+ * In a child of fork, map the address range of the arena without access, so
+ * that no later mapping of the child gets there.
  */
 void
 lwkt__mem_forked(void)
@@ -138,8 +140,8 @@ lwkt__mem_forked(void)
 }
 
 /*
- * Enter a mapping into the table and return it.  If the table is full, unmap it
- * and return NULL.
+ * Enter the mapping p into the table and return p.  If the table is full, unmap
+ * p, close fd (unless it is -1) and return NULL.
  */
 static void *
 resv_add(void *p, size_t size, int fd, int arena)
@@ -179,7 +181,10 @@ machine_mem_reserve(size_t size)
 	return p != NULL ? resv_add(p, size, -1, 0) : NULL;
 }
 
-/* May a file have that size?  A size above the limit would raise SIGXFSZ. */
+/*
+ * Return whether a file of this process may have that size.  ftruncate to a
+ * size above the limit would raise SIGXFSZ.
+ */
 static int
 file_size_allowed(size_t size)
 {
@@ -263,13 +268,16 @@ machine_mem_decommit(void *p, size_t size)
 {
 	struct reservation *r = resv_find((uintptr_t)p);
 
-	/* MADV_DONTNEED would keep a shared page in its file. */
+	/* The arena needs MADV_REMOVE: DONTNEED keeps pages of a memfd. */
 	KASSERTF(r != NULL, "%p is in no reservation", p);
 	if (madvise(p, size, r->r_fd >= 0 ? MADV_REMOVE : MADV_DONTNEED) != 0)
 		memset(p, 0, size);
 }
 
-/* Make a guard by mprotect, if two more map entries are allowed. */
+/*
+ * Make a guard by mprotect, if two more map entries are allowed.  Returns 0 or
+ * ENOMEM.
+ */
 static int
 guard_mprotect(void *p, size_t size)
 {
@@ -286,7 +294,10 @@ guard_mprotect(void *p, size_t size)
 	return 0;
 }
 
-/* Make a guard by the best means left; return its kind.  Any host thread. */
+/*
+ * Make a guard by the best means left, and return its kind.  With GUARD_CANARY
+ * nothing was done: the caller writes the canary.  Any host thread.
+ */
 enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {
@@ -311,7 +322,7 @@ proc_number(const char *path, uint64_t dflt)
 	return n;
 }
 
-/* Count the entries of the map table that the process has already. */
+/* Return the number of mappings of the process, or 0 if it is unknown. */
 static uint64_t
 maps_in_use(void)
 {
@@ -327,7 +338,11 @@ maps_in_use(void)
 	return n;
 }
 
-/* Does the program want executable stacks?  Its headers come first. */
+/*
+ * Return PROT_EXEC if the program wants executable stacks, else -1.  Callback
+ * of dl_iterate_phdr, which begins with the program and stops at a result
+ * other than 0; so no library is examined.
+ */
 static int
 stack_look(struct dl_phdr_info *info, size_t size, void *arg)
 {

@@ -51,17 +51,17 @@
 #include "base/kassert.h"
 #include "machine/linux/host.h"
 
-#define NOWHERE		UINT64_C(0xffff800000000000)	/* the kernel's half */
+#define NOWHERE		UINT64_C(0xffff800000000000)	/* no program's */
 #define NOWHERE_SIZE	((uintptr_t)16 << 20)
-#define DEPTH		32
+#define DEPTH		32		/* frames of a backtrace */
 
 static struct mcpu nobody = {
 	.mc_self = (struct mcpu *)NOWHERE,
 	.mc_curthread = (struct lwkt_thread *)NOWHERE,
 };
-static int atfork_known;		/* (i) the handler is registered */
+static int atfork_known;		/* (i) 1: atfork_child is registered */
 static pid_t parent;			/* (i) the process that booted, or 0 */
-static int forked;			/* (i) in a child: of such a process */
+static int forked;			/* (i) 1: a child of such a process */
 
 int
 lwkt__outside_is_nowhere(uintptr_t addr)
@@ -86,7 +86,10 @@ lwkt__outside_reason(void)
 	return "call from a pthread that is not a cpu";
 }
 
-/* Print a backtrace only: here the kernel has no state to report. */
+/*
+ * Print a backtrace: the panic hook of a host thread where the kernel has no
+ * state to report.
+ */
 static void
 outside_report(const char *msg)
 {
@@ -105,7 +108,10 @@ lwkt__machine_strayed(void)
 	lwkt_panic("%s", lwkt__outside_reason());
 }
 
-/* Mark the only thread of a child as no CPU, before fork(3) returns there. */
+/*
+ * Mark the only thread of a child as no CPU, before fork(3) returns there.
+ * Does nothing unless the parent has booted.
+ */
 static void
 atfork_child(void)
 {
@@ -141,10 +147,10 @@ lwkt__outside_shutdown(void)
 }
 
 /*
- * Is this host thread a CPU, a helper of this host (a carrier, the retry
- * thread) or a worker of io_uring?  A CPU is known by its thread id and not by
- * its name, because a pthread that it creates inherits the name.  The others
- * are known by name.
+ * Return 1 if the host thread is a CPU, a helper of this host (a carrier, the
+ * retry thread) or a worker of io_uring, or has ended; else 0.  A CPU is known
+ * by its thread id and not by its name, because a pthread that it creates
+ * inherits the name.  Helpers and workers are known by name.
  */
 static int
 task_is_ours(const char *tid)
@@ -158,7 +164,7 @@ task_is_ours(const char *tid)
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT;		/* gone since */
+		return errno == ENOENT;		/* the host thread has ended */
 	(void)!read(fd, name, sizeof(name) - 1);
 	(void)close(fd);
 	return strncmp(name, HELPER_NAME, strlen(HELPER_NAME)) == 0 ||
@@ -180,6 +186,10 @@ machine_foreign_threads(void)
 	return foreign;
 }
 
+/*
+ * Mark the host thread that loads the library as no CPU, unless the program has
+ * set its gs base.  The pthreads that it creates inherit the mark.
+ */
 __attribute__((constructor)) static void
 outside_init(void)
 {

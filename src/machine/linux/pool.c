@@ -46,31 +46,34 @@
 
 #include "base/kassert.h"
 
-/* Calls in the host at one time, by class. */
+/* The most carriers of each class, that is, calls in the host at one time. */
 #define FILE_LIMIT	(config_hard ? 2 : 16)
 #define LONG_LIMIT	(config_hard ? 64 : 256)
 #define LONG_PARKED	8		/* most parked carriers of CC_LONG */
 #define CARRIER_STACK	(64 * 1024)
 
-/* (l:cp_lock) */
+/* The queue of one class; all fields (l:cp_lock). */
 struct carrier_queue {
-	pthread_cond_t	 cq_work;
+	pthread_cond_t	 cq_work;	/* an operation came, or cp_stop */
 	struct hostio	*cq_first;
 	struct hostio	**cq_lastp;
-	unsigned	 cq_queued;
-	unsigned	 cq_parked;
+	unsigned	 cq_queued;	/* operations on the queue */
+	unsigned	 cq_parked;	/* carriers that wait for cq_work */
 	unsigned	 cq_live;	/* carriers of the class */
 };
 
 #define CARRIERS	(FILE_LIMIT + 256)
 
-/* (l:cp_lock) all of it. */
+/*
+ * The pool.  All fields are (l:cp_lock); pool_join writes some of them when the
+ * carriers have ended.
+ */
 static struct {
 	pthread_mutex_t	 cp_lock;
 	struct carrier_queue cp_queue[CC_CLASSES];
-	unsigned	 cp_cpus;	/* attached */
+	unsigned	 cp_cpus;	/* CPUs attached */
 	void		*(*cp_main)(void *c);	/* what a carrier runs */
-	int		 cp_stop;
+	int		 cp_stop;	/* 1: all carriers must end */
 	struct carrier	 cp_carrier[CARRIERS];
 } pool = {
 	.cp_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -106,7 +109,7 @@ pool_class(const struct hostio *io)
 	return io->io_way == HW_LONG ? CC_LONG : CC_FILE;
 }
 
-/* Find a place for one more carrier of the class, or NULL. */
+/* Return a free place for one more carrier of the class, or NULL. */
 static struct carrier *
 free_place(enum carrier_class class)
 {
@@ -121,8 +124,8 @@ free_place(enum carrier_class class)
 }
 
 /*
- * Start one more carrier.  Returns 0, or an errno if there is no place or the
- * host refuses the thread.
+ * Start one more carrier of the class; the pool is locked.  Returns 0, or an
+ * errno if there is no place or the host refuses the thread.
  */
 static int
 grow(enum carrier_class class)
@@ -143,6 +146,7 @@ grow(enum carrier_class class)
 	return error;
 }
 
+/* Take an operation off its queue; the pool is locked. */
 static void
 unqueue(struct hostio *io)
 {
@@ -193,8 +197,10 @@ pool_queue(struct hostio *io)
 }
 
 /*
- * Take an operation for the carrier, and wait if there is none.  The pool is
- * locked, except during the wait.  Returns 0 if the carrier must end.
+ * Take an operation of the queue for carrier c, and wait if there is none.  The
+ * pool is locked, except during the wait.  Returns 1 and sets c_io; or returns
+ * 0 if the carrier must end: the pool stops, the carrier was cancelled, or
+ * enough carriers of CC_LONG are parked.
  */
 int
 pool_next(struct carrier *c)
@@ -237,7 +243,7 @@ take_all(struct carrier_queue *cq)
  * End the calling carrier; the pool is locked.  While the pool exists the
  * carrier detaches itself, frees its place and starts another carrier if
  * operations wait.  Returns a list of the operations that no carrier will take
- * any more.  When the pool stops, the carrier remains to be joined.
+ * any more, or NULL.  When the pool stops, the carrier remains to be joined.
  */
 struct hostio *
 pool_end(struct carrier *c)
@@ -256,8 +262,9 @@ pool_end(struct carrier *c)
 }
 
 /*
- * Should a cancel of this operation call pthread_cancel?  It cannot end an
- * fsync (cancellation is disabled): then only the carrier ends, after the call.
+ * Return whether a cancel of this operation calls pthread_cancel.  The call
+ * does not end an fsync, during which cancellation is disabled: the carrier
+ * ends after the fsync.
  */
 static int
 endable(const struct hostio *io, enum carrier_class class)
@@ -268,7 +275,8 @@ endable(const struct hostio *io, enum carrier_class class)
 
 /*
  * End the operation if possible; the pool is locked.  Returns 1 if the
- * operation was on the queue: then the caller must complete it (PL2).
+ * operation was on the queue: it is taken off, and the caller must complete it
+ * (PL2).  Else returns 0: the thread that has the operation completes it.
  */
 static int
 cancel_locked(struct hostio *io)
@@ -291,7 +299,7 @@ cancel_locked(struct hostio *io)
 	return 0;
 }
 
-/* Take the lock and call cancel_locked. */
+/* Lock the pool and cancel the operation; the result is as of cancel_locked. */
 int
 pool_cancel(struct hostio *io)
 {
@@ -303,7 +311,7 @@ pool_cancel(struct hostio *io)
 	return mine;
 }
 
-/* Take one operation of the CPU off a queue, or NULL. */
+/* Take one operation of the CPU off a queue and return it; NULL if none. */
 struct hostio *
 pool_take(struct mcpu *mc)
 {
@@ -365,7 +373,7 @@ pool_detach(void)
 	return last;
 }
 
-/* Wait until all carriers have ended. */
+/* Wait until all carriers have ended.  Only after pool_detach returned 1. */
 void
 pool_join(void)
 {

@@ -12,13 +12,13 @@
 enum carrier_state { C_NONE, C_LIVE, C_ENDED };
 enum carrier_class { CC_FILE, CC_LONG, CC_CLASSES };
 
-/* Written under the lock of the pool. */
+/* A carrier.  Fields are written under the pool's lock, or in pool_join. */
 struct carrier {
 	pthread_t	 c_thread;
-	struct hostio	*c_io;		/* what it carries, or NULL */
+	struct hostio	*c_io;		/* operation that it makes, or NULL */
 	enum carrier_state c_state;
 	enum carrier_class c_class;	/* (i) from its start */
-	int		 c_cancelled;	/* must end; was cancelled */
+	int		 c_cancelled;	/* 1: pthread_cancel was called */
 };
 
 void	pool_lock(void);
@@ -31,8 +31,8 @@ int	pool_next(struct carrier *c);
 struct hostio *pool_end(struct carrier *c);
 
 /* The pool is not locked: */
-int	pool_queue(struct hostio *io);	/* pool_put.  Any thread */
-int	pool_cancel(struct hostio *io);	/* 1: it is the caller's */
+int	pool_queue(struct hostio *io);	/* lock, and call pool_put */
+int	pool_cancel(struct hostio *io);	/* 1: the caller completes io */
 struct hostio *pool_take(struct mcpu *mc);	/* off a queue, or NULL */
 void	pool_cancel_cpu(struct mcpu *mc);
 void	pool_attach(void *(*main)(void *c));

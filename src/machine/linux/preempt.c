@@ -34,7 +34,7 @@
  *
  * INVARIANTS
  * HP1 A thread has at most one interruption on its stack: during it, the thread
- *    executes code of the library, which is never registered.
+ *    executes code of the library, in which no thread is interrupted.
  *
  * Source: the injected call of Go's asynchronous preemption.  Go uses maps that
  * its compiler makes; C has none, so the unwinding here is our own.
@@ -47,11 +47,11 @@
 #include "machine/x86_64/cfi.h"
 #include "machine/x86_64/interrupt.h"
 
-#define RED_ZONE	128
-#define WORDS_PUT	2		/* by divert(): rip and flags */
-#define WORDS_SAVED	15		/* by interrupt.S */
-#define KERNEL_NEEDS	8192		/* bytes for mu_interrupted */
-#define FRAMES_MAX	256
+#define RED_ZONE	128		/* bytes below sp that code may use */
+#define WORDS_PUT	2		/* pushed by divert(): rip and flags */
+#define WORDS_SAVED	15		/* pushed by interrupt.S */
+#define KERNEL_NEEDS	8192		/* bytes of stack for mu_interrupted */
+#define FRAMES_MAX	256		/* of a deeper stack: refused */
 #define FLAGS_CLEAR	0x44500u	/* DF, TF, NT, AC: not for C code */
 
 void
@@ -67,8 +67,9 @@ lwkt__preempt_boot(const struct machine_upcalls *up)
 }
 
 /*
- * Is every caller of f registered code, except the library's frames that
- * started the thread?  All callers of a library's frame must be the library's.
+ * Return 1 if every caller of f is registered code, except the library's frames
+ * at the bottom, which started the thread.  Returns 0 if not, if a frame cannot
+ * be unwound, or if there are more than FRAMES_MAX.
  */
 static int
 callers_may_stop(struct cfi_frame *f, const struct cfi_stack *cs)
@@ -100,7 +101,7 @@ divert(ucontext_t *uc)
 	greg_t *g = uc->uc_mcontext.gregs;
 	uint64_t *sp = (uint64_t *)(uintptr_t)(g[REG_RSP] - RED_ZONE);
 
-	if (fiber_wanted())	/* memcheck did not see sp go there */
+	if (fiber_wanted())	/* the checker did not see sp decrease */
 		fiber_writable((char *)(sp - WORDS_PUT) - RED_ZONE,
 		    RED_ZONE + WORDS_PUT * sizeof(*sp));
 	*--sp = (uint64_t)g[REG_RIP];
@@ -110,7 +111,11 @@ divert(ucontext_t *uc)
 	g[REG_RSP] = (greg_t)(uintptr_t)sp;
 }
 
-/* Interrupt the thread that the signal interrupted.  In mu_signal only. */
+/*
+ * Interrupt the thread that the signal interrupted; [stack, stack + size) is
+ * its stack.  Returns MI_DONE, or why the request is refused.  In mu_signal
+ * only.
+ */
 enum machine_refusal
 machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 {

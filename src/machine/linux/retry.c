@@ -15,7 +15,7 @@
  *
  * INVARIANTS
  * RT1 An operation is on the list (io_prevp set) from submit until a try gave
- *    its result or a cancel took it off; both change the list under the lock.
+ *    its result or a cancel took it off.  The list changes under the lock only.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -25,18 +25,21 @@
 #include "machine/linux/hostcall.h"
 
 #define RETRY_STACK	(64 * 1024)
-#define RETRY_NAP_NS	2000000		/* between two rounds */
+#define RETRY_NAP_NS	2000000		/* sleep between two rounds */
 
-/* (l:r_lock) all of it. */
+/*
+ * The list of operations, and the thread that serves it.  All fields are
+ * (l:r_lock); retry_stop writes r_runs after the thread has ended.
+ */
 static struct {
 	pthread_mutex_t	 r_lock;
 	pthread_cond_t	 r_work;
 	struct hostio	*r_first;
 	struct hostio	**r_lastp;
-	unsigned	 r_count;
+	unsigned	 r_count;	/* operations on the list */
 	pthread_t	 r_thread;
-	int		 r_runs;	/* the thread was started */
-	int		 r_stop;
+	int		 r_runs;	/* 1: the thread was started */
+	int		 r_stop;	/* 1: the thread must end */
 } retry = {
 	.r_lock = PTHREAD_MUTEX_INITIALIZER,
 	.r_work = PTHREAD_COND_INITIALIZER,
@@ -83,7 +86,10 @@ take_off(struct hostio *io)
 	retry.r_count--;
 }
 
-/* Try the first operation of the list; the lock is held. */
+/*
+ * Try the first operation of the list.  If it would still wait, move it to the
+ * end, else return it to its CPU.  The lock is held.
+ */
 static void
 try_first(void)
 {
@@ -105,6 +111,7 @@ nap(void)
 	(void)nanosleep(&ts, NULL);
 }
 
+/* The retry thread: make one round after the other, until retry_stop. */
 static void *
 retry_main(void *arg)
 {

@@ -30,7 +30,7 @@ TUNABLE_INT(wanted_sig, "lwkt.signal", 0, 0, 64,
     "the real-time signal that interrupts CPUs; 0: the library chooses");
 
 static int signal_no;			/* (i) 0: none */
-static struct sigaction signal_old;	/* (i) */
+static struct sigaction signal_old;	/* (i) before the boot */
 static void (*signal_handler)(int, siginfo_t *, void *);	/* (i) */
 
 static int
@@ -56,7 +56,10 @@ lwkt__signal_check(void)
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Is the signal at its default?  Stores the disposition in signal_old. */
+/*
+ * Return whether the signal has the default disposition.  Stores the
+ * disposition in signal_old.
+ */
 static int
 signal_is_free(int sig)
 {
@@ -66,6 +69,10 @@ signal_is_free(int sig)
 	    signal_old.sa_handler == SIG_DFL;
 }
 
+/*
+ * Return the number of the signal to use.  If there is none, print why, return
+ * 0, and store EINVAL or EAGAIN in *error.
+ */
 static int
 signal_choose(int *error)
 {

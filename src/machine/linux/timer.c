@@ -13,7 +13,7 @@
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
- *	h_quiet		not set to anything earlier than that
+ *	h_quiet		machine_timer_arm sets the timer to nothing earlier
  *
  * A timer interrupt costs as much as hundreds of switches.  So after one the
  * CPU gets no other for lwkt.timer_gap_us, and the deadlines that pass
@@ -53,6 +53,7 @@
 TUNABLE_INT(timer_gap_us, "lwkt.timer_gap_us", 50, 0, 100000,
     "time that a CPU works undisturbed after a timer interrupt, us");
 
+/* Make the host timer go off at deadline_ns, a time of machine_time_ns(). */
 static void
 timer_set(struct machine_host *h, int64_t deadline_ns)
 {
@@ -93,8 +94,9 @@ timer_move(struct machine_host *h, int64_t at_ns)
 }
 
 /*
- * Handle the timer's signal: report the deadline, or set the timer again if it
- * went off too early.  In the signal handler.
+ * Handle the timer's signal.  If the deadline has come, set RQF_TIMER.  If the
+ * timer went off too early, set it to the deadline, if there is one.  In the
+ * signal handler.
  */
 void
 lwkt__timer_gone_off(struct mcpu *mc)
@@ -122,7 +124,10 @@ lwkt__timer_again(struct machine_host *h, int64_t at_ns)
 	timer_move(h, at_ns);
 }
 
-/* Set the deadline of the calling CPU.  CPU context; never blocks. */
+/*
+ * Set the deadline of the calling CPU; INT64_MAX: none.  CPU context; never
+ * blocks.
+ */
 void
 machine_timer_arm(int64_t deadline_ns)
 {
@@ -144,6 +149,7 @@ machine_timer_arm(int64_t deadline_ns)
 	timer_move(h, at);					/* HT1 */
 }
 
+/* Create the timers of the calling CPU.  Returns 0 or an errno. */
 int
 lwkt__timer_start(struct machine_host *h)
 {

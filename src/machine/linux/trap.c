@@ -39,9 +39,12 @@
 #include "base/kassert.h"
 #include "machine/linux/host.h"
 
-#define PREFIX_GS	0x65		/* of an instruction */
+#define PREFIX_GS	0x65		/* first byte: access through gs */
 
-/* Texts for a signal: as a fault of an instruction, and if it was sent. */
+/*
+ * Texts for a signal: t_what if an instruction or abort(3) caused it, t_sent if
+ * it was sent.
+ */
 struct trap {
 	int		 t_sig;
 	const char	*t_what;
@@ -58,7 +61,7 @@ static const struct trap traps[] = {
 };
 #define NTRAPS		nitems(traps)
 
-static struct sigaction trap_old[NTRAPS];	/* (i) before the boot */
+static struct sigaction trap_old[NTRAPS];	/* (i) as before the boot */
 static const struct machine_upcalls *trap_up;	/* (i) */
 
 static size_t
@@ -78,6 +81,7 @@ trap_has_handler(const struct sigaction *sa)
 	    (sa->sa_handler != SIG_DFL && sa->sa_handler != SIG_IGN);
 }
 
+/* Call the program's handler, with the signals of its mask blocked. */
 static void
 trap_chain(const struct sigaction *sa, int sig, siginfo_t *si, void *uc)
 {
@@ -88,7 +92,10 @@ trap_chain(const struct sigaction *sa, int sig, siginfo_t *si, void *uc)
 		sa->sa_handler(sig);
 }
 
-/* Restore the old disposition and make the signal occur again. */
+/*
+ * Restore the old disposition, and send the signal again if it does not occur
+ * by itself when the handler returns.
+ */
 static void
 trap_die(const struct sigaction *sa, int sig, const siginfo_t *si)
 {
@@ -109,7 +116,7 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
 	mf->mf_what = si->si_code > 0 || aborted ? t->t_what : t->t_sent;
 	mf->mf_sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
 	mf->mf_ucontext = uc;
-	/* With SI_KERNEL the address is impossible and is not in si_addr. */
+	/* SI_KERNEL: not a canonical address, and si_addr does not have it. */
 	mf->mf_touched = si->si_code > 0 && si->si_code != SI_KERNEL &&
 	    (sig == SIGSEGV || sig == SIGBUS);
 	mf->mf_addr = mf->mf_touched ? (uintptr_t)si->si_addr :
@@ -120,7 +127,10 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
 		mf->mf_what = "integer division by zero or overflow (SIGFPE)";
 }
 
-/* Is this the fault of a host thread that made a call as if it were a CPU? */
+/*
+ * Return 1 if this is the fault of a host thread that made a call as if it were
+ * a CPU.
+ */
 static int
 trap_strayed(int sig, const struct machine_fault *mf)
 {
@@ -135,6 +145,7 @@ trap_strayed(int sig, const struct machine_fault *mf)
 	    *(const uint8_t *)pc == PREFIX_GS);
 }
 
+/* Handle a signal as THEORY says.  On the alternate stack; any host thread. */
 static void
 trap_handler(int sig, siginfo_t *si, void *ucontext)
 {

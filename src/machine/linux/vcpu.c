@@ -29,25 +29,28 @@
 #include "base/kassert.h"
 #include "machine/linux/host.h"
 
-#define ALTSTACK_ROOM	(64 * 1024)	/* for a backtrace in the handler */
-#define VCPU_STACK	(256 * 1024)	/* callbacks of the idle thread, too */
+#define ALTSTACK_ROOM	(64 * 1024)	/* bytes; a backtrace in the handler */
+#define VCPU_STACK	(256 * 1024)	/* bytes; idle thread and callbacks */
 
 /* States of the gate. */
-#define GATE_SHUT	0u
-#define GATE_OPEN	1u
-#define GATE_HOME	2u
+#define GATE_SHUT	0u		/* the CPUs wait */
+#define GATE_OPEN	1u		/* the CPUs run */
+#define GATE_HOME	2u		/* the CPUs end: the boot has failed */
 
 static const struct machine_upcalls *vcpu_up;	/* (i) */
-static sigset_t mask_before;		/* (i) the caller's */
+static sigset_t mask_before;		/* (i) mask of machine_run's caller */
 
 static struct {
 	uint32_t	g_state;	/* (a) GATE_* */
-	uint32_t	g_waiting;	/* (a) CPUs that have not reported */
+	uint32_t	g_waiting;	/* (a) pthreads not yet prepared */
 	uint32_t	g_running;	/* (a) CPUs that have not finished */
-	uint32_t	g_error;	/* (a) one of the errors reported */
+	uint32_t	g_error;	/* (a) an errno reported, or 0 */
 } gate;
 
-/* Install an alternate signal stack with a guard page below it. */
+/*
+ * Install an alternate signal stack with a guard page below it.  Returns 0 or
+ * an errno.
+ */
 static int
 altstack_enter(struct machine_host *h, struct before *b)
 {
@@ -83,8 +86,8 @@ altstack_leave(struct machine_host *h, const struct before *b)
 }
 
 /*
- * Set the signal mask of the caller of machine_run, without the signals that a
- * CPU needs.  Stores the old mask in *before.
+ * Give the calling host thread the signal mask that the caller of machine_run
+ * had, without the signals that a CPU needs.  Stores the old mask in *before.
  */
 static void
 mask_enter(sigset_t *before)
@@ -99,8 +102,8 @@ mask_enter(sigset_t *before)
 }
 
 /*
- * Make the calling host thread CPU h.  If a step fails, undo the others and
- * return an errno.
+ * Make the calling host thread CPU h, and return 0.  If a step fails, undo the
+ * ones before it and return an errno.
  */
 static int
 vcpu_enter(struct machine_host *h, struct before *b)
@@ -154,6 +157,7 @@ vcpu_leave(struct machine_host *h, struct before *b)
 	altstack_leave(h, b);
 }
 
+/* Report to machine_run that a CPU is prepared (0), or its errno. */
 static void
 gate_report(int error)
 {
@@ -254,6 +258,7 @@ vcpu_create(int n)
 	return i;
 }
 
+/* Connect each CPU with its machine_host, and choose the core for its start. */
 static void
 vcpu_assign(struct mcpu *const mc[], int n)
 {
@@ -271,7 +276,11 @@ vcpu_assign(struct mcpu *const mc[], int n)
 	}
 }
 
-/* Run the CPUs.  Any host thread that is no CPU; blocks until all CPUs end. */
+/*
+ * Run the CPUs.  Returns 0 after all have ended, or an errno if one of them
+ * could not be started; then none has run.  Any host thread that is no CPU;
+ * blocks until all CPUs end.
+ */
 int
 machine_run(struct mcpu *const mc[], int n)
 {

@@ -25,7 +25,7 @@
 #include "machine/linux/host.h"
 
 #define NS_PER_S	1000000000
-#define WATCH_VALUE	1
+#define WATCH_VALUE	1		/* in the signal of this file's timer */
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id	_sigev_un._tid
@@ -79,6 +79,7 @@ lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si, void *ucontext)
 	return 1;
 }
 
+/* Let the second timer of the calling CPU go off in delay_ns; 0 disarms it. */
 void
 machine_watch(int64_t delay_ns)
 {
@@ -93,6 +94,10 @@ machine_watch(int64_t delay_ns)
 	(void)timer_settime(h->h_watch, 0, &its, NULL);
 }
 
+/*
+ * Send the signal to a CPU, which calls mu_nmi.  Returns 1, or 0 if the CPU
+ * does not run or the host refuses.  Async-signal-safe.
+ */
 int
 machine_nmi(struct mcpu *mc)
 {

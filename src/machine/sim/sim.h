@@ -11,10 +11,10 @@
  *
  * Environment, read at each boot:
  *	LWKT_SEED=n		the seed, when the caller gave none
- *	LWKT_SIM=random		only that strategy; also pct:DEPTH (the number
- *				of ordered steps a bug needs), dfs:DEPTH (the
- *				number of decisions enumerated)
- *	LWKT_SIM_PREEMPTIONS=n	of a schedule under dfs (2)
+ *	LWKT_SIM=random		only that strategy; also swarm, pct:DEPTH (the
+ *				number of ordered steps a bug needs), dfs:DEPTH
+ *				(the number of decisions enumerated)
+ *	LWKT_SIM_PREEMPTIONS=n	most preemptions of a schedule under dfs (2)
  *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
  *	LWKT_SIM_STORES=1	stores are delayed in every run, except under
  *				dfs; 0: in none
@@ -31,8 +31,8 @@
 struct mcpu;
 
 enum sim_strategy {
-	SIM_SWARM,		/* the seed chooses one of the next two */
-	SIM_RANDOM,		/* switch with a probability, favour, starve */
+	SIM_SWARM,		/* the seed chooses PCT or a kind of RANDOM */
+	SIM_RANDOM,		/* each choice point may switch, by chance */
 	SIM_PCT,		/* random priorities, so_depth - 1 changes */
 	SIM_DFS			/* every schedule up to the bounds, in order */
 };
@@ -44,15 +44,15 @@ enum sim_stores {
 	SIM_STORES_NONE
 };
 
-/* Zero means the default; the environment wins. */
+/* Zero means the default.  The environment overrules these options. */
 struct sim_options {
 	enum sim_strategy so_strategy;
-	unsigned	so_depth;	/* PCT; DFS: decisions enumerated */
-	unsigned	so_preemptions;	/* DFS: bound; 0: 2 */
-	int		so_faults;	/* inject faults */
-	int		so_focus;	/* sim_focus() marks what to explore */
+	unsigned	so_depth;	/* PCT (0: 3); DFS: decisions (0: 40) */
+	unsigned	so_preemptions;	/* DFS: most in a schedule; 0: 2 */
+	int		so_faults;	/* 1: inject faults */
+	int		so_focus;	/* 1: explore what sim_focus() marks */
 	enum sim_stores	so_stores;
-	uint64_t	so_max_steps;	/* 0: 5,000,000 */
+	uint64_t	so_max_steps;	/* choice points; 0: 5,000,000 */
 };
 
 /* The result of the last run; valid until the next boot. */
@@ -62,7 +62,7 @@ struct sim_result {
 	uint64_t	sr_schedule;	/* the switches alone, without time */
 	uint64_t	sr_steps;	/* choice points */
 	uint64_t	sr_switches;	/* from one CPU to another */
-	int64_t		sr_time_ns;	/* virtual */
+	int64_t		sr_time_ns;	/* virtual time at the end */
 	int		sr_ncpus;
 };
 
@@ -73,7 +73,7 @@ void	sim_result_get(struct sim_result *sr);
 /*
  * Mark the part of a run to explore, between sim_focus(1) and sim_focus(0);
  * it has an effect only if so_focus is set.  DFS enumerates only in this part,
- * and PCT counts its steps from the begin of this part.  So neither spends
+ * and PCT counts its steps from the start of this part.  So neither spends
  * effort on boot and shutdown.
  * Context: CPU.
  */
@@ -81,8 +81,8 @@ void	sim_focus(int on);
 
 /*
  * For DFS.  sim_dfs_begin begins a new enumeration.  sim_dfs_next goes to the
- * next schedule after a run, and returns 0 if there is none.  sim_dfs_complete
- * returns whether the depth has cut nothing off so far.
+ * next schedule after a run, and returns 1, or 0 if there is none.
+ * sim_dfs_complete returns 1 if so_depth has left no decision out so far.
  */
 void	sim_dfs_begin(void);
 int	sim_dfs_next(void);
@@ -104,12 +104,12 @@ struct sim_event {
 	TAILQ_ENTRY(sim_event) se_link;
 	int64_t		se_when;
 	void		(*se_fn)(struct sim_event *se);
-	int		se_armed;
+	int		se_armed;	/* 1: se_fn will be called */
 };
 
 void	sim_event_add(struct sim_event *se, int64_t when);
 void	sim_event_del(struct sim_event *se);
-int64_t	sim_now(void);			/* no choice point */
+int64_t	sim_now(void);			/* virtual time; no choice point */
 uint32_t sim_random(uint32_t n);	/* in [0, n), from the seed */
 /* Set bits in mc_reqflags and end the CPU's wait, as the host does. */
 void	sim_interrupt(struct mcpu *mc, uint32_t bits);

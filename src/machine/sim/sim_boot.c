@@ -31,7 +31,10 @@ seed_ncpus(void)
 	return share[rng_below(&sim->s_rng, nitems(share))];
 }
 
-/* Reset the simulator to the state of its configuration and seed. */
+/*
+ * Reset the simulator to the state that follows from configuration and seed.
+ * Returns 0 or an errno.
+ */
 static int
 sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 {
@@ -69,7 +72,10 @@ sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 	return 0;
 }
 
-/* Begin a run: read its options, and choose the number of CPUs. */
+/*
+ * Begin a run: read its options, and choose the number of CPUs, *ncpus.
+ * Returns 0 or an errno.
+ */
 int
 machine_boot(const struct machine_config *cfg,
     const struct machine_upcalls *up, int *ncpus)

@@ -20,8 +20,9 @@
  * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
  *
  * For the checkers: the kernel may have changed stacks on a CPU since that CPU
- * last left.  So each switch describes the fiber of the CPU that leaves anew
- * (fiber_init_host), and the CPU that arrives learns the bounds of that stack.
+ * last left.  So each switch describes anew the fiber of the CPU that stops
+ * (fiber_init_host); the CPU that goes on then learns the bounds of the stack
+ * on which the other one stopped.
  *
  * Source: the idea of Shuttle and Coyote, with a CPU in place of a task.
  */
@@ -34,12 +35,12 @@
 #include "machine/sim/sim_var.h"
 
 #define STACK_SIZE	((size_t)256 * 1024)	/* a CPU's first stack */
-#define POLLS		3	/* of an idle CPU */
+#define POLLS		3	/* of an idle CPU before it halts */
 
 
 static struct sim *const sim = &lwkt__sim;
 static char *cpu_stack[SIM_MAXCPU];	/* kept for the process's life */
-static uint32_t stopped;		/* stops of CPUs, ever */
+static uint32_t stopped;		/* CPUs stopped in this process, ever */
 
 /*
  * Exchange the C++ exceptions of the host thread (shared) and of a CPU (own).
@@ -58,7 +59,10 @@ sim_cxx_swap(struct machine_cxx *shared, struct machine_cxx *own)
 	*own = cx;
 }
 
-/* Stop here and let `to` go on.  Returns when a CPU switches back to `from`. */
+/*
+ * Stop here and let `to` go on.  Returns when a CPU switches back to `from`.
+ * `dying` is set if no CPU ever does.
+ */
 static void
 sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 {
@@ -76,7 +80,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	sim_cxx_swap(from->h_mc->mc_cxx, &from->h_cxx);
 }
 
-/* Advance the clock until a CPU can run; report a deadlock if none ever can. */
+/* Advance the clock until a CPU can run; abort the run if none ever can. */
 static void
 sim_await_runnable(void)
 {
@@ -100,8 +104,9 @@ sim_watch(struct machine_host *self)
 }
 
 /*
- * Do one choice point of the CPU that runs.  This CPU cannot go on if it has
- * just begun to wait.
+ * Do one choice point of `self`, the CPU that runs: advance the clock, choose
+ * the CPU that goes on, and switch to it.  If self has just begun to wait, it
+ * is not chosen.  Returns when self goes on.
  */
 static void
 sim_step(enum choice kind, struct machine_host *self, void *pc)
@@ -143,7 +148,10 @@ lwkt__choice(enum choice kind)
 	sim_signal_point(kind);
 }
 
-/* Poll a few times before the CPU halts.  Returns 1 if *word has the value. */
+/*
+ * Poll a few times before the CPU halts.  Returns 1 if *word has the value; 0
+ * if not, or if the CPU has a request (RQF_WAKE).  word may be NULL.
+ */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
@@ -166,8 +174,8 @@ machine_idle(struct mcpu *mc)
 
 	KASSERT(mc == lwkt__sim_mcpu);
 	/*
-	 * A locked instruction: a CPU that sets a request bit earlier is seen
-	 * here; one that sets it later sees RQF_SLEEPING and sends a doorbell.
+	 * A locked instruction: a request bit that was set before is seen here.
+	 * A CPU that sets one later sees RQF_SLEEPING and sends a doorbell.
 	 */
 	if ((atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING) &
 	    RQF_WAKE) == 0) {
@@ -194,7 +202,7 @@ machine_doorbell(struct mcpu *mc)
 	sim_leave();
 }
 
-/* Let the other CPUs run: one turn of a wait loop. */
+/* Let another CPU run, if one can: called in each turn of a wait loop. */
 void
 machine_pause(unsigned turn)
 {
@@ -202,7 +210,7 @@ machine_pause(unsigned turn)
 	lwkt__choice(CHOICE_PAUSE);
 }
 
-/* Make all CPUs' stores visible, as a fence on every CPU does. */
+/* Make all CPUs' stores visible, as a fence on every CPU does.  Returns 1. */
 int
 machine_fence_all(void)
 {
@@ -246,7 +254,10 @@ machine_foreign_wake(uint32_t *word)
 	lwkt__choice(CHOICE_DOORBELL);
 }
 
-/* Stop a CPU for good.  The last CPU to stop switches to machine_run(). */
+/*
+ * Stop a CPU for good.  The last CPU to stop switches to CPU 0, which returns
+ * from here into machine_run().  Other CPUs never return.
+ */
 static void
 cpu_stop(struct machine_host *h)
 {
@@ -269,7 +280,10 @@ cpu_stop(struct machine_host *h)
 	if (next != h)
 		sim_switch(h, next, h->h_cpu != 0);
 	sim_leave();
-	/* Pairs with the add: what the CPUs did happens before what follows. */
+	/*
+	 * For TSan: this load pairs with the add above of each CPU.  So what
+	 * the CPUs did happens before what CPU 0 does from here on.
+	 */
 	(void)__atomic_load_n(&stopped, __ATOMIC_SEQ_CST);
 }
 
@@ -286,7 +300,10 @@ cpu_entry(void *from)
 	lwkt_panic("sim: a stopped CPU was run again");
 }
 
-/* Return a CPU's first stack, with a guard page below; made at first use. */
+/*
+ * Return a CPU's first stack, which is made at its first use, with a guard page
+ * below; or NULL.
+ */
 static char *
 cpu_stack_get(int cpu)
 {
@@ -305,7 +322,7 @@ cpu_stack_get(int cpu)
 	return cpu_stack[cpu];
 }
 
-/* Prepare a CPU to run. */
+/* Prepare a CPU to run.  Returns 0 or ENOMEM. */
 static int
 cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 {
@@ -330,7 +347,10 @@ cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
 	return 0;
 }
 
-/* Run the CPUs: the caller is CPU 0 until all have stopped. */
+/*
+ * Run the CPUs; the caller is CPU 0 and returns when all have stopped.  Called
+ * between sim_enter and sim_leave.
+ */
 static void
 cpus_carry(struct mcpu *const mc[], int n)
 {
@@ -347,7 +367,10 @@ cpus_carry(struct mcpu *const mc[], int n)
 	lwkt__sim_mcpu = NULL;
 }
 
-/* Run n CPUs, CPU 0 on the caller, until all have stopped. */
+/*
+ * Run n CPUs until all have stopped; the caller becomes CPU 0.  Returns 0, or
+ * EINVAL or ENOMEM before any CPU has run.
+ */
 int
 machine_run(struct mcpu *const mc[], int n)
 {

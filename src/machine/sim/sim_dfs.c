@@ -9,11 +9,13 @@
  * the last answer that can be incremented and cuts off the rest.
  *
  * If the CPU may stay, answer 0 is "stay", so the first schedule has no
- * preemption.  Each other answer there spends one of so_preemptions.  When none
- * is left, such a CPU stays.  A CPU that must be left (it cannot go on, or EX1
- * or EX2 demands it) costs no preemption, and the answer is its successor.
- * After so_depth decisions nothing more is decided: a CPU that may stay stays,
- * and one that must be left is followed by the CPU that has waited longest.
+ * preemption.  Each other answer there spends one of so_preemptions.  When no
+ * preemption is left, a CPU that may stay stays.  A CPU that must be left (it
+ * cannot go on, or EX1 or EX2 of sim_explore.c demands it) costs no preemption,
+ * and the answer is its successor.  After so_depth decisions (1024 at most),
+ * and outside the part that sim_focus() marks, nothing is decided: a CPU that
+ * may stay stays, and one that must be left is followed by the CPU that has
+ * waited longest.
  *
  * With store buffers there is one more decision at each switch, except at a
  * wait: how many of the pending stores stay pending.  It costs no preemption,
@@ -34,14 +36,14 @@
 #define PATH_MAX_NODES	1024
 
 static struct {
-	uint8_t		d_answer[PATH_MAX_NODES];
-	uint8_t		d_answers[PATH_MAX_NODES];
+	uint8_t		d_answer[PATH_MAX_NODES]; /* of the present schedule */
+	uint8_t		d_answers[PATH_MAX_NODES]; /* how many were possible */
 	unsigned	d_len;		/* answers that are prescribed */
 	unsigned	d_pos;		/* answers given in this run */
 	unsigned	d_preemptions;	/* spent in this run */
-	int		d_cut;		/* so_depth was met */
+	int		d_cut;		/* 1: so_depth left a decision out */
 	uint64_t	d_index;	/* schedules before this one */
-	uint64_t	d_lastrun[SIM_MAXCPU];
+	uint64_t	d_lastrun[SIM_MAXCPU]; /* each CPU's last step */
 } d;
 
 /* Begin a new enumeration. */
@@ -59,7 +61,10 @@ sim_dfs_reset(void)
 	memset(d.d_lastrun, 0, sizeof(d.d_lastrun));
 }
 
-/* Prescribe the next schedule.  Returns 0 if the enumeration is over. */
+/*
+ * Prescribe the next schedule, after a run.  Returns 1, or 0 if the enumeration
+ * is over.
+ */
 int
 sim_dfs_next(void)
 {
@@ -100,7 +105,10 @@ longest_waiting(uint64_t set)
 	return best;
 }
 
-/* Return the answer at a point with n > 1 answers. */
+/*
+ * Return the answer at a point with n > 1 answers: the prescribed one, or 0
+ * after the end of the list.
+ */
 static unsigned
 answer(unsigned n)
 {
@@ -116,7 +124,10 @@ answer(unsigned n)
 	return d.d_answer[i];
 }
 
-/* Decide how many of n pending stores stay pending at a switch. */
+/*
+ * Decide how many of n pending stores stay pending at a switch.  Returns 0 if
+ * nothing is decided here: outside the focus, or beyond so_depth.
+ */
 uint32_t
 sim_dfs_hold(uint32_t n, int focus)
 {
@@ -130,7 +141,11 @@ sim_dfs_hold(uint32_t n, int focus)
 	return answer(n + 1);
 }
 
-/* Decide which CPU goes on.  If `forced` is set, `self` is not allowed. */
+/*
+ * Decide which CPU goes on: self, the one that runs, or one of `others`.  If
+ * `forced` is set, self must not go on.  `focus` is 1 in the part that is
+ * explored.
+ */
 int
 sim_dfs_pick(int self, uint64_t others, int forced, int focus)
 {

@@ -37,22 +37,22 @@
 
 static struct {
 	enum sim_strategy x_strategy;
-	uint32_t	x_threshold;	/* random: switch if bits are below */
-	uint32_t	x_period;	/* the same, 1/x_period, to print */
-	int		x_favour;	/* random: CPU or NOBODY */
-	int		x_starve;	/* random: CPU or NOBODY */
-	uint64_t	x_epoch;	/* steps until x_starve changes */
-	uint64_t	x_epoch_end;
-	uint64_t	x_fair;
-	uint64_t	x_since;	/* step when the current CPU began */
-	int		x_last;
-	unsigned	x_depth;	/* PCT */
-	uint64_t	x_change[PCT_MAXDEPTH];
-	int64_t		x_pri[SIM_MAXCPU];
-	int64_t		x_bottom;	/* PCT: below every priority */
-	int		x_focus;	/* this part of the run matters */
+	uint32_t	x_threshold;	/* random: 32 bits below it: switch */
+	uint32_t	x_period;	/* random: steps for each switch */
+	int		x_favour;	/* random: preferred CPU, or NOBODY */
+	int		x_starve;	/* random: avoided CPU, or NOBODY */
+	uint64_t	x_epoch;	/* steps that x_starve stays; 0: none */
+	uint64_t	x_epoch_end;	/* step when x_starve changes next */
+	uint64_t	x_fair;		/* EX2 */
+	uint64_t	x_since;	/* step when x_last was chosen */
+	int		x_last;		/* the CPU that was chosen last */
+	unsigned	x_depth;	/* PCT: number of changes, plus 1 */
+	uint64_t	x_change[PCT_MAXDEPTH]; /* PCT: steps of changes */
+	int64_t		x_pri[SIM_MAXCPU]; /* PCT: priority of each CPU */
+	int64_t		x_bottom;	/* PCT: the lowest priority given */
+	int		x_focus;	/* 1: in the part that is explored */
 	uint64_t	x_origin;	/* PCT: step when that part began */
-	char		x_text[64];
+	char		x_text[64];	/* the strategy, for reports */
 } x;
 
 static uint32_t
@@ -68,7 +68,7 @@ log_uniform(uint32_t lo, uint32_t hi)
 	return (uint64_t)1 << (lo + below(hi - lo + 1));
 }
 
-/* Choose "random" with a period of 2^lo to 2^hi steps. */
+/* Choose "random": one switch in 2^lo to 2^hi steps, on average. */
 static void
 random_reset(uint32_t lo, uint32_t hi)
 {
@@ -78,7 +78,7 @@ random_reset(uint32_t lo, uint32_t hi)
 	snprintf(x.x_text, sizeof(x.x_text), "random 1/%u", x.x_period);
 }
 
-/* Choose "random" that prefers one CPU. */
+/* Choose the variant of "random" that prefers one CPU. */
 static void
 favour_reset(void)
 {
@@ -88,7 +88,7 @@ favour_reset(void)
 	    x.x_period, x.x_favour);
 }
 
-/* Choose "random" that starves one CPU in each epoch. */
+/* Choose the variant of "random" that starves one CPU in each epoch. */
 static void
 starve_reset(void)
 {
@@ -99,8 +99,9 @@ starve_reset(void)
 }
 
 /*
- * Draw the priorities, a random permutation of 1 and up, and the steps at which
- * the running CPU gets the lowest priority (x_bottom, which goes down from 0).
+ * Choose PCT.  Draws the priorities, a random permutation of 1 to n, and the
+ * steps at which the running CPU gets the lowest priority (x_bottom, which goes
+ * down from 0).
  */
 static void
 pct_reset(unsigned depth)
@@ -201,7 +202,7 @@ sim_explore_describe(void)
 	return x.x_text;
 }
 
-/* Return the n-th member of a set, from 0. */
+/* Return the n-th CPU of a mask; n begins at 0. */
 static int
 mask_nth(uint64_t mask, uint32_t n)
 {
@@ -210,7 +211,10 @@ mask_nth(uint64_t mask, uint32_t n)
 	return __builtin_ctzll(mask);
 }
 
-/* Choose the CPU that goes on, by the strategy "random". */
+/*
+ * Choose the CPU that goes on, by the strategy "random".  `bits` are random.
+ * If `forced` is set, self must not go on.
+ */
 static int
 random_pick(int self, uint64_t others, int forced, uint32_t bits)
 {
@@ -235,7 +239,10 @@ random_pick(int self, uint64_t others, int forced, uint32_t bits)
 	return mask_nth(set, below((uint32_t)__builtin_popcountll(set)));
 }
 
-/* Choose the CPU that goes on, by PCT. */
+/*
+ * Choose the CPU that goes on, by PCT.  At a change, or if `forced` is set,
+ * self first gets the lowest priority.
+ */
 static int
 pct_pick(int self, uint64_t runnable, int forced)
 {
@@ -261,8 +268,8 @@ pct_pick(int self, uint64_t runnable, int forced)
 
 /*
  * Return how many of n pending stores stay pending at a switch.  Under DFS this
- * is a decision.  Otherwise all stay, because their lifetimes end them
- * (sim_store.c).
+ * is a decision, except at a wait, where none stays.  Otherwise all stay, until
+ * their lifetimes end (sim_store.c).
  */
 uint32_t
 sim_explore_hold(enum choice kind, uint32_t n)
@@ -272,7 +279,10 @@ sim_explore_hold(enum choice kind, uint32_t n)
 	return kind == CHOICE_PAUSE ? 0 : sim_dfs_hold(n, x.x_focus);
 }
 
-/* Choose the CPU that goes on at a choice point. */
+/*
+ * Choose the CPU that goes on at a choice point of CPU self, which may be
+ * unable to go on.  At least one CPU can run.
+ */
 int
 sim_explore_pick(enum choice kind, int self, uint32_t bits)
 {

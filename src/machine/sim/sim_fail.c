@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Faults by chance: what the host refuses because the seed says so.
+ * Faults by chance: the seed decides which requests the host refuses.
  *
  * With so_faults on, each fault point (machine/fail.c) may fail, with a
  * probability that is fixed for the run: 0, or 1/2 to 1/1024.
@@ -24,7 +24,10 @@ decide(const char *point, int refused)
 	return refused;
 }
 
-/* Choose the probability of faults in the run that begins. */
+/*
+ * Choose the probability of faults in the run that begins.  Under DFS there are
+ * none.  Returns 0, or an errno if LWKT_FAIL is invalid.
+ */
 int
 sim_fail_reset(void)
 {

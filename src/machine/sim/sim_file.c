@@ -4,7 +4,8 @@
  *
  * THEORY
  * This file does an operation if it can be done at once, and else returns
- * -EAGAIN.  The seed decides when a transfer is short.  A file exists
+ * -EAGAIN.  (The functions op_ return the result, -EAGAIN or another -errno.)
+ * The seed decides when a transfer is short.  A file exists
  * while descriptors or operations in flight refer to it, as on a real host: an
  * operation that was begun on a descriptor goes on after the close.
  *
@@ -32,15 +33,17 @@
 #define NCHILDREN	64
 #define FIRST_PID	100
 
+/* A file in memory. */
 struct simnode {
-	char		 sn_name[32];
+	char		 sn_name[32];	/* "": unused */
 	int64_t		 sn_size;
 	char		 sn_data[SIM_IO_FILE];
 };
 
+/* A child process. */
 struct simchild {
-	struct sim_event sc_event;	/* its end; first */
-	int		 sc_status;
+	struct sim_event sc_event;	/* the child's end; first field */
+	int		 sc_status;	/* for waitpid */
 	enum { SC_NONE, SC_RUNS, SC_ZOMBIE } sc_state;
 };
 
@@ -48,7 +51,7 @@ static struct simfile files[NFILES];
 static struct simfile *fdtab[SIM_IO_FDS];
 static struct simnode nodes[NNODES];
 static struct simchild children[NCHILDREN];
-static void (*file_changed)(struct simfile *sf);	/* of sim_io.c */
+static void (*file_changed)(struct simfile *sf);	/* see THEORY */
 
 void
 simfile_reset(void (*changed)(struct simfile *sf))
@@ -87,7 +90,7 @@ simfile_hold(struct simfile *sf)
 	sf->sf_refs++;
 }
 
-/* Mark the other end as hung up, because this end is closed. */
+/* Mark peer, the other end of a file that ends, as hung up.  NULL: nothing. */
 static void
 hang_up(struct simfile *peer)
 {
@@ -133,7 +136,7 @@ join(struct simfile *a, struct simfile *b)
 	b->sf_peer = a;
 }
 
-/* Make two joined files with descriptors. */
+/* Make two files that are each other's peer, with descriptors fd[0], fd[1]. */
 static int
 fd_pair(enum simfile_type type, int fd[2])
 {
@@ -216,7 +219,7 @@ sim_open_fds(void)
 	return n;
 }
 
-/* Return how many of n bytes to move now: at least one, if n > 0. */
+/* Return how many of n bytes to move now: a random part, not 0 unless n is. */
 static size_t
 some(size_t n)
 {
@@ -225,7 +228,10 @@ some(size_t n)
 	return 1 + sim_random((uint32_t)n);
 }
 
-/* Read what has arrived at a socket or a pipe. */
+/*
+ * Read what has arrived at a socket or a pipe, or a part of that.  Returns 0 if
+ * nothing has arrived and the peer is closed.  MSG_PEEK removes nothing.
+ */
 static int64_t
 op_recv(struct simfile *sf, struct hostio *io)
 {
@@ -276,7 +282,7 @@ op_send(struct simfile *sf, struct hostio *io)
 }
 
 /*
- * Return the address of byte i of the buffer.  In a datagram socket each
+ * Return the address of byte i of the buffer of sf.  In a datagram socket each
  * message follows a byte with its length, so messages stay separate.
  */
 static char *
@@ -401,7 +407,10 @@ listener_of(int port)
 	return NULL;
 }
 
-/* Connect a socket to a listener: queue the other end there. */
+/*
+ * Connect a socket to a listener: make the other end and queue it there.
+ * Returns -EAGAIN if the queue is full, and by chance.
+ */
 static int64_t
 op_connect(struct simfile *sf, struct hostio *io)
 {
@@ -465,7 +474,7 @@ op_open(struct hostio *io)
 	return fd_new(sf);
 }
 
-/* End a child process: it waits to be reaped. */
+/* End a child process, so that a waitpid may reap it.  Event of the child. */
 static void
 child_ends(struct sim_event *se)
 {
@@ -473,7 +482,7 @@ child_ends(struct sim_event *se)
 	file_changed(NULL);
 }
 
-/* Start a child that ends after delay_ns with that status. */
+/* Start a child that ends after delay_ns with `status`; return its pid. */
 pid_t
 sim_child(int status, int64_t delay_ns)
 {
@@ -491,7 +500,11 @@ sim_child(int status, int64_t delay_ns)
 	return FIRST_PID + (pid_t)(sc - children);
 }
 
-/* Reap a child that has ended. */
+/*
+ * Reap a child that has ended; io_fd is its pid, or not positive for any child.
+ * Returns the pid; -EAGAIN (with WNOHANG 0) if children run; -ECHILD if there
+ * is no such child.
+ */
 static int64_t
 op_waitpid(struct hostio *io)
 {
@@ -529,7 +542,7 @@ op_close(struct hostio *io)
 	return 0;
 }
 
-/* Do an operation of any kind. */
+/* Do an operation of any kind; sf is NULL if the descriptor is not open. */
 static int64_t
 op_any(struct simfile *sf, struct hostio *io)
 {

@@ -15,24 +15,24 @@ enum simfile_type {
 
 struct simfile {
 	enum simfile_type sf_type;
-	int		 sf_refs;	/* descriptors and operations */
-	int		 sf_hungup;	/* its peer is closed */
-	int		 sf_port;	/* listener */
-	int		 sf_half;	/* pipe: 0 reads, 1 writes */
-	struct simfile	*sf_peer;	/* socket or pipe; NULL: none, gone */
-	unsigned	 sf_head;	/* bytes to read */
-	unsigned	 sf_len;
-	char		 sf_buf[SIM_IO_BUF];
+	int		 sf_refs;	/* by descriptors and operations */
+	int		 sf_hungup;	/* 1: the peer has been closed */
+	int		 sf_port;	/* of a listener */
+	int		 sf_half;	/* of a pipe: 0 reads, 1 writes */
+	struct simfile	*sf_peer;	/* socket, pipe; NULL: none or closed */
+	unsigned	 sf_head;	/* index of the first byte to read */
+	unsigned	 sf_len;	/* number of bytes to read */
+	char		 sf_buf[SIM_IO_BUF]; /* a ring */
 	int		 sf_nqueue;	/* listener: connections to accept */
-	struct simfile	*sf_queue[4];
-	struct simnode	*sf_node;	/* file */
-	int64_t		 sf_pos;
+	struct simfile	*sf_queue[4];	/* listener: their sockets */
+	struct simnode	*sf_node;	/* SF_FILE: the contents */
+	int64_t		 sf_pos;	/* SF_FILE: position */
 };
 
 /*
  * Forget all files, at each boot.  changed(sf) is called when operations that
- * wait on the file may go on, changed(NULL) when those that wait for a child
- * may.
+ * wait on the file may go on, and changed(NULL) when operations that wait for a
+ * child may go on.
  */
 void	simfile_reset(void (*changed)(struct simfile *sf));
 /* Return the file of a descriptor, or NULL. */

@@ -8,8 +8,8 @@
  * after random delays and in random order.  A cancel takes time, and until then
  * the operation may still succeed.  The descriptor of a submitted operation may
  * be looked up only at the CPU's next poll, as by a ring that hands many
- * operations to the host together.  With faults injected, operations also fail
- * with errors of the host.
+ * operations to the host together.  With faults injected, a try of a send or
+ * receive may also fail with ECONNRESET.
  *
  * Each operation in flight has an event.  The event is armed when the host
  * learns of the operation, when the operation's file changes (kick), and when
@@ -28,19 +28,20 @@
 #include "base/kassert.h"
 
 #define NSLOTS		512
-#define DELAY_MAX_LOG2	16		/* up to 65 us */
+#define DELAY_MAX_LOG2	16		/* delays of up to 2^16 ns = 65 us */
 
+/* An operation in flight. */
 struct simio {
-	struct sim_event si_event;	/* first */
+	struct sim_event si_event;	/* first field */
 	struct hostio	*si_io;		/* NULL: the slot is free */
-	struct simfile	*si_file;	/* held, once looked up */
-	int		 si_found;	/* it was looked up */
+	struct simfile	*si_file;	/* its file, if si_found; or NULL */
+	int		 si_found;	/* 1: the descriptor was looked up */
 };
 
 struct simio_cpu {
-	struct hostio	*sc_first;	/* complete */
+	struct hostio	*sc_first;	/* completions, not yet reaped */
 	struct hostio	**sc_lastp;
-	unsigned	 sc_pending;
+	unsigned	 sc_pending;	/* operations submitted, not reaped */
 	struct hostio_stats sc_stats;
 };
 
@@ -67,7 +68,7 @@ complete(struct hostio *io, int64_t r)
 	sim_interrupt(io->io_mc, RQF_INTPEND);
 }
 
-/* End an operation's use of its slot and its file. */
+/* Free the slot of an operation, and drop the operation's file. */
 static void
 slot_free(struct simio *si)
 {
@@ -118,7 +119,10 @@ slot_arm(struct simio *si)
 	    sim_random(1u << sim_random(DELAY_MAX_LOG2 + 1)));
 }
 
-/* Look up the file of an operation, and hold it: the host knows of it now. */
+/*
+ * Make the operation of a slot known to the host: look up its file, hold the
+ * file, and arm the event.  A second call for an operation does nothing.
+ */
 static void
 slot_find(struct simio *si)
 {
@@ -134,7 +138,10 @@ slot_find(struct simio *si)
 	slot_arm(si);
 }
 
-/* Arm the events of the operations that wait on a file, which has changed. */
+/*
+ * Arm the events of the operations that wait on sf, which has changed; with
+ * NULL, of those without a file.
+ */
 static void
 kick(struct simfile *sf)
 {
@@ -163,7 +170,10 @@ may_fail(const struct hostio *io)
 	    machine_fail("sim.io.reset");
 }
 
-/* Do an operation at once.  Returns -EAGAIN if it must be submitted. */
+/*
+ * Do an operation at once.  Returns its result, or -EAGAIN if it must be
+ * submitted: because it would wait, because of its kind, or by chance.
+ */
 static int64_t
 try_once(struct hostio *io)
 {
@@ -183,7 +193,7 @@ try_once(struct hostio *io)
 	case HIO_WRITE:
 		if (sf != NULL && sf->sf_type == SF_FILE &&
 		    sim_random(2) != 0)
-			return -EAGAIN;		/* not in memory */
+			return -EAGAIN;		/* not in the cache */
 		break;
 	default:
 		break;
@@ -193,7 +203,7 @@ try_once(struct hostio *io)
 	return simfile_op(sf, io);
 }
 
-/* Do an operation if it can be done without waiting; else -EAGAIN. */
+/* Try an operation.  Returns its result, or -EAGAIN: it must be submitted. */
 int64_t
 machine_io_try(struct hostio *io)
 {
@@ -231,7 +241,10 @@ machine_io_submit(struct hostio *io)
 	sim_io_leave(slots);
 }
 
-/* Cancel an operation of this CPU; io_done is still called. */
+/*
+ * Cancel an operation of this CPU; io_done is still called.  Does nothing if
+ * the operation is complete.
+ */
 void
 machine_io_cancel(struct hostio *io)
 {
@@ -271,7 +284,10 @@ completion(struct simio_cpu *sc)
 	return io;
 }
 
-/* Call io_done for what has completed; return how many operations. */
+/*
+ * Make this CPU's submitted operations known to the host, and call io_done for
+ * those that have completed.  Returns how many have.
+ */
 int
 machine_io_poll(void)
 {

@@ -4,8 +4,8 @@
  *
  * THEORY
  * No program outside reads a simulated machine, so an arena is ordinary memory.
- * A schedule takes a fraction of a millisecond, so few calls are made to the
- * operating system.  Guards are of the cheapest kind that there is
+ * A run takes a fraction of a millisecond, so few calls of the operating system
+ * are affordable.  Guards are of the cheapest kind that is available
  * (linux/mem.c explains the kinds).
  */
 #include <stddef.h>
@@ -76,7 +76,11 @@ machine_mem_decommit(void *p, size_t size)
 	KASSERTF(error == 0, "madvise of %p, %zu bytes, fails", p, size);
 }
 
-/* Make a guard, by the first way that the host and the faults allow. */
+/*
+ * Make a guard of the first kind that neither the operating system nor an
+ * injected fault refuses, and return the kind.  With GUARD_CANARY nothing was
+ * done.
+ */
 enum machine_guard
 machine_mem_guard(void *p, size_t size)
 {

@@ -24,7 +24,10 @@ sim_configure(const struct sim_options *so)
 		configured = *so;
 }
 
-/* Return the number in an environment variable; panic if it is no number. */
+/*
+ * Return the number in an environment variable, or dflt if the variable is
+ * unset or empty.  Panics if the text is no number.
+ */
 uint64_t
 sim_env_number(const char *name, uint64_t dflt)
 {
@@ -66,7 +69,10 @@ strategy_parse(struct sim_options *so, const char *s)
 	    (unsigned)strtoul(s + len + 1, NULL, 10) : 0;
 }
 
-/* Read the options of the run that begins. */
+/*
+ * Read the options of the run that begins.  Defaults replace 0; a variable of
+ * the environment with an invalid text panics.
+ */
 void
 sim_options_read(struct sim_options *so)
 {

@@ -11,7 +11,7 @@
  */
 #include "machine/sim/sim_var.h"
 
-/* Call mu_point; choice points in it do nothing. */
+/* Call mu_point, if the kernel has set it; choice points in it do nothing. */
 static void
 probe(struct machine_point *mp)
 {
@@ -26,7 +26,10 @@ probe(struct machine_point *mp)
 	lwkt__sim.s_muted--;
 }
 
-/* Let the kernel check itself at a choice point of a CPU. */
+/*
+ * Let the kernel check itself at a choice point of a CPU, if it is of one of
+ * the kinds that THEORY names.
+ */
 void
 sim_probe(enum choice kind, int cpu)
 {
@@ -39,7 +42,10 @@ sim_probe(enum choice kind, int cpu)
 	}
 }
 
-/* Let the kernel check itself when every CPU waits until that time. */
+/*
+ * Let the kernel check itself when every CPU waits.  `until` is the time of the
+ * next event, or INT64_MAX.
+ */
 void
 sim_probe_wait(int64_t until)
 {

@@ -47,7 +47,10 @@ reproduce_print(void)
 		    sim_store_describe(), seed, name);
 }
 
-/* Print a CPU's state, and where it is unless it runs or has stopped. */
+/*
+ * Print a CPU's state, and its backtrace unless it runs or has stopped.  Its
+ * pending stores go to memory first (sim_store_reveal).
+ */
 static void
 cpu_print(const struct machine_host *h)
 {
@@ -102,7 +105,7 @@ sim_die(const char *why)
 	abort();
 }
 
-/* Handle a fatal signal: report, then die of it. */
+/* Handle a fatal signal: report, then let the signal end the process. */
 static void
 fatal_signal(int sig, siginfo_t *si, void *ucontext)
 {

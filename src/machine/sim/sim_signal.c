@@ -9,11 +9,12 @@
  * of that CPU, of any kind and in any thread, as on a real host.  The signal is
  * blocked while its handler runs.
  *
- * The thread can be made to call the kernel at CHOICE_USER alone, which stands
- * for an instruction of the program; at the other points it is in the library.
- * One time in REFUSE the simulator refuses at CHOICE_USER as well, as a host
- * does when the program is in libc.  It does not refuse twice in a row, so that
- * the kernel must serve within a bounded time.
+ * Only at CHOICE_USER can the thread be made to call the kernel: it stands for
+ * an instruction of the program.  At the other points the thread is in the
+ * library.  One time in REFUSE the simulator refuses at CHOICE_USER as well, as
+ * a host does when the program is in libc.  It does not refuse after a signal
+ * that was refused, so that the kernel must serve within a bounded time.  Under
+ * DFS it never refuses there.
  *
  * At a point without a pending signal nothing happens, even if bits of
  * mc_reqflags are set.  Otherwise the simulator would hide the bug of a kernel
@@ -24,15 +25,19 @@
  */
 #include "machine/sim/sim_var.h"
 
-#define REFUSE		4u
+#define REFUSE		4u		/* one signal in so many is refused */
 
+/* Make the signal of machine_interrupt_again pending, when its time comes. */
 static void
 again_fire(struct sim_event *se)
 {
 	sim_signal_raise(container_of(se, struct machine_host, h_again));
 }
 
-/* Run the signal handler at a choice point of that kind, if one is pending. */
+/*
+ * Run the signal handler at a choice point of kind `kind`, if a signal is
+ * pending; under DFS at each CHOICE_USER.  Not while the handler runs already.
+ */
 void
 sim_signal_point(enum choice kind)
 {
@@ -44,7 +49,7 @@ sim_signal_point(enum choice kind)
 		return;
 	h->h_signal = 0;
 	h->h_handler = 1;
-	choice_drain();				/* the host interrupts */
+	choice_drain();		/* an interrupt empties the store buffer */
 	h->h_user = user && (sim_is_dfs() || h->h_refused ||
 	    sim_random(REFUSE) != 0);
 	h->h_refused = !h->h_user;
@@ -54,7 +59,10 @@ sim_signal_point(enum choice kind)
 	h->h_handler = 0;
 }
 
-/* Make the thread call the kernel, if its code may be interrupted here. */
+/*
+ * Make the thread call the kernel, if its code may be interrupted here.
+ * Returns MI_DONE, or MI_CODE if it may not.
+ */
 enum machine_refusal
 machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 {
@@ -80,7 +88,7 @@ machine_interrupt_again(int64_t delay_ns)
 		sim_event_add(&h->h_again, when);
 }
 
-/* Interrupt a CPU at its next choice point. */
+/* Interrupt a CPU at its next choice point.  Returns 1: it always succeeds. */
 int
 machine_nmi(struct mcpu *mc)
 {

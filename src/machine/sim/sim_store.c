@@ -53,34 +53,36 @@
 
 #define CAPACITY	32		/* entries of the largest buffer */
 #define CAPACITY_LOG2	5
-#define LIFE_LOG2_MIN	2		/* longest lives: 4 steps */
-#define LIFE_LOG2_MAX	10		/* to 1024 */
-#define LIFE_DFS	256		/* steps */
-#define CAPACITY_DFS	4
-#define RUNS		4u		/* one run in so many, by default */
+#define LIFE_LOG2_MIN	2		/* lifetime of a run: 2^2 steps */
+#define LIFE_LOG2_MAX	10		/* to 2^10 steps */
+#define LIFE_DFS	256		/* lifetime under DFS, steps */
+#define CAPACITY_DFS	4		/* entries under DFS */
+#define RUNS		4u		/* one run in so many has buffers */
 #define SALT		0x73746f7265736275ull
-#define FRAME_SLACK	1024		/* below the frame of the exchange */
+#define FRAME_SLACK	1024		/* bytes below view_out's frame */
 #define FRAME_LINK	16		/* return address, saved register */
 
+/* An entry: a store that is pending. */
 struct store {
-	char		*s_p;
-	uint64_t	 s_other;	/* SB1 */
+	char		*s_p;		/* address */
+	uint64_t	 s_other;	/* value that is not in memory: SB1 */
 	uint64_t	 s_due;		/* step at which it becomes visible */
 	uint32_t	 s_size;	/* bytes; 0: void */
 };
 
+/* The store buffer of a CPU. */
 struct buffer {
-	uint32_t	 b_n;
+	uint32_t	 b_n;		/* number of entries */
 	uint32_t	 b_held;	/* entries older than the last switch */
 	const char	*b_top;		/* frames below are the simulator's */
-	struct store	 b_store[CAPACITY];
+	struct store	 b_store[CAPACITY];	/* oldest first */
 };
 
 int lwkt__stores;
 
 static struct buffer buffers[SIM_MAXCPU];
-static struct rng rng;			/* s_rng draws the same without it */
-static uint32_t capacity, life_log2;
+static struct rng rng;			/* so buffers draw none of s_rng */
+static uint32_t capacity, life_log2;	/* of the run; 0: no buffers */
 static uint64_t next_due;		/* SB3 */
 
 /* Return the buffer of the CPU that runs. */
@@ -159,7 +161,10 @@ sim_store_describe(void)
 	(s)->s_other = v_;						\
 } while (0)
 
-/* Exchange an entry and memory.  Stack memory may be poisoned for ASan. */
+/*
+ * Exchange the value of an entry and the value in memory.  Without ASan,
+ * because the address may be on a stack, in memory that ASan has poisoned.
+ */
 static __lwkt_no_asan void
 exchange(struct store *s)
 {
@@ -178,7 +183,10 @@ exchange(struct store *s)
 	}
 }
 
-/* Give memory the common view: undo the stores, newest first. */
+/*
+ * Give memory the common view, without the pending stores of any CPU: undo the
+ * stores of the CPU that runs, newest first.
+ */
 static void
 view_out(struct buffer *b)
 {
@@ -202,7 +210,7 @@ view_in(struct buffer *b)
 		exchange(&b->b_store[i]);
 }
 
-/* Remove the n oldest entries, which are in memory. */
+/* Remove the n oldest entries, whose stores are in memory. */
 static void
 drop(struct buffer *b, uint32_t n)
 {
@@ -218,7 +226,7 @@ drop(struct buffer *b, uint32_t n)
 		b->b_store[i] = b->b_store[i + n];
 }
 
-/* Write the oldest n entries to memory, while it has the common view. */
+/* Write the n oldest stores to memory, which has the common view. */
 static void
 write_oldest(struct buffer *b, uint32_t n)
 {
@@ -229,7 +237,7 @@ write_oldest(struct buffer *b, uint32_t n)
 	drop(b, n);
 }
 
-/* Return the step at which the next store becomes visible. */
+/* Draw the step at which a store that is made now becomes visible. */
 static uint64_t
 due_next(const struct buffer *b)
 {
@@ -242,7 +250,10 @@ due_next(const struct buffer *b)
 	return due;
 }
 
-/* Note a store that comes right after this call. */
+/*
+ * Enter a store of `size` bytes to p, which the caller makes right after this
+ * call.  If the buffer is full, its oldest store becomes visible.
+ */
 void
 lwkt__store_put(void *p, unsigned size)
 {
@@ -331,7 +342,10 @@ sim_store_step(void *frame)
 	view_in(self);
 }
 
-/* Leave the CPU that runs: another one goes on. */
+/*
+ * Give memory the common view, because another CPU goes on.  The stores that
+ * sim_explore_hold() does not keep pending are then written.
+ */
 void
 sim_store_leave(enum choice kind)
 {
@@ -347,7 +361,7 @@ sim_store_leave(enum choice kind)
 		    (uint64_t)(b - buffers), b->b_n);
 }
 
-/* Arrive at the CPU that goes on. */
+/* Give memory the view of the CPU that now goes on. */
 void
 sim_store_arrive(void)
 {

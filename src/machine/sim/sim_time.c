@@ -19,16 +19,16 @@
 #include "base/kassert.h"
 #include "machine/sim/sim_var.h"
 
-#define TIME_START	1000000000	/* 1 s: 0 is no deadline */
+#define TIME_START	1000000000	/* 1 s, not 0: 0 is no deadline */
 #define LATE_MAX_LOG2	17		/* up to 131 us late */
 #define SPURIOUS_MASK	0x0fffu		/* once in 4096 steps */
 #define DFS_STEP_NS	16
-#define HASTE_STEPS	100000		/* steps until time runs faster */
-#define HASTE_MAX	10
+#define HASTE_STEPS	100000		/* steps until the speed doubles */
+#define HASTE_MAX	10		/* most doublings */
 
-static TAILQ_HEAD(, sim_event) events;
-static uint32_t step_mask;		/* the clock's scale */
-static int spurious;
+static TAILQ_HEAD(, sim_event) events;	/* armed, by time */
+static uint32_t step_mask;		/* a step takes up to so many ns more */
+static int spurious;			/* 1: the run has spurious events */
 
 /* Set the clock to its start, and choose its scale for the run. */
 void
@@ -149,7 +149,10 @@ sim_time_next(void)
 	return se != NULL ? se->se_when : INT64_MAX;
 }
 
-/* Jump to the next event, when no CPU can run; 0 if there is none. */
+/*
+ * When no CPU can run, advance the clock to the next event and run the events
+ * that are due.  Returns 1, or 0 if there is no event.
+ */
 int
 sim_time_jump(void)
 {
@@ -188,7 +191,7 @@ machine_timer_arm(int64_t deadline_ns)
 	h = lwkt__sim_mcpu->mc_host;
 	h->h_timer.se_fn = timer_fire;
 	if (deadline_ns == INT64_MAX) {
-		/* In such a run, half of the disarmed timers still fire. */
+		/* With spurious events, half of the timers stay armed. */
 		if (!spurious || sim_random(2) != 0)
 			sim_event_del(&h->h_timer);
 		return;

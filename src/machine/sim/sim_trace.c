@@ -16,7 +16,7 @@
 
 #include <lwkt/panic.h>
 
-#define RECORDS		64	/* a screen; power of two */
+#define RECORDS		64	/* kept: one screen; a power of two */
 
 struct record {
 	int64_t		r_time;
@@ -25,15 +25,15 @@ struct record {
 	const char	*r_fmt;
 	uint64_t	r_a;
 	uint64_t	r_b;
-	void		*r_pc;		/* of a switch; never in the hash */
+	void		*r_pc;		/* of a switch; not in the hash */
 	int		r_cpu;
 };
 
 static struct record ring[RECORDS];
 static uint64_t nrecords;
 static uint64_t hash, schedule;
-static uint64_t last_switch;		/* step */
-static int live;			/* print as it happens */
+static uint64_t last_switch;		/* step of the last switch */
+static int live;			/* 1: print each record at once */
 
 static const char *const kind_name[CHOICE_KINDS] = {
 	[CHOICE_ATOMIC] = "at an atomic: cpu %llu -> %llu",
@@ -107,7 +107,10 @@ record(int cpu, const char *name, const char *fmt, uint64_t a, uint64_t b,
 		record_print(r);
 }
 
-/* Take a decision of the explorer into the hashes. */
+/*
+ * Take a decision of the explorer into the hash.  If it is a switch, take it
+ * into the second hash too, and record it.
+ */
 void
 sim_trace_step(enum choice kind, int self, int next, void *pc)
 {

@@ -66,8 +66,9 @@ sim_tsan_boot(const struct machine_cxx *cx)
 
 /*
  * Begin a switch to another CPU's fiber, in place of fiber_switch_begin;
- * between sim_enter and sim_leave.  Always inline: a separate function would
- * return on another shadow stack.
+ * between sim_enter and sim_leave.  `dying`: `from` never runs again, so its
+ * sim_leave comes now.  Always inline: TSan's record of the callers (the shadow
+ * stack) changes here, so a separate function would return on another one.
  */
 __lwkt_inline void
 sim_fiber_begin(struct fiber *from, struct fiber *to, int dying)

@@ -52,28 +52,28 @@ enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_STOPPED };
 
 /* One simulated CPU. */
 struct machine_host {
-	void		*h_sp;		/* its stack while it does not run */
+	void		*h_sp;		/* stack pointer while it is stopped */
 	struct mcpu	*h_mc;
-	struct sim_event h_timer;	/* its armed deadline */
+	struct sim_event h_timer;	/* the CPU's timer */
 	struct fiber	 h_first;	/* its first stack, for checkers */
 	struct fiber	 h_fiber;	/* the stack that it is on */
 	struct sim_event h_again;	/* machine_interrupt_again */
 	int64_t		 h_watch;	/* when mu_watch is due, or 0 */
-	struct machine_cxx h_cxx;	/* its C++ exceptions */
-	int		 h_errno;
-	int		 h_cpu;
-	int		 h_signal;	/* a signal is pending */
-	int		 h_handler;	/* its handler runs */
-	int		 h_refused;	/* the last signal was refused */
-	int		 h_user;	/* it interrupted a program: divert */
+	struct machine_cxx h_cxx;	/* C++ exceptions while it is stopped */
+	int		 h_errno;	/* errno while it is stopped */
+	int		 h_cpu;		/* its number */
+	int		 h_signal;	/* 1: a signal is pending */
+	int		 h_handler;	/* 1: the signal's handler runs */
+	int		 h_refused;	/* 1: the last signal was refused */
+	int		 h_user;	/* 1: machine_interrupt is allowed */
 	enum sim_state	 h_state;
 };
 
 /* The run.  machine_boot clears it; each field is written by the file named. */
 struct sim {
 	struct rng	 s_rng;		/* sim_boot.c seeds it; all draw */
-	uint64_t	 s_runnable;	/* sim_cpu.c, sim_wake.c: a mask */
-	uint64_t	 s_steps;	/* sim_cpu.c */
+	uint64_t	 s_runnable;	/* sim_cpu.c, sim_wake.c: CPU mask */
+	uint64_t	 s_steps;	/* sim_cpu.c: choice points so far */
 	uint64_t	 s_max_steps;	/* sim_boot.c */
 	uint64_t	 s_switches;	/* sim_cpu.c */
 	uint64_t	 s_seed;	/* sim_boot.c */
@@ -138,7 +138,7 @@ void	sim_store_arrive(void);
 void	sim_time_reset(void);
 void	sim_time_tick(uint32_t bits);
 int	sim_time_jump(void);
-int64_t	sim_time_next(void);		/* of the next event; or INT64_MAX */
+int64_t	sim_time_next(void);	/* time of the next event, or INT64_MAX */
 
 /* sim_signal.c */
 void	sim_signal_point(enum choice kind);
@@ -146,7 +146,7 @@ void	sim_signal_point(enum choice kind);
 /* sim_fail.c */
 int	sim_fail_reset(void);
 
-/* sim_probe.c: mu_point. */
+/* sim_probe.c: these call mu_point. */
 void	sim_probe(enum choice kind, int cpu);
 void	sim_probe_wait(int64_t until);
 

@@ -3,8 +3,8 @@
  * Which simulated CPUs can run: how a CPU's wait begins and ends.
  *
  * THEORY
- * A CPU that waits has no code of its own that could end the wait.  So another
- * CPU does it (a doorbell, a completion), or an event of the clock.  These set
+ * A CPU that waits does not run, so it cannot end the wait itself.  Another CPU
+ * ends it (by a doorbell), or an event does (a timer, a completion).  Both set
  * the state of the CPU here, and the explorer chooses among the CPUs that can
  * run.  A pending signal is only a flag, which the CPU tests at its next choice
  * point (sim_signal.c).
