@@ -76,7 +76,10 @@ cpu_bit(int cpu)
 	return (uint64_t)1 << (cpu % CPUBITS);
 }
 
-/* Sleep until no descriptor of this word is being closed. */
+/*
+ * If CLOSING is set, sleep until a wakeup.  It may be set again, or still, on
+ * return: the caller has to test it.
+ */
 static void
 wait_closing(uint64_t *word)
 {

@@ -43,7 +43,7 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_INTPEND	0x0002u	/* host completions or interrupts to reap */
 #define RQF_PREEMPT	0x0004u	/* an interrupt thread wants the CPU */
 #define RQF_LWP		0x0010u	/* the lwp must ask its user scheduler */
-#define RQF_TIMER	0x0080u	/* the armed deadline passed */
+#define RQF_TIMER	0x0080u	/* look for due timers; may be spurious */
 #define RQF_TOKEN	0x0400u	/* a token that the CPU waits for is free */
 #define RQF_PREEMPTIBLE	0x0800u	/* set by the CPU: its thread is preemptible */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */

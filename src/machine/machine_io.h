@@ -6,8 +6,9 @@
  * An operation is a struct hostio in the caller's storage.  It belongs to the
  * CPU that submits it.  Submission, cancellation and completion all happen on
  * that CPU, in a critical section, so nothing here needs a lock.  Completion
- * calls io_done exactly once, from machine_io_poll (called by the idle loop, a
- * tick, or a thread that polls).  The back ends behave alike:
+ * calls io_done exactly once, from machine_io_poll (called by the idle loop, by
+ * splz, by a timer of src/io, or by a thread that goes to sleep).  The back
+ * ends behave alike:
  * linux/io_uring.c, linux/io_epoll.c (readiness for sockets and pipes, carriers
  * for the rest), sim/sim_io.c (a model of the host).  There is no policy here:
  * time limits, messages and the waiters of descriptors are in src/io.
@@ -17,7 +18,8 @@
  *    inside machine_io_poll.  The caller keeps the storage and the buffer until
  *    then.  (When the CPU stops, operations are dropped.)
  * MI2 A cancelled operation still completes: with its result if that came
- *    first, with -ECANCELED otherwise.
+ *    first; else with the number of bytes moved so far, or -ECANCELED if there
+ *    are none.
  * MI3 -EINTR is never a result.  -EAGAIN is returned by machine_io_try; an
  *    operation completes with it only if the host refused the thread that would
  *    make the call (his_refused).

@@ -55,7 +55,7 @@ struct helpers {
 	void		(*hp_look)(int cpu);	/* (i) */
 	lwkt_thread_t	 hp_thread[LWKT_MAXCPU]; /* (i) from the first lwp on */
 	lwkt_cpumask_t	 hp_ready;	/* (a) CPUs whose helper may be woken */
-	lwkt_cpumask_t	 hp_busy;	/* (a) have a current lwp; (c) writes */
+	lwkt_cpumask_t	 hp_busy;	/* (a) CPUs with a current lwp (UH2) */
 	uint32_t	 hp_rover;	/* (a) where the next search begins */
 };
 

@@ -48,12 +48,13 @@ TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
 #define NRUNS		84		/* classes: to 2^22 slots, 512 GiB */
 #define META_SLOTS	(ZONE_SIZE / sizeof(struct kmem_slot))
 
+/* (i) fixed once the bank is in banks[] */
 struct kmem_bank {
 	char		*bk_base;	/* (i) start of slot 0 */
 	struct kmem_slot *bk_slot;	/* (i) records of all slots; bk_base */
 	char		*bk_map;	/* (i) start of the reservation */
 	size_t		 bk_mapsize;	/* (i) bytes reserved */
-	uint32_t	 bk_nslots;	/* (i) */
+	uint32_t	 bk_nslots;	/* (i) number of slots */
 	uint32_t	 bk_next;	/* (l:kmem_lock) first slot not used */
 };
 

@@ -7,11 +7,13 @@
  * another CPU than the one that allocated it, so only the sums over all CPUs
  * mean something.  mt_loose is the approximate sum of bytes: a CPU adds to it
  * when its own part has changed by mt_step, a fraction of the limit.  mt_soft
- * is the limit less what all CPUs together may not yet have added.  While
- * mt_loose and the size together lie below mt_soft there is room, and this is
- * the only test that a request makes.  Above mt_soft the parts of the CPUs are
- * added up for each request.  So the limit holds, except for requests at the
- * same moment.
+ * is the limit minus the most that all CPUs together can hold back, that is,
+ * have counted but not yet added.  While mt_loose and the size together lie
+ * below mt_soft there is room, and this is the only test that a request makes.
+ * Above mt_soft the parts of the CPUs are added up for each request.  So the
+ * limit holds, with two exceptions: requests at the same moment, and after the
+ * limit was lowered, until each CPU has added what it held back under the
+ * larger mt_step.
  *
  * A type is entered in the table of types when it is first used.  Until then
  * mt_soft and mt_loose are 0, so the test fails and the request comes here.

@@ -134,7 +134,7 @@ struct zone {
 	uintptr_t	 z_free;	/* (c) list of chunks that were freed */
 	uint32_t	 z_nfree;	/* (c) SL1 */
 	uint32_t	 z_fresh;	/* (c) number of chunks never used */
-	uint32_t	 z_next;	/* (c) the first chunk never used */
+	uint32_t	 z_next;	/* (c) chunk to take if z_fresh > 0 */
 	uint32_t	 z_asleep;	/* (c) SL1 */
 	uint32_t	 z_inflight;	/* (c) SL3 */
 	TAILQ_ENTRY(zone) z_link;	/* (c) in sl_zone, if listed */
@@ -294,7 +294,7 @@ chunk_gone(const struct zone *z, uint32_t i)
 	    chunk_bit(i)) != 0;
 }
 
-/* Panic: the chunk p is free already. */
+/* Panic: the chunk p was freed twice before it was given out again. */
 static __lwkt_noinline __lwkt_noreturn void
 free_twice(const struct zone *z, uintptr_t p)
 {

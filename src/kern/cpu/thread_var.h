@@ -53,7 +53,7 @@ struct lwkt_systimer;
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
 #define TDF_MIGRATING		0x0080u	/* between CPUs: do not schedule */
 #define TDF_EXITING		0x0100u	/* ends: at its last switch */
-#define TDF_NORESCHED		0x0200u	/* this wake-up asks for no switch */
+#define TDF_NORESCHED		0x0200u	/* its wake-up asks for no switch */
 #define TDF_ARENA		0x0400u	/* (i) the library frees its storage */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
 #define TDF_STARTED		0x1000u	/* has been scheduled once */

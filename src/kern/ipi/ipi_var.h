@@ -34,8 +34,9 @@ void	ipiq_check(struct globaldata *gd);	/* panics if IQ1 is broken */
 void	ipiq_push(struct globaldata *gd);
 
 /*
- * lwkt_ipiq_room.c.  Code that spins in a section calls ipiq_defer_waiting() in
- * each turn.  splz calls ipiq_pay() if gd_debt is set.
+ * lwkt_ipiq_room.c.  Code that waits in a section for a spinlock, or for room
+ * in a ring, calls ipiq_defer_waiting() in each turn.  splz calls ipiq_pay() if
+ * gd_debt is set.
  */
 void	ipiq_defer_waiting(struct globaldata *gd);
 void	ipiq_pay(struct globaldata *gd);

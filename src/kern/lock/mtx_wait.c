@@ -565,9 +565,9 @@ mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 }
 
 /*
- * Try to make td, the caller and only shared holder, the exclusive one.
- * Returns 0: td is the exclusive holder, perhaps since before; EDEADLK: there
- * are other takings; EAGAIN: a bit of `refused` is set in the word.
+ * Make td, the caller and a shared holder, the exclusive holder, if there is no
+ * other taking.  Returns 0: td is the exclusive holder now, or was it already;
+ * EDEADLK: there are other takings; EAGAIN: the word has a bit of `refused`.
  */
 static inline int
 upgrade(lwkt_mtx_t m, lwkt_thread_t td, uint32_t refused)

@@ -466,7 +466,7 @@ lwkt_pipe_count(const struct lwkt_pipe *p)
 	return n < p->pi_nslots ? (unsigned)n : p->pi_nslots;
 }
 
-/* Thread or pthread: the reader; never blocks. */
+/* Thread, or pthread with a spin port: the reader; never blocks. */
 void
 lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)
 {

@@ -168,10 +168,11 @@ async_signal(struct mcpu *mc, void *ucontext)
 }
 
 /*
- * Ask for a signal in lwkt.preempt_retry_us if splz has work (AS2).  The caller
- * is about to switch from a non-preemptible thread to a preemptible one, or is
- * splz and returns to a preemptible thread.  Most threads check the bits
- * earlier; then the signal finds nothing to do.
+ * Ask for a signal in lwkt.preempt_retry_us if splz has work (AS2), unless
+ * lwkt.preempt_async is 0.  The caller is about to switch from a thread that is
+ * not preemptible to a preemptible one, or is splz and returns to a preemptible
+ * thread.  Most threads check the bits earlier; then the signal finds nothing
+ * to do.
  */
 void
 async_arrive(struct globaldata *gd)

@@ -290,8 +290,9 @@ void	lwkt__idle_start(struct machine_host *h);
 
 /*
  * epwait.c: epoll_wait with a limit in ns (-1: none).  Returns the number of
- * events, 0 after the limit, or -1 (a signal).  If the descriptor has been
- * closed, it panics by lwkt__io_closed.
+ * events; 0 after the limit, or earlier when the host refuses epoll_pwait2 for
+ * the first time; or -1 (a signal).  If the descriptor has been closed, it
+ * panics by lwkt__io_closed.
  */
 struct epoll_event;
 int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,

@@ -44,7 +44,7 @@
 #include "base/stat_decl.h"
 #include "machine/linux/host.h"
 
-#define LATE_NS		100000		/* longer than until the signal */
+#define LATE_NS		100000		/* more than a signal is late */
 #define WAIT_CLIP	16		/* longest wait: times idle_spin_us */
 #define POLLS		16u		/* polls between clock readings */
 #define GLANCES		512u		/* polls before the first reading */

@@ -48,7 +48,7 @@
 #define MADV_GUARD_INSTALL	102
 #endif
 
-#define RESERVATIONS		5200	/* 4096 + 1023 of vm/, and some more */
+#define RESERVATIONS		5200	/* NCHUNKS + NBANKS of vm/, and more */
 #define MAPS_PERCENT		80	/* of vm.max_map_count for guards */
 #define MAPS_DEFAULT		65530	/* vm.max_map_count, if unreadable */
 

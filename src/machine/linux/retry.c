@@ -28,8 +28,9 @@
 #define RETRY_NAP_NS	2000000		/* sleep between two rounds */
 
 /*
- * The list of operations, and the thread that serves it.  All fields are
- * (l:r_lock); retry_stop writes r_runs after the thread has ended.
+ * The list of operations, and the thread that serves it.  r_lock protects all
+ * other fields.  Exception: retry_stop reads r_thread and clears r_runs without
+ * the lock, after r_stop was set.
  */
 static struct {
 	pthread_mutex_t	 r_lock;

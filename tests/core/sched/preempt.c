@@ -89,15 +89,21 @@ cpu_goes_back_to_the_lender(void *arg)
 static int
 lesser_priority_waits(void *arg)
 {
+	int64_t ticks;
+
 	(void)arg;
 	trail = (struct log){ 0 };
 	rounds = 1;
 	intr[0] = spawn_intr(interrupt, 'i', LWKT_PRI_INT_LOW);
+	ticks = counter("lwkt.ticks");
 	lwkt_setpri_self(LWKT_PRI_INT_HIGH);
 	lwkt_schedule(intr[0]);
 	log_add(&trail, 'a');
-	lwkt_setpri_self(LWKT_PRI_KERN_DAEMON);
 	check(strcmp(trail.l_text, "a") == 0, "order %s", trail.l_text);
+	lwkt_setpri_self(LWKT_PRI_KERN_DAEMON);
+	/* The tick lets it run. */
+	check(strcmp(trail.l_text, "a") == 0 ||
+	    counter("lwkt.ticks") != ticks, "order %s", trail.l_text);
 	lwkt_yield();
 	check(strcmp(trail.l_text, "ai") == 0, "order %s", trail.l_text);
 	lwkt_schedule(intr[0]);
