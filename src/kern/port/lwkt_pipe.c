@@ -37,9 +37,8 @@
  * PI2 Only the side itself puts a record or PIPE_NOTICE into its word, and sets
  *    PIPE_LOUD or PIPE_CLOSED.  Whoever takes the record or the notice out, by
  *    a compare and set, is the only one that wakes or sends.
- * PI3 A side that makes its first call, or a call on another CPU than its last
- *    one, stores the CPU's number and executes a full fence before it does
- *    anything else.
+ * PI3 Before a side moves elements for the first time, or on another CPU than
+ *    the last ones, it stores the CPU's number and executes a full fence.
  * PI4 PIPE_LOUD is cleared only if machine_fence_all() works.
  *
  * ORDER
@@ -112,6 +111,7 @@ here(void)
 	return likely(mc != NULL) ? (uint32_t)mc->mc_cpuid : NO_CPU;
 }
 
+/* Tell whether the side is closed. */
 static inline int
 is_closed(const struct lwkt_pipe *p, enum side side)
 {
@@ -360,19 +360,25 @@ move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 	return k;
 }
 
-/* Both halves of a call: see the header. */
+/*
+ * A call of the side, as the header says.  Blocks for at most timeout_ns.  No
+ * deferred work is done between the test of ps_cpu and moved(): the thread
+ * stays on that CPU.
+ */
 static inline ssize_t
 transfer(struct lwkt_pipe *p, enum side side, char *elems, size_t n,
     int64_t timeout_ns)
 {
 	int64_t deadline = 0;
 	size_t done = 0;
-	uint32_t cpu = here();
+	uint32_t cpu;
 	int closed;
 
-	if (unlikely(p->pi_side[side].ps_cpu != cpu))
-		arrived(p, side, cpu);
 	for (;;) {
+		/* A wait may have moved an lwp to another CPU. */
+		cpu = here();
+		if (unlikely(p->pi_side[side].ps_cpu != cpu))
+			arrived(p, side, cpu);			/* PI3 */
 		closed = is_closed(p, !side);
 		if (unlikely(closed) && side == WRITER)
 			return done > 0 ? (ssize_t)done : -EPIPE;
