@@ -25,7 +25,7 @@ struct lwkt_pipe_side {
 	uint64_t	 ps_seen;	/* the other's ps_count, when read */
 	uint32_t	 ps_slot;	/* the next slot */
 	uint32_t	 ps_steady;	/* looks since this side slept */
-	uint32_t	 ps_cpu;	/* where it made its last call */
+	uint32_t	 ps_cpu;	/* where it last moved elements */
 };
 
 struct lwkt_pipe {

@@ -14,6 +14,10 @@
  * it will end.  Then it unlocks the bucket and calls park_tell(), which stores
  * the result and makes the waiter runnable.  A waiter that was taken waits
  * until it is told: the waker may use the record until then.
+ *
+ * A side of a pipe, which is at most one waiter, needs no queue and no bucket:
+ * it announces its record in a word of the pipe, and uses park_init(),
+ * park_wait() and park_tell() only (port/lwkt_pipe.c).
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
 #define LWKT_KERN_LOCK_PARK_VAR_H

@@ -17,10 +17,9 @@
  *
  * Between the store of a count and the load of the word there should be a full
  * fence.  It would cost more than all the rest, for it waits until the line of
- * the count has arrived.  So the waiter executes the fence, on all CPUs, in one
- * of three ways:
- * - The other side made its last call on the waiter's CPU, or has made none: no
- *   fence is needed (PI3).
+ * the count has arrived.  So the waiter takes care of it, in one of three ways:
+ * - The other side last moved elements on the waiter's CPU, or has moved none:
+ *   no fence is needed (PI3).
  * - The waiter's word has PIPE_LOUD: the other side takes the slow way in each
  *   call, and executes the fence itself there.
  * - Else the waiter sets PIPE_LOUD and calls machine_fence_all(), which costs
@@ -69,8 +68,10 @@ TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
     "pauses for the other side of a pipe before the thread sleeps");
 
 COUNTER(sleeps, "lwkt.pipe_sleeps", "sleeps for the other side of a pipe");
-COUNTER(louds, "lwkt.pipe_louds", "of these, with a fence on all CPUs");
+COUNTER(louds, "lwkt.pipe_louds", "fences on all CPUs, before a sleep or for a "
+    "notice");
 
+/* Looks in a row, without a sleep, after which a side clears PIPE_LOUD. */
 #define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 4096u)
 
 /* pi_word: the address of a record, and these bits. */
@@ -136,6 +137,7 @@ look(struct lwkt_pipe *p, enum side side)
 	/* Acquire: pairs with the release in moved(). */
 	p->pi_side[side].ps_seen =
 	    atomic_load_acq_64(&p->pi_side[!side].ps_count);
+	INVARIANT(known(p, side) <= p->pi_nslots);		/* PI1 */
 	return known(p, side);
 }
 
