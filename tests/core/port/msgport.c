@@ -459,11 +459,12 @@ not_abortable_body(void *arg)
 	return 0;
 }
 
+static uint32_t ended;		/* waits, by an interrupt */
+
 static void
 interrupted_receiver(void *arg)
 {
 	struct request *r;
-	int interrupts = 0;
 
 	(void)arg;
 	while ((r = lwkt_waitport(lwkt_curport(), LWKT_PCATCH)) == NULL ||
@@ -471,26 +472,27 @@ interrupted_receiver(void *arg)
 		if (r != NULL)
 			lwkt_replymsg(&r->r_msg, 0);
 		else
-			interrupts++;
+			ADD(ended, 1);
 	}
-	lwkt_replymsg(&r->r_msg, interrupts);
+	lwkt_replymsg(&r->r_msg, 0);
 }
 
 static int
 waitport_interrupt_body(void *arg)
 {
-	lwkt_thread_t td = spawn_on(1, interrupted_receiver, NULL);
+	lwkt_thread_t td;
 	struct request r;
 
 	(void)arg;
+	STORE(ended, 0);
+	td = spawn_on(1, interrupted_receiver, NULL);
 	request_init(&r, W_ADD, 0);
 	lwkt_interrupt(td);
 	check(lwkt_domsg(lwkt_threadport(td), &r.r_msg, 0) == 0, "served");
 	lwkt_interrupt(td);
-	lwkt_sleep_ns(MS);
+	await(&ended, 1);	/* for ever, if none is */
 	request_init(&r, W_STOP, 0);
-	check(lwkt_domsg(lwkt_threadport(td), &r.r_msg, 0) >= 1,
-	    "no wait was interrupted");
+	check(lwkt_domsg(lwkt_threadport(td), &r.r_msg, 0) == 0, "stop");
 	join(td);
 	return 0;
 }
