@@ -9,6 +9,10 @@
  * timer is deleted in that time, the message is revoked, so that no code
  * touches the timer's storage afterwards.
  *
+ * A timer's own function may start the timer on another CPU.  The timer then
+ * leaves this CPU before the message is sent (systimer_leave): after the
+ * function has returned, this CPU does not insert the timer again.
+ *
  * INVARIANTS
  * TC1 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
  */
@@ -40,12 +44,14 @@ void
 lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
     lwkt_systimer_fn_t fn, void *arg, int64_t delay_ns, int64_t period_ns)
 {
+	machine_check_cpu();
 	KASSERTF(cpu >= 0 && cpu < lwkt__ncpus, "cpu %d does not "
 	    "exist: the kernel has %d CPUs", cpu, lwkt__ncpus);
 	systimer_set(st, fn, arg, period_ns, 0);
 	st->st_time = systimer_when(delay_ns);
 	st->st_cpu = cpu;
 	st->st_running = starting_mark(st);			/* TC1 */
+	systimer_leave(mygd(), st);
 	lwkt_send_ipiq(cpu, systimer_add_remote, st);
 }
 

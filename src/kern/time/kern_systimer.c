@@ -16,11 +16,11 @@
  * systimer_intr() takes due timers off the wheel one by one.  It calls their
  * functions in its caller's critical section, with gd_intr_nesting raised.
  * gd_systimer_inprog is the timer whose function runs.  If the function deletes
- * that timer, or starts it on this CPU, gd_systimer_inprog becomes NULL, and
- * the timer is not touched after the function has returned: its storage may be
- * freed or reused by then.  The function of a one-shot timer may free the
- * storage without deleting the timer.  So a one-shot timer is never touched
- * after its function.
+ * that timer, or starts it on any CPU, gd_systimer_inprog becomes NULL, and the
+ * timer is not touched after the function has returned: it may be in the wheel
+ * of another CPU, or its storage may be freed or reused by then.  The function
+ * of a one-shot timer may free the storage without deleting the timer.  So a
+ * one-shot timer is never touched after its function.
  *
  * A program may start a timer in storage with any old contents.  So the mark of
  * a running timer is a number made of its address and of a value that differs
@@ -114,8 +114,7 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 	struct globaldata *gd = mygd();
 
 	INVARIANT(curthread->td_critcount > 0);			/* TM1 */
-	if (gd->gd_systimer_inprog == st)
-		gd->gd_systimer_inprog = NULL;
+	systimer_leave(gd, st);
 	st->st_time = when_ns;
 	st->st_seq = gd->gd_systimer_seq++;
 	st->st_cpu = gd->gd_m.mc_cpuid;
@@ -134,8 +133,7 @@ systimer_remove(struct lwkt_systimer *st)
 	struct globaldata *gd = mygd();
 
 	INVARIANT(curthread->td_critcount > 0);			/* TM1 */
-	if (gd->gd_systimer_inprog == st)
-		gd->gd_systimer_inprog = NULL;
+	systimer_leave(gd, st);
 	if (!systimer_runs(st))
 		return;
 	KASSERTF(st->st_cpu == gd->gd_m.mc_cpuid,
@@ -194,7 +192,7 @@ systimer_repeat(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
  * Take st, which is due, out of the wheel and call its function.  The function
  * of a one-shot timer may free st, so `periodic` is read before the call.  A
  * periodic timer is inserted again, unless its function has deleted it or
- * started it on this CPU: then gd_systimer_inprog is no longer st.
+ * started it on any CPU: then gd_systimer_inprog is no longer st.
  */
 static void
 systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)

@@ -62,6 +62,17 @@ systimer_starts(const struct lwkt_systimer *st)
 }
 
 /*
+ * Do not insert st again on this CPU if its function is being called here: the
+ * caller stops st, or starts it in another way or on another CPU.
+ */
+static inline void
+systimer_leave(struct globaldata *gd, const struct lwkt_systimer *st)
+{
+	if (gd->gd_systimer_inprog == st)
+		gd->gd_systimer_inprog = NULL;
+}
+
+/*
  * Return the time that is delay_ns from now; INT64_MAX if it would overflow.
  * A delay below 1 ns counts as 1 ns, so that a timer whose function starts it
  * again cannot keep its CPU in systimer_intr() for ever.

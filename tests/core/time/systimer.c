@@ -6,6 +6,7 @@
 #include <lwkt/systimer.h>
 
 #include "core/util.h"
+#include "kern/boot/boot_var.h"
 #include "kern/ipi/ipiq_var.h"
 #include "kern/time/systimer_var.h"
 
@@ -267,6 +268,120 @@ oncpu_body(void *arg)
 	for (cpu = 0; cpu < n; cpu++)
 		check(probe[cpu].p_cpu == cpu, "on cpu %d, not %d",
 		    probe[cpu].p_cpu, cpu);
+	return 0;
+}
+
+/*
+ * The function of a timer starts the timer on another CPU, and returns only
+ * after the timer's function has ended there and its storage is used for
+ * something else.
+ */
+static struct leaver {
+	struct lwkt_systimer	l_st;
+	int64_t			l_period;	/* on the other CPU */
+	uint32_t		l_over;		/* there it has ended */
+	uint32_t		l_back;		/* here as well */
+} leaver;
+
+static void
+leaver_there(struct lwkt_systimer *st, void *arg)
+{
+	(void)arg;
+	lwkt_systimer_del(st);
+	memset(st, 0x5a, sizeof(*st));
+	STORE(leaver.l_over, 1);
+}
+
+static void
+leaver_here(struct lwkt_systimer *st, void *arg)
+{
+	(void)arg;
+	lwkt_systimer_init_oncpu(st, other_cpu(), leaver_there, NULL, 1,
+	    leaver.l_period);
+	await_deaf(&leaver.l_over, 1);
+	STORE(leaver.l_back, 1);
+}
+
+static int
+leaver_body(void *arg)
+{
+	unsigned char *byte = (unsigned char *)&leaver.l_st;
+	size_t i;
+
+	if (lwkt_ncpus() == 1)
+		return 0;
+	memset(&leaver, 0, sizeof(leaver));
+	leaver.l_period = arg != NULL ? MS : 0;
+	lwkt_systimer_init_periodic(&leaver.l_st, leaver_here, NULL, MS / 10,
+	    0);
+	await(&leaver.l_back, 1);
+	for (i = 0; i < sizeof(leaver.l_st); i++)
+		check(byte[i] == 0x5a, "byte %zu of its storage is touched",
+		    i);
+	return 0;
+}
+
+/*
+ * Each call of a timer's function starts the timer again in another way, on
+ * any CPU.  The next call is there, and there is one only.
+ */
+#define ROUNDS		TIMES(200, 30)
+
+static struct rounds {
+	struct lwkt_systimer	r_st;
+	struct rng		r_rng;
+	int			r_cpu;		/* of the next call */
+	int			r_periodic;
+	uint32_t		r_in;		/* calls in progress */
+	uint32_t		r_calls;
+} rounds;
+
+static void
+round_call(struct lwkt_systimer *st, void *arg)
+{
+	struct rng *r = &rounds.r_rng;
+	int how = (int)rng_below(r, 5), was_periodic = rounds.r_periodic;
+
+	check(ADD(rounds.r_in, 1) == 1, "two calls at once");
+	check(lwkt_cpuid() == rounds.r_cpu, "on cpu %d, not %d", lwkt_cpuid(),
+	    rounds.r_cpu);
+	if (how == 0)
+		lwkt_systimer_del(st);
+	ADD(rounds.r_in, (uint32_t)-1);
+	if (ADD(rounds.r_calls, 1) >= ROUNDS) {
+		lwkt_systimer_del(st);
+		return;
+	}
+	rounds.r_periodic = (int)rng_below(r, 2);
+	if (how <= 1) {
+		rounds.r_cpu = (int)rng_below(r, (uint32_t)lwkt_ncpus());
+		lwkt_systimer_init_oncpu(st, rounds.r_cpu, round_call, arg, 1,
+		    rounds.r_periodic ? MS / 20 : 0);
+	} else if (how == 2 && was_periodic) {
+		rounds.r_periodic = 1;		/* it just goes on */
+	} else if (rounds.r_periodic) {
+		lwkt_systimer_init_periodic(st, round_call, arg, MS / 20, 0);
+	} else {
+		lwkt_systimer_init_oneshot(st, round_call, arg, MS / 20);
+	}
+}
+
+static int
+rounds_body(void *arg)
+{
+	(void)arg;
+	memset(&rounds, 0, sizeof(rounds));
+	rounds.r_rng = (struct rng){ lwkt__boot_config.lc_seed + 1 };
+	rounds.r_periodic = 1;
+	lwkt_crit_enter();
+	rounds.r_cpu = lwkt_cpuid();
+	lwkt_systimer_init_periodic(&rounds.r_st, round_call, NULL, MS / 20,
+	    0);
+	lwkt_crit_exit();
+	await(&rounds.r_calls, ROUNDS);
+	lwkt_sleep_ns(MS);
+	check(LOAD(rounds.r_calls) == ROUNDS, "called %u times",
+	    LOAD(rounds.r_calls));
 	return 0;
 }
 
@@ -629,6 +744,12 @@ main(void)
 	    NULL, 50);
 	sim_explore("a timer fires on the CPU it was given", oncpu_body, NULL,
 	    100);
+	sim_explore("its function starts it on another CPU, once",
+	    leaver_body, NULL, 50);
+	sim_explore("its function starts it on another CPU, with a period",
+	    leaver_body, &leaver, 50);
+	sim_explore("started again in all ways by its function", rounds_body,
+	    NULL, 200);
 	sim_explore("called in the order of a model", model_body, (void *)5,
 	    100);
 	sim_explore("left running at the end, and started again",
