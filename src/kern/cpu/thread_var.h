@@ -120,8 +120,9 @@ struct thread_cold {
 	struct lend_wait *tc_lendwait;	/* (s) its wait for a lock; or NULL */
 	struct lwkt_mutex *tc_barged;	/* (c) mutex taken before waiters */
 	uint64_t	 tc_lend[LEND_WORDS]; /* (a) locks by lent priority */
-	uint32_t	 tc_lendhops;	/* (a) length of the chain of lenders */
+	uint32_t	 tc_lendhops;	/* (a) least chain to be applied */
 	uint32_t	 tc_lendrefs;	/* (a) changes of tc_lend in progress */
+	uint32_t	 tc_lendcut;	/* (c) 1: td_lent was not lowered */
 	const volatile void *tc_delayed[2]; /* (s) deferred wakeups, in order */
 	struct fiber	 tc_fiber;	/* state of sanitizers and Valgrind */
 	struct tokref	 tc_tok[LWKT_MAXTOKENS]; /* (s) td_ntoks are in use */

@@ -27,9 +27,18 @@
  * lock: a new priority moves the holder in the queue in which it waits
  * (lw_moved); this changes what that lock lends to its own holder, and so on.
  * This chain may pass through many CPUs.  It ends where nothing changes.
- * Holders that wait for each other in a cycle have deadlocked, and changes
- * could go around such a cycle for ever.  So a chain is cut after LEND_HOPS
- * holders.  The change is then counted but not applied.
+ *
+ * Holders that wait for each other in a cycle have deadlocked.  A rise and a
+ * fall could follow each other around such a cycle for ever.  So falls are cut:
+ * after LEND_HOPS holders, a change that would lower td_lent is counted but not
+ * applied.  Each chain then lowers td_lent at most LEND_HOPS times, and between
+ * two falls td_lent can rise only so often.  So all changes end.  Rises are
+ * never cut: the holder at the end of the longest chain runs with the priority
+ * of the best waiter.  A holder at which a fall was cut has too high a priority
+ * until a shorter chain reaches it, at the latest when it releases the lock: a
+ * release begins a new chain.  If several changes of a holder are applied at
+ * once, they count as the shortest of their chains, so that a release is
+ * applied in any case.
  *
  * A thread that is moving between two CPUs belongs to none of them: the bit
  * stays set, and the CPU on which the thread arrives applies the change.
@@ -46,10 +55,11 @@
  *     the queue lock on.  (Exceptions: mtx, while it is held shared; mutex,
  *     while MU_BARGED is set and the holder's own priority is at least that of
  *     the waiters.)
- * LD2 While TDF_MP_LEND is clear, no change is in progress (lend_busy) and no
- *     chain was cut, td_lent is the highest priority in tc_lend, or 0 if there
- *     is none (always 0 for an idle thread).  td_pri is the higher one of
- *     td_lent and the thread's own priority.
+ * LD2 While TDF_MP_LEND is clear and no change is in progress (lend_busy),
+ *     td_lent is the highest priority in tc_lend, or 0 if there is none (always
+ *     0 for an idle thread).  If tc_lendcut is set, a fall was cut, and td_lent
+ *     is higher than that.  td_pri is the higher one of td_lent and the
+ *     thread's own priority.
  * LD3 The thread's own priority is td_ownpri while td_lent != 0, else td_pri.
  * LD4 A thread whose loan is changed under a queue lock exists: it holds the
  *     lock and cannot release it without the queue lock.  Later, tc_lendrefs
@@ -59,11 +69,13 @@
  * LD5 An lwp with td_lent != 0 is not put into the queue of its scheduler.
  *
  * ORDER
- * LO1 A CPU that makes a change updates tc_lend, then sets TDF_MP_LEND.  The
- *     CPU of the holder clears the bit, then reads tc_lend.  All of these are
- *     locked instructions or sequentially consistent loads.  So either the CPU
- *     of the holder sees the change, or the other CPU finds the bit clear and
- *     sends another message.
+ * LO1 A CPU that makes a change updates tc_lend, then tc_lendhops, then sets
+ *     TDF_MP_LEND.  The CPU of the holder clears the bit, then takes
+ *     tc_lendhops, then reads tc_lend.  All of these are locked instructions or
+ *     sequentially consistent loads.  So either the CPU of the holder sees the
+ *     change and the length of its chain, or the other CPU finds the bit clear
+ *     and sends another message.  If the holder's CPU has taken the length, it
+ *     also sees the change.
  * LO2 A CPU that makes a change sets the bit, then reads td_gd.  The CPU on
  *     which a thread arrives has stored td_gd, then reads the bit.  So either
  *     the message goes to the new CPU, or the new CPU sees the bit.
@@ -81,9 +93,8 @@ TRACEPOINT(lend, KTR_SCHED, "lend.apply", "td=%llu pri=%llu");
 
 COUNTER(changes, "lwkt.lend_changes", "changes of a lent priority");
 COUNTER(remote, "lwkt.lend_remote", "of these, asked for by another CPU");
-COUNTER(cut, "lwkt.lend_cut", "chains of holders that were cut: too long");
+COUNTER(cut, "lwkt.lend_cut", "falls that were cut: too many holders");
 
-#define LEND_HOPS	64	/* most holders in a chain of changes */
 #define LANES		4	/* counts in a word of tc_lend */
 #define LANE_BITS	16	/* size of a count */
 
@@ -162,21 +173,28 @@ effective(struct globaldata *gd, lwkt_thread_t td, int pri,
 
 /*
  * Apply the counts of td, on td's own CPU (LD2); loans that this changes are
- * added to lt, and lt_hops is set for them.  TDF_MP_LEND is cleared before the
- * counts are read: the CPU that makes a later change finds the bit clear and
- * sends another message (LO1).
+ * added to lt, and lt_hops is set for them.  If only long chains have changed
+ * the counts and td_lent would fall, the change is cut.  TDF_MP_LEND is cleared
+ * before the counts are read: the CPU that makes a later change finds the bit
+ * clear and sends another message (LO1).
  */
 static void
 apply(struct globaldata *gd, lwkt_thread_t td, struct lend_todo *lt)
 {
 	int own = lend_ownpri(td), lent;
+	uint32_t hops;
 
 	(void)atomic_fetchand_32(&td->td_mpflags, ~TDF_MP_LEND);
+	hops = atomic_swap_32(&td->td_cold->tc_lendhops, LEND_LONG);
 	lent = best_lent(td);					/* LO1 */
-	lt->lt_hops = atomic_load_32(&td->td_cold->tc_lendhops) + 1;
-	atomic_store_32(&td->td_cold->tc_lendhops, 0);
+	td->td_cold->tc_lendcut = lent < td->td_lent && hops == LEND_LONG;
 	if (lent == td->td_lent || (td->td_flags & TDF_IDLE))
 		return;
+	if (td->td_cold->tc_lendcut) {
+		counter_inc(gd->gd_cntbias, cut);
+		return;
+	}
+	lt->lt_hops = hops < LEND_LONG ? hops + 1 : LEND_LONG;
 	counter_inc(gd->gd_cntbias, changes);
 	td->td_lent = (uint8_t)lent;
 	td->td_ownpri = (uint8_t)own;				/* LD3 */
@@ -195,6 +213,23 @@ done_with(lwkt_thread_t td)
 	(void)atomic_fetchadd_32(&td->td_cold->tc_lendrefs, (uint32_t)-1);
 }
 
+/*
+ * Ask the CPU of td to apply a change of td's counts that is `hops` holders
+ * from the beginning of its chain.  Return 1 if the caller must see to it, or 0
+ * if it was asked before and has not begun (TDF_MP_LEND).
+ */
+static int
+ask(lwkt_thread_t td, uint32_t hops)
+{
+	uint32_t *least = &td->td_cold->tc_lendhops;
+	uint32_t was = atomic_load_32(least);
+
+	while (hops < was && !atomic_fcmpset_32(least, &was, hops))
+		continue;
+	return (atomic_fetchor_32(&td->td_mpflags, TDF_MP_LEND) &
+	    TDF_MP_LEND) == 0;					/* LO1 */
+}
+
 static void	lend_remote(void *arg);
 
 /* lend_remote() as the function of foreign_do(), for a pthread. */
@@ -207,23 +242,17 @@ lend_foreign(void *arg, int unused)
 
 /*
  * After a change of td's counts: apply them if td belongs to this CPU, else
- * send a message to td's CPU.  Three cases need neither: a message is under way
- * (TDF_MP_LEND was set); td is between two CPUs (its new CPU applies them); the
- * chain is too long (it is cut).  Drops the reference to td, or passes it to
- * the message.  lt_hops is the length of the chain up to td.
+ * send a message to td's CPU.  Two cases need neither: a message is under way
+ * (TDF_MP_LEND was set); td is between two CPUs (its new CPU applies them).
+ * Drops the reference to td, or passes it to the message.  lt_hops is the
+ * length of the chain up to td.
  */
 static void
 tell(lwkt_thread_t td, struct lend_todo *lt)
 {
-	uint32_t hops = lt->lt_hops;
 	struct globaldata *gd = mygd(), *tgd;
 
-	if (hops > atomic_load_32(&td->td_cold->tc_lendhops))
-		atomic_store_32(&td->td_cold->tc_lendhops, hops);
-	if (hops > LEND_HOPS)
-		counter_inc(gd->gd_cntbias, cut);
-	else if ((atomic_fetchor_32(&td->td_mpflags, TDF_MP_LEND) &
-	    TDF_MP_LEND) == 0) {				/* LO1 */
+	if (ask(td, lt->lt_hops)) {
 		tgd = (struct globaldata *)atomic_load_acq_ptr(
 		    (const uintptr_t *)&td->td_gd);		/* LO2 */
 		if (tgd != gd) {
@@ -247,8 +276,7 @@ tell_by_cpu(lwkt_thread_t td)
 {
 	struct globaldata *tgd;
 
-	if ((atomic_fetchor_32(&td->td_mpflags, TDF_MP_LEND) &
-	    TDF_MP_LEND) != 0) {				/* LO1 */
+	if (!ask(td, 0)) {
 		done_with(td);
 		return;
 	}
@@ -370,6 +398,7 @@ lend_check(lwkt_thread_t td)
 	    "thread \"%s\" has priority %d; its own is %d, the lent one %d",
 	    td->td_name, td->td_pri, own, td->td_lent);		/* LD2 */
 	KASSERTF((td->td_flags & TDF_IDLE) || td->td_lent == lent ||
+	    (td->td_cold->tc_lendcut && td->td_lent > lent) ||
 	    atomic_peek_32(&td->td_cold->tc_lendrefs) != 0 ||
 	    (atomic_peek_32(&td->td_mpflags) & TDF_MP_LEND), "thread \"%s\" "
 	    "has priority %d lent; its waiters lend %d", td->td_name,

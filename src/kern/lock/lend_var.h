@@ -12,13 +12,16 @@
 
 #include "kern/cpu/crit.h"
 
+#define LEND_HOPS	64		/* holders that a fall passes */
+#define LEND_LONG	(LEND_HOPS + 1)	/* length of all longer chains */
+
 /*
  * The threads whose loans were changed under a queue lock, and to which the
  * change must be applied after its release (lend_carry_out).
  */
 struct lend_todo {
 	lwkt_thread_t	lt_td[2];	/* each counted in its tc_lendrefs */
-	uint32_t	lt_hops;	/* holders in the chain so far */
+	uint32_t	lt_hops;	/* holders so far, or LEND_LONG */
 	int		lt_n;		/* number of entries of lt_td */
 };
 
@@ -112,7 +115,8 @@ lend_init(lwkt_thread_t td)
 	td->td_lent = 0;
 	td->td_cold->tc_lendwait = NULL;
 	td->td_cold->tc_barged = NULL;
-	td->td_cold->tc_lendhops = td->td_cold->tc_lendrefs = 0;
+	td->td_cold->tc_lendhops = LEND_LONG;
+	td->td_cold->tc_lendrefs = td->td_cold->tc_lendcut = 0;
 	memset(td->td_cold->tc_lend, 0, sizeof(td->td_cold->tc_lend));
 }
 
