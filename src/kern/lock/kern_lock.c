@@ -576,19 +576,28 @@ request(struct lock_req *rq)
 }
 
 /*
- * A request of `type` has ended with `error`.  Tell lockorder.c if the caller
- * has taken the lock (shared or exclusive request, no error) or has dropped one
- * taking (release, failed upgrade).
+ * A request of `type`, which is no release, has ended with `error`.  Tell
+ * lockorder.c if the caller has taken the lock or changed how it holds it, or
+ * has dropped a taking (failed upgrade).  The caller holds the lock, so lk_excl
+ * stays 0 or not 0.
  */
 static inline void
 note(lwkt_lock_t lk, unsigned type, int error)
 {
-	if (error == 0 &&
-	    (type == LWKT_LK_SHARED || type == LWKT_LK_EXCLUSIVE))
+	int upgrade = type == LWKT_LK_UPGRADE || type == LWKT_LK_EXCLUPGRADE;
+
+	if (error != 0) {
+		if (upgrade)
+			order_drop(lk);
+		return;
+	}
+	if (type == LWKT_LK_SHARED || type == LWKT_LK_EXCLUSIVE)
 		order_took(LK_LOCKMGR, lk, lk->lk_spin.s_name);
-	else if (type == LWKT_LK_RELEASE || (error != 0 &&
-	    (type == LWKT_LK_UPGRADE || type == LWKT_LK_EXCLUPGRADE)))
-		order_drop(lk);
+	if (upgrade)
+		order_owned(lk);
+	if (type == LWKT_LK_DOWNGRADE ||
+	    (type == LWKT_LK_SHARED && config_invariants && lk->lk_excl == 0))
+		order_shared(lk);
 }
 
 /*
@@ -623,6 +632,8 @@ lwkt_lockmgr(lwkt_lock_t lk, unsigned flags)
 	if ((rq.rq_flags & LWKT_LK_NOWAIT) == 0 &&
 	    (type == LWKT_LK_SHARED || type == LWKT_LK_EXCLUSIVE))
 		order_want(LK_LOCKMGR, lk, lk->lk_spin.s_name);
+	if (type == LWKT_LK_RELEASE)
+		order_drop(lk);
 	error = request(&rq);
 	note(lk, type, error);
 	return error;

@@ -21,17 +21,28 @@
  *
  * The locks that a thread holds are recorded in its own memory (tc_held).  Some
  * are missing there: a lock that is granted later to a request with a callback,
- * a lock that a pthread holds, and locks beyond HELD_RECS.  If one thread takes
- * a lock shared and another thread releases it, the record of the first thread
- * stays.
+ * a lock that a pthread holds, and locks beyond HELD_RECS.
  *
- * All CPUs share the graph; the lock of the graph is not in it.  Nothing in
+ * Only the thread that took a lock may release it, with one exception: a shared
+ * taking of a lockmgr lock may be released or upgraded by any thread, even
+ * after the thread that took the lock has ended.  So the records of these
+ * takings are in a table of all threads (shared).  A release removes a record
+ * of the caller if there is one, else a record of a thread that has ended, else
+ * one of any thread.  The last choice may be wrong, but the number of records
+ * is right.  Until the release, the lock counts as held by the thread that took
+ * it.
+ *
+ * All CPUs share the graph and the table of shared takings; one lock protects
+ * both, and this lock is not in the graph.  Nothing in
  * this file is a choice point of the simulated machine: a seed has the same
  * schedule with and without these checks.  When the tables are full, new
- * classes and edges are not recorded.
+ * classes, edges and takings are not recorded.
  *
  * INVARIANTS
  * LG1 The edges that were not reported form no cycle.
+ * LG2 A record of a taking that any thread may release is in `shared`, not in
+ *     tc_held.  sh_td is the thread that took the lock, or NULL if that thread
+ *     has ended.
  *
  * Source: the idea of FreeBSD's witness and Linux's lockdep.
  */
@@ -45,6 +56,7 @@ COUNTER(inversions, "lwkt.lock_inversions",
 
 #define CLASSES_MAX	1024	/* at most half are used; power of two */
 #define EDGES_MAX	8192	/* of 24 bytes; edge 0 is not used */
+#define SHARED_MAX	1024	/* records of 32 bytes */
 #define NONE		0	/* in place of an edge: there is none */
 
 struct order_class {
@@ -64,6 +76,11 @@ struct order_edge {
 	const void	*oe_pc;		/* where oe_to was requested */
 };
 
+struct order_shared {
+	struct order_held sh_held;
+	lwkt_thread_t	 sh_td;		/* LG2 */
+};
+
 /* graph_lock protects what follows. */
 static uint32_t graph_lock;
 static struct order_class classes[CLASSES_MAX];
@@ -71,6 +88,8 @@ static struct order_edge edges[EDGES_MAX];
 static unsigned nclasses, nedges;	/* entries in use, with edge 0 */
 static uint32_t nsearches;		/* calls of reaches() */
 static uint16_t todo[CLASSES_MAX];	/* classes that reaches() must visit */
+static struct order_shared shared[SHARED_MAX];	/* in order of taking */
+static uint32_t nshared;		/* entries in use */
 
 static const char *const kind_name[] = {
 	"spinlock", "mtx", "lockmgr lock", "serializer", "mutex"
@@ -84,6 +103,7 @@ lockorder_boot(void)
 	nclasses = 0;
 	nedges = 1;
 	nsearches = 0;
+	nshared = 0;
 }
 
 /* Take the lock of the graph; the CPU spins. */
@@ -215,16 +235,76 @@ report(lwkt_thread_t td, const struct order_edge *oe)
 	}
 }
 
-/* Return whether the lock is recorded as held by the thread of cold. */
-static int
-holds(const struct thread_cold *cold, const void *lock)
+/*
+ * Return 1 + the index of td's last record of the lock in tc_held, or 0 if
+ * there is none.
+ */
+static uint32_t
+held_find(lwkt_thread_t td, const void *lock)
 {
-	uint32_t i;
+	uint32_t i = td->td_cold->tc_nheld;
 
-	for (i = 0; i < cold->tc_nheld; i++)
-		if (cold->tc_held[i].oh_lock == lock)
-			return 1;
-	return 0;
+	while (i > 0 && td->td_cold->tc_held[i - 1].oh_lock != lock)
+		i--;
+	return i;
+}
+
+/*
+ * Return 1 + the index of the last record in `shared` that says that td (NULL:
+ * a thread that has ended) took the lock, or 0 if there is none.
+ */
+static uint32_t
+shared_find(lwkt_thread_t td, const void *lock)
+{
+	uint32_t i = nshared;
+
+	while (i > 0 && (shared[i - 1].sh_held.oh_lock != lock ||
+	    shared[i - 1].sh_td != td))
+		i--;
+	return i;
+}
+
+/* Add a record to tc_held of td; if the table is full, do nothing. */
+static void
+held_add(lwkt_thread_t td, const struct order_held *held)
+{
+	struct thread_cold *cold = td->td_cold;
+
+	if (cold->tc_nheld < HELD_RECS)
+		cold->tc_held[cold->tc_nheld++] = *held;
+}
+
+/* Remove entry i of tc_held of td. */
+static void
+held_remove(lwkt_thread_t td, uint32_t i)
+{
+	struct order_held *held = td->td_cold->tc_held;
+
+	memmove(&held[i], &held[i + 1], (--td->td_cold->tc_nheld - i) *
+	    sizeof(*held));
+}
+
+/*
+ * Remove the record of a shared taking of the lock that td releases or
+ * upgrades, and store it in *held.  Return 0 if there is none.
+ */
+static int
+shared_remove(lwkt_thread_t td, const void *lock, struct order_held *held)
+{
+	uint32_t i = shared_find(td, lock);
+
+	if (i == 0)
+		i = shared_find(NULL, lock);
+	if (i == 0)
+		for (i = nshared; i > 0; i--)
+			if (shared[i - 1].sh_held.oh_lock == lock)
+				break;
+	if (i == 0)
+		return 0;
+	*held = shared[--i].sh_held;
+	memmove(&shared[i], &shared[i + 1], (--nshared - i) *
+	    sizeof(*shared));
+	return 1;
 }
 
 /*
@@ -240,6 +320,25 @@ caller(void)
 }
 
 /*
+ * td holds `held` and requests class `to` at pc: add an edge, unless both are
+ * of one class, and report it if it closes a cycle.
+ */
+static void
+want_after(lwkt_thread_t td, const struct order_held *held, unsigned to,
+    const void *pc)
+{
+	unsigned e;
+
+	if (held->oh_class == to)
+		return;
+	e = edge_add(held, to, pc);
+	if (e == NONE || !reaches(to, held->oh_class))
+		return;
+	report(td, &edges[e]);					/* LG1 */
+	counter_inc(mygd()->gd_cntbias, inversions);
+}
+
+/*
  * The caller requests the lock at pc, and may wait for it: add edges from all
  * locks that it holds to this one, and report each new edge that closes a
  * cycle.  If the caller already holds the lock, do nothing.
@@ -250,24 +349,20 @@ lockorder_want(enum lock_kind kind, const void *lock, const char *name,
 {
 	lwkt_thread_t td = caller();
 	struct thread_cold *cold;
-	unsigned to, e;
+	unsigned to;
 	uint32_t i;
 
-	if (td == NULL || td->td_cold->tc_nheld == 0 ||
-	    holds(td->td_cold, lock))
+	if (td == NULL || held_find(td, lock) != 0)
 		return;
 	cold = td->td_cold;
 	graph_enter();
-	to = class_find(kind, lock, name);
-	for (i = 0; i < cold->tc_nheld && to != CLASSES_MAX; i++) {
-		if (cold->tc_held[i].oh_class == to)
-			continue;
-		e = edge_add(&cold->tc_held[i], to, pc);
-		if (e == NONE || !reaches(to, cold->tc_held[i].oh_class))
-			continue;
-		report(td, &edges[e]);				/* LG1 */
-		counter_inc(mygd()->gd_cntbias, inversions);
-	}
+	to = shared_find(td, lock) != 0 ? CLASSES_MAX :
+	    class_find(kind, lock, name);
+	for (i = 0; i < cold->tc_nheld && to != CLASSES_MAX; i++)
+		want_after(td, &cold->tc_held[i], to, pc);
+	for (i = 0; i < nshared && to != CLASSES_MAX; i++)
+		if (shared[i].sh_td == td)
+			want_after(td, &shared[i].sh_held, to, pc);
 	graph_exit();
 }
 
@@ -280,49 +375,107 @@ lockorder_took(enum lock_kind kind, const void *lock, const char *name,
     const void *pc)
 {
 	lwkt_thread_t td = caller();
-	struct thread_cold *cold;
 	unsigned class;
 
 	if (td == NULL || td->td_cold->tc_nheld == HELD_RECS)
 		return;
-	cold = td->td_cold;
 	graph_enter();
 	class = class_find(kind, lock, name);
 	graph_exit();
-	if (class == CLASSES_MAX)
-		return;
-	cold->tc_held[cold->tc_nheld++] = (struct order_held){ lock, pc,
-	    (uint16_t)class };
+	if (class != CLASSES_MAX)
+		held_add(td, &(struct order_held){ lock, pc,
+		    (uint16_t)class });
 }
 
-/* Remove the caller's record of its last taking of the lock, if any. */
+/*
+ * Remove the record of the taking of the lock that the caller releases, if
+ * there is one: its own last one, or that of a shared taking (LG2).
+ */
 void
 lockorder_drop(const void *lock)
 {
 	lwkt_thread_t td = caller();
-	struct order_held *held;
+	struct order_held held;
 	uint32_t i;
 
 	if (td == NULL)
 		return;
-	held = td->td_cold->tc_held;
-	for (i = td->td_cold->tc_nheld; i-- > 0; )
-		if (held[i].oh_lock == lock)
-			break;
-	if (i == UINT32_MAX)
+	if ((i = held_find(td, lock)) != 0) {
+		held_remove(td, i - 1);
 		return;
-	memmove(&held[i], &held[i + 1], (--td->td_cold->tc_nheld - i) *
-	    sizeof(*held));
+	}
+	graph_enter();
+	(void)shared_remove(td, lock, &held);
+	graph_exit();
 }
 
-/* Panic if td, which exits, still has a record of a lock that it holds. */
+/* From now on any thread may release the caller's takings of the lock. */
+void
+lockorder_shared(const void *lock)
+{
+	lwkt_thread_t td = caller();
+	uint32_t i;
+
+	if (td == NULL)
+		return;
+	graph_enter();
+	for (; (i = held_find(td, lock)) != 0; held_remove(td, i - 1))
+		if (nshared < SHARED_MAX)			/* LG2 */
+			shared[nshared++] = (struct order_shared){
+			    td->td_cold->tc_held[i - 1], td };
+	graph_exit();
+}
+
+/*
+ * The caller has upgraded a shared taking of the lock.  If it was the exclusive
+ * holder before, do nothing.
+ */
+void
+lockorder_owned(const void *lock)
+{
+	lwkt_thread_t td = caller();
+	struct order_held held;
+	int found;
+
+	if (td == NULL || held_find(td, lock) != 0)
+		return;
+	graph_enter();
+	found = shared_remove(td, lock, &held);			/* LG2 */
+	graph_exit();
+	if (found)
+		held_add(td, &held);
+}
+
+/* Return the number of records of takings of td. */
+uint32_t
+lockorder_count(lwkt_thread_t td)
+{
+	uint32_t n = td->td_cold->tc_nheld, i;
+
+	graph_enter();
+	for (i = 0; i < nshared; i++)
+		n += shared[i].sh_td == td;
+	graph_exit();
+	return n;
+}
+
+/*
+ * td exits: panic if it has a record in tc_held.  Shared takings that another
+ * thread may release stay.
+ */
 void
 lockorder_exit(lwkt_thread_t td)
 {
 	const struct order_held *held = td->td_cold->tc_held;
 	const struct order_class *oc = &classes[held->oh_class];
 	void *pc = (void *)(uintptr_t)held->oh_pc;
+	uint32_t i;
 
+	graph_enter();
+	for (i = 0; i < nshared; i++)
+		if (shared[i].sh_td == td)
+			shared[i].sh_td = NULL;			/* LG2 */
+	graph_exit();
 	if (td->td_cold->tc_nheld == 0)
 		return;
 	lwkt_printf("lwkt: the lock was taken at");

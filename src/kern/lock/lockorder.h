@@ -22,7 +22,10 @@ void	lockorder_want(enum lock_kind kind, const void *lock, const char *name,
 void	lockorder_took(enum lock_kind kind, const void *lock, const char *name,
 	    const void *pc);
 void	lockorder_drop(const void *lock);
+void	lockorder_shared(const void *lock);
+void	lockorder_owned(const void *lock);
 void	lockorder_exit(lwkt_thread_t td);
+uint32_t lockorder_count(lwkt_thread_t td);	/* of td's records; for tests */
 
 /* Report that the caller requests the lock, and waits for it if necessary. */
 static inline void
@@ -46,6 +49,25 @@ order_drop(const void *lock)
 {
 	if (config_invariants)
 		lockorder_drop(lock);
+}
+
+/*
+ * Report that all takings of the lock by the caller are shared ones now, which
+ * any thread may release (lockmgr).
+ */
+static inline void
+order_shared(const void *lock)
+{
+	if (config_invariants)
+		lockorder_shared(lock);
+}
+
+/* Report that a shared taking of the lock is the caller's exclusive one now. */
+static inline void
+order_owned(const void *lock)
+{
+	if (config_invariants)
+		lockorder_owned(lock);
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <lwkt/sync.h>
 
 #include "core/util.h"
+#include "kern/lock/lockorder.h"
 
 /* One lock of each kind, and others of the same kinds. */
 static struct lwkt_spin spin[3];
@@ -252,6 +253,14 @@ same_name(void *arg)
 	return 0;
 }
 
+/* The caller is recorded as the holder of n locks. */
+static void
+noted(uint32_t n)
+{
+	check(lockorder_count(curthread) == n, "%u are noted as held, not %u",
+	    lockorder_count(curthread), n);
+}
+
 /* Locks are given back in any order, and forgotten then. */
 static int
 any_order_of_release(void *arg)
@@ -266,8 +275,7 @@ any_order_of_release(void *arg)
 	mtx_a(1);
 	slz_a(0);
 	mtx_a(0);
-	check(curthread->td_cold->tc_nheld == 0, "%u are noted as held",
-	    curthread->td_cold->tc_nheld);
+	noted(0);
 	/* mtx before lock before serializer before mtx */
 	check(reports() == 1, "%lld reports", (long long)reports());
 	return 0;
@@ -285,11 +293,86 @@ failed_upgrade(void *arg)
 	lock_b(1);
 	check(lwkt_lockmgr(&lock[1], LWKT_LK_UPGRADE | LWKT_LK_NOWAIT) ==
 	    EBUSY, "two hold it");
-	check(curthread->td_cold->tc_nheld == 1, "%u are noted as held",
-	    curthread->td_cold->tc_nheld);
+	noted(1);
 	lock_b(0);
-	check(curthread->td_cold->tc_nheld == 0, "%u are noted as held",
-	    curthread->td_cold->tc_nheld);
+	noted(0);
+	return 0;
+}
+
+/*
+ * A shared lockmgr lock passes from the thread that took it to another thread,
+ * which releases or upgrades it.
+ */
+static uint32_t taken, passed;
+
+static void
+takes_shared(void *arg)
+{
+	lock_b(1);
+	noted(1);
+	STORE(taken, 1);
+	if (arg != NULL)
+		return;			/* the lock outlives the thread */
+	await(&passed, 1);
+	noted(0);
+	mtx_a(1);			/* not after lock b */
+	mtx_a(0);
+}
+
+static int
+released_by_another(void *arg)
+{
+	lwkt_thread_t td;
+
+	fresh();
+	taken = passed = 0;
+	td = spawn_on(1, takes_shared, arg);
+	await(&taken, 1);
+	if (arg != NULL)
+		join(td);
+	lock_b(1);
+	noted(1);
+	lock_b(0);			/* its own */
+	lock_b(0);
+	noted(0);
+	STORE(passed, 1);
+	if (arg == NULL)
+		join(td);
+	check(lwkt_lockcount(&lock[1]) == 0, "it is held");
+	in_order(mtx_a, lock_b);
+	check(reports() == 0, "a lock of another thread counts");
+	in_order(lock_b, mtx_a);
+	check(reports() == 1, "%lld reports", (long long)reports());
+	return 0;
+}
+
+static int
+upgraded_by_another(void *arg)
+{
+	lwkt_thread_t td;
+	int i;
+
+	(void)arg;
+	fresh();
+	taken = passed = 0;
+	td = spawn_on(1, takes_shared, NULL);
+	await(&taken, 1);
+	for (i = 0; i < 2; i++)		/* the second has no effect */
+		check(lwkt_lockmgr(&lock[1], LWKT_LK_UPGRADE) == 0, "refused");
+	noted(1);
+	lock_b(1);			/* one more exclusive taking */
+	noted(2);
+	mtx_c(1);
+	mtx_c(0);
+	(void)lwkt_lockmgr(&lock[1], LWKT_LK_DOWNGRADE);
+	noted(2);
+	STORE(passed, 1);
+	join(td);
+	lock_b(0);
+	lock_b(0);
+	noted(0);
+	in_order(mtx_c, lock_b);
+	check(reports() == 1, "%lld reports", (long long)reports());
 	return 0;
 }
 
@@ -405,6 +488,12 @@ main(void)
 	sim_explore("locks of one name have no order", same_name, NULL, 20);
 	sim_explore("locks are forgotten in any order", any_order_of_release,
 	    NULL, 20);
+	sim_explore("a shared lock is released by another thread",
+	    released_by_another, NULL, 20);
+	sim_explore("a shared lock outlives its thread", released_by_another,
+	    lock, 20);
+	sim_explore("a shared lock is upgraded by another thread",
+	    upgraded_by_another, NULL, 20);
 	sim_explore("a failed upgrade gives the lock up", failed_upgrade,
 	    NULL, 20);
 	return tap_done();
