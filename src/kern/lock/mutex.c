@@ -65,7 +65,8 @@
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
     "pauses for a mutex held on another CPU before the thread sleeps");
 
-COUNTER(handed, "lwkt.mutex_handoffs", "mutexes handed to a waiter");
+COUNTER(handed, "lwkt.mutex_handoffs",
+    "mutexes that threads handed to a waiter");
 
 #define SPIN_MOST	32		/* most pauses between two tests */
 
@@ -584,6 +585,8 @@ hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
 	}
 	atomic_store_rel_64(&mu->mu_word, to);
 	park_unlock(b);
+	if (how == PARK_OWNER && td != NULL)
+		counter_inc(mygd()->gd_cntbias, handed);
 	if (first != NULL)
 		park_tell(first, how);
 	lend_carry_out(&lt);

@@ -272,7 +272,10 @@ no_sleep_on_a_free_lock(void *arg)
 	td[1] = spawn_pri(passes, arg, LWKT_PRI_SOFT_NORM, 0, lwkt_cpuid());
 	wait_for(kind, 2);
 	td[2] = spawn(hog, NULL, 0, lwkt_cpuid());
+	check(counter("lwkt.mutex_handoffs") == 0, "a hand-over is counted");
 	give(kind);
+	check(counter("lwkt.mutex_handoffs") == (kind == MUTEX),
+	    "a mutex was handed over, but not counted");
 	join_all(td, 3);
 	return 0;
 }
