@@ -21,9 +21,12 @@
  *
  * INVARIANTS
  * PR1 TDL_PREEMPTING <=> td_preempted is the lender, which has PREEMPT_LOCK and
- *    is on the run queue of this CPU.
- * PR2 Along the chain of lenders, priorities fall strictly.  The chain has at
- *    most PREEMPT_MAX lenders, and none of them is the idle thread.
+ *    belongs to this CPU.  (It is on the run queue, unless it was taken off by
+ *    lwkt_deschedule().)
+ * PR2 The chain of lenders has at most PREEMPT_MAX of them, and none of them is
+ *    the idle thread.  When a thread took the CPU, its priority was higher than
+ *    that of its lender.  (Both may have changed since, by lwkt_setpri() or by
+ *    a loan.)
  * PR3 A lender runs again only through preempt_return.
  *
  * Source: DragonFly's lwkt_preempt.  There a callback that schedules an
@@ -158,8 +161,8 @@ preempt_return(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Check PR1 for the lenders of the running thread, and that gd_preempt_depth is
- * their number; else panic.
+ * Check PR1 for the lenders of the running thread, PR2 except for what it says
+ * about the past, and that gd_preempt_depth is their number; else panic.
  */
 void
 preempt_check(struct globaldata *gd)
@@ -174,6 +177,10 @@ preempt_check(struct globaldata *gd)
 		    (lender->td_flags & TDF_PREEMPT_LOCK),
 		    "thread \"%s\" preempts \"%s\", flags %#x, depth %d",
 		    td->td_name, lender->td_name, lender->td_flags, depth);
+		KASSERTF(depth <= PREEMPT_MAX &&
+		    (lender->td_flags & TDF_IDLE) == 0, "thread \"%s\" "
+		    "preempts \"%s\", lender %d, flags %#x", td->td_name,
+		    lender->td_name, depth, lender->td_flags);	/* PR2 */
 	}
 	KASSERTF(depth == gd->gd_preempt_depth, "cpu %d: %d threads have lent "
 	    "the CPU, but the depth is %d", gd->gd_m.mc_cpuid, depth,

@@ -7,6 +7,7 @@
 #include <lwkt/token.h>
 
 #include "core/util.h"
+#include "kern/trouble/debug_var.h"
 
 static struct log trail;
 static struct lwkt_token tok = LWKT_TOKEN_INITIALIZER("mine");
@@ -83,6 +84,36 @@ cpu_goes_back_to_the_lender(void *arg)
 	check(strcmp(trail.l_text, "ilpm") == 0, "order %s", trail.l_text);
 	join(intr[0]);
 	join(td);
+	return 0;
+}
+
+/* While the CPU is lent, the priorities of both may change: the loan stays. */
+static void
+becomes_worse(void *arg)
+{
+	log_add(&trail, 'i');
+	lwkt_setpri_self(LWKT_PRI_USER_NORM);
+	lwkt_setpri(arg, LWKT_PRI_INT_HIGH);
+	lwkt_deschedule(arg);
+	lwkt_crit_enter();
+	check_cpu(mygd());
+	lwkt_crit_exit();
+	log_add(&trail, 'j');
+	lwkt_schedule(arg);
+}
+
+static int
+priorities_change(void *arg)
+{
+	(void)arg;
+	trail = (struct log){ 0 };
+	intr[0] = spawn_pri(becomes_worse, lwkt_self(), LWKT_PRI_INT_MED,
+	    LWKT_INTERRUPT | LWKT_NOSTART, lwkt_cpuid());
+	lwkt_schedule(intr[0]);
+	log_add(&trail, 'l');
+	check(strcmp(trail.l_text, "ijl") == 0, "order %s", trail.l_text);
+	lwkt_setpri_self(LWKT_PRI_KERN_DAEMON);
+	join(intr[0]);
 	return 0;
 }
 
@@ -297,6 +328,8 @@ main(void)
 	    preempts_at_the_critical_exit, NULL, 100);
 	sim_explore("the CPU goes back to the lender",
 	    cpu_goes_back_to_the_lender, NULL, 100);
+	sim_explore("priorities change while the CPU is lent",
+	    priorities_change, NULL, 50);
 	sim_explore("one of lesser priority waits", lesser_priority_waits,
 	    NULL, 100);
 	sim_explore("one that needs a token of the lender waits for it",

@@ -168,6 +168,34 @@ preempt_depth(void *arg)
 	return 0;
 }
 
+/* Pretend that `lender` is the first of `depth` lenders of the CPU. */
+static void
+lent_by(lwkt_thread_t lender, int depth)
+{
+	crit_enter();
+	lender->td_flags |= TDF_PREEMPT_LOCK;
+	curthread->td_preempted = lender;
+	curthread->td_leave |= TDL_PREEMPTING;
+	mygd()->gd_preempt_depth = depth;
+	check_here(NULL);
+}
+
+static int
+idle_lends(void *arg)
+{
+	(void)arg;
+	lent_by(&mygd()->gd_idlethread, 1);
+	return 0;
+}
+
+static int
+too_many_lend(void *arg)
+{
+	(void)arg;
+	lent_by(curthread, 3);		/* a ring: no end of lenders */
+	return 0;
+}
+
 static void
 keeps_mtx(void *arg)
 {
@@ -296,6 +324,10 @@ test_damage(void)
 	    "spinlock \"spin\" is held by cpu 0, but has word 0");
 	panics("a lender that is not there panics", preempt_depth,
 	    "cpu 0: 0 threads have lent the CPU, but the depth is 1");
+	panics("an idle thread that lends its CPU panics", idle_lends,
+	    "thread \"main\" preempts \"idle\", lender 1");
+	panics("a third lender panics", too_many_lend,
+	    "thread \"main\" preempts \"main\", lender 3");
 	panics("a token that forgot its holder panics", token_ref,
 	    "reference 0 does not hold token \"tok\"");
 }
