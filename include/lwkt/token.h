@@ -32,13 +32,12 @@ struct lwkt_token {
 	uint32_t	 t_pad;
 	uintptr_t	 t_ref;		/* the exclusive holder's reference */
 	const char	*t_name;
-	uint64_t	 t_gen;		/* changes of exclusive holder */
-	uint64_t	 t_owner;	/* id of the last exclusive holder */
+	uint64_t	 t_gen;		/* times it was taken exclusively */
 	uint64_t	 t_collisions;	/* times that a thread had to wait */
 };
 typedef struct lwkt_token *lwkt_token_t;
 
-#define LWKT_TOKEN_INITIALIZER(name)	{ 0, 0, 0, 0, (name), 0, 0, 0 }
+#define LWKT_TOKEN_INITIALIZER(name)	{ 0, 0, 0, 0, (name), 0, 0 }
 
 /* Initialise a token; name must stay. */
 LWKT_API void lwkt_token_init(lwkt_token_t tok, const char *name);

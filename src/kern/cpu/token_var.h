@@ -16,7 +16,7 @@ enum tokmode { TOK_NONE, TOK_EXCL, TOK_SHARED };
 struct tokref {
 	lwkt_token_t	 tr_tok;	/* (s) */
 	lwkt_thread_t	 tr_td;		/* (s) */
-	uint64_t	 tr_gen;	/* (s) t_gen of tr_tok as last read */
+	uint64_t	 tr_gen;	/* (s) last known t_gen (TK4) */
 	uint8_t		 tr_mode;	/* (s) what was asked for */
 	uint8_t		 tr_counted;	/* (s) holds a count unit, not EXCL */
 };

@@ -315,27 +315,24 @@ lwkt_token_held_excl(lwkt_token_t tok)
 
 /*
  * Return 1 if another thread has held tok exclusively since the caller took it
- * or last made this call, else 0.  t_gen counts changes of the exclusive
- * holder.  So for a caller that shares tok the result may be 0 although the
- * exclusive holder before the caller has held tok exclusively again.  Panics if
- * the caller does not hold tok.  Thread context; never blocks.
+ * or last made this call, else 0.  The result may also be 1 if the scheduler
+ * has taken tok for a thread to which it could not give all of its tokens.
+ * Panics if the caller does not hold tok.  Thread context; never blocks.
  */
 int
 lwkt_token_is_stale(lwkt_token_t tok)
 {
 	lwkt_thread_t td = caller_thread();
-	uint64_t gen = atomic_load_64(&tok->t_gen);
-	int i, stale = 0;
+	struct tokref *tr = td->td_cold->tc_tok;
+	uint64_t gen = atomic_load_64(&tok->t_gen), seen;
 
 	KASSERTF(lwkt_token_held_any(tok), "thread \"%s\" does not hold token "
 	    "\"%s\"", td->td_name, tok->t_name);
-	for (i = 0; i < td->td_ntoks; i++) {
-		if (td->td_cold->tc_tok[i].tr_tok != tok)
-			continue;
-		stale |= td->td_cold->tc_tok[i].tr_gen != gen;
-		td->td_cold->tc_tok[i].tr_gen = gen;
-	}
-	return stale;
+	while (tr->tr_tok != tok)
+		tr++;
+	seen = tr->tr_gen;
+	tr->tr_gen = gen;
+	return seen != gen;					/* TK4 */
 }
 
 /* Hash addr to a token of the pool.  Thread context; never blocks. */

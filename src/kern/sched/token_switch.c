@@ -120,8 +120,10 @@ tokens_get(lwkt_thread_t td)
 	token_order(td, order, sorted);
 	for (k = 0; k < td->td_ntoks; k++) {
 		i = order[k];
-		if (try_ref(&tr[i], manners))
+		if (try_ref(&tr[i], manners)) {
+			tr[i].tr_gen += !tr[i].tr_counted;	/* TK4 */
 			continue;
+		}
 		td->td_tokwant = tr[i].tr_tok;
 		td->td_contended += td->td_contended < UINT16_MAX;
 		ktr(mygd(), fail, td->td_id, __atomic_load_n(
@@ -186,8 +188,8 @@ tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
  * For liveness.c.  tokens_free: return 1 if td, which does not run, could take
  * all of its tokens now.  It may return 0 although td could, because for a
  * shared request EXCLREQ always counts as a refusal here.  tokens_taken: return
- * a number that changes when one of td's tokens gets another exclusive holder,
- * or is refused to td (unless td_contended has its maximum).
+ * a number that changes when one of td's tokens is taken exclusively, or is
+ * refused to td (unless td_contended has its maximum).
  */
 int
 tokens_free(lwkt_thread_t td)

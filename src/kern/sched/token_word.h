@@ -24,6 +24,10 @@
  * TK3 References are taken and released in LIFO order; td_ntoks of them are in
  *    use.  So of the references to a token the exclusive one is released last,
  *    and t_count is EXCLUSIVE alone then.
+ * TK4 t_gen counts the exclusive takings of the token, not the recursive ones.
+ *    Of a thread's references to the token, tr_gen of the first one grows with
+ *    the takings by the thread's own scheduler.  So it differs from t_gen <=>
+ *    the token was taken for another thread since the two were equal.
  *
  * Source: DragonFly lwkt_token.c of 2017 (the rules of shared and EXCLREQ).
  * There the release is a locked instruction; the plain store is ours.
@@ -54,24 +58,14 @@ own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
 
 /*
  * The token has just been taken exclusively: store tr as its exclusive
- * reference.  If another thread was the last exclusive holder, count the change
- * in t_gen.
+ * reference, and count the taking.  Only the exclusive holder writes t_gen.
  */
 static inline void
 own(lwkt_token_t tok, struct tokref *tr)
 {
-	uint64_t id = tr->tr_td->td_id;
-
 	tr->tr_counted = 0;
 	atomic_store_ptr(&tok->t_ref, (uintptr_t)tr);		/* TK1 */
-	if (tok->t_owner != id) {
-		tok->t_owner = id;
-		/* Not by atomic.h: there each store is a step of a simulated
-		 * run, but t_owner outlives the run, so runs of one seed would
-		 * differ.  Only holders and liveness.c read t_gen. */
-		__atomic_store_n(&tok->t_gen, tok->t_gen + 1,
-		    __ATOMIC_RELAXED);
-	}
+	atomic_poke_64(&tok->t_gen, tok->t_gen + 1);		/* TK4 */
 }
 
 /*

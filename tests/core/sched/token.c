@@ -216,6 +216,72 @@ stale_after_a_thief(void *arg)
 }
 
 static void
+shares(void *arg)
+{
+	(void)arg;
+	lwkt_gettoken_shared(&tok[0]);
+	lwkt_reltoken(&tok[0]);
+}
+
+/* Shared holders change nothing, nor does the caller's own taking back. */
+static int
+sharers_make_nothing_stale(void *arg)
+{
+	lwkt_thread_t td;
+
+	(void)arg;
+	lwkt_gettoken(&tok[1]);
+	lwkt_gettoken(&tok[0]);
+	lwkt_gettoken(&tok[0]);
+	td = spawn(shares, NULL, LWKT_JOINABLE, lwkt_ncpus() - 1);
+	lwkt_join(td);
+	lwkt_yield();
+	check(!lwkt_token_is_stale(&tok[0]), "stale after a sharer");
+	check(!lwkt_token_is_stale(&tok[1]), "stale though nobody had it");
+	lwkt_reltoken(&tok[0]);
+	check(!lwkt_token_is_stale(&tok[0]), "stale after a release");
+	lwkt_reltoken(&tok[0]);
+	lwkt_reltoken(&tok[1]);
+	return 0;
+}
+
+/* Take the token; and once more when word is 2. */
+static void
+takes_twice(void *arg)
+{
+	uint32_t *word = arg;
+
+	thief(NULL);
+	STORE(*word, 1);
+	await(word, 2);
+	thief(NULL);
+	STORE(*word, 3);
+}
+
+static int
+stale_after_the_same_thief(void *arg)
+{
+	uint32_t word = 0;
+	lwkt_thread_t td;
+
+	(void)arg;
+	td = spawn(takes_twice, &word, LWKT_JOINABLE, lwkt_ncpus() - 1);
+	await(&word, 1);
+	lwkt_gettoken_shared(&tok[0]);
+	lwkt_gettoken_shared(&tok[0]);
+	lwkt_yield();
+	check(!lwkt_token_is_stale(&tok[0]), "stale though nobody had it");
+	STORE(word, 2);
+	await(&word, 3);
+	check(lwkt_token_is_stale(&tok[0]), "not stale after a thief");
+	check(!lwkt_token_is_stale(&tok[0]), "stale for ever");
+	lwkt_reltoken(&tok[0]);
+	lwkt_reltoken(&tok[0]);
+	lwkt_join(td);
+	return 0;
+}
+
+static void
 trier(void *arg)
 {
 	uint32_t *got = arg;
@@ -520,6 +586,10 @@ main(void)
 	    swap_releases_out_of_order, NULL, 20);
 	sim_explore("a token is stale only after somebody else had it",
 	    stale_after_a_thief, NULL, 100);
+	sim_explore("a shared token is stale after its last owner had it again",
+	    stale_after_the_same_thief, NULL, 100);
+	sim_explore("sharers make nothing stale", sharers_make_nothing_stale,
+	    NULL, 100);
 	sim_explore("a try does not wait", try_does_not_wait, NULL, 100);
 	sim_explore("a release wakes a CPU that sleeps for the token",
 	    sleeping_cpu_is_nudged, NULL, 100);
