@@ -112,7 +112,7 @@ tokens_get(lwkt_thread_t td)
 	struct tokref *tr = td->td_cold->tc_tok;
 	uint8_t order[LWKT_MAXTOKENS];
 	int sorted = td->td_contended > spin_loops;
-	enum manners manners = td->td_ntoks == 1 ? IF_SHARED : RUDE;
+	enum manners manners = later_manners(td);
 	int i, k;
 
 	if (sorted)
@@ -138,30 +138,33 @@ tokens_get(lwkt_thread_t td)
 	return 1;
 }
 
-/* Return the mode of td's first reference to td_tokwant: it was refused. */
+/*
+ * Return whether the token of tr would be refused to td now.  td does not run,
+ * so it holds no token (TK2).  The rules are those of try_ref().
+ */
 static int
-wanted_mode(lwkt_thread_t td)
+ref_refused(lwkt_thread_t td, const struct tokref *tr)
+{
+	uint64_t count = atomic_load_64(&tr->tr_tok->t_count);
+
+	if (tr->tr_mode == TOK_EXCL)
+		return count != 0;
+	return (count & T_EXCLUSIVE) != 0 ||
+	    must_defer(tr->tr_tok, count, later_manners(td));
+}
+
+/*
+ * Return whether td_tokwant would be refused to td now.  The refused reference
+ * is td's first one to it.
+ */
+static int
+token_refuses(lwkt_thread_t td)
 {
 	struct tokref *tr = td->td_cold->tc_tok;
 
 	while (tr->tr_tok != td->td_tokwant)
 		tr++;
-	return tr->tr_mode;
-}
-
-/*
- * Return whether td_tokwant would be refused to td now.  For a shared request
- * EXCLREQ always counts as a refusal, although try_shared() may ignore it.
- */
-static int
-token_refuses(lwkt_thread_t td)
-{
-	uint64_t count = atomic_load_64(&td->td_tokwant->t_count);
-
-	if (wanted_mode(td) == TOK_EXCL || count == 0)
-		return count != 0;
-	return (count & T_EXCLUSIVE) != 0 ||
-	    (atomic_load_32(&td->td_tokwant->t_want) & T_EXCLREQ) != 0;
+	return ref_refused(td, tr);
 }
 
 /*
@@ -186,25 +189,18 @@ tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td)
 
 /*
  * For liveness.c.  tokens_free: return 1 if td, which does not run, could take
- * all of its tokens now.  It may return 0 although td could, because for a
- * shared request EXCLREQ always counts as a refusal here.  tokens_taken: return
- * a number that changes when one of td's tokens is taken exclusively, or is
- * refused to td (unless td_contended has its maximum).
+ * all of its tokens now.  tokens_taken: return a number that changes when one
+ * of td's tokens is taken exclusively, or is refused to td (unless td_contended
+ * has its maximum).
  */
 int
 tokens_free(lwkt_thread_t td)
 {
-	struct tokref *tr = td->td_cold->tc_tok;
-	uint64_t count;
 	int i;
 
-	for (i = 0; i < td->td_ntoks; i++, tr++) {
-		count = atomic_load_64(&tr->tr_tok->t_count);
-		if (tr->tr_mode == TOK_EXCL ? count != 0 :
-		    (count & T_EXCLUSIVE) != 0 ||
-		    (atomic_load_32(&tr->tr_tok->t_want) & T_EXCLREQ) != 0)
+	for (i = 0; i < td->td_ntoks; i++)
+		if (ref_refused(td, &td->td_cold->tc_tok[i]))
 			return 0;
-	}
 	return 1;
 }
 

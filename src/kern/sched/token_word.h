@@ -108,6 +108,17 @@ enum manners {
 };
 
 /*
+ * Return whether a request to share the token must wait for a thread that waits
+ * for exclusive access.  c: t_count, without EXCLUSIVE.
+ */
+static inline int
+must_defer(lwkt_token_t tok, uint64_t c, enum manners manners)
+{
+	return (manners == POLITE || (manners == IF_SHARED && c != 0)) &&
+	    (atomic_load_32(&tok->t_want) & T_EXCLREQ) != 0;
+}
+
+/*
  * Try once to take the token shared.  Return 1 if it is taken, else 0.  If the
  * thread of tr holds the token exclusively, this is a recursive taking.
  */
@@ -120,9 +131,7 @@ try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
 		if (c & T_EXCLUSIVE) {
 			if (!own_exclusive(tok, tr->tr_td))
 				return 0;
-		} else if ((manners == POLITE ||
-		    (manners == IF_SHARED && c != 0)) &&
-		    (atomic_load_32(&tok->t_want) & T_EXCLREQ)) {
+		} else if (must_defer(tok, c, manners)) {
 			return 0;
 		}
 	} while (!atomic_fcmpset_64(&tok->t_count, &c, c + T_UNIT));
@@ -144,6 +153,13 @@ static inline enum manners
 first_manners(lwkt_thread_t td)
 {
 	return td->td_ntoks == 1 ? POLITE : RUDE;
+}
+
+/* Return the manners for the tries of the scheduler to take td's tokens. */
+static inline enum manners
+later_manners(lwkt_thread_t td)
+{
+	return td->td_ntoks == 1 ? IF_SHARED : RUDE;
 }
 
 /*

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/util.h"
+#include "kern/sched/token_word.h"
 
 #define ROUNDS	TIMES(300, 8)
 
@@ -151,6 +152,98 @@ three_take(void *arg)
 }
 
 /*
+ * A thread that has another token wants the token shared, and its CPU falls
+ * asleep while the exclusive holder releases the token and shares it.  A thread
+ * that waits to be exclusive does not matter then, so the CPU must not sleep.
+ * `low` keeps that thread away from the token: it was taken first, and has the
+ * lower address.
+ */
+static struct {
+	struct lwkt_token low, tok;
+} pair;
+static struct lwkt_token side;
+static uint32_t	wanted, shared;
+
+static void
+wants_both(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (i = 1; i <= ROUNDS; i++) {
+		await_asleep(&asked, i);
+		lwkt_gettoken(&pair.low);
+		lwkt_gettoken(&pair.tok);
+		lwkt_reltoken(&pair.tok);
+		lwkt_reltoken(&pair.low);
+		STORE(had, i);
+		lwkt_wakeup(&had);
+	}
+}
+
+static void
+wants_to_share(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (i = 1; i <= ROUNDS; i++) {
+		await_asleep(&wanted, i);
+		lwkt_gettoken(&side);
+		lwkt_gettoken_shared(&pair.tok);
+		STORE(shared, i);
+		lwkt_reltoken(&pair.tok);
+		lwkt_reltoken(&side);
+	}
+}
+
+/* Hold the token until another thread asks to be exclusive; then share it. */
+static void
+share_late(uint32_t i)
+{
+	unsigned turn;
+
+	lwkt_gettoken(&pair.tok);
+	STORE(asked, i);
+	lwkt_wakeup(&asked);
+	for (turn = 0; (atomic_load_32(&pair.tok.t_want) & T_EXCLREQ) == 0 ||
+	    !lwkt_trytoken(&pair.low); turn++)
+		machine_pause(turn);
+	STORE(wanted, i);
+	lwkt_wakeup(&wanted);
+	linger();
+	lwkt_token_swap();
+	lwkt_reltoken(&pair.tok);
+	lwkt_gettoken_shared(&pair.tok);
+	await_deaf(&shared, i);
+	lwkt_reltoken(&pair.tok);
+	lwkt_reltoken(&pair.low);
+}
+
+static int
+shared_after_release(void *arg)
+{
+	lwkt_thread_t td[2];
+	uint32_t i;
+
+	(void)arg;
+	asked = had = wanted = shared = 0;
+	lwkt_token_init(&pair.low, "low");
+	lwkt_token_init(&pair.tok, "orders");
+	lwkt_token_init(&side, "side");
+	td[0] = spawn_on(1, wants_both, NULL);
+	td[1] = spawn_on(2, wants_to_share, NULL);
+	for (i = 1; i <= ROUNDS; i++) {
+		lwkt_crit_enter();	/* no switch: the tokens stay */
+		share_late(i);
+		lwkt_crit_exit();
+		await_asleep(&had, i);
+	}
+	join_all(td, 2);
+	return 0;
+}
+
+/*
  * Two CPUs count changes of one word at the same time: a count that went back
  * would equal the number that a sleeper remembers.
  */
@@ -222,6 +315,8 @@ main(void)
 	    2);
 	order("TO1: a token is released and taken as a CPU falls asleep",
 	    three_take, 3);
+	order("TO1: a token is released and shared as a CPU falls asleep",
+	    shared_after_release, 3);
 	order("XO1: two CPUs count changes", two_change, 3);
 	return tap_done();
 }
