@@ -36,6 +36,16 @@ peek_ptr(const uintptr_t *p)
 	return __atomic_load_n(p, __ATOMIC_RELAXED);
 }
 
+/*
+ * Return the token that was refused to td, or that td is about to wait for;
+ * NULL if there is none.  The CPU of td may set td_tokwant to NULL meanwhile.
+ */
+static const struct lwkt_token *
+wanted_token(lwkt_thread_t td)
+{
+	return __atomic_load_n(&td->td_tokwant, __ATOMIC_RELAXED);
+}
+
 /* Return 1 if the structure td is in use as a thread, else 0. */
 static int
 thread_alive(lwkt_thread_t td)
@@ -56,7 +66,7 @@ thread_state(lwkt_thread_t td)
 	if (flags & TDF_MIGRATING)
 		return "migrating";
 	if (flags & TDF_RUNQ)
-		return td->td_tokpend ? "waiting" : "runnable";
+		return wanted_token(td) != NULL ? "waiting" : "runnable";
 	if ((flags & TDF_STARTED) == 0)
 		return "not started";
 	return flags & TDF_TSLEEP_DESCHEDULED ? "sleeping" : "blocked";
@@ -89,13 +99,12 @@ token_holder(const struct lwkt_token *tok)
 }
 
 /*
- * Write to buf which token td waits for.  Return its holder, or NULL if it is
- * free or held shared.
+ * Write to buf that a thread waits for tok.  Return the holder of tok, or NULL
+ * if it is free or held shared.
  */
 static lwkt_thread_t
-waits_token(lwkt_thread_t td, char *buf, size_t size)
+waits_token(const struct lwkt_token *tok, char *buf, size_t size)
 {
-	const struct lwkt_token *tok = td->td_tokwant;
 	lwkt_thread_t holder = token_holder(tok);
 
 	(void)snprintf(buf, size, " for token \"%s\"%s%s%s", tok->t_name,
@@ -151,21 +160,26 @@ waits_owner(lwkt_thread_t td, const uintptr_t *wait, char *buf, size_t size)
 }
 
 /*
- * Write to buf what td waits for; the empty string if td runs or td_wmesg is
- * NULL.  Return the thread that td waits for, or NULL if that is not known.
+ * Write to buf what td waits for; the empty string if td runs or waits for
+ * nothing that is known.  A thread that waits to have its tokens again may have
+ * no td_wmesg.  Return the thread that td waits for, or NULL if that is not
+ * known.
  */
 lwkt_thread_t
 thread_waits(lwkt_thread_t td, char *buf, size_t size)
 {
 	uint32_t flags = td->td_flags;
+	const struct lwkt_token *tok = wanted_token(td);
 	const uintptr_t *wait;
 	lwkt_thread_t other;
 
 	buf[0] = '\0';
-	if ((flags & (TDF_RUNNING | TDF_EXITING)) || td->td_wmesg == NULL)
+	if (flags & (TDF_RUNNING | TDF_EXITING))
 		return NULL;
-	if (td->td_tokwant != NULL)
-		return waits_token(td, buf, size);
+	if (tok != NULL)
+		return waits_token(tok, buf, size);
+	if (td->td_wmesg == NULL)
+		return NULL;
 	if (td->td_cold->tc_waitmsg != NULL)
 		return waits_reply(td->td_cold->tc_waitmsg, buf, size);
 	wait = __atomic_load_n(&td->td_cold->tc_waitowner, __ATOMIC_RELAXED);

@@ -67,8 +67,9 @@ void	panic_deadlock(void);			/* mu_deadlock */
 void	panic_escape(struct mcpu *mc, int forced);	/* mu_escape */
 
 /*
- * Write to buf what td waits for; the empty string if td runs or td_wmesg is
- * NULL.  Return the thread that td waits for, or NULL if that is not known.
+ * Write to buf what td waits for; the empty string if td runs or waits for
+ * nothing that is known.  Return the thread that td waits for, or NULL if that
+ * is not known.
  */
 lwkt_thread_t thread_waits(lwkt_thread_t td, char *buf, size_t size);
 

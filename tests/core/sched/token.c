@@ -491,6 +491,40 @@ shown_body(void *arg)
 	lwkt_panic("who waits for whom");
 }
 
+static void
+loses(void *arg)
+{
+	lwkt_gettoken(&tok[1]);
+	STORE(*(uint32_t *)arg, 1);
+	for (;;)
+		lwkt_yield();
+}
+
+static void
+keeps(void *arg)
+{
+	lwkt_gettoken(&tok[1]);
+	STORE(*(uint32_t *)arg, 2);
+	for (;;)
+		machine_pause(1);
+}
+
+/* Also of a thread that had its token, and has to have it again. */
+static int
+shown_again_body(void *arg)
+{
+	static uint32_t step;
+
+	(void)arg;
+	lwkt_token_init(&tok[1], "b");
+	spawn_on(0, loses, &step);
+	await(&step, 1);
+	spawn_on(1, keeps, &step);
+	await(&step, 2);
+	lwkt_yield();
+	lwkt_panic("who waits for whom");
+}
+
 static int
 many_body(void *arg)
 {
@@ -558,6 +592,8 @@ main(void)
 {
 	panics("whom a thread waits for is shown", shown_body,
 	    "waiting for token \"b\" of thread \"worker\"");
+	panics("and whom it waits for to have its token again",
+	    shown_again_body, "waiting for token \"b\" of thread \"worker\"");
 	panics("a 33rd token panics", many_body, "as number 33");
 	panics("the assertion of an exclusive token panics", assert_body,
 	    "token \"a\" is not held exclusively");
