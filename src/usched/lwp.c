@@ -11,12 +11,22 @@
  * becomes an IPI to that CPU.  A reference keeps the thread meanwhile.  If the
  * thread has moved, the IPI is sent on to its new CPU.
  *
+ * The mask has more words than fit in an IPI, so the caller stores it itself,
+ * and the IPI asks the scheduler of the lwp to read it.  lwp_allowed() reads
+ * one bit without the lock: that of the old mask or of the new one.
+ *
+ * INVARIANTS
+ * LPM1 The words of lp_cpumask are written under whole_lock, and so are
+ *    lp_rtclass and lp_rtprio.  Code that needs all words, or both fields,
+ *    reads them under it.  The CPU that writes a field may read it without.
+ *
  * Source: DragonFly's lwp_create, setpriority, rtprio and usched_set.
  */
 #include "usched/usched_var.h"
 
 #include <errno.h>
 #include <lwkt/ipiq.h>
+#include <lwkt/spinlock.h>
 #include <string.h>
 
 #include "kern/cpu/crit.h"
@@ -29,6 +39,8 @@ enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 #define SET_PACK(what, v)	((what) << 16 | (v))
 #define SET_WHAT(packed)	((packed) >> 16)
 #define SET_VALUE(packed)	((packed) & 0xffff)
+
+static struct lwkt_spin whole_lock = LWKT_SPIN_INITIALIZER("lwp parameters");
 
 /* Store an int field that other CPUs read. */
 static inline void
@@ -64,8 +76,10 @@ set_here(lwkt_lwp_t lp, int packed)
 		set_int(&lp->lp_nice, v + LWKT_NICE_MIN);
 		break;
 	case SET_RTPRIO:
+		lwkt_spin_lock_quick(&whole_lock);		/* LPM1 */
 		set_int(&lp->lp_rtclass, v >> 8);
 		set_int(&lp->lp_rtprio, v & 0xff);
+		lwkt_spin_unlock_quick(&whole_lock);
 		break;
 	default:
 		break;
@@ -290,8 +304,10 @@ lwkt_lwp_setcpumask(lwkt_lwp_t lp, lwkt_cpumask_t mask)
 
 	if (cpu < 0 || cpu >= lwkt__ncpus)
 		return EINVAL;
+	lwkt_spin_lock(&whole_lock);				/* LPM1 */
 	for (w = 0; w < CPUMASK_WORDS; w++)
 		atomic_store_64(&lp->lp_cpumask.cm_word[w], mask.cm_word[w]);
+	lwkt_spin_unlock(&whole_lock);
 	set(lp, SET_PACK(SET_CPUS, 0));
 	return 0;
 }
@@ -310,9 +326,15 @@ lwkt_lwp_getnice(lwkt_lwp_t lp)
 enum lwkt_rtclass
 lwkt_lwp_getrtprio(lwkt_lwp_t lp, int *priop)
 {
+	int cls, prio;
+
+	lwkt_spin_lock(&whole_lock);				/* LPM1 */
+	cls = get_int(&lp->lp_rtclass);
+	prio = get_int(&lp->lp_rtprio);
+	lwkt_spin_unlock(&whole_lock);
 	if (priop != NULL)
-		*priop = get_int(&lp->lp_rtprio);
-	return (enum lwkt_rtclass)get_int(&lp->lp_rtclass);
+		*priop = prio;
+	return (enum lwkt_rtclass)cls;
 }
 
 /* Return the CPUs that lp may use.  Any CPU context; never blocks. */
@@ -322,7 +344,9 @@ lwkt_lwp_getcpumask(lwkt_lwp_t lp)
 	lwkt_cpumask_t mask;
 	unsigned w;
 
+	lwkt_spin_lock(&whole_lock);				/* LPM1 */
 	for (w = 0; w < CPUMASK_WORDS; w++)
 		mask.cm_word[w] = atomic_load_64(&lp->lp_cpumask.cm_word[w]);
+	lwkt_spin_unlock(&whole_lock);
 	return mask;
 }
