@@ -72,7 +72,7 @@ extern struct bsd4_queues lwkt__bsd4_queues __lwkt_hidden;
 lwkt_lwp_t bsd4_choose(int last);
 void	bsd4_enqueue(lwkt_lwp_t lp);
 int	bsd4_setpri(lwkt_lwp_t lp, uint32_t pri);
-lwkt_lwp_t bsd4_hold_first(void);
+lwkt_lwp_t bsd4_hold_first(const lwkt_cpumask_t *cpus);
 void	bsd4_queues_check(void);
 void	bsd4_queues_boot(void);
 

@@ -26,7 +26,10 @@
  * INVARIANTS
  * UB1 While an lwp waits, each CPU on which it may run has a current lwp that
  *    is in no worse queue, or the current lwp of one of these CPUs was asked to
- *    call bsd4_acquire(), or one of these CPUs will search the queues.
+ *    call bsd4_acquire(), or one of these CPUs will search the queues, perhaps
+ *    after it is woken by a runnable helper.  Exception: if the CPU that was
+ *    woken for an lwp takes another one, no current lwp is asked again.  Then a
+ *    worse current lwp gives up its CPU when its slice ends.
  *
  * Source: DragonFly usched_bsd4.c, without its knowledge of CPU topology.
  */
@@ -220,24 +223,17 @@ bsd4_schedulerclock(lwkt_lwp_t lp)
 
 /*
  * hp_look: choose an lwp for this CPU, which was woken, if it has no current
- * lwp.  Then wake a CPU for the first lwp that still waits.  This is needed
- * because another CPU may have taken the lwp that this CPU was woken for; then
- * no other wake-up would come for the lwp that waits.
+ * lwp.  Then wake a CPU for an lwp that still waits.
  */
 static void
 bsd4_look(int cpu)
 {
 	struct current *cu = mine();
-	lwkt_lwp_t lp;
 
+	(void)cpu;
 	if (cu->cu_lwp == NULL)
 		(void)choose_any(cu);
-	lp = bsd4_hold_first();
-	(void)cpu;
-	if (lp == NULL)
-		return;
-	(void)helpers_wake(&help, lp);
-	lwkt_rele(lp->lp_thread);
+	helpers_wake_next(&help, bsd4_hold_first);		/* UB1 */
 }
 
 /* us_register: start the helpers of all CPUs. */

@@ -151,18 +151,32 @@ bsd4_setpri(lwkt_lwp_t lp, uint32_t pri)
 }
 
 /*
- * Return the first lwp of the best queue, or NULL if no lwp waits.  The lwp
- * stays queued.  Its thread is held: the caller must call lwkt_rele().
+ * Return the first lwp in queue n that may run on one of cpus, or NULL.  The
+ * caller holds the lock.
+ */
+static lwkt_lwp_t
+queue_first(int n, const lwkt_cpumask_t *cpus)
+{
+	lwkt_lwp_t lp = b4.q_head[n], head = lp;
+
+	while (lp != NULL && !lwp_allowed_any(lp, cpus))
+		lp = lp->lp_next != head ? lp->lp_next : NULL;
+	return lp;
+}
+
+/*
+ * Return the best lwp that may run on one of cpus, or NULL if none waits.  The
+ * lwp stays queued.  Its thread is held: the caller must call lwkt_rele().
  */
 lwkt_lwp_t
-bsd4_hold_first(void)
+bsd4_hold_first(const lwkt_cpumask_t *cpus)
 {
 	lwkt_lwp_t lp = NULL;
 	int n;
 
 	lwkt_spin_lock(&b4.q_lock);
 	for (n = 0; n < BSD4_NQS && lp == NULL; n++)
-		lp = b4.q_head[n];
+		lp = queue_first(n, cpus);
 	if (lp != NULL)
 		lwkt_hold(lp->lp_thread);
 	lwkt_spin_unlock(&b4.q_lock);

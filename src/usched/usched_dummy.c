@@ -12,8 +12,8 @@
  *
  * INVARIANTS
  * UD1 While an lwp waits, each CPU on which it may run has a current lwp, or
- *    one of these CPUs will search the queue: its helper is runnable, or it is
- *    in dummy_release().
+ *    one of these CPUs will search the queue: its helper is runnable, or will
+ *    be woken by a runnable one, or the CPU is in dummy_release().
  *
  * Source: DragonFly usched_dummy.c.
  */
@@ -140,28 +140,35 @@ dummy_schedulerclock(lwkt_lwp_t lp)
 }
 
 /*
+ * Return the first lwp of the queue that may run on one of cpus, or NULL.  The
+ * lwp stays queued.  Its thread is held.
+ */
+static lwkt_lwp_t
+hold_first(const lwkt_cpumask_t *cpus)
+{
+	lwkt_lwp_t lp;
+
+	lwkt_spin_lock(&q.q_lock);
+	for (lp = q.q_first; lp != NULL; lp = lp->lp_next)
+		if (lwp_allowed_any(lp, cpus))
+			break;
+	if (lp != NULL)
+		lwkt_hold(lp->lp_thread);
+	lwkt_spin_unlock(&q.q_lock);
+	return lp;
+}
+
+/*
  * hp_look: choose an lwp for this CPU, which was woken, if it has no current
- * lwp.  Then wake a CPU for the first lwp that still waits.  This is needed
- * because another CPU may have taken the lwp that this CPU was woken for; then
- * no other wake-up would come for the lwp that waits.
+ * lwp.  Then wake a CPU for an lwp that still waits.
  */
 static void
 dummy_look(int cpu)
 {
-	lwkt_lwp_t first;
-
 	(void)cpu;
 	if (mine()->cu_lwp == NULL)
 		(void)choose_next(mine());
-	lwkt_spin_lock(&q.q_lock);
-	first = q.q_first;
-	if (first != NULL)
-		lwkt_hold(first->lp_thread);
-	lwkt_spin_unlock(&q.q_lock);
-	if (first == NULL)
-		return;
-	(void)helpers_wake(&help, first);
-	lwkt_rele(first->lp_thread);
+	helpers_wake_next(&help, hold_first);			/* UD1 */
 }
 
 /*

@@ -13,6 +13,11 @@
  * finds the ready bit set, and schedules the helper.  If the helper has not
  * switched away by then, it is put back on the run queue and searches again.
  *
+ * A CPU that was woken for an lwp may take another one, which was queued
+ * earlier or is better.  Another CPU was perhaps woken for that one, and finds
+ * nothing that it may run.  So each CPU that was woken wakes a CPU for an lwp
+ * that still waits, if there is a ready one for it.
+ *
  * ORDER
  * A CPU sets its ready bit, and clears its hp_busy bit, before it takes the
  * scheduler's lock for the search.  A CPU that queues an lwp reads both bits
@@ -105,6 +110,45 @@ helpers_wake(struct helpers *hp, lwkt_lwp_t lp)
 		return 1;
 	}
 	return 0;
+}
+
+/*
+ * Store in *idle the CPUs that helpers_wake() may choose, except this one: it
+ * has just searched.  Return 1 if there is any, else 0.
+ */
+static int
+helpers_idle(struct helpers *hp, lwkt_cpumask_t *idle)
+{
+	uint64_t any = 0;
+	unsigned w;
+
+	for (w = 0; w < CPUMASK_WORDS; w++) {
+		idle->cm_word[w] = atomic_load_64(&hp->hp_ready.cm_word[w]);
+		idle->cm_word[w] &= ~atomic_load_64(&hp->hp_busy.cm_word[w]);
+	}
+	cpumask_clear(idle, mycpuid);
+	for (w = 0; w < CPUMASK_WORDS; w++)
+		any |= idle->cm_word[w];
+	return any != 0;
+}
+
+/*
+ * Wake a CPU for the first lwp that waits and for which there is a ready CPU
+ * without a current lwp.  An lwp whose CPUs are all busy does not keep the
+ * others from being found.  A CPU whose bits change meanwhile searches by
+ * itself (ORDER).
+ */
+void
+helpers_wake_next(struct helpers *hp,
+    lwkt_lwp_t (*hold)(const lwkt_cpumask_t *cpus))
+{
+	lwkt_cpumask_t idle;
+	lwkt_lwp_t lp;
+
+	if (!helpers_idle(hp, &idle) || (lp = hold(&idle)) == NULL)
+		return;
+	(void)helpers_wake(hp, lp);
+	lwkt_rele(lp->lp_thread);
 }
 
 /*

@@ -46,6 +46,22 @@ lwp_allowed(lwkt_lwp_t lp, int cpu)
 	    cpumask_test_atomic(&lp->lp_cpumask, cpu);
 }
 
+/* As lwp_allowed(), but on any CPU of cpus, which no other CPU writes. */
+static inline int
+lwp_allowed_any(lwkt_lwp_t lp, const lwkt_cpumask_t *cpus)
+{
+	uint32_t stay = atomic_load_32(&lp->lp_stay);
+	uint64_t common = 0;
+	unsigned w;
+
+	if (stay != 0)
+		return cpumask_test(cpus, (int)stay - 1);
+	for (w = 0; w < CPUMASK_WORDS; w++)
+		common |= atomic_load_64(&lp->lp_cpumask.cm_word[w]) &
+		    cpus->cm_word[w];
+	return common != 0;
+}
+
 /*
  * usched_help.c: the helper threads of a scheduler.  hp_look(cpu) searches for
  * an lwp.  The helper of a CPU calls it when the helper was woken and the CPU
@@ -67,6 +83,13 @@ int	helpers_start(struct helpers *hp, void (*look)(int cpu),
  * Returns 1 if one was woken, else 0.
  */
 int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
+/*
+ * At the end of hp_look: wake a CPU for the first lwp that still waits and that
+ * a ready CPU may run.  hold(cpus) returns the first queued lwp that may run on
+ * one of these CPUs, with its thread held, or NULL.
+ */
+void	helpers_wake_next(struct helpers *hp,
+	    lwkt_lwp_t (*hold)(const lwkt_cpumask_t *cpus));
 
 /* The schedulers of the library. */
 extern const struct lwkt_usched lwkt__usched_bsd4 __lwkt_hidden;

@@ -4,18 +4,21 @@
  */
 #include <lwkt/cpusync.h>
 #include <lwkt/usched.h>
+#include <stdlib.h>
 
 #include "base/cpumask.h"
 #include "core/util.h"
 
+#define LWPS	6
+
 static lwkt_usched_t us;
-static uint32_t enough, changes;
+static uint32_t started, enough, changes;
 
 static int
 setup(void *arg)
 {
 	us = lwkt_usched_find(arg);
-	enough = changes = 0;
+	started = enough = changes = 0;
 	return us == NULL;
 }
 
@@ -110,6 +113,59 @@ masks_are_whole(void *arg)
 	return 0;
 }
 
+/* Compute until the lwp that waits has run. */
+static void
+holds_out(void *arg)
+{
+	(void)arg;
+	ADD(started, 1);
+	lwkt_wakeup(&started);
+	while (LOAD(enough) == 0) {
+		lwkt_crit_enter();
+		lwkt_crit_exit();
+	}
+}
+
+static lwkt_cpumask_t
+either(int a, int b)
+{
+	lwkt_cpumask_t mask = lwkt_cpumask_one(a);
+
+	cpumask_set(&mask, b);
+	return mask;
+}
+
+/*
+ * CPU 2 is woken for an lwp, and takes a better or earlier one.  It has to wake
+ * CPU 3 for the lwp that still waits, although other lwps wait before it: they
+ * are bound to CPU 0, which is not free.  No slice ends.
+ */
+static int
+woken_past_others(void *arg)
+{
+	lwkt_lwp_t lp[LWPS];
+	int i;
+
+	if (setup(arg) || lwkt_ncpus() < 4)
+		return us == NULL;
+	for (i = 0; i < 4; i++)
+		lp[i] = make(holds_out, LWKT_RTP_REALTIME,
+		    lwkt_cpumask_one(0));
+	lwkt_lwp_start(lp[0]);
+	await_asleep(&started, 1);
+	for (i = 1; i < 4; i++)
+		lwkt_lwp_start(lp[i]);
+	lp[4] = make(holds_out, LWKT_RTP_REALTIME, either(1, 2));
+	lp[5] = make(sets_free, LWKT_RTP_NORMAL, either(2, 3));
+	lwkt_crit_enter();
+	lwkt_lwp_start(lp[4]);
+	lwkt_lwp_start(lp[5]);
+	lwkt_crit_exit();
+	for (i = 0; i < LWPS; i++)
+		join_lwp(lp[i]);
+	return 0;
+}
+
 static void
 run(const char *name, const char *what, int (*body)(void *), int ncpus)
 {
@@ -130,7 +186,12 @@ main(void)
 	static const char *const names[] = { "bsd4", "dummy" };
 	unsigned i;
 
-	for (i = 0; i < nitems(names); i++)
+	setenv("LWKT_TUNE", "kern.usched_bsd4.rrinterval=10000,"
+	    "kern.usched_dummy_rrinterval=10000", 1);
+	for (i = 0; i < nitems(names); i++) {
 		run(names[i], "a mask is set as a whole", masks_are_whole, 0);
+		run(names[i], "an idle cpu is woken past others that wait",
+		    woken_past_others, 4);
+	}
 	return tap_done();
 }
