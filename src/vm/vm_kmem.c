@@ -9,8 +9,9 @@
  * memory back to the host, so that it costs address space only, and waits in a
  * list of its length for the next request of that length.  Lengths are rounded
  * up to four steps for each
- * doubling.  Runs are neither merged nor divided.  When the host refuses more
- * banks, a longer run is used instead.
+ * doubling.  Runs are neither merged nor divided.  When there is no further bank,
+ * because the host refuses it or the table of banks is full, a longer run is
+ * used instead; if none is free, the request is refused.
  *
  * Each slot has a record; the records of a bank stand at its start.  Banks
  * begin and end at multiples of 64 MiB.  So a table that is indexed by the
@@ -36,6 +37,7 @@ COUNTER(banks, "vm.kmem_banks", "banks of memory reserved");
 COUNTER(got, "vm.kmem_get", "runs of memory taken by zones and blocks");
 COUNTER(put, "vm.kmem_put", "runs of memory given back to the host");
 COUNTER(nobank, "vm.kmem_refused", "banks that the host refused");
+COUNTER(full, "vm.kmem_full", "banks for which the table had no room");
 
 TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
 
@@ -219,7 +221,7 @@ run_take(unsigned c)
 
 /*
  * Take a run of the class, or else of the next class that has one.  Returns
- * NULL if there is none.  Called when the host has refused a bank.
+ * NULL if there is none.  Called when there is no further bank.
  */
 static struct kmem_slot *
 run_take_longer(unsigned c)
@@ -235,8 +237,8 @@ run_take_longer(unsigned c)
 
 /*
  * Reserve another bank and take a run of class c from it.  If the host refuses
- * the bank, take a run of this or a longer class.  Returns NULL if there is
- * none, or if the table of banks is full.
+ * the bank, or the table of banks is full, take a run of this or a longer
+ * class.  Returns NULL if there is none.
  */
 static __lwkt_noinline struct kmem_slot *
 run_take_new(struct globaldata *gd, unsigned c)
@@ -258,7 +260,10 @@ run_take_new(struct globaldata *gd, unsigned c)
 	if (!used)
 		machine_mem_release(bk.bk_map, bk.bk_mapsize);
 	counter_add(gd->gd_cntbias, banks, used);
-	return ks;
+	if (ks != NULL)
+		return ks;
+	counter_inc(gd->gd_cntbias, full);
+	return run_take_longer(c);
 }
 
 /* Allocate a run of at least nslots slots, all zero; or return NULL. */

@@ -565,6 +565,73 @@ gives_back(void *arg)
 	return 0;
 }
 
+#define BANKS		1023		/* of kmem, at most */
+#define MOST_OF_BANK	((size_t)4800)	/* slots: a bank has no two such runs */
+
+/* A run of slots of which one page is in use; or NULL. */
+static struct kmem_slot *
+run(size_t nslots)
+{
+	struct kmem_slot *ks;
+
+	lwkt_crit_enter();
+	ks = kmem_alloc(nslots);
+	lwkt_crit_exit();
+	if (ks != NULL)
+		ks->ks_size = machine_page_size();
+	return ks;
+}
+
+static void
+run_free(struct kmem_slot *ks)
+{
+	lwkt_crit_enter();
+	kmem_free(ks);
+	lwkt_crit_exit();
+}
+
+/* Take runs until there is no bank for another one.  Returns how many. */
+static int
+all_banks(struct kmem_slot **ks, int most)
+{
+	int n = 0;
+
+	while (n < most && (ks[n] = run(MOST_OF_BANK)) != NULL)
+		n++;
+	return n;
+}
+
+/*
+ * The table of banks is full, unless the host refuses address space before:
+ * a request gets a longer run, and is refused if there is none.
+ */
+static int
+full_table(void *arg)
+{
+	static struct kmem_slot *ks[BANKS + 1];
+	struct kmem_slot *shorter;
+	int n = all_banks(ks, BANKS + 1);
+
+	(void)arg;
+	check(n <= BANKS, "%d runs, each of a bank of its own", n);
+	check(counter("vm.kmem_full") + counter("vm.kmem_refused") == 1,
+	    "%lld banks found no room, the host refused %lld",
+	    (long long)counter("vm.kmem_full"),
+	    (long long)counter("vm.kmem_refused"));
+	run_free(ks[0]);
+	shorter = run(4000);
+	check(shorter == ks[0], "the longer run is not used");
+	check(run(4000) == NULL, "a run more than there are");
+	if (shorter != NULL)
+		run_free(shorter);
+	for (int i = 1; i < n; i++)
+		run_free(ks[i]);
+	check(all_banks(ks, BANKS + 1) == n, "not all %d runs came back", n);
+	check(counter("vm.kmem_banks") <= BANKS, "%lld banks",
+	    (long long)counter("vm.kmem_banks"));
+	return 0;
+}
+
 #define RESERVATIONS	16	/* more than a boot and a test make */
 
 /* The host refuses memory: no block, and nothing else is the worse for it. */
@@ -653,6 +720,7 @@ main(void)
 	sim_explore("in callbacks", callbacks, NULL, 100);
 	sim_explore("under a spinlock", under_spinlock, NULL, 10);
 	sim_explore("free zones go back to the host", gives_back, NULL, 3);
+	sim_explore("the table of banks is full", full_table, NULL, 2);
 	sim_explore_with(&faults);
 	each_reservation();
 	return tap_done();
