@@ -28,6 +28,7 @@
 #ifndef LWKT_MACHINE_MACHINE_H
 #define LWKT_MACHINE_MACHINE_H
 
+#include <lwkt/types.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -444,6 +445,25 @@ void	machine_foreign_wake(uint32_t *word);
  * use a canary.
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
+/*
+ * How many reservations may exist at one time.  machine_mem_reserve refuses
+ * none for want of a record, as each user stays within its share.
+ */
+enum {
+	RESV_ARENA = 1,
+	RESV_SLABS = 1,			/* vm_slab.c: of all CPUs */
+	RESV_CHUNKS = 4096,		/* vm_glue.c: of stacks */
+	RESV_BANKS = 1023,		/* vm_kmem.c: of blocks */
+	RESV_IO = LWKT_MAXCPU,		/* io_poll.c: one a CPU */
+	/*
+	 * Reservations that are released at once, because another CPU was
+	 * faster or a table is full: one a CPU, which is in a critical section
+	 * meanwhile.  The boot releases STACKS_ROOM before a CPU runs.
+	 */
+	RESV_BRIEF = LWKT_MAXCPU,
+	RESV_MOST = RESV_ARENA + RESV_SLABS + RESV_CHUNKS + RESV_BANKS +
+	    RESV_IO + RESV_BRIEF
+};
 void	*machine_mem_reserve(size_t size);
 void	*machine_arena_reserve(size_t size);
 void	machine_mem_release(void *p, size_t size);

@@ -60,7 +60,7 @@ TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
 #define NCLASSES	11		/* sizes: 16 KiB to 16 MiB */
 #define CHUNK_SIZE	((size_t)256 << 20)
 #define CHUNK_LEAST	((size_t)16 << 20)
-#define NCHUNKS		4096		/* 1 TiB of stacks */
+#define NCHUNKS		RESV_CHUNKS	/* 1 TiB of stacks */
 #define BATCH		(config_hard ? 2u : 16u) /* threads moved at once */
 #define DEFAULT_STACK	((size_t)64 << 10)
 #define COLOURS		16		/* see slot_colour */
@@ -317,6 +317,10 @@ tell_refused(void)
 	if (atomic_load_acq_64(&ah->ah_tdcount) >= ah->ah_tdmax)
 		lwkt_printf("lwkt: all %u thread structures are in use "
 		    "(lwkt.maxthreads)", ah->ah_tdmax);
+	else if (atomic_load_acq_32(&nchunks) == NCHUNKS)
+		lwkt_printf("lwkt: the stacks of %llu threads take all the "
+		    "address space that the library has for stacks",
+		    (unsigned long long)ah->ah_tdcount);
 	else
 		lwkt_printf("lwkt: the host refuses memory for the stacks of "
 		    "more than %llu threads (ulimit -v, "

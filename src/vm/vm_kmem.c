@@ -46,7 +46,7 @@ TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
 #define GRAINS		(1u << (47 - GRAIN_SHIFT)) /* of user addresses */
 #define GRAIN_SLOTS	(GRAIN / ZONE_SIZE)
 #define BANK_GRAINS	15		/* whole grains in any 1 GiB */
-#define NBANKS		1024		/* about 1 TiB */
+#define NBANKS		(RESV_BANKS + 1) /* about 1 TiB; banks[0] is none */
 #define NRUNS		84		/* classes: to 2^22 slots, 512 GiB */
 #define META_SLOTS	(ZONE_SIZE / sizeof(struct kmem_slot))
 

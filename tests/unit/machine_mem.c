@@ -101,6 +101,24 @@ test_reserve(void)
 	boot_with(NULL);
 }
 
+/* A record for each reservation that the users may have, and no more. */
+static void
+test_records(void)
+{
+	static char *p[RESV_MOST + 1];
+	int n, i;
+
+	for (n = 0; n <= RESV_MOST; n++)
+		if ((p[n] = machine_mem_reserve(page)) == NULL)
+			break;
+	is_int(n, RESV_MOST, "as many reservations as all shares together");
+	for (i = 0; i < n; i++)
+		machine_mem_release(p[i], page);
+	p[0] = machine_mem_reserve(page);
+	ok(p[0] != NULL, "after a refusal and a release there is one again");
+	machine_mem_release(p[0], page);
+}
+
 /* A second mapping of the arena, as a tool makes it. */
 static char *
 arena_from_outside(size_t size)
@@ -212,6 +230,7 @@ main(void)
 	machine_mem_release(target, page);
 	boot_with(NULL);
 	test_reserve();
+	test_records();
 	test_arena();
 	test_many();
 	return tap_done();

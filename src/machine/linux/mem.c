@@ -48,7 +48,6 @@
 #define MADV_GUARD_INSTALL	102
 #endif
 
-#define RESERVATIONS		5200	/* NCHUNKS + NBANKS of vm/, and more */
 #define MAPS_PERCENT		80	/* of vm.max_map_count for guards */
 #define MAPS_DEFAULT		65530	/* vm.max_map_count, if unreadable */
 
@@ -60,7 +59,7 @@ struct reservation {
 	uint64_t	r_maps;		/* (a) map entries of its guards */
 };
 
-static struct reservation resv[RESERVATIONS];
+static struct reservation resv[RESV_MOST];
 static uint32_t nresv;			/* (a) entries ever used; only grows */
 static uint32_t mem_lock;		/* (a) 1: held, to change resv */
 static uint64_t guard_maps;		/* (a) MM1 */
@@ -149,7 +148,7 @@ resv_add(void *p, size_t size, int fd, int arena)
 	struct reservation *r;
 
 	mem_enter();
-	for (r = resv; r < resv + RESERVATIONS; r++) {
+	for (r = resv; r < resv + RESV_MOST; r++) {
 		if (r->r_base != 0)
 			continue;
 		r->r_size = size;

@@ -565,7 +565,7 @@ gives_back(void *arg)
 	return 0;
 }
 
-#define BANKS		1023		/* of kmem, at most */
+#define BANKS		RESV_BANKS
 #define MOST_OF_BANK	((size_t)4800)	/* slots: a bank has no two such runs */
 
 /* A run of slots of which one page is in use; or NULL. */
