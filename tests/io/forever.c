@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Waits that may last for ever do not stop the calls of others: opens of FIFOs
- * without a peer, waits for any child, connects to a full backlog.
+ * without a peer, waits for any child, connects to a full backlog.  An abort
+ * ends the fsync of a device.
  */
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -203,6 +206,50 @@ connects(void)
 	unlink(sun.sun_path);
 }
 
+static int device = -1;
+static uint32_t flushing;
+
+/*
+ * The fsync of the device waits for a peer that never takes the output, unless
+ * a cancel could not end it.
+ */
+int
+fsync(int fd)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+	int state, disabled;
+
+	if (fd != device)
+		return real(fd);
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	(void)pthread_setcancelstate(state, &disabled);
+	__atomic_store_n(&flushing, 1, __ATOMIC_SEQ_CST);
+	while (state == PTHREAD_CANCEL_ENABLE)
+		(void)pause();
+	return 0;
+}
+
+static void
+flush(void)
+{
+	struct lwkt_sysmsg sm;
+
+	device = posix_openpt(O_RDWR | O_NOCTTY);
+	if (device < 0) {
+		skip("no terminal: %s", strerror(errno));
+		return;
+	}
+	lwkt_sysmsg_fsync(&sm, lwkt_curport(), device);
+	lwkt_sendsys(&sm);
+	while (__atomic_load_n(&flushing, __ATOMIC_SEQ_CST) == 0)
+		let_others_wait();
+	lwkt_abortmsg(&sm.sm_msg);
+	is_int(lwkt_waitmsg(&sm.sm_msg, 0), ECANCELED,
+	    "an abort ends the fsync of a device");
+	is_int(lwkt_close(device), 0, "and the device can be closed");
+	device = -1;
+}
+
 static int
 test(void *arg)
 {
@@ -212,6 +259,7 @@ test(void *arg)
 	too_many();
 	children();
 	connects();
+	flush();
 	return 0;
 }
 

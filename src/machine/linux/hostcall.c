@@ -472,15 +472,19 @@ hostcall_try(struct hostio *io)
 	return hostcall_total(io, r);
 }
 
-/* Make a transfer that may wait.  pthread_cancel ends it only if HW_LONG. */
+/*
+ * Make a transfer or an fsync that may wait.  pthread_cancel ends it only if
+ * HW_LONG.
+ */
 static int64_t
-block_rw(struct hostio *io)
+block_plain(struct hostio *io)
 {
 	int64_t r;
 
 	if (io->io_way == HW_LONG)
 		hostcall_endable(1);
-	r = rw_plain(io, io->io_len);
+	r = io->io_op == HIO_FSYNC ? result(fsync(io->io_fd)) :
+	    rw_plain(io, io->io_len);
 	hostcall_endable(0);
 	return r;
 }
@@ -495,10 +499,8 @@ block_once(struct hostio *io)
 	case HIO_WRITE:
 	case HIO_PREAD:
 	case HIO_PWRITE:
-		r = block_rw(io);
-		break;
 	case HIO_FSYNC:
-		r = result(fsync(io->io_fd));
+		r = block_plain(io);
 		break;
 	case HIO_OPENAT:
 		return hostopen_block(io);

@@ -18,7 +18,7 @@
  *
  * So a call that waits for a peer never takes a carrier that a file needs.
  *
- * pthread_cancel ends transfers and opens of CC_LONG and opens of CC_FILE.
+ * pthread_cancel ends the calls of CC_LONG except closes, and opens of CC_FILE.
  * Then the carrier ends, too, and its place becomes free.
  *
  * The pool exists while a CPU is attached.  The function that a carrier runs is
@@ -262,9 +262,8 @@ pool_end(struct carrier *c)
 }
 
 /*
- * Return whether a cancel of this operation calls pthread_cancel.  The call
- * does not end an fsync, during which cancellation is disabled: the carrier
- * ends after the fsync.
+ * Return whether a cancel of this operation calls pthread_cancel: the carrier
+ * enables cancellation around the operation's call (hostcall_endable).
  */
 static int
 endable(const struct hostio *io, enum carrier_class class)
