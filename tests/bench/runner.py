@@ -29,11 +29,11 @@ class Bench:
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
-    def start(self, *args, **env):
+    def start(self, *args, stdout=subprocess.PIPE):
         return subprocess.Popen(
             [sys.executable, ROOT / "bench/run", *args], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, "LWKT_BUILD": str(self.top), **env})
+            stdout=stdout, stderr=subprocess.PIPE,
+            env={**os.environ, "LWKT_BUILD": str(self.top)})
 
     def run(self, *args):
         with self.start(*args) as child:
@@ -112,6 +112,32 @@ def by_term(bench):
     interrupted(bench, signal.SIGTERM)
 
 
+def reader_gone(bench):
+    """SIGPIPE ends it without a word; what was measured is kept."""
+    blocked_second(bench)
+    with bench.start("--only", "yield-2", "--only", "create-join", "--runs",
+                     "2") as child:
+        rows = [child.stdout.readline() for _ in range(2)]
+        child.stdout.close()
+        (bench.top / "go").write_text("on\n")
+        err = child.stderr.read()
+        status = child.wait(timeout=60)
+    assert rows[1].startswith("yield-2"), rows
+    assert (status, err) == (-signal.SIGPIPE, ""), f"status {status}\n{err}"
+    assert bench.kept()["create-join", "lwkt"]["runs"] == 2, bench.kept()
+
+
+def list_not_read(bench):
+    """So does it end a list that nothing reads."""
+    end, stdout = os.pipe()
+    os.close(end)
+    with bench.start("--list", stdout=stdout) as child:
+        os.close(stdout)
+        err = child.stderr.read()
+        status = child.wait(timeout=60)
+    assert (status, err) == (-signal.SIGPIPE, ""), f"status {status}\n{err}"
+
+
 def one_fails(bench):
     """A program of lwkt that fails fails the run; its figure is missing."""
     bench.program("lwkt-yield", 'echo "yield-$1 lwkt 5 ns"; [ $1 = 2 ]')
@@ -151,8 +177,8 @@ def absurd(bench):
 
 
 def main():
-    tests = [medians, rows_at_once, by_ctrl_c, by_term, one_fails, minute,
-             absurd]
+    tests = [medians, rows_at_once, by_ctrl_c, by_term, reader_gone,
+             list_not_read, one_fails, minute, absurd]
     failed = 0
     for number, test in enumerate(tests, 1):
         with tempfile.TemporaryDirectory() as top:
