@@ -8,10 +8,11 @@
  * table has a way for each kind and call, and every back end follows it:
  *
  *	CPU	The call cannot wait; the CPU makes it.
- *	READY	The CPU makes the call in a form that does not wait.  If it
- *		would wait, the back end waits for readiness and the CPU tries
- *		again.
- *	READYFOR The call has no such form and may wait although poll(2)
+ *	READY	The CPU makes the call in a form that does not wait.  If the
+ *		descriptor has no such form, the CPU makes the plain call when
+ *		poll(2) reports ready.  If the call would wait, the back end
+ *		waits for readiness and the CPU tries again.
+ *	READYFOR The call has no such form, and may wait although poll(2)
  *		reports ready (/proc/kmsg, trace_pipe).  When the descriptor is
  *		ready, a carrier reserved for the call makes it.
  *	FILE	The call waits for a disk or a server and ends by itself.  The
@@ -30,11 +31,13 @@
  * events is READY for every kind.
  *
  * The kind is looked up only if the call has not succeeded at once.  It is
- * found by statx(2) without synchronization, which no server can delay.  A file
- * system is local if its type is in the table of is_local().  A call that asks
- * for the type may wait, so carriers make it.  They store the answer by device
- * number.  The number may be reused for another file system, so an answer is
- * valid only until LOCAL_S seconds after the second in which it was stored.
+ * found by statx(2) without synchronization, which no server can delay.  Where
+ * a filter refuses statx, the CPU calls fstat(2) instead, and waits if a server
+ * delays that.  A file system is local if its type is in the table of
+ * is_local().  A call that asks for the type may wait, so carriers make it.
+ * They store the answer by device number.  The number may be reused for another
+ * file system, so an answer is valid only until LOCAL_S seconds after the
+ * second in which it was stored.
  *
  * The columns "least" have the length of the shortest transfer.  timerfd,
  * signalfd and eventfd refuse a shorter one before they check whether they
@@ -42,8 +45,10 @@
  * before 6.10, where RWF_NOWAIT does not work for all of them.
  *
  * INVARIANTS
- * HK1 No row lets a CPU make a call that can wait.  No row lets a carrier for
- *    files make a call that can wait for ever.
+ * HK1 No row lets a CPU make a call that can wait.  There is one exception: the
+ *    plain call of READY waits if another reader takes the bytes after poll(2)
+ *    has reported ready (hostcall.c).  No row lets a carrier for files make a
+ *    call that can wait for ever.
  */
 #include "machine/linux/hostkind.h"
 
