@@ -7,6 +7,9 @@
  * continue the work of a side if the program orders the two, for example by a
  * message.  An element is copied into the ring and out of it.
  *
+ * A pthread that wakes a thread waits in the host until the CPU of that thread
+ * has made it runnable.  A thread never blocks when it wakes the other side.
+ *
  * Neither side executes a locked instruction while the other does not sleep.
  * Several elements written by one call become visible together: between CPUs
  * that costs far less than one call for each.
@@ -52,14 +55,16 @@ LWKT_API void lwkt_pipe_init(struct lwkt_pipe *p, void *slots, size_t size,
  * Write one element.
  * Context: the writer: a thread; a callback with timeout 0; a plain pthread
  * with timeout 0 or LWKT_FOREVER.
- * Blocks: while the pipe is full, for at most timeout_ns.
+ * Blocks: while the pipe is full, for at most timeout_ns; a pthread that wakes
+ * a thread.
  * Returns: 0; EWOULDBLOCK: still full; EPIPE: either side is closed.
  */
 LWKT_API int lwkt_pipe_put(struct lwkt_pipe *p, const void *elem,
     int64_t timeout_ns);
 /*
  * Read one element.  Context: the reader, as above.
- * Blocks: while the pipe is empty, for at most timeout_ns.
+ * Blocks: while the pipe is empty, for at most timeout_ns; a pthread that wakes
+ * a thread.
  * Returns: 0; EWOULDBLOCK: still empty; EPIPE: empty, and the writer closed it.
  */
 LWKT_API int lwkt_pipe_get(struct lwkt_pipe *p, void *elem,
@@ -68,7 +73,7 @@ LWKT_API int lwkt_pipe_get(struct lwkt_pipe *p, void *elem,
 /*
  * Write n elements, in their order.  Context: as lwkt_pipe_put.
  * Blocks: while the pipe is full and elements are left, for at most timeout_ns
- * in all.
+ * in all; a pthread that wakes a thread.
  * Returns: n; after a timeout or if the reader closes meanwhile, how many were
  * written; if that is none, -EWOULDBLOCK or -EPIPE.
  */
@@ -76,8 +81,9 @@ LWKT_API ssize_t lwkt_pipe_write(struct lwkt_pipe *p, const void *elems,
     size_t n, int64_t timeout_ns);
 /*
  * Read up to max elements, as many as are there, but wait for the first.
- * Context: as lwkt_pipe_get.  Blocks: while the pipe is empty, for at most
- * timeout_ns.
+ * Context: as lwkt_pipe_get.
+ * Blocks: while the pipe is empty, for at most timeout_ns; a pthread that wakes
+ * a thread.
  * Returns: the number of elements; 0: empty, and the writer closed it (or max
  * is 0); -EWOULDBLOCK: still empty.
  */
@@ -86,8 +92,9 @@ LWKT_API ssize_t lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,
 
 /*
  * The writer ends the stream: the reader still gets what is in the pipe.  The
- * reader ends it: writes fail.  Context: that side; also a callback, or a plain
- * pthread.  Blocks: no.
+ * reader ends it: writes fail.
+ * Context: that side; also a callback, or a plain pthread.
+ * Blocks: a pthread that wakes a thread.
  */
 LWKT_API void lwkt_pipe_close_writer(struct lwkt_pipe *p);
 LWKT_API void lwkt_pipe_close_reader(struct lwkt_pipe *p);

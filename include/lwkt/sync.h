@@ -8,6 +8,9 @@
  * rwlock is for threads only.  A timeout is in nanoseconds, 0 (do not wait) or
  * LWKT_FOREVER.
  *
+ * Blocks: a pthread that wakes a thread waits in the host until the CPU of that
+ * thread has made it runnable.  A thread never blocks when it wakes others.
+ *
  * Waiters are served by priority; those of equal priority in order of arrival.
  * A pthread counts as a thread of LWKT_PRI_KERN_DAEMON, an lwp as one of
  * LWKT_PRI_KERN_USER.  The holder of a mutex runs with the priority of the best
@@ -43,7 +46,7 @@ LWKT_API void lwkt_mutex_lock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_trylock(struct lwkt_mutex *mu);	/* 0 or EBUSY */
 /* Take it within timeout_ns.  Returns 0 or EWOULDBLOCK. */
 LWKT_API int lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns);
-/* Release the caller's mutex.  Blocks: no. */
+/* Release the caller's mutex.  Blocks: a pthread that wakes a thread. */
 LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
 /* Return 1 if the caller holds it, else 0. */
 LWKT_API int lwkt_mutex_owned(struct lwkt_mutex *mu);
@@ -65,7 +68,7 @@ LWKT_API void lwkt_cond_init(struct lwkt_cond *cv, const char *name);
  */
 LWKT_API int lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
     int64_t timeout_ns);
-/* Wake the best waiter; all waiters.  Blocks: no. */
+/* Wake the best waiter; all waiters.  Blocks: a pthread that wakes a thread. */
 LWKT_API void lwkt_cond_signal(struct lwkt_cond *cv);
 LWKT_API void lwkt_cond_broadcast(struct lwkt_cond *cv);
 
@@ -85,7 +88,7 @@ LWKT_API void lwkt_sem_init(struct lwkt_sem *se, unsigned n,
  * there is one.
  */
 LWKT_API int lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns);
-/* Add n units; also in callbacks.  Blocks: no. */
+/* Add n units; also in callbacks.  Blocks: a pthread that wakes a thread. */
 LWKT_API void lwkt_sem_post(struct lwkt_sem *se, unsigned n);
 /* Return the number of units. */
 LWKT_API unsigned lwkt_sem_value(struct lwkt_sem *se);
@@ -121,6 +124,7 @@ LWKT_API void lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n,
 /*
  * Wait until n threads have called this.  Returns 1 to the last of them, 0 to
  * the others.  The barrier can then be used again.
+ * Blocks: until the last one calls; a pthread that wakes a thread.
  */
 LWKT_API int lwkt_barrier_wait(struct lwkt_barrier *ba);
 
@@ -133,9 +137,15 @@ struct lwkt_waitgroup {
 /* Initialise a wait group with count n; name must stay. */
 LWKT_API void lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n,
     const char *name);
-/* Add n to the count; also in callbacks.  Blocks: no. */
+/*
+ * Add n to the count; also in callbacks.  Blocks: a pthread that wakes a
+ * thread.
+ */
 LWKT_API void lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n);
-/* Subtract 1 from the count; also in callbacks.  Blocks: no. */
+/*
+ * Subtract 1 from the count; also in callbacks.  Blocks: a pthread that wakes
+ * a thread.
+ */
 LWKT_API void lwkt_waitgroup_done(struct lwkt_waitgroup *wg);
 /* Wait until the count is 0.  Returns 0 or EWOULDBLOCK. */
 LWKT_API int lwkt_waitgroup_wait(struct lwkt_waitgroup *wg,
@@ -148,7 +158,7 @@ struct lwkt_once {
 
 /*
  * Call fn(arg) in the first caller.  Each caller returns after fn has returned.
- * Blocks: while another caller runs fn.
+ * Blocks: while another caller runs fn; a pthread that wakes a thread.
  */
 #ifndef __cplusplus
 LWKT_API void lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg);
@@ -177,7 +187,8 @@ struct lwkt_queue {
 LWKT_API void lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
     const char *name);
 /*
- * Put an item; get one.  Blocks: while the queue is full; empty.
+ * Put an item; get one.  Blocks: while the queue is full; empty; while another
+ * thread uses the queue; a pthread that wakes a thread.
  * Returns: 0; EWOULDBLOCK: still full, or empty, after timeout_ns; EPIPE:
  * closed (for get: and empty).
  */
@@ -185,9 +196,12 @@ LWKT_API int lwkt_queue_put(struct lwkt_queue *q, void *item,
     int64_t timeout_ns);
 LWKT_API int lwkt_queue_get(struct lwkt_queue *q, void **itemp,
     int64_t timeout_ns);
-/* Close the queue: puts fail, gets succeed until it is empty. */
+/*
+ * Close the queue: puts fail, gets succeed until it is empty.  Blocks: while
+ * another thread uses the queue; a pthread that wakes a thread.
+ */
 LWKT_API void lwkt_queue_close(struct lwkt_queue *q);
-/* Return the number of items. */
+/* Return the number of items.  Blocks: as lwkt_queue_close(). */
 LWKT_API unsigned lwkt_queue_count(struct lwkt_queue *q);
 
 LWKT_END_DECLS

@@ -37,7 +37,8 @@ lwkt_cond_init(struct lwkt_cond *cv, const char *name)
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
  * timeout_ns until a signal, and then until mu is free.  Returns 0 or
- * EWOULDBLOCK; the caller holds mu in both cases.
+ * EWOULDBLOCK; the caller holds mu in both cases.  A plain pthread that wakes a
+ * thread waits in the host for the CPU of that thread (park_tell).
  */
 int
 lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
@@ -64,11 +65,7 @@ lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
 	return error;
 }
 
-/*
- * Take the best waiters, at most max, off the queue and tell them.  A plain
- * pthread that tells a thread waits in the host until the CPU of that thread
- * has made it runnable (park_tell).
- */
+/* Take the best waiters, at most max, off the queue and tell them. */
 static void
 tell(struct lwkt_cond *cv, uint32_t max)
 {
@@ -89,14 +86,20 @@ tell(struct lwkt_cond *cv, uint32_t max)
 	sync_exit(td);
 }
 
-/* Thread: never blocks.  Plain pthread: may wait in the host, see tell(). */
+/*
+ * Thread or plain pthread; never blocks a thread.  A plain pthread that wakes a
+ * thread waits in the host for the CPU of that thread (park_tell).
+ */
 void
 lwkt_cond_signal(struct lwkt_cond *cv)
 {
 	tell(cv, 1);
 }
 
-/* Thread: never blocks.  Plain pthread: may wait in the host, see tell(). */
+/*
+ * Thread or plain pthread; never blocks a thread.  A plain pthread that wakes a
+ * thread waits in the host for the CPU of that thread (park_tell).
+ */
 void
 lwkt_cond_broadcast(struct lwkt_cond *cv)
 {

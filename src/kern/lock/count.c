@@ -141,8 +141,8 @@ post_slow(struct lwkt_sem *se, uint32_t n)
 }
 
 /*
- * Thread or callback: never blocks.  Plain pthread: if there are waiters, waits
- * in the host until their CPUs have made them runnable (park_tell).
+ * Thread, callback or plain pthread; never blocks a thread.  A plain pthread
+ * that wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 void
 lwkt_sem_post(struct lwkt_sem *se, unsigned n)
@@ -175,8 +175,10 @@ lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 }
 
 /*
- * Thread or plain pthread; blocks until the last thread has arrived.  Returns 1
- * to the last thread, which does not block, and 0 to the others.
+ * Thread or plain pthread; blocks until the last thread has arrived.  A plain
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_tell).  Returns 1 to the last thread, which does not block, and 0 to
+ * the others.
  */
 int
 lwkt_barrier_wait(struct lwkt_barrier *ba)
@@ -213,9 +215,8 @@ lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 }
 
 /*
- * Thread or callback: never blocks.  Plain pthread: if the count becomes 0
- * while threads wait, waits in the host until their CPUs have made them
- * runnable (park_tell).
+ * Thread, callback or plain pthread; never blocks a thread.  A plain pthread
+ * that wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 void
 lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
@@ -235,7 +236,7 @@ lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 		sync_wake_all(word, w);
 }
 
-/* Thread, plain pthread or callback; as lwkt_waitgroup_add(). */
+/* Contexts and blocking as of lwkt_waitgroup_add(). */
 void
 lwkt_waitgroup_done(struct lwkt_waitgroup *wg)
 {
@@ -260,9 +261,10 @@ lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
 }
 
 /*
- * Thread or plain pthread; blocks while another caller runs fn.  The word stays
- * ONCE_RUNNING until fn returns.  So a C++ exception must not leave fn:
- * no_unwind() makes it end the program.
+ * Thread or plain pthread; blocks while another caller runs fn.  A plain
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_tell).  The word stays ONCE_RUNNING until fn returns.  So a C++
+ * exception must not leave fn: no_unwind() makes it end the program.
  */
 void
 lwkt_once(struct lwkt_once *on, void (*fn)(void *), void *arg)

@@ -511,7 +511,10 @@ lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
 	return error;
 }
 
-/* Thread or plain pthread; blocks while mu is held. */
+/*
+ * Thread or plain pthread; blocks while mu is held.  A plain pthread that lends
+ * to a thread waits in the host for the CPU of that thread (lend_carry_out).
+ */
 void
 lwkt_mutex_lock(struct lwkt_mutex *mu)
 {
@@ -617,8 +620,9 @@ unlock_slow(struct lwkt_mutex *mu)
 }
 
 /*
- * Thread: never blocks.  Plain pthread: if it tells a waiter or lends, waits in
- * the host for the CPU of that thread (park_tell, lend_carry_out).
+ * Thread or plain pthread; never blocks a thread.  A plain pthread that wakes a
+ * thread waits in the host for the CPU of that thread (park_tell,
+ * lend_carry_out).
  */
 void
 lwkt_mutex_unlock(struct lwkt_mutex *mu)

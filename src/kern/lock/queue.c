@@ -22,8 +22,9 @@ lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
- * is full, for at most timeout_ns, and for the mutex of the queue.  Returns 0;
- * EWOULDBLOCK: still full; EPIPE: closed.
+ * is full, for at most timeout_ns, and for the mutex of the queue.  A plain
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_tell).  Returns 0; EWOULDBLOCK: still full; EPIPE: closed.
  */
 int
 lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
@@ -48,8 +49,9 @@ lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
- * is empty, for at most timeout_ns, and for the mutex of the queue.  Returns 0;
- * EWOULDBLOCK: still empty; EPIPE: closed and empty.
+ * is empty, for at most timeout_ns, and for the mutex of the queue.  A plain
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_tell).  Returns 0; EWOULDBLOCK: still empty; EPIPE: closed and empty.
  */
 int
 lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
@@ -76,7 +78,8 @@ lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
 
 /*
  * Thread or plain pthread; blocks only for the mutex of the queue.  A plain
- * pthread also waits in the host, as in lwkt_cond_broadcast().
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_tell).
  */
 void
 lwkt_queue_close(struct lwkt_queue *q)
@@ -88,7 +91,11 @@ lwkt_queue_close(struct lwkt_queue *q)
 	lwkt_mutex_unlock(&q->q_mutex);
 }
 
-/* Thread or plain pthread; blocks only for the mutex of the queue. */
+/*
+ * Thread or plain pthread; blocks only for the mutex of the queue.  A plain
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_tell).
+ */
 unsigned
 lwkt_queue_count(struct lwkt_queue *q)
 {

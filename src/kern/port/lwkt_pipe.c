@@ -404,7 +404,11 @@ do_write(struct lwkt_pipe *p, const void *elems, size_t n,
 	return transfer(p, WRITER, (char *)(uintptr_t)elems, n, timeout_ns);
 }
 
-/* Thread, callback or pthread: the writer.  Blocks while the pipe is full. */
+/*
+ * Thread, callback or plain pthread: the writer.  Blocks while the pipe is
+ * full.  A plain pthread that wakes a thread waits in the host for the CPU of
+ * that thread (park_tell).
+ */
 int
 lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
 {
@@ -413,7 +417,11 @@ lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
 	return r > 0 ? 0 : (int)-r;
 }
 
-/* Thread, callback or pthread: the reader.  Blocks while the pipe is empty. */
+/*
+ * Thread, callback or plain pthread: the reader.  Blocks while the pipe is
+ * empty.  A plain pthread that wakes a thread waits in the host for the CPU of
+ * that thread (park_tell).
+ */
 int
 lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
 {
@@ -422,7 +430,11 @@ lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
 	return r > 0 ? 0 : r == 0 ? EPIPE : (int)-r;
 }
 
-/* Thread, callback or pthread: the writer.  Blocks while the pipe is full. */
+/*
+ * Thread, callback or plain pthread: the writer.  Blocks while the pipe is
+ * full.  A plain pthread that wakes a thread waits in the host for the CPU of
+ * that thread (park_tell).
+ */
 ssize_t
 lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
     int64_t timeout_ns)
@@ -430,7 +442,11 @@ lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
 	return do_write(p, elems, n, timeout_ns);
 }
 
-/* Thread, callback or pthread: the reader.  Blocks while the pipe is empty. */
+/*
+ * Thread, callback or plain pthread: the reader.  Blocks while the pipe is
+ * empty.  A plain pthread that wakes a thread waits in the host for the CPU of
+ * that thread (park_tell).
+ */
 ssize_t
 lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,
     int64_t timeout_ns)
@@ -449,14 +465,22 @@ close_side(struct lwkt_pipe *p, enum side side)
 	rouse(p, !side);
 }
 
-/* Thread, callback or pthread: the writer.  Never blocks. */
+/*
+ * Thread, callback or plain pthread: the writer.  Never blocks a thread.  A
+ * plain pthread that wakes a thread waits in the host for the CPU of that
+ * thread (park_tell).
+ */
 void
 lwkt_pipe_close_writer(struct lwkt_pipe *p)
 {
 	close_side(p, WRITER);
 }
 
-/* Thread, callback or pthread: the reader.  Never blocks. */
+/*
+ * Thread, callback or plain pthread: the reader.  Never blocks a thread.  A
+ * plain pthread that wakes a thread waits in the host for the CPU of that
+ * thread (park_tell).
+ */
 void
 lwkt_pipe_close_reader(struct lwkt_pipe *p)
 {
