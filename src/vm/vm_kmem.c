@@ -8,10 +8,10 @@
  * of slots, of which only the pages in use cost memory.  A freed run gives its
  * memory back to the host, so that it costs address space only, and waits in a
  * list of its length for the next request of that length.  Lengths are rounded
- * up to four steps for each
- * doubling.  Runs are neither merged nor divided.  When there is no further bank,
- * because the host refuses it or the table of banks is full, a longer run is
- * used instead; if none is free, the request is refused.
+ * up to four steps for each doubling.  Runs are neither merged nor divided.
+ * When there is no further bank, because the host refuses it or the table of
+ * banks is full, a longer run is used instead.  If none is free, the request is
+ * refused.
  *
  * Each slot has a record; the records of a bank stand at its start.  Banks
  * begin and end at multiples of 64 MiB.  So a table that is indexed by the

@@ -2,8 +2,10 @@
 /*
  * The locks of every day, between threads and plain pthreads.
  */
+#include <lwkt/pipe.h>
 #include <lwkt/sync.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "core/util.h"
 
@@ -192,6 +194,213 @@ queue_between_both_kinds(void *arg)
 	return 0;
 }
 
+static struct lwkt_cond cv;
+static struct lwkt_pipe pi;
+static char pi_slots[4];
+
+static void
+locks(void)
+{
+	lwkt_mutex_lock(&mu);
+}
+
+static void
+unlocks(void)
+{
+	lwkt_mutex_unlock(&mu);
+}
+
+static void
+locks_and_unlocks(void)
+{
+	locks();
+	unlocks();
+}
+
+static void
+waits_for_cond(void)
+{
+	lwkt_mutex_lock(&mu);
+	(void)lwkt_cond_wait(&cv, &mu, LWKT_FOREVER);
+	lwkt_mutex_unlock(&mu);
+}
+
+static void
+signals(void)
+{
+	lwkt_cond_signal(&cv);
+}
+
+static void
+broadcasts(void)
+{
+	lwkt_cond_broadcast(&cv);
+}
+
+static void
+takes_unit(void)
+{
+	(void)lwkt_sem_wait(&there, LWKT_FOREVER);
+}
+
+static void
+posts(void)
+{
+	lwkt_sem_post(&there, 1);
+}
+
+static void
+arrives(void)
+{
+	(void)lwkt_barrier_wait(&ba);
+}
+
+static void
+waits_for_group(void)
+{
+	(void)lwkt_waitgroup_wait(&wg, LWKT_FOREVER);
+}
+
+static void
+is_done(void)
+{
+	lwkt_waitgroup_done(&wg);
+}
+
+static void
+gets(void)
+{
+	void *p;
+
+	(void)lwkt_queue_get(&queue, &p, LWKT_FOREVER);
+}
+
+static void
+puts_one(void)
+{
+	(void)lwkt_queue_put(&queue, &queue, LWKT_FOREVER);
+}
+
+static void
+closes_queue(void)
+{
+	lwkt_queue_close(&queue);
+}
+
+static void
+reads(void)
+{
+	char c;
+
+	(void)lwkt_pipe_get(&pi, &c, LWKT_FOREVER);
+}
+
+static void
+writes(void)
+{
+	(void)lwkt_pipe_put(&pi, "", LWKT_FOREVER);
+}
+
+static void
+closes_pipe(void)
+{
+	lwkt_pipe_close_writer(&pi);
+}
+
+static const struct waking {
+	const char	*w_call;
+	void		(*w_before)(void);	/* the pthread, first */
+	void		(*w_wait)(void);	/* then the thread */
+	void		(*w_wake)(void);	/* then the pthread */
+} wakings[] = {
+	{ "mutex_unlock", locks, locks_and_unlocks, unlocks },
+	{ "cond_signal", NULL, waits_for_cond, signals },
+	{ "cond_broadcast", NULL, waits_for_cond, broadcasts },
+	{ "sem_post", NULL, takes_unit, posts },
+	{ "barrier_wait", NULL, arrives, arrives },
+	{ "waitgroup_done", NULL, waits_for_group, is_done },
+	{ "queue_put", NULL, gets, puts_one },
+	{ "queue_close", NULL, gets, closes_queue },
+	{ "pipe_put", NULL, reads, writes },
+	{ "pipe_close_writer", NULL, reads, closes_pipe },
+};
+
+static uint32_t step;			/* of one waking */
+
+/* Wait on a pthread until `step` is n. */
+static void
+await_step(uint32_t n)
+{
+	while (LOAD(step) != n)
+		(void)sched_yield();
+}
+
+static void *
+waker(void *arg)
+{
+	const struct waking *w = arg;
+	int64_t before;
+
+	if (w->w_before != NULL)
+		w->w_before();
+	STORE(step, 1);
+	await_step(3);
+	before = counter("lwkt.sync_foreign");
+	w->w_wake();
+	check(counter("lwkt.sync_foreign") > before, "%s did not wait until "
+	    "the thread was made runnable", w->w_call);
+	STORE(step, 4);
+	return NULL;
+}
+
+/* Run on the CPU of the test, which goes on when this thread is blocked. */
+static void
+waiter(void *arg)
+{
+	const struct waking *w = arg;
+
+	STORE(step, 2);
+	w->w_wait();
+}
+
+static void
+wake_one(const struct waking *w)
+{
+	void *arg = (void *)(uintptr_t)w;
+	lwkt_thread_t td;
+	pthread_t pth;
+
+	lwkt_mutex_init(&mu, "mu");
+	lwkt_cond_init(&cv, "cv");
+	lwkt_sem_init(&there, 0, "there");
+	lwkt_barrier_init(&ba, 2, "ba");
+	lwkt_waitgroup_init(&wg, 1, "wg");
+	lwkt_queue_init(&queue, slots, 4, "queue");
+	lwkt_pipe_init(&pi, pi_slots, 1, 4, "pi");
+	STORE(step, 0);
+	if (pthread_create(&pth, NULL, waker, arg) != 0)
+		abort();
+	while (LOAD(step) != 1)
+		lwkt_sleep_ns(MS / 4);
+	td = spawn_on(lwkt_cpuid(), waiter, arg);
+	while (LOAD(step) != 2)
+		lwkt_sleep_ns(MS / 4);
+	STORE(step, 3);
+	while (LOAD(step) != 4)		/* the CPU must serve the pthread */
+		lwkt_sleep_ns(MS / 4);
+	join(td);
+	pthread_join(pth, NULL);
+}
+
+static int
+pthread_waits_for_cpu(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < nitems(wakings); i++)
+		wake_one(&wakings[i]);
+	return 0;
+}
+
 static void *
 timed(void *arg)
 {
@@ -225,5 +434,7 @@ main(void)
 	sim_explore("once for both", once_for_all, NULL, 1);
 	sim_explore("a queue from pthreads to threads",
 	    queue_between_both_kinds, NULL, 1);
+	sim_explore("a pthread that wakes a thread waits for its CPU",
+	    pthread_waits_for_cpu, NULL, 1);
 	return tap_done();
 }
