@@ -52,7 +52,7 @@ LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_owned(struct lwkt_mutex *mu);
 
 struct lwkt_cond {
-	uint32_t	 cv_waiters;
+	uint64_t	 cv_waiters;
 	const char	*cv_name;
 };
 #define LWKT_COND_INITIALIZER(name)	{ 0, (name) }

@@ -53,12 +53,12 @@ lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
 	park_init(&pk, cv);
 	b = park_lock(cv);
 	park_insert(b, &pk);
-	atomic_store_32(&cv->cv_waiters, cv->cv_waiters + 1);	/* CV1 */
+	atomic_store_64(&cv->cv_waiters, cv->cv_waiters + 1);	/* CV1 */
 	park_unlock(b);
 	lwkt_mutex_unlock(mu);
 	error = park_wait(&pk, 0, cv->cv_name, deadline);
 	if (error != 0 &&
-	    park_leave(&pk, cv->cv_name, &cv->cv_waiters) != PARK_NONE)
+	    park_leave(&pk, cv->cv_name, &cv->cv_waiters, 1) != PARK_NONE)
 		error = 0;
 	sync_exit(td);
 	lwkt_mutex_lock(mu);
@@ -74,13 +74,13 @@ tell(struct lwkt_cond *cv, uint32_t max)
 	lwkt_thread_t td;
 	uint32_t n;
 
-	if (atomic_load_32(&cv->cv_waiters) == 0)		/* CV1 */
+	if (atomic_load_64(&cv->cv_waiters) == 0)		/* CV1 */
 		return;
 	td = sync_enter();
 	b = park_lock(cv);
-	n = cv->cv_waiters < max ? cv->cv_waiters : max;
+	n = cv->cv_waiters < max ? (uint32_t)cv->cv_waiters : max;
 	list = park_take_all(b, cv, n);
-	atomic_store_32(&cv->cv_waiters, cv->cv_waiters - n);	/* CV1 */
+	atomic_store_64(&cv->cv_waiters, cv->cv_waiters - n);	/* CV1 */
 	park_unlock(b);
 	park_tell_all(list, PARK_TOLD);				/* CV2 */
 	sync_exit(td);

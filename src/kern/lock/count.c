@@ -17,13 +17,15 @@
  * waiter first.  Only units that are left over are added to the word.  So no
  * other thread can take a unit that was given to a waiter which has not run
  * yet, and each unit that is posted while waiters are queued ends the wait of
- * one of them.
+ * one of them.  A waiter that was told does not access the semaphore again.
  *
  * INVARIANTS
- * SE1 A waiter is queued only while the semaphore has no units.  The waiter
- *    tests for units and queues itself with the bucket locked.  While the word
- *    counts waiters, units are added only with the bucket locked.
- * SE2 A waiter that was told (park.c) has got one unit.
+ * SE1 While the bucket is not locked, the number in the word of a semaphore is
+ *    that of its queued waiters, and there are no units if it is not 0.
+ * SE2 While that number is not 0, the word changes only with the bucket locked:
+ *    there is no unit to take, and a post sees the number.  So plain stores
+ *    change it then.
+ * SE3 A waiter that was told (park.c) has got one unit.
  */
 #include "kern/lock/word_var.h"
 
@@ -55,29 +57,20 @@ take(uint64_t *word, uint64_t w)
 }
 
 /*
- * Take a unit, or wait for one until `deadline` (a result of wait_deadline()).
- * Returns 0 or EWOULDBLOCK.  The caller is counted in the word, and is in a
- * critical section if it is a thread.
+ * With the bucket locked: take a unit and return 1, or, if there is none, count
+ * the waiter of pk, queue it and return 0.
  */
-static int
-wait_unit(struct lwkt_sem *se, int64_t deadline)
+static inline int
+take_or_queue(struct lwkt_sem *se, struct park_bucket *b, struct park *pk)
 {
-	struct park_bucket *b;
-	struct park pk;
-	int error, got;
+	uint64_t w = atomic_load_64(&se->se_word);
 
-	park_init(&pk, se);
-	b = park_lock(se);
-	got = take(&se->se_word, atomic_load_64(&se->se_word));
-	if (!got)
-		park_insert(b, &pk);				/* SE1 */
-	park_unlock(b);
-	if (got)
-		return 0;
-	error = park_wait(&pk, 0, se->se_name, deadline);
-	if (error != 0 && park_leave(&pk, se->se_name, NULL) != PARK_NONE)
-		error = 0;					/* SE2 */
-	return error;
+	do
+		if (take(&se->se_word, w))
+			return 1;
+	while (!atomic_fcmpset_64(&se->se_word, &w, w + SW_ONE));
+	park_insert(b, pk);					/* SE1 */
+	return 0;
 }
 
 /*
@@ -87,18 +80,25 @@ wait_unit(struct lwkt_sem *se, int64_t deadline)
 int
 lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns)
 {
-	int64_t deadline = wait_deadline(timeout_ns);
+	int64_t deadline;
+	struct park_bucket *b;
+	struct park pk;
 	lwkt_thread_t td;
-	int error;
+	int error, got;
 
 	if (take(&se->se_word, atomic_load_64(&se->se_word)))
 		return 0;
-	if (deadline == 0)
+	if ((deadline = wait_deadline(timeout_ns)) == 0)
 		return EWOULDBLOCK;
 	td = sync_enter();
-	(void)atomic_fetchadd_64(&se->se_word, SW_ONE);
-	error = wait_unit(se, deadline);
-	(void)atomic_fetchadd_64(&se->se_word, -SW_ONE);
+	park_init(&pk, se);
+	b = park_lock(se);
+	got = take_or_queue(se, b, &pk);
+	park_unlock(b);
+	error = got ? 0 : park_wait(&pk, 0, se->se_name, deadline);
+	if (unlikely(error != 0) &&
+	    park_leave(&pk, se->se_name, &se->se_word, SW_ONE) != PARK_NONE)
+		error = 0;					/* SE3 */
 	sync_exit(td);
 	return error;
 }
@@ -126,17 +126,22 @@ post_slow(struct lwkt_sem *se, uint32_t n)
 	uint64_t w;
 
 	b = park_lock(se);
-	list = park_take_all(b, se, n);
-	for (pk = list; pk != NULL; pk = pk->pk_chain)
-		n--;
 	w = atomic_load_64(&se->se_word);
-	while (n > 0) {						/* SE1 */
+	list = park_take_all(b, se, n);
+	for (pk = list; pk != NULL; pk = pk->pk_chain, n--)
+		w -= SW_ONE;
+	if (list != NULL) {
 		check_max(se, w, n);
-		if (atomic_fcmpset_64(&se->se_word, &w, w + n))
-			break;
+		atomic_store_64(&se->se_word, w + n);		/* SE2 */
+	} else {
+		while (n > 0) {
+			check_max(se, w, n);
+			if (atomic_fcmpset_64(&se->se_word, &w, w + n))
+				break;
+		}
 	}
 	park_unlock(b);
-	park_tell_all(list, PARK_TOLD);				/* SE2 */
+	park_tell_all(list, PARK_TOLD);				/* SE3 */
 	sync_exit(td);
 }
 

@@ -61,41 +61,18 @@
 
 COUNTER(waits, "lwkt.sync_waits", "waits of threads for a turn at a lock");
 
-/* Powers of two.  -Dhard=true has 2, so that many queues share a bucket. */
-#define BUCKETS_MAX	16384
-#define BUCKETS		(config_hard ? 2 : BUCKETS_MAX)
+struct park_bucket lwkt__park_buckets[PARK_BUCKETS_MAX];
 
-struct park_bucket {
-	uint32_t	 pb_lock;	/* (a) */
-	uint64_t	 pb_tickets;	/* last ticket given; under pb_lock */
-	struct park	*pb_first;	/* heads (PK4); under pb_lock */
-};
-
-static struct park_bucket buckets[BUCKETS_MAX];
-
-/*
- * Lock the bucket of ident and return it; the CPU or host thread spins.  On a
- * CPU: in a critical section.
- */
-struct park_bucket *
-park_lock(const void *ident)
+/* The rest of park_lock(), when the bucket is locked. */
+__lwkt_noinline void
+park_lock_slow(struct park_bucket *b)
 {
-	uint64_t h = (uint64_t)machine_key(ident) * 0x9e3779b97f4a7c15u >> 32;
-	struct park_bucket *b = &buckets[h % BUCKETS];
 	unsigned turn = 0;
 
-	/* Acquire: pairs with the release in park_unlock(). */
-	while (atomic_load_32(&b->pb_lock) != 0 ||
-	    !atomic_cmpset_32(&b->pb_lock, 0, 1))
+	do
 		machine_pause(turn++);
-	return b;
-}
-
-/* Unlock the bucket. */
-void
-park_unlock(struct park_bucket *b)
-{
-	atomic_store_rel_32(&b->pb_lock, 0);
+	while (atomic_load_32(&b->pb_lock) != 0 ||
+	    !atomic_cmpset_32(&b->pb_lock, 0, 1));
 }
 
 /*
@@ -113,9 +90,9 @@ find(struct park_bucket *b, const void *ident)
 	return headp;
 }
 
-/* Return the record of the best waiter at ident, or NULL.  Bucket locked. */
+/* The rest of park_first(), when the first head is that of another queue. */
 struct park *
-park_first(struct park_bucket *b, const void *ident)
+park_find(struct park_bucket *b, const void *ident)
 {
 	return *find(b, ident);
 }
@@ -136,14 +113,27 @@ new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)
 }
 
 /* Put the record into the queue of its address. */
-static void
-insert(struct park_bucket *b, struct park *pk)
+static __lwkt_noinline void
+insert_any(struct park_bucket *b, struct park *pk)
 {
 	struct park **headp = find(b, pk->pk_ident), *old = *headp;
 	struct lwkt_turn *head = old != NULL ? &old->pk_turn : NULL;
 
 	turn_insert(&head, &pk->pk_turn);
 	new_head(headp, head, old != NULL ? old->pk_chain : NULL);
+}
+
+/* The same; the usual case, a bucket without waiters, is done inline. */
+static inline void
+insert(struct park_bucket *b, struct park *pk)
+{
+	if (unlikely(b->pb_first != NULL)) {
+		insert_any(b, pk);
+		return;
+	}
+	turn_first(&pk->pk_turn);
+	pk->pk_chain = NULL;
+	b->pb_first = pk;					/* PK4 */
 }
 
 /*
@@ -163,8 +153,8 @@ park_insert(struct park_bucket *b, struct park *pk)
 }
 
 /* Unlink the record from its queue; pk_state is unchanged. */
-static void
-unlink(struct park_bucket *b, struct park *pk)
+static __lwkt_noinline void
+unlink_any(struct park_bucket *b, struct park *pk)
 {
 	struct park **headp = find(b, pk->pk_ident), *old = *headp;
 	struct lwkt_turn *head = &old->pk_turn;
@@ -172,6 +162,17 @@ unlink(struct park_bucket *b, struct park *pk)
 	turn_remove(&head, &pk->pk_turn);
 	if (head != &old->pk_turn)
 		new_head(headp, head, old->pk_chain);
+}
+
+/* The same; the usual case, the only waiter of the bucket, is done inline. */
+static inline void
+unlink(struct park_bucket *b, struct park *pk)
+{
+	if (likely(b->pb_first == pk && pk->pk_chain == NULL &&
+	    turn_alone(&pk->pk_turn)))
+		b->pb_first = NULL;				/* PK4 */
+	else
+		unlink_any(b, pk);
 }
 
 /* Take the record off the queue; its waiter will not be told. */
@@ -218,15 +219,22 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	park_unlock(b);
 }
 
-/* Initialise the record of the caller, which will wait at ident. */
+/*
+ * Initialise the record of the caller, which will wait at ident.  The links and
+ * pk_holder need no value before they are used.
+ */
 void
 park_init(struct park *pk, const void *ident)
 {
 	lwkt_thread_t td = machine_oncpu() != NULL ? curthread : NULL;
 
-	*pk = (struct park){ .pk_ident = ident, .pk_td = td,
-	    .pk_lend = { moved }, .pk_turn = {
-		.tu_pri = td != NULL ? lend_rank(td) : PARK_PTHREAD_PRI } };
+	pk->pk_turn.tu_pri = td != NULL ? lend_rank(td) : PARK_PTHREAD_PRI;
+	pk->pk_turn.tu_ticket = 0;
+	pk->pk_lend.lw_moved = moved;
+	pk->pk_ident = ident;
+	pk->pk_td = td;
+	pk->pk_state = PARK_NONE;
+	pk->pk_passed = 0;
 }
 
 /* Return whether the waiter was told. */
@@ -338,15 +346,15 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
  * PARK_TOLD or PARK_OWNER.
  */
 uint32_t
-park_leave(struct park *pk, const char *wmesg, uint32_t *counter)
+park_leave(struct park *pk, const char *wmesg, uint64_t *word, uint64_t one)
 {
 	struct park_bucket *b = park_lock(pk->pk_ident);
 	int queued = atomic_load_32(&pk->pk_state) == PARK_QUEUED;
 
 	if (queued) {
 		park_remove(b, pk);
-		if (counter != NULL)
-			atomic_store_32(counter, *counter - 1);
+		if (word != NULL)
+			atomic_store_64(word, *word - one);
 	}
 	park_unlock(b);
 	if (!queued)						/* PK2 */

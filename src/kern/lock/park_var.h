@@ -42,7 +42,19 @@ enum park_state {
 	PARK_OWNER		/* told, and the lock is the waiter's */
 };
 
-struct park_bucket;
+/*
+ * Powers of two.  -Dhard=true has 2 buckets, so that many queues share one.
+ */
+#define PARK_BUCKETS_MAX	16384
+#define PARK_BUCKETS		(config_hard ? 2 : PARK_BUCKETS_MAX)
+
+struct park_bucket {
+	uint32_t	 pb_lock;	/* (a) */
+	uint64_t	 pb_tickets;	/* last ticket given; under pb_lock */
+	struct park	*pb_first;	/* heads (PK4); under pb_lock */
+};
+
+extern struct park_bucket lwkt__park_buckets[PARK_BUCKETS_MAX] __lwkt_hidden;
 
 struct park {
 	struct lwkt_turn pk_turn;
@@ -55,12 +67,32 @@ struct park {
 	uint64_t	 pk_holder;	/* mutex.c: the waiter as MU_HOLDER */
 };
 
-/* Lock the bucket of ident; unlock it.  On a CPU: in a critical section. */
-struct park_bucket *park_lock(const void *ident);
-void	park_unlock(struct park_bucket *b);
+void	park_lock_slow(struct park_bucket *b);
+
+/*
+ * Lock the bucket of ident and return it; the CPU or host thread spins.  On a
+ * CPU: in a critical section.
+ */
+static inline struct park_bucket *
+park_lock(const void *ident)
+{
+	uint64_t h = (uint64_t)machine_key(ident) * 0x9e3779b97f4a7c15u >> 32;
+	struct park_bucket *b = &lwkt__park_buckets[h % PARK_BUCKETS];
+
+	/* Acquire: pairs with the release in park_unlock(). */
+	if (unlikely(!atomic_cmpset_32(&b->pb_lock, 0, 1)))
+		park_lock_slow(b);
+	return b;
+}
+
+static inline void
+park_unlock(struct park_bucket *b)
+{
+	atomic_store_rel_32(&b->pb_lock, 0);
+}
 
 /* The caller of the next six functions has locked the bucket. */
-struct park *park_first(struct park_bucket *b, const void *ident);
+struct park *park_find(struct park_bucket *b, const void *ident);
 void	park_insert(struct park_bucket *b, struct park *pk);
 void	park_remove(struct park_bucket *b, struct park *pk);
 void	park_move(struct park_bucket *b, struct park *pk, int pri);
@@ -83,11 +115,12 @@ int	park_wait(struct park *pk, int flags, const char *wmesg,
 	    int64_t deadline);
 /*
  * After an error of park_wait(): if the record is still queued, remove it,
- * subtract 1 from *counter unless counter is NULL, and return PARK_NONE.  If a
+ * subtract `one` from *word unless word is NULL, and return PARK_NONE.  If a
  * waker has taken the record, wait until told and return PARK_TOLD or
  * PARK_OWNER.  wmesg is that of the call of park_wait().
  */
-uint32_t park_leave(struct park *pk, const char *wmesg, uint32_t *counter);
+uint32_t park_leave(struct park *pk, const char *wmesg, uint64_t *word,
+	    uint64_t one);
 
 void	park_tell(struct park *pk, enum park_state how);
 void	park_tell_all(struct park *list, enum park_state how);
@@ -95,6 +128,16 @@ void	park_tell_all(struct park *list, enum park_state how);
 void	park_wake(const void *ident, uint32_t max);
 /* Return the number of waiters at ident; for tests. */
 unsigned park_count(const void *ident);
+
+/* Return the record of the best waiter at ident, or NULL.  Bucket locked. */
+static inline struct park *
+park_first(struct park_bucket *b, const void *ident)
+{
+	struct park *first = b->pb_first;
+
+	return likely(first == NULL || first->pk_ident == ident) ? first :
+	    park_find(b, ident);
+}
 
 /* Return the record that contains tu. */
 static inline struct park *

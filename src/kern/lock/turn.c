@@ -70,12 +70,12 @@ turn_insert(struct lwkt_turn **queue, struct lwkt_turn *tu)
 {
 	struct lwkt_turn *head = *queue, *level = head, *at;
 
-	tu->tu_level = tu->tu_better = NULL;
 	if (head == NULL) {
-		*queue = tu->tu_next = tu->tu_prev = tu;
-		tu->tu_level = tu->tu_better = tu;
+		turn_first(tu);
+		*queue = tu;
 		return;
 	}
+	tu->tu_level = tu->tu_better = NULL;
 	while (level->tu_pri > tu->tu_pri)
 		if ((level = level->tu_level) == head)
 			break;
@@ -109,7 +109,7 @@ turn_remove(struct lwkt_turn **queue, struct lwkt_turn *tu)
 {
 	struct lwkt_turn *next = tu->tu_next;
 
-	if (next == tu) {
+	if (turn_alone(tu)) {
 		*queue = NULL;
 		return;
 	}

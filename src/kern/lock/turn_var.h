@@ -20,6 +20,20 @@ struct lwkt_turn *turn_next(struct lwkt_turn *queue, struct lwkt_turn *tu);
 /* Return the number of waiters; panic if their order is wrong (TU1). */
 unsigned turn_count(struct lwkt_turn *queue);
 
+/* Make tu the only waiter of a queue; the caller points the queue at it. */
+static inline void
+turn_first(struct lwkt_turn *tu)
+{
+	tu->tu_next = tu->tu_prev = tu->tu_level = tu->tu_better = tu;
+}
+
+/* Return whether tu, a waiter of a queue, is its only one. */
+static inline int
+turn_alone(const struct lwkt_turn *tu)
+{
+	return tu->tu_next == tu;
+}
+
 /* Return the priority of the best waiter, or -1 if the queue is empty. */
 static inline int
 turn_best(const struct lwkt_turn *queue)

@@ -45,7 +45,7 @@ wait_changed(uint64_t *word, uint32_t state, const char *wmesg,
 	if (differs)
 		return 0;
 	error = park_wait(&pk, 0, wmesg, deadline);
-	if (error != 0 && park_leave(&pk, wmesg, NULL) != PARK_NONE)
+	if (error != 0 && park_leave(&pk, wmesg, NULL, 0) != PARK_NONE)
 		error = 0;
 	return error;
 }

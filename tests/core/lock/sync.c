@@ -361,6 +361,8 @@ every_unit_is_taken(void *arg)
 	    inside);
 	check(lwkt_sem_value(&sem) == 0, "%u left", lwkt_sem_value(&sem));
 	check(lwkt_sem_wait(&sem, 0) == EWOULDBLOCK, "one more");
+	check(sem.se_word == 0, "waiters are left: %#llx",
+	    (unsigned long long)sem.se_word);
 	return 0;
 }
 
