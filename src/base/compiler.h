@@ -89,4 +89,27 @@
 /* Keep the compiler, but not the processor, from moving memory accesses. */
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 
+/*
+ * Subtract 1 from *count and return whether it is negative then, between two
+ * cc_fence().  On x86 one instruction does both.
+ */
+static inline int
+cc_decrement(int *count)
+{
+#ifdef __x86_64__
+	int negative;
+
+	__asm__ __volatile__("subl $1,%0" : "+m" (*count), "=@ccs" (negative) :
+	    : "memory");
+	return negative;
+#else
+	int n;
+
+	cc_fence();
+	n = --*count;
+	cc_fence();
+	return n < 0;
+#endif
+}
+
 #endif

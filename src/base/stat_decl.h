@@ -25,6 +25,10 @@
  *
  * TRACEPOINT(x, group, "name", "fmt") declares an event, which ktr() of
  * kern/cpu/ktr_rec.h records.
+ *
+ * A counter or an event that inline functions of a header use is declared there
+ * by COUNTER_EXTERN(x) or TRACEPOINT_EXTERN(x), and defined in one file by
+ * COUNTER_SHARED or TRACEPOINT_SHARED.
  */
 #ifndef LWKT_BASE_STAT_DECL_H
 #define LWKT_BASE_STAT_DECL_H
@@ -43,10 +47,13 @@ struct counter_decl {
 	const uint64_t	*cd_template;
 };
 
-#define COUNTER(var, name, desc)					\
-	static uint64_t cnt_##var STAT_SECTION("lwkt_cnt");		\
+#define COUNTER_SHARED(var, name, desc)					\
+	uint64_t cnt_##var STAT_SECTION("lwkt_cnt");			\
 	static const struct counter_decl cntdecl_##var			\
 	    STAT_SECTION("lwkt_cntdecl") = { name, desc, &cnt_##var }
+#define COUNTER_EXTERN(var)	extern uint64_t cnt_##var __lwkt_hidden
+#define COUNTER(var, name, desc)					\
+	static COUNTER_SHARED(var, name, desc)
 
 /*
  * bias is gd_cntbias of the calling CPU.  The addition is not atomic: no
@@ -98,8 +105,12 @@ struct ktr_event {
 	uint32_t	 ke_pad;
 };
 
-#define TRACEPOINT(var, group, name, fmt)				\
-	static const struct ktr_event ktr_##var				\
+#define TRACEPOINT_SHARED(var, group, name, fmt)			\
+	const struct ktr_event ktr_##var				\
 	    STAT_SECTION("lwkt_ktr") = { name, fmt, group, 0 }
+#define TRACEPOINT_EXTERN(var)						\
+	extern const struct ktr_event ktr_##var __lwkt_hidden
+#define TRACEPOINT(var, group, name, fmt)				\
+	static TRACEPOINT_SHARED(var, group, name, fmt)
 
 #endif

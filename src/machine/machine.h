@@ -91,6 +91,7 @@ struct mcpu {
 #define MCPU_SELF	0		/* offsets that assembly relies on */
 #define MCPU_CURTHREAD	8
 #define MCPU_HOSTID	16
+#define MCPU_REQFLAGS	64
 
 /*
  * A fault or another signal that ends the process.  mf_what describes it.
@@ -207,6 +208,9 @@ int	machine_forked(void);
  * machine_check_cpu panics unless the caller is the host thread of the CPU that
  * mycpu_m() names.  Every call that needs a CPU begins with this check.  Cost:
  * one load and one comparison.  On sim it does nothing.
+ *
+ * machine_requested returns whether mc_reqflags of the calling CPU has one of
+ * the bits, which are a constant.
  */
 #ifdef LWKT_HOST_SIM
 extern struct mcpu *lwkt__sim_mcpu;
@@ -233,6 +237,12 @@ mycurthread(void)
 static inline void
 machine_check_cpu(void)
 {
+}
+
+static inline int
+machine_requested(uint32_t bits)
+{
+	return (atomic_peek_32(&mycpu_m()->mc_reqflags) & bits) != 0;
 }
 
 static inline int
@@ -294,6 +304,16 @@ machine_check_cpu(void)
 	if (unlikely(differs))
 		lwkt__machine_strayed();
 }
+
+/* A macro: without optimization no argument of a function is a constant. */
+#define machine_requested(bits)						\
+	__extension__ ({						\
+		int some_;						\
+		__asm__ __volatile__("testl %1,%%gs:%c2" :		\
+		    "=@ccnz" (some_) :					\
+		    "i" (bits), "i" (MCPU_REQFLAGS));			\
+		some_;							\
+	})
 #else
 struct mcpu *lwkt__tls_mycpu(void);	/* out of line: never cached */
 
@@ -318,6 +338,12 @@ machine_oncpu(void)
 static inline void
 machine_check_cpu(void)
 {
+}
+
+static inline int
+machine_requested(uint32_t bits)
+{
+	return (atomic_peek_32(&mycpu_m()->mc_reqflags) & bits) != 0;
 }
 #endif
 

@@ -272,13 +272,13 @@ idle_switch(struct globaldata *gd)
 	switch_away();
 }
 
-/* Run the CPU as its idle thread until gd_stopping is set. */
+/* Run the CPU as its idle thread until cpu_stops(). */
 static void
 idle_loop(struct globaldata *gd)
 {
 	lwkt_thread_t td = &gd->gd_idlethread;
 
-	while (idle_switch(gd), !gd->gd_stopping) {
+	while (idle_switch(gd), !cpu_stops(gd)) {
 		if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) {
 			crit_exit_noyield(td);
 			splz();
@@ -290,7 +290,7 @@ idle_loop(struct globaldata *gd)
 			lwkt__kern_ops.ko_poll(gd);
 		if (ipiq_pending(gd))		/* passive messages */
 			ipiq_process(gd);
-		if (gd->gd_stopping ||
+		if (cpu_stops(gd) ||
 		    (gd->gd_rqmask != 0 && !all_want_tokens(gd)))
 			continue;
 		counter_inc(gd->gd_cntbias, idles);
@@ -386,6 +386,8 @@ cpu_main(struct mcpu *mc)
 
 	no_unwind();		/* into the caller of lwkt_boot() */
 	fiber_init_host(&gd->gd_idlecold.tc_fiber);
+	if (mc->mc_cxx != NULL)
+		gd->gd_unusual |= UNUSUAL_CXX;
 	ktr(gd, boot, mc->mc_cpuid, lwkt__ncpus);
 	for (k = 0; (si = sysinit_nth(k)) != NULL; k++)		/* BT1 */
 		if (si->si_cpu != NULL)
@@ -417,7 +419,7 @@ stop_cpu(void *arg, int unused)
 	for (pri = 0; pri < NPRI; pri++)
 		while (gd->gd_rq[pri] != NULL)
 			sched_dequeue(gd, gd->gd_rq[pri]);
-	gd->gd_stopping = 1;
+	gd->gd_unusual |= UNUSUAL_STOPPING;
 	gd->gd_ast |= AST_LWKT_RESCHED;	/* lwkt_yield_quick() switches */
 }
 

@@ -18,10 +18,24 @@
  * here.  A bit set after it finds the count 0, and is seen by the next exit,
  * yield or turn of the idle loop (the handler does not run splz).
  *
+ * LEAF SECTIONS
+ * The count is a chain of loads and stores of one word through all calls of the
+ * library, which the processor cannot do side by side.  A leaf section has no
+ * count: it calls nothing that enters or leaves a section, so nothing in it can
+ * do deferred work.  A signal handler never does deferred work, and it
+ * interrupts a preemptible thread only in registered code of the program
+ * (machine/linux/preempt.c), not in the library.  A leaf section only tests
+ * mc_reqflags at its end.  It may switch: the thread that continues ends a
+ * section of its own.  Its slow paths, which may call anything, enter a counted
+ * section first.  The simulated host may interrupt at any access, and
+ * invariants builds look at the count, so both count leaf sections too.
+ *
  * INVARIANTS
  * CR1 td_critcount >= 0 (panic on underflow).
  * CR2 splz never runs for a thread that is descheduled but not yet switched
- *     out: such a thread holds a critical section.
+ *     out: such a thread is in a critical section or a leaf section.
+ * CR3 Between leaf_enter() and leaf_exit() no function is called that may enter
+ *     a section, except in a counted section (crit_enter_td()).
  *
  * Source: DragonFly sys/thread2.h.  Both fences are needed: its commit
  * a4d9568036 of 2017 found the compiler moving the counter.
@@ -85,15 +99,21 @@ crit_enter_td(lwkt_thread_t td)
 static inline void
 crit_exit_noyield(lwkt_thread_t td)
 {
-	int count;
+	int under = cc_decrement(&td->td_critcount);
 
-	cc_fence();
-	count = --td->td_critcount;
-	cc_fence();
 	if (config_invariants)
 		crit_note(td, __builtin_return_address(0), 0);
-	if (unlikely(count < 0))				/* CR1 */
+	if (unlikely(under))					/* CR1 */
 		crit_underflow(td);
+}
+
+/* Do deferred work, if there is some and td is in no section. */
+static inline void
+crit_serve(lwkt_thread_t td)
+{
+	lwkt__choice(CHOICE_CRIT);
+	if (unlikely(machine_requested(RQF_SPLZ)) && td->td_critcount == 0)
+		splz();
 }
 
 /* Leave a section; when it was the outermost one, do deferred work. */
@@ -101,10 +121,29 @@ static inline void
 crit_exit_td(lwkt_thread_t td)
 {
 	crit_exit_noyield(td);
-	lwkt__choice(CHOICE_CRIT);
-	if (unlikely(atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) &&
-	    td->td_critcount == 0)
-		splz();
+	crit_serve(td);
+}
+
+/* Enter and leave a leaf section (CR3). */
+enum { LEAF_COUNTED = config_invariants || config_host_sim };
+
+static inline void
+leaf_enter(lwkt_thread_t td)
+{
+	if (LEAF_COUNTED)
+		crit_enter_td(td);
+	else
+		cc_fence();
+}
+
+static inline void
+leaf_exit(lwkt_thread_t td)
+{
+	if (LEAF_COUNTED)
+		crit_exit_noyield(td);
+	else
+		cc_fence();
+	crit_serve(td);
 }
 
 /*

@@ -101,7 +101,7 @@ async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
 	return td->td_critcount != 0 || gd->gd_intr_nesting != 0 ||
 	    gd->gd_cscount != 0 || gd->gd_spinlocks != 0 ||
 	    (td->td_flags & TDF_INTERRUPTED) != 0 ||
-	    ((td->td_flags & TDF_RUNQ) == 0 && !gd->gd_stopping) ||
+	    ((td->td_flags & TDF_RUNQ) == 0 && !cpu_stops(gd)) ||
 	    (!served_here(gd) && !async_may_yield(td));
 }
 

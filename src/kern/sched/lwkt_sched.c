@@ -14,17 +14,31 @@
  * Source: DragonFly's lwkt_thread.c.
  */
 #include "kern/sched/runq.h"
+#include "kern/sched/switch.h"
 
 #include <lwkt/ipiq.h>
 
 COUNTER(remote, "lwkt.schedule_remote",
     "schedules and deschedules sent to another CPU");
 
+/* Send the IPI `again` about td to tgd, which owned td a moment ago. */
+static __lwkt_noinline void
+ask_owner(struct globaldata *gd, struct globaldata *tgd, lwkt_thread_t td,
+    lwkt_ipifunc1_t again)
+{
+	crit_enter_td(curthread);				/* CR3 */
+	counter_inc(gd->gd_cntbias, remote);
+	lwkt_hold(td);
+	lwkt_send_ipiq(tgd->gd_m.mc_cpuid, again, td);
+	crit_exit_noyield(curthread);
+}
+
 /*
  * Apply an operation to td on the CPU that owns td.  If that is this CPU, call
- * fn(gd, td).  Otherwise send the IPI `again` to the owner.  It starts over,
- * because td may have moved meanwhile, and then releases the reference to td
- * that is taken here, because td may end and be joined meanwhile.
+ * fn(gd, td) in a leaf section.  Otherwise send the IPI `again` to the owner.
+ * It starts over, because td may have moved meanwhile, and then releases the
+ * reference to td that is taken here, because td may end and be joined
+ * meanwhile.
  */
 static inline void
 on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
@@ -33,18 +47,15 @@ on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
 	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd, *tgd;
 
-	crit_enter_td(self);
+	leaf_enter(self);
 	gd = mygd();
 	tgd = (struct globaldata *)atomic_load_acq_ptr(
 	    (const uintptr_t *)&td->td_gd);	/* thread_finish_migrate */
-	if (likely(tgd == gd)) {
+	if (likely(tgd == gd))
 		fn(gd, td);
-	} else {
-		counter_inc(gd->gd_cntbias, remote);
-		lwkt_hold(td);
-		lwkt_send_ipiq(tgd->gd_m.mc_cpuid, again, td);
-	}
-	crit_exit_td(self);
+	else
+		ask_owner(gd, tgd, td, again);
+	leaf_exit(self);
 }
 
 static void
@@ -58,7 +69,7 @@ schedule_remote(void *arg)
 void
 lwkt_schedule(lwkt_thread_t td)
 {
-	on_owner(td, sched_enqueue, schedule_remote);
+	on_owner(td, enqueue_fast, schedule_remote);
 }
 
 /* Make td runnable without asking the running thread to give way. */
@@ -139,8 +150,7 @@ lwkt_deschedule(lwkt_thread_t td)
 static inline void
 yield_splz(lwkt_thread_t td)
 {
-	if (unlikely(atomic_peek_32(&mycpu_m()->mc_reqflags) & RQF_SPLZ) &&
-	    td->td_critcount == 0)
+	if (unlikely(machine_requested(RQF_SPLZ)) && td->td_critcount == 0)
 		splz();
 }
 
@@ -156,12 +166,12 @@ lwkt_yield(void)
 
 	lwkt__choice(CHOICE_SWITCH);
 	yield_splz(self);
-	crit_enter_td(self);
+	leaf_enter(self);
 	gd = mygd();
 	if (likely(self->td_flags & TDF_RUNQ))
 		runq_rotate(gd, self);
-	switch_away();
-	crit_exit_td(self);
+	switch_leaf(gd, self);
+	leaf_exit(curthread);
 }
 
 /*

@@ -32,8 +32,8 @@
  * SW1 No switch happens in an IPI or timer callback or a hard section
  *    (gd_intr_nesting == 0), in the master of a rendezvous (gd_cscount == 0) or
  *    with a spinlock held (gd_spinlocks == 0).
- * SW2 A switch is in a critical section.  The count belongs to the thread and
- *    is kept across the switch.
+ * SW2 A switch is in a critical section, or in a leaf section (crit.h).  The
+ *    count belongs to the thread and is kept across the switch.
  * SW3 td_flags of the predecessor are read before TDF_RUNNING is cleared.
  *    Afterwards the predecessor may be gone (DragonFly 3a06728ed5).
  * SW4 A thread is passed over only while a token is refused to it, or to a
@@ -49,20 +49,20 @@
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
 #include "kern/time/systimer_var.h"
-#include "kern/sched/sched_var.h"
+#include "kern/sched/switch.h"
 
 #include <limits.h>
 
-TRACEPOINT(switch, KTR_SCHED, "sched.switch", "from=%llu to=%llu");
+TRACEPOINT_SHARED(switch, KTR_SCHED, "sched.switch", "from=%llu to=%llu");
 
-COUNTER(switches, "lwkt.switches", "thread switches");
+COUNTER_SHARED(switches, "lwkt.switches", "thread switches");
 
 /*
  * The rare cases of switch_finish: check the canary of prev, and panic if it is
  * overwritten; then complete the exit or the migration of prev, or clear
  * TDF_RUNNING.  flags: td_flags of prev.
  */
-static __lwkt_noinline void
+void
 switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 {
 	if ((flags & TDF_CANARY) &&
@@ -79,78 +79,20 @@ switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 }
 
 /*
- * Complete the departure of the predecessor, on the successor's stack.  Once
- * TDF_RUNNING is clear prev may be gone, so its flags are read first (SW3).
- */
-static inline void
-switch_finish(lwkt_thread_t prev)
-{
-	uint32_t flags = prev->td_flags;	/* SW3 */
-
-	if (unlikely(flags & (TDF_MIGRATING | TDF_EXITING | TDF_CANARY)))
-		switch_finish_slow(prev, flags);
-	else
-		prev->td_flags = flags & ~TDF_RUNNING;		/* TD3 */
-}
-
-/*
- * Prefetch for the next two switches.  With thousands of threads in a ring each
- * switch would wait for memory.  Fetch the stack of the thread after ntd, whose
- * structure was fetched one switch ago, and the structure of the thread after
- * that.
- */
-static inline void
-prefetch_next(lwkt_thread_t ntd)
-{
-	lwkt_thread_t next = ntd->td_rqnext;
-
-	if (likely(ntd->td_flags & TDF_RUNQ)) {
-		__builtin_prefetch(next->td_sp);
-		__builtin_prefetch(next->td_rqnext);
-	}
-}
-
-/*
- * Set RQF_PREEMPTIBLE if ntd is preemptible, else clear it (AS1 of
- * lwkt_async.c).
+ * Set RQF_PREEMPTIBLE (AS1 of lwkt_async.c) and UNUSUAL_PREEMPTIBLE if ntd is
+ * preemptible, else clear both.
  */
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {
 	if (ntd->td_flags & TDF_PREEMPTIBLE) {
+		gd->gd_unusual |= UNUSUAL_PREEMPTIBLE;
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
 		async_arrive(gd);
 	} else {
+		gd->gd_unusual &= ~UNUSUAL_PREEMPTIBLE;
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
 	}
-}
-
-/*
- * Switch from td to ntd.  The call of lwkt__machine_switch returns when td runs
- * again; gd is stale then, because td may be on another CPU.
- */
-static inline void
-switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
-{
-	lwkt_thread_t prev;
-
-	INVARIANT((ntd->td_flags & (TDF_RUNNING | TDF_FREE)) == 0);
-	ntd->td_flags |= TDF_RUNNING;
-	ntd->td_switches++;
-	counter_inc(gd->gd_cntbias, switches);
-	ktr(gd, switch, td->td_id, ntd->td_id);
-	prefetch_next(ntd);
-	if (unlikely(((td->td_flags ^ ntd->td_flags) & TDF_PREEMPTIBLE) != 0))
-		switch_preemptible(gd, ntd);
-	td->td_errno = *gd->gd_m.mc_errnop;
-	gd->gd_m.mc_curthread = ntd;
-	fiber_switch_begin(&td->td_cold->tc_fiber, &ntd->td_cold->tc_fiber,
-	    td->td_flags & TDF_EXITING);
-	prev = lwkt__machine_switch(&td->td_sp, ntd->td_sp, td);
-	/* td runs again, perhaps on another CPU. */
-	fiber_switch_end(&td->td_cold->tc_fiber, &prev->td_cold->tc_fiber);
-	*mycpu_m()->mc_errnop = td->td_errno;
-	switch_finish(prev);
 }
 
 /*
@@ -167,11 +109,14 @@ switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	*mycpu_m()->mc_cxx = own;		/* perhaps another CPU's */
 }
 
+/* Switch from td to ntd, whatever the two are. */
 static inline void
 switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
 	const struct machine_cxx *cx = gd->gd_m.mc_cxx;
 
+	if (unlikely(((td->td_flags ^ ntd->td_flags) & TDF_PREEMPTIBLE) != 0))
+		switch_preemptible(gd, ntd);
 	if (unlikely(cx != NULL) &&
 	    (cx->mx_caught != NULL || cx->mx_uncaught != 0))
 		switch_stack_cxx(gd, td, ntd);
@@ -310,7 +255,7 @@ switch_away(void)
 	lwkt_thread_t td = curthread;
 	lwkt_thread_t ntd;
 
-	INVARIANT(td->td_critcount > 0);	/* SW2 */
+	INVARIANT(td->td_critcount > 0);			/* SW2 */
 	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount |
 	    gd->gd_spinlocks) != 0))				/* SW1 */
 		switch_refused(gd, td);
@@ -332,6 +277,15 @@ switch_away(void)
 	}
 	if ((ntd = pick(gd)) != td)				/* TD2 */
 		switch_to(gd, td, ntd);
+}
+
+/* As switch_away(), in a critical section of its own.  Leaf section. */
+__lwkt_noinline void
+switch_counted(void)
+{
+	crit_enter_td(curthread);
+	switch_away();
+	crit_exit_noyield(curthread);
 }
 
 /*

@@ -37,30 +37,18 @@
 #include "kern/time/systimer_var.h"
 #include "kern/sched/runq.h"
 
-TRACEPOINT(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
-TRACEPOINT(dequeue, KTR_SCHED, "sched.dequeue", "td=%llu pri=%llu");
+TRACEPOINT_SHARED(enqueue, KTR_SCHED, "sched.enqueue", "td=%llu pri=%llu");
+TRACEPOINT_SHARED(dequeue, KTR_SCHED, "sched.dequeue", "td=%llu pri=%llu");
 TRACEPOINT(tick, KTR_SCHED, "sched.tick", "td=%llu runnable=%llu");
 
 COUNTER(rotated, "lwkt.tick_rotations", "ticks that gave the CPU to an equal");
-
-/* Link td into a ring, in front of `before`. */
-static inline void
-ring_link(lwkt_thread_t td, lwkt_thread_t before)
-{
-	lwkt_thread_t prev = before->td_rqprev;
-
-	td->td_rqnext = before;
-	td->td_rqprev = prev;
-	prev->td_rqnext = td;
-	before->td_rqprev = td;
-}
 
 /*
  * Insert td after the last thread of the ring whose td_upri is at least that of
  * td; if there is none, td becomes the head.  The td_upri of the ring's tail is
  * lower than that of td.
  */
-static __lwkt_noinline void
+void
 ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
 {
 	lwkt_thread_t at = head;
@@ -73,46 +61,6 @@ ring_insert_upri(struct globaldata *gd, lwkt_thread_t head, lwkt_thread_t td)
 	ring_link(td, at);
 	if (at == head && head->td_upri < td->td_upri)
 		gd->gd_rq[td->td_pri] = td;
-}
-
-/*
- * Insert td into its ring.  Return whether the ring has other threads: they
- * need a tick to take turns.
- */
-static inline int
-ring_insert(struct globaldata *gd, lwkt_thread_t td)
-{
-	unsigned pri = td->td_pri;
-	lwkt_thread_t head = gd->gd_rq[pri];
-
-	if (head == NULL) {
-		td->td_rqnext = td->td_rqprev = td;
-		gd->gd_rq[pri] = td;
-		gd->gd_rqmask |= 1u << pri;			/* RQ2 */
-		return 0;
-	}
-	if (likely(head->td_rqprev->td_upri >= td->td_upri))
-		ring_link(td, head);
-	else
-		ring_insert_upri(gd, head, td);
-	return 1;
-}
-
-static inline void
-ring_remove(struct globaldata *gd, lwkt_thread_t td)
-{
-	unsigned pri = td->td_pri;
-	lwkt_thread_t next = td->td_rqnext;
-
-	if (next == td) {
-		gd->gd_rq[pri] = NULL;
-		gd->gd_rqmask &= ~(1u << pri);			/* RQ2 */
-		return;
-	}
-	next->td_rqprev = td->td_rqprev;
-	td->td_rqprev->td_rqnext = next;
-	if (gd->gd_rq[pri] == td)
-		gd->gd_rq[pri] = next;
 }
 
 /*
@@ -142,27 +90,6 @@ disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
 }
 
 /*
- * The rare work of sched_enqueue, after td is on its ring: record the trace
- * event, ask a running lwp to give way, start the tick, and request the
- * preemption by td if td is an interrupt thread.
- */
-static __lwkt_noinline void
-enqueue_rare(struct globaldata *gd, lwkt_thread_t td)
-{
-	lwkt_thread_t cur = gd->gd_m.mc_curthread;
-
-	ktr(gd, enqueue, td->td_id, td->td_pri);
-	if ((cur->td_leave & TDL_LWP) && td->td_pri > cur->td_pri &&
-	    (td->td_flags & TDF_NORESCHED) == 0)
-		disturb_lwp(gd, cur, td);
-	if (td->td_rqnext != td || (td->td_flags & TDF_NORESCHED) ||
-	    (cur->td_flags & TDF_PREEMPTIBLE))
-		clock_need_tick(gd);
-	if ((td->td_flags & (TDF_PREEMPTS | TDF_NORESCHED)) == TDF_PREEMPTS)
-		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
-}
-
-/*
  * The refusal of sched_enqueue: td is runnable already, or will be when
  * its migration ends, or it is ending.  Panic if td is dead (TDF_FREE).
  */
@@ -176,9 +103,8 @@ enqueue_refused(lwkt_thread_t td)
 /*
  * Make td, which belongs to this CPU, runnable.  No effect if td is runnable
  * already, migrates or is ending (enqueue_refused), or if the CPU shuts down.
- * Every wake-up calls this, so the common path is written to need no stack
- * frame: the rare work is in tail calls.  Every lwp has TDF_PREEMPTIBLE, so the
- * test of that flag also finds a running lwp.
+ * Every lwp has TDF_PREEMPTIBLE, so the test of that flag also finds a running
+ * lwp.
  */
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
@@ -188,35 +114,34 @@ sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
 	int others;
 
 	INVARIANT(gd == mygd() && td->td_gd == gd);		/* TD1 */
-	if (unlikely(flags & (TDF_RUNQ | TDF_MIGRATING | TDF_EXITING |
-	    TDF_FREE))) {
+	if (unlikely(flags & TDF_NOT_ENQUEUED)) {
 		enqueue_refused(td);
 		return;
 	}
-	if (unlikely(gd->gd_stopping))
+	if (unlikely(cpu_stops(gd)))
 		return;
 	others = ring_insert(gd, td);
 	td->td_flags = flags | TDF_RUNQ | TDF_STARTED;		/* RQ1 */
 	gd->gd_rqcount++;					/* RQ3 */
-	if (td->td_pri > cur->td_pri && (flags & TDF_NORESCHED) == 0)
+	ktr(gd, enqueue, td->td_id, td->td_pri);
+	if (td->td_pri > cur->td_pri && (flags & TDF_NORESCHED) == 0) {
 		gd->gd_ast |= AST_LWKT_RESCHED;
-	if (unlikely((others & !gd->gd_tick_armed) |
-	    (flags & (TDF_PREEMPTS | TDF_NORESCHED)) |
-	    (cur->td_flags & TDF_PREEMPTIBLE) | (lwkt__ktr_mask & KTR_SCHED)))
-		enqueue_rare(gd, td);
+		if (cur->td_leave & TDL_LWP)
+			disturb_lwp(gd, cur, td);
+	}
+	if (others || (flags & TDF_NORESCHED) ||
+	    (cur->td_flags & TDF_PREEMPTIBLE))
+		clock_need_tick(gd);
+	if ((flags & (TDF_PREEMPTS | TDF_NORESCHED)) == TDF_PREEMPTS)
+		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPT);
 }
 
 /* Take td off the run queue of this CPU; no effect if td is not runnable. */
 void
 sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 {
-	INVARIANT(gd == mygd() && td->td_gd == gd);		/* TD1 */
-	if ((td->td_flags & TDF_RUNQ) == 0)
-		return;
-	ring_remove(gd, td);
-	td->td_flags &= ~TDF_RUNQ;				/* RQ1 */
-	gd->gd_rqcount--;					/* RQ3 */
-	ktr(gd, dequeue, td->td_id, td->td_pri);
+	if (td->td_flags & TDF_RUNQ)
+		dequeue_queued(gd, td);
 }
 
 /*

@@ -21,12 +21,20 @@
 #define AST_USER_RESCHED	0x2u	/* ask the user scheduler */
 #define AST_WATCHED		0x4u	/* watchdog saw AST_LWKT_RESCHED */
 
+/*
+ * The bits of gd_unusual: why the fast paths of sched/ may not be used on this
+ * CPU.
+ */
+#define UNUSUAL_STOPPING	0x1u	/* shutdown: only the idle thread */
+#define UNUSUAL_PREEMPTIBLE	0x2u	/* the running thread is preemptible */
+#define UNUSUAL_CXX		0x4u	/* threads may have C++ exceptions */
+
 struct sched_cpu {
 	LWKT_CACHEALIGN
 	uint32_t	 gd_ast;	/* (h) AST_*: requests to give way */
 	uint32_t	 gd_rqcount;	/* (c) threads on the run queue */
 	int		 gd_preempt_depth; /* (c) number of lenders */
-	uint32_t	 gd_stopping;	/* (c) 1: shutdown, only idle runs */
+	uint32_t	 gd_unusual;	/* (c) UNUSUAL_*: no fast paths */
 	uint32_t	 gd_served;	/* (h) splz ran since watchdog check */
 	uint32_t	 gd_async_tries; /* (h) async refusals in a row */
 	lwkt_thread_t	 gd_abandoned;	/* (c) left by stop_thread, or NULL */

@@ -23,6 +23,13 @@
 #include "kern/cpu/kern_ops.h"
 #include "kern/cpu/ktr_rec.h"
 
+/* Return whether gd's CPU shuts down: from then on it runs only idle. */
+static inline int
+cpu_stops(const struct globaldata *gd)
+{
+	return (gd->gd_unusual & UNUSUAL_STOPPING) != 0;
+}
+
 /* runq.c: the run queue. */
 void	sched_enqueue(struct globaldata *gd, lwkt_thread_t td);
 void	sched_dequeue(struct globaldata *gd, lwkt_thread_t td);

@@ -47,6 +47,8 @@ CTASSERT(offsetof(struct mcpu, mc_curthread) == LWKT_CPU_CURTHREAD,
 CTASSERT(offsetof(struct mcpu, mc_reqflags) == LWKT_CPU_REQFLAGS,
     "lwkt/thread2.h");
 CTASSERT(RQF_SPLZ == LWKT_REQ_SPLZ, "lwkt/thread2.h");
+CTASSERT(offsetof(struct mcpu, mc_reqflags) == MCPU_REQFLAGS,
+    "machine/machine.h");
 
 COUNTER(splz, "lwkt.splz", "times that deferred work was done");
 
@@ -103,7 +105,7 @@ splz(void)
 		tokens_nudged(gd);
 	gd->gd_intr_nesting--;
 	flags = atomic_load_32(&gd->gd_m.mc_reqflags);
-	if (unlikely(flags & RQF_SHUTDOWN) && gd->gd_stopping &&
+	if (unlikely(flags & RQF_SHUTDOWN) && cpu_stops(gd) &&
 	    (td->td_flags & TDF_IDLE) == 0)
 		stop_thread(gd, td);
 	if (unlikely(flags & RQF_LWP)) {

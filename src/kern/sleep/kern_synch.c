@@ -266,6 +266,25 @@ sleepq_check(lwkt_thread_t td)
 }
 
 /*
+ * Put td, the caller, which has TDF_TSLEEPQ now, on the queue of ident, and
+ * make SY2 true.
+ */
+static inline void
+tslp_insert(struct globaldata *gd, lwkt_thread_t td,
+    const volatile void *ident, uint32_t domain)
+{
+	unsigned slot = tslp_slot(ident);
+	struct tslpque *tq = &gd->gd_tslpque[slot];
+
+	if (unlikely(tq->tq_queue.tqh_last == NULL))
+		TAILQ_INIT(&tq->tq_queue);
+	TAILQ_INSERT_TAIL(&tq->tq_queue, td, td_sleepq);
+	td->td_wchan = ident;
+	td->td_wdomain = domain;
+	tslp_publish(gd, tq, slot, (uintptr_t)ident);
+}
+
+/*
  * Queue td, the caller, on ident in `domain`.  No effect if it is queued so
  * already.  If td is on another queue, it leaves that queue first.
  */
@@ -273,8 +292,6 @@ static inline void
 interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 {
 	struct globaldata *gd = mygd();
-	unsigned slot = tslp_slot(ident);
-	struct tslpque *tq = &gd->gd_tslpque[slot];
 
 	KASSERTF(ident != NULL, "thread \"%s\" sleeps on NULL", td->td_name);
 	if (td->td_flags & TDF_TSLEEPQ) {
@@ -282,13 +299,8 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 			return;
 		synch_leave_queue(td);
 	}
-	if (tq->tq_queue.tqh_last == NULL)
-		TAILQ_INIT(&tq->tq_queue);
-	TAILQ_INSERT_TAIL(&tq->tq_queue, td, td_sleepq);
-	td->td_wchan = ident;
-	td->td_wdomain = domain;
 	td->td_flags |= TDF_TSLEEPQ;				/* SY1 */
-	tslp_publish(gd, tq, slot, (uintptr_t)ident);
+	tslp_insert(gd, td, ident, domain);
 }
 
 /*
@@ -361,8 +373,9 @@ tsleep_block(lwkt_thread_t td, int flags, const char *wmesg)
 	counter_inc(gd->gd_cntbias, sleeps);
 	td->td_flags = (td->td_flags & ~(TDF_TIMEOUT | TDF_SINTR)) | how;
 	td->td_wmesg = wmesg;
-	sched_dequeue(gd, td);
-	switch_away();
+	if (likely(td->td_flags & TDF_RUNQ))
+		dequeue_queued(gd, td);
+	switch_fast(gd, td);
 	INVARIANT(mygd() == gd);	/* sleepers do not migrate */
 	td->td_wmesg = NULL;
 	td->td_flags &= ~(TDF_TSLEEP_DESCHEDULED | TDF_SINTR | TDF_NORESCHED);
@@ -420,16 +433,12 @@ tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
 	return 0;			/* lwkt_schedule(td) ended it */
 }
 
-/*
- * Sleep on ident; the results are those of tsleep_crit.  A timeout of 0 does
- * not block.  The caller is on no sleep queue afterwards.  Thread context;
- * blocks until woken, timed out, interrupted or scheduled.
- */
-int
-lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
+/* lwkt_tsleep(), whatever the arguments and the state of the caller are. */
+static __lwkt_noinline int
+tsleep_any(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)
 {
-	lwkt_thread_t td = caller_thread();
+	lwkt_thread_t td = curthread;
 	int error;
 
 	crit_enter_td(td);
@@ -440,11 +449,67 @@ lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
 }
 
 /*
- * Wake up to max sleepers of this CPU, in the order in which they were queued.
- * Return how many of the max are still to be woken.  An interlocked thread is
- * taken off the queue but not counted.  origin: the CPU that called the wakeup.
+ * Sleep on ident; the results are those of tsleep_crit.  A timeout of 0 does
+ * not block.  The caller is on no sleep queue afterwards.  Thread context;
+ * blocks until woken, timed out, interrupted or scheduled.
+ *
+ * The usual sleep, without flags, time limit and interlock, is done here, in a
+ * leaf section.
+ */
+int
+lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
+    int64_t timeout_ns)
+{
+	lwkt_thread_t td = caller_thread();
+	struct globaldata *gd;
+	uint32_t tdf = td->td_flags;
+
+	if (unlikely((flags & ~LWKT_PDOMAIN_MASK) != 0 ||
+	    timeout_ns != LWKT_FOREVER || ident == NULL ||
+	    (tdf & (TDF_TSLEEPQ | TDF_DELAYED_WAKEUP | TDF_RUNQ)) != TDF_RUNQ))
+		return tsleep_any(ident, flags, wmesg, timeout_ns);
+	leaf_enter(td);
+	gd = mygd();
+	td->td_flags = (tdf & ~(TDF_TIMEOUT | TDF_SINTR)) | TDF_TSLEEPQ |
+	    TDF_TSLEEP_DESCHEDULED;				/* SY1 SY3 */
+	td->td_wmesg = wmesg;
+	tslp_insert(gd, td, ident, (uint32_t)flags);
+	ktr(gd, sleep, td->td_id, 0);
+	counter_inc(gd->gd_cntbias, sleeps);
+	dequeue_queued(gd, td);
+	switch_leaf(gd, td);
+	td = curthread;
+	td->td_wmesg = NULL;
+	td->td_flags &= ~TDF_TSLEEP_DESCHEDULED;		/* SY3 */
+	if (unlikely(td->td_flags & TDF_TSLEEPQ))
+		synch_leave_queue(td);	/* lwkt_schedule(td) ended it */
+	leaf_exit(td);
+	return 0;
+}
+
+/*
+ * td has just been taken off its queue.  If it sleeps, make it runnable and
+ * return 1.  If it is only interlocked, return 0.  origin: the CPU that called
+ * the wakeup.
  */
 static inline int
+wake_thread(struct globaldata *gd, lwkt_thread_t td, int origin)
+{
+	td->td_flags &= ~TDF_TSLEEPQ;				/* SY1 */
+	td->td_wakefromcpu = origin;
+	ktr(gd, wake, td->td_id, origin);
+	if ((td->td_flags & TDF_TSLEEP_DESCHEDULED) == 0)
+		return 0;					/* SY3 */
+	wake_local(gd, td);
+	return 1;
+}
+
+/*
+ * Wake up to max sleepers of this CPU, in the order in which they were queued.
+ * Return how many of the max are still to be woken.  An interlocked thread is
+ * taken off the queue but not counted.
+ */
+static __lwkt_noinline int
 wake_queue(struct globaldata *gd, struct tslpque *tq,
     const volatile void *ident, uint32_t domain, int max, int origin)
 {
@@ -455,13 +520,7 @@ wake_queue(struct globaldata *gd, struct tslpque *tq,
 		if (td->td_wchan != ident || td->td_wdomain != domain)
 			continue;
 		TAILQ_REMOVE(&tq->tq_queue, td, td_sleepq);
-		td->td_flags &= ~TDF_TSLEEPQ;
-		td->td_wakefromcpu = origin;
-		ktr(gd, wake, td->td_id, origin);
-		if ((td->td_flags & TDF_TSLEEP_DESCHEDULED) == 0)
-			continue;				/* SY3 */
-		wake_local(gd, td);
-		if (--max == 0)
+		if ((max -= wake_thread(gd, td, origin)) == 0)
 			break;
 	}
 	return max;
@@ -564,11 +623,10 @@ wakeup_remote(void *ident, int packed)
 /*
  * Send the wakeups to other CPUs: to each candidate if max is WAKE_ALL.  Else
  * each message is for up to WAKE_CHUNK threads; it starts at the first
- * candidate and is sent on from there (wakeup_remote).  The fence lies between
- * the store that made the condition true and the reads of mask and filter
- * (SO1).
+ * candidate and is sent on from there (wakeup_remote).  After the fence of
+ * wake_others_if().  Leaf section.
  */
-static void
+static __lwkt_noinline void
 wake_others(struct globaldata *gd, unsigned slot, void *ident,
     uint32_t domain, int max)
 {
@@ -576,7 +634,7 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 	int me = gd->gd_m.mc_cpuid;
 	int chunk, cpu = me;
 
-	atomic_fence_seq_cst();					/* SO1 */
+	crit_enter_td(curthread);				/* CR3 */
 	if (max == WAKE_ALL) {
 		while ((cpu = tslp_next(slot, id, cpu, me)) >= 0) {
 			counter_inc(gd->gd_cntbias, sent);
@@ -584,39 +642,75 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 			lwkt_send_ipiq2(cpu, wakeup_remote, ident,
 			    wake_pack(domain, WAKE_ALL, me));
 		}
+	} else {
+		for (; max > 0; max -= chunk) {
+			chunk = max < WAKE_CHUNK ? max : WAKE_CHUNK;
+			if (!wake_send(gd, slot, ident, domain, chunk, me, me))
+				break;
+		}
+	}
+	crit_exit_noyield(curthread);
+}
+
+/*
+ * Send the wakeups to other CPUs, if another one may have sleepers.  The usual
+ * case, that none has, is found here.  The fence lies between the store that
+ * made the condition true and the reads of mask and filter (SO1).  Leaf
+ * section.
+ */
+static inline void
+wake_others_if(struct globaldata *gd, unsigned slot,
+    const volatile void *ident, uint32_t domain, int max)
+{
+	int me = gd->gd_m.mc_cpuid;
+
+	atomic_fence_seq_cst();					/* SO1 */
+	if (tslp_words == 1 && (atomic_load_64(tslp_word(slot, me)) &
+	    ~CPUMASK_BIT(me)) == 0)
 		return;
-	}
-	for (; max > 0; max -= chunk) {
-		chunk = max < WAKE_CHUNK ? max : WAKE_CHUNK;
-		if (!wake_send(gd, slot, ident, domain, chunk, me, me))
-			break;
-	}
+	wake_others(gd, slot, (void *)(uintptr_t)ident, domain, max);
 }
 
 /*
  * Wake up to max sleepers: those of this CPU first, then, if `everywhere` is 1,
- * those of all other CPUs.
+ * those of all other CPUs.  The usual case, one thread that sleeps on ident and
+ * is alone in its queue, is done here.
  */
 static inline void
 wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 {
-	lwkt_thread_t self = caller_thread();
+	lwkt_thread_t self = caller_thread(), td;
 	unsigned slot = tslp_slot(ident);
 	struct globaldata *gd;
 	struct tslpque *tq;
 	int left = max;
 
-	crit_enter_td(self);
+	leaf_enter(self);
 	gd = mygd();
 	tq = &gd->gd_tslpque[slot];
-	if (TAILQ_FIRST(&tq->tq_queue) != NULL)
-		left = wake_queue(gd, tq, ident, domain, max,
-		    gd->gd_m.mc_cpuid);
-	if (max == WAKE_ALL)
-		left = WAKE_ALL;
+	td = TAILQ_FIRST(&tq->tq_queue);
+	if (td != NULL) {
+		if (likely(td->td_wchan == ident && td->td_wdomain == domain &&
+		    TAILQ_NEXT(td, td_sleepq) == NULL)) {
+			TAILQ_INIT(&tq->tq_queue);
+			left -= wake_thread(gd, td, gd->gd_m.mc_cpuid);
+		} else {
+			left = wake_queue(gd, tq, ident, domain, max,
+			    gd->gd_m.mc_cpuid);
+		}
+		if (max == WAKE_ALL)
+			left = WAKE_ALL;
+	}
 	if (left > 0 && everywhere && lwkt__ncpus > 1)
-		wake_others(gd, slot, (void *)(uintptr_t)ident, domain, left);
-	crit_exit_td(self);
+		wake_others_if(gd, slot, ident, domain, left);
+	leaf_exit(self);
+}
+
+/* The same, for the functions whose speed matters less. */
+static __lwkt_noinline void
+wake_any(const volatile void *ident, uint32_t domain, int max, int everywhere)
+{
+	wake(ident, domain, max, everywhere);
 }
 
 /*
@@ -652,7 +746,7 @@ void
 lwkt_wakeup_n(const volatile void *ident, int n)
 {
 	if (n > 0)
-		wake(ident, 0, n, 1);
+		wake_any(ident, 0, n, 1);
 }
 
 /*
@@ -662,7 +756,7 @@ lwkt_wakeup_n(const volatile void *ident, int n)
 void
 lwkt_wakeup_domain(const volatile void *ident, int domain)
 {
-	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, WAKE_ALL, 1);
+	wake_any(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, WAKE_ALL, 1);
 }
 
 /*
@@ -672,14 +766,14 @@ lwkt_wakeup_domain(const volatile void *ident, int domain)
 void
 lwkt_wakeup_domain_one(const volatile void *ident, int domain)
 {
-	wake(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, 1, 1);
+	wake_any(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, 1, 1);
 }
 
 /* Wake all sleepers on ident of this CPU.  Any CPU context; never blocks. */
 void
 lwkt_wakeup_mycpu(const volatile void *ident)
 {
-	wake(ident, 0, WAKE_ALL, 0);
+	wake_any(ident, 0, WAKE_ALL, 0);
 }
 
 /*
@@ -689,13 +783,13 @@ lwkt_wakeup_mycpu(const volatile void *ident)
 void
 lwkt_wakeup_mycpu_one(const volatile void *ident)
 {
-	wake(ident, 0, 1, 0);
+	wake_any(ident, 0, 1, 0);
 }
 
 static void
 wakeup_oncpu_remote(void *ident, int max)
 {
-	wake(ident, 0, max, 0);
+	wake_any(ident, 0, max, 0);
 }
 
 /* Wake all sleepers on ident of CPU cpu.  Any CPU context; never blocks. */

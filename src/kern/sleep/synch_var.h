@@ -12,7 +12,8 @@
 #ifndef LWKT_KERN_SLEEP_SYNCH_VAR_H
 #define LWKT_KERN_SLEEP_SYNCH_VAR_H
 
-#include "kern/sched/sched_var.h"
+#include "kern/sched/runq.h"
+#include "kern/sched/switch.h"
 
 /*
  * kern_synch.c.  synch_bytes: the size of the sleep tables of ncpus CPUs.
@@ -68,11 +69,14 @@ delayed_flush_if(lwkt_thread_t td)
 static inline void
 block_self(lwkt_thread_t td, const char *wmesg)
 {
+	struct globaldata *gd = mygd();
+
 	delayed_flush_if(td);
 	td->td_wmesg = wmesg;
 	td->td_flags |= TDF_BLOCKED;
-	sched_dequeue(mygd(), td);
-	switch_away();
+	if (likely(td->td_flags & TDF_RUNQ))
+		dequeue_queued(gd, td);
+	switch_fast(gd, td);
 	td->td_flags &= ~TDF_BLOCKED;
 	td->td_wmesg = NULL;
 }
@@ -81,7 +85,7 @@ block_self(lwkt_thread_t td, const char *wmesg)
 static inline void
 wake_local(struct globaldata *gd, lwkt_thread_t td)
 {
-	sched_enqueue(gd, td);
+	enqueue_fast(gd, td);
 }
 
 /*

@@ -299,7 +299,7 @@ find_ring(struct globaldata *gd, int from, uint32_t *index)
 
 	for (i = 0; i < lwkt__ncpus; i++) {
 		src = (from + i) % lwkt__ncpus;
-		if (src != gd->gd_m.mc_cpuid && !gd_find(src)->gd_stopping &&
+		if (src != gd->gd_m.mc_cpuid && !cpu_stops(gd_find(src)) &&
 		    ipiq_waits(gd, src, index))
 			return src;
 	}
@@ -429,7 +429,7 @@ look_all(void)
 		gd = gd_find(cpu);
 		all &= !awake(cpu) || lives[cpu].l_exits !=
 		    lives[cpu].l_round;
-		if (gd->gd_stopping)
+		if (cpu_stops(gd))
 			continue;
 		look_better(gd);
 		look_equal(gd);

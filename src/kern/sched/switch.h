@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The switch of stacks, and the fast path of a switch, inline.
+ *
+ * THEORY
+ * A thread that yields or blocks calls switch_fast().  It makes the switch if
+ * nothing about the two threads and the CPU is unusual, and otherwise calls
+ * switch_away() (lwkt_switch.c), which can do every switch.  Both end in
+ * switch_stack(), the only place where a thread leaves its stack.
+ *
+ * After a switch nothing that was read before it is used again: the thread may
+ * be on another CPU, and values that are kept across the switch would each cost
+ * a store and a load.
+ *
+ * The invariants (SW) are those of lwkt_switch.c.
+ */
+#ifndef LWKT_KERN_SCHED_SWITCH_H
+#define LWKT_KERN_SCHED_SWITCH_H
+
+#include "kern/sched/sched_var.h"
+
+/* The structures and the stack tops of so many threads fit in a cache. */
+#define FEW_THREADS	32
+
+TRACEPOINT_EXTERN(switch);
+COUNTER_EXTERN(switches);
+
+/*
+ * lwkt_switch.c: the rare cases of switch_finish(); switch_away() for a caller
+ * that is in a leaf section.
+ */
+void	switch_finish_slow(lwkt_thread_t prev, uint32_t flags);
+void	switch_counted(void);
+
+/*
+ * Complete the departure of the predecessor, on the successor's stack.  Once
+ * TDF_RUNNING is clear prev may be gone, so its flags are read first (SW3).
+ */
+static inline void
+switch_finish(lwkt_thread_t prev)
+{
+	uint32_t flags = prev->td_flags;	/* SW3 */
+
+	if (unlikely(flags & (TDF_MIGRATING | TDF_EXITING | TDF_CANARY)))
+		switch_finish_slow(prev, flags);
+	else
+		prev->td_flags = flags & ~TDF_RUNNING;		/* TD3 */
+}
+
+/*
+ * Prefetch for the next two switches.  With thousands of threads in a ring each
+ * switch would wait for memory.  Fetch the stack of the thread after ntd, whose
+ * structure was fetched one switch ago, and the structure of the thread after
+ * that.  With a few threads all of this is in the cache.
+ */
+static inline void
+prefetch_next(struct globaldata *gd, lwkt_thread_t ntd)
+{
+	lwkt_thread_t next = ntd->td_rqnext;
+
+	if (unlikely(gd->gd_rqcount > FEW_THREADS) &&
+	    (ntd->td_flags & TDF_RUNQ)) {
+		__builtin_prefetch(next->td_sp);
+		__builtin_prefetch(next->td_rqnext);
+	}
+}
+
+/*
+ * Switch from td to ntd.  The call of lwkt__machine_switch returns when td runs
+ * again; gd is stale then, because td may be on another CPU.
+ */
+static inline void
+switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	lwkt_thread_t prev;
+
+	INVARIANT((ntd->td_flags & (TDF_RUNNING | TDF_FREE)) == 0);
+	ntd->td_flags |= TDF_RUNNING;
+	ntd->td_switches++;
+	counter_inc(gd->gd_cntbias, switches);
+	ktr(gd, switch, td->td_id, ntd->td_id);
+	prefetch_next(gd, ntd);
+	td->td_errno = *gd->gd_m.mc_errnop;
+	gd->gd_m.mc_curthread = ntd;
+	fiber_switch_begin(&td->td_cold->tc_fiber, &ntd->td_cold->tc_fiber,
+	    td->td_flags & TDF_EXITING);
+	prev = lwkt__machine_switch(&td->td_sp, ntd->td_sp, td);
+	td = curthread;		/* the same thread, perhaps another CPU */
+	fiber_switch_end(&td->td_cold->tc_fiber, &prev->td_cold->tc_fiber);
+	*mycpu_m()->mc_errnop = td->td_errno;
+	switch_finish(prev);
+}
+
+/*
+ * Give the CPU to the best thread and return 1 when td, the caller, runs again.
+ * Return 0, with nothing done, unless the case is usual: td has nothing to do
+ * before it leaves, and the best thread can run without preparation.
+ */
+static inline int
+switch_usual(struct globaldata *gd, lwkt_thread_t td)
+{
+	uint32_t mask = gd->gd_rqmask;
+	lwkt_thread_t ntd;
+
+	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount | gd->gd_spinlocks |
+	    (int)gd->gd_unusual | td->td_ntoks | td->td_leave) != 0 ||
+	    mask == 0))
+		return 0;
+	ntd = gd->gd_rq[31 - __builtin_clz(mask)];
+	if (unlikely(ntd->td_ntoks != 0 || ntd == td ||
+	    (ntd->td_flags & TDF_PREEMPTIBLE)))
+		return 0;
+	if (config_invariants && config_host_sim)
+		lwkt__kern_hooks.kh_check(gd);
+	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
+	switch_stack(gd, td, ntd);
+	return 1;
+}
+
+/* As switch_away(), with the usual case inline. */
+static inline void
+switch_fast(struct globaldata *gd, lwkt_thread_t td)
+{
+	INVARIANT(td->td_critcount > 0);			/* SW2 */
+	if (!switch_usual(gd, td))
+		switch_away();
+}
+
+/* As switch_fast(), in a leaf section. */
+static inline void
+switch_leaf(struct globaldata *gd, lwkt_thread_t td)
+{
+	if (!switch_usual(gd, td))
+		switch_counted();				/* CR3 */
+}
+
+#endif
