@@ -44,6 +44,8 @@ $(BUILD)/build.ninja:
 lint: build
 	@tools/dev/layers.py --self-test
 	@tools/dev/layers.py $(BUILD)
+	@tools/dev/leaf.py --self-test
+	@tools/dev/leaf.py
 	@tools/dev/api.py --self-test
 	@tools/dev/api.py --complete $(BUILD)
 	@tools/dev/manual.py --self-test

@@ -35,7 +35,7 @@
  * CR2 splz never runs for a thread that is descheduled but not yet switched
  *     out: such a thread is in a critical section or a leaf section.
  * CR3 Between leaf_enter() and leaf_exit() no function is called that may enter
- *     a section, except in a counted section (crit_enter_td()).
+ *     a section, except in a counted section (tools/dev/leaf.py).
  *
  * Source: DragonFly sys/thread2.h.  Both fences are needed: its commit
  * a4d9568036 of 2017 found the compiler moving the counter.

@@ -70,12 +70,14 @@ switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 		lwkt_panic("stack overflow: thread \"%s\", stack %zu bytes "
 		    "(the canary is overwritten)", prev->td_name,
 		    prev->td_stksize);
+	crit_enter_td(curthread);				/* CR3 */
 	if (flags & TDF_EXITING)
 		thread_finish_exit(prev);
 	else if (flags & TDF_MIGRATING)
 		thread_finish_migrate(prev);
 	else
 		prev->td_flags = flags & ~TDF_RUNNING;
+	crit_exit_noyield(curthread);
 }
 
 /*
@@ -283,7 +285,7 @@ switch_away(void)
 __lwkt_noinline void
 switch_counted(void)
 {
-	crit_enter_td(curthread);
+	crit_enter_td(curthread);				/* CR3 */
 	switch_away();
 	crit_exit_noyield(curthread);
 }
