@@ -17,7 +17,11 @@
  * TSan: a fiber has its own shadow call stack.  So fiber_switch_begin and
  * fiber_switch_end, between which the fiber changes, must not push or pop on
  * it: they are not instrumented.  The change orders the accesses before it and
- * those after it (flag 0): threads of one CPU do not race.
+ * those after it (flag 0): threads of one CPU do not race.  TSan delivers a
+ * signal when the fiber that it has interrupted next calls a function of libc
+ * that TSan wraps.  A fiber that leaves the CPU makes no such call for a long
+ * time, and the CPU would wait for its timer.  So such a call is made before
+ * each switch.
  *
  * valgrind takes a jump of the stack pointer from one registered stack to
  * another as a switch, and not as a wild pointer or a huge frame.  The part of
@@ -62,6 +66,11 @@
 #endif
 
 int lwkt__fiber_wanted;
+
+#if LWKT_TSAN
+/* Volatile: the call by which TSan delivers signals must not be folded. */
+static char *volatile any_call = "";
+#endif
 
 void
 fiber_boot(void)
@@ -143,6 +152,7 @@ fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
 	(void)from, (void)dying;
 #endif
 #if LWKT_TSAN
+	(void)strlen(any_call);
 	__tsan_switch_to_fiber(to->f_tsan, 0);
 #else
 	(void)to;

@@ -354,7 +354,7 @@ park_leave(struct park *pk, const char *wmesg, uint64_t *word, uint64_t one)
 	if (queued) {
 		park_remove(b, pk);
 		if (word != NULL)
-			atomic_store_64(word, *word - one);
+			atomic_store_64(word, atomic_load_64(word) - one);
 	}
 	park_unlock(b);
 	if (!queued)						/* PK2 */

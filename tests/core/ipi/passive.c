@@ -173,6 +173,26 @@ full_of_passive(void *arg)
 	return 0;
 }
 
+/* The target runs a thread that goes on until the queue was served. */
+static int
+full_while_busy(void *arg)
+{
+	int cpu = other_cpu();
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	td = busy_start(cpu);
+	await(&busy[0], 1);
+	fill_passively(&cpu);
+	atomic_store_rel_32(&busy[1], 1);
+	join(td);
+	lwkt_synchronize_ipiqs("test");
+	check(calls == 500, "%u of 500 ran", calls);
+	return 0;
+}
+
 /* A thread that is alone on its CPU, which has no tick then, until `calls`. */
 enum manner { YIELDS, LEAVES_SECTIONS, BLOCKS, COMPUTES };
 
@@ -276,5 +296,7 @@ main(void)
 	    NULL, 100);
 	sim_explore("race 17: a queue full of passive messages gets served",
 	    full_of_passive, NULL, 100);
+	sim_explore("race 17: the same while the target is busy",
+	    full_while_busy, NULL, 100);
 	return tap_done();
 }
