@@ -291,7 +291,9 @@ ioreq_wait(struct ioreq *ir, const char *wmesg)
 }
 
 /*
- * End a request early, unless it is complete or was cancelled before.
+ * End a request early, unless it is complete or was cancelled before.  A sleep
+ * ends at once.  For any other call the host is asked to cancel its operation;
+ * the request ends when the operation completes (ioreq_done).
  * Context: the request's CPU, critical section; never blocks.
  */
 void

@@ -108,8 +108,9 @@ on_descriptor(const struct hostio *io)
 
 /*
  * List a request as a waiter of its descriptor and return 0.  If the operation
- * waits on no descriptor, only return 0.  If a close is in progress, do not
- * list the request: sleep until the close is over and return EAGAIN.
+ * waits on no descriptor, only return 0.  If a descriptor of the same word is
+ * being closed, do not list the request: sleep until a close of the word has
+ * ended, and return EAGAIN.  Another close may then be in progress already.
  * Thread, critical section; blocks in that case.
  */
 int

@@ -122,7 +122,7 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
-/* Cancel the request of a message.  Runs on the request's CPU. */
+/* Begin to cancel the request of a message.  Runs on the request's CPU. */
 static void
 abort_remote(void *arg)
 {
@@ -132,8 +132,10 @@ abort_remote(void *arg)
 }
 
 /*
- * End the call of a message early: the abort function of the messages.  On
- * another CPU than the request's, waits until that CPU has cancelled it.
+ * End the call of a message early, unless it is complete: the abort function of
+ * the messages.  The call need not have ended at the return: its CPU asks the
+ * host to cancel it, and the completion replies later.  A caller on another CPU
+ * spins until the CPU of the call has done that.
  */
 static void
 sysmsg_abort(lwkt_msg_t msg)

@@ -181,7 +181,8 @@ struct machine_config {
  * of CPUs (*ncpus).  machine_run runs the n CPUs of mc[] until each has
  * returned from mu_cpu_main; the caller's host thread becomes CPU 0.  Both
  * return 0 or an errno: EINVAL for a wrong setting, EAGAIN, ENOMEM or another
- * one if the host refuses something.  Any context, one call at a time.
+ * one if the host refuses something.  machine_shutdown undoes a machine_boot
+ * that has succeeded.  Plain pthread, one call at a time.
  */
 int	machine_boot(const struct machine_config *cfg,
 	    const struct machine_upcalls *up, int *ncpus);
@@ -383,7 +384,8 @@ void	machine_timer_arm(int64_t deadline_ns);
  * never blocks.
  * machine_pause is called in each turn of a loop that waits for another CPU.
  * `turn` is the number of turns so far: early turns execute a pause
- * instruction, later ones yield the core.  Any context.
+ * instruction, later ones yield the core, still later ones sleep briefly.  Any
+ * context.
  */
 int	machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val);
 void	machine_idle(struct mcpu *mc);
@@ -449,10 +451,11 @@ int	machine_fence_all(void);
 int	machine_can_fence_all(void);
 
 /*
- * machine_foreign_wait blocks the calling plain pthread until *word != val or
- * until it is woken.  machine_foreign_wake wakes the pthreads that wait on
- * word.  For ports that plain pthreads use.  On sim there are no plain
- * pthreads: the wait panics, the wake has nothing to do.
+ * machine_foreign_wait blocks the calling plain pthread until it is woken,
+ * perhaps spuriously.  It returns at once if *word is not val.
+ * machine_foreign_wake wakes the pthreads that wait on word.  For what plain
+ * pthreads wait for: locks, pipes, ports.  On sim there are no plain pthreads:
+ * the wait panics, the wake has nothing to do.
  */
 void	machine_foreign_wait(uint32_t *word, uint32_t val);
 void	machine_foreign_wake(uint32_t *word);
@@ -472,8 +475,8 @@ void	machine_foreign_wake(uint32_t *word);
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 /*
- * How many reservations may exist at one time.  machine_mem_reserve refuses
- * none for want of a record, as each user stays within its share.
+ * How many reservations may exist at one time.  The host has RESV_MOST records
+ * for them.  Each user stays within its share, so there is always a free one.
  */
 enum {
 	RESV_ARENA = 1,

@@ -4,10 +4,10 @@
  *
  * THEORY
  * The zone of a chunk is found from the chunk's address.  The zone's header
- * has the owner CPU, the chunk size, a list of free chunks, and the number of
- * chunks that were never used.  Only the owner touches these, in a critical
- * section.  A CPU keeps its zones in lists by size class.  A zone without a
- * free chunk is in no list.
+ * has the owner CPU and the chunk size, which any CPU may read.  It also has a
+ * list of free chunks and the number of chunks that were never used; only the
+ * owner touches these two, in a critical section.  A CPU keeps its zones in
+ * lists by size class.  A zone without a free chunk is in no list.
  *
  * Another CPU frees a chunk by pushing it to z_remote with a compare-and-set.
  * The owner fetches the whole list when it has run out of chunks in that zone,
@@ -41,7 +41,9 @@
  * back to the host as soon as it is in a context that may call the host.
  * slab_clean fetches the chunks that other CPUs freed in listed zones, and
  * gives up each zone that is then all free.  It runs when the CPU needs another
- * zone and has made a quarter more zones since the last time, or has no memory.
+ * zone and the host has no memory for it.  It also runs when the CPU needs
+ * another zone, has no slot set aside, and has made many zones since the last
+ * time: CLEAN_LEAST or more, and a quarter or more of the zones that it has.
  *
  * Hardening, in all builds: the owner has a bitmap of the chunks that are in
  * use, and a CPU that frees a chunk of another CPU marks it in a second bitmap.

@@ -114,9 +114,10 @@ arena_bytes(int ncpus, int threads)
 
 /*
  * Reserve an arena for lwkt.maxthreads.  If the host refuses, halve the number
- * of threads until the arena fits and STACKS_ROOM is left for stacks.  Store
- * the number of threads and the size.  Returns 0; or ENOMEM, if even the last
- * number that is not below THREADS_LEAST is refused.
+ * of threads until the arena fits and STACKS_ROOM is left for stacks.  No
+ * halved number is below THREADS_LEAST; lwkt.maxthreads itself may be.  Returns
+ * 0, and stores the number of threads and the size; or ENOMEM if the host
+ * refuses all of these numbers.
  */
 static int
 arena_reserve(int *threadsp, size_t *sizep)

@@ -4,7 +4,8 @@
  *
  * THEORY
  * While td_critcount > 0 no IPI callback, timer callback or interrupt thread
- * runs on this CPU.  A signal handler may come at any instruction.  It sets
+ * runs on this CPU, except in the calls that execute messages on purpose (IX4
+ * of ipiq_exec.c).  A signal handler may come at any instruction.  It sets
  * bits in mc_reqflags.  The code that leaves the outermost critical section
  * runs what the bits ask for (splz).  A handler also does three other things:
  * it writes the fields marked (h) (watchdog.c, lwkt_async.c), it halts the CPU
@@ -22,13 +23,14 @@
  * The count is a chain of loads and stores of one word through all calls of the
  * library, which the processor cannot do side by side.  A leaf section has no
  * count: it calls nothing that enters or leaves a section, so nothing in it can
- * do deferred work.  A signal handler never does deferred work, and it
- * interrupts a preemptible thread only in registered code of the program
- * (machine/linux/preempt.c), not in the library.  A leaf section only tests
- * mc_reqflags at its end.  It may switch: the thread that continues ends a
- * section of its own.  Its slow paths, which may call anything, enter a counted
- * section first.  The simulated host may interrupt at any access, and
- * invariants builds look at the count, so both count leaf sections too.
+ * do deferred work.  A signal handler does no deferred work, except after a
+ * panic, when the thread never continues (halt.c).  It interrupts a preemptible
+ * thread only in registered code of the program (machine/linux/preempt.c), not
+ * in the library.  A leaf section only tests mc_reqflags at its end.  It may
+ * switch: the thread that continues ends a section of its own.  Its slow paths,
+ * which may call anything, enter a counted section first.  The simulated host
+ * may interrupt at any access, and invariants builds look at the count, so both
+ * count leaf sections too.
  *
  * INVARIANTS
  * CR1 td_critcount >= 0 (panic on underflow).

@@ -3,7 +3,7 @@
  * Calls that go up: from kern/ to the layers above it, and from a room of kern/
  * to a later room.
  *
- * Both tables are filled at boot, before a second CPU starts.
+ * Both tables are filled at boot, before the CPUs start.
  */
 #ifndef LWKT_KERN_CPU_KERN_OPS_H
 #define LWKT_KERN_CPU_KERN_OPS_H
@@ -12,7 +12,7 @@
 
 /*
  * Functions of the layers above kern/: vm/, io/ and usched/.  Each layer sets
- * its functions at boot, before the CPUs start.
+ * its functions in its boot hook.
  */
 struct kern_ops {
 	/* Free an arena thread whose last reference is gone.  Any CPU. */

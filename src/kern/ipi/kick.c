@@ -7,9 +7,10 @@
  * long.  The sender does not know whether the receiver is about to check its
  * messages anyway.  A signal costs both CPUs 10 us; such a check costs nothing.
  * So the sender notes the CPU and returns to it later, by a timer of its own.
- * A CPU that has not checked its messages by then is interrupted.  If no CPU
- * had to be interrupted, the next delay is twice as long, up to KICK_MAX_NS.
- * If one had to be, the next delay is KICK_MIN_NS.
+ * If the CPU has not checked its messages by then, and still runs a preemptible
+ * thread, it is interrupted.  If no CPU had to be interrupted, the next delay
+ * is twice as long, up to KICK_MAX_NS.  If one had to be, the next delay is
+ * KICK_MIN_NS.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"

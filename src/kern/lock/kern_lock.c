@@ -15,7 +15,8 @@
  * exclusive and shared holders alternate: after an exclusive holder all shared
  * waiters follow, except those of lower priority than the best exclusive
  * waiter; after shared holders one exclusive waiter follows.  A new shared
- * request waits if an exclusive waiter has at least equal priority.
+ * request waits if an exclusive waiter has at least equal priority, or if an
+ * upgrade waits.
  *
  * An upgrade is a request of a shared holder to become the exclusive one.  It
  * waits until the other shared holders have left.  At most one upgrade waits,

@@ -308,10 +308,11 @@ wait_end(struct spin_wait *sw, struct globaldata *gd)
 }
 
 /*
- * Pause between two tests of the lock.  First read messages for this CPU from
- * their rings and defer them (ipiq_defer_waiting): the holder of the lock may
- * wait for room in such a ring.  The pause grows with each call until it is
- * longer than lwkt.spin_backoff_max.
+ * Pause between two tests of the lock.  First defer messages of the CPUs that
+ * wait for room in a ring to this CPU (ipiq_defer_waiting): the holder of the
+ * lock may be one of them.  The pause grows by half with each call, until it
+ * has lwkt.spin_backoff_max pause instructions or more.  Now and then, report
+ * the length of the wait (complain).
  */
 static void
 wait_turn(struct spin_wait *sw, struct globaldata *gd)

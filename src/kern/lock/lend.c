@@ -287,9 +287,10 @@ tell_by_cpu(lwkt_thread_t td)
 
 /*
  * Apply the changes that lend_change() has noted in lt, and those that follow
- * from them on this CPU.  No queue lock is held.  On a CPU: in a critical
- * section, never blocks.  A pthread waits in the host for the CPUs of the
- * holders.
+ * from them on this CPU.  For a thread of another CPU, send a message to that
+ * CPU, which applies the change.  No queue lock is held.  On a CPU: in a
+ * critical section, never blocks.  A pthread waits in the host for the CPUs of
+ * the threads, except where a message is already under way.
  */
 void
 lend_carry_out(struct lend_todo *lt)

@@ -524,9 +524,9 @@ wait_begin(lwkt_thread_t td, struct mtx_wait *mw)
 }
 
 /*
- * Sleep until the request is granted or aborted, or the wait fails.  Returns 0;
- * ENOLCK: aborted; EWOULDBLOCK; EINTR.  After an error the request is over.
- * Blocks.
+ * Sleep until the request is granted or aborted, or the wait fails.  Returns 0:
+ * granted; ENOLCK: aborted; EWOULDBLOCK; EINTR, only with LWKT_PCATCH.  After
+ * an error the request is over.  Blocks.
  */
 int
 mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)

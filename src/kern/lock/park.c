@@ -341,9 +341,10 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 }
 
 /*
- * Leave the queue after an error of park_wait(), and return PARK_NONE.  If a
- * waker has taken the record, wait until the waker tells it (PK2), and return
- * PARK_TOLD or PARK_OWNER.
+ * End the wait after an error of park_wait().  If the record is still queued,
+ * take it off the queue, subtract `one` from *word (word may be NULL), and
+ * return PARK_NONE.  If a waker has taken the record, wait until the waker
+ * tells it (PK2), and return PARK_TOLD or PARK_OWNER.
  */
 uint32_t
 park_leave(struct park *pk, const char *wmesg, uint64_t *word, uint64_t one)

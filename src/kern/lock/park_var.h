@@ -15,9 +15,10 @@
  * the result and makes the waiter runnable.  A waiter that was taken waits
  * until it is told: the waker may use the record until then.
  *
- * A side of a pipe, which is at most one waiter, needs no queue and no bucket:
- * it announces its record in a word of the pipe, and uses park_init(),
- * park_wait() and park_tell() only (port/lwkt_pipe.c).
+ * Two users need no bucket and call only park_init(), park_wait(), park_tell()
+ * and park_tell_all().  A side of a pipe, which is at most one waiter, needs no
+ * queue either: it announces its record in a word of the pipe
+ * (port/lwkt_pipe.c).  A lockmgr lock has queues of its own (kern_lock.c).
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
 #define LWKT_KERN_LOCK_PARK_VAR_H
@@ -43,7 +44,8 @@ enum park_state {
 };
 
 /*
- * Powers of two.  -Dhard=true has 2 buckets, so that many queues share one.
+ * The number of buckets, a power of two.  -Dhard=true has 2, so that many
+ * queues share one.
  */
 #define PARK_BUCKETS_MAX	16384
 #define PARK_BUCKETS		(config_hard ? 2 : PARK_BUCKETS_MAX)

@@ -53,7 +53,8 @@ wait_changed(uint64_t *word, uint32_t state, const char *wmesg,
 /*
  * If the state of the word is still `state`, wait until woken.  Returns 0:
  * woken, perhaps spuriously, or the state differs; EWOULDBLOCK: the deadline
- * has passed, or is 0.
+ * has passed.  If deadline is 0, returns EWOULDBLOCK whatever the state is.
+ * Blocks.
  */
 int
 sync_wait(uint64_t *word, uint32_t state, const char *wmesg,

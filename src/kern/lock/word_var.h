@@ -8,6 +8,9 @@
  * locked instruction, whose result says whether there are waiters to wake.  The
  * wakeup needs only the address of the word: the lock may have been freed by
  * then.
+ *
+ * The semaphore has such a word and uses sync_enter() and sync_exit(), but
+ * counts, queues and wakes its waiters itself (SE1, SE2 of count.c).
  */
 #ifndef LWKT_KERN_LOCK_WORD_VAR_H
 #define LWKT_KERN_LOCK_WORD_VAR_H
@@ -30,7 +33,9 @@ sync_state(uint64_t w)
 /*
  * word.c.  If the state is still `state`, wait until woken.  Returns 0: woken,
  * perhaps spuriously, or the state differs; EWOULDBLOCK: the deadline has
- * passed, or is 0.  deadline is a result of wait_deadline().  Blocks.
+ * passed.  If deadline is 0, returns EWOULDBLOCK whatever the state is.
+ * deadline is a result of wait_deadline(); on a pthread it is 0 or
+ * LWKT_FOREVER.  Blocks.
  */
 int	sync_wait(uint64_t *word, uint32_t state, const char *wmesg,
 	    int64_t deadline);

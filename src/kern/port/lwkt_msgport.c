@@ -255,7 +255,8 @@ lwkt_replymsg(lwkt_msg_t msg, int error)
 
 /*
  * Take the next message or reply of port and return it; NULL if there is none.
- * Thread or callback; for a spin port also a plain pthread.  Never blocks.
+ * The owner of a thread port; for a spin port any thread, callback or plain
+ * pthread.  Never blocks.
  */
 void *
 lwkt_getport(lwkt_port_t port)

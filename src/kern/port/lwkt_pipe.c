@@ -28,14 +28,14 @@
  * PIPE_LOUD again: a stream that flows is written without fences.
  *
  * Before it sleeps, a thread tests a while longer if nothing else can run on
- * its CPU.
+ * its CPU (spin).
  *
  * INVARIANTS
  * PI1 writer's ps_count - reader's ps_count is 0 to pi_nslots.  Each side
  *    writes only its own count, by a release store after the copy.
  * PI2 Only the side itself puts a record or PIPE_NOTICE into its word, and sets
- *    PIPE_LOUD or PIPE_CLOSED.  Whoever takes the record or the notice out, by
- *    a compare and set, is the only one that wakes or sends.
+ *    PIPE_LOUD or PIPE_CLOSED.  Only the thread whose compare and set takes
+ *    the record or the notice out wakes the waiter or sends the notice.
  * PI3 Before a side moves elements for the first time, or on another CPU than
  *    the last ones, it stores the CPU's number and executes a full fence.
  * PI4 PIPE_LOUD is cleared only if machine_fence_all() works.
@@ -195,7 +195,7 @@ may_go(struct lwkt_pipe *p, enum side side)
 
 /*
  * Put `what` into the side's word.  After that the other side either sees it or
- * has published what may_go() finds (PIO1).  In a critical section.
+ * has published what may_go() finds (PIO1).  On a CPU: in a critical section.
  */
 static void
 announce(struct lwkt_pipe *p, enum side side, uint64_t what)
@@ -232,7 +232,11 @@ withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 	return 1;
 }
 
-/* Test for a while, as long as nothing else can run on this CPU. */
+/*
+ * Test for a while whether the side may go; return 1 as soon as it may, else 0.
+ * A thread gives up at once if another thread can run on its CPU, or if there
+ * is only one CPU.  A pthread tests lwkt.pipe_spin times.
+ */
 static int
 spin(struct lwkt_pipe *p, enum side side)
 {
@@ -405,9 +409,9 @@ do_write(struct lwkt_pipe *p, const void *elems, size_t n,
 }
 
 /*
- * Thread, callback or plain pthread: the writer.  Blocks while the pipe is
- * full.  A plain pthread that wakes a thread waits in the host for the CPU of
- * that thread (park_tell).
+ * The writer: a thread; a callback with timeout 0; a plain pthread with timeout
+ * 0 or LWKT_FOREVER.  Blocks while the pipe is full.  A plain pthread that
+ * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 int
 lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
@@ -418,9 +422,9 @@ lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
 }
 
 /*
- * Thread, callback or plain pthread: the reader.  Blocks while the pipe is
- * empty.  A plain pthread that wakes a thread waits in the host for the CPU of
- * that thread (park_tell).
+ * The reader: a thread; a callback with timeout 0; a plain pthread with timeout
+ * 0 or LWKT_FOREVER.  Blocks while the pipe is empty.  A plain pthread that
+ * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 int
 lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
@@ -431,9 +435,9 @@ lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
 }
 
 /*
- * Thread, callback or plain pthread: the writer.  Blocks while the pipe is
- * full.  A plain pthread that wakes a thread waits in the host for the CPU of
- * that thread (park_tell).
+ * The writer: a thread; a callback with timeout 0; a plain pthread with timeout
+ * 0 or LWKT_FOREVER.  Blocks while the pipe is full.  A plain pthread that
+ * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 ssize_t
 lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
@@ -443,9 +447,9 @@ lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
 }
 
 /*
- * Thread, callback or plain pthread: the reader.  Blocks while the pipe is
- * empty.  A plain pthread that wakes a thread waits in the host for the CPU of
- * that thread (park_tell).
+ * The reader: a thread; a callback with timeout 0; a plain pthread with timeout
+ * 0 or LWKT_FOREVER.  Blocks while the pipe is empty.  A plain pthread that
+ * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 ssize_t
 lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,

@@ -251,8 +251,8 @@ thread_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 }
 
 /*
- * If msg is done, return 1, and take it off the queue of port, its reply port,
- * if it is there: the reply of a SYNC message is not.  Else return 0.
+ * Return 0 if msg is not done.  If it is done, take it off the queue of `port`,
+ * its reply port, and return 1.  (A SYNC message that is done is in no queue.)
  */
 static int
 reply_taken(lwkt_port_t port, lwkt_msg_t msg)

@@ -101,8 +101,9 @@ migrate_remote(void *arg)
 }
 
 /*
- * Complete the departure of td, which migrates: hand td to its new CPU
- * (td_migrate_gd), or to its user scheduler if that is NULL: no CPU chosen yet.
+ * Complete the departure of td, which migrates: hand td to its new CPU,
+ * td_migrate_gd.  If td_migrate_gd is NULL, no CPU has been chosen yet: hand td
+ * to its user scheduler, which chooses one.
  */
 void
 thread_finish_migrate(lwkt_thread_t td)

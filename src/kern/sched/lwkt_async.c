@@ -31,8 +31,9 @@
  * set.
  *
  * INVARIANTS
- * AS1 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible, or
- *    the CPU is about to switch to one that is.
+ * AS1 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible.  A
+ *    switch sets or clears the bit, for the next thread, before it changes the
+ *    stack.
  * AS2 RQF_PREEMPTIBLE is set, and a bit that the thread could serve => a signal
  *    will come, or the thread checks the bit before it returns to user mode.
  *    Both bits are in one word, so the code that sets the second one sees the

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The functions of the scheduler that other directories of kern/ use.
+ * The functions of the scheduler that more than one file uses: files of sched/
+ * itself, of other rooms of kern/, and of usched/.
  *
  * The files of sched/ follow in their order.  Each uses only those before it;
  * the three in braces use each other: an interrupt thread gets the CPU by a

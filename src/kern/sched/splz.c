@@ -131,8 +131,8 @@ lwkt_crit_enter(void)
 }
 
 /*
- * Any CPU context; never blocks.  The outermost exit does deferred work: it
- * runs callbacks and interrupt threads, and an lwp may wait in its user
+ * Any CPU context; blocks only in the outermost exit, which does deferred work:
+ * it runs callbacks and interrupt threads, and an lwp may wait in its user
  * scheduler.
  */
 void
@@ -209,8 +209,8 @@ lwkt_crit_exit_hard(void)
 }
 
 /*
- * Do deferred work, as lwkt_crit_exit; no effect in a critical section.
- * Any CPU context; never blocks.
+ * Do deferred work; no effect in a critical section.  Any CPU context; runs
+ * callbacks and interrupt threads, and an lwp may wait, as in lwkt_crit_exit.
  */
 void
 lwkt_splz(void)

@@ -453,8 +453,8 @@ tsleep_any(const volatile void *ident, int flags, const char *wmesg,
  * not block.  The caller is on no sleep queue afterwards.  Thread context;
  * blocks until woken, timed out, interrupted or scheduled.
  *
- * The usual sleep, without flags, time limit and interlock, is done here, in a
- * leaf section.
+ * The usual sleep, without a time limit, an interlock or a flag other than a
+ * domain, is done here, in a leaf section.
  */
 int
 lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,

@@ -2,12 +2,13 @@
 /*
  * Blocking and waking, for the files of kern/ that build other waits.
  *
- * Every wait is made of two calls.  The sleeper, in a critical section on its
- * CPU, tests its condition and calls block_self().  The waker, on the same CPU,
- * makes the condition true and calls wake_local(); because of the critical
- * section it never runs between the test and the switch.  A waker on another
- * CPU sends a message first.  The sleeper may send messages between the test
- * and the switch: a send executes no callback (IR3 of lwkt_ipiq_room.c).
+ * Two calls make a wait.  The sleeper, in a critical section on its CPU, tests
+ * its condition and calls block_self().  The waker, on the same CPU, makes the
+ * condition true and calls wake_local(); because of the critical section it
+ * never runs between the test and the switch.  A waker on another CPU sends a
+ * message first.  The sleeper may send messages between the test and the
+ * switch: in a section a send executes no message to this CPU (IR3 of
+ * lwkt_ipiq_room.c).  lwkt_tsleep() does the same with flags of its own.
  */
 #ifndef LWKT_KERN_SLEEP_SYNCH_VAR_H
 #define LWKT_KERN_SLEEP_SYNCH_VAR_H

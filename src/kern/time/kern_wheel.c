@@ -377,9 +377,9 @@ slot_take(struct wheel *wh, unsigned slot)
 }
 
 /*
- * Return the position of the first slot in use of a level: its begin, counted
- * in slots of that level from time 0.  The level must have a slot in use.  The
- * slot where its circle begins, at the clock, is empty (WH2).
+ * Return the position of the first slot in use of a level: how many slots of
+ * that level lie between time 0 and its begin.  The level must have a slot in
+ * use.  The search begins at the slot of the clock, which is empty (WH2).
  */
 static int64_t
 level_first(const struct wheel *wh, unsigned level)

@@ -4,7 +4,8 @@
  *
  * If not said otherwise, a function may be called in any host thread and in a
  * signal handler, while the CPUs are at any instruction.  It allocates nothing,
- * takes no lock, and waits only for a limited time.
+ * takes no lock, and waits only for a limited time.  A function whose name ends
+ * with _boot is called at boot, before the CPUs start.
  */
 #ifndef LWKT_KERN_TROUBLE_DEBUG_VAR_H
 #define LWKT_KERN_TROUBLE_DEBUG_VAR_H

@@ -10,8 +10,10 @@
  *
  * For a panic a CPU stops for ever.  It still executes messages, because the
  * code that reports may need an answer.  It does so only if the interrupted
- * code cannot be in the middle of an update: that code is not in a callback,
- * and is in no critical section or waits in the host.  The interrupted thread
+ * code is not in a callback or a hard section, and is in no critical section or
+ * waits in the host: other code may be in the middle of an update.  The test
+ * does not see a leaf section, which has no count (crit.h); so a callback may
+ * meet an update of a leaf section that is half done.  The interrupted thread
  * never continues, so callbacks may use whatever it had not protected.  The
  * stopped CPU also measures the time: if the report takes longer than
  * FOREVER_NS, the stopped CPU aborts the process.

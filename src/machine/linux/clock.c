@@ -21,9 +21,10 @@
  * changed.
  *
  * If the counter turns out to be wrong, the clock is CLOCK_MONOTONIC from then
- * on, plus an offset by which the line was ahead (clock_distrust).  A counter
- * is wrong that has stopped, was reset or has another rate, for example because
- * the virtual machine was moved to another host.
+ * on, plus an offset by which the line was ahead (clock_distrust).  The next
+ * boot tries the counter again.  A counter is wrong that has stopped, was reset
+ * or has another rate, for example because the virtual machine was moved to
+ * another host.
  *
  * INVARIANTS
  * CK1 A line gives values only until it is two intervals old.  So a new line

@@ -22,11 +22,12 @@
  * that value (module_holds).
  *
  * In some programs nothing is registered by default, and no thread is
- * interrupted.  One kind is a program whose text contains other code: a static
- * program, which contains libc, or a program linked with an allocator or the
- * runtime of a checker.  The second is a program in which the library's text
- * cannot be distinguished (an archive made by other tools).  The third is a
- * program that has no index of its unwind tables (.eh_frame_hdr).
+ * interrupted.  The first kind is a program whose text contains other code: a
+ * static program, which contains libc, or a program linked with an allocator or
+ * the runtime of a checker.  Such a program can still register parts of its
+ * text.  The second kind is a program in which the library's text cannot be
+ * distinguished (an archive made by other tools).  The third is a program that
+ * has no index of its unwind tables (.eh_frame_hdr).
  *
  * The list belongs to the process: it is begun before the first boot and kept.
  * Entries are appended under a lock.  Only c_hi of an entry changes later, when

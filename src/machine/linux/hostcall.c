@@ -455,9 +455,10 @@ try_once(struct hostio *io)
 }
 
 /*
- * Make the call without waiting.  Returns the result of the operation, -errno,
- * or -EAGAIN if it must wait as io_way says.  Any host thread; does not block
- * (but see THEORY).
+ * Make the call without waiting.  Returns the result of the operation: a size,
+ * a descriptor or -errno.  Returns -EAGAIN if the operation must wait as io_way
+ * says; but if io_short is set, it must not wait, and -EAGAIN is its result
+ * (MI5).  Any host thread; does not block (but see THEORY).
  */
 int64_t
 hostcall_try(struct hostio *io)

@@ -162,9 +162,10 @@ hostkind_least(enum hostkind kind, int writing)
 }
 
 /*
- * May this transfer wait or be refused although poll(2) reports ready?  A
- * terminal may take a lock even for 0 bytes.  An eventfd refuses a write of
- * more than 8 bytes; before Linux 6.9 it ignores the bytes after the eighth.
+ * Return 1 if what poll(2) reports says nothing about this transfer, which may
+ * wait or be refused, else 0.  A terminal may take a lock even for 0 bytes.  An
+ * eventfd refuses a write of more than 8 bytes; before Linux 6.9 it ignored the
+ * bytes after the eighth.
  */
 int
 hostkind_odd(enum hostkind kind, int writing, size_t len)

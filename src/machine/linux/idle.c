@@ -119,8 +119,9 @@ idle_glance(struct mcpu *mc, const uint32_t *word, uint32_t val)
 
 /*
  * Poll mc_reqflags, *word and, if operations are pending, the I/O back end.
- * Returns when one of them has work, or when the time for polling or the
- * deadline is over.
+ * Returns when mc_reqflags has a bit of RQF_WAKE, *word is val, or the back end
+ * has work (then RQF_INTPEND is set); or when the time for polling is over or
+ * the deadline has come.
  */
 static void
 idle_spin(struct mcpu *mc, const uint32_t *word, uint32_t val)

@@ -184,9 +184,9 @@ fd_register(struct epcpu *ec, struct fdent *fe)
 }
 
 /*
- * Try an operation again whose descriptor cannot be polled (EPERM); its number
- * may be another file now.  If the try still asks for readiness, only a cancel
- * can end the wait (HIOS_PARKED).
+ * epoll refuses the descriptor of this operation (EPERM): it cannot be polled.
+ * Try the operation again, because the number may be another file now.  If the
+ * try still asks for readiness, only a cancel can end the wait (HIOS_PARKED).
  */
 static void
 wait_otherwise(struct machine_host *h, struct hostio *io)

@@ -95,8 +95,8 @@ machine_watch(int64_t delay_ns)
 }
 
 /*
- * Send the signal to a CPU, which calls mu_nmi.  Returns 1, or 0 if the CPU
- * does not run or the host refuses.  Async-signal-safe.
+ * Send the signal to a CPU, whose handler calls mu_nmi.  Returns 1; or 0 if the
+ * CPU has not started, has stopped, or the host refuses.  Async-signal-safe.
  */
 int
 machine_nmi(struct mcpu *mc)

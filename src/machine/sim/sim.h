@@ -74,7 +74,7 @@ void	sim_result_get(struct sim_result *sr);
  * Mark the part of a run to explore, between sim_focus(1) and sim_focus(0);
  * it has an effect only if so_focus is set.  DFS enumerates only in this part,
  * and PCT counts its steps from the start of this part.  So neither spends
- * effort on boot and shutdown.
+ * effort on boot and shutdown.  The strategy "random" explores the whole run.
  * Context: CPU.
  */
 void	sim_focus(int on);

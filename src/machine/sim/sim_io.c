@@ -121,7 +121,8 @@ slot_arm(struct simio *si)
 
 /*
  * Make the operation of a slot known to the host: look up its file, hold the
- * file, and arm the event.  A second call for an operation does nothing.
+ * file, and arm the event.  An open, a close and a waitpid have no file.  A
+ * second call for an operation does nothing.
  */
 static void
 slot_find(struct simio *si)
