@@ -29,8 +29,10 @@ struct lwkt_config {
  * mask are restored before the return.
  * Blocks: the calling pthread, until shutdown.
  * Returns: 0, with the value of main_fn in *resultp (resultp may be NULL); or
- * an errno if the boot failed: EBUSY: a kernel runs already; EAGAIN, ENOMEM,
- * EMFILE, ENFILE: refused by the host; EINVAL.
+ * an errno if the boot failed: EBUSY: a kernel runs already, or ran in the
+ * parent at a fork; EAGAIN, ENOMEM, EMFILE, ENFILE: refused by the host;
+ * EINVAL: a number of CPUs, a stack size or a variable of the environment is
+ * not valid.
  */
 LWKT_API int lwkt_boot_result(const struct lwkt_config *cfg,
     int (*main_fn)(void *), void *arg, int *resultp);
@@ -42,7 +44,10 @@ LWKT_API int lwkt_boot_result(const struct lwkt_config *cfg,
 LWKT_API int lwkt_boot(const struct lwkt_config *cfg, int (*main_fn)(void *),
     void *arg);
 
-/* Return the library's version, "MAJOR.MINOR.PATCH".  Context: any. */
+/*
+ * Return the library's version, "MAJOR.MINOR.PATCH"; the string belongs to the
+ * library.  Context: any.
+ */
 LWKT_API const char *lwkt_version(void);
 
 LWKT_END_DECLS

@@ -4,8 +4,10 @@
  *
  * Include this header after all others: the macros rename every use of these
  * words.  No header of the library includes it.  Two things differ from a BSD
- * kernel: tsleep() takes nanoseconds, with LWKT_FOREVER for no limit; systimers
- * take nanoseconds, not a frequency.
+ * kernel.  All time limits are nanoseconds, not ticks: those of tsleep(), of
+ * the other sleeps and of locks; where a wait may last for ever, LWKT_FOREVER
+ * says so, not 0 (lockinit() still takes 0).  Systimers take nanoseconds, not a
+ * frequency.
  */
 #ifndef LWKT_BSD_H
 #define LWKT_BSD_H

@@ -3,11 +3,12 @@
  * Rendezvous of CPUs: stop a set of CPUs, change something, let them continue.
  *
  * Between lwkt_cpusync_interlock and lwkt_cpusync_deinterlock every other CPU
- * of the set waits in a callback and runs no thread.  Then each CPU of the set
- * runs the function, the caller's own CPU too if it is in the set.  Meanwhile
- * the caller is in a critical section and must not block.  Only one rendezvous
- * at a time is in progress, whatever the sets.  Other callers wait in
- * lwkt_cpusync_interlock; their CPUs run no other thread.
+ * of the set is stopped: it runs no thread and no timer, but it executes
+ * messages.  Then each CPU of the set runs the function, the caller's own CPU
+ * too if it is in the set.  Meanwhile the caller is in a critical section and
+ * must not block.  CPUs that do not exist are ignored.  Only one rendezvous at
+ * a time is in progress, whatever the sets, and the two calls do not nest.
+ * Other callers wait in lwkt_cpusync_interlock; their CPUs run no other thread.
  *
  * And: free memory when no reader can use it any more (lwkt_retire).
  *
@@ -30,13 +31,15 @@ struct lwkt_cpusync {
 };
 
 /*
- * Return the set of all CPUs; the set of one CPU.  Context: any lwkt context.
+ * Return the set of all CPUs; the set of one CPU, which must exist.  Context:
+ * any lwkt context.  Blocks: no.
  */
 LWKT_API lwkt_cpumask_t lwkt_cpumask_all(void);
 LWKT_API lwkt_cpumask_t lwkt_cpumask_one(int cpu);
 
 /*
- * Prepare *cs, in the caller's memory.  fn(arg) will run as a callback
+ * Prepare *cs, in the caller's memory, which must stay until
+ * lwkt_cpusync_deinterlock has returned.  fn(arg) will run as a callback
  * (lwkt/ipiq.h); NULL: none.
  */
 LWKT_API void lwkt_cpusync_init(struct lwkt_cpusync *cs, lwkt_cpumask_t mask,
@@ -48,7 +51,10 @@ LWKT_API void lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs);
 /* Both in one call. */
 LWKT_API void lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg),
     void *arg);
-/* Run fn on each CPU of the set and wait for all of them; no CPU stops. */
+/*
+ * Run fn on each CPU of the set and wait for all of them; no CPU stops, and
+ * other rendezvous may be in progress.
+ */
 LWKT_API void lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg),
     void *arg);
 

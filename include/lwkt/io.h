@@ -8,8 +8,8 @@
  *
  * The calls wait whether the descriptor is O_NONBLOCK or not, and do not change
  * its flags; with MSG_DONTWAIT a call does not wait.  send and write continue
- * until all bytes are sent.  A smaller count means that an error or a time
- * limit came after these bytes.
+ * until all bytes are sent.  A smaller count means that an error, a time limit
+ * or a close came after these bytes.
  *
  * The _timo forms end with -ETIMEDOUT after timeout_ns nanoseconds
  * (LWKT_FOREVER: no limit; 0 or another negative number: do not wait).
@@ -20,7 +20,8 @@
  * later get -EBADF.  A plain close(2) does not end them.
  *
  * A call that may wait for ever in the host (the open of a FIFO, for example)
- * needs a host thread.  If there is none to be had, it ends with -EAGAIN.
+ * needs a host thread.  If the library cannot get one, the call ends with
+ * -EAGAIN.
  *
  * Buffers, paths and addresses belong to the caller and must stay until the
  * return.

@@ -6,7 +6,8 @@
  * They get the lock directly, so a later thread cannot take it first.  Between
  * exclusive and shared waiters of equal priority turns alternate.  A new shared
  * request waits behind exclusive waiters of at least equal priority, and behind
- * any upgrade.  Holders get no lent priority (a mtx does that: lwkt/mtx.h).
+ * any upgrade.  So a shared holder that takes the lock again may wait for
+ * itself.  Holders get no lent priority (a mtx does that: lwkt/mtx.h).
  *
  * Context: thread; with LWKT_LK_NOWAIT, and to release, also in callbacks.  Not
  * from plain pthreads.  The program owns the memory of a lock.
@@ -60,17 +61,23 @@ typedef struct lwkt_lock *lwkt_lock_t;
 	    0, (flags), (timo_ns) }
 
 /*
- * Initialise a lock; name must stay.  timo_ns: the limit for LWKT_LK_TIMELOCK.
+ * Initialise a lock; name must stay.  timo_ns: the limit for LWKT_LK_TIMELOCK
+ * in nanoseconds, 0: none.  flags: as above.
  */
 LWKT_API void lwkt_lockinit(lwkt_lock_t lk, const char *name, int64_t timo_ns,
     unsigned flags);
-/* Check, before the memory goes away, that nobody holds it. */
+/* Panic if a thread holds it; to be called before the memory goes away. */
 LWKT_API void lwkt_lockuninit(lwkt_lock_t lk);
 
 /*
  * Do one of the above.  An upgrade that fails releases the shared lock.
+ * LWKT_LK_UPGRADE does so too while another upgrade waits, and then waits for
+ * the lock: other threads may change the data in between.  Panics if the lock
+ * is not held as the operation requires, or if its exclusive holder takes it
+ * exclusively again without LWKT_LK_CANRECURSE and LWKT_LK_NOWAIT.
  * Blocks: taking and upgrading, without LWKT_LK_NOWAIT.
- * Returns: 0, EBUSY, ENOLCK, EWOULDBLOCK, EINTR.
+ * Returns: 0; EBUSY, ENOLCK, EWOULDBLOCK, EINTR: see the flags; EBUSY also:
+ * LWKT_LK_EXCLUPGRADE, and another upgrade waits.
  */
 LWKT_API int lwkt_lockmgr(lwkt_lock_t lk, unsigned flags);
 /* The same with LWKT_LK_NOWAIT. */
@@ -78,7 +85,8 @@ LWKT_API int lwkt_lockmgr_try(lwkt_lock_t lk, unsigned flags);
 
 /*
  * Return LWKT_LK_EXCLUSIVE: td holds it exclusively (NULL: any thread does);
- * LWKT_LK_EXCLOTHER: another thread does; LWKT_LK_SHARED; or 0.  Blocks: no.
+ * LWKT_LK_EXCLOTHER: another thread does; LWKT_LK_SHARED: it is held shared, by
+ * whichever threads; 0: it is not held.  Blocks: no.
  */
 LWKT_API unsigned lwkt_lockstatus(lwkt_lock_t lk, lwkt_thread_t td);
 /* Return 1 if the caller holds it exclusively, else 0. */

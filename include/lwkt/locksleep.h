@@ -35,7 +35,8 @@ LWKT_API int lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
 LWKT_API int lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
     const char *wmesg, int64_t timeout_ns);
 /*
- * lk is held once, shared or exclusively, and is taken again in the same way.
+ * lk is held once, shared or exclusively, and is taken again in the same way,
+ * without the flags and the time limit of lwkt_lockinit.
  */
 LWKT_API int lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk,
     int flags, const char *wmesg, int64_t timeout_ns);

@@ -35,9 +35,10 @@ enum lwkt_rtclass {
  * Create an lwp that runs fn(arg) under scheduler us, and start it on a CPU
  * that has room.  us NULL: the scheduler of the calling lwp, else
  * kern.user_scheduler.  flags: LWKT_JOINABLE; LWKT_NOSTART: lwkt_lwp_start()
- * starts it.  Nice value, class and CPUs are those of the calling lwp, if the
- * caller is one.  *lpp (lpp may be NULL) gets the handle, which lasts as long
- * as the thread.
+ * starts it.  Nice value, class and CPUs are those of the calling lwp; if the
+ * caller is none: 0, LWKT_RTP_NORMAL, all CPUs.  *lpp (lpp may be NULL) gets
+ * the handle, which lasts as long as the thread: an lwp that is not joinable
+ * may end at once.
  * Context: thread, no spinlock.  Blocks: when a scheduler gets its first lwp.
  * Returns: 0; ENOMEM; EINVAL: flags, or us is not registered.
  */
@@ -50,7 +51,7 @@ LWKT_API int lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
  */
 LWKT_API void lwkt_lwp_start(lwkt_lwp_t lp);
 
-/* lwkt_join() its thread.  Context: thread.  Blocks: yes. */
+/* lwkt_join() its thread.  Context, blocking and result: as there. */
 LWKT_API int lwkt_lwp_join(lwkt_lwp_t lp);
 
 /* Return the thread of an lwp.  Context: any. */

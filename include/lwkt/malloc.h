@@ -58,16 +58,22 @@ struct lwkt_malloc_type {
  */
 LWKT_API void *lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type,
     int flags);
-/* Free a block, on any CPU.  Panics for anything else, NULL included. */
+/*
+ * Free a block, on any CPU, with the type of its allocation.  Panics for
+ * anything that is no block, NULL included.
+ */
 LWKT_API void lwkt_kfree(void *p, struct lwkt_malloc_type *type);
 /*
- * Change the size of a block and keep its contents.  If the result is NULL
- * (which flags must allow), p is unchanged.  p NULL: allocate.  LWKT_M_ZERO
- * panics.
+ * Change the size of a block and keep its contents, as far as they fit.  The
+ * result may be another block; p is then free.  If the result is NULL (which
+ * flags must allow), p is unchanged.  p NULL: allocate.  LWKT_M_ZERO panics.
  */
 LWKT_API void *lwkt_krealloc(void *p, size_t size,
     struct lwkt_malloc_type *type, int flags);
-/* Copy a string, or at most its first n characters, with LWKT_M_WAITOK. */
+/*
+ * Copy a string, or at most its first n characters, to a new block, with
+ * LWKT_M_WAITOK.  The caller owns the copy.
+ */
 LWKT_API char *lwkt_kstrdup(const char *s, struct lwkt_malloc_type *type);
 LWKT_API char *lwkt_kstrndup(const char *s, size_t n,
     struct lwkt_malloc_type *type);
@@ -76,10 +82,11 @@ LWKT_API size_t lwkt_kmalloc_usable(void *p);
 
 /*
  * Allocate, free an object of a type that is type-stable: its memory holds only
- * objects of this type.  A freed object keeps its contents; its memory gets
- * another use only after all critical sections that could have seen it have
- * ended (lwkt_retire).  An object that was never used is zero.  size is that of
- * LWKT_MALLOC_DEFINE_OBJ, at most 16 KiB.
+ * objects of this type.  A freed object keeps its contents until it is
+ * allocated again; its memory gets another use only after all critical sections
+ * that could have seen it have ended (lwkt_retire).  An object that was never
+ * used is zero.  size is that of LWKT_MALLOC_DEFINE_OBJ, at most 16 KiB.
+ * LWKT_M_POWEROF2 and LWKT_M_CACHEALIGN have no effect.
  */
 LWKT_API void *lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type,
     int flags);

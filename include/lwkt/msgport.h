@@ -2,7 +2,8 @@
 /*
  * Message ports: hand a structure to another thread and get it back.
  *
- * A message is embedded in a structure of the sender and is never copied.  The
+ * A message is embedded in a structure of the sender, usually as its first
+ * member: a receiver gets the address of the message.  It is never copied.  The
  * reply is the same message.  The message belongs to the sender until it is
  * sent and again after the reply, and to the receiver in between.
  *
@@ -40,11 +41,11 @@ LWKT_BEGIN_DECLS
 #define LWKT_MSGF_RECEIPT	0x0200	/* call ms_receiptfn when queued */
 #define LWKT_MSGF_FOREIGN	0x0400	/* a plain pthread has it */
 #define LWKT_MSGF_NORESCHED	0x0800	/* the receiver need not run at once */
-#define LWKT_MSGF_USER0		0x00010000	/* 16 bits for the receiver */
+#define LWKT_MSGF_USER0		0x00010000	/* 16 bits for the program */
 
 /* ms_mpflags: written by both sides, atomically. */
 #define LWKT_MSGF_MP_ABORTED	0x0001	/* lwkt_abortmsg was called */
-#define LWKT_MSGF_MP_WAITTD	0x0002	/* a thread sleeps on it (spin) */
+#define LWKT_MSGF_MP_WAITTD	0x0002	/* a thread sleeps on it */
 #define LWKT_MSGF_MP_WAITPTH	0x0004	/* a pthread waits on it (spin) */
 
 #define LWKT_EASYNC		99	/* putport: a reply will come */
@@ -161,13 +162,16 @@ LWKT_API lwkt_port_t lwkt_threadport(lwkt_thread_t td);
 /*
  * Let fn carry out messages to a thread or spin port in the sender's context.
  * fn returns the result, or LWKT_EASYNC, without having touched the message, to
- * have it queued.  fn is called only if nothing is queued at the port.
+ * have it queued.  fn is called only if the sender is a thread, in no hard
+ * section and without a spinlock, and the message wants no receipt.
  *
  * Thread port: fn is called while the owner waits for messages on the sender's
- * CPU, in a critical section, and must not block.  It is also called if the
- * owner sends to itself by lwkt_domsg; then it may block.  Spin port: fn is
- * called for a lwkt_domsg by a thread, and may block.
+ * CPU and none is queued, in a critical section, and must not block.  It is
+ * always called if the owner sends to itself by lwkt_domsg; then it may block.
+ * Spin port: fn is called for a lwkt_domsg if no message is queued, and may
+ * block.
  * Context: any lwkt context, before anybody sends to the port.  Blocks: no.
+ * Panics for another kind of port.
  */
 LWKT_API void lwkt_port_setdirect(lwkt_port_t port,
     int (*fn)(lwkt_port_t, lwkt_msg_t));
@@ -204,9 +208,10 @@ LWKT_API void lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags);
 LWKT_API void lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply,
     int flags, void (*abortfn)(lwkt_msg_t));
 /*
- * Have receiptfn called once, just before the receiver can see the message: by
- * the CPU of the port's owner; for a spin port by the sender.  The rules of an
- * IPI callback hold.
+ * Have receiptfn called once, just before the receiver can see the message in a
+ * queue: by the CPU of the port's owner; for a spin or serialize port by the
+ * sender.  The rules of an IPI callback hold.  To be called by the sender
+ * before it sends the message.
  */
 LWKT_API void lwkt_setmsg_receipt(lwkt_msg_t msg,
     void (*receiptfn)(lwkt_msg_t, lwkt_port_t));
@@ -224,13 +229,18 @@ LWKT_API void lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg);
  */
 LWKT_API void lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg);
 LWKT_API void lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg);
-/* lwkt_sendmsg if the owner of the thread port is on this CPU: never an IPI. */
+/*
+ * lwkt_sendmsg to a thread port whose owner belongs to the calling CPU; panics
+ * if it does not.  So no IPI is sent.
+ */
 LWKT_API void lwkt_sendmsg_oncpu(lwkt_port_t port, lwkt_msg_t msg);
 /*
- * Send msg, wait for its reply, and return its ms_error.  flags: 0 or
- * LWKT_PCATCH, see lwkt_waitmsg.
- * Context: thread; to a spin port with a spin reply port also a plain pthread.
- * Blocks: yes.
+ * Send msg, wait for its reply, which is not queued, and return its ms_error.
+ * flags: 0 or LWKT_PCATCH, see lwkt_waitmsg.  The reply port is one at which
+ * the caller may call lwkt_waitmsg.  Panics for a message with
+ * LWKT_MSGF_DROPABLE.
+ * Context: thread; with a spin port as the reply port also a plain pthread.
+ * Blocks: yes, unless the port completes the message at once.
  */
 LWKT_API int lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags);
 /*
@@ -249,20 +259,24 @@ LWKT_API void lwkt_replymsg(lwkt_msg_t msg, int error);
  * Take the next message or reply of the port.  lwkt_getport returns NULL if
  * there is none.  lwkt_waitport waits; it returns NULL only if it was
  * interrupted and flags is LWKT_PCATCH.
- * Context: thread; lwkt_getport also callbacks; for a spin port also a plain
- * pthread.  Blocks: lwkt_waitport.
+ * Context: thread: the owner of a thread port, the holder of the serializer of
+ * a serialize port.  For a spin port also a plain pthread and, for
+ * lwkt_getport, callbacks.  Blocks: lwkt_waitport.
  */
 LWKT_API void *lwkt_getport(lwkt_port_t port);
 LWKT_API void *lwkt_waitport(lwkt_port_t port, int flags);
-/* The same for at most timeout_ns (0: do not wait): NULL also when over. */
+/*
+ * The same for at most timeout_ns (0: do not wait): NULL also when over.  A
+ * plain pthread may pass 0 or LWKT_FOREVER only.
+ */
 LWKT_API void *lwkt_waitport_timed(lwkt_port_t port, int flags,
     int64_t timeout_ns);
 #define LWKT_SELECT_MAX		16
 /*
- * Wait for a message on n ports, and take the next one of the first port that
- * has one.  The ports are thread ports of the caller and spin ports.  *whichp
- * (whichp may be NULL) gets the index of the port; without a message
- * -EWOULDBLOCK or -EINTR.
+ * Wait for a message on n ports, 1 to LWKT_SELECT_MAX, and take the next one of
+ * the first port that has one.  The ports are thread ports of the caller and
+ * spin ports; others panic.  *whichp (whichp may be NULL) gets the index of the
+ * port; without a message -EWOULDBLOCK or -EINTR.
  * Context: thread; a plain pthread with spin ports only and timeout_ns 0 or
  * LWKT_FOREVER.
  * Blocks: for at most timeout_ns.  Returns: the message, or NULL.
@@ -271,14 +285,17 @@ LWKT_API void *lwkt_port_select(const lwkt_port_t *ports, int n, int *whichp,
     int flags, int64_t timeout_ns);
 /*
  * Wait for the reply of msg, take it off the reply port, and return its
- * ms_error.  The reply port is the caller's own or a spin port.  With
- * LWKT_PCATCH an interrupt aborts an abortable message; the call still waits
- * for the reply.  If the reply is not EINTR, the interrupt stays pending.
+ * ms_error.  The reply port is a thread port of the caller, a spin port, or a
+ * serialize port whose serializer the caller holds.  With LWKT_PCATCH an
+ * interrupt aborts an abortable message; the call still waits for the reply.
+ * If the reply is not EINTR, the interrupt stays pending.  Panics for a message
+ * with LWKT_MSGF_DROPABLE.
  * Context: thread; for a spin port also a plain pthread.  Blocks: yes.
  */
 LWKT_API int lwkt_waitmsg(lwkt_msg_t msg, int flags);
 /*
- * The same for at most timeout_ns.
+ * The same for at most timeout_ns.  A plain pthread may pass 0 or LWKT_FOREVER
+ * only.
  * Returns: 0: the reply was taken, its result is ms_error.  EWOULDBLOCK: the
  * reply has not come, and the message still belongs to the receiver.
  */
@@ -288,13 +305,17 @@ LWKT_API int lwkt_waitmsg_timed(lwkt_msg_t msg, int flags,
 LWKT_API int lwkt_checkmsg(lwkt_msg_t msg);
 /*
  * The sender asks the receiver to end an abortable message early: ms_abortfn is
- * called, once.  The reply still comes.
- * Context: the sender; if msg is a system call, thread only.  Blocks: no.
+ * called, once.  The reply still comes.  If msg is not abortable, or is done,
+ * nothing happens.
+ * Context: the sender; if msg is a system call, thread only.  Blocks: no; for a
+ * system call of another CPU it spins until that CPU has served the abort, and
+ * executes messages.
  */
 LWKT_API void lwkt_abortmsg(lwkt_msg_t msg);
 /*
  * The receiver takes a queued message with LWKT_MSGF_DROPABLE off its target
- * port.  The message is then done, and no reply comes.
+ * port.  The message is then done, and no reply comes.  Without the flag it
+ * panics.
  * Context: thread.  Blocks: no.  Returns: 0; ENOENT: it is not queued.
  */
 LWKT_API int lwkt_dropmsg(lwkt_msg_t msg);

@@ -6,15 +6,15 @@
  * Waiters are served by priority; those of equal priority in order of arrival.
  * The last unlock gives the mtx directly to the best waiter.  Between exclusive
  * and shared waiters of equal priority turns alternate: after an exclusive
- * holder all shared waiters follow, after them one exclusive waiter.  A new
- * shared request waits behind exclusive waiters of at least equal priority.
- * The exclusive holder runs with the priority of the best waiter if that is
- * better than its own.
+ * holder all shared waiters follow that are not worse than the best exclusive
+ * one, after them one exclusive waiter.  A new shared request waits behind
+ * exclusive waiters of at least equal priority.  The exclusive holder runs with
+ * the priority of the best waiter if that is better than its own.
  *
  * Context: thread; the _try forms and the unlocks also in callbacks.  Not from
  * plain pthreads.  A timeout is LWKT_FOREVER or nanoseconds.  The only flag is
  * LWKT_PCATCH: lwkt_interrupt() ends the wait.  The program owns the memory of
- * a mtx.
+ * a mtx, and must not free it before all unlocks have returned.
  */
 #ifndef LWKT_MTX_H
 #define LWKT_MTX_H
@@ -67,14 +67,19 @@ typedef struct lwkt_mtx *lwkt_mtx_t;
 
 /* Initialise a mtx; name must stay. */
 LWKT_API void lwkt_mtx_init(lwkt_mtx_t m, const char *name);
-/* Check, before the memory goes away, that nobody holds it. */
+/* Panic if a thread holds it; to be called before the memory goes away. */
 LWKT_API void lwkt_mtx_uninit(lwkt_mtx_t m);
 
-/* Take it exclusively.  Blocks: while it is held. */
+/*
+ * Take it exclusively; once more, if the caller holds it exclusively.  Blocks:
+ * while another thread holds it.
+ */
 LWKT_API void lwkt_mtx_lock(lwkt_mtx_t m);
 /*
- * Take it exclusively; shared.  Blocks: for at most timeout_ns.
- * Returns: 0, EWOULDBLOCK, EINTR.
+ * Take it exclusively; shared.  For the exclusive holder both count as one more
+ * exclusive taking.
+ * Blocks: for at most timeout_ns.
+ * Returns: 0; EWOULDBLOCK: not in time; EINTR: interrupted, with LWKT_PCATCH.
  */
 LWKT_API int lwkt_mtx_lock_ex(lwkt_mtx_t m, int flags, int64_t timeout_ns);
 LWKT_API int lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns);
@@ -84,10 +89,16 @@ LWKT_API int lwkt_mtx_lock_sh(lwkt_mtx_t m, int flags, int64_t timeout_ns);
  */
 LWKT_API int lwkt_mtx_lock_ex_try(lwkt_mtx_t m);
 LWKT_API int lwkt_mtx_lock_sh_try(lwkt_mtx_t m);
-/* Take it once more as a shared holder; ahead of all waiters.  Blocks: no. */
+/*
+ * Take it once more as a holder; ahead of all waiters.  (As a waiter a shared
+ * holder might wait for itself.)  Blocks: no.
+ */
 LWKT_API void lwkt_mtx_lock_sh_again(lwkt_mtx_t m);
 
-/* Give back one taking: of either kind; exclusive; shared.  Blocks: no. */
+/*
+ * Give back one taking: of either kind; exclusive; shared.  Panics if it is not
+ * held, or held exclusively by another thread.  Blocks: no.
+ */
 LWKT_API void lwkt_mtx_unlock(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_unlock_ex(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_unlock_sh(lwkt_mtx_t m);
@@ -116,11 +127,12 @@ LWKT_API int lwkt_mtx_spinlock_try(lwkt_mtx_t m);
 LWKT_API void lwkt_mtx_spinunlock(lwkt_mtx_t m);
 
 /*
- * Make the only shared holder the exclusive one.  Returns 0, or EDEADLK if
- * there are others.
+ * Make the only shared holder, which is the caller, the exclusive one.  Returns
+ * 0; EDEADLK: there are other takings.
+ * Blocks: no.
  */
 LWKT_API int lwkt_mtx_upgrade_try(lwkt_mtx_t m);
-/* Make all takings of the exclusive holder shared. */
+/* Make all takings of the caller, the exclusive holder, shared.  Blocks: no. */
 LWKT_API void lwkt_mtx_downgrade(lwkt_mtx_t m);
 
 /*
@@ -145,9 +157,10 @@ LWKT_API unsigned lwkt_mtx_lockrefs(lwkt_mtx_t m);
  * must stay until the request is granted or aborted.
  *
  * An asynchronous request that cannot be granted at once returns EINPROGRESS.
- * The thread that later grants or aborts it calls callback(link, arg, error):
- * error is 0, or ENOLCK if aborted.  If callback is NULL, the thread of the
- * request calls lwkt_mtx_wait_link.  That thread is the owner of the mtx.
+ * The thread that later grants or aborts it calls callback(link, arg, error),
+ * which must not block: error is 0, or ENOLCK if aborted.  If callback is NULL,
+ * the thread of the request calls lwkt_mtx_wait_link.  That thread is the owner
+ * of the mtx.
  */
 LWKT_API void lwkt_mtx_link_init(lwkt_mtx_link_t link);
 LWKT_API void lwkt_mtx_link_init_async(lwkt_mtx_link_t link,
@@ -161,13 +174,17 @@ LWKT_API int lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
 LWKT_API int lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
     int flags, int64_t timeout_ns);
 /*
- * Wait for an asynchronous request without a callback.  Blocks: yes.
- * Returns: 0, ENOLCK, EWOULDBLOCK, EINTR; after an error the request is over.
+ * Wait for an asynchronous request; a link with a callback, or without a
+ * request, panics.
+ * Blocks: for at most timeout_ns.
+ * Returns: 0; ENOLCK: aborted; EWOULDBLOCK, EINTR: as lwkt_mtx_lock_ex.  After
+ * an error the request is over.
  */
 LWKT_API int lwkt_mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link,
     int flags, int64_t timeout_ns);
 /*
- * Abort a request; one that has been granted stays granted.
+ * Abort a request, also one that has not been made yet; one that has been
+ * granted stays granted.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link);

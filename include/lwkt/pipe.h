@@ -10,8 +10,9 @@
  * A pthread that wakes a thread waits in the host until the CPU of that thread
  * has made it runnable.  A thread never blocks when it wakes the other side.
  *
- * Neither side executes a locked instruction while the other does not sleep.
- * Several elements written by one call become visible together: between CPUs
+ * A side executes no locked instruction and no fence if the other side has not
+ * slept for a while and the host can fence all CPUs.  Several elements written
+ * by one call become visible together, as far as there is room: between CPUs
  * that costs far less than one call for each.
  */
 #ifndef LWKT_PIPE_H

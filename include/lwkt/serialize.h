@@ -3,13 +3,16 @@
  * Serializers: locks of a device, held across calls that block, with a switch
  * that disables the device's handler.
  *
- * One thread holds a serializer at a time; it is not recursive.  Waiters are
- * served by priority; those of equal priority in order of arrival.  A thread
- * that asks for a free serializer may take it before a waiter of equal priority
- * that is just waking up, but only a few times before the same waiter.
+ * One thread holds a serializer at a time; it is not recursive: to enter it
+ * again panics.  Waiters are served by priority; those of equal priority in
+ * order of arrival.  If the best waiter is better than the thread that leaves,
+ * it gets the serializer directly.  Otherwise the serializer becomes free, and
+ * a thread that asks for it may take it before the waiter that is just waking
+ * up, but only a few times before the same waiter.
  *
  * Context: thread; lwkt_serialize_try, _handler_try, _handler_disable,
- * _handler_enable and _exit also in callbacks.  Not from plain pthreads.
+ * _handler_enable and _exit also in callbacks.  Not from plain pthreads.  The
+ * program owns the memory of a serializer.
  */
 #ifndef LWKT_SERIALIZE_H
 #define LWKT_SERIALIZE_H
@@ -47,7 +50,8 @@ LWKT_API void lwkt_serialize_handler_disable(lwkt_serialize_t sz);
 LWKT_API void lwkt_serialize_handler_enable(lwkt_serialize_t sz);
 /*
  * Call func(arg, frame) with the serializer held, unless the handler is
- * disabled.
+ * disabled.  If a thread disables the handler while it holds the serializer,
+ * the handler is not called after that.
  * Blocks: while it is held.
  */
 LWKT_API void lwkt_serialize_handler_call(lwkt_serialize_t sz,

@@ -3,8 +3,11 @@
  * Spinlocks: exclusive or shared, for a few instructions.
  *
  * The holder is in a critical section.  It must not block, yield, or call a
- * function that may.  A thread that waits for a spinlock keeps its CPU busy.
- * For longer work use tokens or lwkt/sync.h.
+ * function that may.  A thread that waits for a spinlock keeps its CPU busy.  A
+ * CPU that holds a lock shared may take it shared again.  In any other case a
+ * CPU that would wait for a lock that it holds itself panics.  A lock is
+ * released on the CPU and by the thread that took it, in any order.  For longer
+ * work use tokens or lwkt/sync.h.
  *
  * Context: thread, IPI or timer callback.  Not from plain pthreads.  Blocks:
  * no; the CPU spins.  The program owns the memory of a spinlock.
@@ -31,7 +34,7 @@ typedef struct lwkt_spin *lwkt_spin_t;
 
 /* Initialise a spinlock; name must stay. */
 LWKT_API void lwkt_spin_init(lwkt_spin_t s, const char *name);
-/* Check, before the memory goes away, that nobody holds it. */
+/* Panic if a CPU holds it; to be called before the memory goes away. */
 LWKT_API void lwkt_spin_uninit(lwkt_spin_t s);
 /*
  * Give it a rank greater than 0.  Then a CPU may take it only if all ranked
@@ -56,7 +59,10 @@ LWKT_API void lwkt_spin_unlock_shared_quick(lwkt_spin_t s);
 
 /* Take it exclusively without waiting.  Returns 1, or 0 if it is held. */
 LWKT_API int lwkt_spin_trylock(lwkt_spin_t s);
-/* Make the only shared holder the exclusive one.  Returns 1, else 0. */
+/*
+ * Make the caller, which holds it shared, the exclusive holder.  Returns 1; or
+ * 0 if there are other holders: the caller still holds it shared.
+ */
 LWKT_API int lwkt_spin_lock_upgrade_try(lwkt_spin_t s);
 
 /* Return 1 if the calling CPU holds it in any way, else 0. */
@@ -70,7 +76,9 @@ LWKT_API int lwkt_spin_held(lwkt_spin_t s);
  *		... copy, with atomic loads ...
  *	} while (lwkt_spin_access_end(s, v));
  *
- * The writer changes the data between lwkt_spin_lock_update and
+ * lwkt_spin_access_end returns 0 if the copy is valid, 1 if it must be made
+ * again.  Until it has returned 0, the reader must not block and must not use
+ * the copy.  The writer changes the data between lwkt_spin_lock_update and
  * lwkt_spin_unlock_update.  A reader that starts during a change takes the lock
  * shared until the end, and succeeds.
  *

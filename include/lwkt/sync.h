@@ -4,19 +4,23 @@
  * group, once, bounded queue.
  *
  * Context: threads and plain pthreads, which may use the same lock at the same
- * time.  A pthread can wait only with a timeout of 0 or LWKT_FOREVER.  The
- * rwlock is for threads only.  A timeout is in nanoseconds, 0 (do not wait) or
- * LWKT_FOREVER.
+ * time.  A pthread can wait only with a timeout of 0 or LWKT_FOREVER, and only
+ * while the kernel runs.  The rwlock is for threads only.  A timeout is in
+ * nanoseconds, 0 (do not wait) or LWKT_FOREVER.
  *
  * Blocks: a pthread that wakes a thread waits in the host until the CPU of that
- * thread has made it runnable.  A thread never blocks when it wakes others.
+ * thread has made it runnable.  If a call of a pthread changes the priority
+ * that a mutex lends to a thread, the pthread waits in the same way until the
+ * CPU of that thread has applied the change.  A thread never blocks when it
+ * wakes others.
  *
  * Waiters are served by priority; those of equal priority in order of arrival.
  * A pthread counts as a thread of LWKT_PRI_KERN_DAEMON, an lwp as one of
  * LWKT_PRI_KERN_USER.  The holder of a mutex runs with the priority of the best
- * waiter if that is better than its own.  A thread that asks for a free mutex
- * may take it before a waiter of equal priority that is just waking up, but
- * only a few times before the same waiter.
+ * waiter if that is better than its own.  If the best waiter for a mutex is
+ * better than the thread that unlocks, it gets the mutex directly.  Otherwise
+ * the mutex becomes free, and a thread that asks for it may take it before the
+ * waiter that is just waking up, but only a few times before the same waiter.
  *
  * The program owns the memory of a lock.  A function or a macro initialises it;
  * nothing ends it.  It may be freed when nobody waits on it, even by the thread
@@ -41,12 +45,18 @@ struct lwkt_mutex {
 
 /* Initialise a mutex; name must stay. */
 LWKT_API void lwkt_mutex_init(struct lwkt_mutex *mu, const char *name);
-/* Take the mutex.  Blocks: while it is held. */
+/* Take the mutex; panics if the caller holds it.  Blocks: while it is held. */
 LWKT_API void lwkt_mutex_lock(struct lwkt_mutex *mu);
 LWKT_API int lwkt_mutex_trylock(struct lwkt_mutex *mu);	/* 0 or EBUSY */
-/* Take it within timeout_ns.  Returns 0 or EWOULDBLOCK. */
+/*
+ * Take it within timeout_ns; panics if the caller holds it.  Blocks: for at
+ * most timeout_ns.  Returns 0 or EWOULDBLOCK.
+ */
 LWKT_API int lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns);
-/* Release the caller's mutex.  Blocks: a pthread that wakes a thread. */
+/*
+ * Release the mutex; panics unless the caller holds it.  Blocks: a pthread that
+ * wakes a thread.
+ */
 LWKT_API void lwkt_mutex_unlock(struct lwkt_mutex *mu);
 /* Return 1 if the caller holds it, else 0. */
 LWKT_API int lwkt_mutex_owned(struct lwkt_mutex *mu);
@@ -60,11 +70,12 @@ struct lwkt_cond {
 /* Initialise a condition variable; name must stay. */
 LWKT_API void lwkt_cond_init(struct lwkt_cond *cv, const char *name);
 /*
- * Release the mutex, wait for a signal or a broadcast, and take the mutex
- * again.  Loop on the condition: other threads may hold the mutex before the
- * return.
- * Blocks: yes.  Returns: 0 or EWOULDBLOCK; the caller holds the mutex in any
- * case.
+ * Release the mutex, wait for a signal or a broadcast for at most timeout_ns,
+ * and take the mutex again.  Loop on the condition: other threads may hold the
+ * mutex before the return.  Panics unless the caller holds the mutex.
+ * Blocks: yes; also after the time limit, until the mutex is free; a pthread
+ * that wakes a thread.
+ * Returns: 0 or EWOULDBLOCK; the caller holds the mutex in any case.
  */
 LWKT_API int lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
     int64_t timeout_ns);
@@ -85,10 +96,13 @@ LWKT_API void lwkt_sem_init(struct lwkt_sem *se, unsigned n,
     const char *name);
 /*
  * Take a unit within timeout_ns.  Returns 0 or EWOULDBLOCK.  Blocks: until
- * there is one.
+ * there is one, for at most timeout_ns.
  */
 LWKT_API int lwkt_sem_wait(struct lwkt_sem *se, int64_t timeout_ns);
-/* Add n units; also in callbacks.  Blocks: a pthread that wakes a thread. */
+/*
+ * Add n units; also in callbacks.  More than LWKT_SEM_MAX units panic.  Blocks:
+ * a pthread that wakes a thread.
+ */
 LWKT_API void lwkt_sem_post(struct lwkt_sem *se, unsigned n);
 /* Return the number of units. */
 LWKT_API unsigned lwkt_sem_value(struct lwkt_sem *se);
@@ -101,13 +115,19 @@ struct lwkt_rwlock {
 /* Initialise a read-write lock; name must stay. */
 LWKT_API void lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name);
 /*
- * Take the lock beside other readers; alone.  A timeout of 0 does not wait.
- * Context: thread.  Blocks: while it is held in a way that excludes the caller.
+ * Take the lock beside other readers; alone.  A timeout of 0 does not wait.  A
+ * reader that takes the lock again may wait for itself; a writer that takes it
+ * for writing again panics.
+ * Context: thread.  Blocks: while it is held in a way that excludes the caller,
+ * or a waiting writer comes first; for at most timeout_ns.
  * Returns: 0 or EWOULDBLOCK.
  */
 LWKT_API int lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns);
 LWKT_API int lwkt_rwlock_write(struct lwkt_rwlock *rw, int64_t timeout_ns);
-/* Release the lock, in whichever way the caller holds it.  Blocks: no. */
+/*
+ * Release the lock, in whichever way the caller holds it.  Context: thread or
+ * callback.  Blocks: no.
+ */
 LWKT_API void lwkt_rwlock_unlock(struct lwkt_rwlock *rw);
 
 struct lwkt_barrier {
@@ -134,7 +154,10 @@ struct lwkt_waitgroup {
 };
 #define LWKT_WAITGROUP_INITIALIZER(n, name)	{ (n), (name) }
 
-/* Initialise a wait group with count n; name must stay. */
+/*
+ * Initialise a wait group with count n; name must stay.  The count is 0 to
+ * LWKT_SEM_MAX; an addition that leaves this range panics.
+ */
 LWKT_API void lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n,
     const char *name);
 /*
@@ -147,7 +170,10 @@ LWKT_API void lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n);
  * a thread.
  */
 LWKT_API void lwkt_waitgroup_done(struct lwkt_waitgroup *wg);
-/* Wait until the count is 0.  Returns 0 or EWOULDBLOCK. */
+/*
+ * Wait until the count is 0, for at most timeout_ns.  Returns 0 or EWOULDBLOCK.
+ * Blocks: while the count is not 0.
+ */
 LWKT_API int lwkt_waitgroup_wait(struct lwkt_waitgroup *wg,
     int64_t timeout_ns);
 
@@ -158,6 +184,8 @@ struct lwkt_once {
 
 /*
  * Call fn(arg) in the first caller.  Each caller returns after fn has returned.
+ * If fn calls lwkt_once with the same `on`, it waits for ever.  A C++ exception
+ * must not leave fn.
  * Blocks: while another caller runs fn; a pthread that wakes a thread.
  */
 #ifndef __cplusplus
@@ -181,8 +209,8 @@ struct lwkt_queue {
 };
 
 /*
- * Initialise a first-in-first-out queue with n > 0 slots, which the caller
- * owns.
+ * Initialise a first-in-first-out queue of pointers with n > 0 slots, which the
+ * caller owns; name must stay.
  */
 LWKT_API void lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
     const char *name);

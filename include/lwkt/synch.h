@@ -21,15 +21,19 @@ LWKT_BEGIN_DECLS
 #define LWKT_PNORESCHED		0x00000200
 /* lwkt_tsleep_interlock was called */
 #define LWKT_PINTERLOCKED	0x00000400
-/* a wakeup wakes only sleepers of its domain */
+/*
+ * A wakeup wakes only sleepers of its domain.  Programs use the domains from
+ * 0x01000000 on.
+ */
 #define LWKT_PDOMAIN_MASK	0xffff0000
 #define LWKT_PDOMAIN_UMTX	0x00010000
 #define LWKT_PDOMAIN_XLOCK	0x00020000
 
 /*
  * Sleep until a wakeup on ident, for at most timeout_ns nanoseconds
- * (LWKT_FOREVER: no limit; 0: do not sleep).  wmesg tells tools why the thread
- * sleeps; the string must stay while it sleeps.
+ * (LWKT_FOREVER: no limit; 0: do not sleep).  ident must not be NULL; nothing
+ * is read or written there.  flags: the sum of LWKT_P* and a domain.  wmesg
+ * tells tools why the thread sleeps; the string must stay while it sleeps.
  * Context: thread; also in a critical section, which is suspended while the
  * thread sleeps.  Blocks: yes.
  * Returns: 0: woken, perhaps spuriously; EWOULDBLOCK: time limit; EINTR:
@@ -39,16 +43,20 @@ LWKT_API int lwkt_tsleep(const volatile void *ident, int flags,
     const char *wmesg, int64_t timeout_ns);
 
 /*
- * Queue the caller on ident without sleeping.  lwkt_tsleep or
- * lwkt_tsleep_remove, which takes it off the queue, must follow.
+ * Queue the caller on ident without sleeping; flags: 0 or a domain.
+ * lwkt_tsleep with LWKT_PINTERLOCKED, or lwkt_tsleep_remove, which takes it off
+ * the queue, must follow.
  * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_tsleep_interlock(const volatile void *ident, int flags);
 LWKT_API void lwkt_tsleep_remove(void);
 
 /*
- * Wake all threads that sleep on ident, on every CPU; exactly one of them; up
- * to n.  Sleepers of the calling CPU come first.
+ * Wake all threads that sleep on ident, on every CPU; at most one of them; at
+ * most n.  Sleepers of the calling CPU come first.  If none sleeps, nothing
+ * happens.  A thread that is only interlocked is taken off the queue and does
+ * not count.  The forms with a domain wake sleepers of that domain, the others
+ * those of domain 0.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_wakeup(const volatile void *ident);
@@ -67,8 +75,9 @@ LWKT_API void lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident);
 /*
  * Defer the caller's calls of lwkt_wakeup until lwkt_wakeup_end_delayed, and
  * merge those on one ident.  At most two idents are deferred: a third one wakes
- * the sleepers on the oldest.  A sleep, a wait for a token and the tick do all
- * deferred wakeups.  Not nested.
+ * the sleepers on the oldest.  Whatever blocks the caller, a wait for a token
+ * and the tick do all deferred wakeups.  A second start, and an end without a
+ * start, panic.
  * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_wakeup_start_delayed(void);
@@ -76,7 +85,8 @@ LWKT_API void lwkt_wakeup_end_delayed(void);
 
 /*
  * Sleep until a lwkt_schedule() of this thread, or, with LWKT_PCATCH in flags,
- * a lwkt_interrupt().  This is the cheapest sleep.  Loop on a condition.
+ * a lwkt_interrupt().  LWKT_PNORESCHED is allowed too.  This is the cheapest
+ * sleep.  Loop on a condition, which is changed on the CPU of the sleeper.
  * Context: thread; a critical section is allowed.  Blocks: yes.
  * Returns: 0; EINTR: interrupted.
  */
@@ -121,13 +131,16 @@ LWKT_API void lwkt_xwakeup(struct lwkt_xwait *xw);
 LWKT_API void lwkt_xupdate(struct lwkt_xwait *xw);
 
 /*
- * Interrupt a sleep of td with LWKT_PCATCH: the present one, or else the next.
+ * Interrupt a sleep that td begins with LWKT_PCATCH: the present one, or else
+ * the next.  Several interrupts before such a sleep count as one.  td must be
+ * alive or held.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_interrupt(lwkt_thread_t td);
 
 /*
- * Sleep for ns nanoseconds, never shorter.  If ns is not positive, yield.
+ * Sleep for ns nanoseconds, never shorter; an interrupt does not end the sleep.
+ * If ns is not positive, yield.
  * Context: thread.  Blocks: yes.  Returns: 0.
  */
 LWKT_API int lwkt_sleep_ns(int64_t ns);

@@ -11,9 +11,10 @@
  *
  * lwkt_abortmsg(&sm.sm_msg) ends a waiting call with -ECANCELED.  A time limit
  * in sm_timeout_ns (set it after the constructor) ends it with -ETIMEDOUT, a
- * poll with 0.  In both cases the reply still comes.  A message may be sent
- * again after its reply.  LWKT_SYS_CLOSE is different: lwkt_sendsys carries it
- * out before it returns, and blocks as lwkt_close does.
+ * poll with 0.  In both cases the reply still comes, and a call that waits for
+ * a disk or a server may be complete before.  A message may be sent again after
+ * its reply.  LWKT_SYS_CLOSE is different: lwkt_sendsys carries it out before
+ * it returns, and blocks as lwkt_close does.
  */
 #ifndef LWKT_SYSMSG_H
 #define LWKT_SYSMSG_H
@@ -86,8 +87,10 @@ LWKT_API void lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t reply,
     int64_t ns);
 
 /*
- * Start the call.  Its reply comes when the call is complete.
- * Context: thread.  Blocks: no; LWKT_SYS_CLOSE: the thread.
+ * Start the call.  Its reply comes when the call is complete, perhaps before
+ * the return.
+ * Context: thread.  Blocks: LWKT_SYS_CLOSE: the thread; the others only while
+ * their descriptor is being closed.
  */
 LWKT_API void lwkt_sendsys(struct lwkt_sysmsg *sm);
 /*

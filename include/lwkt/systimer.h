@@ -40,7 +40,8 @@ struct lwkt_systimer {
 
 /*
  * Start a timer on the calling CPU: one call of fn(st, arg) after delay_ns; a
- * call every period_ns, with flags 0 or LWKT_ST_BURST.
+ * call every period_ns > 0, the first after one period, with flags 0 or
+ * LWKT_ST_BURST.  A timer that runs already panics.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_systimer_init_oneshot(struct lwkt_systimer *st,
@@ -62,8 +63,9 @@ LWKT_API void lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
 LWKT_API void lwkt_systimer_adjust_periodic(struct lwkt_systimer *st,
     int64_t period_ns);
 /*
- * Stop a timer, even if the message that starts it has not arrived.  The
- * function of the timer may stop it too.
+ * Stop a timer, even if the message that starts it has not arrived.  Its
+ * function is not called afterwards, and the memory may be used again.  A timer
+ * that does not run may be stopped too.  The function of the timer may stop it.
  * Context: any lwkt context on the CPU of the timer.  Blocks: no.
  */
 LWKT_API void lwkt_systimer_del(struct lwkt_systimer *st);

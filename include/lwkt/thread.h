@@ -2,9 +2,10 @@
 /*
  * Threads and the scheduler.
  *
- * A thread belongs to one CPU and stays there until it asks to move.  Each CPU
- * runs its runnable thread of highest priority.  Threads of equal priority take
- * turns, at ticks of the scheduler clock and in lwkt_yield().
+ * A thread belongs to one CPU and stays there until it asks to move (an lwp may
+ * also be moved by its scheduler).  Each CPU runs its runnable thread of
+ * highest priority.  Threads of equal priority take turns, at ticks of the
+ * scheduler clock and in lwkt_yield().
  *
  * Threads are cooperative: a runnable thread gets the CPU only when the running
  * thread calls the library.  A thread created with LWKT_PREEMPTIBLE is the
@@ -51,13 +52,14 @@ enum lwkt_pri {
 
 /*
  * Create a thread that runs fn(arg), and start it.  fmt and what follows make
- * its name.  tmpl is NULL, or a thread of lwkt_alloc_thread or
- * lwkt_init_thread: then that thread is started, on its own stack and CPU; of
+ * its name, cut to LWKT_NAMELEN - 1 bytes.  tmpl is NULL, or a thread of
+ * lwkt_alloc_thread or lwkt_init_thread: then that thread is started, on its
+ * own stack and CPU.  In this case cpu must be valid and is ignored, and of
  * flags only LWKT_JOINABLE and LWKT_NOSTART count.
  *
- * *tdp (tdp may be NULL) gets the handle.  The handle stays valid until
- * lwkt_join() if the thread is joinable.  Otherwise the thread may end at once,
- * and the handle with it.
+ * *tdp (tdp may be NULL) gets the handle before the thread runs.  The handle
+ * stays valid until lwkt_join() if the thread is joinable.  Otherwise the
+ * thread may end at once, and the handle with it.
  * Context: thread.  Blocks: no.
  * Returns: 0; ENOMEM; EINVAL: no such CPU, or an unknown flag.
  */
@@ -72,7 +74,8 @@ LWKT_API int lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
  * below 64 KiB; from 64 KiB on it is 16 KiB, with another 64 KiB beside the
  * stack.
  * Context: thread.  Blocks: no.
- * Returns: NULL: no memory, more than 16 MiB, no such CPU, or an unknown flag.
+ * Returns: the thread, which is not started; NULL: no memory, more than 16 MiB,
+ * no such CPU, or an unknown flag.
  */
 LWKT_API lwkt_thread_t lwkt_alloc_thread(size_t stksize, int cpu, int flags);
 
@@ -83,28 +86,31 @@ struct lwkt_thread_storage {
 
 /*
  * Make a thread in the caller's own storage and stack of stksize bytes, at
- * least 4096.  The caller keeps both until the thread has been joined; the
- * library never frees them.
- * Context: thread.  Blocks: no.  Returns: the handle.
+ * least 4096.  The stack has no guard.  The caller keeps both until the thread
+ * has been joined; the library never frees them.  Panics for a smaller stack,
+ * and for a CPU that does not exist (LWKT_CPU_ROTATE names none here).
+ * Context: thread.  Blocks: no.  Returns: the thread, which is not started.
  */
 LWKT_API lwkt_thread_t lwkt_init_thread(struct lwkt_thread_storage *storage,
     void *stack, size_t stksize, int flags, int cpu);
 
 /*
- * Free a thread of lwkt_alloc_thread that was never started.
+ * Free a thread of lwkt_alloc_thread that was never started; panics if it was.
  * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_free_thread(lwkt_thread_t td);
 
 /*
- * End the calling thread, as a return from its function does.
+ * End the calling thread, as a return from its function does.  Panics if it
+ * holds a token.
  * Context: thread, not in a critical section.
  */
 LWKT_API void lwkt_exit(void) __attribute__((noreturn));
 
 /*
  * Wait until td, which was created with LWKT_JOINABLE, has ended, and release
- * it.  Only one thread may join td, and only once.
+ * it: td is then valid only if it is held (lwkt_hold).  Only one thread may
+ * join td, and only once.
  * Context: thread.  Blocks: yes.
  * Returns: 0; EDEADLK: td is the caller; EINVAL: td is not joinable, or another
  * thread joins it already.
@@ -112,7 +118,9 @@ LWKT_API void lwkt_exit(void) __attribute__((noreturn));
 LWKT_API int lwkt_join(lwkt_thread_t td);
 
 /*
- * Keep the structure of a live thread from being freed; give that reference up.
+ * Keep the structure of a thread, which must be alive or held, from being
+ * freed; give that reference up.  The last reference frees the structure and
+ * the stack.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_hold(lwkt_thread_t td);
@@ -123,20 +131,27 @@ LWKT_API void lwkt_rele(lwkt_thread_t td);
  * lwkt_rele() for it.  Set *posp to 0 for the first call.  Threads that begin
  * or end during the scan may be missed; every other thread comes exactly once.
  * Idle threads and threads of lwkt_init_thread are not reported.  Each call
- * stops all CPUs for a moment, longer for a larger n.
- * Context: thread, no spinlock.  Blocks: no.
+ * stops all CPUs for a moment, longer for a larger n, and executes messages.
+ * Context: thread, not in a hard section, not with a spinlock.  Blocks: no; it
+ * spins.
  * Returns: the number stored; 0 at the end.
  */
 LWKT_API int lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n);
 
-/* Return the calling thread; NULL on a pthread that is not a CPU. */
+/*
+ * Return the calling thread; NULL on a pthread that is not a CPU.  In a
+ * callback it is the interrupted thread.  Context of all three: any.
+ */
 LWKT_API lwkt_thread_t lwkt_self(void);
 LWKT_API int lwkt_cpuid(void);		/* -1 on a pthread that is not a CPU */
 LWKT_API int lwkt_ncpus(void);		/* 0 while not booted */
 
 /* Change the name of the calling thread.  Context: thread. */
 LWKT_API void lwkt_setname(const char *fmt, ...) LWKT_PRINTFLIKE(1, 2);
-/* Change the name of a thread that has not been started. */
+/*
+ * Change the name of a thread that has not been started, or of the caller;
+ * panics for another one.  Context: thread.
+ */
 LWKT_API void lwkt_set_comm(lwkt_thread_t td, const char *fmt, ...)
     LWKT_PRINTFLIKE(2, 3);
 /*
@@ -148,8 +163,8 @@ LWKT_API int lwkt_getpri(lwkt_thread_t td);
 LWKT_API int lwkt_getcpu(lwkt_thread_t td);
 
 /*
- * Make td runnable, on whichever CPU it is; do nothing if it is runnable, or
- * has ended.
+ * Make td, which must be alive or held, runnable on the CPU that it belongs to.
+ * Do nothing if it is runnable, or has ended.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_schedule(lwkt_thread_t td);
@@ -174,7 +189,8 @@ LWKT_API void lwkt_deschedule(lwkt_thread_t td);
 LWKT_API void lwkt_deschedule_self(void);
 
 /*
- * Run the best runnable thread.  Return at once if that is the caller.
+ * Run the best runnable thread.  Return at once if that is the caller.  An
+ * interrupt thread that has taken the CPU gives it back instead.
  * Context: thread.  Blocks: if another thread is better, or the caller is
  * descheduled.
  */
@@ -182,20 +198,25 @@ LWKT_API void lwkt_switch(void);
 
 /*
  * Serve what is pending, then let all runnable threads of equal priority run
- * before the caller.  Context: thread.
+ * before the caller.  In a critical section nothing pending is served, here and
+ * in the next three functions.
+ * Context: thread.  Blocks: only if the caller is descheduled; otherwise it
+ * stays runnable, and others may run first.
  */
 LWKT_API void lwkt_yield(void);
 
 /*
  * Serve what is pending, and switch only if a better thread is runnable or a
- * tick has asked for it.  Context: thread.
+ * tick has asked for it.  A thread that lwkt_schedule_noresched made runnable
+ * counts only after a tick.
+ * Context: thread.  Blocks: as lwkt_yield.
  */
 LWKT_API void lwkt_yield_quick(void);
 
 /*
- * Tell whether lwkt_yield_quick would switch: 1 if a better thread is runnable
- * on this CPU, or the tick has asked for a thread of equal priority; else 0.
- * Outside critical sections what is pending is served first.
+ * Serve what is pending, and tell whether lwkt_yield_quick would switch: 1 if a
+ * better thread is runnable on this CPU, or the tick has asked for a thread of
+ * equal priority; else 0.
  * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API int lwkt_resched_wanted(void);
@@ -203,15 +224,17 @@ LWKT_API int lwkt_resched_wanted(void);
 /*
  * lwkt_yield_quick for long work on a user's behalf: a request of the user
  * scheduler counts too.  An lwp gives way to lwps of at least its priority.
- * Context: thread.
+ * Context: thread.  Blocks: as lwkt_yield; an lwp may wait for its turn.
  */
 LWKT_API void lwkt_user_yield(void);
 
 /*
- * Change the base priority of td, which must belong to the calling CPU or not
- * be started, and must not be an lwp.  No immediate switch.  A holder of a
- * mutex or a mtx runs with the best priority of its waiters if that is better
- * than its base priority; lwkt_getpri() returns the priority it runs with.
+ * Change the base priority of a thread, which must not be an lwp, to a value
+ * from 1 to LWKT_PRI_MAX: of td, which must belong to the calling CPU; of the
+ * caller; of td, which must not have been started and may belong to any CPU.
+ * Anything else panics.  No immediate switch.  A holder of a mutex or a mtx
+ * runs with the best priority of its waiters if that is better than its base
+ * priority; lwkt_getpri() returns the priority it runs with.
  * Context: any lwkt context; lwkt_setpri_self: thread.  Blocks: no.
  */
 LWKT_API void lwkt_setpri(lwkt_thread_t td, int pri);
@@ -222,16 +245,18 @@ LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
  * Interrupt threads are created with LWKT_INTERRUPT.  When one becomes runnable
  * and is better than the running thread, it takes the CPU: as soon as the
  * running thread calls the library outside critical sections, or earlier if
- * that thread is preemptible.  When the interrupt thread blocks, the CPU goes
- * back.  A new interrupt thread has LWKT_PRI_INT_MED.
+ * that thread is preemptible.  When the interrupt thread blocks, yields or
+ * ends, the CPU goes back.  A new interrupt thread has LWKT_PRI_INT_MED.
  *
- * Make the caller an interrupt thread of LWKT_PRI_INT_SUPPORT.
+ * Make the caller, which must not be an lwp, an interrupt thread of
+ * LWKT_PRI_INT_SUPPORT.
  * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_set_interrupt_support_thread(void);
 /*
- * Return the thread whose work the caller interrupted; the caller, if it
- * interrupted none.
+ * Return the thread whose work was interrupted first, below all interrupt
+ * threads; the caller, if it has interrupted none.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API lwkt_thread_t lwkt_preempted_proc(void);
 
@@ -253,10 +278,12 @@ LWKT_API int lwkt_migratecpu(int cpu);
 
 /*
  * Enter and leave a critical section.  While the thread is in one, no IPI
- * callback, timer callback or interrupt thread runs on this CPU.  The outermost
+ * callback, timer callback or interrupt thread runs on this CPU, except in
+ * calls that say that they execute messages (lwkt_process_ipiq).  The outermost
  * exit runs what was deferred.  The count belongs to the thread: a thread may
  * block inside, and then other threads run outside of it.
- * Context: any lwkt context.  Blocks: no, but the exit runs callbacks.
+ * Context: any lwkt context.  Blocks: no; but the outermost exit runs callbacks
+ * and interrupt threads, and an lwp may wait there for its turn.
  */
 LWKT_API void lwkt_crit_enter(void);
 LWKT_API void lwkt_crit_exit(void);
@@ -264,7 +291,7 @@ LWKT_API void lwkt_crit_exit(void);
  * Leave without running deferred work.  The next exit, yield or call runs it.
  */
 LWKT_API void lwkt_crit_exit_noyield(void);
-/* Return 1 if td is in a critical section, else 0. */
+/* Return 1 if td is in a critical section, else 0.  Context: any. */
 LWKT_API int lwkt_crit_test(lwkt_thread_t td);
 
 /*
@@ -276,7 +303,7 @@ LWKT_API void lwkt_crit_exit_hard(void);
 
 /*
  * Run deferred work of this CPU; do nothing in a critical section.
- * Context: any lwkt context.  Blocks: no.
+ * Context: any lwkt context.  Blocks: as lwkt_crit_exit.
  */
 LWKT_API void lwkt_splz(void);
 

@@ -13,7 +13,9 @@
  *
  * Context: thread; in an IPI or timer callback only lwkt_trytoken, and what it
  * took must be released there.  Not from plain pthreads.  Blocks: no, if not
- * said otherwise.  The program owns the memory of a token.
+ * said otherwise.  A thread that would wait for a token in a callback, in a
+ * hard section or with a spinlock panics.  The program owns the memory of a
+ * token.
  */
 #ifndef LWKT_TOKEN_H
 #define LWKT_TOKEN_H
@@ -41,7 +43,7 @@ typedef struct lwkt_token *lwkt_token_t;
 
 /* Initialise a token; name must stay. */
 LWKT_API void lwkt_token_init(lwkt_token_t tok, const char *name);
-/* Check, before the memory goes away, that the token is free. */
+/* Panic if the token is not free; to be called before the memory goes away. */
 LWKT_API void lwkt_token_uninit(lwkt_token_t tok);
 
 /*
@@ -49,8 +51,9 @@ LWKT_API void lwkt_token_uninit(lwkt_token_t tok);
  */
 LWKT_API void lwkt_gettoken(lwkt_token_t tok);
 /*
- * The same beside other shared holders.  A thread that holds the token shared
- * must not ask for it exclusively.
+ * The same beside other shared holders.  Blocks: while another thread holds the
+ * token exclusively, or waits to do so.  A thread that holds the token only
+ * shared must not ask for it exclusively: it would wait for itself, and panics.
  */
 LWKT_API void lwkt_gettoken_shared(lwkt_token_t tok);
 /*
@@ -87,13 +90,17 @@ LWKT_API int lwkt_cnttoken(lwkt_token_t tok, lwkt_thread_t td);
 
 /*
  * Return 1 if another thread has held the token exclusively since the caller
- * took it or last asked, else 0.  Only a caller that has blocked can get 1.
+ * took it or last asked, else 0.  Only a caller that has blocked can get 1.  It
+ * may get 1 although no other thread has run with the token, if the scheduler
+ * had chosen a thread for which another token was missing.  Panics if the
+ * caller does not hold the token.
  */
 LWKT_API int lwkt_token_is_stale(lwkt_token_t tok);
 
 /*
- * Find the token for an address in a common pool; take it; release it.
- * Different addresses may share a token.
+ * Find the token for an address in a common pool; take it exclusively; release
+ * it.  Different addresses may share a token.  Blocks: lwkt_getpooltoken, as
+ * lwkt_gettoken.
  */
 LWKT_API lwkt_token_t lwkt_token_pool_lookup(const volatile void *addr);
 LWKT_API lwkt_token_t lwkt_getpooltoken(const volatile void *addr);

@@ -95,23 +95,31 @@ LWKT_API int lwkt_usched_register(lwkt_usched_t us);
 LWKT_API lwkt_usched_t lwkt_usched_find(const char *name);
 
 /*
- * In us_acquire_curproc: put lp in the queue, and wait for
- * lwkt_usched_dispatch().
+ * In us_acquire_curproc: put lp, the caller, in the queue by us_setrunqueue,
+ * and wait for lwkt_usched_dispatch().  The lwp may then be on another CPU.
+ * Blocks: yes.
  */
 LWKT_API void lwkt_usched_requeue(lwkt_lwp_t lp);
 /*
  * Bring lp, which the scheduler has taken off its queue, to this CPU.  It comes
- * when the CPU that it left has finished with it.  Blocks: no.
+ * when the CPU that it left has finished with it.
+ * Context: any lwkt context, without a spinlock of the scheduler.  Blocks: no.
  */
 LWKT_API void lwkt_usched_dispatch(lwkt_lwp_t lp);
 /*
  * Have the lwp that runs on a CPU call us_acquire_curproc soon.
- * Context: any lwkt context.  Blocks: no.
+ * Context: any lwkt context, without a spinlock of the scheduler.  Blocks: no.
  */
 LWKT_API void lwkt_usched_resched(int cpu);
-/* Return 1 if that was requested for this CPU since the last call, else 0. */
+/*
+ * Return 1 if that was requested for this CPU since the last call, else 0.
+ * Context: critical section.  Blocks: no.
+ */
 LWKT_API int lwkt_usched_wanted(void);
-/* Set the order of lp among lwps that are in the library; higher runs first. */
+/*
+ * Set the order of lp among lwps that are in the library; higher runs first.
+ * Context: the CPU of lp, critical section.  Blocks: no.
+ */
 LWKT_API void lwkt_usched_setupri(lwkt_lwp_t lp, int upri);
 
 LWKT_END_DECLS
