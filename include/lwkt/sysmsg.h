@@ -89,8 +89,9 @@ LWKT_API void lwkt_sysmsg_sleep(struct lwkt_sysmsg *sm, lwkt_port_t reply,
 /*
  * Start the call.  Its reply comes when the call is complete, perhaps before
  * the return.
- * Context: thread.  Blocks: LWKT_SYS_CLOSE: the thread; the others only while
- * their descriptor is being closed.
+ * Context: thread.  Blocks: LWKT_SYS_CLOSE: the thread.  Another call blocks
+ * the thread only if it would wait while its descriptor is being closed, or one
+ * whose number differs from it by a multiple of 4096.
  */
 LWKT_API void lwkt_sendsys(struct lwkt_sysmsg *sm);
 /*

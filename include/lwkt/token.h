@@ -52,8 +52,9 @@ LWKT_API void lwkt_token_uninit(lwkt_token_t tok);
 LWKT_API void lwkt_gettoken(lwkt_token_t tok);
 /*
  * The same beside other shared holders.  Blocks: while another thread holds the
- * token exclusively, or waits to do so.  A thread that holds the token only
- * shared must not ask for it exclusively: it would wait for itself, and panics.
+ * token exclusively or, if the caller has no other token, waits to do so.  A
+ * thread that holds the token only shared must not ask for it exclusively: it
+ * would wait for itself, and panics.
  */
 LWKT_API void lwkt_gettoken_shared(lwkt_token_t tok);
 /*

@@ -3,11 +3,14 @@
  * Atomic operations, each with its memory order in its name (atomic(9) of
  * FreeBSD).
  *
- * CPUs access shared words only through these functions.  _acq: no later access
- * moves before the operation.  _rel: no earlier access moves after it.  A
- * read-modify-write operation is both, unless stated otherwise.  A load or
- * store with neither suffix has no order.  Each acquire, release and fence in
- * the tree names its partner in a comment.
+ * CPUs access shared words only through these functions.  Exception: code that
+ * must not be a choice point, such as that of reports and signal handlers, uses
+ * the compiler's operations.
+ *
+ * _acq: no later access moves before the operation.  _rel: no earlier access
+ * moves after it.  A read-modify-write operation is both, unless stated
+ * otherwise.  A load or store with neither suffix has no order.  Each acquire,
+ * release and fence in the tree names its partner in a comment.
  *
  * Each operation is a choice point (base/choice.h) of the simulated host,
  * unless stated otherwise.  On that host a store may also be pending in a

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Trace rings: the last few thousand events of each CPU.
+ * Trace rings: the last KTR_ENTRIES events of each CPU.
  *
  * THEORY
  * A ring belongs to one CPU, which overwrites the oldest record.  A reader on
  * another CPU or in another process reads kr_index before and after, and drops
  * the records that may have been overwritten meanwhile.  An event is recorded
- * if its group is in the mask (LWKT_TRACE=0x..).  By default the mask has the
- * groups whose events are too rare to cost time.  On the simulated host it has
- * all groups by default.  There every recorded event also goes into the hash
- * that identifies the schedule.
+ * if its group is in the mask (LWKT_TRACE=0x..).  By default the mask has only
+ * the group KTR_HOST, whose events are too rare to cost time.  On the simulated
+ * host it has all groups by default.  There every recorded event also goes into
+ * the hash that identifies the schedule.
  */
 #ifndef LWKT_BASE_KTR_H
 #define LWKT_BASE_KTR_H
@@ -35,7 +35,7 @@ struct ktr_ring {
 	struct ktr_rec	 kr_rec[KTR_ENTRIES];
 };
 
-/* The default mask: all groups on the simulated host, else the rare events. */
+/* The default mask: all groups on the simulated host, else the rare one. */
 #ifdef LWKT_HOST_SIM
 #define KTR_DEFAULT	KTR_ALL
 #else

@@ -7,8 +7,8 @@
  * The request lies on the caller's stack; nothing is allocated.  A call that
  * succeeds at once costs the system call and a few ns.  If the tick or a
  * wake-up has requested a reschedule meanwhile, the call yields before it
- * returns.  So a thread whose connection always has data cannot starve threads
- * of equal priority.
+ * returns, unless the caller is in a critical section.  So a thread whose
+ * connection always has data cannot starve threads of equal priority.
  */
 #include "io/io_var.h"
 

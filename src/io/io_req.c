@@ -221,7 +221,8 @@ is_dontwait(const struct hostio *io)
  * it is in flight.  A call that would wait is complete with -EAGAIN if it must
  * not wait (is_dontwait), or with -ETIMEDOUT if timeout_ns is 0; if a part was
  * transferred before, the result is the number of its bytes.
- * Thread, critical section; blocks while the descriptor is being closed.
+ * Thread, critical section; a call that would wait blocks while a descriptor of
+ * the same word is being closed (io_waiter.c).
  */
 int
 ioreq_start(struct ioreq *ir, int64_t timeout_ns)

@@ -102,8 +102,8 @@ void	waiters_closed(int fd);
 void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
 /*
  * Return 1 if the call is complete, 0 if it is in flight: then a wake-up of
- * ir_td, or a call of ir_fn, follows.  Blocks while the descriptor is being
- * closed.
+ * ir_td, or a call of ir_fn, follows.  A call that would wait blocks while a
+ * descriptor of the same word is being closed (io_waiter.c).
  */
 int	ioreq_start(struct ioreq *ir, int64_t timeout_ns);
 int64_t	ioreq_wait(struct ioreq *ir, const char *wmesg);

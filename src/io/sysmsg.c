@@ -151,7 +151,8 @@ sysmsg_abort(lwkt_msg_t msg)
 
 /*
  * Start the call of a message.  Context: thread.  LWKT_SYS_CLOSE blocks; the
- * others block only while their descriptor is being closed.
+ * others block only if they would wait while a descriptor of the same word is
+ * being closed (io_waiter.c).
  */
 void
 lwkt_sendsys(struct lwkt_sysmsg *sm)

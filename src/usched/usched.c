@@ -133,8 +133,8 @@ usched_use(lwkt_usched_t us)
 }
 
 /*
- * Called by each tick of kern/ (ko_lwp_clock): kern.schedhz times a second call
- * us_schedulerclock of each scheduler that was started.
+ * Called by each tick of kern/ (ko_lwp_clock).  If a tick of kern.schedhz is
+ * due, call us_schedulerclock of each scheduler that was started.
  */
 static void
 usched_clock(struct globaldata *gd, int64_t period_ns)

@@ -14,10 +14,10 @@
  *
  * An lwp returns to user mode at the end of its outermost critical section
  * (splz).  If RQF_LWP is set, splz calls lwp_return().  RQF_LWP is set when an
- * lwp is switched in, by the tick, by a wake-up of a better thread, and by a
- * request of a scheduler.  lwp_return() first lets better threads run.  Then
- * it calls the scheduler's acquire function, which returns when the lwp is the
- * current one of the CPU that it is then on.
+ * lwp is switched in, by the tick, by a wake-up of a better thread, at the end
+ * of a loan of priority, and by a request of a scheduler.  lwp_return() first
+ * lets better threads run.  Then it calls the scheduler's acquire function,
+ * which returns when the lwp is the current one of the CPU that it is then on.
  *
  * A critical section also ends in the middle of functions of the library, and
  * lwp_return() cannot tell such an end from a return to user mode.  Therefore:
@@ -51,9 +51,11 @@
  *	                        +-------------requeue--------------+
  *
  * INVARIANTS
- * UR1 LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd.  Such an lwp is
- *    neither running nor runnable, once its last switch is over.
+ * UR1 LWKT_LWP_NEW or LWKT_LWP_QUEUED <=> TDF_MIGRATING and no td_migrate_gd.
+ *    Such an lwp is neither running nor runnable, once its last switch is over.
  * UR2 In user mode an lwp is LWKT_LWP_USER and has its user priority.
+ *    Exception: an lwp that was not made to wait because it held a token or was
+ *    lent priority, until it asks its scheduler again.
  *    LWKT_LWP_KERN <=> priority LWKT_PRI_KERN_USER.  (Both are base priorities.
  *    A lent priority may be better.)
  * UR3 An lwp that has descheduled itself is not made to wait for its scheduler

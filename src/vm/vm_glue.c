@@ -512,9 +512,10 @@ lwkt_free_thread(lwkt_thread_t td)
 }
 
 /*
- * Create and start a thread; tmpl, if not NULL, is one of lwkt_alloc_thread.
- * Returns 0, EINVAL or ENOMEM.  On success *tdp is the thread (tdp may be
- * NULL); it is stored before the thread runs.  Thread context; never blocks.
+ * Create and start a thread.  tmpl, if not NULL, is a thread of
+ * lwkt_alloc_thread() or lwkt_init_thread().  Returns 0, EINVAL or ENOMEM.  On
+ * success *tdp is the thread (tdp may be NULL); it is stored before the thread
+ * runs.  Thread context; never blocks.
  */
 int
 lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,

@@ -244,7 +244,8 @@ all_want_tokens(struct globaldata *gd)
 
 /*
  * Publish in gd_quiet whether this CPU has no timer, no runnable thread and no
- * call of the host under way.  If gd_look is set, check for a deadlock.
+ * call of the host under way.  If gd_look is set and the watchdog is on, check
+ * for a deadlock.
  */
 static inline void
 idle_look(struct globaldata *gd)
@@ -444,8 +445,7 @@ static const struct machine_upcalls upcalls = {
 };
 
 /*
- * The calls from a directory of kern/ to one above it (globaldata.h), except
- * splz().
+ * The calls from a room of kern/ to a later room (kern_ops.h), except splz().
  */
 static const struct kern_hooks hooks = {
 	.kh_delayed_flush = delayed_flush,

@@ -93,8 +93,9 @@ runq_rotate(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * As sched_enqueue(), for the usual case: the thread is asleep, it takes its
- * turn at the tail of its ring, and the tick need not be started.
+ * As sched_enqueue().  The usual case is done here: the thread is asleep, it
+ * takes its turn at the tail of its ring, and the tick need not be started.
+ * Any other case is left to sched_enqueue().
  */
 static inline void
 enqueue_fast(struct globaldata *gd, lwkt_thread_t td)

@@ -44,8 +44,8 @@
  *    filter (SF2).  Both became true before a full fence of that CPU, and that
  *    fence precedes the sleeper's test of its condition.  With one CPU there is
  *    neither.
- * SY3 TDF_TSLEEP_DESCHEDULED <=> the thread is in tsleep_block(): it sleeps,
- *    and is not only interlocked.
+ * SY3 TDF_TSLEEP_DESCHEDULED <=> the thread is in tsleep_block(), or in the
+ *    usual case of lwkt_tsleep(): it sleeps, and is not only interlocked.
  *
  * ORDER
  * SO1 The sleeper publishes (the filter, then the mask by a locked

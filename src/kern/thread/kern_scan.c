@@ -46,7 +46,7 @@ hold_living(lwkt_thread_t td)
 /*
  * Hold up to n threads from index *posp on, and store them in tds.  *posp gets
  * the index to continue at.  Returns the number stored.  Thread context, no
- * spinlock; never blocks.
+ * spinlock.  Spins until the other CPUs have stopped; never blocks.
  */
 int
 lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n)

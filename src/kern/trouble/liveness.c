@@ -25,13 +25,15 @@
  * chances a tick has come if one was armed.
  *
  * A thread that computes or is in a critical section gives no chance, so it
- * cannot fail a run.  A preemptible thread that computes gives one chance in
- * SIGNALS_NS or a unit, whichever is longer: a sender checks after at most 0.8
- * ms whether its message was read, and a refused signal is sent again within
- * 0.4 ms (lwkt_async.c).  The sender of a message must have had chances as
- * well, because it may be about to ring the doorbell.  A CPU that was halted
- * for CHANCES units counts as having had its chances, because another CPU
- * should have woken it.
+ * cannot fail a run.  Exception: a preemptible thread that computes outside
+ * critical sections gives one chance in SIGNALS_NS or a unit, whichever is
+ * longer.  There a signal comes soon: a sender checks after at most 0.8 ms
+ * whether its message was read, and by default a refused signal is sent again
+ * within 0.4 ms, unless 100 in a row were refused (lwkt_async.c).
+ *
+ * The sender of a message must have had chances as well, because it may be
+ * about to ring the doorbell.  A CPU that was halted for CHANCES units counts
+ * as having had its chances, because another CPU should have woken it.
  *
  * Which thread should run is decided as the switch decides it (pick_free).  On
  * each CPU one waiter of each kind is watched at a time.  Each waiter has a

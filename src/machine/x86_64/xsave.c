@@ -5,9 +5,10 @@
  * THEORY
  * An interrupted thread has saved nothing itself, so interrupt.S saves all
  * state of the processor.  cpuid and xgetbv report the size and the components
- * of the save area.  Two components are not saved: PKRU belongs to the host
+ * of the save area.  PKRU and AMX are not saved: PKRU belongs to the host
  * thread, AMX is large and rare.  Linux's signal frame says which components
- * were in use; if one of them would be lost, the thread is not interrupted.
+ * were in use.  If one of them, other than PKRU, is not saved, the thread is
+ * not interrupted.
  *
  * interrupt.S calls the kernel by lwkt__interrupt_upcall() of this file.  So
  * interrupt.S refers to no file of the host or of the kernel.
@@ -101,8 +102,9 @@ lwkt__interrupt_upcall(void)
 }
 
 /*
- * Will all processor state in use be saved?  Linux's signal frame says which
- * components were in use.  Returns 0 also if the frame has no vector state.
+ * Return 1 if all processor state in use will be saved, else 0.  Linux's signal
+ * frame says which components were in use.  Returns 0 also if the frame has no
+ * floating point state at all.
  */
 int
 lwkt__xsave_keeps(const void *ucontext)
