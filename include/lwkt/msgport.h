@@ -219,7 +219,8 @@ LWKT_API void lwkt_setmsg_receipt(lwkt_msg_t msg,
 /*
  * Send msg; its reply is queued on its reply port.  Until then the message must
  * not be touched.
- * Context: any lwkt context, or a plain pthread.  Blocks: no.
+ * Context: any lwkt context, or a plain pthread.  Blocks: no, unless a putfn of
+ * lwkt_initport_putonly does.
  */
 LWKT_API void lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg);
 /*

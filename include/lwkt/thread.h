@@ -289,6 +289,7 @@ LWKT_API void lwkt_crit_enter(void);
 LWKT_API void lwkt_crit_exit(void);
 /*
  * Leave without running deferred work.  The next exit, yield or call runs it.
+ * Context: any lwkt context.  Blocks: no.
  */
 LWKT_API void lwkt_crit_exit_noyield(void);
 /* Return 1 if td is in a critical section, else 0.  Context: any. */
@@ -296,7 +297,9 @@ LWKT_API int lwkt_crit_test(lwkt_thread_t td);
 
 /*
  * A hard section is a critical section in which the thread must keep the CPU:
- * it panics if it blocks, switches, sleeps or waits for a token.
+ * it panics if it blocks, switches, sleeps or waits for a token.  An exit
+ * outside hard sections panics.
+ * Context, Blocks: as lwkt_crit_enter and lwkt_crit_exit.
  */
 LWKT_API void lwkt_crit_enter_hard(void);
 LWKT_API void lwkt_crit_exit_hard(void);

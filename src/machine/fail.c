@@ -6,7 +6,7 @@
  * Every place where the host may refuse something calls
  * machine_fail("its.name") first.  So each failure branch can be reached
  * without a debugger.  nth counts calls from 1; `*` refuses each call.  The
- * table is read once per boot.  If it is empty, a call costs one load.
+ * table is read once per boot.  If it is empty, a call costs two loads.
  *
  * A host may set lwkt__fail_host, which gets each decision and may change it.
  * The simulated host refuses more calls at random, and each refusal is an event

@@ -504,7 +504,7 @@ size_t	machine_mem_size(void);
 
 /*
  * Fault injection and other decisions by name.  Returns 1 if the caller must
- * fail now.  sim decides by the seed, linux by LWKT_FAIL=name:nth.
+ * fail now.  LWKT_FAIL=name:nth decides; sim also refuses calls by the seed.
  */
 int	machine_fail(const char *point);
 

@@ -8,10 +8,10 @@
  * that CPU, in a critical section, so nothing here needs a lock.  Completion
  * calls io_done exactly once, from machine_io_poll (called by the idle loop, by
  * splz, by a timer of src/io, or by a thread that goes to sleep).  The back
- * ends behave alike:
- * linux/io_uring.c, linux/io_epoll.c (readiness for sockets and pipes, carriers
- * for the rest), sim/sim_io.c (a model of the host).  There is no policy here:
- * time limits, messages and the waiters of descriptors are in src/io.
+ * ends behave alike: linux/io_uring.c, linux/io_epoll.c (readiness for sockets
+ * and pipes, carriers for the rest), sim/sim_io.c (a model of the host).  There
+ * is no policy here: time limits, messages and the waiters of descriptors are
+ * in src/io.
  *
  * INVARIANTS
  * MI1 A submitted operation completes exactly once, on its own CPU and only

@@ -44,7 +44,7 @@ enum {
 	/* Entries in a ring at which a sender begins, and ends, a wait. */
 	IPIQ_HIGH = IPIQ_SIZE / 2,
 	IPIQ_LOW = IPIQ_SIZE / 4,
-	/* The same if the sender's CPU executes messages (a callback). */
+	/* The same while the sender's CPU executes messages (callbacks). */
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3,
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	/*

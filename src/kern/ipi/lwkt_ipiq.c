@@ -23,8 +23,9 @@
  * still set there.  The sender's signal handler does this too, because the
  * sender may compute for long as well.
  *
- * A sender that finds a ring half full waits for room.  A sender that is a
- * callback waits only if the ring is nearly full (lwkt_ipiq_room.c).
+ * A sender that finds a ring half full waits for room.  A sender that is the
+ * callback of a message from another CPU waits only if the ring is nearly full
+ * (lwkt_ipiq_room.c).
  *
  * A message to the sender's own CPU uses no ring: the send calls the function.
  *

@@ -139,7 +139,8 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 
 /*
  * Send msg to port.  If port does the work at once, reply msg with the result.
- * Any lwkt context, or a plain pthread; never blocks.
+ * Any lwkt context, or a plain pthread; never blocks, unless a put function of
+ * the port does (lwkt_initport_putonly).
  */
 void
 lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)

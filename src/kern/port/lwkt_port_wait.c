@@ -11,11 +11,10 @@
  * port that is empty it now leaves a request to be woken, in the same step: at
  * a thread port MPF_WAITPORT, as lwkt_waitport does; at a spin port an entry in
  * its list, under its lock.  If all ports were empty, the thread sleeps.  A
- * message that arrives earlier
- * finds the request; its wake-up takes the thread off the sleep queue, so the
- * sleep returns at once.  At the end the thread takes its requests back.  If a
- * message of another spin port has woken it too, the thread wakes the next
- * receiver of that port (spin_unwatch).
+ * message that arrives earlier finds the request; its wake-up takes the thread
+ * off the sleep queue, so the sleep returns at once.  At the end the thread
+ * takes its requests back.  If a message of another spin port has woken it too,
+ * the thread wakes the next receiver of that port (spin_unwatch).
  *
  * The order of the ports is their priority: each pass begins with the first.
  *

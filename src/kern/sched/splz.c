@@ -192,8 +192,8 @@ lwkt_crit_enter_hard(void)
 }
 
 /*
- * Any CPU context; never blocks.  Panics outside hard sections.  The outermost
- * exit does deferred work, as lwkt_crit_exit.
+ * Any CPU context; blocks only as lwkt_crit_exit(): the outermost exit does
+ * deferred work.  Panics outside hard sections.
  */
 void
 lwkt_crit_exit_hard(void)

@@ -12,9 +12,9 @@
  * this file's timer has the value WATCH_VALUE; a signal that was sent has
  * another code.
  *
- * The timer goes off once for each setting, and is not set for a wait without a
- * deadline, so an idle CPU is not disturbed.  If the host refuses the timer,
- * machine_watch does nothing.
+ * The timer goes off once for each setting, and only machine_watch sets it.  So
+ * it does not disturb a CPU for which the kernel does not set it again.  If the
+ * host refuses the timer, machine_watch does nothing.
  */
 #include <errno.h>
 #include <signal.h>
