@@ -413,6 +413,8 @@ void	machine_watch(int64_t delay_ns);
  * machine_interrupt_again requests another mu_signal about delay_ns from now; a
  * signal that arrives earlier satisfies the request.  CPU, or mu_signal.
  * machine_interrupt_off returns why no code can be interrupted at all, or NULL.
+ * machine_in_program, to be called in mu_nmi, returns whether the interrupted
+ * instruction is in such code, so in no function of the library or of libc.
  * machine_code_register registers code that may be interrupted at any
  * instruction.  len 0 means all code of the object that contains start.
  * machine_code_unregister undoes the registration with the same arguments.
@@ -431,6 +433,7 @@ enum machine_refusal machine_interrupt(struct mcpu *mc, void *ucontext,
 	    void *stack, size_t size);
 void	machine_interrupt_again(int64_t delay_ns);
 const char *machine_interrupt_off(void);
+int	machine_in_program(void *ucontext);
 int	machine_code_register(const void *start, size_t len);
 int	machine_code_unregister(const void *start, size_t len);
 

@@ -10,13 +10,12 @@
  *
  * For a panic a CPU stops for ever.  It still executes messages, because the
  * code that reports may need an answer.  It does so only if the interrupted
- * code is not in a callback or a hard section, and is in no critical section or
- * waits in the host: other code may be in the middle of an update.  The test
- * does not see a leaf section, which has no count (crit.h); so a callback may
- * meet an update of a leaf section that is half done.  The interrupted thread
- * never continues, so callbacks may use whatever it had not protected.  The
- * stopped CPU also measures the time: if the report takes longer than
- * FOREVER_NS, the stopped CPU aborts the process.
+ * code cannot be in the middle of an update: the CPU waits in the host, or it
+ * is in no callback and no critical section, and the interrupted instruction is
+ * the program's own (leaf sections, which have no count, are the library's).
+ * The interrupted thread never continues, so callbacks may use whatever it had
+ * not protected.  The stopped CPU also measures the time: if the report takes
+ * longer than FOREVER_NS, the stopped CPU aborts the process.
  *
  * On the simulated host only one CPU runs at a time, so the others are stopped
  * already.
@@ -57,11 +56,12 @@ static uint32_t halt_word;		/* (a) number * HALT_STEP + enum halt */
  * THEORY).
  */
 static int
-can_serve(const struct globaldata *gd)
+can_serve(const struct globaldata *gd, void *ucontext)
 {
 	return gd->gd_intr_nesting == 0 && gd->gd_processing_ipiq == 0 &&
-	    (gd->gd_m.mc_curthread->td_critcount == 0 ||
-	    (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SLEEPING) != 0);
+	    ((atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_SLEEPING) != 0 ||
+	    (gd->gd_m.mc_curthread->td_critcount == 0 &&
+	    machine_in_program(ucontext)));
 }
 
 /* Execute the messages of this CPU, in a critical section. */
@@ -82,11 +82,11 @@ serve(struct globaldata *gd)
  * after PAUSE_NS; abort the process after FOREVER_NS of a HALT_FOREVER.
  */
 static void
-stand_still(struct globaldata *gd, uint32_t word)
+stand_still(struct globaldata *gd, uint32_t word, void *ucontext)
 {
 	int64_t begin = machine_time_ns(), stood;
 	int forever = word % HALT_STEP == HALT_FOREVER;
-	int serves = forever && can_serve(gd);
+	int serves = forever && can_serve(gd, ucontext);
 	unsigned turn = 0;
 
 	while (atomic_load_acq_32(&halt_word) == word) {
@@ -116,7 +116,7 @@ halt_nmi(struct mcpu *mc, void *ucontext)
 		return;			/* the halt has ended */
 	ha->ha_npcs = machine_backtrace(ha->ha_pcs, BT_MAX, NULL, ucontext);
 	atomic_store_rel_32(&ha->ha_stands, word);
-	stand_still(gd, word);
+	stand_still(gd, word, ucontext);
 	atomic_store_rel_32(&ha->ha_stands, 0);
 }
 

@@ -144,6 +144,15 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 	return MI_DONE;
 }
 
+int
+machine_in_program(void *ucontext)
+{
+	const greg_t *g = ((ucontext_t *)ucontext)->uc_mcontext.gregs;
+	const struct code *c = lwkt__code_find((uintptr_t)g[REG_RIP]);
+
+	return c != NULL && !c->c_own;
+}
+
 const char *
 machine_interrupt_off(void)
 {

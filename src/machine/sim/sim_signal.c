@@ -76,6 +76,15 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 	return MI_DONE;
 }
 
+int
+machine_in_program(void *ucontext)
+{
+	struct machine_host *h = lwkt__sim_mcpu->mc_host;
+
+	(void)ucontext;
+	return h->h_user;
+}
+
 /* Ask for one more signal on this CPU, about delay_ns from now. */
 void
 machine_interrupt_again(int64_t delay_ns)
