@@ -64,7 +64,8 @@ COUNTER(contended, "lwkt.spin_contended", "spinlocks waited for");
 COUNTER(pauses, "lwkt.spin_pauses", "pause instructions while waiting");
 
 TUNABLE_INT(backoff_max, "lwkt.spin_backoff_max", 64, 1, 4096,
-    "longest pause between two looks at a spinlock, in pause instructions");
+    "about the longest pause between two looks at a spinlock, in "
+    "pause instructions");
 TUNABLE_INT(window_shift, "lwkt.spin_window_shift", 6, 0, 20,
     "log2 of the looks for which a shared waiter lets exclusive ones pass");
 TUNABLE_INT(panic_s, "lwkt.spin_panic_s", 60, 1, 86400,

@@ -423,7 +423,7 @@ op_connect(struct simfile *sf, struct hostio *io)
 		return -EISCONN;
 	if (to == NULL)
 		return -ECONNREFUSED;
-	if (to->sf_nqueue == (int)nitems(to->sf_queue) || sim_random(2) == 0)
+	if (to->sf_nqueue == (int)nitems(to->sf_queue) || sim_random(2) != 0)
 		return -EAGAIN;
 	other = file_new(SF_SOCKET);
 	simfile_hold(other);
