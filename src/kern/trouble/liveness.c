@@ -31,9 +31,10 @@
  * whether its message was read, and by default a refused signal is sent again
  * within 0.4 ms, unless 100 in a row were refused (lwkt_async.c).
  *
- * The sender of a message must have had chances as well, because it may be
- * about to ring the doorbell.  A CPU that was halted for CHANCES units counts
- * as having had its chances, because another CPU should have woken it.
+ * The sender of a message must have had chances first, because it may be about
+ * to ring the doorbell; those of the receiver count from then on.  A CPU that
+ * was halted for CHANCES units counts as having had its chances, because
+ * another CPU should have woken it.
  *
  * Which thread should run is decided as the switch decides it (pick_free).  On
  * each CPU one waiter of each kind is watched at a time.  Each waiter has a
@@ -324,8 +325,8 @@ message_mark(struct globaldata *gd, int src, uint32_t index)
 
 /*
  * Check a message in a ring of this CPU.  Panic if it is still there after
- * CHANCES chances of the receiver (if halted: units of time) and CHANCES
- * chances of the sender (if halted: at once).
+ * CHANCES chances of the sender (if halted: at once) and CHANCES chances of the
+ * receiver after these (if halted: units of time).
  */
 static void
 look_message(struct globaldata *gd)
@@ -348,10 +349,12 @@ look_message(struct globaldata *gd)
 	if (!seen_before(gd, w, sl, message_mark(gd, src, index), l->l_exits,
 	    sl->l_exits))
 		return;
+	if (awake(src) && sl->l_exits - w->w_senders < CHANCES) {
+		w->w_chances = l->l_exits;	/* perhaps not told yet */
+		return;
+	}
 	if (awake(gd->gd_m.mc_cpuid) ? l->l_exits - w->w_chances < CHANCES :
 	    !slept_over(w))
-		return;
-	if (awake(src) && sl->l_exits - w->w_senders < CHANCES)
 		return;
 	lwkt_panic("liveness: cpu %d: a message from cpu %d, number %u, has "
 	    "waited for %lld us while the receiver %s", gd->gd_m.mc_cpuid, src,

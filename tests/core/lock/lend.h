@@ -64,6 +64,31 @@ set_pri(lwkt_thread_t td, int pri)
 	lwkt_synchronize_ipiqs("set_pri");
 }
 
+/* Whether a thread that stays where it is sleeps, as its CPU sees it. */
+struct asleep_asked {
+	lwkt_thread_t	aa_td;
+	int		aa_asleep;
+};
+
+static void
+asleep_there(void *arg)
+{
+	struct asleep_asked *aa = arg;
+
+	aa->aa_asleep = (aa->aa_td->td_flags & (TDF_BLOCKED |
+	    TDF_TSLEEP_DESCHEDULED)) != 0;
+}
+
+UTIL int
+asleep(lwkt_thread_t td)
+{
+	struct asleep_asked aa = { .aa_td = td };
+
+	lwkt_send_ipiq(lwkt_getcpu(td), asleep_there, &aa);
+	lwkt_synchronize_ipiqs("asleep");
+	return aa.aa_asleep;
+}
+
 /* The priority of a thread that stays where it is, as its CPU sees it. */
 struct pri_asked {
 	lwkt_thread_t	pa_td;

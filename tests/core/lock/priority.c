@@ -172,6 +172,9 @@ gather(struct waiter *w, enum kind kind, struct rng *r)
 		wait_for(kind, (unsigned)i + 1);
 	}
 	moved = (int)rng_below(r, WAITERS);
+	/* On its way to sleep it may not have noted the change yet. */
+	while (!asleep(w[moved].w_td))
+		lwkt_sleep_ns(1000);
 	w[moved].w_pri = pri[rng_below(r, 8)];
 	set_pri(w[moved].w_td, w[moved].w_pri);
 }

@@ -468,11 +468,11 @@ indefinite_body(void *arg)
 static void
 indefinite_wait(void)
 {
-	(void)setenv("LWKT_TUNE", "lwkt.spin_panic_s=2", 1);
+	(void)setenv("LWKT_TUNE", "lwkt.spin_panic_s=3", 1);
 	panics("an indefinite wait is complained of", indefinite_body,
-	    "cpu 0 has waited for spinlock \"stuck\" for 1 s");
+	    "cpu 0 has waited for spinlock \"stuck\" for ");
 	panics("and ends with a panic", indefinite_body,
-	    "spinlock \"stuck\" has been waited for 2 s by cpu 0");
+	    "spinlock \"stuck\" has been waited for 3 s by cpu 0");
 	(void)unsetenv("LWKT_TUNE");
 }
 

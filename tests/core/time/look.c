@@ -43,17 +43,25 @@ want(void *arg)
 	lwkt_reltoken(&tok);
 }
 
-/* Keeps the CPU by calls that let better threads run, until `got`. */
+/*
+ * Keeps the CPU by calls that let better threads run, until `got`.  The limit
+ * begins when the token is free: until then the pauses let its holder run.
+ */
 static void
 calls_until_got(void (*call)(void))
 {
-	int64_t end = lwkt_time_ns() + LIMIT_NS, ticks = -1;
+	int64_t end = INT64_MAX, ticks = -1;
 	int after = 0;
 
 	STORE(begun, 1);
-	while (LOAD(got) == 0 && lwkt_time_ns() < end) {
-		if (LOAD(freed) != 0 && after++ == 0)
+	while (LOAD(got) == 0 && (after == 0 || lwkt_time_ns() < end)) {
+		if (LOAD(freed) == 0) {
+			machine_pause(0);
 			ticks = counter("lwkt.ticks");
+		} else if (after++ == 0) {
+			end = lwkt_time_ns() + LIMIT_NS;
+			ticks = counter("lwkt.ticks");
+		}
 		call();
 	}
 	check(LOAD(got) != 0, "it waits still, after %d calls", after);
