@@ -27,8 +27,8 @@
  * kern/cpu/ktr_rec.h records.
  *
  * A counter or an event that inline functions of a header use is declared there
- * by COUNTER_EXTERN(x) or TRACEPOINT_EXTERN(x), and defined in one file by
- * COUNTER_SHARED or TRACEPOINT_SHARED.
+ * by COUNTER_EXTERN(x) or TRACEPOINT_EXTERN(x, group), and defined in one file
+ * by COUNTER_SHARED or TRACEPOINT_SHARED.
  */
 #ifndef LWKT_BASE_STAT_DECL_H
 #define LWKT_BASE_STAT_DECL_H
@@ -108,9 +108,14 @@ struct ktr_event {
 #define TRACEPOINT_SHARED(var, group, name, fmt)			\
 	const struct ktr_event ktr_##var				\
 	    STAT_SECTION("lwkt_ktr") = { name, fmt, group, 0 }
-#define TRACEPOINT_EXTERN(var)						\
+/* The group as a constant, which ktr() tests. */
+#define TRACEPOINT_GROUP(var, group)					\
+	enum { ktr_group_##var = (group) }
+#define TRACEPOINT_EXTERN(var, group)					\
+	TRACEPOINT_GROUP(var, group);					\
 	extern const struct ktr_event ktr_##var __lwkt_hidden
 #define TRACEPOINT(var, group, name, fmt)				\
+	TRACEPOINT_GROUP(var, group);					\
 	static TRACEPOINT_SHARED(var, group, name, fmt)
 
 #endif

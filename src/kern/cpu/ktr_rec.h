@@ -15,7 +15,7 @@ void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
 #define ktr(gd, var, a, b)						\
 	do {								\
 		if (unlikely(atomic_peek_32(&lwkt__ktr_mask) &		\
-		    ktr_##var.ke_group))				\
+		    (uint32_t)ktr_group_##var))				\
 			ktr_record((gd), &ktr_##var, (uint64_t)(a),	\
 			    (uint64_t)(b));				\
 	} while (0)

@@ -71,7 +71,7 @@ assert_owner(lwkt_port_t port, lwkt_thread_t td)
 
 /*
  * Queue msg, and wake the owner if it waits for any message.  On the owner's
- * CPU, in a critical section.
+ * CPU, in a critical or leaf section.
  */
 static inline void
 queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
@@ -85,16 +85,18 @@ queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
 static void	thread_put_remote(void *arg);
 static void	thread_reply_remote(void *arg);
 
-/* Send msg to the owner's CPU by IPI; fn is called there. */
+/* Send msg to the owner's CPU by IPI; fn is called there.  Leaf section. */
 static __lwkt_noinline void
 send_on(struct globaldata *gd, lwkt_thread_t td, lwkt_msg_t msg,
     lwkt_ipifunc1_t fn)
 {
 	int cpu = owner_gd(td)->gd_m.mc_cpuid;
 
+	crit_enter_td(curthread);				/* CR3 */
 	counter_inc(gd->gd_cntbias, remote);
 	msg_setflags(msg, msg->ms_flags | LWKT_MSGF_INTRANSIT);
 	lwkt_send_ipiq(cpu, fn, msg);
+	crit_exit_noyield(curthread);
 }
 
 /* Leave the work of a plain pthread to the owner's CPU. */
@@ -105,11 +107,12 @@ send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
 	msg_push(owner_gd(td)->gd_m.mc_cpuid, msg);
 }
 
-/* Do queue_here() for the rare flags RECEIPT and NORESCHED. */
+/* Do queue_here() for the rare flags RECEIPT and NORESCHED.  Leaf section. */
 static __lwkt_noinline void
 queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
     uint32_t flags)
 {
+	crit_enter_td(curthread);				/* CR3 */
 	flags = msg_receipt(port, msg, flags);
 	if (flags & LWKT_MSGF_NORESCHED) {
 		port_enqueue(port, msg, flags);			/* PT1 */
@@ -118,9 +121,10 @@ queue_special(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,
 	} else {
 		queue_here(gd, port, msg, flags);
 	}
+	crit_exit_noyield(curthread);
 }
 
-/* Queue msg if this is the owner's CPU, else send it on.  Critical section. */
+/* Queue msg if this is the owner's CPU, else send it on.  Leaf section. */
 static inline void
 thread_put(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -163,16 +167,16 @@ thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 		return LWKT_EASYNC;
 	}
 	self = curthread;
-	crit_enter_td(self);
+	leaf_enter(self);
 	thread_put(mygd(), port, msg);
-	crit_exit_td(self);
+	leaf_exit(self);
 	return LWKT_EASYNC;
 }
 
 /*
  * Mark the reply msg done, queue it unless it is SYNC, and wake the owner if it
  * waits for the reply.  If this is not the owner's CPU, send msg to that CPU
- * instead.  Critical section.
+ * instead.  Leaf section.
  */
 static inline void
 thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
@@ -220,10 +224,10 @@ thread_replyport(lwkt_port_t port, lwkt_msg_t msg)
 		return;
 	}
 	self = curthread;
-	crit_enter_td(self);
+	leaf_enter(self);
 	msg_setflags(msg, flags);
 	thread_reply(mygd(), port, msg);
-	crit_exit_td(self);
+	leaf_exit(self);
 }
 
 /*
@@ -260,27 +264,28 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 	return msg;
 }
 
+/* Return the flag of the port's owner, who waits for msg; NULL: any message. */
+static inline uint32_t
+port_why(lwkt_msg_t msg)
+{
+	return msg != NULL && (msg_lookflags(msg) & LWKT_MSGF_SYNC) ?
+	    MPF_WAITSYNC : MPF_WAITPORT;
+}
+
 /*
  * Wait until msg is done and return its ms_error.  If msg is NULL, wait for any
  * message and return it, or 0 if interrupted.  intr is LWKT_PCATCH or 0; an
  * interrupt aborts msg and does not end the wait for it.  The owner; may block.
- *
- * One function waits for both, so that client and server leave the switch
- * through the same frames.  A processor predicts a return from the calls made
- * before, and these were made by the thread that ran before the switch.
  */
 static __lwkt_noinline uintptr_t
-port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
+port_wait_any(lwkt_port_t port, lwkt_msg_t msg, int intr)
 {
-	lwkt_thread_t self = caller_thread();
-	uint32_t why = MPF_WAITPORT;
+	lwkt_thread_t self = curthread;
+	uint32_t why = port_why(msg);
 	int interrupted = 0;
 	lwkt_msg_t got;
 
-	assert_owner(port, self);
 	crit_enter_td(self);
-	if (msg != NULL && (msg_lookflags(msg) & LWKT_MSGF_SYNC))
-		why = MPF_WAITSYNC;
 	self->td_cold->tc_waitmsg = msg;	/* thread_waits() reads it */
 	while ((got = port_take(port, msg)) == NULL) {
 		if (unlikely(interrupted) && msg == NULL)
@@ -302,6 +307,44 @@ port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	    (msg != NULL ? msg->ms_error != EINTR : got != NULL))
 		intr_repost(self);
 	crit_exit_td(self);
+	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
+}
+
+/*
+ * As port_wait_any().  The usual wait, without LWKT_PCATCH and ended by the
+ * first wake-up, is done here, in a leaf section.
+ *
+ * One function waits for requests and for replies, so that client and server
+ * leave the switch through the same frames.  A processor predicts a return from
+ * the calls made before, and these were made by the thread that ran before the
+ * switch.
+ */
+static __lwkt_noinline uintptr_t
+port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
+{
+	lwkt_thread_t self = caller_thread();
+	struct globaldata *gd;
+	lwkt_msg_t got;
+
+	assert_owner(port, self);
+	if (unlikely(intr || (self->td_flags & TDF_DELAYED_WAKEUP)))
+		return port_wait_any(port, msg, intr);
+	leaf_enter(self);
+	if ((got = port_take(port, msg)) == NULL) {
+		gd = mygd();
+		self->td_cold->tc_waitmsg = msg; /* thread_waits() reads it */
+		port->mp_flags |= port_why(msg);		/* PT2 */
+		block_begin(gd, self, "port");
+		switch_leaf(gd, self);
+		self = curthread;
+		block_end(self);
+		port->mp_flags &= ~(MPF_WAITPORT | MPF_WAITSYNC);
+		self->td_cold->tc_waitmsg = NULL;
+		got = port_take(port, msg);
+	}
+	leaf_exit(self);
+	if (unlikely(got == NULL))
+		return port_wait_any(port, msg, 0);
 	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
 }
 

@@ -10,8 +10,8 @@
 #include "kern/time/systimer_var.h"
 #include "kern/sched/sched_var.h"
 
-TRACEPOINT_EXTERN(enqueue);
-TRACEPOINT_EXTERN(dequeue);
+TRACEPOINT_EXTERN(enqueue, KTR_SCHED);
+TRACEPOINT_EXTERN(dequeue, KTR_SCHED);
 
 /* A thread with one of these flags is not put on the run queue. */
 #define TDF_NOT_ENQUEUED	(TDF_RUNQ | TDF_MIGRATING | TDF_EXITING | \

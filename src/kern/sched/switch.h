@@ -8,6 +8,12 @@
  * switch_away() (lwkt_switch.c), which can do every switch.  Both end in
  * switch_stack(), the only place where a thread leaves its stack.
  *
+ * A processor predicts where a return goes from the calls made before, and these
+ * were made by the thread that ran before the switch.  The prediction is right
+ * if the two threads left their stacks by the same call.  So the fast path is
+ * for functions whose callers mostly switch to each other, such as
+ * lwkt_tsleep().  A thread that ends, and its joiner, both use switch_away().
+ *
  * After a switch nothing that was read before it is used again: the thread may
  * be on another CPU, and values that are kept across the switch would each cost
  * a store and a load.
@@ -22,7 +28,7 @@
 /* The structures and the stack tops of so many threads fit in a cache. */
 #define FEW_THREADS	32
 
-TRACEPOINT_EXTERN(switch);
+TRACEPOINT_EXTERN(switch, KTR_SCHED);
 COUNTER_EXTERN(switches);
 
 /*

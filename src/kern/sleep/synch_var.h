@@ -63,9 +63,29 @@ delayed_flush_if(lwkt_thread_t td)
 }
 
 /*
+ * What a thread does before and after the switch by which it blocks.
+ * TDF_BLOCKED and td_wmesg tell meanwhile why it does not run.
+ */
+static inline void
+block_begin(struct globaldata *gd, lwkt_thread_t td, const char *wmesg)
+{
+	td->td_wmesg = wmesg;
+	td->td_flags |= TDF_BLOCKED;
+	if (likely(td->td_flags & TDF_RUNQ))
+		dequeue_queued(gd, td);
+}
+
+static inline void
+block_end(lwkt_thread_t td)
+{
+	td->td_flags &= ~TDF_BLOCKED;
+	td->td_wmesg = NULL;
+}
+
+/*
  * Block td, the caller, until it is scheduled.  Any lwkt_schedule() of td ends
- * the wait, so the caller tests its condition again.  TDF_BLOCKED and td_wmesg
- * tell meanwhile why td does not run.  Context: thread, critical section.
+ * the wait, so the caller tests its condition again.  Context: thread, critical
+ * section.
  */
 static inline void
 block_self(lwkt_thread_t td, const char *wmesg)
@@ -73,13 +93,9 @@ block_self(lwkt_thread_t td, const char *wmesg)
 	struct globaldata *gd = mygd();
 
 	delayed_flush_if(td);
-	td->td_wmesg = wmesg;
-	td->td_flags |= TDF_BLOCKED;
-	if (likely(td->td_flags & TDF_RUNQ))
-		dequeue_queued(gd, td);
+	block_begin(gd, td, wmesg);
 	switch_fast(gd, td);
-	td->td_flags &= ~TDF_BLOCKED;
-	td->td_wmesg = NULL;
+	block_end(td);
 }
 
 /* End the block_self of td, which belongs to this CPU. */
