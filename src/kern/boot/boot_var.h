@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Boot and shutdown (kern_init.c).  kern_boot_* are called in this order.
+ * Boot and shutdown.  kern_boot_* are called in this order.
  */
 #ifndef LWKT_KERN_BOOT_BOOT_VAR_H
 #define LWKT_KERN_BOOT_BOOT_VAR_H
@@ -8,6 +8,8 @@
 #include <lwkt/boot.h>
 
 #include "base/compiler.h"
+
+struct globaldata;
 
 extern struct lwkt_config lwkt__boot_config; /* (i) from kern_boot_prepare on */
 
@@ -17,12 +19,21 @@ extern struct lwkt_config lwkt__boot_config; /* (i) from kern_boot_prepare on */
  *
  * kern_stop asks the CPUs to stop.  A CPU that has received this request
  * switches to no thread but its idle thread.  The caller of kern_stop continues
- * until it blocks, or until kern_init.c stops it.  A si_cpu hook must start the
+ * until it blocks, or until shutdown.c stops it.  A si_cpu hook must start the
  * first thread.
  */
 int	kern_boot_prepare(const struct lwkt_config *cfg);
 int	kern_boot_run(void);
 void	kern_boot_release(void);
 void	kern_stop(void);
+
+/*
+ * idle.c: run this CPU as its idle thread until cpu_stops().  shutdown.c: no
+ * CPU has stopped yet, at boot; this CPU has left its idle loop: wait until all
+ * have.
+ */
+void	idle_loop(struct globaldata *gd);
+void	shutdown_boot(void);
+void	stop_this_cpu(struct globaldata *gd);
 
 #endif

@@ -1,36 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Boot, the idle loop, shutdown.
+ * Boot: lay out what the CPUs own, run them, and undo it all.
  *
  * THEORY
  * Everything that a CPU owns is laid out in the shared arena before any CPU
  * runs: globaldata, rings, sleep queues, counters.  Then the host calls
- * cpu_main on each CPU.  cpu_main is the idle thread: it switches to the best
- * runnable thread; when there is none, it serves what is pending and waits in
- * the host.  The idle thread runs on the stack of the host thread, so boot and
+ * cpu_main on each CPU.  cpu_main is the idle thread (idle.c), until the CPU
+ * stops (shutdown.c).  It runs on the stack of the host thread, so boot and
  * shutdown depend on no thread's stack.
- *
- * Shutdown: kern_stop sends an IPI to every CPU, the caller's included.  A
- * stopping CPU empties its run queue, so that its next switch ends in its idle
- * thread.  The idle thread serves messages until all CPUs have stopped, because
- * a sender may still wait for room in a ring of this CPU.  Then it returns.
- *
- * A thread that still runs on another CPU has lwkt.shutdown_ms to block, yield
- * or end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others
- * and interrupts preemptible threads.  From then on the thread stops for ever
- * at its outermost critical exit; a preemptible thread stops at any
- * instruction.  Such an abandoned thread keeps its tokens until all CPUs have
- * stopped, because a thread of another CPU may use the data that they protect.
- * If a thread neither calls the library nor can be interrupted, the shutdown
- * prints its name and waits for it.
  *
  * INVARIANTS
  * BT1 No thread and no callback runs on a CPU before the si_cpu hooks have run
  *    there.
- * BT2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
- * BT3 Tokens of abandoned threads are released after BT2 holds.
  *
- * Source: the order of DragonFly's mi_startup; scenario H of its reading.
+ * Source: the order of DragonFly's mi_startup.
  */
 #include "kern/cpu/arena.h"
 #include "kern/cpu/stat_var.h"
@@ -45,26 +28,15 @@
 
 #include <errno.h>
 #include <lwkt/boot.h>
-#include <lwkt/ipiq.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "machine/machine_io.h"
-
 TRACEPOINT(boot, KTR_HOST, "cpu.boot", "cpu=%llu of=%llu");
 TRACEPOINT(stop, KTR_HOST, "cpu.stop", "cpu=%llu of=%llu");
-TRACEPOINT(idle, KTR_SCHED, "cpu.idle", "cpu=%llu flags=%llu");
-
-COUNTER(idles, "lwkt.idle", "times that the CPU had nothing to run");
 
 TUNABLE_INT(maxthreads, "lwkt.maxthreads", 4 << 20, 16, 1 << 28,
     "threads that the arena has room for");
 
-TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
-    "time until threads that still run at shutdown are stopped, ms");
-
-#define NS_PER_MS	INT64_C(1000000)
-#define PATIENCE	50	/* after so many shutdown_ms name the thread */
 #define THREADS_LEAST	1024	/* fewer only by lwkt.maxthreads */
 #define STACKS_ROOM	((size_t)64 << 20)	/* bytes left for stacks */
 
@@ -74,7 +46,6 @@ extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
 extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
 
 static uint32_t booted;			/* (a) 1: from boot to release */
-static uint32_t cpus_stopped;		/* (a) CPUs out of the idle loop */
 static int sysinits_done;		/* records whose si_boot succeeded */
 
 /*
@@ -215,169 +186,6 @@ place_all(void)
 		clock_place(gd_find(cpu), hardclock);
 }
 
-/*
- * Threads are runnable, but the switch chose none, because each waits for a
- * token that another CPU holds.  For each of these tokens ask the CPU that
- * releases it to notify this CPU (RQF_TOKEN), and return 1: this CPU may sleep.
- * Return 0 if this CPU must switch again: a token has been released meanwhile,
- * a runnable thread waits for no token, or the host cannot make the other CPUs
- * see the request.
- */
-static int
-all_want_tokens(struct globaldata *gd)
-{
-	uint32_t mask = gd->gd_rqmask;
-	lwkt_thread_t td, head;
-
-	for (; mask != 0; mask &= mask - 1) {
-		td = head = gd->gd_rq[__builtin_ctz(mask)];
-		do {
-			if (!tokens_want_nudge(gd, td)) {
-				tokens_nudged(gd);
-				return 0;
-			}
-			td = td->td_rqnext;
-		} while (td != head);
-	}
-	return 1;
-}
-
-/*
- * Publish in gd_quiet whether this CPU has no timer, no runnable thread and no
- * call of the host under way.  If gd_look is set and the watchdog is on, check
- * for a deadlock.
- */
-static inline void
-idle_look(struct globaldata *gd)
-{
-	int quiet = systimer_none(gd) && gd->gd_rqmask == 0 &&
-	    machine_io_pending() == 0;
-
-	/* Pokes are no choice points.  Release: pairs with deadlock.c. */
-	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0);
-	if (unlikely(gd->gd_look) && watch_wanted())
-		deadlock_look(gd);
-}
-
-/*
- * Switch to the best runnable thread, and start the watchdog if needed.  Return
- * when a switch on this CPU finds no thread that can run.
- */
-static inline void
-idle_switch(struct globaldata *gd)
-{
-	if (gd->gd_rqmask != 0) {
-		atomic_poke_32(&gd->gd_quiet, 0);
-		if (unlikely(!gd->gd_watched))
-			watch_start(gd);
-	}
-	switch_away();
-}
-
-/* Run the CPU as its idle thread until cpu_stops(). */
-static void
-idle_loop(struct globaldata *gd)
-{
-	lwkt_thread_t td = &gd->gd_idlethread;
-
-	while (idle_switch(gd), !cpu_stops(gd)) {
-		if (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_SPLZ) {
-			crit_exit_noyield(td);
-			splz();
-			crit_enter_td(td);
-			gd->gd_look |= !gd->gd_watched;
-			continue;
-		}
-		if (lwkt__kern_ops.ko_poll != NULL)
-			lwkt__kern_ops.ko_poll(gd);
-		if (ipiq_pending(gd))		/* passive messages */
-			ipiq_process(gd);
-		if (cpu_stops(gd) ||
-		    (gd->gd_rqmask != 0 && !all_want_tokens(gd)))
-			continue;
-		counter_inc(gd->gd_cntbias, idles);
-		ktr(gd, idle, gd->gd_m.mc_cpuid,
-		    atomic_peek_32(&gd->gd_m.mc_reqflags));
-		idle_look(gd);
-		/*
-		 * An event that asks this CPU to wake sets a bit of
-		 * mc_reqflags.  The host tests the bits in the same step in
-		 * which it sets RQF_SLEEPING, so no such event is missed.
-		 */
-		if (ipiq_watch(gd)) {
-			gd->gd_look |= !gd->gd_watched;
-			continue;
-		}
-		machine_idle(&gd->gd_m);
-		if (gd->gd_rqmask != 0 ||
-		    (atomic_load_32(&gd->gd_m.mc_reqflags) & RQF_TOKEN))
-			tokens_nudged(gd);
-	}
-}
-
-/*
- * Print which thread keeps the CPU of tgd from stopping; print nothing if it is
- * the idle thread.  The thread may leave the CPU meanwhile; its structure is
- * type-stable, so reading it is safe.
- */
-static void __lwkt_no_tsan
-stop_tell(struct globaldata *tgd, int64_t waited_ns)
-{
-	lwkt_thread_t td = *(lwkt_thread_t volatile *)&tgd->gd_m.mc_curthread;
-
-	if (td == &tgd->gd_idlethread)
-		return;
-	lwkt_printf("lwkt: shutdown: thread \"%s\" (id %llu) runs on cpu %d "
-	    "and has not called the library for %lld ms; waiting for it",
-	    td->td_name, (unsigned long long)td->td_id, tgd->gd_m.mc_cpuid,
-	    (long long)(waited_ns / NS_PER_MS));
-}
-
-/*
- * Make the thread that runs on the CPU of tgd stop for ever: a preemptible
- * thread at once, another one at its next outermost critical exit.
- */
-static void
-stop_insist(struct globaldata *tgd)
-{
-	if ((atomic_fetchor_32(&tgd->gd_m.mc_reqflags, RQF_SHUTDOWN) &
-	    RQF_PREEMPTIBLE) != 0)
-		(void)machine_nmi(&tgd->gd_m);
-}
-
-/*
- * Serve messages until all CPUs have stopped.  first is 1 on the CPU that
- * stopped first.  That CPU tries to stop the others each time that shutdown_ms
- * have passed.  After PATIENCE tries it prints the threads that still run.
- */
-static void
-stop_wait(struct globaldata *gd, int first)
-{
-	int64_t begin = machine_time_ns(), now;
-	unsigned turn = 0, times = 0;
-	int cpu;
-
-	/* Acquire: pairs with the fetchadd in cpu_main() (BT2). */
-	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
-		ipiq_process(gd);
-		machine_pause(turn++);
-		if (!first)
-			continue;
-		now = machine_time_ns();
-		if (now - begin < (int64_t)(times + 1) * shutdown_ms *
-		    NS_PER_MS)
-			continue;
-		times++;
-		for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
-			if (atomic_load_32(&gd_find(cpu)->gd_stopped))
-				continue;
-			stop_insist(gd_find(cpu));
-			if (times == PATIENCE)
-				stop_tell(gd_find(cpu), now - begin);
-		}
-	}
-}
-
 /* mu_cpu_main: run one CPU from its start to its end, as the idle thread. */
 static void
 cpu_main(struct mcpu *mc)
@@ -397,39 +205,10 @@ cpu_main(struct mcpu *mc)
 	idle_loop(gd);
 	machine_watch(0);
 	ktr(gd, stop, mc->mc_cpuid, lwkt__ncpus);
-	atomic_store_32(&gd->gd_stopped, 1);
-	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* BT2 */
-	foreign_wait();
-	if (gd->gd_abandoned != NULL)
-		tokens_release(gd->gd_abandoned);		/* BT3 */
+	stop_this_cpu(gd);
 	while (k-- > 0)
 		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
 			si->si_cpu_fini(gd);
-}
-
-/*
- * IPI callback on each CPU: empty the run queue.  From the next switch on, the
- * CPU runs its idle thread only, and its idle loop ends.
- */
-static void
-stop_cpu(void *arg, int unused)
-{
-	struct globaldata *gd = mygd();
-	unsigned pri;
-
-	(void)arg, (void)unused;
-	for (pri = 0; pri < NPRI; pri++)
-		while (gd->gd_rq[pri] != NULL)
-			sched_dequeue(gd, gd->gd_rq[pri]);
-	gd->gd_unusual |= UNUSUAL_STOPPING;
-	gd->gd_ast |= AST_LWKT_RESCHED;	/* lwkt_yield_quick() switches */
-}
-
-/* Ask every CPU, this one too, to stop.  CPU context; does not wait. */
-void
-kern_stop(void)
-{
-	lwkt_send_ipiq_bcast(stop_cpu, NULL, 0);
 }
 
 static const struct machine_upcalls upcalls = {
@@ -522,7 +301,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	}
 	if (config_host_sim)
 		liveness_boot();
-	cpus_stopped = 0;
+	shutdown_boot();
 	arena_layout(cfg, threads, size);
 	place_all();
 	if ((error = sysinits_boot()) != 0)

@@ -54,8 +54,8 @@ COUNTER(splz, "lwkt.splz", "times that deferred work was done");
 
 /*
  * Leave td, the running thread, at shutdown: switch to the idle thread and
- * never return.  td stays as it is; the idle loop releases its tokens
- * (kern_init.c).
+ * never return.  td stays as it is; its tokens are released when all CPUs have
+ * stopped (shutdown.c).
  */
 static __lwkt_noinline __lwkt_noreturn void
 stop_thread(struct globaldata *gd, lwkt_thread_t td)
