@@ -36,7 +36,7 @@ struct lwkt_malloc_type {
 	int64_t		 mt_limit;	/* bytes */
 	int64_t		 mt_soft;	/* check exactly above this use */
 	int64_t		 mt_loose;	/* approximate use */
-	int64_t		 mt_step;	/* a CPU adds its use in such steps */
+	uint64_t	 mt_floor;	/* what the CPUs' allowances begin at */
 	uint32_t	 mt_warned;	/* WAITOK in a callback */
 	void		*mt_obj;	/* the slabs of its objects */
 };

@@ -166,6 +166,20 @@ ATOMIC_DEFINE_POKE(64, uint64_t)
 ATOMIC_DEFINE_POKE(i64, int64_t)
 ATOMIC_DEFINE_POKE(ptr, uintptr_t)
 
+/*
+ * Add to a word that only the caller writes.  No order, no choice point.  Not
+ * atomic for another writer, so x86 needs no locked instruction.
+ */
+static inline void
+atomic_poke_add_i64(int64_t *p, int64_t v)
+{
+#if defined(__x86_64__) && !LWKT_TSAN && !defined(LWKT_HOST_SIM)
+	__asm__ __volatile__("addq %1,%0" : "+m" (*p) : "er" (v) : "cc");
+#else
+	atomic_poke_i64(p, atomic_peek_i64(p) + v);
+#endif
+}
+
 /* Add to a word without a choice point; no order. */
 static inline void
 atomic_bump_i64(int64_t *p, int64_t v)

@@ -7,7 +7,9 @@
  * before it:
  *
  *	vm_kmem.c	  runs of 128 KiB slots, for all CPUs
- *	vm_slab.c	  zones: equal chunks of one CPU
+ *	vm_slab.c	  the slab of a CPU, and the slots it sets aside
+ *	vm_zone.c	  zones: equal chunks of one CPU
+ *	vm_magazine.c	  chunks at hand, in front of the zones
  *	vm_malloc_type.c  how much memory each type uses, and its limit
  *	vm_malloc.c	  blocks of any size
  *	vm_malloc_obj.c	  objects in type-stable memory
@@ -25,7 +27,10 @@
 #define ZONE_SIZE	((size_t)128 << 10)	/* bytes of a zone or slot */
 #define ZONE_MAXCHUNK	((size_t)16 << 10)	/* larger: whole slots */
 #define NCLASSES	72			/* sizes of chunks */
-#define MAXTYPES	1024			/* sl_use: 48 KiB a CPU */
+#define MAXTYPES	1024			/* sl_use: 64 KiB a CPU */
+#define MAG_MAXCHUNK	((size_t)1 << 10)	/* larger: none at hand */
+#define MAG_CLASSES	40			/* classes of such chunks */
+enum { MAG_MOST = config_hard ? 2 : 30 }; /* chunks in a magazine */
 
 /*
  * vm_kmem.c.  The record of one slot.  The record of a run's first slot
@@ -51,10 +56,40 @@ struct kmem_slot *kmem_alloc(size_t nslots);
 void	kmem_free(struct kmem_slot *ks);
 /* Return the slot in which p lies, or NULL if p is not of this allocator. */
 struct kmem_slot *kmem_find(const void *p);
+
+/*
+ * Return whether p lies in memory of this allocator, so that slab_header(p) may
+ * be read.  Always 0 if a memory checker would object to that.
+ */
+#define KMEM_GRAIN_SHIFT 26
+#define KMEM_GRAINS	(1u << (47 - KMEM_GRAIN_SHIFT)) /* of user addresses */
+extern uint32_t kmem_bank_at[] __lwkt_hidden; /* (a) a bank's number, or 0 */
+extern uint32_t kmem_grains __lwkt_hidden; /* (i) KMEM_GRAINS; 0: a checker */
+
+static inline int
+kmem_holds(const void *p)
+{
+	uintptr_t grain = (uintptr_t)p >> KMEM_GRAIN_SHIFT;
+
+	return likely(grain < kmem_grains) &&
+	    likely(atomic_peek_32(&kmem_bank_at[grain]) != 0);
+}
+
 void   *kmem_addr(struct kmem_slot *ks);	/* where the slot begins */
 /* Return a number of the slot, the same whenever a schedule is repeated. */
 uint32_t kmem_id(struct kmem_slot *ks);
 void	kmem_fini(void);
+
+/* vm_magazine.c: chunks of one class that a CPU has at hand.  (c) as below */
+struct mag {
+	LWKT_CACHEALIGN
+	uint64_t	 mg_used;	/* (c) bytes of mg_round in use */
+	uint64_t	 mg_size;	/* (i) bytes of a chunk */
+	struct mag_round {
+		uint64_t *mr_chunk;	/* (c) */
+		uint8_t	 *mr_state;	/* (c) its state, in the header */
+	} mg_round[MAG_MOST];
+};
 
 /*
  * vm_slab.c: the state of the allocator on one CPU.
@@ -65,16 +100,26 @@ TAILQ_HEAD(zone_list, zone);
 TAILQ_HEAD(objslab_list, objslab);
 
 struct type_use {
+	LWKT_CACHEALIGN
 	int64_t		 tu_calls;	/* (p) blocks allocated on this CPU */
 	int64_t		 tu_frees;	/* (p) blocks freed on this CPU */
 	int64_t		 tu_memuse;	/* (p) bytes allocated less freed */
+	int64_t		 tu_room;	/* (c) bytes to allocate, MT2 */
+	int64_t		 tu_most;	/* (c) type_tell is due above this */
 	int64_t		 tu_told;	/* (c) tu_memuse as in mt_loose */
 	struct objslab	*tu_active;	/* (c) slab to allocate objects from */
 	struct objslab	*tu_alternate;	/* (c) tried if tu_active is used up */
 };
 
+/*
+ * sl_mark is random.  It is in the header of each zone whose chunks may lie in
+ * the magazines, and in the first word of each chunk that lies in one.
+ */
 struct slab {
+	struct type_use	 sl_use[MAXTYPES]; /* by mt_index */
+	uint64_t	 sl_mark;	/* (i) not 0 */
 	struct globaldata *sl_gd;	/* (i) */
+	struct mag	 sl_mag[MAG_CLASSES + 1]; /* the last stays empty */
 	uint32_t	 sl_work;	/* (c) 1: slab_work has to run */
 	uint32_t	 sl_nfree;	/* (c) number of slots in sl_free */
 	uint32_t	 sl_nzones;	/* (c) number of zones */
@@ -83,7 +128,6 @@ struct slab {
 	struct kmem_slot *sl_free;	/* (c) slots set aside */
 	struct kmem_slot *sl_put;	/* (c) longer runs to be given back */
 	struct zone_list sl_zone[NCLASSES]; /* (c) zones with free chunks */
-	struct type_use	 sl_use[MAXTYPES]; /* by mt_index */
 };
 
 /*
@@ -91,6 +135,8 @@ struct slab {
  */
 struct slab *slab_of(int cpu);
 struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
+extern uint64_t slab_secret __lwkt_hidden; /* (i) random, of this process */
+extern struct slab slab_none __lwkt_hidden; /* MG2 of vm_magazine.c */
 
 /*
  * slab_class returns the class of a size from 1 to ZONE_MAXCHUNK, and
@@ -134,16 +180,6 @@ slab_header(const void *p)
 }
 
 /*
- * Allocate a chunk, or return NULL.  Stores its size in *room, and in *zeroed
- * whether it is all zero.
- */
-void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
-/* Free p, which lies in a zone; return the size of its chunk. */
-size_t	slab_free(struct slab *sl, void *p);
-size_t	slab_size(void *p);			/* of the chunk p */
-/* Fetch what other CPUs freed in listed zones; set all-free zones aside. */
-void	slab_clean(struct slab *sl);
-/*
  * Take a slot that this CPU has set aside, or a new one.  Stores in *zeroed
  * whether it is all zero.
  */
@@ -154,6 +190,21 @@ struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
  */
 void	slab_put(struct slab *sl, struct kmem_slot *ks);
 void	slab_work(struct slab *sl);
+void	slots_check(struct slab *sl);
+
+/*
+ * vm_magazine.c.  slab_alloc allocates a chunk, or returns NULL.  It stores the
+ * size in *room, and in *zeroed whether the chunk is all zero.
+ */
+void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
+/* Free p, which lies in a zone; return the size of its chunk. */
+size_t	slab_free(struct slab *sl, void *p);
+size_t	slab_size(void *p);			/* of the chunk p */
+/*
+ * Empty the magazines, fetch what other CPUs freed in listed zones, and set the
+ * zones aside that are then all free.
+ */
+void	slab_clean(struct slab *sl);
 void	slab_check(struct slab *sl);
 
 /*
@@ -202,9 +253,11 @@ slab_exit(struct slab *sl)
 
 /*
  * vm_malloc_type.c.  type_room returns 1 if the limit allows size bytes more,
- * and 0 if not.  It adds up the use of all CPUs.
+ * and 0 if not.  It may add up the use of all CPUs.
  */
-int	type_room(struct lwkt_malloc_type *type, size_t size);
+int	type_room(struct slab *sl, struct lwkt_malloc_type *type, size_t size);
+/* Add the use of this CPU to mt_loose, and allow it so many bytes anew. */
+void	type_tell(struct lwkt_malloc_type *type, struct type_use *tu);
 /* Fail a request: return NULL or panic, as flags say. */
 void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);
 void	type_warn(struct lwkt_malloc_type *type, size_t size);
@@ -212,8 +265,25 @@ void	type_flags_bad(struct lwkt_malloc_type *type, int flags)
 	    __lwkt_noreturn;
 void	type_unused(struct lwkt_malloc_type *type, const void *p)
 	    __lwkt_noreturn;
-/* Add to mt_loose what tu_memuse has changed by since the last call. */
-void	type_publish(struct lwkt_malloc_type *type, struct type_use *tu);
+
+/*
+ * Return what a CPU has of a type.  If the type was never entered: a record
+ * that allows nothing (MT3).
+ */
+static inline struct type_use *
+type_use(struct slab *sl, const struct lwkt_malloc_type *type)
+{
+	return &sl->sl_use[atomic_peek_32(&type->mt_index)];
+}
+
+/* Return whether this CPU may allocate size bytes without asking. */
+static inline int
+type_allows(const struct lwkt_malloc_type *type, const struct type_use *tu,
+    size_t size)
+{
+	return tu->tu_room - (int64_t)size >=
+	    (int64_t)__atomic_load_n(&type->mt_floor, __ATOMIC_RELAXED);
+}
 
 /*
  * Check a request.  Returns 1 to grant it; 0 to refuse it, because of the
@@ -233,25 +303,29 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	if (unlikely(sl->sl_gd->gd_intr_nesting != 0) &&
 	    (flags & LWKT_M_WAITOK))
 		type_warn(type, size);
-	return likely((int64_t)((uint64_t)atomic_peek_i64(&type->mt_loose) +
-	    size) < __atomic_load_n(&type->mt_soft, __ATOMIC_ACQUIRE)) ||
-	    type_room(type, size);				/* MT1 */
+	return likely(type_allows(type, type_use(sl, type), size)) ||
+	    type_room(sl, type, size);
 }
 
 /*
- * Add `bytes`, which may be negative, to the use of this CPU.  Adds to mt_loose
- * if the use has changed by more than mt_step since the last time.
+ * Count a block of this CPU that is allocated (gain) or freed (lose).
+ * type_lose returns 1 if type_tell is due.
  */
 static inline void
-type_count_bytes(struct lwkt_malloc_type *type, struct type_use *tu,
-    int64_t bytes)
+type_gain(struct type_use *tu, size_t size)
 {
-	int64_t step = atomic_peek_i64(&type->mt_step);
+	tu->tu_room -= (int64_t)size;
+	atomic_poke_add_i64(&tu->tu_calls, 1);
+	atomic_poke_add_i64(&tu->tu_memuse, (int64_t)size);
+}
 
-	atomic_poke_i64(&tu->tu_memuse, tu->tu_memuse + bytes);
-	if (unlikely((uint64_t)(tu->tu_memuse - tu->tu_told + step) >
-	    2 * (uint64_t)step))
-		type_publish(type, tu);
+static inline int
+type_lose(struct type_use *tu, size_t size)
+{
+	tu->tu_room += (int64_t)size;
+	atomic_poke_add_i64(&tu->tu_frees, 1);
+	atomic_poke_add_i64(&tu->tu_memuse, -(int64_t)size);
+	return tu->tu_room > tu->tu_most;
 }
 
 static inline void
@@ -259,8 +333,9 @@ type_count_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 {
 	struct type_use *tu = &sl->sl_use[type->mt_index];
 
-	atomic_poke_i64(&tu->tu_calls, tu->tu_calls + 1);
-	type_count_bytes(type, tu, (int64_t)size);
+	type_gain(tu, size);
+	if (unlikely(!type_allows(type, tu, 0)))
+		type_tell(type, tu);
 }
 
 static inline void
@@ -268,8 +343,8 @@ type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 {
 	struct type_use *tu = &sl->sl_use[type->mt_index];
 
-	atomic_poke_i64(&tu->tu_frees, tu->tu_frees + 1);
-	type_count_bytes(type, tu, -(int64_t)size);
+	if (unlikely(type_lose(tu, size)))
+		type_tell(type, tu);
 }
 
 /*

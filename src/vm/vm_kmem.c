@@ -41,9 +41,8 @@ COUNTER(full, "vm.kmem_full", "banks for which the table had no room");
 
 TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
 
-#define GRAIN_SHIFT	26
+#define GRAIN_SHIFT	KMEM_GRAIN_SHIFT
 #define GRAIN		((size_t)1 << GRAIN_SHIFT)
-#define GRAINS		(1u << (47 - GRAIN_SHIFT)) /* of user addresses */
 #define GRAIN_SLOTS	(GRAIN / ZONE_SIZE)
 #define BANK_GRAINS	15		/* whole grains in any 1 GiB */
 #define NBANKS		(RESV_BANKS + 1) /* about 1 TiB; banks[0] is none */
@@ -64,7 +63,8 @@ static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
 static struct kmem_bank banks[NBANKS];	/* banks[0] stays empty */
 static uint32_t nbanks = 1;		/* (l:kmem_lock) */
 static struct kmem_slot *runs[NRUNS];	/* (l:kmem_lock) KM1 */
-static uint32_t bank_at[GRAINS];	/* (a) index of banks; 0: none */
+uint32_t kmem_bank_at[KMEM_GRAINS];	/* (a) index of banks; 0: none */
+uint32_t kmem_grains;			/* (i) set by slab_boot() */
 
 /* Return the lowest class whose runs have at least n slots, n > 0. */
 static unsigned
@@ -94,9 +94,9 @@ bank_of(const void *p)
 	uintptr_t grain = (uintptr_t)p >> GRAIN_SHIFT;
 	uint32_t b;
 
-	if (unlikely(grain >= GRAINS))
+	if (unlikely(grain >= KMEM_GRAINS))
 		return NULL;
-	b = atomic_peek_32(&bank_at[grain]);
+	b = atomic_peek_32(&kmem_bank_at[grain]);
 	return likely(b != 0) ? &banks[b] : NULL;
 }
 
@@ -199,7 +199,7 @@ bank_enter(const struct kmem_bank *bk)
 	bank_retire(&banks[nbanks - 1]);
 	banks[nbanks] = *bk;
 	for (i = 0; i < bk->bk_nslots / GRAIN_SLOTS; i++)
-		atomic_poke_rel_32(&bank_at[grain + i], nbanks);
+		atomic_poke_rel_32(&kmem_bank_at[grain + i], nbanks);
 	nbanks++;
 	return 1;
 }
@@ -317,8 +317,8 @@ kmem_fini(void)
 	while (nbanks > 1) {
 		bk = &banks[--nbanks];
 		grain = (uintptr_t)bk->bk_base >> GRAIN_SHIFT;
-		memset(&bank_at[grain], 0, bk->bk_nslots / GRAIN_SLOTS *
-		    sizeof(bank_at[0]));
+		memset(&kmem_bank_at[grain], 0, bk->bk_nslots / GRAIN_SLOTS *
+		    sizeof(kmem_bank_at[0]));
 		memcheck_show(bk->bk_base, bk->bk_next * ZONE_SIZE);
 		machine_mem_release(bk->bk_map, bk->bk_mapsize);
 		memset(bk, 0, sizeof(*bk));

@@ -9,6 +9,12 @@
  * is one.  When a block is freed, the record of its slot tells which of the two
  * the block is, or that the pointer is neither.
  *
+ * The usual request, for up to 1 KiB without special flags, is served the quick
+ * way: from a magazine, in a leaf section, if the CPU may use magazines (MG2 of
+ * vm_magazine.c) and its allowance is large enough (vm_malloc_type.c).  So is
+ * the free of such a block on the CPU of its zone.  Whatever is unusual takes
+ * the long way, which makes no assumptions and does all checks again.
+ *
  * No function here blocks: either there is memory, or there is not.  WAITOK
  * demands that there is, so a failure is a panic.  NULLOK turns that panic into
  * NULL.
@@ -22,9 +28,9 @@
  * Source: kmalloc(9) of DragonFly, kern_slaballoc.c.  A block of several whole
  * pages below 16 KiB comes from a zone here, too.
  */
-#include "vm/slab_var.h"
-
 #include <string.h>
+
+#include "vm/vm_magazine.h"
 
 COUNTER(large, "vm.malloc_large", "blocks of more than 16 KiB");
 
@@ -119,11 +125,11 @@ small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	return p;
 }
 
-/* Allocate a block.  Any lwkt context, also with spinlocks; never blocks. */
-void *
-lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
+/* The long way of lwkt_kmalloc: whatever the request and the context. */
+static __lwkt_noinline void *
+alloc_any(size_t size, struct lwkt_malloc_type *type, int flags)
 {
-	struct slab *sl = slab_enter(__func__);
+	struct slab *sl = slab_enter("lwkt_kmalloc");
 	int zeroed = 1;
 	void *p = NULL;
 
@@ -145,16 +151,58 @@ lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
 	return p;
 }
 
-/* Free a block, on any CPU.  Any lwkt context; never blocks. */
-void
-lwkt_kfree(void *p, struct lwkt_malloc_type *type)
+/*
+ * Allocate a block.  Any lwkt context, also with spinlocks; never blocks.
+ * Takes a chunk at hand in a leaf section, unless something is unusual.
+ */
+void *
+lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
+{
+	struct globaldata *gd = (struct globaldata *)(void *)machine_oncpu();
+	size_t units = (size + 7) / 8;	/* 0 for a size near SIZE_MAX, too */
+	struct type_use *tu;
+	struct slab *sl;
+	struct mag *mg;
+	void *p;
+
+	if (unlikely(gd == NULL || units > MAG_MAXCHUNK / 8 ||
+	    (flags != LWKT_M_WAITOK && flags != LWKT_M_NOWAIT)))
+		return alloc_any(size, type, flags);
+	leaf_enter_quick();
+	sl = gd->gd_quick;
+	mg = mag_for(sl, units);
+	tu = type_use(sl, type);
+	if (unlikely(gd->gd_intr_nesting != 0 ||
+	    !type_allows(type, tu, mg->mg_size)) ||
+	    unlikely((p = mag_pop(sl, mg)) == NULL))
+		goto any;
+	type_gain(tu, mg->mg_size);
+	return leaf_exit_quick(p);
+any:
+	leaf_leave_quick();
+	return alloc_any(size, type, flags);
+}
+
+/* The end of lwkt_kfree if type_tell is due.  p is no block any more. */
+static __lwkt_noinline void
+free_end(void *p, struct lwkt_malloc_type *type)
+{
+	if (type->mt_index == 0)				/* MT3 */
+		type_unused(type, p);
+	type_tell(type, type_use(mygd()->gd_slab, type));
+	(void)leaf_exit_quick(NULL);
+}
+
+/* The long way of lwkt_kfree: whatever p is and the context. */
+static __lwkt_noinline void
+free_any(void *p, struct lwkt_malloc_type *type)
 {
 	struct slab *sl;
 	struct kmem_slot *ks;
 
 	if (unlikely(p == NO_BYTES))
 		return;
-	sl = slab_enter(__func__);
+	sl = slab_enter("lwkt_kfree");
 	ks = kmem_find(p);
 	if (unlikely(ks == NULL))
 		not_ours(p, NULL, type);
@@ -167,6 +215,57 @@ lwkt_kfree(void *p, struct lwkt_malloc_type *type)
 	else
 		not_ours(p, ks, type);
 	slab_exit(sl);
+}
+
+/*
+ * Free p, which lies in memory of the allocator: quickly too, if it is a chunk
+ * of another CPU's zone.
+ */
+static __lwkt_noinline void
+free_there(void *p, struct lwkt_malloc_type *type)
+{
+	struct globaldata *gd = mygd();
+	struct zone *z = slab_header(p);
+	struct slab *sl = gd->gd_slab;
+
+	if (unlikely(!zone_is_remote(gd, z) || sl == NULL ||
+	    type->mt_index == 0)) {
+		free_any(p, type);
+		return;
+	}
+	crit_enter_td(gd->gd_m.mc_curthread);
+	type_count_free(sl, type, zone_free_remote(sl, z, p));
+	slab_exit(sl);
+}
+
+/*
+ * Free a block, on any CPU.  Any lwkt context; never blocks.  Makes a chunk of
+ * this CPU one that is at hand, in a leaf section, unless something is unusual.
+ */
+void
+lwkt_kfree(void *p, struct lwkt_malloc_type *type)
+{
+	struct globaldata *gd = (struct globaldata *)(void *)machine_oncpu();
+	struct slab *sl;
+	struct zone *z;
+
+	if (unlikely(gd == NULL || !kmem_holds(p))) {
+		free_any(p, type);
+		return;
+	}
+	leaf_enter_quick();
+	sl = gd->gd_quick;
+	if (unlikely((z = mag_push(sl, p)) == NULL))
+		goto any;
+	if (likely(!type_lose(type_use(sl, type), z->z_size))) {
+		(void)leaf_exit_quick(NULL);
+		return;
+	}
+	free_end(p, type);
+	return;
+any:
+	leaf_leave_quick();
+	free_there(p, type);
 }
 
 /*

@@ -5,24 +5,39 @@
  * THEORY
  * Each CPU counts what it allocated and what it freed.  A block may be freed on
  * another CPU than the one that allocated it, so only the sums over all CPUs
- * mean something.  mt_loose is the approximate sum of bytes: a CPU adds to it
- * when its own part has changed by mt_step, a fraction of the limit.  mt_soft
- * is the limit minus the most that all CPUs together can hold back, that is,
- * have counted but not yet added.  While mt_loose and the size together lie
- * below mt_soft there is room, and this is the only test that a request makes.
- * Above mt_soft the parts of the CPUs are added up for each request.  So the
- * limit holds, with two exceptions: requests at the same moment, and after the
- * limit was lowered, until each CPU has added what it held back under the
- * larger mt_step.
+ * mean something.  mt_loose is the approximate sum of bytes: now and then each
+ * CPU tells it what its own part has changed by (type_tell).
  *
- * A type is entered in the table of types when it is first used.  Until then
- * mt_soft and mt_loose are 0, so the test fails and the request comes here.
+ * A request does not add up the parts of all CPUs.  Each CPU has an allowance
+ * instead, tu_room, the bytes that it may allocate without asking.  What it
+ * frees is added to that.  When the allowance is too small, or has grown by a
+ * step, the CPU tells mt_loose, and gets a new one.  A step is a fraction of
+ * the limit, and mt_soft is the limit minus a step for each CPU.  While
+ * mt_loose is below mt_soft (the type is open) an allowance is a step, so all
+ * of them together fit below the limit.  Otherwise (the type is closed) there
+ * are no allowances, and the parts of the CPUs are added up for each request.
+ * So the limit holds, except that requests at the same moment do not see each
+ * other.
+ *
+ * Allowances do not count from 0 but from mt_floor.  A new limit raises
+ * mt_floor by more than any allowance; so does a CPU that finds the type open
+ * or closed when it was the opposite.  Then all allowances that were given
+ * before are void, and each CPU asks at its next request.
+ *
+ * A type is entered in the table of types when it is first used.  Until then it
+ * has index 0, whose records allow nothing, so each call comes here.
+ *
+ * INVARIANTS
+ * MT2 While a type is open and nobody is telling, tu_memuse - tu_told of a CPU
+ *    whose allowance is not void is at most a step; so the use of all CPUs is
+ *    at most the limit.
+ * MT3 sl_use[0] of each CPU is 0: no block is allocated with a type that is not
+ *    entered, and a free with one panics.
  *
  * ORDER
- * MT1 type_enter stores mt_index, then mt_soft (release).  A request loads
- *    mt_soft (acquire), then mt_index.
- * MT2 type_enter stores all fields, mt_step last (release).  A call for sums or
- *    limits loads mt_step (acquire), finds it not 0, then loads the rest.
+ * MT1 type_enter and limit_set store mt_index, mt_limit and mt_soft, then raise
+ *    mt_floor (a full fence).  type_tell, and each call that needs the type
+ *    entered, loads mt_floor (acquire), then the others.
  *
  * Source: malloc_type of DragonFly's kern_slaballoc.c, its loose sum too.
  */
@@ -45,23 +60,37 @@ TUNABLE_INT(malloc_percent, "lwkt.malloc_percent", 10, 1, 100,
     "percent of memory that a type may use without a limit of its own");
 
 #define STEP_MAX	((int64_t)ZONE_SIZE)
+#define FLOOR_RAISE	((uint64_t)STEP_MAX * 4) /* more than an allowance */
 #define UNLIMITED	INT64_MAX
 
 static struct lwkt_spin type_lock = LWKT_SPIN_INITIALIZER("malloc types");
 static struct lwkt_malloc_type *types[MAXTYPES];	/* (l:type_lock) */
 static uint32_t ntypes = 1;		/* (l:type_lock) types[0] is unused */
 
-/* Set the limit, and compute mt_soft and mt_step from it.  Under the lock. */
+/* Return the step of a limit. */
+static int64_t
+limit_step(int64_t bytes)
+{
+	int64_t step = bytes / (4 * lwkt__ncpus);
+
+	return step < 1 ? 1 : step > STEP_MAX ? STEP_MAX : step;
+}
+
+/* Set the limit, and make all allowances void.  Under the lock. */
 static void
 limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 {
-	int64_t step = bytes / (4 * lwkt__ncpus), soft;
-
-	step = step < 1 ? 1 : step > STEP_MAX ? STEP_MAX : step;
-	soft = bytes == UNLIMITED ? bytes : bytes - step * lwkt__ncpus;
 	atomic_poke_i64(&type->mt_limit, bytes);
-	atomic_poke_rel_i64(&type->mt_soft, soft);		/* MT1 */
-	atomic_poke_rel_i64(&type->mt_step, step);		/* MT2 */
+	atomic_poke_i64(&type->mt_soft, bytes == UNLIMITED ? bytes :
+	    bytes - limit_step(bytes) * lwkt__ncpus);
+	(void)atomic_fetchadd_64(&type->mt_floor, 2 * FLOOR_RAISE); /* MT1 */
+}
+
+/* Return whether the type was open when mt_floor became `floor`. */
+static inline int
+floor_open(uint64_t floor)
+{
+	return floor / FLOOR_RAISE % 2;
 }
 
 /* Return the limit of a type without one of its own, in bytes. */
@@ -83,7 +112,7 @@ type_enter(struct lwkt_malloc_type *type)
 		KASSERTF(ntypes < MAXTYPES, "malloc type \"%s\" is too many: "
 		    "there are %u already", type->mt_name, ntypes - 1);
 		types[ntypes] = type;
-		type->mt_index = ntypes++;
+		atomic_poke_32(&type->mt_index, ntypes++);
 		limit_set(type, limit_default());
 	}
 	lwkt_spin_unlock(&type_lock);
@@ -93,7 +122,8 @@ type_enter(struct lwkt_malloc_type *type)
 static inline int
 type_entered(struct lwkt_malloc_type *type)
 {
-	return __atomic_load_n(&type->mt_step, __ATOMIC_ACQUIRE) != 0; /* MT2 */
+	return __atomic_load_n(&type->mt_floor, __ATOMIC_ACQUIRE) != 0;
+								/* MT1 */
 }
 
 /* Fill *ms: the type's limit, and the sums of the parts of all CPUs. */
@@ -119,28 +149,47 @@ type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 	ms->ms_inuse = (int64_t)ms->ms_calls - frees;
 }
 
+void
+type_tell(struct lwkt_malloc_type *type, struct type_use *tu)
+{
+	int64_t news = tu->tu_memuse - tu->tu_told, step;
+	uint64_t floor;
+	int open;
+
+	if (news != 0)
+		atomic_bump_i64(&type->mt_loose, news);
+	tu->tu_told = tu->tu_memuse;
+	floor = __atomic_load_n(&type->mt_floor, __ATOMIC_ACQUIRE); /* MT1 */
+	open = atomic_peek_i64(&type->mt_loose) <
+	    atomic_peek_i64(&type->mt_soft);
+	if (open != floor_open(floor) &&
+	    atomic_cmpset_64(&type->mt_floor, floor, floor + FLOOR_RAISE))
+		floor += FLOOR_RAISE;
+	step = limit_step(atomic_peek_i64(&type->mt_limit));
+	/* If another CPU has raised mt_floor meanwhile, this is void (MT2). */
+	tu->tu_room = (int64_t)floor + (open ? step : -2 * step);
+	tu->tu_most = tu->tu_room + step;
+}
+
 /*
- * Return whether the limit allows size bytes more, with the parts of all CPUs
- * added up.  Enters the type in the table at its first use.
+ * Return whether the limit allows size bytes more: by a new allowance, or by
+ * the sum of the parts of all CPUs.  Enters the type in the table at its first
+ * use.
  */
 __lwkt_noinline int
-type_room(struct lwkt_malloc_type *type, size_t size)
+type_room(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 {
 	struct lwkt_malloc_stats ms;
 
 	if (!type_entered(type))
 		type_enter(type);
+	if (size > INT64_MAX / 2)
+		return 0;
+	type_tell(type, type_use(sl, type));
+	if (type_allows(type, type_use(sl, type), size))
+		return 1;
 	type_sum(type, &ms);
-	return size <= INT64_MAX / 2 &&
-	    ms.ms_memuse <= ms.ms_limit - (int64_t)size;
-}
-
-/* Add to mt_loose what tu_memuse has changed by since the last call. */
-void
-type_publish(struct lwkt_malloc_type *type, struct type_use *tu)
-{
-	atomic_bump_i64(&type->mt_loose, tu->tu_memuse - tu->tu_told);
-	tu->tu_told = tu->tu_memuse;
+	return ms.ms_memuse <= ms.ms_limit - (int64_t)size;
 }
 
 /* Fail a request: return NULL if the flags allow that, else panic. */
@@ -259,7 +308,7 @@ types_fini(void)
 		objslabs_forget(type);
 		type->mt_index = type->mt_failed = type->mt_warned = 0;
 		type->mt_limit = type->mt_soft = type->mt_loose = 0;
-		type->mt_step = 0;
+		type->mt_floor = 0;
 	}
 	lwkt_spin_init(&type_lock, "malloc types");
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """leaf.py: check CR3 of src/kern/cpu/crit.h.
 
-Between leaf_enter() and leaf_exit() nothing may enter or leave a critical
+Between leaf_enter() and leaf_exit(), or leaf_enter_quick() and
+leaf_exit_quick(), nothing may enter or leave a critical
 section, for the exit could do deferred work in the middle.  A function that is
 called there, and what it calls in turn, must not call one of SECTIONS, unless
 it enters a counted section first, on a line marked CR3.  Calls of machine/
@@ -22,7 +23,10 @@ import checks
 
 SECTIONS = {"crit_enter", "crit_exit", "crit_enter_td", "crit_exit_td",
             "crit_exit_noyield", "crit_serve", "leaf_enter", "leaf_exit",
-            "splz", "sync_enter", "sync_exit"}
+            "leaf_enter_quick", "leaf_leave_quick", "leaf_exit_quick",
+            "splz", "splz_with", "sync_enter", "sync_exit"}
+ENTER = re.compile(r"\bleaf_enter(_quick)?\(")
+EXIT = re.compile(r"\bleaf_exit(_quick)?\(")
 WORDS = {"if", "while", "for", "switch", "return", "sizeof", "do", "case",
          "defined", "offsetof"}
 # Ends of the search by name, and libc's functions that call nothing back.
@@ -103,9 +107,10 @@ def check(root):
     tree = Tree(root)
     for name, bodies in tree.bodies.items():
         for file, body in bodies:
-            begin, end = body.find("leaf_enter("), body.rfind("leaf_exit(")
-            if name in SECTIONS or begin < 0:
+            enter, exits = ENTER.search(body), list(EXIT.finditer(body))
+            if name in SECTIONS or enter is None:
                 continue
+            begin, end = enter.start(), exits[-1].start() if exits else -1
             if end < begin:
                 yield f"{file}: {name}: no leaf_exit() after leaf_enter()"
                 continue
@@ -169,6 +174,15 @@ leaf_pointer(void)
 	leaf_exit(td);
 }
 """, "by the pointer op_call"),
+    "src/kern/quick.c": ("""
+static void
+leaf_quick(void)
+{
+	leaf_enter_quick();
+	crit_enter();
+	leaf_exit_quick(NULL);
+}
+""", "calls crit_enter"),
     "src/kern/open.c": ("""
 static void
 leaf_open(void)

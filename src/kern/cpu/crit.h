@@ -49,6 +49,8 @@
 
 /* Do deferred work (splz.c).  Called outside critical sections only. */
 void	splz(void);
+/* Do deferred work, if the calling thread is in no section; return value. */
+void   *splz_with(void *value);
 /* Panic, because td has left more sections than it has entered (CR1). */
 void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
 
@@ -146,6 +148,38 @@ leaf_exit(lwkt_thread_t td)
 	else
 		cc_fence();
 	crit_serve(td);
+}
+
+/*
+ * The same for a function that has no use for its thread: the thread is looked
+ * up only if it is needed.  leaf_leave_quick() leaves the section and does no
+ * deferred work; the caller enters a counted section at once.
+ * leaf_exit_quick() is the last act of a function, which returns the value.
+ */
+static inline void
+leaf_enter_quick(void)
+{
+	if (LEAF_COUNTED)
+		crit_enter_td(curthread);
+	else
+		cc_fence();
+}
+
+static inline void
+leaf_leave_quick(void)
+{
+	if (LEAF_COUNTED)
+		crit_exit_noyield(curthread);
+	else
+		cc_fence();
+}
+
+static inline void *
+leaf_exit_quick(void *value)
+{
+	leaf_leave_quick();
+	lwkt__choice(CHOICE_CRIT);
+	return unlikely(machine_requested(RQF_SPLZ)) ? splz_with(value) : value;
 }
 
 /*

@@ -71,6 +71,7 @@ struct globaldata {
 	void		*gd_slab;	/* (c) vm/: zones; NULL until used */
 	void		*gd_io;		/* (c) io/: waiters by descriptor */
 	uint32_t	 gd_nextcpu;	/* (c) vm/: counts LWKT_CPU_ROTATE */
+	void		*gd_quick;	/* (c) vm/: gd_slab, or an empty slab */
 };
 
 /*

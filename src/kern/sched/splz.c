@@ -123,6 +123,14 @@ splz(void)
 		lwkt__kern_ops.ko_lwp_return(td);
 }
 
+void *
+splz_with(void *value)
+{
+	if (curthread->td_critcount == 0)
+		splz();
+	return value;
+}
+
 /* Enter a critical section.  Any CPU context; never blocks. */
 void
 lwkt_crit_enter(void)
