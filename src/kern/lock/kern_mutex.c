@@ -225,8 +225,10 @@ unlock(lwkt_mtx_t m, uint32_t c)
 	order_drop(m);
 	for (;;) {
 		if ((c & MTX_COUNT) == 1 && (c & MTX_WANTED) != 0) {
-			mtx_hand_off(m);
-			return;
+			if (mtx_hand_off(m, 1))
+				return;
+			c = atomic_load_32(&m->m_lock);
+			continue;
 		}
 		last_ex = (c & MTX_COUNT) == 1 && (c & MTX_EXCLUSIVE) != 0;
 		if (last_ex)

@@ -29,14 +29,15 @@ enum mtx_link_state {
  * mtx_wait.c.  mtx_request: make a request of `kind`, ML_EX or ML_SH; returns
  * 0: granted at once, EINPROGRESS: queued, ENOLCK: aborted.  mtx_wait_link:
  * sleep until the request is granted (0) or aborted (ENOLCK), or the wait fails
- * (EWOULDBLOCK, EINTR).  mtx_hand_off: release one taking of the caller, which
- * has seen a WANTED bit.
+ * (EWOULDBLOCK, EINTR).  mtx_hand_off: release the caller's taking, which the
+ * word counts as `last`, if it is the last one; the caller has seen a WANTED
+ * bit.  Returns 0 if there are other takings.
  */
 int	mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link,
 	    enum mtx_link_state kind);
 int	mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 	    int64_t timeout_ns);
-void	mtx_hand_off(lwkt_mtx_t m);
+int	mtx_hand_off(lwkt_mtx_t m, uint32_t last);
 
 /* Return whether td is the exclusive holder; td is the running thread. */
 static inline int

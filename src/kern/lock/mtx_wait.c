@@ -21,8 +21,8 @@
  *
  * The best waiter lends its priority to the exclusive holder (lend.c).
  *
- * A waiter whose sleep ends by a timeout or an interrupt takes the spinlock and
- * tests its link: it may have become the owner meanwhile.
+ * A waiter takes the spinlock when its sleep has ended, and tests its link: it
+ * may have become the owner although the sleep ended by a timeout.
  *
  * Wakeups and callbacks happen only after the spinlock was released.  Until
  * then they are noted in a struct grants.  A link without a callback may be
@@ -309,29 +309,34 @@ next_word(lwkt_mtx_t m, int was_ex)
 }
 
 /*
- * Take the spinlock and release one taking of the caller.  If it is the last
- * one, give the mutex to the next owner, or to several shared ones.  If no
- * request waits any more, the mutex becomes free.  The compare-and-set is in a
- * loop because other shared holders change the count without the spinlock.
+ * Take the spinlock and release the caller's taking, for which the word counts
+ * `last`: 1, or what it counts for the bias of a rwlock (rwlock.c).  Give the
+ * mutex to the next owner, or to several shared ones.  If no request waits any
+ * more, the mutex becomes free.  Returns 1.  If the caller's taking is not the
+ * last one any more, because better shared requests have come, do nothing and
+ * return 0.  The compare-and-set is in a loop because shared holders change the
+ * count without the spinlock.
  */
-void
-mtx_hand_off(lwkt_mtx_t m)
+int
+mtx_hand_off(lwkt_mtx_t m, uint32_t last)
 {
 	struct grants g = { 0 };
 	lwkt_thread_t td = enter(m);
 	uint32_t c = atomic_load_32(&m->m_lock), to;
-	int last;
 
-	if ((c & MTX_EXCLUSIVE) != 0 && (c & MTX_COUNT) == 1) {
+	if ((c & MTX_EXCLUSIVE) != 0) {
 		mtx_unlend(m, td, &g.g_lend);
 		mtx_own(m, NULL);				/* MX2 */
 	}
 	do {
-		last = (c & MTX_COUNT) == 1;
-		to = last ? next_word(m, (c & MTX_EXCLUSIVE) != 0) : c - 1;
+		if ((c & MTX_COUNT) != last) {
+			leave(m, td, &g);
+			return 0;
+		}
+		to = next_word(m, (c & MTX_EXCLUSIVE) != 0);
 	} while (!atomic_fcmpset_32(&m->m_lock, &c, to));
 	ktr(mygd(), give, td->td_id, to);
-	if (last && to != 0) {
+	if (to != 0) {
 		counter_inc(mygd()->gd_cntbias, handoffs);
 		if (to & MTX_EXCLUSIVE)
 			grant(m, link_of(m->m_ex), &g);
@@ -339,6 +344,7 @@ mtx_hand_off(lwkt_mtx_t m)
 			grant_shared(m, to & MTX_COUNT, &g);
 	}
 	leave(m, td, &g);
+	return 1;
 }
 
 /*
@@ -445,6 +451,10 @@ mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
  * Return the result of a wait: 0: granted; ENOLCK: aborted; else `error`, the
  * result of the sleep, and the request is taken out of its queue.  If error is
  * EINTR and is not returned, the interrupt is pending again.
+ *
+ * The spinlock is taken even if ml_state says that the request was granted.
+ * The thread that granted it holds the spinlock until its last access to the
+ * mtx, which the caller may free when it has released it.
  */
 static int
 wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
@@ -559,9 +569,7 @@ mtx_wait_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags, int64_t timeout_ns)
 	lwkt_tsleep_remove();
 	lend_wait_end(td);
 	wait_owner(NULL);
-	if (error != 0 || state != ML_ACQUIRED)
-		error = wait_result(m, link, error);
-	return error;
+	return wait_result(m, link, error);
 }
 
 /*
