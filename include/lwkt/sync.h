@@ -109,8 +109,10 @@ LWKT_API unsigned lwkt_sem_value(struct lwkt_sem *se);
 
 struct lwkt_rwlock {
 	struct lwkt_mtx	rw_mtx;
+	uint32_t	rw_reads;	/* takings of rw_mtx by readers */
+	uint32_t	rw_slot;	/* where readers count by CPU */
 };
-#define LWKT_RWLOCK_INITIALIZER(name)	{ LWKT_MTX_INITIALIZER(name) }
+#define LWKT_RWLOCK_INITIALIZER(name)	{ LWKT_MTX_INITIALIZER(name), 0, 0 }
 
 /* Initialise a read-write lock; name must stay. */
 LWKT_API void lwkt_rwlock_init(struct lwkt_rwlock *rw, const char *name);

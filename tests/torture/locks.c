@@ -13,6 +13,7 @@
 #include <lwkt/spinlock.h>
 #include <lwkt/sync.h>
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "core/util.h"
 #include "torture/torture.h"
@@ -20,13 +21,14 @@
 #define THREADS		24
 #define PTHREADS	2
 
-enum kind { SPIN, SERIALIZE, MTX, LOCKMGR, RWLOCK, MUTEX, KINDS };
+enum kind { SPIN, SERIALIZE, MTX, LOCKMGR, RWLOCK, READ_OFTEN, MUTEX, KINDS };
 
 static struct lwkt_spin spin = LWKT_SPIN_INITIALIZER("spin");
 static struct lwkt_serialize serialize = LWKT_SERIALIZE_INITIALIZER;
 static struct lwkt_mtx mtx = LWKT_MTX_INITIALIZER("mtx");
 static struct lwkt_lock lock = LWKT_LOCK_INITIALIZER("lock", 50000, 0);
 static struct lwkt_rwlock rwlock = LWKT_RWLOCK_INITIALIZER("rwlock");
+static struct lwkt_rwlock often = LWKT_RWLOCK_INITIALIZER("read often");
 static struct lwkt_mutex mutex = LWKT_MUTEX_INITIALIZER("mutex");
 
 static uint64_t done[KINDS];		/* under its lock */
@@ -115,6 +117,32 @@ use_rwlock(struct rng *r)
 	lwkt_rwlock_unlock(&rwlock);
 }
 
+/* Mostly read, so that it is biased often; some readers move. */
+static void
+use_read_often(struct rng *r)
+{
+	int64_t timeout = rng_below(r, 3) ? LWKT_FOREVER :
+	    rng_below(r, 20000);
+	uint64_t n;
+
+	if (rng_below(r, 64) == 0) {
+		if (lwkt_rwlock_write(&often, timeout) != 0)
+			return;
+		enter(READ_OFTEN, r);
+	} else {
+		if (lwkt_rwlock_read(&often, timeout) != 0)
+			return;
+		n = done[READ_OFTEN];
+		if (rng_below(r, 8) == 0)
+			lwkt_yield();
+		if (rng_below(r, 256) == 0)
+			lwkt_migratecpu((int)rng_below(r,
+			    (uint32_t)lwkt_ncpus()));
+		check(n == done[READ_OFTEN], "written beside a reader");
+	}
+	lwkt_rwlock_unlock(&often);
+}
+
 static void
 use_mutex(struct rng *r)
 {
@@ -157,6 +185,9 @@ use(enum kind k, struct rng *r)
 		break;
 	case RWLOCK:
 		use_rwlock(r);
+		break;
+	case READ_OFTEN:
+		use_read_often(r);
 		break;
 	default:
 		use_mutex(r);
@@ -232,16 +263,21 @@ body(void *arg)
 	check(serialize.sz_lock == 0, "serializer %#x", serialize.sz_lock);
 	check(!lwkt_mtx_islocked(&mtx), "mtx %#x", mtx.m_lock);
 	lwkt_lockuninit(&lock);
+	check(lwkt_rwlock_write(&often, 0) == 0, "rwlock %#x",
+	    often.rw_mtx.m_lock);
+	lwkt_rwlock_unlock(&often);
 	check(mutex.mu_word == 0, "mutex %#llx",
 	    (unsigned long long)mutex.mu_word);
-	diag("%llu entries of the mutex, %llu requests refused",
-	    (unsigned long long)done[MUTEX], (unsigned long long)refused);
+	diag("%llu entries of the mutex, %llu requests refused, %lld biases",
+	    (unsigned long long)done[MUTEX], (unsigned long long)refused,
+	    (long long)counter("lwkt.rwlock_biases"));
 	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
+	setenv("LWKT_TUNE", "lwkt.rwlock_bias=16", 1);
 	return torture_run(argc, argv, "every lock excludes, and ends free",
 	    body);
 }

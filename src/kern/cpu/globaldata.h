@@ -35,6 +35,7 @@
 #include "kern/ipi/ipi_cpu.h"
 #include "kern/sched/sched_cpu.h"
 #include "kern/sleep/sleep_cpu.h"
+#include "kern/lock/lock_cpu.h"
 #include "kern/thread/thread_cpu.h"
 #include "kern/trouble/trouble_cpu.h"
 #include "kern/boot/boot_cpu.h"
@@ -56,6 +57,7 @@ struct globaldata {
 	struct time_cpu;
 	struct ipi_cpu;
 	struct sleep_cpu;
+	struct lock_cpu;
 	struct thread_cpu;
 	struct trouble_cpu;
 	struct boot_cpu;

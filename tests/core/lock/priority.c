@@ -500,5 +500,6 @@ main(void)
 	EACH(100, "fair both ways", fair_both_ways, LOCKMGR);
 	EACH(100, "a better reader does not wait", better_reader, MTX);
 	EACH(100, "a better reader does not wait", better_reader, LOCKMGR);
+	EACH(100, "a better reader does not wait", better_reader, RWLOCK);
 	return tap_done();
 }
