@@ -13,7 +13,7 @@
  * The queue and the holder are consistent while the bucket of the mutex is
  * locked.  A waiter that queues itself sets the bit MU_SLOW of the word before
  * it unlocks the bucket.  The bit makes the holder lock the bucket to release
- * the mutex (hand_over).  The holder takes the best waiter off the queue:
+ * the mutex (mutex_hand_over).  The holder takes the best waiter off the queue:
  *
  * - If this waiter is better than the thread that unlocks, or was passed too
  *   often (park_deserves), it is handed the mutex: the word goes from one
@@ -43,7 +43,8 @@
  *    tried yet and has at least the priority of all queued waiters.  Its try
  *    ends in lock_told() in one of three ways: the waiter takes the mutex and
  *    sets MU_SLOW if others are queued; or queues itself again; or gives up
- *    because of its timeout, and tells another waiter if need be (pass_on).
+ *    because of its timeout, and tells another waiter if need be
+ *    (mutex_pass_on).
  * MU3 mu_lent is 1 + the priority that is counted in the holder's tc_lend for
  *    this mutex, or 0 if none is.  mu_lent != 0 => MU_SLOW is set: the holder
  *    cannot release the mutex without the bucket.
@@ -57,38 +58,15 @@
  */
 #include "kern/sleep/synch_var.h"
 #include "kern/lock/lockorder.h"
+#include "kern/lock/mutex_var.h"
 #include "kern/lock/word_var.h"
 
 #include <errno.h>
-#include <lwkt/sync.h>
 
 TUNABLE_INT(mutex_spin, "lwkt.mutex_spin", 100, 0, 100000,
     "pauses for a mutex held on another CPU before the thread sleeps");
 
-COUNTER(handed, "lwkt.mutex_handoffs",
-    "mutexes that threads handed to a waiter");
-
 #define SPIN_MOST	32		/* most pauses between two tests */
-
-/*
- * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
- * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is 1 + the CPU of the
- * holder, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts the unlocks that
- * told no waiter, because MU_SLOW was clear.
- */
-#define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
-#define MU_LATE		((uint64_t)0x3e)
-#define MU_LATE_ONE	((uint64_t)0x2)	/* 1 in MU_LATE */
-#define MU_OWNER	((uint64_t)0x0000ffffffffffc0)
-#define MU_CPU_SHIFT	48
-#define MU_CPU		((uint64_t)0x1ff << MU_CPU_SHIFT)
-#define MU_BEST_SHIFT	57
-#define MU_BEST		((uint64_t)0x3f << MU_BEST_SHIFT)
-#define MU_BARGED	((uint64_t)1 << 63)	/* MU5 */
-#define MU_HOLDER	(MU_OWNER | MU_CPU)
-
-CTASSERT(LWKT_MAXCPU < 0x1ff, "MU_CPU");
-CTASSERT(NPRI < 0x3f, "MU_BEST");
 
 /* One for each pthread; its address in MU_OWNER names the pthread. */
 static __thread struct {
@@ -117,174 +95,6 @@ me(void)
 
 	return likely(mc != NULL) ? holder(mc->mc_curthread, mc->mc_cpuid) :
 	    (uint64_t)(uintptr_t)&pthread_id;
-}
-
-/*
- * Return the holder in the word w if it is a thread.  Return NULL if it is a
- * pthread, or if the mutex is free.
- */
-static inline lwkt_thread_t
-holder_thread(uint64_t w)
-{
-	return (w & MU_CPU) != 0 ?
-	    (lwkt_thread_t)(uintptr_t)(w & MU_OWNER) : NULL;
-}
-
-/* Return the priority of the best waiter in the word w (MU1), or -1. */
-static inline int
-best_of(uint64_t w)
-{
-	return (int)((w & MU_BEST) >> MU_BEST_SHIFT) - 1;
-}
-
-/* Return the bits MU_BEST for the best waiter `first` (NULL: none). */
-static inline uint64_t
-best_bits(const struct park *first)
-{
-	return first == NULL ? 0 :
-	    (uint64_t)(first->pk_turn.tu_pri + 1) << MU_BEST_SHIFT;
-}
-
-/*
- * Lend the priority `best` (-1: nothing) to the holder in the word w, instead
- * of what mu_lent says (MU3).  If the holder is a pthread, or there is none, do
- * nothing.  The bucket is locked.
- */
-static void
-lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
-{
-	lwkt_thread_t td = holder_thread(w);
-	int old = (int)mu->mu_lent - 1;
-
-	if (td == NULL || (best < 0 && old < 0))
-		return;
-	lend_change(lt, td, old, best);
-	mu->mu_lent = (uint64_t)(best + 1);
-}
-
-/*
- * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
- * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
- * needs a waiter that was told and will still try.  If there may be none, the
- * caller must tell one or take the mutex itself.
- */
-static int
-settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
-{
-	struct park *first = park_first(b, mu);
-	uint64_t w = atomic_load_64(&mu->mu_word), to;
-
-	do {
-		to = (w & ~MU_BEST) | best_bits(first);
-		if ((w & MU_OWNER) == 0 && first == NULL)
-			to = 0;
-		else if ((w & MU_OWNER) != 0 && first != NULL)
-			to |= MU_SLOW;
-	} while (!atomic_fcmpset_64(&mu->mu_word, &w, to));
-	if ((to & MU_OWNER) == 0)
-		return 0;
-	lend(mu, to, best_of(to), lt);
-	return 1;
-}
-
-/*
- * If the mutex is free, take the best waiter off the queue and return it: the
- * caller must tell it.  Return NULL if the queue is empty or the mutex is held;
- * if it is held, settle() is called.  The bucket is locked.
- */
-static struct park *
-choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
-{
-	struct park *first = park_first(b, mu);
-	uint64_t w = atomic_load_64(&mu->mu_word);
-	struct lwkt_turn *next;
-
-	if (first == NULL)
-		return NULL;
-	next = turn_next(&first->pk_turn, &first->pk_turn);
-	do {
-		if ((w & MU_OWNER) != 0) {
-			(void)settle(mu, b, lt);
-			return NULL;
-		}
-	} while (!atomic_fcmpset_64(&mu->mu_word, &w,
-	    best_bits(next != NULL ? park_of(next) : NULL)));
-	park_take(b, first);					/* MU1 */
-	return first;
-}
-
-/* If pk is not NULL, tell this waiter to try to take the mutex. */
-static inline void
-tell_if(struct park *pk)
-{
-	if (pk != NULL)
-		park_tell(pk, PARK_TOLD);
-}
-
-/*
- * The caller was told to try to take the mutex, but gives up.  Lock the bucket
- * and, if the mutex is free, tell the best queued waiter instead.  In a
- * critical section.
- */
-static void
-pass_on(struct lwkt_mutex *mu)
-{
-	struct lend_todo lt = { .lt_n = 0 };
-	struct park_bucket *b = park_lock(mu);
-	struct park *pk = NULL;
-
-	if (!settle(mu, b, &lt))				/* MU2 */
-		pk = choose(mu, b, &lt);
-	park_unlock(b);
-	tell_if(pk);
-	lend_carry_out(&lt);
-}
-
-/*
- * lw_moved of a waiter (lend_var.h): give its record the new priority `pri`.
- * If the mutex is free, one more waiter may have to be told (MU2): this waiter,
- * if it rises to the head of the queue; or the best queued waiter, if this one
- * was told and its priority falls.
- */
-static void
-moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
-{
-	struct park *pk = container_of(lw, struct park, pk_lend), *told = NULL;
-	struct lwkt_mutex *mu = (void *)(uintptr_t)pk->pk_ident;
-	int rises = pri > pk->pk_turn.tu_pri;
-	struct park_bucket *b;
-
-	if (pri == pk->pk_turn.tu_pri)
-		return;
-	b = park_lock(mu);
-	if (atomic_load_32(&pk->pk_state) == PARK_QUEUED) {
-		park_move(b, pk, pri);
-		if (!settle(mu, b, lt) && rises &&
-		    park_first(b, mu) == pk)
-			told = choose(mu, b, lt);
-	} else {
-		/* It was told; if pri falls, queued waiters may be better. */
-		pk->pk_turn.tu_pri = pri;
-		if (!rises && !settle(mu, b, lt))		/* MU2 */
-			told = choose(mu, b, lt);
-	}
-	park_unlock(b);
-	tell_if(told);
-}
-
-/*
- * The own priority of the holder of mu, which has barged, is about to be
- * lowered: let the best waiter lend to the holder (MU4).
- */
-void
-mutex_barged(struct lwkt_mutex *mu)
-{
-	struct lend_todo lt = { .lt_n = 0 };
-	struct park_bucket *b = park_lock(mu);
-
-	(void)settle(mu, b, &lt);				/* MU4 */
-	park_unlock(b);
-	lend_carry_out(&lt);
 }
 
 /*
@@ -321,7 +131,7 @@ try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
 		td->td_cold->tc_barged = mu;			/* MU5 */
 	} else if (best >= 0) {
 		b = park_lock(mu);
-		(void)settle(mu, b, &lt);			/* MU4 */
+		(void)mutex_settle(mu, b, &lt);			/* MU4 */
 		park_unlock(b);
 		lend_carry_out(&lt);
 	}
@@ -366,83 +176,6 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 }
 
 /*
- * Take the mutex for the waiter of pk, the caller, and return 1, or queue pk
- * and return 0.  The bucket is locked.
- */
-static int
-take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
-    struct lend_todo *lt)
-{
-	uint64_t w = atomic_load_64(&mu->mu_word), to;
-
-	for (;;) {
-		if ((w & MU_OWNER) != 0) {
-			/*
-			 * settle() sets MU_SLOW only in a word with a holder,
-			 * which then has to lock the bucket.  If the mutex
-			 * became free before that, settle() returns 0: try to
-			 * take the mutex again.
-			 */
-			park_insert(b, pk);
-			if (settle(mu, b, lt))
-				return 0;
-			park_remove(b, pk);
-			w = atomic_load_64(&mu->mu_word);
-			continue;
-		}
-		to = pk->pk_holder | best_bits(park_first(b, mu)) |
-		    (park_first(b, mu) != NULL ? MU_SLOW : 0);
-		if (!atomic_fcmpset_64(&mu->mu_word, &w, to))
-			continue;
-		lend(mu, to, best_of(to), lt);			/* MU4 */
-		return 1;
-	}
-}
-
-/*
- * Lock the bucket, then take the mutex for the waiter of pk, the caller, and
- * return 1, or queue pk and return 0.
- */
-static int
-queue(struct lwkt_mutex *mu, struct park *pk)
-{
-	struct lend_todo lt = { .lt_n = 0 };
-	struct park_bucket *b = park_lock(mu);
-	int got = take_or_queue(mu, b, pk, &lt);
-
-	park_unlock(b);
-	if (got && pk->pk_td != NULL)
-		lend_wait_end(pk->pk_td);
-	lend_carry_out(&lt);
-	return got;
-}
-
-/*
- * Leave the queue after a timeout.  Returns PARK_NONE; or, if the record had
- * been taken, waits until the waker tells it and returns PARK_TOLD or
- * PARK_OWNER.
- */
-static uint32_t
-leave(struct lwkt_mutex *mu, struct park *pk)
-{
-	struct lend_todo lt = { .lt_n = 0 };
-	struct park_bucket *b = park_lock(mu);
-	int queued = atomic_load_32(&pk->pk_state) == PARK_QUEUED;
-
-	if (queued) {
-		park_remove(b, pk);
-		(void)settle(mu, b, &lt);
-	}
-	park_unlock(b);
-	lend_carry_out(&lt);
-	if (queued)
-		lend_wait_end(pk->pk_td);
-	else
-		(void)park_wait(pk, 0, mu->mu_name, LWKT_FOREVER);
-	return park_state(pk);
-}
-
-/*
  * A wait of the caller has ended with `state`.  PARK_OWNER: the caller has got
  * the mutex.  PARK_TOLD: the caller must try to take it.  PARK_NONE: the
  * timeout has expired; try once more.  *error is the error of the wait.
@@ -450,7 +183,8 @@ leave(struct lwkt_mutex *mu, struct park *pk)
  * Returns 1 if the caller is done: *error is then 0 if it has the mutex, else
  * EWOULDBLOCK.
  * Returns 0 if the caller must queue itself again.  A caller that was told,
- * fails to take the mutex and has timed out passes the wakeup on (pass_on).
+ * fails to take the mutex and has timed out passes the wakeup on
+ * (mutex_pass_on).
  */
 static int
 lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
@@ -465,7 +199,7 @@ lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
 	} else if (try_past(mu, pk->pk_holder, &w, 1)) {
 		*error = 0;
 	} else if (*error != 0) {
-		pass_on(mu);					/* MU2 */
+		mutex_pass_on(mu);					/* MU2 */
 	} else {
 		pk->pk_passed++;
 		return 0;
@@ -497,12 +231,12 @@ lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
 		return 0;
 	td = sync_enter();
 	park_init(&pk, mu);
-	pk.pk_lend.lw_moved = moved;
+	pk.pk_lend.lw_moved = mutex_moved;
 	pk.pk_holder = self;
 	wait_owner(&mu->mu_word);
-	while (!queue(mu, &pk)) {
+	while (!mutex_queue(mu, &pk)) {
 		error = park_wait(&pk, 0, mu->mu_name, deadline);
-		state = error != 0 ? leave(mu, &pk) : park_state(&pk);
+		state = error != 0 ? mutex_leave(mu, &pk) : park_state(&pk);
 		if (lock_told(mu, &pk, state, &error))
 			break;
 	}
@@ -560,42 +294,6 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
  */
 
 /*
- * Lock the bucket and release the mutex of the caller td (NULL: a pthread):
- * give it to the best waiter, or make it free and, if there is a waiter, tell
- * the best one to try.  The word of a held mutex is changed only by its holder
- * or with the bucket locked, so a store without a locked instruction is enough.
- */
-static void
-hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
-{
-	struct lend_todo lt = { .lt_n = 0 };
-	struct park_bucket *b = park_lock(mu);
-	struct park *first = park_first(b, mu), *next;
-	enum park_state how = PARK_TOLD;
-	uint64_t to = 0;
-
-	lend(mu, atomic_load_64(&mu->mu_word), -1, &lt);	/* MU3 */
-	if (first != NULL) {
-		park_take(b, first);
-		next = park_first(b, mu);
-		to = best_bits(next);				/* MU1 */
-		if (park_deserves(first, td)) {
-			how = PARK_OWNER;
-			to |= first->pk_holder |
-			    (next != NULL ? MU_SLOW : 0);	/* MU2 */
-			lend(mu, to, best_of(to), &lt);		/* MU4 */
-		}
-	}
-	atomic_store_rel_64(&mu->mu_word, to);
-	park_unlock(b);
-	if (how == PARK_OWNER && td != NULL)
-		counter_inc(mygd()->gd_cntbias, handed);
-	if (first != NULL)
-		park_tell(first, how);
-	lend_carry_out(&lt);
-}
-
-/*
  * Release the caller's mutex if its word has more than MU_HOLDER, or has just
  * changed.  If MU_SLOW is clear, the mutex becomes free and no waiter is told,
  * except at every 32nd such unlock.
@@ -610,7 +308,7 @@ unlock_slow(struct lwkt_mutex *mu)
 		if ((w & MU_BARGED) != 0)
 			td->td_cold->tc_barged = NULL;		/* MU5 */
 		if ((w & MU_SLOW) != 0 || (w & MU_LATE) == MU_LATE) {
-			hand_over(mu, td);
+			mutex_hand_over(mu, td);
 			break;
 		}
 		to = best_of(w) < 0 ? 0 :

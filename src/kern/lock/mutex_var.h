@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The word of an everyday mutex, and its waiters.  THEORY and INVARIANTS are in
+ * mutex.c.
+ */
+#ifndef LWKT_KERN_LOCK_MUTEX_VAR_H
+#define LWKT_KERN_LOCK_MUTEX_VAR_H
+
+#include <lwkt/sync.h>
+
+#include "kern/lock/park_var.h"
+
+/*
+ * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
+ * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is 1 + the CPU of the
+ * holder, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts the unlocks that
+ * told no waiter, because MU_SLOW was clear.
+ */
+#define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
+#define MU_LATE		((uint64_t)0x3e)
+#define MU_LATE_ONE	((uint64_t)0x2)	/* 1 in MU_LATE */
+#define MU_OWNER	((uint64_t)0x0000ffffffffffc0)
+#define MU_CPU_SHIFT	48
+#define MU_CPU		((uint64_t)0x1ff << MU_CPU_SHIFT)
+#define MU_BEST_SHIFT	57
+#define MU_BEST		((uint64_t)0x3f << MU_BEST_SHIFT)
+#define MU_BARGED	((uint64_t)1 << 63)	/* MU5 */
+#define MU_HOLDER	(MU_OWNER | MU_CPU)
+
+CTASSERT(LWKT_MAXCPU < 0x1ff, "MU_CPU");
+CTASSERT(NPRI < 0x3f, "MU_BEST");
+
+/*
+ * mutex_wait.c.  The caller is in a critical section, or is a pthread.
+ */
+
+/*
+ * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
+ * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
+ * needs a waiter that was told and will still try.  If there may be none, the
+ * caller must tell one or take the mutex itself.
+ */
+int	mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b,
+	    struct lend_todo *lt);
+/*
+ * The caller was told to try to take the mutex, but gives up.  If the mutex is
+ * free, tell the best queued waiter instead.
+ */
+void	mutex_pass_on(struct lwkt_mutex *mu);
+/* lw_moved of a waiter for a mutex (lend_var.h). */
+void	mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt);
+/*
+ * Take the mutex for the waiter of pk, the caller, and return 1, or queue pk
+ * and return 0.
+ */
+int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
+/*
+ * Leave the queue after a timeout.  Returns PARK_NONE; or, if the record had
+ * been taken, waits until the waker tells it and returns PARK_TOLD or
+ * PARK_OWNER.
+ */
+uint32_t mutex_leave(struct lwkt_mutex *mu, struct park *pk);
+/*
+ * Release the mutex of td, the caller (NULL: a pthread): give it to the best
+ * waiter, or make it free and tell the best waiter to try.  Locks the bucket.
+ */
+void	mutex_hand_over(struct lwkt_mutex *mu, lwkt_thread_t td);
+
+/*
+ * Return the holder in the word w if it is a thread.  Return NULL if it is a
+ * pthread, or if the mutex is free.
+ */
+static inline lwkt_thread_t
+holder_thread(uint64_t w)
+{
+	return (w & MU_CPU) != 0 ?
+	    (lwkt_thread_t)(uintptr_t)(w & MU_OWNER) : NULL;
+}
+
+/* Return the priority of the best waiter in the word w (MU1), or -1. */
+static inline int
+best_of(uint64_t w)
+{
+	return (int)((w & MU_BEST) >> MU_BEST_SHIFT) - 1;
+}
+
+/* Return the bits MU_BEST for the best waiter `first` (NULL: none). */
+static inline uint64_t
+best_bits(const struct park *first)
+{
+	return first == NULL ? 0 :
+	    (uint64_t)(first->pk_turn.tu_pri + 1) << MU_BEST_SHIFT;
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiters of the everyday mutex: the queue, what it lends to the holder, and
+ * the hand-over.
+ *
+ * THEORY and INVARIANTS are in mutex.c.  The bucket of the mutex is locked
+ * while the queue is used.
+ */
+#include "kern/sleep/synch_var.h"
+#include "kern/lock/mutex_var.h"
+
+COUNTER(handed, "lwkt.mutex_handoffs",
+    "mutexes that threads handed to a waiter");
+
+/*
+ * Lend the priority `best` (-1: nothing) to the holder in the word w, instead
+ * of what mu_lent says (MU3).  If the holder is a pthread, or there is none, do
+ * nothing.  The bucket is locked.
+ */
+static void
+lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
+{
+	lwkt_thread_t td = holder_thread(w);
+	int old = (int)mu->mu_lent - 1;
+
+	if (td == NULL || (best < 0 && old < 0))
+		return;
+	lend_change(lt, td, old, best);
+	mu->mu_lent = (uint64_t)(best + 1);
+}
+
+/*
+ * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
+ * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
+ * needs a waiter that was told and will still try.  If there may be none, the
+ * caller must tell one or take the mutex itself.
+ */
+int
+mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
+{
+	struct park *first = park_first(b, mu);
+	uint64_t w = atomic_load_64(&mu->mu_word), to;
+
+	do {
+		to = (w & ~MU_BEST) | best_bits(first);
+		if ((w & MU_OWNER) == 0 && first == NULL)
+			to = 0;
+		else if ((w & MU_OWNER) != 0 && first != NULL)
+			to |= MU_SLOW;
+	} while (!atomic_fcmpset_64(&mu->mu_word, &w, to));
+	if ((to & MU_OWNER) == 0)
+		return 0;
+	lend(mu, to, best_of(to), lt);
+	return 1;
+}
+
+/*
+ * If the mutex is free, take the best waiter off the queue and return it: the
+ * caller must tell it.  Return NULL if the queue is empty or the mutex is held;
+ * if it is held, mutex_settle() is called.  The bucket is locked.
+ */
+static struct park *
+choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
+{
+	struct park *first = park_first(b, mu);
+	uint64_t w = atomic_load_64(&mu->mu_word);
+	struct lwkt_turn *next;
+
+	if (first == NULL)
+		return NULL;
+	next = turn_next(&first->pk_turn, &first->pk_turn);
+	do {
+		if ((w & MU_OWNER) != 0) {
+			(void)mutex_settle(mu, b, lt);
+			return NULL;
+		}
+	} while (!atomic_fcmpset_64(&mu->mu_word, &w,
+	    best_bits(next != NULL ? park_of(next) : NULL)));
+	park_take(b, first);					/* MU1 */
+	return first;
+}
+
+/* If pk is not NULL, tell this waiter to try to take the mutex. */
+static inline void
+tell_if(struct park *pk)
+{
+	if (pk != NULL)
+		park_tell(pk, PARK_TOLD);
+}
+
+/*
+ * The caller was told to try to take the mutex, but gives up.  Lock the bucket
+ * and, if the mutex is free, tell the best queued waiter instead.  In a
+ * critical section.
+ */
+void
+mutex_pass_on(struct lwkt_mutex *mu)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	struct park *pk = NULL;
+
+	if (!mutex_settle(mu, b, &lt))				/* MU2 */
+		pk = choose(mu, b, &lt);
+	park_unlock(b);
+	tell_if(pk);
+	lend_carry_out(&lt);
+}
+
+/*
+ * lw_moved of a waiter (lend_var.h): give its record the new priority `pri`.
+ * If the mutex is free, one more waiter may have to be told (MU2): this waiter,
+ * if it rises to the head of the queue; or the best queued waiter, if this one
+ * was told and its priority falls.
+ */
+void
+mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
+{
+	struct park *pk = container_of(lw, struct park, pk_lend), *told = NULL;
+	struct lwkt_mutex *mu = (void *)(uintptr_t)pk->pk_ident;
+	int rises = pri > pk->pk_turn.tu_pri;
+	struct park_bucket *b;
+
+	if (pri == pk->pk_turn.tu_pri)
+		return;
+	b = park_lock(mu);
+	if (atomic_load_32(&pk->pk_state) == PARK_QUEUED) {
+		park_move(b, pk, pri);
+		if (!mutex_settle(mu, b, lt) && rises &&
+		    park_first(b, mu) == pk)
+			told = choose(mu, b, lt);
+	} else {
+		/* It was told; if pri falls, queued waiters may be better. */
+		pk->pk_turn.tu_pri = pri;
+		if (!rises && !mutex_settle(mu, b, lt))		/* MU2 */
+			told = choose(mu, b, lt);
+	}
+	park_unlock(b);
+	tell_if(told);
+}
+
+/*
+ * The own priority of the holder of mu, which has barged, is about to be
+ * lowered: let the best waiter lend to the holder (MU4).
+ */
+void
+mutex_barged(struct lwkt_mutex *mu)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+
+	(void)mutex_settle(mu, b, &lt);				/* MU4 */
+	park_unlock(b);
+	lend_carry_out(&lt);
+}
+
+/*
+ * Take the mutex for the waiter of pk, the caller, and return 1, or queue pk
+ * and return 0.  The bucket is locked.
+ */
+static int
+take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
+    struct lend_todo *lt)
+{
+	uint64_t w = atomic_load_64(&mu->mu_word), to;
+
+	for (;;) {
+		if ((w & MU_OWNER) != 0) {
+			/*
+			 * mutex_settle() sets MU_SLOW only in a word with a
+			 * holder, which then has to lock the bucket.  If the
+			 * mutex became free before that, it returns 0: try to
+			 * take the mutex again.
+			 */
+			park_insert(b, pk);
+			if (mutex_settle(mu, b, lt))
+				return 0;
+			park_remove(b, pk);
+			w = atomic_load_64(&mu->mu_word);
+			continue;
+		}
+		to = pk->pk_holder | best_bits(park_first(b, mu)) |
+		    (park_first(b, mu) != NULL ? MU_SLOW : 0);
+		if (!atomic_fcmpset_64(&mu->mu_word, &w, to))
+			continue;
+		lend(mu, to, best_of(to), lt);			/* MU4 */
+		return 1;
+	}
+}
+
+/*
+ * Lock the bucket, then take the mutex for the waiter of pk, the caller, and
+ * return 1, or queue pk and return 0.
+ */
+int
+mutex_queue(struct lwkt_mutex *mu, struct park *pk)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	int got = take_or_queue(mu, b, pk, &lt);
+
+	park_unlock(b);
+	if (got && pk->pk_td != NULL)
+		lend_wait_end(pk->pk_td);
+	lend_carry_out(&lt);
+	return got;
+}
+
+/*
+ * Leave the queue after a timeout.  Returns PARK_NONE; or, if the record had
+ * been taken, waits until the waker tells it and returns PARK_TOLD or
+ * PARK_OWNER.
+ */
+uint32_t
+mutex_leave(struct lwkt_mutex *mu, struct park *pk)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	int queued = atomic_load_32(&pk->pk_state) == PARK_QUEUED;
+
+	if (queued) {
+		park_remove(b, pk);
+		(void)mutex_settle(mu, b, &lt);
+	}
+	park_unlock(b);
+	lend_carry_out(&lt);
+	if (queued)
+		lend_wait_end(pk->pk_td);
+	else
+		(void)park_wait(pk, 0, mu->mu_name, LWKT_FOREVER);
+	return park_state(pk);
+}
+
+/*
+ * Lock the bucket and release the mutex of the caller td (NULL: a pthread):
+ * give it to the best waiter, or make it free and, if there is a waiter, tell
+ * the best one to try.  The word of a held mutex is changed only by its holder
+ * or with the bucket locked, so a store without a locked instruction is enough.
+ */
+void
+mutex_hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	struct park_bucket *b = park_lock(mu);
+	struct park *first = park_first(b, mu), *next;
+	enum park_state how = PARK_TOLD;
+	uint64_t to = 0;
+
+	lend(mu, atomic_load_64(&mu->mu_word), -1, &lt);	/* MU3 */
+	if (first != NULL) {
+		park_take(b, first);
+		next = park_first(b, mu);
+		to = best_bits(next);				/* MU1 */
+		if (park_deserves(first, td)) {
+			how = PARK_OWNER;
+			to |= first->pk_holder |
+			    (next != NULL ? MU_SLOW : 0);	/* MU2 */
+			lend(mu, to, best_of(to), &lt);		/* MU4 */
+		}
+	}
+	atomic_store_rel_64(&mu->mu_word, to);
+	park_unlock(b);
+	if (how == PARK_OWNER && td != NULL)
+		counter_inc(mygd()->gd_cntbias, handed);
+	if (first != NULL)
+		park_tell(first, how);
+	lend_carry_out(&lt);
+}
