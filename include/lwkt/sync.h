@@ -38,7 +38,7 @@ LWKT_BEGIN_DECLS
 
 struct lwkt_mutex {
 	uint64_t	 mu_word;
-	uint64_t	 mu_lent;	/* 1 + priority lent to the holder */
+	uint64_t	 mu_lent;	/* priority lent, and to whom */
 	const char	*mu_name;
 };
 #define LWKT_MUTEX_INITIALIZER(name)	{ 0, 0, (name) }

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """leaf.py: check CR3 of src/kern/cpu/crit.h.
 
-Between leaf_enter() and leaf_exit(), or leaf_enter_quick() and
-leaf_exit_quick(), nothing may enter or leave a critical
-section, for the exit could do deferred work in the middle.  A function that is
-called there, and what it calls in turn, must not call one of SECTIONS, unless
-it enters a counted section first, on a line marked CR3.  Calls of machine/
-end the search: that layer knows no sections.  So does a panic.
+Between leaf_enter() and leaf_exit() or leaf_leave(), or the quick forms of
+these, nothing may enter or leave a critical section, for the exit could do
+deferred work in the middle.  A function that is called there, and what it calls
+in turn, must not call one of SECTIONS, unless it enters a counted section
+first, on a line marked CR3.  Calls of machine/ end the search: that layer knows
+no sections.  So does a panic.
 
 A call by a pointer cannot be followed: POINTERS names those that are allowed,
 and why.
@@ -23,10 +23,10 @@ import checks
 
 SECTIONS = {"crit_enter", "crit_exit", "crit_enter_td", "crit_exit_td",
             "crit_exit_noyield", "crit_serve", "leaf_enter", "leaf_exit",
-            "leaf_enter_quick", "leaf_leave_quick", "leaf_exit_quick",
-            "splz", "splz_with", "sync_enter", "sync_exit"}
+            "leaf_leave", "leaf_enter_quick", "leaf_leave_quick",
+            "leaf_exit_quick", "splz", "splz_with", "sync_enter", "sync_exit"}
 ENTER = re.compile(r"\bleaf_enter(_quick)?\(")
-EXIT = re.compile(r"\bleaf_exit(_quick)?\(")
+EXIT = re.compile(r"\bleaf_(?:exit|leave)(_quick)?\(")
 WORDS = {"if", "while", "for", "switch", "return", "sizeof", "do", "case",
          "defined", "offsetof"}
 # Ends of the search by name, and libc's functions that call nothing back.
@@ -94,7 +94,7 @@ class Tree:
 
     def region(self, body, file):
         for pointer, name in self.calls(body):
-            if name == "CR3_" or name in POINTERS:
+            if name == "CR3_" or name in POINTERS or EXIT.match(name + "("):
                 continue
             if pointer:
                 return f"calls by the pointer {name}"

@@ -27,12 +27,13 @@ int	kern_boot_run(void);
 void	kern_boot_release(void);
 void	kern_stop(void);
 
-/*
- * idle.c: run this CPU as its idle thread until cpu_stops().  shutdown.c: no
- * CPU has stopped yet, at boot; this CPU has left its idle loop: wait until all
- * have.
- */
+/* idle.c: run this CPU as its idle thread until cpu_stops(). */
 void	idle_loop(struct globaldata *gd);
+
+/*
+ * shutdown.c.  shutdown_boot: no CPU has stopped yet.  stop_this_cpu: this CPU
+ * has left its idle loop; wait until all have.
+ */
 void	shutdown_boot(void);
 void	stop_this_cpu(struct globaldata *gd);
 

@@ -22,6 +22,7 @@
 #include "kern/sleep/synch_var.h"
 #include "kern/lock/lend_var.h"
 #include "kern/lock/lockorder.h"
+#include "kern/lock/loud_var.h"
 #include "kern/trouble/debug_var.h"
 #include "kern/boot/boot_var.h"
 #include "kern/boot/sysinit.h"
@@ -163,6 +164,7 @@ gd_init(struct globaldata *gd, int cpu)
 	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU + (uint64_t)cpu;
 	strncpy(td->td_name, "idle", LWKT_NAMELEN - 1);
 	lwkt__gd[cpu] = gd;
+	loud_place(gd);
 	stat_place(gd, arena_alloc(stat_bytes()));
 }
 

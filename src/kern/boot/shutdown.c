@@ -18,8 +18,8 @@
  * prints its name and waits for it.
  *
  * INVARIANTS
- * BT2 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
- * BT3 Tokens of abandoned threads are released after BT2 holds.
+ * SD1 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
+ * SD2 Tokens of abandoned threads are released after SD1 holds.
  *
  * Source: scenario H of the reading of DragonFly.
  */
@@ -112,7 +112,7 @@ stop_wait(struct globaldata *gd, int first)
 	unsigned turn = 0, times = 0;
 	int cpu;
 
-	/* Acquire: pairs with the fetchadd in cpu_main() (BT2). */
+	/* Acquire: pairs with the fetchadd in cpu_main() (SD1). */
 	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
 		ipiq_process(gd);
 		machine_pause(turn++);
@@ -141,8 +141,8 @@ void
 stop_this_cpu(struct globaldata *gd)
 {
 	atomic_store_32(&gd->gd_stopped, 1);
-	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* BT2 */
+	stop_wait(gd, atomic_fetchadd_32(&cpus_stopped, 1) == 0);  /* SD1 */
 	foreign_wait();
 	if (gd->gd_abandoned != NULL)
-		tokens_release(gd->gd_abandoned);		/* BT3 */
+		tokens_release(gd->gd_abandoned);		/* SD2 */
 }

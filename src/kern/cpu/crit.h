@@ -128,7 +128,10 @@ crit_exit_td(lwkt_thread_t td)
 	crit_serve(td);
 }
 
-/* Enter and leave a leaf section (CR3). */
+/*
+ * Enter and leave a leaf section (CR3).  leaf_leave() does no deferred work: it
+ * is for a section of a few instructions.
+ */
 enum { LEAF_COUNTED = config_invariants || config_host_sim };
 
 static inline void
@@ -141,12 +144,18 @@ leaf_enter(lwkt_thread_t td)
 }
 
 static inline void
-leaf_exit(lwkt_thread_t td)
+leaf_leave(lwkt_thread_t td)
 {
 	if (LEAF_COUNTED)
 		crit_exit_noyield(td);
 	else
 		cc_fence();
+}
+
+static inline void
+leaf_exit(lwkt_thread_t td)
+{
+	leaf_leave(td);
 	crit_serve(td);
 }
 

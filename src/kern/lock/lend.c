@@ -54,7 +54,7 @@
  *     best waiter is counted once in tc_lend of the holder, from the release of
  *     the queue lock on.  (Exceptions: mtx, while it is held shared; mutex,
  *     while MU_BARGED is set and the holder's own priority is at least that of
- *     the waiters.)
+ *     the waiters, or while a former holder has yet to call unlock_late().)
  * LD2 While TDF_MP_LEND is clear and no change is in progress (lend_busy),
  *     td_lent is the highest priority in tc_lend, or 0 if there is none (always
  *     0 for an idle thread).  If tc_lendcut is set, a fall was cut, and td_lent
@@ -62,7 +62,8 @@
  *     thread's own priority.
  * LD3 The thread's own priority is td_ownpri while td_lent != 0, else td_pri.
  * LD4 A thread whose loan is changed under a queue lock exists: it holds the
- *     lock and cannot release it without the queue lock.  Later, tc_lendrefs
+ *     lock, or has just released it, and its release does not return before it
+ *     has locked the queue lock (MU3 of mutex.c).  Later, tc_lendrefs
  *     keeps the thread from ending: its exit waits until no change for it is in
  *     progress (lend_drain).  (A reference by lwkt_hold() would not be enough
  *     for a thread in storage of the program.)

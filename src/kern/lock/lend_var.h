@@ -57,8 +57,8 @@ void	lend_drain(lwkt_thread_t td);
 void	lend_check(lwkt_thread_t td);
 
 /*
- * mutex.c: the own priority of the holder of mu, which has barged (MU_BARGED),
- * is about to be lowered.
+ * mutex_wait.c: the own priority of the holder of mu, which has barged
+ * (MU_BARGED), is about to be lowered.
  */
 void	mutex_barged(struct lwkt_mutex *mu);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of struct globaldata that belongs to lock/: readers of rwlocks that
- * count by CPU.
+ * The part of struct globaldata that belongs to lock/: how this CPU releases
+ * locks (loud.c), and readers of rwlocks that count by CPU (rwlock.c).
  * The letters of the fields: kern/cpu/globaldata.h.
  */
 #ifndef LWKT_KERN_LOCK_LOCK_CPU_H
@@ -17,10 +17,14 @@
 struct rw_slot {
 	uintptr_t	 rs_lock;	/* (a) address, RS_MOVING; 0: unused */
 	uint32_t	 rs_count;	/* (c) readers; others read it */
-	uint32_t	 rs_moved;	/* (a) of these, moved by a revoker */
+	uint32_t	 rs_moved;	/* (a) those that a CPU has moved */
 };
 
 struct lock_cpu {
+	LWKT_CACHEALIGN
+	uint64_t	 gd_tag;	/* (i) 1 + the CPU, in TAG_BITS */
+	uint64_t	 gd_reltag;	/* (a) gd_tag, TAG_RISING or TAG_LOUD */
+	uint32_t	 gd_steady;	/* (c) releases without a waiter */
 	LWKT_CACHEALIGN
 	struct rw_slot	 gd_rwslot[1 << RW_SLOTS_LOG2]; /* by hash of lock */
 };

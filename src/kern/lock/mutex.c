@@ -3,17 +3,19 @@
  * Everyday mutex.
  *
  * THEORY
- * The word mu_word names the holder.  So taking a free mutex without waiters,
- * and releasing it, are one locked instruction each.  If a thread finds that
- * the mutex is held by a thread of another CPU, it tries a few more times,
- * because the holder may release the mutex soon.  If that fails, or if the
- * holder is on the same CPU (which cannot run it meanwhile), the thread queues
- * itself at the address of the mutex and blocks (park.c).
+ * The word mu_word names the holder and its CPU.  So one locked instruction
+ * takes a free mutex, and a plain store releases it if there are no waiters
+ * (loud.c).  If a thread finds that the mutex is held by a thread of another
+ * CPU, it tries a few more times, because the holder may release the mutex
+ * soon.  If that fails, or if the holder is on the same CPU (which cannot run
+ * it meanwhile), the thread queues itself at the address of the mutex and
+ * blocks (park.c).
  *
  * The queue and the holder are consistent while the bucket of the mutex is
  * locked.  A waiter that queues itself sets the bit MU_SLOW of the word before
- * it unlocks the bucket.  The bit makes the holder lock the bucket to release
- * the mutex (mutex_hand_over).  The holder takes the best waiter off the queue:
+ * it unlocks the bucket, and makes the CPU of the holder loud.  The bit makes
+ * the holder lock the bucket to release the mutex.  The holder takes the best
+ * waiter off the queue (mutex_give):
  *
  * - If this waiter is better than the thread that unlocks, or was passed too
  *   often (park_deserves), it is handed the mutex: the word goes from one
@@ -30,13 +32,22 @@
  * waiter may be busy with better threads.  A waiter that queues itself while
  * the mutex is held sets MU_SLOW.
  *
+ * A release by a plain store may overwrite MU_SLOW, which a waiter sets at the
+ * same time.  The holder then finds that its CPU has become loud.  The mutex is
+ * free, or taken by another thread, or even freed, in that order.  The holder
+ * locks the bucket and looks for a waiter of the mutex (unlock_late).  If there
+ * is one, the mutex exists, as it may not be freed while a thread waits for it.
+ * If the mutex is still free, the holder takes it again, and releases it to the
+ * waiter.  Else the waiter's bit is set again, for the new holder.
+ *
  * The best waiter lends its priority to the holder (lend.c).  A thread that
  * barges needs no loan if its own priority is at least that of the waiters.  It
  * only notes the mutex (MU_BARGED, tc_barged), in case its own priority is
  * lowered before it unlocks.  It can note one mutex at a time.
  *
  * INVARIANTS
- * With the bucket locked:
+ * With the bucket locked, unless a holder has yet to call unlock_late() after a
+ * plain store (MU3 holds in any case):
  * MU1 MU_BEST is 1 + the priority of the best waiter in the queue, or 0 if the
  *    queue is empty.
  * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told has not
@@ -45,13 +56,17 @@
  *    sets MU_SLOW if others are queued; or queues itself again; or gives up
  *    because of its timeout, and tells another waiter if need be
  *    (mutex_pass_on).
- * MU3 mu_lent is 1 + the priority that is counted in the holder's tc_lend for
- *    this mutex, or 0 if none is.  mu_lent != 0 => MU_SLOW is set: the holder
- *    cannot release the mutex without the bucket.
- * MU4 If the holder is a thread and the queue is not empty: mu_lent is the
- *    number in MU_BEST, or MU_BARGED is set and the holder's own priority
- *    (lend_ownrank) is at least that of the best waiter.
+ * MU3 mu_lent names a thread and a priority (MU_OWNER, MU_BEST), which is
+ *    counted in the tc_lend of this thread for this mutex; or it is 0.  The
+ *    thread is the holder, or has yet to call unlock_late().  In both cases it
+ *    locks the bucket before its unlock returns.
+ * MU4 If the holder is a thread and the queue is not empty: mu_lent names the
+ *    holder and the number in MU_BEST, or MU_BARGED is set and the holder's own
+ *    priority (lend_ownrank) is at least that of the best waiter.
  * MU5 MU_BARGED is set <=> tc_barged of the holder is this mutex.
+ * MU6 If MU_SLOW is set in the word of a holder, this holder locks the bucket
+ *    before its unlock returns: it has set the bit itself, or became the holder
+ *    with it, or its CPU is loud since (mutex_settle).
  *
  * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
  * BSD's adaptive mutexes for the spin before a sleep.
@@ -80,21 +95,15 @@ lwkt_mutex_init(struct lwkt_mutex *mu, const char *name)
 	*mu = (struct lwkt_mutex)LWKT_MUTEX_INITIALIZER(name);
 }
 
-/* Return MU_OWNER and MU_CPU for the holder td, which belongs to `cpu`. */
-static inline uint64_t
-holder(const struct lwkt_thread *td, int cpu)
-{
-	return (uint64_t)(uintptr_t)td | (uint64_t)(cpu + 1) << MU_CPU_SHIFT;
-}
-
 /* Return MU_OWNER and MU_CPU for the caller as the holder. */
 static inline uint64_t
 me(void)
 {
-	struct mcpu *mc = machine_oncpu();
+	struct globaldata *gd = gd_here();
 
-	return likely(mc != NULL) ? holder(mc->mc_curthread, mc->mc_cpuid) :
-	    (uint64_t)(uintptr_t)&pthread_id;
+	return likely(gd != NULL) ?
+	    (uintptr_t)gd->gd_m.mc_curthread | gd->gd_tag :
+	    (uintptr_t)&pthread_id;
 }
 
 /*
@@ -153,6 +162,19 @@ try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 }
 
 /*
+ * Take the mutex for the caller, a thread, if the word is 0: the usual case.
+ * Return 0 if that fails or the caller is a pthread; then try() is needed.
+ */
+static inline int
+take(struct lwkt_mutex *mu)
+{
+	struct globaldata *gd = gd_here();
+
+	return likely(gd != NULL) && atomic_cmpset_64(&mu->mu_word, 0,
+	    (uintptr_t)gd->gd_m.mc_curthread | gd->gd_tag);
+}
+
+/*
  * Try to take the mutex a few more times, while its holder is not on the CPU
  * of the caller.  Return 1 if it was taken, else 0; *w is then a recent value
  * of the word.  Each test takes the cache line from the holder, so the pauses
@@ -199,7 +221,7 @@ lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
 	} else if (try_past(mu, pk->pk_holder, &w, 1)) {
 		*error = 0;
 	} else if (*error != 0) {
-		mutex_pass_on(mu);					/* MU2 */
+		mutex_pass_on(mu);				/* MU2 */
 	} else {
 		pk->pk_passed++;
 		return 0;
@@ -208,21 +230,22 @@ lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
 }
 
 /*
- * Wait for a mutex that try() did not take; w is the value of its word.
- * Returns 0: taken; EWOULDBLOCK.  Panics if the caller holds the mutex.
- * Blocks, unless timeout_ns is 0.
+ * Take a mutex that take() did not take.  Returns 0: taken; EWOULDBLOCK.
+ * Panics if the caller holds the mutex.  Blocks, unless timeout_ns is 0.
  */
 static __lwkt_noinline int
-lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
-    int64_t timeout_ns)
+lock_slow(struct lwkt_mutex *mu, int64_t timeout_ns)
 {
+	uint64_t self = me(), w = atomic_load_64(&mu->mu_word);
 	int64_t deadline = wait_deadline(timeout_ns);
 	struct park pk;
 	lwkt_thread_t td;
 	uint32_t state;
 	int error = 0;
 
-	if (lwkt_mutex_owned(mu))
+	if (try(mu, self, &w))
+		return 0;
+	if (((w ^ self) & MU_OWNER) == 0)
 		lwkt_panic("mutex \"%s\" is locked again by its holder",
 		    mu->mu_name);
 	if (limit_ns(timeout_ns) == 0)
@@ -252,11 +275,9 @@ lock_slow(struct lwkt_mutex *mu, uint64_t self, uint64_t w,
 void
 lwkt_mutex_lock(struct lwkt_mutex *mu)
 {
-	uint64_t self = me(), w = 0;
-
 	order_want(LK_MUTEX, mu, mu->mu_name);
-	if (unlikely(!try(mu, self, &w)))
-		(void)lock_slow(mu, self, w, LWKT_FOREVER);
+	if (unlikely(!take(mu)))
+		(void)lock_slow(mu, LWKT_FOREVER);
 	order_took(LK_MUTEX, mu, mu->mu_name);
 }
 
@@ -267,11 +288,9 @@ lwkt_mutex_lock(struct lwkt_mutex *mu)
 int
 lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 {
-	uint64_t self = me(), w = 0;
-
 	if (limit_ns(timeout_ns) != 0)
 		order_want(LK_MUTEX, mu, mu->mu_name);
-	if (!try(mu, self, &w) && lock_slow(mu, self, w, timeout_ns) != 0)
+	if (unlikely(!take(mu)) && lock_slow(mu, timeout_ns) != 0)
 		return EWOULDBLOCK;
 	order_took(LK_MUTEX, mu, mu->mu_name);
 	return 0;
@@ -281,10 +300,13 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 int
 lwkt_mutex_trylock(struct lwkt_mutex *mu)
 {
-	uint64_t w = 0;
+	uint64_t w;
 
-	if (!try(mu, me(), &w))
-		return EBUSY;
+	if (unlikely(!take(mu))) {
+		w = atomic_load_64(&mu->mu_word);
+		if (!try(mu, me(), &w))
+			return EBUSY;
+	}
 	order_took(LK_MUTEX, mu, mu->mu_name);
 	return 0;
 }
@@ -294,27 +316,103 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
  */
 
 /*
- * Release the caller's mutex if its word has more than MU_HOLDER, or has just
- * changed.  If MU_SLOW is clear, the mutex becomes free and no waiter is told,
- * except at every 32nd such unlock.
+ * Release the caller's mutex by a locked instruction: its word has more than
+ * MU_HOLDER, or the caller has moved to another CPU, or is on a loud CPU, or is
+ * a pthread.  If MU_SLOW is clear, the mutex becomes free and no waiter is
+ * told, except at every 32nd such unlock of a mutex with waiters.  Panics if
+ * the caller does not hold the mutex.
  */
 static __lwkt_noinline void
 unlock_slow(struct lwkt_mutex *mu)
 {
+	struct lend_todo lt = { .lt_n = 0 };
 	lwkt_thread_t td = sync_enter();
 	uint64_t w = atomic_load_64(&mu->mu_word), to;
 
+	if (unlikely(((w ^ me()) & MU_OWNER) != 0))
+		lwkt_panic("mutex \"%s\" is unlocked by a thread that does "
+		    "not hold it", mu->mu_name);
 	do {
 		if ((w & MU_BARGED) != 0)
 			td->td_cold->tc_barged = NULL;		/* MU5 */
 		if ((w & MU_SLOW) != 0 || (w & MU_LATE) == MU_LATE) {
-			mutex_hand_over(mu, td);
+			mutex_give(mu, park_lock(mu), td, &lt);
 			break;
 		}
 		to = best_of(w) < 0 ? 0 :
 		    (w & MU_BEST) | ((w & MU_LATE) + MU_LATE_ONE);
 	} while (!atomic_fcmpset_64(&mu->mu_word, &w, to));
+	lend_carry_out(&lt);
+	if (td != NULL)
+		loud_note(mygd(), (w & ~MU_HOLDER) != 0);
 	sync_exit(td);
+}
+
+/*
+ * Take a mutex that the caller has released, if it is still free.  The bucket
+ * is locked, and a waiter is queued.
+ */
+static int
+retake(struct lwkt_mutex *mu)
+{
+	uint64_t w = atomic_load_64(&mu->mu_word);
+
+	while ((w & MU_OWNER) == 0)
+		if (atomic_fcmpset_64(&mu->mu_word, &w, me() | MU_SLOW))
+			return 1;
+	return 0;
+}
+
+/*
+ * The caller has released the mutex by a plain store, and its CPU was not quiet
+ * then: look for waiters (QO1).  Only if one is queued with the bucket locked,
+ * there still is a mutex at this address.
+ */
+static __lwkt_noinline void
+unlock_late(struct lwkt_mutex *mu)
+{
+	struct lend_todo lt = { .lt_n = 0 };
+	lwkt_thread_t td = sync_enter();
+	struct park_bucket *b = park_lock(mu);
+	struct park *first = park_first(b, mu);
+	int ours = 0;
+
+	if (first != NULL && first->pk_lend.lw_moved == mutex_moved)
+		while (!(ours = retake(mu)) && !mutex_settle(mu, b, &lt))
+			continue;
+	if (ours)
+		mutex_give(mu, b, td, &lt);
+	else
+		park_unlock(b);
+	lend_carry_out(&lt);
+	sync_exit(td);
+}
+
+/* What release() leaves to be done. */
+enum left { NOTHING, UNLOCK_SLOW, UNLOCK_LATE };
+
+/*
+ * Release the mutex of the caller, which is on the CPU gd, by a plain store, if
+ * no waiter has changed its word and the CPU is quiet (loud.c).  The mutex is
+ * not used after the store: it may have been freed.
+ */
+static inline enum left
+release(struct globaldata *gd, struct lwkt_mutex *mu)
+{
+	lwkt_thread_t td = gd->gd_m.mc_curthread;
+	enum left left = UNLOCK_SLOW;
+	uint64_t tag;
+
+	leaf_enter(td);
+	tag = quiet_tag(gd);
+	if (likely(atomic_load_64(&mu->mu_word) == ((uintptr_t)td | tag))) {
+		/* Release: pairs with the locked instruction of try(). */
+		atomic_store_rel_64(&mu->mu_word, 0);
+		cc_fence();					/* QO1 */
+		left = likely(quiet_tag(gd) == tag) ? NOTHING : UNLOCK_LATE;
+	}
+	leaf_leave(td);
+	return left;
 }
 
 /*
@@ -325,15 +423,15 @@ unlock_slow(struct lwkt_mutex *mu)
 void
 lwkt_mutex_unlock(struct lwkt_mutex *mu)
 {
-	uint64_t w = atomic_load_64(&mu->mu_word);
+	struct globaldata *gd = gd_here();
+	enum left left;
 
-	if (unlikely(((w ^ me()) & MU_OWNER) != 0))
-		lwkt_panic("mutex \"%s\" is unlocked by a thread that does "
-		    "not hold it", mu->mu_name);
 	order_drop(mu);
-	if (unlikely((w & ~MU_HOLDER) != 0) ||
-	    unlikely(!atomic_cmpset_64(&mu->mu_word, w, 0)))
+	left = likely(gd != NULL) ? release(gd, mu) : UNLOCK_SLOW;
+	if (unlikely(left == UNLOCK_SLOW))
 		unlock_slow(mu);
+	else if (unlikely(left == UNLOCK_LATE))
+		unlock_late(mu);
 }
 
 /* Thread or plain pthread; never blocks. */

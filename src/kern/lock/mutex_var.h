@@ -8,26 +8,25 @@
 
 #include <lwkt/sync.h>
 
+#include "kern/lock/loud_var.h"
 #include "kern/lock/park_var.h"
 
 /*
  * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
- * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is 1 + the CPU of the
- * holder, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts the unlocks that
- * told no waiter, because MU_SLOW was clear.
+ * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is the tag of the CPU
+ * on which the holder took it, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts
+ * the unlocks that told no waiter, because MU_SLOW was clear.
  */
 #define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
 #define MU_LATE		((uint64_t)0x3e)
 #define MU_LATE_ONE	((uint64_t)0x2)	/* 1 in MU_LATE */
 #define MU_OWNER	((uint64_t)0x0000ffffffffffc0)
-#define MU_CPU_SHIFT	48
-#define MU_CPU		((uint64_t)0x1ff << MU_CPU_SHIFT)
+#define MU_CPU		TAG_BITS
 #define MU_BEST_SHIFT	57
 #define MU_BEST		((uint64_t)0x3f << MU_BEST_SHIFT)
 #define MU_BARGED	((uint64_t)1 << 63)	/* MU5 */
 #define MU_HOLDER	(MU_OWNER | MU_CPU)
 
-CTASSERT(LWKT_MAXCPU < 0x1ff, "MU_CPU");
 CTASSERT(NPRI < 0x3f, "MU_BEST");
 
 /*
@@ -62,20 +61,11 @@ int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
 uint32_t mutex_leave(struct lwkt_mutex *mu, struct park *pk);
 /*
  * Release the mutex of td, the caller (NULL: a pthread): give it to the best
- * waiter, or make it free and tell the best waiter to try.  Locks the bucket.
+ * waiter, or make it free and tell the best waiter to try.  The bucket is
+ * locked; mutex_give() unlocks it.  lend_carry_out() has to follow.
  */
-void	mutex_hand_over(struct lwkt_mutex *mu, lwkt_thread_t td);
-
-/*
- * Return the holder in the word w if it is a thread.  Return NULL if it is a
- * pthread, or if the mutex is free.
- */
-static inline lwkt_thread_t
-holder_thread(uint64_t w)
-{
-	return (w & MU_CPU) != 0 ?
-	    (lwkt_thread_t)(uintptr_t)(w & MU_OWNER) : NULL;
-}
+void	mutex_give(struct lwkt_mutex *mu, struct park_bucket *b,
+	    lwkt_thread_t td, struct lend_todo *lt);
 
 /* Return the priority of the best waiter in the word w (MU1), or -1. */
 static inline int

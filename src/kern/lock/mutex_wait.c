@@ -13,20 +13,71 @@ COUNTER(handed, "lwkt.mutex_handoffs",
     "mutexes that threads handed to a waiter");
 
 /*
- * Lend the priority `best` (-1: nothing) to the holder in the word w, instead
- * of what mu_lent says (MU3).  If the holder is a pthread, or there is none, do
- * nothing.  The bucket is locked.
+ * Lend the priority of the best waiter in the word w to the holder in w,
+ * instead of what mu_lent says (MU3).  If w has no waiter, or no thread as its
+ * holder, only take back what is lent.  The bucket is locked.
  */
 static void
-lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
+lend(struct lwkt_mutex *mu, uint64_t w, struct lend_todo *lt)
 {
-	lwkt_thread_t td = holder_thread(w);
-	int old = (int)mu->mu_lent - 1;
+	uint64_t was = mu->mu_lent, now = 0;
+	lwkt_thread_t old, new;
 
-	if (td == NULL || (best < 0 && old < 0))
-		return;
-	lend_change(lt, td, old, best);
-	mu->mu_lent = (uint64_t)(best + 1);
+	if ((w & MU_CPU) != 0 && best_of(w) >= 0)
+		now = w & (MU_OWNER | MU_BEST);
+	old = (lwkt_thread_t)(uintptr_t)(was & MU_OWNER);
+	new = (lwkt_thread_t)(uintptr_t)(now & MU_OWNER);
+	if (new != NULL)
+		lend_change(lt, new, old == new ? best_of(was) : -1,
+		    best_of(now));
+	if (old != NULL && old != new)
+		lend_change(lt, old, best_of(was), -1);
+	mu->mu_lent = now;
+}
+
+/*
+ * The caller has just set MU_SLOW in the word, which became w.  Make sure that
+ * the holder will see the bit or call unlock_late(), and return 1 (MU6).
+ * Return 0 if the holder has released the mutex.
+ */
+static int
+holder_knows(struct lwkt_mutex *mu, uint64_t w)
+{
+	struct globaldata *gd = tag_cpu(w);
+
+	if (gd == NULL || gd == gd_here())
+		return 1;
+	loud_make(gd);
+	return atomic_load_64(&mu->mu_word) == w;		/* QO1 */
+}
+
+/*
+ * The same as mutex_settle().  `one`: lt has room for one more thread; what is
+ * lent to a former holder is then left to unlock_late(), which follows (MU3).
+ */
+static int
+settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt,
+    int one)
+{
+	struct park *first = park_first(b, mu);
+	uint64_t w = atomic_load_64(&mu->mu_word), to;
+
+	for (;;) {
+		to = (w & ~MU_BEST) | best_bits(first);
+		if ((w & MU_OWNER) == 0 && first == NULL)
+			to = 0;
+		else if ((w & MU_OWNER) != 0 && first != NULL)
+			to |= MU_SLOW;
+		if (!atomic_fcmpset_64(&mu->mu_word, &w, to))
+			continue;
+		if ((to & MU_OWNER) == 0 || ((w ^ to) & MU_SLOW) == 0 ||
+		    holder_knows(mu, to))
+			break;
+		w = atomic_load_64(&mu->mu_word);
+	}
+	if (!one || mu->mu_lent == 0 || ((mu->mu_lent ^ to) & MU_OWNER) == 0)
+		lend(mu, to, lt);				/* MU3 */
+	return (to & MU_OWNER) != 0;
 }
 
 /*
@@ -38,26 +89,13 @@ lend(struct lwkt_mutex *mu, uint64_t w, int best, struct lend_todo *lt)
 int
 mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 {
-	struct park *first = park_first(b, mu);
-	uint64_t w = atomic_load_64(&mu->mu_word), to;
-
-	do {
-		to = (w & ~MU_BEST) | best_bits(first);
-		if ((w & MU_OWNER) == 0 && first == NULL)
-			to = 0;
-		else if ((w & MU_OWNER) != 0 && first != NULL)
-			to |= MU_SLOW;
-	} while (!atomic_fcmpset_64(&mu->mu_word, &w, to));
-	if ((to & MU_OWNER) == 0)
-		return 0;
-	lend(mu, to, best_of(to), lt);
-	return 1;
+	return settle(mu, b, lt, 0);
 }
 
 /*
  * If the mutex is free, take the best waiter off the queue and return it: the
  * caller must tell it.  Return NULL if the queue is empty or the mutex is held;
- * if it is held, mutex_settle() is called.  The bucket is locked.
+ * if it is held, settle() is called.  The bucket is locked.
  */
 static struct park *
 choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
@@ -71,7 +109,7 @@ choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 	next = turn_next(&first->pk_turn, &first->pk_turn);
 	do {
 		if ((w & MU_OWNER) != 0) {
-			(void)mutex_settle(mu, b, lt);
+			(void)settle(mu, b, lt, 1);
 			return NULL;
 		}
 	} while (!atomic_fcmpset_64(&mu->mu_word, &w,
@@ -126,13 +164,13 @@ mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	b = park_lock(mu);
 	if (atomic_load_32(&pk->pk_state) == PARK_QUEUED) {
 		park_move(b, pk, pri);
-		if (!mutex_settle(mu, b, lt) && rises &&
+		if (!settle(mu, b, lt, 1) && rises &&
 		    park_first(b, mu) == pk)
 			told = choose(mu, b, lt);
 	} else {
 		/* It was told; if pri falls, queued waiters may be better. */
 		pk->pk_turn.tu_pri = pri;
-		if (!rises && !mutex_settle(mu, b, lt))		/* MU2 */
+		if (!rises && !settle(mu, b, lt, 1))		/* MU2 */
 			told = choose(mu, b, lt);
 	}
 	park_unlock(b);
@@ -183,7 +221,7 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 		    (park_first(b, mu) != NULL ? MU_SLOW : 0);
 		if (!atomic_fcmpset_64(&mu->mu_word, &w, to))
 			continue;
-		lend(mu, to, best_of(to), lt);			/* MU4 */
+		lend(mu, to, lt);				/* MU4 */
 		return 1;
 	}
 }
@@ -232,21 +270,20 @@ mutex_leave(struct lwkt_mutex *mu, struct park *pk)
 }
 
 /*
- * Lock the bucket and release the mutex of the caller td (NULL: a pthread):
- * give it to the best waiter, or make it free and, if there is a waiter, tell
- * the best one to try.  The word of a held mutex is changed only by its holder
- * or with the bucket locked, so a store without a locked instruction is enough.
+ * Release the mutex of the caller td (NULL: a pthread), whose word has MU_SLOW
+ * or many in MU_LATE: give it to the best waiter, or make it free and, if there
+ * is a waiter, tell the best one to try.  The word of a held mutex is changed
+ * only by its holder or with the bucket locked, so a store without a locked
+ * instruction is enough.  The bucket is locked; unlocks it.
  */
 void
-mutex_hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
+mutex_give(struct lwkt_mutex *mu, struct park_bucket *b, lwkt_thread_t td,
+    struct lend_todo *lt)
 {
-	struct lend_todo lt = { .lt_n = 0 };
-	struct park_bucket *b = park_lock(mu);
 	struct park *first = park_first(b, mu), *next;
 	enum park_state how = PARK_TOLD;
 	uint64_t to = 0;
 
-	lend(mu, atomic_load_64(&mu->mu_word), -1, &lt);	/* MU3 */
 	if (first != NULL) {
 		park_take(b, first);
 		next = park_first(b, mu);
@@ -255,14 +292,13 @@ mutex_hand_over(struct lwkt_mutex *mu, lwkt_thread_t td)
 			how = PARK_OWNER;
 			to |= first->pk_holder |
 			    (next != NULL ? MU_SLOW : 0);	/* MU2 */
-			lend(mu, to, best_of(to), &lt);		/* MU4 */
 		}
 	}
+	lend(mu, to, lt);				/* MU3, MU4 */
 	atomic_store_rel_64(&mu->mu_word, to);
 	park_unlock(b);
 	if (how == PARK_OWNER && td != NULL)
 		counter_inc(mygd()->gd_cntbias, handed);
 	if (first != NULL)
 		park_tell(first, how);
-	lend_carry_out(&lt);
 }

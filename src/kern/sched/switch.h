@@ -8,8 +8,8 @@
  * switch_away() (lwkt_switch.c), which can do every switch.  Both end in
  * switch_stack(), the only place where a thread leaves its stack.
  *
- * A processor predicts where a return goes from the calls made before, and these
- * were made by the thread that ran before the switch.  The prediction is right
+ * A processor predicts where a return goes from the calls made before, and
+ * these were made by the thread that ran before the switch.  It is right
  * if the two threads left their stacks by the same call.  So the fast path is
  * for functions whose callers mostly switch to each other, such as
  * lwkt_tsleep().  A thread that ends, and its joiner, both use switch_away().

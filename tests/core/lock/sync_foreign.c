@@ -436,5 +436,8 @@ main(void)
 	    queue_between_both_kinds, NULL, 1);
 	sim_explore("a pthread that wakes a thread waits for its CPU",
 	    pthread_waits_for_cpu, NULL, 1);
+	setenv("LWKT_FAIL", "membarrier:*", 1);
+	sim_explore("a mutex excludes both on a host without membarrier",
+	    mutex_excludes, NULL, 1);
 	return tap_done();
 }
