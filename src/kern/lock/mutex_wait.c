@@ -52,8 +52,9 @@ holder_knows(struct lwkt_mutex *mu, uint64_t w)
 }
 
 /*
- * The same as mutex_settle().  `one`: lt has room for one more thread; what is
- * lent to a former holder is then left to unlock_late(), which follows (MU3).
+ * Make MU1, MU2 and MU4 true (mutex_settle() of mutex_var.h).  `one`: lt has
+ * room for one more thread; what is lent to a former holder is then left to
+ * unlock_late(), which follows (MU3).
  */
 static int
 settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt,
@@ -80,12 +81,7 @@ settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt,
 	return (to & MU_OWNER) != 0;
 }
 
-/*
- * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
- * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
- * needs a waiter that was told and will still try.  If there may be none, the
- * caller must tell one or take the mutex itself.
- */
+/* Make MU1, MU2 and MU4 true, as mutex_var.h says. */
 int
 mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 {
@@ -244,11 +240,7 @@ mutex_queue(struct lwkt_mutex *mu, struct park *pk)
 	return got;
 }
 
-/*
- * Leave the queue after a timeout.  Returns PARK_NONE; or, if the record had
- * been taken, waits until the waker tells it and returns PARK_TOLD or
- * PARK_OWNER.
- */
+/* Leave the queue after a timeout, as mutex_var.h says. */
 uint32_t
 mutex_leave(struct lwkt_mutex *mu, struct park *pk)
 {

@@ -264,7 +264,10 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 	return msg;
 }
 
-/* Return the flag of the port's owner, who waits for msg; NULL: any message. */
+/*
+ * Return the bit of mp_flags that the owner sets while it waits for msg.  If msg
+ * is NULL, the owner waits for any message.
+ */
 static inline uint32_t
 port_why(lwkt_msg_t msg)
 {
