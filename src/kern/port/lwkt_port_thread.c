@@ -265,8 +265,8 @@ port_take(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Return the bit of mp_flags that the owner sets while it waits for msg.  If msg
- * is NULL, the owner waits for any message.
+ * Return the bit of mp_flags that the owner sets while it waits for msg.  If
+ * msg is NULL, the owner waits for any message.
  */
 static inline uint32_t
 port_why(lwkt_msg_t msg)
