@@ -17,7 +17,7 @@
 #include "kern/sched/switch.h"
 
 /*
- * kern_synch.c.  synch_bytes: the size of the sleep tables of ncpus CPUs.
+ * sleepq.c.  synch_bytes: the size of the sleep tables of ncpus CPUs.
  * synch_place: use mem, of that size, for them.  Both at boot.
  * synch_leave_queue: take td off its sleep queue, if it is on one.
  * sleepq_check: panic if td is not on the sleep queue that td_flags say.
@@ -38,7 +38,7 @@ limit_ns(int64_t timeout_ns)
 	return timeout_ns >= LWKT_FOREVER ? timeout_ns : 0;
 }
 
-/* Return the slot of an ident in a table of 2^log2 slots (kern_synch.c). */
+/* Return the slot of an ident in a table of 2^log2 slots (sleepq.h). */
 static inline unsigned
 sleepq_hash(const volatile void *ident, unsigned log2)
 {
