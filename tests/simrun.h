@@ -211,6 +211,17 @@ simrun_tell(const struct simrun *r, const struct sim_scenario *ss)
 	    (unsigned long long)r->r_hash);
 }
 
+/*
+ * The number of schedules, if nobody else says.  TSan finds a race in each
+ * schedule that has the two accesses without an order between them, so it needs
+ * few; and each thread that starts costs it a millisecond.
+ */
+static inline unsigned
+simrun_seeds(const struct sim_scenario *ss)
+{
+	return TAP_TSAN ? (ss->ss_seeds + 7) / 8 : ss->ss_seeds;
+}
+
 static inline int
 sim_explore_with(const struct sim_scenario *ss)
 {
@@ -223,7 +234,7 @@ sim_explore_with(const struct sim_scenario *ss)
 	uint64_t pinned = ss->ss_dfs ? 0 : simrun_number("LWKT_SEED", 0);
 	uint64_t seed = pinned ? pinned : simrun_number("LWKT_SIM_BASE", 1);
 	uint64_t n = pinned ? 1 : ss->ss_dfs ? ss->ss_seeds :
-	    simrun_number("LWKT_SIM_SEEDS", ss->ss_seeds);
+	    simrun_number("LWKT_SIM_SEEDS", simrun_seeds(ss));
 	struct simrun r = { .r_schedules = { .s_size = 2 * n + 1 } };
 
 	if (simrun_skips(ss))

@@ -7,7 +7,7 @@
 #include <lwkt/mtx.h>
 #include <lwkt/serialize.h>
 #include <lwkt/spinlock.h>
-#include <lwkt/sync.h>
+#include <lwkt/sync2.h>
 #include <lwkt/token.h>
 #include "locks.h"
 
@@ -23,7 +23,9 @@ LOCK_SHARED(spin_shared, lwkt_spin_lock_shared(&spin),
     lwkt_spin_unlock_shared(&spin))
 LOCK_EXCLUSIVE(token, lwkt_gettoken(&token), lwkt_reltoken(&token))
 LOCK_SHARED(token_shared, lwkt_gettoken_shared(&token), lwkt_reltoken(&token))
-LOCK_EXCLUSIVE(mutex, lwkt_mutex_lock(&mutex), lwkt_mutex_unlock(&mutex))
+LOCK_EXCLUSIVE(mutex, lwkt_mutex_lock_quick(&mutex),
+    lwkt_mutex_unlock_quick(&mutex))
+LOCK_EXCLUSIVE(mutex_call, lwkt_mutex_lock(&mutex), lwkt_mutex_unlock(&mutex))
 LOCK_EXCLUSIVE(mtx, lwkt_mtx_lock(&mtx), lwkt_mtx_unlock(&mtx))
 LOCK_SHARED(rwlock, lwkt_rwlock_read(&rwlock, LWKT_FOREVER),
     lwkt_rwlock_unlock(&rwlock))
@@ -36,6 +38,7 @@ static const struct lock_kind kinds[] = {
 	{ "token", token_loop, 0 },
 	{ "token-shared", token_shared_loop, 1 },
 	{ "mutex", mutex_loop, 0 },
+	{ "mutex-call", mutex_call_loop, 0 },
 	{ "mtx", mtx_loop, 0 },
 	{ "rwlock", rwlock_loop, 1 },
 	{ "serializer", serializer_loop, 0 },

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import checks
 
-DECLARATION = re.compile(r"^LWKT_API\b[^;(]*?\b(lwkt_\w+)\s*\(", re.MULTILINE)
+DECLARATION = re.compile(r"^LWKT_API\b[^;(]*?\b(lwkt_\w+)\s*[(;]", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -91,9 +91,10 @@ def self_test():
         (root / "include/lwkt/good.h").write_text(
             "#define LWKT_API\n"
             "LWKT_API int *lwkt_a(int (*f)(void),\n    int b);\n"
+            "LWKT_API extern const struct x *lwkt_c;\n"
             "/*\nLWKT_API int lwkt_not(void);\n*/\n")
         assert not list(check_headers(root))
-        assert set(declared(root)) == {"lwkt_a"}, declared(root)
+        assert set(declared(root)) == {"lwkt_a", "lwkt_c"}, declared(root)
         (root / "include/lwkt/bad.h").write_text("size_t lwkt_b(void);\n")
         told = list(check_headers(root))
         assert told and all("include/lwkt/bad.h" in e for e in told), told

@@ -198,6 +198,7 @@ cpu_main(struct mcpu *mc)
 
 	no_unwind();		/* into the caller of lwkt_boot() */
 	fiber_init_host(&gd->gd_idlecold.tc_fiber);
+	inline_allow(gd, 1);
 	if (mc->mc_cxx != NULL)
 		gd->gd_unusual |= UNUSUAL_CXX;
 	ktr(gd, boot, mc->mc_cpuid, lwkt__ncpus);
@@ -211,6 +212,7 @@ cpu_main(struct mcpu *mc)
 	while (k-- > 0)
 		if ((si = sysinit_nth(k))->si_cpu_fini != NULL)
 			si->si_cpu_fini(gd);
+	inline_allow(gd, 0);
 }
 
 static const struct machine_upcalls upcalls = {

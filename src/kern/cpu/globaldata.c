@@ -5,7 +5,8 @@
  *
  * THEORY
  * All variables here are set at boot, before a second CPU starts, and are
- * constant until all CPUs have stopped.
+ * constant until all CPUs have stopped, except lwkt_quick_: each host thread
+ * has its own (inline_allow).
  */
 #include "kern/cpu/kern_ops.h"
 
@@ -13,6 +14,8 @@ struct globaldata *lwkt__gd[LWKT_MAXCPU];
 int lwkt__ncpus;
 struct kern_ops lwkt__kern_ops;
 struct kern_hooks lwkt__kern_hooks;
+
+__thread const struct lwkt_quick_ *lwkt_quick_;
 
 /*
  * Return the calling thread; NULL if the caller is a plain pthread.  Any host

@@ -26,6 +26,7 @@
 
 #include <bsd/sys/queue.h>
 #include <lwkt/spinlock.h>
+#include <lwkt/sync2.h>
 #include <lwkt/types.h>
 
 #include "base/ktr.h"
@@ -51,6 +52,8 @@ struct globaldata {
 	int		 gd_spinlocks;	/* (c) number of spinlocks held */
 	int		 gd_cscount;	/* (c) 1: master of a rendezvous */
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
+	/* (i) lwkt_quick_ while inline functions of programs may be used. */
+	const struct lwkt_quick_ *gd_inline;
 
 	/* The parts of the rooms; the most used come first. */
 	struct sched_cpu;
@@ -98,6 +101,19 @@ caller_thread(void)
 {
 	machine_check_cpu();
 	return curthread;
+}
+
+/*
+ * Allow the inline functions of <lwkt/sync2.h> on this CPU, or forbid them: in
+ * a thread that may be interrupted at any instruction they would have to be
+ * leaf sections.  On sim they stay forbidden, as one host thread runs all CPUs,
+ * and their atomic operations would be no choice points.
+ */
+static inline void
+inline_allow(const struct globaldata *gd, int yes)
+{
+	if (!config_host_sim)
+		lwkt_quick_ = yes ? gd->gd_inline : NULL;
 }
 
 /* All CPUs: set at boot before the others start, then constant. */

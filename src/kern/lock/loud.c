@@ -26,6 +26,10 @@
  * in the word is not that of its CPU: its test fails, and it uses a locked
  * instruction.  A pthread has no tag and always uses a locked instruction.
  *
+ * A program may release a mutex in the same way, inline (<lwkt/sync2.h>).  That
+ * is no leaf section, so only threads that are not preemptible may do it: the
+ * CPU executes nothing else between two of their instructions.
+ *
  * INVARIANTS
  * QL1 gd_reltag is gd_tag (quiet), TAG_RISING or TAG_LOUD.  The last two differ
  *    from the tag of each CPU, so no release on the CPU passes its test.
@@ -34,6 +38,8 @@
  *    changes TAG_LOUD to gd_tag, by a locked instruction, while it is not
  *    releasing a lock by a store.
  * QL3 If the host has no fence on all CPUs, each CPU is always loud.
+ * QL4 While a preemptible thread runs, lwkt_quick_ of its host thread is NULL,
+ *    and its program releases no lock inline.
  *
  * ORDER
  * QO1 A holder reads the word, stores 0 to it, then reads gd_reltag.  A waiter

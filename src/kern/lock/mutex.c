@@ -434,6 +434,16 @@ lwkt_mutex_unlock(struct lwkt_mutex *mu)
 		unlock_late(mu);
 }
 
+/*
+ * The rest of lwkt_mutex_unlock_quick(), after the store that has released the
+ * mutex.  Thread; never blocks.
+ */
+void
+lwkt_mutex_unlock_late_(struct lwkt_mutex *mu)
+{
+	unlock_late(mu);
+}
+
 /* Thread or plain pthread; never blocks. */
 int
 lwkt_mutex_owned(struct lwkt_mutex *mu)

@@ -81,19 +81,21 @@ switch_finish_slow(lwkt_thread_t prev, uint32_t flags)
 }
 
 /*
- * Set RQF_PREEMPTIBLE (AS1 of lwkt_async.c) and UNUSUAL_PREEMPTIBLE if ntd is
- * preemptible, else clear both.
+ * If ntd is preemptible, set RQF_PREEMPTIBLE (AS1 of lwkt_async.c) and
+ * UNUSUAL_PREEMPTIBLE, and forbid inline functions; else undo this.
  */
 static __lwkt_noinline void
 switch_preemptible(struct globaldata *gd, lwkt_thread_t ntd)
 {
 	if (ntd->td_flags & TDF_PREEMPTIBLE) {
+		inline_allow(gd, 0);				/* QL4 */
 		gd->gd_unusual |= UNUSUAL_PREEMPTIBLE;
 		atomic_set_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
 		async_arrive(gd);
 	} else {
 		gd->gd_unusual &= ~UNUSUAL_PREEMPTIBLE;
 		atomic_clear_32(&gd->gd_m.mc_reqflags, RQF_PREEMPTIBLE);
+		inline_allow(gd, 1);
 	}
 }
 

@@ -13,6 +13,13 @@
 #include "kern/lock/lend_var.h"
 #include "kern/lock/loud_var.h"
 
+/* mutex_quick.c has the inline functions here. */
+#ifndef MUTEX_LOCK
+#define MUTEX_LOCK	lwkt_mutex_lock
+#define MUTEX_TRYLOCK	lwkt_mutex_trylock
+#define MUTEX_UNLOCK	lwkt_mutex_unlock
+#endif
+
 #define ROUNDS	TIMES(300u, 8u)
 #define FEW	8		/* unlocks that make a CPU quiet on sim */
 
@@ -34,8 +41,8 @@ static void
 grow_calm(uint32_t n)
 {
 	while (n-- > 0) {
-		lwkt_mutex_lock(&own);
-		lwkt_mutex_unlock(&own);
+		MUTEX_LOCK(&own);
+		MUTEX_UNLOCK(&own);
 	}
 }
 
@@ -62,8 +69,8 @@ wants(void *arg)
 
 	for (i = 1; i <= ROUNDS; i++) {
 		await_asleep(&asked, i);
-		lwkt_mutex_lock(&mu[n]);
-		lwkt_mutex_unlock(&mu[n]);
+		MUTEX_LOCK(&mu[n]);
+		MUTEX_UNLOCK(&mu[n]);
 		tell(&had[n], i);
 	}
 }
@@ -80,11 +87,11 @@ released_once(void *arg)
 	for (i = 1; i <= ROUNDS; i++) {
 		if (i % 2)
 			grow_calm(FEW + 1);
-		lwkt_mutex_lock(&mu[0]);
+		MUTEX_LOCK(&mu[0]);
 		ask(i);
 		if (i % 2 == 0)
 			grow_calm(FEW - 1 + i % 4 / 2);
-		lwkt_mutex_unlock(&mu[0]);
+		MUTEX_UNLOCK(&mu[0]);
 		await_asleep(&had[0], i);
 	}
 	join(td);
@@ -107,11 +114,11 @@ released_both(void *arg)
 		td[n] = spawn_on(n + 1, wants, (void *)(uintptr_t)n);
 	for (i = 1; i <= ROUNDS; i++) {
 		grow_calm(FEW + 1);
-		lwkt_mutex_lock(&mu[0]);
-		lwkt_mutex_lock(&mu[1]);
+		MUTEX_LOCK(&mu[0]);
+		MUTEX_LOCK(&mu[1]);
 		ask(i);
-		lwkt_mutex_unlock(&mu[0]);
-		lwkt_mutex_unlock(&mu[1]);
+		MUTEX_UNLOCK(&mu[0]);
+		MUTEX_UNLOCK(&mu[1]);
 		await_asleep(&had[0], i);
 		await_asleep(&had[1], i);
 	}
@@ -131,10 +138,10 @@ released_elsewhere(void *arg)
 	fresh();
 	td = spawn(wants, NULL, 0, here);
 	for (i = 1; i <= ROUNDS; i++) {
-		lwkt_mutex_lock(&mu[0]);
+		MUTEX_LOCK(&mu[0]);
 		ask(i);
 		lwkt_migratecpu(other_cpu());
-		lwkt_mutex_unlock(&mu[0]);
+		MUTEX_UNLOCK(&mu[0]);
 		lwkt_migratecpu(here);
 		await_asleep(&had[0], i);
 	}
@@ -166,13 +173,13 @@ static void
 is_cond(uint32_t i)
 {
 	lwkt_cond_init(&place.cv, "cv");
-	lwkt_mutex_lock(&last);
+	MUTEX_LOCK(&last);
 	if (LOAD(returned) < i) {
 		waits = i;
 		(void)lwkt_cond_wait(&place.cv, &last, LWKT_FOREVER);
 		check(LOAD(returned) == i, "a release has ended the wait");
 	}
-	lwkt_mutex_unlock(&last);
+	MUTEX_UNLOCK(&last);
 }
 
 static void
@@ -184,9 +191,9 @@ takes_last(void *arg)
 	(void)arg;
 	for (i = 1; i <= ROUNDS; i++) {
 		await_asleep(&asked, i);
-		for (turn = 0; lwkt_mutex_trylock(&place.mu) != 0; turn++)
+		for (turn = 0; MUTEX_TRYLOCK(&place.mu) != 0; turn++)
 			machine_pause(turn);
-		lwkt_mutex_unlock(&place.mu);
+		MUTEX_UNLOCK(&place.mu);
 		if (i % 2)
 			is_number(i);
 		else
@@ -223,14 +230,14 @@ freed_by_the_last(void *arg)
 	for (i = 1; i <= ROUNDS; i++) {
 		lwkt_mutex_init(&place.mu, "place");
 		grow_calm(FEW + 1);
-		lwkt_mutex_lock(&place.mu);
+		MUTEX_LOCK(&place.mu);
 		ask(i);
-		lwkt_mutex_unlock(&place.mu);
-		lwkt_mutex_lock(&last);
+		MUTEX_UNLOCK(&place.mu);
+		MUTEX_LOCK(&last);
 		STORE(returned, i);
 		if (waits == i)
 			lwkt_cond_signal(&place.cv);
-		lwkt_mutex_unlock(&last);
+		MUTEX_UNLOCK(&last);
 		await_asleep(&done, i);
 		await_asleep(&had[0], i);
 	}
@@ -252,7 +259,7 @@ gives_up(void *arg)
 	for (i = 1; i <= ROUNDS; i++) {
 		await_asleep(&asked, i);
 		if (lwkt_mutex_timedlock(&mu[0], 1) == 0)
-			lwkt_mutex_unlock(&mu[0]);
+			MUTEX_UNLOCK(&mu[0]);
 		tell(&had[0], i);
 	}
 }
@@ -269,9 +276,9 @@ lent_and_taken_back(void *arg)
 	td = spawn(gives_up, NULL, 0, other_cpu());
 	for (i = 1; i <= ROUNDS; i++) {
 		grow_calm(FEW + 1);
-		lwkt_mutex_lock(&mu[0]);
+		MUTEX_LOCK(&mu[0]);
 		ask(i);
-		lwkt_mutex_unlock(&mu[0]);
+		MUTEX_UNLOCK(&mu[0]);
 		while (lend_busy(self))
 			lwkt_yield();
 		check(lwkt_getpri(self) == pri && self->td_lent == 0,
@@ -295,8 +302,8 @@ scenario(const char *name, int (*body)(void *), int ncpus)
 	sim_explore_with(&ss);
 }
 
-int
-main(void)
+static void
+scenarios(void)
 {
 	setenv("LWKT_TUNE", "lwkt.mutex_spin=0", 1);
 	scenario("QO1: a waiter comes as the mutex is released",
@@ -309,5 +316,13 @@ main(void)
 	    freed_by_the_last, 3);
 	scenario("a former holder gives back what it is lent",
 	    lent_and_taken_back, 2);
+}
+
+#ifndef MUTEX_QUICK
+int
+main(void)
+{
+	scenarios();
 	return tap_done();
 }
+#endif
