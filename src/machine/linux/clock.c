@@ -16,9 +16,9 @@
  * measurement becomes more exact.
  *
  * There are two lines and a sequence number that selects the current one.  The
- * writer fills the line that is not current and then increments the number.  So
- * readers do not wait for the writer; they read again if the number has
- * changed.
+ * writer fills the line that is not current and then increments the number.  A
+ * reader reads again if the number has changed.  So it waits for the writer
+ * only if the line is older than two intervals (CK1).
  *
  * If the counter turns out to be wrong, the clock is CLOCK_MONOTONIC from then
  * on, plus an offset by which the line was ahead (clock_distrust).  The next
@@ -151,7 +151,7 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	int64_t err = (int64_t)(mono - ns);
 	int64_t most = (int64_t)interval_ns / 1000000 * SLEW_PPM;
 
-	/* Change the rate so that ns meets mono one interval later. */
+	/* By SLEW_PPM at most, so that ns meets mono one interval later. */
 	err = err > most ? most : err < -most ? -most : err;
 	rate = (uint64_t)((__int128)base * ((int64_t)interval_ns + err) /
 	    (int64_t)interval_ns);

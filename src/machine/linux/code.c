@@ -16,10 +16,11 @@
  * object is renamed to sections of the library (src/meson.build).  The linker
  * keeps these together and marks them with __start_ and __stop_ symbols.
  *
- * Functions of libc are recognized by their addresses.  In a program that is
- * not position independent, such an address may be that of the program's stub
- * for the function.  Then the program's dynamic symbol is undefined and has
- * that value (module_holds).
+ * A module that contains libc, an allocator or a checker is recognized by the
+ * addresses of a few functions (telltales).  In a program that is not position
+ * independent, such an address may be that of the program's stub for the
+ * function.  Then the program's dynamic symbol is undefined and has that value
+ * (module_holds).
  *
  * In some programs nothing is registered by default, and no thread is
  * interrupted.  The first kind is a program whose text contains other code: a
@@ -29,10 +30,10 @@
  * distinguished (an archive made by other tools).  The third is a program that
  * has no index of its unwind tables (.eh_frame_hdr).
  *
- * The list belongs to the process: it is begun before the first boot and kept.
- * Entries are appended under a lock.  Only c_hi of an entry changes later, when
- * it is unregistered or registered again.  So signal handlers read the list
- * without a lock.
+ * The list belongs to the process: the first boot or registration begins it,
+ * and it is kept.  Entries are appended under a lock.  Only c_hi of an entry
+ * changes later, when it is unregistered or registered again.  So signal
+ * handlers read the list without a lock.
  *
  * ORDER
  * ncodes and c_hi are stored (release) after the rest of the entry.
@@ -167,8 +168,8 @@ module_holds(const struct module *m, const struct telltale *t)
 }
 
 /*
- * Does the module contain code that must not be interrupted?  So does one with
- * a function of telltales[], a static program, the vDSO, the dynamic linker.
+ * Does the module contain code that must not be interrupted?  A module with a
+ * function of telltales[] does, a static program, the vDSO, the dynamic linker.
  */
 static int
 module_forbidden(const struct module *m)

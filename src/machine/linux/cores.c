@@ -4,13 +4,13 @@
  *
  * THEORY
  * If there are more CPUs than the host runs at a time, those in excess wait.
- * So the number of CPUs is the smaller one of two numbers: the cores in the
- * affinity mask, and the CPU quota of the cgroup, rounded up.  The quota is the
- * least one on the path from the process's group to the root, in version 2
- * (cpu.max) or version 1 (cpu.cfs_*).  A container sees a mount whose root is
- * inside the hierarchy, so that prefix is removed from the group's path.
- * The program may request another number, also more CPUs than cores.  If it
- * does not, LWKT_NCPU may.
+ * So the number of CPUs is the smallest one of three numbers: the cores in the
+ * affinity mask, the CPU quota of the cgroup, rounded up, and LWKT_MAXCPU.  The
+ * quota is the least one on the path from the process's group to the root, in
+ * version 2 (cpu.max) and version 1 (cpu.cfs_*).  A container sees a mount
+ * whose root is inside the hierarchy, so that prefix is removed from the
+ * group's path.  The program may request another number, also more CPUs than
+ * cores.  If it does not, LWKT_NCPU may.
  *
  * CPU i starts on the i-th allowed core, counted cyclically from the core on
  * which the caller runs.  So several processes with few CPUs each do not all

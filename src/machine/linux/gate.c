@@ -7,9 +7,9 @@
  * they wait for the disk.  A CPU with the next call would wait for that lock,
  * and so would each carrier with another call on the file.  So such a call
  * first takes a lock of this file, a gate.  The CPU holds the gate during its
- * try, which does not wait.  An operation that a carrier makes holds the gate
- * until it is complete.  Operations that find the gate held wait in a line,
- * first in, first out, and take no carrier.
+ * try, which does not wait.  An operation that a carrier makes (HW_LINE) holds
+ * the gate until it is complete.  Operations on files that find the gate held
+ * wait in a line, first in, first out, and take no carrier.
  *
  * When the CPU has moved a part of an operation (what was in the page cache),
  * the operation keeps the gate until a carrier has moved the rest.  So two

@@ -6,12 +6,12 @@
  * THEORY
  * Each CPU is one pthread during a whole run.  struct machine_host is the part
  * of the CPU that belongs to this host.  The structures are in a static array
- * and never freed, so a late doorbell is harmless even after the CPU has
- * stopped.
+ * and never freed, so any host thread may read one, even after the CPU has
+ * stopped.  A doorbell must not come that late (vcpu.c).
  *
  * An idle CPU waits in one of two places, as h_where says.  It waits on a futex
- * (the word mc_reqflags itself) when it has no I/O in flight, else in its I/O
- * back end, which has its own wake-up (an eventfd, a ring message).
+ * (the word mc_reqflags itself) when it has no operation pending, else in its
+ * I/O back end, which has its own wake-up (an eventfd).
  *
  * ORDER OF THE FILES
  * A file uses files of earlier lines, and files before it on its own line:
@@ -59,7 +59,7 @@ struct linux_iops;
 struct machine_host {
 	LWKT_CACHEALIGN
 	struct mcpu	*h_mc;		/* (i) */
-	uint32_t	 h_where;	/* (a) WAIT_*, before RQF_SLEEPING */
+	uint32_t	 h_where;	/* (a) WAIT_*; set by the CPU alone */
 
 	/* Timer (timer.c).  Times are in ns; INT64_MAX: none. */
 	int64_t		 h_deadline;	/* (h) when RQF_TIMER is due */
@@ -79,7 +79,7 @@ struct machine_host {
 
 	/* Start and stop (vcpu.c, identity.c). */
 	pthread_t	 h_pthread;	/* (i) */
-	pid_t		 h_tid;		/* (i) 0: the CPU has stopped */
+	pid_t		 h_tid;		/* (i) 0: not started, or stopped */
 	int		 h_core;	/* (i) core to start on; -1: any */
 	void		*h_altstack;	/* (i) stack of signal handlers */
 	size_t		 h_altsize;	/* (i) its bytes, guard included */
@@ -129,8 +129,8 @@ struct linux_iops {
 	 * If io_poll has work already, returns nonzero at once.  Otherwise
 	 * hands to the host the submitted operations that the host has not got
 	 * yet, and waits for a completion, io_wake, a signal or timeout_ns (-1
-	 * means no limit).  Returns nonzero if io_poll has work then; the
-	 * caller sets RQF_INTPEND.  Never calls io_done.
+	 * means no limit); it may return early.  Returns nonzero if io_poll has
+	 * work then; the caller sets RQF_INTPEND.  Never calls io_done.
 	 */
 	int	(*io_wait)(struct machine_host *h, int64_t timeout_ns);
 	/* As io_wait, but does not wait; cheap enough for a polling loop. */
@@ -154,7 +154,7 @@ struct cores {
 	int	co_first;		/* index in co_core of CPU 0's core */
 };
 extern struct cores lwkt__cores;
-/* Decides the number of CPUs; want 0: the host's choice.  0 or an errno. */
+/* Decides the number of CPUs; want 0: LWKT_NCPU or the host.  0 or an errno. */
 int	lwkt__cores_boot(int want);
 int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
 
@@ -194,7 +194,7 @@ struct code {
 };
 void	lwkt__code_boot(void);
 const struct code *lwkt__code_find(uintptr_t pc);
-const char *lwkt__code_off(void);	/* why none is interrupted, or NULL */
+const char *lwkt__code_off(void);	/* see code.c */
 
 /* handler.c: the signal and its handler. */
 int	lwkt__handler_boot(const struct machine_upcalls *up);
@@ -265,7 +265,7 @@ struct before {
 int	lwkt__identity_boot(void);		/* 0 or an errno */
 void	lwkt__identity_enter(struct machine_host *h, struct before *b);
 void	lwkt__identity_leave(struct before *b);
-int	lwkt__identity_bound(void);	/* 1: CPUs stay on their cores */
+int	lwkt__identity_bound(void);	/* 1: lwkt.pin=yes */
 void	lwkt__identity_nobody(unsigned long nobody);
 void	lwkt__identity_forked(unsigned long nobody);
 
@@ -290,9 +290,9 @@ void	lwkt__idle_start(struct machine_host *h);
 
 /*
  * epwait.c: epoll_wait with a limit in ns (-1: none).  Returns the number of
- * events; 0 after the limit, or earlier when the host refuses epoll_pwait2 for
- * the first time; or -1 (a signal).  If the descriptor has been closed, it
- * panics by lwkt__io_closed.
+ * events, or -1 after a signal.  Returns 0 after the limit, and perhaps
+ * earlier: so it does when the host refuses epoll_pwait2 for the first time.
+ * If the descriptor has been closed, it panics by lwkt__io_closed.
  */
 struct epoll_event;
 int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
@@ -301,7 +301,8 @@ void	lwkt__io_closed(const char *what) __lwkt_noreturn;
 
 /*
  * futex.c: waits while *word is val.  Returns 0 after a wake-up, else an errno:
- * EAGAIN (*word is not val), ETIMEDOUT, EINTR.  timeout_ns < 0 means no limit.
+ * EAGAIN (*word is not val), ETIMEDOUT, EINTR.  timeout_ns < 0 means no limit;
+ * then a signal ends the wait only if its handler has changed *word.
  */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
 void	lwkt__futex_wake(uint32_t *word, int n);

@@ -34,8 +34,9 @@
 
 /*
  * hostcall_try makes the call without waiting.  After -EAGAIN io_way says how
- * to continue.  hostcall_block makes the call on a carrier and may wait.  After
- * -EAGAIN or -EINTR the carrier calls it again.
+ * to continue, unless io_short is set (MI5).  hostcall_block makes the call on
+ * a carrier and may wait.  After -EAGAIN or -EINTR the carrier calls it again,
+ * ends a cancelled operation, or passes it on as io_way then says.
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);

@@ -30,10 +30,10 @@
  * send, accept and connect; the other kinds refuse them at once.  A wait for
  * events is READY for every kind.
  *
- * The kind is looked up only if the call has not succeeded at once.  It is
- * found by statx(2) without synchronization, which no server can delay.  Where
- * a filter refuses statx, the CPU calls fstat(2) instead, and waits if a server
- * delays that.  A file system is local if its type is in the table of
+ * A transfer that moves all bytes at once needs no look at the kind.  The kind
+ * is found by statx(2) without synchronization, which no server can delay.
+ * Where a filter refuses statx, the CPU calls fstat(2) instead, and waits if a
+ * server delays that.  A file system is local if its type is in the table of
  * is_local().  A call that asks for the type may wait, so carriers make it.
  * They store the answer by device number.  The number may be reused for another
  * file system, so an answer is valid only until LOCAL_S seconds after the

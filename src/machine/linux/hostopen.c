@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Open and close descriptors on the CPU where it is known not to wait.
+ * Open and close descriptors on the CPU, where the call is known not to wait.
  *
  * THEORY
  * Both calls can wait.  An open waits for a directory on the disk, for a server
@@ -22,13 +22,13 @@
  * finds the kind of the object (HW_LOOK).  If the open of that object may wait
  * for ever, the carrier passes the operation on (HW_LONG).
  *
- * Only a carrier can ask whether a file system is local (hostkind_learn), so a
- * file system that is not known goes to a carrier, too.
+ * Only a carrier can ask whether a file system is local (hostkind_learn).  So
+ * an open in a file system that is not known goes to a carrier, too.
  *
  * The CPU makes a close in two cases.  The kind of the descriptor is one whose
  * close cannot wait (a socket: unless SO_LINGER has a time).  Or the descriptor
- * is a file or a directory of a local file system that was opened only to be
- * read and still has a name.
+ * is that of a file or directory of a local file system, which was opened only
+ * to be read and still has a name.
  *
  * On Linux before 5.12 openat2(2) has no RESOLVE_CACHED, and some sandboxes
  * refuse openat2; in both cases all opens go to carriers.

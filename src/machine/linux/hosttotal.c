@@ -9,8 +9,9 @@
  * plus that of the last part.  If the last part failed, the result is io_result
  * alone: the error comes again with the next call.  If no part was moved
  * before, the result is the error.  -EAGAIN and -EINTR are no failures: the
- * operation goes on.  If the result is short, the caller repeats the call for
- * the rest, unless this call can do no more (io_short: MI5 of machine_io.h).
+ * operation goes on (but see again_is_all).  If the result is short, the caller
+ * may repeat the call for the rest, unless this call can do no more (io_short:
+ * MI5 of machine_io.h).
  */
 #include <errno.h>
 

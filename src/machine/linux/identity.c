@@ -11,11 +11,11 @@
  *
  * Cores.  Pthreads, and children made by fork, vfork and posix_spawn, inherit
  * the affinity of the host thread that creates them, and no handler can undo
- * that for all of them.  So a CPU is moved to its core when it starts and is
- * then allowed on all cores of the process again: Linux seldom moves a thread
- * from its core without a reason.  A single CPU is not moved: it remains on the
- * core of the caller of the boot.  lwkt.pin=yes binds each CPU to its core;
- * lwkt.pin=no moves none.
+ * that for all of them.  So by default (lwkt.pin=start) a CPU is moved to its
+ * core when it starts, and then gets its old affinity again: Linux seldom moves
+ * a thread from its core without a reason.  A single CPU is not moved: it
+ * remains on the core of the caller of the boot.  lwkt.pin=yes binds each CPU
+ * to its core, also a single one; lwkt.pin=no moves none.
  *
  * The timer slack of a CPU is 1 ns, so that the wait of an idle CPU ends at its
  * deadline.
@@ -24,8 +24,8 @@
  * the destructors of thread-specific data; the one of `ended_key` panics.
  *
  * A host thread that ceases to be a CPU gets back what it had: gs base, timer
- * slack, affinity.  So does the only thread of a child of fork, if a CPU called
- * fork: that thread inherits all three from the CPU.
+ * slack, affinity.  So does the only thread of a child, if a CPU called
+ * fork(3): that thread inherits all three from the CPU.
  */
 #include <asm/prctl.h>
 #include <errno.h>
@@ -161,8 +161,8 @@ lwkt__identity_forked(unsigned long nobody)
 }
 
 /*
- * Mark the first thread of the program as no CPU, before the first boot.  A gs
- * base that the program has set stays.
+ * Mark the calling host thread, which loads the library, as no CPU.  A gs base
+ * that the program has set stays.
  */
 void
 lwkt__identity_nobody(unsigned long nobody)
@@ -172,7 +172,7 @@ lwkt__identity_nobody(unsigned long nobody)
 		gs_set(nobody);
 }
 
-/* Are CPUs bound to their cores? */
+/* Is each CPU to be bound to its core? */
 int
 lwkt__identity_bound(void)
 {

@@ -9,8 +9,8 @@
  * longer than twice that time, it polls only GLANCES times.  So a CPU that
  * stays idle takes almost no time, and neither does a CPU that is woken a
  * thousand times a second.  With more CPUs than cores no CPU polls, because
- * another CPU needs the core.  A CPU polls its mc_reqflags and one word that
- * the kernel names.
+ * another CPU needs the core.  A CPU polls its mc_reqflags, one word that the
+ * kernel names and, if operations are pending, the I/O back end.
  *
  * No wake-up is lost.  The sleeper stores where it will wait, sets
  * RQF_SLEEPING, and waits only if the old flags had no RQF_WAKE bit.  A sender
@@ -22,7 +22,8 @@
  *     The futex's word no longer has the value that the sleeper passes to
  *     Linux.  So the sleeper either does not fall asleep or is on the queue
  *     that the wake searches.  In the I/O back end the wake-up is a state (an
- *     eventfd's count, a ring's message) that remains until the wait takes it.
+ *     event of epoll, a completion in the ring) that remains until the wait
+ *     takes it.
  * A late sender may ring after the CPU has gone on.  Then the CPU, which has
  * seen the sender's bit already, has a spurious wake-up.  The contract
  * (machine.h) allows that.
@@ -45,7 +46,8 @@
 #include "machine/linux/host.h"
 
 #define LATE_NS		100000		/* more than a signal is late */
-#define WAIT_CLIP	16		/* longest wait: times idle_spin_us */
+#define WAIT_CLIP	16		/* a longer wait counts as so many */
+					/* times idle_spin_us */
 #define POLLS		16u		/* polls between clock readings */
 #define GLANCES		512u		/* polls before the first reading */
 

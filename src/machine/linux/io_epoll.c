@@ -13,18 +13,19 @@
  * (hostkind.c).
  *
  * The drained flag (FE_DRAINED) means that the last read took all that the host
- * had.  A read of a drained descriptor waits without a system call.  So a
- * request on a busy connection costs recv, send and its share of an epoll_wait,
- * as in a bare event loop.  EAGAIN sets the flag on any descriptor.  A short
- * read sets it on TCP only, and not after the peer has closed, failed or sent
- * urgent data: these may end a read early without a further edge.
+ * had.  A plain read of a drained descriptor waits without a system call,
+ * unless io_now is set.  So a request on a busy connection costs recv, send and
+ * its share of an epoll_wait, as in a bare event loop.  EAGAIN sets the flag on
+ * any registered descriptor.  A short read sets it on TCP only, and not after
+ * the peer has closed, failed or sent urgent data: these may end a read early
+ * without a further edge.
  *
  * A program may close a descriptor without the library, and its number may be
  * reused for another file, which is not registered.  A wait on a registered
  * descriptor does not ask the host, so it puts the descriptor on the verify
  * list.  After VERIFY_NS of sleep (or VERIFY_POLLS polls on a CPU that does not
  * sleep) a descriptor of that list that has waiters is registered again; EEXIST
- * is the normal result.  On a busy CPU this costs nothing, because most waits
+ * is the normal result.  On a busy CPU this costs little, because most waits
  * have ended by then.  A CPU that becomes idle wakes up once for the list.
  *
  * INVARIANTS
@@ -298,8 +299,8 @@ try_and_learn(struct fdent *fe, struct hostio *io)
 }
 
 /*
- * Try the call.  A plain read of a drained descriptor is not tried unless
- * io_now is set: the result is -EAGAIN.
+ * Try the call.  A plain read of a drained descriptor is not tried, and the
+ * result is -EAGAIN, unless io_now is set or it is a read of 0 bytes.
  */
 static int64_t
 epoll_try(struct machine_host *h, struct hostio *io)
@@ -408,7 +409,7 @@ fd_event(struct machine_host *h, struct fdent *fe, uint32_t events)
 /*
  * Take events from epoll, with a time limit; io_poll handles them later.
  * Returns nonzero after an event (also of the eventfd, which is not kept) or an
- * error, 0 if the time is over.
+ * error, 0 if the time is over (and perhaps earlier: lwkt__epoll_wait).
  */
 static int
 harvest(struct epcpu *ec, int64_t timeout_ns)
@@ -460,9 +461,10 @@ epoll_ready(struct machine_host *h)
 }
 
 /*
- * Wait for events.  If descriptors are on the verify list, wait for VERIFY_NS
- * at first.  If no event comes, register those descriptors again and wait for
- * the rest of the time.  Returns nonzero if io_poll has work.
+ * Wait for events.  If descriptors are on the verify list and the limit is
+ * longer than VERIFY_NS, wait for VERIFY_NS at first.  If no event comes,
+ * register those descriptors again and wait for the rest of the time.  Returns
+ * nonzero if io_poll has work.
  */
 static int
 epoll_wait_io(struct machine_host *h, int64_t timeout_ns)

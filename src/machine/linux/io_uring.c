@@ -8,7 +8,7 @@
  * interrupt it.  A submission only fills an entry of the ring.  One system call
  * hands all entries to the host, when the CPU polls, is halted, cancels an
  * operation, or has filled the queue.  A poll of a ring with nothing to submit
- * and nothing to reap reads two words of memory.
+ * and nothing to reap reads a few words of memory.
  *
  * For a socket the ring gets the socket's own operation, not a poll: the host
  * completes it when it can.  (Only for a connect that is under way the socket
@@ -16,10 +16,11 @@
  * the program made O_NONBLOCK completes with EAGAIN instead of waiting.  Then
  * the descriptor is polled and the call is made here, as for all other
  * descriptors that can be polled.  For a file the ring gets the file's
- * operation if the operation has an offset.  For a transfer at the position of
- * the descriptor, the ring would not take the lock of the position, so that
- * transfer goes to the carriers.  So do calls that have no ring operation or
- * may wait for ever (hostkind.c), because the ring has few workers for files.
+ * operation: an open, a close, an fsync, or a transfer at an offset.  For a
+ * transfer at the position of the descriptor, the ring would not take the lock
+ * of the position, so that transfer goes to the carriers.  So do all calls that
+ * are not HW_FILE (hostkind.c), because they may wait for ever or their object
+ * is not yet known, and the ring has few workers for files.
  *
  * A receive with MSG_WAITALL is given to the ring without that flag, because
  * the ring would join messages of a SOCK_SEQPACKET socket.  The caller repeats
@@ -38,7 +39,7 @@
  *    but is counted.
  *
  * This file uses only functions that liburing 2.3 has.  A child of fork does
- * not inherit the ring.
+ * not inherit the memory of the ring.
  */
 #include "machine/linux/hostcall.h"
 
@@ -219,8 +220,9 @@ is_drained(const struct hostio *io, int64_t r)
 }
 
 /*
- * Try the call.  A plain read is not tried if the hint says that the socket is
- * drained, unless io_now is set: the result is -EAGAIN.
+ * Try the call.  If the hint says that the socket is drained, a plain read is
+ * not tried, and the result is -EAGAIN, unless io_now is set or it is a read of
+ * 0 bytes.
  */
 static int64_t
 uring_try(struct machine_host *h, struct hostio *io)

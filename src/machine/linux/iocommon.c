@@ -10,7 +10,7 @@
  *
  * When an operation that waits for the exit of one child is submitted, the back
  * end tries to open a pidfd of the child, io_aux.  The back end closes io_aux
- * when the operation is reaped.  If there is no pidfd, io_aux is -1.
+ * when the operation is reaped or dropped.  If there is no pidfd, io_aux is -1.
  */
 #include "machine/linux/hostcall.h"
 
@@ -38,8 +38,8 @@ iomem_put(void *p, size_t size)
 
 /*
  * Before a wait for the exit of one child, open its pidfd, which can be polled
- * (HW_READY).  Does nothing for other operations, and leaves io_way as it was
- * if the host has no pidfd.
+ * (HW_READY).  Does nothing for other operations, nor for a wait that also
+ * reports stops.  If the host has no pidfd, io_way stays as it was.
  */
 void
 ioaux_open(struct hostio *io)

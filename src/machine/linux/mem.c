@@ -3,24 +3,25 @@
  * Reserve address space, the arena that tools can see, and guard pages.
  *
  * THEORY
- * Reservations are few and large (a class of stacks, the arena of structures).
- * A page takes no memory until its first access (MAP_NORESERVE).  There are no
- * huge pages, so a stack in use takes one page and not 2 MiB.  The arena is a
- * memfd, which a tool opens through /proc.  Where Linux refuses memfd, the
- * arena is anonymous memory, and tools see nothing.  In both cases it is not
- * mapped in children (outside.c).  Where Linux refuses that (MADV_DONTFORK),
- * the arena is private memory, and children have a copy.  In a program linked
- * to have executable stacks, reservations are executable, as the stacks of
- * pthreads are: nested functions of GCC run from the stack.  From a table of
- * the reservations, decommit learns the kind of the memory, and the fault
- * handler learns whether an address is in a reservation.
+ * Reservations are large (many stacks, the arena of structures).  A page takes
+ * no memory until its first access, and Linux does not count it before
+ * (MAP_NORESERVE).  There are no huge pages, so a stack in use takes one page
+ * and not 2 MiB.  The arena is a memfd, which a tool opens through /proc.
+ * Where Linux refuses memfd, the arena is anonymous memory, and tools see
+ * nothing.  In both cases it is not mapped in children (outside.c).  Where
+ * Linux refuses that (MADV_DONTFORK), the arena is private memory, and children
+ * have a copy.  In a program linked to have executable stacks, reservations
+ * other than a memfd are executable, as the stacks of pthreads are: nested
+ * functions of GCC run from the stack.  From a table of the reservations,
+ * decommit learns the kind of the memory, and the fault handler learns whether
+ * an address is in a reservation.
  *
  * Guards.  MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
  * mapping, so a million guards cost page table entries only.  On older Linux,
  * mprotect splits the mapping: each guard takes two more entries of the
- * process's map table.  The guards may fill this table up to 80 % of
- * vm.max_map_count, because the program needs mmap too.  Beyond that the caller
- * must use a canary.
+ * process's map table.  The guards and what is mapped at the boot may fill this
+ * table up to 80 % of vm.max_map_count, because the program needs mmap too.
+ * Beyond that the caller must use a canary.
  * The kind is decided for each guard, so a process may have several kinds.
  *
  * INVARIANTS
@@ -48,7 +49,7 @@
 #define MADV_GUARD_INSTALL	102
 #endif
 
-#define MAPS_PERCENT		80	/* of vm.max_map_count for guards */
+#define MAPS_PERCENT		80	/* of vm.max_map_count; see THEORY */
 #define MAPS_DEFAULT		65530	/* vm.max_map_count, if unreadable */
 
 struct reservation {

@@ -9,25 +9,25 @@
  * prove that the caller is that CPU.
  *
  * A pthread.  mc_hostid of a CPU is the address of its host thread's control
- * block.  Every thread finds that address at %fs:0, and it differs between all
- * living threads of the process.  machine_check_cpu() compares the two.
+ * block.  Every host thread finds the address of its own block at %fs:0, and no
+ * two living ones have the same.  machine_check_cpu() compares the two.
  *
  * A child of fork.  The child has one host thread and a copy of all memory but
  * the arena.  The arena would be shared with the parent, so it is not mapped in
- * a child (MADV_DONTFORK in mem.c).  Linux does that, also for children for
- * which no fork handler runs (_Fork, clone).  Stacks and slabs are copied, so
- * the child can continue on the stack of the thread that called fork.  After
- * fork(3), atfork_child() takes the identity of the CPU away and restores the
- * timer slack and the affinity that a plain thread has.  It also maps the
- * address range of the arena without access, so that no other mapping gets
- * there.
+ * a child (MADV_DONTFORK; where Linux refuses that, the arena is private and is
+ * copied: mem.c).  Linux does that, also for children for which no fork handler
+ * runs (_Fork, clone).  Stacks and slabs are copied, so the child can continue
+ * on the stack of the thread that called fork.  After fork(3), atfork_child()
+ * takes the identity of the CPU away and restores the timer slack and the
+ * affinity that a plain thread has.  It also maps the address range of the
+ * arena without access, so that no other mapping gets there.
  *
- * No CPU at all.  The gs base of the program's first thread, and of the threads
- * that it creates, is the address of `nobody`.  That is a CPU whose mc_hostid
- * belongs to no thread and whose pointers have the value NOWHERE, where every
- * access faults.  A call that checks panics and says why.  A call that does not
- * check faults at NOWHERE, and trap.c recognizes the address.  A gs base that
- * the program has set itself stays.
+ * No CPU at all.  The gs base of the host thread that loads the library, and of
+ * those that it creates, is the address of `nobody`.  That is a CPU whose
+ * mc_hostid belongs to no thread and whose mc_self and mc_curthread are
+ * NOWHERE, where every access faults.  A call that checks panics and says why.
+ * A call that does not check faults at NOWHERE, and trap.c recognizes the
+ * address.  A gs base that the program has set itself stays.
  *
  * Other host threads.  The deadlock report asks whether any exist, because one
  * of them may wake a thread (machine_foreign_threads).  /proc/self/task names
@@ -51,7 +51,7 @@
 #include "base/kassert.h"
 #include "machine/linux/host.h"
 
-#define NOWHERE		UINT64_C(0xffff800000000000)	/* no program's */
+#define NOWHERE		UINT64_C(0xffff800000000000)	/* in Linux's half */
 #define NOWHERE_SIZE	((uintptr_t)16 << 20)
 #define DEPTH		32		/* frames of a backtrace */
 
@@ -124,8 +124,8 @@ atfork_child(void)
 }
 
 /*
- * Register the fork handler, before any memory is reserved.  Returns 0 or an
- * errno.
+ * Register the fork handler, before any memory is reserved, and note that this
+ * process boots.  Returns 0 or an errno.
  */
 int
 lwkt__outside_boot(void)

@@ -22,12 +22,14 @@
  *	  may call malloc, is not.
  *	- The rest of the stack has room for the saved state and for the work of
  *	  the kernel.
- *	- All processor state in use is of a kind that is saved.
- * If the caller of a frame cannot be determined, the request is refused, too.
+ *	- All processor state in use is saved (but PKRU: xsave.c).
+ * If the caller of a frame cannot be determined, or if there are more than
+ * FRAMES_MAX frames, the request is refused, too.
  *
  * A refused request is not lost.  The bits in mc_reqflags stay, and the next
  * end of a critical section or call of the library serves them.  The kernel
- * also requests another signal soon (machine_interrupt_again).
+ * also requests another signal soon (machine_interrupt_again), unless the host
+ * refuses every request (MI_OFF).
  *
  * Cost: a signal and its return take 3 us, the check of a frame about 50 ns,
  * saving and restoring all state 0.2 us.

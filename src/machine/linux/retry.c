@@ -3,15 +3,16 @@
  * Repeat calls whose blocking form cannot be ended, until they succeed.
  *
  * THEORY
- * A wait for any child, and a connect to a unix socket whose backlog is full,
- * have a form that does not wait.  But no event shows when to try again, and
- * their blocking forms cannot be ended.  So one thread serves all of them: it
- * tries each, sleeps RETRY_NAP_NS, and starts again while there are any.  A
- * thousand such waits cost one thread.
+ * A wait for a child without a pidfd (iocommon.c), and a connect to a unix
+ * socket whose backlog is full, have a form that does not wait.  But no event
+ * shows when to try again, and their blocking forms cannot be ended.  So one
+ * thread serves all of them: it tries each, sleeps RETRY_NAP_NS, and starts
+ * again while there are any.  A thousand such waits cost one thread.
  *
  * A round tries each operation once, with the lock held, and moves it to the
- * end of the list.  So a cancel finds the operation on the list or complete.
- * The lock is free between two tries, so a CPU waits for one try at most.
+ * end of the list if it must still wait.  So a cancel finds the operation on
+ * the list or complete.  The lock is released between two tries, so a CPU
+ * seldom waits longer than one try takes.
  *
  * INVARIANTS
  * RT1 An operation is on the list (io_prevp set) from submit until a try gave

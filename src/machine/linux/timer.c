@@ -3,23 +3,24 @@
  * One host timer per CPU, which interrupts the host thread of that CPU.
  *
  * THEORY
- * timer_create with SIGEV_THREAD_ID sends a real-time signal to the host thread
- * that created the timer.  The handler (handler.c) calls this file, which sets
- * RQF_TIMER, and then the kernel, which may interrupt the running thread so
- * that the timer is served now.  Each setting of the timer takes a system call
- * (0.7 us).  So the timer is set only when the new deadline is earlier than its
- * current setting.  When the timer goes off before the current deadline, the
- * handler sets it again.
+ * The timer sends a real-time signal to the host thread of its CPU
+ * (SIGEV_THREAD_ID).  The handler (handler.c) calls this file, which sets
+ * RQF_TIMER if the deadline has come, and then the kernel, which may interrupt
+ * the running thread so that the timer is served now.  Each setting of the
+ * timer takes a system call (0.7 us).  So the timer is set only when the new
+ * deadline is earlier than its current setting.  When the timer goes off before
+ * the current deadline, the handler sets it again.
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
- *	h_quiet		machine_timer_arm sets the timer to nothing earlier
+ *	h_quiet		machine_timer_arm sets the timer to no earlier time
  *
  * A timer interrupt costs as much as hundreds of switches.  So after one the
- * CPU gets no other for lwkt.timer_gap_us, and the deadlines that pass
- * meanwhile are served together.  Without that gap, ten thousand sleepers would
- * leave no time to run any of them.  An idle CPU does not wait for the signal:
- * the idle loop compares the time with h_deadline.
+ * CPU gets no other for lwkt.timer_gap_us, except by lwkt__timer_again.  The
+ * deadlines that pass meanwhile are served together.  Without that gap, ten
+ * thousand sleepers would leave no time to run any of them.  An idle CPU does
+ * not need the signal: the idle loop compares the time with h_deadline, and a
+ * wait in the host has a time limit (idle.c).
  *
  * INVARIANTS
  * HT1 h_armed <= max(h_deadline, h_quiet) outside machine_timer_arm and the
@@ -171,8 +172,9 @@ lwkt__timer_start(struct machine_host *h)
 }
 
 /*
- * Delete the timers of the calling CPU, with their signal unblocked: a signal
- * that is already queued arrives before timer_delete returns, and none after.
+ * Delete the timers of the calling CPU.  If they were used, their signal is not
+ * blocked: one that is already queued arrives before timer_delete returns, and
+ * none after.
  */
 void
 lwkt__timer_stop(struct machine_host *h)

@@ -3,27 +3,28 @@
  * Signals that end the process: faults, traps and abort.
  *
  * THEORY
- * The handler calls the kernel's mu_fault, which reports a signal on a CPU.  It
- * runs on the alternate stack, because the cause may be that the thread's stack
- * has run into its guard.  Then it restores the disposition from before the
- * boot and returns.  The instruction faults again, with its own context, and
- * the process dies by that signal with a core file that shows the place.  A
- * signal that does not occur again by itself (it was sent, or is raised after
- * its instruction, as SIGTRAP is) is sent once more.
+ * The handler calls the kernel's mu_fault, which reports a signal on a CPU.
+ * The handler runs on the alternate stack, because the cause may be that the
+ * thread's stack has run into its guard.  Then it restores the disposition from
+ * before the boot and returns.  The instruction faults again, with its own
+ * context.  The process dies by that signal, with a core file that shows the
+ * place, or the program's own handler is called.  A signal that does not occur
+ * again by itself (it was sent, or is raised after its instruction, as SIGTRAP
+ * is) is sent once more.
  *
  * SIGABRT is handled because assert(3) and an uncaught exception of C++ end in
  * abort(3): the report names the thread.  lwkt_panic has reported before it
  * aborts, so its own SIGABRT is not reported.
  *
  * A program may handle these signals itself (the write barrier of a garbage
- * collector, a checker).  For an address outside the library's reservations its
- * handler is called, nothing is printed and this handler stays installed.  A
- * fault inside the reservations on a CPU is always reported first.  Faults of
- * other host threads get the disposition that they had before the boot.  But a
- * host thread that made a call as if it were a CPU is reported (outside.c).
- * Such a call faults at NOWHERE.  In a child of fork it faults in the address
- * range of the arena.  In a host thread created before the library was loaded
- * it faults near 0, by an instruction with the gs prefix.
+ * collector, a checker).  If the signal is no access to the library's
+ * reservations, the program's handler is called, nothing is printed and this
+ * handler stays installed.  On a CPU, such an access is always reported first.
+ * Faults of other host threads get the disposition that they had before the
+ * boot.  But a host thread that made a call as if it were a CPU is reported
+ * (outside.c).  Such a call faults at NOWHERE.  In a child of fork it faults in
+ * the address range of the arena.  In a host thread created before the library
+ * was loaded it faults near 0, by an instruction with the gs prefix.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
  * ends the process at once and does not recur.  SIGPIPE stays blocked from the
@@ -145,7 +146,10 @@ trap_strayed(int sig, const struct machine_fault *mf)
 	    *(const uint8_t *)pc == PREFIX_GS);
 }
 
-/* Handle a signal as THEORY says.  On the alternate stack; any host thread. */
+/*
+ * Handle a signal as THEORY says.  On the alternate stack, if the host thread
+ * has one; any host thread.
+ */
 static void
 trap_handler(int sig, siginfo_t *si, void *ucontext)
 {

@@ -4,19 +4,20 @@
  *
  * THEORY
  * The caller of machine_run becomes CPU 0; a pthread is created for each other
- * CPU.  Each CPU prepares itself (vcpu_enter), reports, and waits at the gate.
- * When all CPUs have reported, the caller opens the gate.  If one CPU could not
- * be created or prepared, the gate makes all of them end (GATE_HOME).  When its
- * main function has returned, a CPU waits for the others before it undoes
- * vcpu_enter, because until then a late doorbell may still reach it.
+ * CPU.  Each CPU prepares itself (vcpu_enter).  A pthread then reports, and
+ * waits at the gate.  When all pthreads have reported, the caller opens the
+ * gate.  If one CPU could not be created or prepared, the gate makes all of
+ * them end (GATE_HOME).  When its main function has returned, a CPU waits for
+ * the others before it undoes vcpu_enter, because until then a late doorbell
+ * may still reach it.
  *
  * The caller gets back what it had: signal mask, alternate stack, and what
  * identity.c has changed.
  *
  * Signals.  Each CPU has the signal mask of the caller of machine_run, without
- * the signals of faults and of the timers.  So a thread that raises a signal
- * gets it on every CPU, and a host thread or a child that a CPU creates
- * inherits the program's own mask.
+ * the signals of trap.c and the one that interrupts CPUs.  So raise(3) has the
+ * same effect on every CPU, and a host thread or a child that a CPU creates
+ * inherits the mask of the program, without these signals.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -42,7 +43,7 @@ static sigset_t mask_before;		/* (i) mask of machine_run's caller */
 
 static struct {
 	uint32_t	g_state;	/* (a) GATE_* */
-	uint32_t	g_waiting;	/* (a) pthreads not yet prepared */
+	uint32_t	g_waiting;	/* (a) pthreads yet to report */
 	uint32_t	g_running;	/* (a) CPUs that have not finished */
 	uint32_t	g_error;	/* (a) an errno reported, or 0 */
 } gate;
@@ -144,7 +145,10 @@ fail_altstack:
 	return error;
 }
 
-/* Undo vcpu_enter, in the opposite order. */
+/*
+ * Undo vcpu_enter.  The timers are stopped before the mask is restored, which
+ * may block their signal (lwkt__timer_stop).
+ */
 static void
 vcpu_leave(struct machine_host *h, struct before *b)
 {
@@ -157,7 +161,7 @@ vcpu_leave(struct machine_host *h, struct before *b)
 	altstack_leave(h, b);
 }
 
-/* Report to machine_run that a CPU is prepared (0), or its errno. */
+/* Report to machine_run that a pthread is prepared (0), or its errno. */
 static void
 gate_report(int error)
 {

@@ -5,12 +5,12 @@
  * THEORY
  * A CPU serves IPIs and the kernel's timers when it gets to the end of a
  * critical section or is idle.  The watchdog, a panic and a kick must also
- * reach a CPU that does not get there.  They interrupt the CPU, and their
- * function is called in the signal handler, on the CPU's host thread.  There it
- * sees the running thread and, in the ucontext, the instruction.  Both means
- * use the signal of signal.c.  The signal of a timer has the code SI_TIMER, and
- * this file's timer has the value WATCH_VALUE; a signal that was sent has
- * another code.
+ * reach a CPU that does not get there.  They interrupt the CPU, and mu_watch or
+ * mu_nmi is called in the signal handler, on the CPU's host thread.  That
+ * function sees the running thread and, in the ucontext, the instruction.  The
+ * timer and the sender both use the signal of signal.c.  The signal of a timer
+ * has the code SI_TIMER, and that of this file's timer has the value
+ * WATCH_VALUE; a signal that was sent has another code.
  *
  * The timer goes off once for each setting, and only machine_watch sets it.  So
  * it does not disturb a CPU for which the kernel does not set it again.  If the
@@ -79,7 +79,10 @@ lwkt__watch_signal(struct mcpu *mc, const siginfo_t *si, void *ucontext)
 	return 1;
 }
 
-/* Let the second timer of the calling CPU go off in delay_ns; 0 disarms it. */
+/*
+ * Let the second timer of the calling CPU, if it exists, go off in delay_ns; 0
+ * disarms it.
+ */
 void
 machine_watch(int64_t delay_ns)
 {
