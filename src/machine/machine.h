@@ -12,16 +12,18 @@
  *
  * CONTEXTS
  * "CPU" below means: called on the host thread that runs the CPU.  "any" means
- * any host thread, plain pthreads included.  A signal handler of the host sets
- * bits in mc_reqflags of the CPU that it interrupted, and calls mu_nmi,
- * mu_watch or mu_signal there, at an arbitrary instruction.
+ * any host thread, plain pthreads included.  The signal handler of the host
+ * interrupts a CPU at an arbitrary instruction.  It may set bits in mc_reqflags
+ * of that CPU, may call mu_nmi or mu_watch, and calls mu_signal last.  The
+ * handler of faults calls mu_fault.
  *
  * ORDER
- * mc_reqflags is the only word here that other CPUs write.  A CPU that is about
- * to wait sets RQF_SLEEPING in it by a read-modify-write, and waits only if the
- * old value had no RQF_WAKE bit.  A sender sets its bit by a read-modify-write,
- * and rings the doorbell if the old value had RQF_SLEEPING.  Both are full
- * fences on the same word, so at least one of the two sees the other's bit.
+ * mc_reqflags is the only word of a CPU here that others write.  A CPU that is
+ * about to wait sets RQF_SLEEPING in it by a read-modify-write, and waits only
+ * if the old value had no RQF_WAKE bit.  A sender sets its bit by a
+ * read-modify-write, and rings the doorbell if the old value had RQF_SLEEPING.
+ * Both are full fences on the same word, so at least one of the two sees the
+ * other's bit.
  *
  * Source: the contract of rump kernels' rumpuser(3); DragonFly's vkernel.
  */
@@ -45,7 +47,7 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_PREEMPT	0x0004u	/* an interrupt thread wants the CPU */
 #define RQF_LWP		0x0010u	/* the lwp must ask its user scheduler */
 #define RQF_TIMER	0x0080u	/* look for due timers; may be spurious */
-#define RQF_TOKEN	0x0400u	/* a token that the CPU waits for is free */
+#define RQF_TOKEN	0x0400u	/* try again for a token: perhaps it is free */
 #define RQF_PREEMPTIBLE	0x0800u	/* set by the CPU: its thread is preemptible */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
 #define RQF_SHUTDOWN	0x2000u	/* the running thread is abandoned */
@@ -117,8 +119,8 @@ struct machine_upcalls {
 	 * Reports a fault on this CPU.  The signal handler calls it on the
 	 * alternate stack; it prints what is known and must be
 	 * async-signal-safe.  mc is NULL if a host thread that is no CPU made a
-	 * call that needs one.  When mu_fault returns, the default action of
-	 * the signal ends the process.
+	 * call that needs one.  When mu_fault returns, the signal has the
+	 * effect that it had before the boot: usually the process ends.
 	 */
 	void	(*mu_fault)(struct mcpu *mc, const struct machine_fault *mf);
 	/*
@@ -167,7 +169,8 @@ struct machine_point {
 	enum choice	 mp_kind;	/* CHOICE_PAUSE: every CPU waits */
 	int		 mp_cpu;	/* CPU that was running; -1: none */
 	int64_t		 mp_now;	/* time, ns */
-	int64_t		 mp_until;	/* what the clock jumps to; or mp_now */
+	int64_t		 mp_until;	/* CHOICE_PAUSE: next event, or */
+					/* INT64_MAX: none; else mp_now */
 	uint64_t	 mp_awake;	/* mask of the CPUs that are awake */
 };
 
@@ -179,10 +182,10 @@ struct machine_config {
 /*
  * Boot and shutdown.  machine_boot measures the clocks and decides the number
  * of CPUs (*ncpus).  machine_run runs the n CPUs of mc[] until each has
- * returned from mu_cpu_main; the caller's host thread becomes CPU 0.  Both
- * return 0 or an errno: EINVAL for a wrong setting, EAGAIN, ENOMEM or another
- * one if the host refuses something.  machine_shutdown undoes a machine_boot
- * that has succeeded.  Plain pthread, one call at a time.
+ * returned from mu_cpu_main; the caller's host thread becomes CPU 0 (sim: all
+ * CPUs).  Both return 0 or an errno: EINVAL for a wrong setting, EAGAIN, ENOMEM
+ * or another one if the host refuses something.  machine_shutdown undoes a
+ * machine_boot that has succeeded.  Plain pthread, one call at a time.
  */
 int	machine_boot(const struct machine_config *cfg,
 	    const struct machine_upcalls *up, int *ncpus);
@@ -194,8 +197,8 @@ void	machine_shutdown(void);
  */
 const char *machine_describe(void);
 /*
- * Returns whether this process was forked from one that had CPUs at the time.
- * Any context; async-signal-safe.
+ * Returns whether this process was forked from one that was booted at the time;
+ * sim: 0.  Any context; async-signal-safe.
  */
 #ifndef LWKT_HOST_SIM
 int	machine_forked(void);
@@ -204,11 +207,13 @@ int	machine_forked(void);
 /*
  * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
  * works in any context.  It returns NULL on a host thread that is no CPU, even
- * on a pthread that a CPU created (Linux copies the CPU's gs base to it).
+ * on a pthread that a CPU created (Linux copies the CPU's gs base to it).  Sim:
+ * the CPU that runs; NULL outside machine_run().
  *
  * machine_check_cpu panics unless the caller is the host thread of the CPU that
- * mycpu_m() names.  Every call that needs a CPU begins with this check.  Cost:
- * one load and one comparison.  On sim it does nothing.
+ * mycpu_m() names.  The calls of the library that need a CPU begin with this
+ * check, except inline functions (outside.c says what happens there).  Cost: a
+ * load, and a comparison with a word in memory.  On sim it does nothing.
  *
  * machine_requested returns whether mc_reqflags of the calling CPU has one of
  * the bits, which are a constant.
@@ -351,10 +356,11 @@ machine_requested(uint32_t bits)
 /*
  * Stack switch (x86_64/switch.S).  Saves the callee-saved registers and the
  * floating point control words on the current stack and stores the stack
- * pointer in *save.  Continues on sp, where the call returns `from`.
- * machine_stack_init prepares a new stack: the first switch to it calls
- * entry(from); when entry returns, last() is called, which must not return.
- * CPU, in a critical section.
+ * pointer in *save.  Continues on sp, where the call returns `from`.  CPU, in a
+ * critical section.
+ * machine_stack_init prepares a new stack and returns its sp: the first switch
+ * to it calls entry(from); when entry returns, last() is called, which must not
+ * return.  Any.
  */
 void	*lwkt__machine_switch(void **save, void *sp, void *from);
 void	*machine_stack_init(void *stack, size_t size,
@@ -397,10 +403,11 @@ void	machine_pause(unsigned turn);
  * is called (not on sim), then mu_signal.  Returns 1, or 0 if the CPU cannot
  * be interrupted.  Any context; async-signal-safe.
  * machine_watch requests one call of mu_watch on the calling CPU after
- * delay_ns, at an arbitrary instruction.  The call also ends a wait of the CPU
- * (not on sim, where mu_watch is not called on a CPU that waits).  The request
- * replaces the last one; 0 withdraws it.  If the host has refused the timer
- * that this needs, nothing happens.  CPU; async-signal-safe.
+ * delay_ns, at an arbitrary instruction, also while it waits.  The wait ends if
+ * mu_watch sets a bit of RQF_WAKE.  (On sim mu_watch is not called on a CPU
+ * that waits.)  The request replaces the last one; 0 withdraws it.  If the host
+ * has refused the timer that this needs, nothing happens.  CPU;
+ * async-signal-safe.
  */
 int	machine_nmi(struct mcpu *mc);
 void	machine_watch(int64_t delay_ns);
@@ -408,15 +415,19 @@ void	machine_watch(int64_t delay_ns);
 /*
  * machine_interrupt, to be called in mu_signal, makes the interrupted code
  * continue with a call of mu_interrupted.  It refuses unless the host can
- * restore the code's state exactly afterwards and every frame on its stack
- * (`size` bytes from `stack` on) belongs to code that may be interrupted.
+ * restore the code's state exactly afterwards, the stack (`size` bytes from
+ * `stack` on) has room, and every frame on it belongs to code that may be
+ * interrupted, or is one of the library's that started the thread.
  * machine_interrupt_again requests another mu_signal about delay_ns from now; a
- * signal that arrives earlier satisfies the request.  CPU, or mu_signal.
- * machine_interrupt_off returns why no code can be interrupted at all, or NULL.
+ * signal of the timer that arrives earlier satisfies the request.  CPU, or
+ * mu_signal.
+ * machine_interrupt_off returns why no code can be interrupted at all.  Returns
+ * NULL if some can, and if the program has unregistered its own.
  * machine_in_program, to be called in mu_nmi, returns whether the interrupted
- * instruction is in such code, so in no function of the library or of libc.
+ * instruction is in code that may be interrupted, so in no function of the
+ * library or of libc.
  * machine_code_register registers code that may be interrupted at any
- * instruction.  len 0 means all code of the object that contains start.
+ * instruction.  len 0 means the whole executable segment that contains start.
  * machine_code_unregister undoes the registration with the same arguments.
  * Both return 0 or an errno: EINVAL, ENOSPC (register), ENOENT (unregister).
  * Any.
@@ -468,7 +479,8 @@ void	machine_foreign_wake(uint32_t *word);
  * machine_mem_reserve reserves addresses, without huge pages.  A page is zero
  * at the first access and takes no memory before.  Returns NULL if the host
  * refuses.
- * machine_arena_reserve does the same with shared memory that tools can open.
+ * machine_arena_reserve does the same, with shared memory that tools can open
+ * if the host allows it (not on sim).
  * machine_mem_release returns a whole reservation to the host.
  * machine_mem_decommit returns the memory of a part of a reservation to the
  * host: the contents are zero again, the guards stay.
@@ -478,8 +490,8 @@ void	machine_foreign_wake(uint32_t *word);
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 /*
- * How many reservations may exist at one time.  The host has RESV_MOST records
- * for them.  Each user stays within its share, so there is always a free one.
+ * How many reservations may exist at one time.  Linux: the host has RESV_MOST
+ * records for them.  Each user stays within its share, so one is always free.
  */
 enum {
 	RESV_ARENA = 1,
@@ -506,15 +518,16 @@ size_t	machine_page_size(void);
 size_t	machine_mem_size(void);
 
 /*
- * Fault injection and other decisions by name.  Returns 1 if the caller must
- * fail now.  LWKT_FAIL=name:nth decides; sim also refuses calls by the seed.
+ * Fault injection by name.  Returns 1 if the caller must fail now, else 0.
+ * LWKT_FAIL=name:nth decides; sim also refuses calls by the seed.
  */
 int	machine_fail(const char *point);
 
 /*
  * Stores return addresses in pcs and returns their number: of the caller (sp
  * and ucontext NULL), of a thread that does not run (its saved sp), or of the
- * code that a signal interrupted (ucontext).  Async-signal-safe.
+ * code that a signal interrupted (ucontext).  For reports, also in signal
+ * handlers: libunwind may wait there for the lock of the loader.
  */
 int	machine_backtrace(void **pcs, int max, void *sp, void *ucontext);
 /*

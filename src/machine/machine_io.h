@@ -6,12 +6,11 @@
  * An operation is a struct hostio in the caller's storage.  It belongs to the
  * CPU that submits it.  Submission, cancellation and completion all happen on
  * that CPU, in a critical section, so nothing here needs a lock.  Completion
- * calls io_done exactly once, from machine_io_poll (called by the idle loop, by
- * splz, by a timer of src/io, or by a thread that goes to sleep).  The back
- * ends behave alike: linux/io_uring.c, linux/io_epoll.c (readiness for sockets
- * and pipes, carriers for the rest), sim/sim_io.c (a model of the host).  There
- * is no policy here: time limits, messages and the waiters of descriptors are
- * in src/io.
+ * calls io_done exactly once, from machine_io_poll (io_poll.c says when that is
+ * called), unless the CPU stops before.  The back ends behave alike:
+ * linux/io_uring.c, linux/io_epoll.c (readiness for sockets and pipes, carriers
+ * for the rest), sim/sim_io.c (a model of the host).  There is no policy here:
+ * time limits, messages and the waiters of descriptors are in src/io.
  *
  * INVARIANTS
  * MI1 A submitted operation completes exactly once, on its own CPU and only
@@ -67,7 +66,7 @@ struct hostio {
 	uint8_t		 io_state;	/* (b) the back end's flags */
 	uint8_t		 io_now;	/* (m) 1: try must ask the host */
 	uint8_t		 io_short;	/* (b) MI5 */
-	uint32_t	 io_cancelled;	/* (a) 1: a cancel was requested */
+	uint32_t	 io_cancelled;	/* (a) 1: end the call in progress */
 	int64_t		 io_result;	/* (b) bytes so far, then the result */
 	struct mcpu	*io_mc;		/* (b) the CPU that submitted it */
 	uint32_t	 io_gate;	/* (a) IO_GATE_* (gate.c) */

@@ -11,7 +11,8 @@
  * Every offset in the file is checked against its size, because the file may
  * have been replaced.
  *
- * A module that is loaded after boot is not found; its addresses have no names.
+ * A module that is loaded after boot is not found, nor are more than MODULES
+ * modules; their addresses have no names.
  */
 #include <elf.h>
 #include <fcntl.h>

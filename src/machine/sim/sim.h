@@ -4,9 +4,10 @@
  *
  * THEORY
  * A run lasts from machine_boot() to machine_shutdown().  Everything that
- * happens in it follows from its seed: the strategy, the number of CPUs (if the
- * caller asked for none), each switch between CPUs, the speed of the clock,
- * late timers, spurious wake-ups and injected faults.  So a seed names a
+ * happens in it follows from its options and its seed: the strategy, the number
+ * of CPUs (if the caller asked for none), each switch between CPUs, the speed
+ * of the clock, late timers, spurious wake-ups and injected faults.  (Under dfs
+ * the number of the schedule takes the place of the seed.)  So a seed names a
  * schedule, and the trace hash tells whether two runs were the same.
  *
  * Environment, read at each boot:
@@ -21,6 +22,7 @@
  *	LWKT_SIM_FAULTS=1	machine_fail() injects faults now and then
  *	LWKT_SIM_TRACE=1	print each event and switch as it happens
  *	LWKT_NCPU=n		CPUs, when the caller gave no number
+ *	LWKT_FAIL=name:n	the n-th call at that point fails (fail.c)
  */
 #ifndef LWKT_MACHINE_SIM_H
 #define LWKT_MACHINE_SIM_H
@@ -98,7 +100,8 @@ void	sim_report(const char *why);
 /*
  * An event of a model of a device: se_fn is called at virtual time se_when or
  * later, on the CPU that runs then.  It must not block; choice points in it do
- * nothing.  Zero-initialize it before its first use; the next boot forgets it.
+ * nothing.  A boot forgets all events: set the structure to zero before its
+ * first use in each run.
  */
 struct sim_event {
 	TAILQ_ENTRY(sim_event) se_link;

@@ -5,12 +5,12 @@
  * THEORY
  * A CPU that does not run is stopped inside sim_switch(), on the stack that the
  * kernel last gave it (a thread's, the idle thread's, or its first stack).
- * Only its stack pointer is kept.  A choice point asks the explorer which CPU
- * goes on, and switches to it.  So a CPU runs alone between two choice points,
- * and the explorer reaches every interleaving at that granularity: under
- * sequential consistency, or with store buffers (sim_store.c).  A CPU that
- * waits or has stopped is not among those that the explorer may choose
- * (sim_wake.c).
+ * Only its stack pointer, its errno and its C++ exceptions are kept.  A choice
+ * point asks the explorer which CPU goes on, and switches to it.  So a CPU runs
+ * alone between two choice points, and the explorer can reach every
+ * interleaving at that granularity: under sequential consistency, or with store
+ * buffers (sim_store.c).  A CPU that waits or has stopped is not among those
+ * that the explorer may choose (sim_wake.c).
  *
  * CPU 0 begins on the stack of machine_run's caller.  The others have stacks of
  * their own, which are kept from run to run.  The last CPU to stop switches
@@ -106,7 +106,7 @@ sim_watch(struct machine_host *self)
 /*
  * Do one choice point of `self`, the CPU that runs: advance the clock, choose
  * the CPU that goes on, and switch to it.  If self has just begun to wait, it
- * is not chosen.  Returns when self goes on.
+ * is chosen only if an event ends its wait at once.  Returns when self goes on.
  */
 static void
 sim_step(enum choice kind, struct machine_host *self, void *pc)
@@ -225,7 +225,10 @@ machine_can_fence_all(void)
 	return 1;
 }
 
-/* Have mu_watch called on this CPU after delay_ns, or never (0). */
+/*
+ * Have mu_watch called at this CPU's first choice point after delay_ns, or
+ * never (0).
+ */
 void
 machine_watch(int64_t delay_ns)
 {

@@ -25,8 +25,8 @@ decide(const char *point, int refused)
 }
 
 /*
- * Choose the probability of faults in the run that begins.  Under DFS there are
- * none.  Returns 0, or an errno if LWKT_FAIL is invalid.
+ * Choose the probability of faults in the run that begins.  Under DFS it is 0.
+ * Returns 0, or an errno if LWKT_FAIL is invalid.
  */
 int
 sim_fail_reset(void)

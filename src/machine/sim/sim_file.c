@@ -433,7 +433,7 @@ op_connect(struct simfile *sf, struct hostio *io)
 	return 0;
 }
 
-/* Return which of the wanted events are ready, or -EAGAIN if none is. */
+/* Return the wanted events that are ready, and POLLHUP; -EAGAIN if none is. */
 static int64_t
 op_poll(struct simfile *sf, struct hostio *io)
 {

@@ -7,7 +7,8 @@
  * direction.  An address is a struct sockaddr_in of which only the port counts.
  * Files are made by lwkt_open and stay in memory until the end of the run.
  *
- * Context: thread.  Returns: 0 or a descriptor, or a negative errno.
+ * Context: thread.  Returns: 0 or a descriptor, or a negative errno.  A pair
+ * that gets no descriptors panics, and so does a run with too many files.
  */
 #ifndef LWKT_MACHINE_SIM_IO_H
 #define LWKT_MACHINE_SIM_IO_H

@@ -70,8 +70,9 @@ strategy_parse(struct sim_options *so, const char *s)
 }
 
 /*
- * Read the options of the run that begins.  Defaults replace 0; a variable of
- * the environment with an invalid text panics.
+ * Read the options of the run that begins.  Defaults replace 0.  An invalid
+ * text in a variable of the environment panics; but a DEPTH that is no number
+ * counts as 0.
  */
 void
 sim_options_read(struct sim_options *so)

@@ -60,8 +60,8 @@ sim_signal_point(enum choice kind)
 }
 
 /*
- * Make the thread call the kernel, if its code may be interrupted here.
- * Returns MI_DONE, or MI_CODE if it may not.
+ * Make the thread call the kernel, before this function returns, if its code
+ * may be interrupted here.  Returns MI_DONE, or MI_CODE if it may not.
  */
 enum machine_refusal
 machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)

@@ -3,7 +3,7 @@
  * Declarations that the files of the simulated host share.
  *
  * THEORY
- * One host thread runs all CPUs, so nothing here is atomic.
+ * One host thread runs all CPUs, so nothing here needs to be atomic.
  *
  * The files have an order, lowest first.  A file calls functions and uses
  * variables of the files before it only:

@@ -23,7 +23,7 @@ extern uint64_t lwkt__xsave_mask __lwkt_hidden;
 extern uint32_t lwkt__xsave_compact __lwkt_hidden;
 void	lwkt__xsave_off(void);
 void	lwkt__xsave_boot(const struct machine_upcalls *up);
-/* Return 1 if all state in use of the interrupted context will be saved. */
+/* Returns 1 if all state in use, except PKRU, will be saved, else 0. */
 int	lwkt__xsave_keeps(const void *ucontext);
 /* Calls mu_interrupted; interrupt.S calls this. */
 void	lwkt__interrupt_upcall(void);

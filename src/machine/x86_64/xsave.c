@@ -102,9 +102,9 @@ lwkt__interrupt_upcall(void)
 }
 
 /*
- * Return 1 if all processor state in use will be saved, else 0.  Linux's signal
- * frame says which components were in use.  Returns 0 also if the frame has no
- * floating point state at all.
+ * Return 1 if all processor state in use, except PKRU, will be saved, else 0.
+ * Linux's signal frame says which components were in use.  Returns 0 also if
+ * the frame has no floating point state at all.
  */
 int
 lwkt__xsave_keeps(const void *ucontext)
