@@ -257,7 +257,7 @@ machine_forked(void)
 	return 0;
 }
 #elif defined(__x86_64__)
-void	lwkt__machine_strayed(void) __lwkt_hidden __lwkt_noreturn
+void	lwkt__machine_not_cpu(void) __lwkt_hidden __lwkt_noreturn
 	    __attribute__((cold));
 
 /*
@@ -308,7 +308,7 @@ machine_check_cpu(void)
 	__asm__ __volatile__("movq %%fs:0,%0\n\tcmpq %%gs:%c2,%0" :
 	    "=&r" (hostid), "=@ccne" (differs) : "i" (MCPU_HOSTID));
 	if (unlikely(differs))
-		lwkt__machine_strayed();
+		lwkt__machine_not_cpu();
 }
 
 /* A macro: without optimization no argument of a function is a constant. */

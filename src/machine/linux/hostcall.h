@@ -117,7 +117,7 @@ void	iomem_put(void *p, size_t size);
 /* carrier.c: a CPU uses the pool between _attach and _detach. */
 void	carrier_attach(void);
 void	carrier_detach(struct machine_host *h);
-/* Submits as io_way says, which is HW_FILE, LINE, LOOK, LONG or RETRY. */
+/* Submits as io_way says, which is HW_FILE, LINE, PROBE, LONG or RETRY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
 

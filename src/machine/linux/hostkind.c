@@ -24,7 +24,7 @@
  *	LONG	The call may wait for ever; a carrier reserved for it makes it.
  *
  * The way of an open depends on the object that its path names.  Two ways are
- * in no row.  LOOK is an open or a close for which a carrier must first find
+ * in no row.  PROBE is an open or a close for which a carrier must first find
  * out the kind of the object, or whether its file system is local (hostopen.c).
  * RETRY is a wait for any child or for a full backlog.  Only sockets have recv,
  * send, accept and connect; the other kinds refuse them at once.  A wait for
@@ -245,7 +245,7 @@ device(int fd, const struct statx *stx)
  * filter refuses statx(2).  Returns 1, or 0 if that fails.
  */
 static int
-look(int fd, struct statx *stx)
+attributes(int fd, struct statx *stx)
 {
 	struct stat st;
 
@@ -270,7 +270,7 @@ hostkind_of(int fd, struct hostkind_info *hi)
 	struct statx stx;
 
 	*hi = (struct hostkind_info){ .hi_kind = HK_BAD };
-	if (!look(fd, &stx))
+	if (!attributes(fd, &stx))
 		return HK_BAD;
 	hi->hi_dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	hi->hi_linked = stx.stx_nlink > 0;
@@ -374,7 +374,7 @@ hostkind_learn(int fd)
 	dev_t dev;
 	int local;
 
-	if (!look(fd, &stx))
+	if (!attributes(fd, &stx))
 		return;
 	dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
 	if (noted(dev, &local))

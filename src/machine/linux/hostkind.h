@@ -35,7 +35,7 @@ enum hostway {
 	HW_READYFOR,		/* when ready, a carrier for this call only */
 	HW_FILE,		/* the ring, or a carrier for files */
 	HW_LINE,		/* a carrier for files, one per descriptor */
-	HW_LOOK,		/* a carrier for files: object not yet known */
+	HW_PROBE,		/* a carrier for files: object not yet known */
 	HW_LONG,		/* a carrier for this call only: may not end */
 	HW_RETRY,		/* the retry thread, which repeats a try */
 	HW_WAYS

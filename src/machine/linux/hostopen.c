@@ -19,7 +19,7 @@
  * descriptor, unless the caller wanted it.
  *
  * A path that is not in the cache goes to a carrier for files, which first
- * finds the kind of the object (HW_LOOK).  If the open of that object may wait
+ * finds the kind of the object (HW_PROBE).  If the open of that object may wait
  * for ever, the carrier passes the operation on (HW_LONG).
  *
  * Only a carrier can ask whether a file system is local (hostkind_learn).  So
@@ -42,9 +42,9 @@
 #include "machine/linux/hostcall.h"
 
 /* Flags of an open that serves only to find out the kind of the object. */
-#define LOOK		(O_PATH | O_CLOEXEC)
+#define PROBE		(O_PATH | O_CLOEXEC)
 /* Flags that this open has if the caller's open has them. */
-#define LOOK_AS		(O_NOFOLLOW | O_DIRECTORY)
+#define PROBE_AS	(O_NOFOLLOW | O_DIRECTORY)
 /* If the caller's open has one of these flags, a carrier makes it. */
 #define NOT_HERE	(O_CREAT | O_TRUNC | O_PATH | \
 			    (O_TMPFILE & ~O_DIRECTORY))
@@ -96,10 +96,10 @@ hostopen_try(struct hostio *io)
 	int oflags = io->io_flags, fd, kind;
 	struct hostkind_info hi;
 
-	io->io_way = HW_LOOK;
+	io->io_way = HW_PROBE;
 	if (atomic_load_32(&cached_refused))
 		return -EAGAIN;
-	fd = open_cached(io, LOOK | (oflags & LOOK_AS));
+	fd = open_cached(io, PROBE | (oflags & PROBE_AS));
 	if (fd == -ENOENT) {
 		io->io_way = HW_FILE;		/* there is no object yet */
 		return oflags & O_CREAT ? -EAGAIN : -ENOENT;
@@ -125,14 +125,14 @@ hostopen_try(struct hostio *io)
  * none that may be opened.  Called on a carrier; may wait.
  */
 static int
-look(const struct hostio *io)
+probe(const struct hostio *io)
 {
 	struct hostkind_info hi;
 	enum hostway way;
 	int fd;
 
 	hostcall_endable(1);
-	fd = openat(io->io_fd, io->io_buf, LOOK | (io->io_flags & LOOK_AS));
+	fd = openat(io->io_fd, io->io_buf, PROBE | (io->io_flags & PROBE_AS));
 	hostcall_endable(0);
 	if (fd < 0)
 		return 0;
@@ -146,7 +146,7 @@ hostopen_block(struct hostio *io)
 {
 	int fd;
 
-	if (io->io_way == HW_LOOK && look(io)) {
+	if (io->io_way == HW_PROBE && probe(io)) {
 		io->io_way = HW_LONG;
 		return -EAGAIN;
 	}
@@ -187,7 +187,7 @@ hostclose_try(struct hostio *io)
 		io->io_way = (uint8_t)hostkind_way(kind, HIO_CLOSE);
 		wait = io->io_way != HW_CPU;
 		if (io->io_way == HW_FILE && !hostkind_known(hi.hi_dev))
-			io->io_way = HW_LOOK;
+			io->io_way = HW_PROBE;
 		if ((kind == HK_FILE || kind == HK_DIR) && hi.hi_linked &&
 		    hostkind_local(hi.hi_dev) &&
 		    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)

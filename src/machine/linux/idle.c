@@ -6,7 +6,7 @@
  * Waking a sleeping core costs the waker 7 us and the sleeper 25 us; a message
  * to a core that polls costs 0.1 us.  So an idle CPU polls for a short time
  * (lwkt.idle_spin_us) before it halts.  When recent waits have on average been
- * longer than twice that time, it polls only GLANCES times.  So a CPU that
+ * longer than twice that time, it polls only FAST_POLLS times.  So a CPU that
  * stays idle takes almost no time, and neither does a CPU that is woken a
  * thousand times a second.  With more CPUs than cores no CPU polls, because
  * another CPU needs the core.  A CPU polls its mc_reqflags, one word that the
@@ -49,7 +49,7 @@
 #define WAIT_CLIP	16		/* a longer wait counts as so many */
 					/* times idle_spin_us */
 #define POLLS		16u		/* polls between clock readings */
-#define GLANCES		512u		/* polls before the first reading */
+#define FAST_POLLS	512u		/* polls before the first reading */
 
 TUNABLE_INT(idle_spin_us, "lwkt.idle_spin_us", 20, 0, 100000,
     "longest time that an idle CPU polls before it is halted, us");
@@ -109,11 +109,11 @@ io_pending(struct machine_host *h)
  * else 0; always 0 with more CPUs than cores.
  */
 static int
-idle_glance(struct mcpu *mc, const uint32_t *word, uint32_t val)
+idle_poll_fast(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
 	if (lwkt__cores.co_ncpus > lwkt__cores.co_n)
 		return 0;
-	for (unsigned i = 0; i < GLANCES; i++)
+	for (unsigned i = 0; i < FAST_POLLS; i++)
 		if (idle_seen(word, val) || idle_wanted(mc))
 			return 1;
 	return 0;
@@ -159,7 +159,7 @@ machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 {
 	struct machine_host *h = mc->mc_host;
 
-	if (idle_glance(mc, word, val)) {
+	if (idle_poll_fast(mc, word, val)) {
 		idle_learn(h, 0);
 	} else {
 		h->h_idle_since = machine_time_ns();

@@ -101,7 +101,7 @@ outside_report(const char *msg)
 }
 
 void
-lwkt__machine_strayed(void)
+lwkt__machine_not_cpu(void)
 {
 	if (parent == 0 && !forked)
 		lwkt__panic_hook = outside_report;

@@ -133,7 +133,7 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
  * a CPU.
  */
 static int
-trap_strayed(int sig, const struct machine_fault *mf)
+trap_not_cpu(int sig, const struct machine_fault *mf)
 {
 	const ucontext_t *uc = mf->mf_ucontext;
 	uintptr_t pc = (uintptr_t)uc->uc_mcontext.gregs[REG_RIP];
@@ -159,7 +159,7 @@ trap_handler(int sig, siginfo_t *si, void *ucontext)
 	struct machine_fault mf;
 
 	trap_describe(&mf, sig, si, ucontext);
-	if (mc == NULL && trap_strayed(sig, &mf)) {
+	if (mc == NULL && trap_not_cpu(sig, &mf)) {
 		mf.mf_what = lwkt__outside_reason();
 		trap_up->mu_fault(NULL, &mf);
 	}

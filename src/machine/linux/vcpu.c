@@ -7,7 +7,7 @@
  * CPU.  Each CPU prepares itself (vcpu_enter).  A pthread then reports, and
  * waits at the gate.  When all pthreads have reported, the caller opens the
  * gate.  If one CPU could not be created or prepared, the gate makes all of
- * them end (GATE_HOME).  When its main function has returned, a CPU waits for
+ * them end (GATE_ABORT).  When its main function has returned, a CPU waits for
  * the others before it undoes vcpu_enter, because until then a late doorbell
  * may still reach it.
  *
@@ -34,9 +34,9 @@
 #define VCPU_STACK	(256 * 1024)	/* bytes; idle thread and callbacks */
 
 /* States of the gate. */
-#define GATE_SHUT	0u		/* the CPUs wait */
+#define GATE_CLOSED	0u		/* the CPUs wait */
 #define GATE_OPEN	1u		/* the CPUs run */
-#define GATE_HOME	2u		/* the CPUs end: the boot has failed */
+#define GATE_ABORT	2u		/* the CPUs end: the boot has failed */
 
 static const struct machine_upcalls *vcpu_up;	/* (i) */
 static sigset_t mask_before;		/* (i) mask of machine_run's caller */
@@ -202,7 +202,7 @@ vcpu_thread(void *arg)
 	(void)pthread_setname_np(pthread_self(), name);
 	error = vcpu_enter(h, &b);
 	gate_report(error);
-	machine_foreign_wait(&gate.g_state, GATE_SHUT);
+	machine_foreign_wait(&gate.g_state, GATE_CLOSED);
 	if (error != 0)
 		return NULL;
 	if (atomic_load_acq_32(&gate.g_state) == GATE_OPEN)
@@ -306,7 +306,7 @@ machine_run(struct mcpu *const mc[], int n)
 		(void)lwkt__futex_wait(&gate.g_waiting, left, -1);
 	if (error == 0)
 		error = (int)atomic_load_32(&gate.g_error);
-	atomic_store_rel_32(&gate.g_state, error == 0 ? GATE_OPEN : GATE_HOME);
+	atomic_store_rel_32(&gate.g_state, error == 0 ? GATE_OPEN : GATE_ABORT);
 	machine_foreign_wake(&gate.g_state);
 	if (error == 0)
 		vcpu_main(&lwkt__hosts[0]);

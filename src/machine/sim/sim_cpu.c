@@ -355,7 +355,7 @@ cpu_init(struct machine_host *h, struct mcpu *mc, int cpu)
  * between sim_enter and sim_leave.
  */
 static void
-cpus_carry(struct mcpu *const mc[], int n)
+cpus_run(struct mcpu *const mc[], int n)
 {
 	sim->s_ncpus = sim->s_live = n;
 	sim->s_runnable = n == SIM_MAXCPU ? ~(uint64_t)0 : SIM_BIT(n) - 1;
@@ -385,7 +385,7 @@ machine_run(struct mcpu *const mc[], int n)
 	for (cpu = 0; cpu < n && error == 0; cpu++)
 		error = cpu_init(&sim->s_host[cpu], mc[cpu], cpu);
 	if (error == 0)
-		cpus_carry(mc, n);
+		cpus_run(mc, n);
 	while (--cpu > 0)
 		if (sim->s_host[cpu].h_sp != NULL)
 			fiber_fini(&sim->s_host[cpu].h_first);
