@@ -99,7 +99,7 @@ block(struct carrier *c)
 }
 
 /*
- * Pass the carrier's operation, an open that may wait for ever as look() has
+ * Pass the carrier's operation, an open that may wait for ever as probe() has
  * found (HW_LONG), to a carrier of CC_LONG.  If the open has been cancelled
  * meanwhile, or if there is no such carrier, complete it with an error.
  */
