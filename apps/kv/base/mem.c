@@ -10,9 +10,10 @@
  * zero, but the sum is right.  Sizes are malloc's own (malloc_usable_size), so
  * no caller has to remember them.
  *
- * The kernel needs 0.1 ms to take back each megabyte of a large string.  So a
- * string of TRASH_MIN bytes or more that has lost its last reference waits in a
- * list of its CPU.  kv_mem_sweep() gives back one megabyte of it at a time.
+ * Linux needs 0.1 ms to take back each megabyte of a large string.  So a string
+ * of TRASH_MIN bytes or more that has lost its last reference waits in a list
+ * of the CPU that gave it up.  kv_mem_sweep() gives back one megabyte of it at
+ * a time.
  *
  * INVARIANTS
  * MEM1 A counter and a list are written by the host thread of their CPU alone.
@@ -177,7 +178,10 @@ kv_mem_sweep(void)
 	b->b_cap -= TRASH_STEP;
 }
 
-/* Return the same string with room for cap bytes, safe to change (MEM2). */
+/*
+ * Return the string with room for cap bytes, safe to change (MEM2).  If it has
+ * other references, it is copied, and the caller's reference is given up.
+ */
 struct kv_blob *
 kv_blob_room(struct kv_blob *b, size_t cap)
 {
@@ -206,7 +210,7 @@ kv_blob_arg(const struct kv_arg *a)
 
 /*
  * Write a line with the time to stderr, by one write(2): lines of different
- * CPUs do not mix, and no lock of libc is held.
+ * CPUs do not mix, and no lock of libc is held meanwhile.  A long text is cut.
  */
 void
 kv_log(const char *fmt, ...)

@@ -39,7 +39,7 @@ _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a hash");
 
 static unsigned char secret[crypto_shorthash_KEYBYTES];
 
-/* Read an integer.  Returns false if the argument is no integer. */
+/* Read an integer.  Returns false if it is none, or too large for *valp. */
 bool
 kv_arg_i64(const struct kv_arg *a, int64_t *valp)
 {
@@ -303,7 +303,7 @@ kv_glob_run(struct kv_glob *g, unsigned int steps)
 	return KV_GLOB_MORE;
 }
 
-/* Make the secret of this process, without which hashes are constant. */
+/* Make the secret of this process.  Before, the secret is zero. */
 void
 kv_hash_seed(void)
 {

@@ -2,10 +2,10 @@
 /*
  * CLIENT: list the connections of all CPUs, and end some.
  *
- * THEORY: only code on a connection's CPU uses the connection.  So listing and
- * killing are operations that run on each CPU, like those on keys.  A
- * connection is killed by shutting down its socket: its thread then finds the
- * end of the input.
+ * THEORY: what changes in a connection is used by code on its CPU only, except
+ * atomic fields (server.h).  So listing and killing are operations that run on
+ * each CPU, like those on keys.  A connection is killed by shutting down its
+ * socket: its thread then finds the end of the input.
  */
 #include "cmd/cmd.h"
 

@@ -348,7 +348,7 @@ scan(struct kv_op *op)
 	kv_gather(&at, 1);
 }
 
-/* Reply a random key, if there is one; try again if its time is over. */
+/* Reply a random key, or nil; if its time is over, try again, 99 times. */
 static void
 random_here(struct kv_op *op)
 {

@@ -4,9 +4,10 @@
  *
  * THEORY: a string that is the one spelling of an integer is kept as that
  * integer, in the entry: it has no memory of its own, and INCR is an addition.
- * Any other string is a blob, overwritten in place when the new bytes fit.  A
- * large argument has a blob already, to which the key takes a reference.  The
- * fields of hashes and the elements of lists are such strings, too.
+ * Any other string is a blob, overwritten in place if the new bytes fit and
+ * waste little of it.  A large argument has a blob already, to which the key
+ * takes a reference.  The values of the fields of hashes and the elements of
+ * lists are such strings, too.
  *
  * One function, set(), implements all commands that set a whole string, and
  * get() all that get one.  SETNX, GETSET and the others are SET with options.
@@ -227,8 +228,8 @@ incrbyfloat(struct kv_op *op)
 }
 
 /*
- * Make bytes zero.  If there are many, their whole pages are given back to the
- * kernel, which provides zero pages when they are touched.  So pages that are
+ * Make bytes zero.  If there are many, their whole pages are given back to
+ * Linux, which provides zero pages when they are touched.  So pages that are
  * never touched cost nothing.
  */
 static void

@@ -77,7 +77,10 @@ listen_on(const char *addr, int port)
 	return error != 0 ? -error : fd;
 }
 
-/* Listen on s_port, or on the next free port, which becomes s_port. */
+/*
+ * Listen on s_port; if any_behind, else on the next free port.  s_port becomes
+ * the port.  If that fails, exit.
+ */
 static int
 listen_somewhere(bool any_behind)
 {
@@ -99,7 +102,10 @@ listen_somewhere(bool any_behind)
 	return fd;
 }
 
-/* Close the next connection, for which there is no descriptor. */
+/*
+ * Close the next connection, for which there is no descriptor.  If there is no
+ * spare one either, wait for RETRY_NS instead.
+ */
 static void
 turn_away(void)
 {
@@ -281,7 +287,7 @@ main(int argc, char **argv)
 
 	(void)argc;
 	cfg.lc_ncpus = (int)kv_server.s_wantcpus;
-	/* A size from which memory goes back to the kernel when freed. */
+	/* A size from which memory goes back to Linux when freed. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	/* No fast bins: a million of them are merged at once, in 0.2 s. */

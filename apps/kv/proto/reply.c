@@ -4,9 +4,9 @@
  *
  * THEORY: a reply is a list of pieces.  Text is appended to the last piece.
  * The first piece grows up to BUF_KEEP bytes; then more pieces are added, each
- * as large as all pieces before it together, up to PIECE_MAX.  A string of
- * KV_BIG bytes or more is not copied: it is a separate piece, which refers to
- * its blob.  So no step takes longer than a piece does, however long a reply
+ * as large as all pieces before it together, up to PIECE_MAX.  Of a blob,
+ * KV_BIG bytes or more are not copied: they are a separate piece, which refers
+ * to the blob.  So no step takes longer than a piece does, however long a reply
  * gets: text does not move when more is appended, and a long reply is freed
  * piece by piece.
  *
@@ -220,7 +220,10 @@ kv_reply_move(struct kv_reply *to, struct kv_reply *from)
 	*from = (struct kv_reply){ .r_resp3 = from->r_resp3 };
 }
 
-/* Append text without a type, for a buffer that becomes a string later. */
+/*
+ * Append text without a type, for a buffer that becomes a string later.  It is
+ * cut after TEXT_MAX - 1 bytes.
+ */
 void
 kv_say_text(struct kv_reply *r, const char *fmt, ...)
 {
@@ -266,7 +269,7 @@ kv_say_status(struct kv_reply *r, const char *text)
 	framed(r, "+", text, strlen(text));
 }
 
-/* Append an error; bytes that would end its line become spaces. */
+/* Append an error, 511 bytes at most; line ends in it become spaces. */
 void
 kv_say_error(struct kv_reply *r, const char *fmt, ...)
 {

@@ -109,7 +109,7 @@ kv_db_sweep(struct kv_db *db, size_t max)
 	return done + 1;
 }
 
-/* Free an object that no key and no pin has any more. */
+/* Free an object that no key and no pin has any more; if large, trash it. */
 void
 kv_obj_free(struct kv_db *db, struct kv_obj *obj)
 {
@@ -153,7 +153,10 @@ kv_db_del(struct kv_db *db, struct kv_ent *e)
 	ent_free(&e->e_node, db);
 }
 
-/* Find the entry of a key.  Returns NULL if none exists or its time is over. */
+/*
+ * Find the entry of a key.  Returns NULL if there is none.  An entry whose time
+ * is over is deleted, as if there were none.
+ */
 struct kv_ent *
 kv_db_find(struct kv_db *db, uint64_t hash, const struct kv_arg *key)
 {

@@ -16,8 +16,8 @@
  *
  * A reply is made in turns, before it is sent, and a short request can ask for
  * an endless reply.  So an operation is checked before each turn after its
- * first: it continues only if the client is still connected and the reply is
- * not too large.
+ * first.  If the client has left or the reply is too large, an operation that
+ * only reads ends; one that changes its key is completed.
  *
  * INVARIANTS
  * EXEC1 While a list is away, its operations, their arguments and their replies

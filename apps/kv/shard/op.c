@@ -15,8 +15,9 @@
  * A command that needs several turns pins its value.  Other commands may read a
  * pinned value.  A command that would change it, or that would read it while
  * the pinning command changes it, is tried again in a later turn (KV_LATER).
- * So each command is atomic on its key, however long it takes.  A deletion
- * never waits: the key is removed at once, and the value with its last pin.
+ * So each command is atomic on its key, however long it takes.  A command on
+ * keys of any type (DEL, SET, EXPIRE) never waits, except RENAME (KV_ALONE): if
+ * it deletes the key, the key is removed at once, the value with its last pin.
  *
  * INVARIANTS
  * OP1 Between two commands, no key has a value without elements.

@@ -4,7 +4,8 @@
  *
  * A command is a row of a table (struct kv_cmd).  A call of it is an operation
  * (struct kv_op).  An operation on keys runs on the shard's CPU in turns.  A
- * turn does not block or switch, and takes about 100 us at most (op.c).
+ * turn does not block or switch.  It takes about 100 us at most (op.c), except
+ * when it must hash or copy a very long string.
  */
 #ifndef KV_OP_H
 #define KV_OP_H

@@ -3,19 +3,20 @@
  * The threads of a shard.
  *
  * THEORY: every CPU has three.  The shard thread takes lists of operations from
- * its port and runs each operation's first turn.  Its priority is higher than
- * that of connections, because a connection on another CPU waits.  A list that
- * needs more turns is passed on to the slow thread, which has the priority of
+ * its port and runs each list for one turn.  Its priority is higher than that
+ * of connections, because a connection on another CPU waits.  A list that needs
+ * more turns is passed on to the slow thread, which has the priority of
  * connections and takes turns with them.  The keeper, of low priority (turn.c),
- * deletes keys whose time is over and frees what is in the trash.
+ * deletes keys whose time is over, and frees large strings and what is in the
+ * trash.
  *
- * The keeper sleeps while it has nothing to do, until the next key ends: an
- * idle server does not wake up.
+ * The keeper sleeps while it has nothing to do, until the next key ends, but an
+ * hour at most.  If no key has an end, an idle server does not wake up.
  */
 #include "shard/server.h"
 
 #define KEEPER_STEP_MS	5	/* sleep longer, for more keys to end */
-#define KEEPER_MAX_MS	(3600 * 1000)
+#define KEEPER_MAX_MS	(3600 * 1000)	/* longest sleep, if a key has an end */
 #define PRI_SHARD	LWKT_PRI_SOFT_NORM
 #define PRI_KEEPER	LWKT_PRI_USER_IDLE
 
