@@ -42,7 +42,7 @@ bench_report(const char *bench, const char *impl, double value,
 	fflush(stdout);
 }
 
-/* The proof of a result: say what is wrong and end. */
+/* Check a result: unless ok, say what is wrong and end with status 1. */
 __attribute__((format(printf, 2, 3)))
 static inline void
 bench_check(int ok, const char *fmt, ...)
@@ -59,7 +59,7 @@ bench_check(int ok, const char *fmt, ...)
 	exit(1);
 }
 
-/* Argument i as a positive number, or what is meant without one. */
+/* Return argument i, a positive number, or dflt if there is none. */
 static inline long
 bench_arg(int argc, char **argv, int i, long dflt)
 {
@@ -113,7 +113,7 @@ bench_random(uint64_t *state)
 	return (x * 0x2545f4914f6cdd1dull);
 }
 
-/* What fork and join by the definition of fib(n) must find. */
+/* Return fib(n), to check what the threads have computed. */
 static inline long
 bench_fib(long n)
 {
@@ -127,7 +127,7 @@ bench_fib(long n)
 	return (fib);
 }
 
-/* The number after a key in a /proc file of "Key:  n kB" lines, in bytes. */
+/* Return the number after a key in a file of "Key:  n kB" lines, in bytes. */
 static inline int64_t
 bench_proc_bytes(const char *path, const char *key)
 {
@@ -145,7 +145,7 @@ bench_proc_bytes(const char *path, const char *key)
 	return (kb * 1024);
 }
 
-/* Memory in use now: resident pages and the page tables that hold them. */
+/* Return the bytes in use now: resident pages, and page tables. */
 static inline int64_t
 bench_memory(void)
 {
@@ -196,7 +196,7 @@ bench_hist_us(const struct bench_hist *h, double p)
 	return (BENCH_COARSE * 100.0);
 }
 
-/* Add the others of n to the first. */
+/* Add h[1] to h[n - 1] to h[0]. */
 static inline void
 bench_hist_merge(struct bench_hist *h, int n)
 {
@@ -212,8 +212,8 @@ bench_hist_merge(struct bench_hist *h, int n)
 }
 
 /*
- * The plan of the many timers: which one is set anew, and for when.  All are
- * 100 to 1,000 s away.
+ * For timerset: choose the timer that is set again, and its delay in ms, 100 to
+ * 1,000 s.
  */
 #define TIMERS		10000
 
@@ -227,8 +227,8 @@ bench_timer_pick(uint64_t *state, int64_t *delay_msp)
 }
 
 /*
- * The plan of the many sleepers: each sleeps 1 to 100 ms again and again, and
- * the figures are of a window that begins when all have been started.
+ * For sleepers: each sleeps 1 to 100 ms again and again.  The figures are of a
+ * window that begins when all have been started.
  */
 #define SLEEPERS_WINDOW_NS	3000000000ll
 
@@ -243,7 +243,7 @@ bench_sleeper_pick_ns(uint64_t *state)
 	return (1000000 + (int64_t)(bench_random(state) % 99000001));
 }
 
-/* After a sleep: note it.  Whether to go on. */
+/* Note a sleep that has ended.  Returns whether to sleep again. */
 static inline int
 bench_sleeper_woke(struct bench_sleepers *s, int64_t asked_at, int64_t want_ns)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the programs `locks KIND NCPUS [THREADS [TIMES]]` share: one lock of a
- * kind, taken and given back TIMES times in all, by THREADS threads (1) of
- * each of NCPUS CPUs, for a counter under it: changed, or only looked at by
- * those who share the lock.
+ * What the programs `locks KIND NCPUS [THREADS [TIMES]]` share.  One lock of
+ * that kind is taken and released TIMES times in all, by THREADS threads (1) of
+ * each of NCPUS CPUs.  Each thread changes a counter while it holds the lock;
+ * one that holds it shared only reads the counter.
  *
- * The figure is KIND-NCPUS in ns a taking, or, when THREADS were given and are
- * not 1, KIND-NCPUSxTHREADS in M/s.
+ * The figure is KIND-NCPUS, the ns of one taking.  If THREADS is not 1, it is
+ * KIND-NCPUSxTHREADS, the takings in M/s.
  */
 #ifndef BENCH_LOCKS_H
 #define BENCH_LOCKS_H

@@ -20,7 +20,7 @@ note(char c)
 	diary[n + 1] = '\0';
 }
 
-/* Three words, and a chance for others in between. */
+/* Write a letter three times; other threads may run in between. */
 static void
 talker(void *arg)
 {

@@ -3,9 +3,9 @@
  * Ports: a pipeline that sieves primes.
  *
  * Each stage is a thread with a port.  The first number that reaches it is a
- * prime; numbers that this prime divides go back to where they came from, all
- * others go on to the next stage, on another CPU.  A message is never copied:
- * it belongs to the stage that has received it.
+ * prime.  A number that this prime divides goes back to its sender, the main
+ * thread; all others go on to the next stage, on the next CPU.  A message is
+ * never copied: it belongs to the stage that has received it.
  */
 #include <lwkt/lwkt.h>
 #include <stdio.h>

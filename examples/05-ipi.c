@@ -2,9 +2,9 @@
 /*
  * IPIs: run a function on another CPU, instead of a lock.
  *
- * Each CPU has a counter that it alone touches.  Who wants to add to another
- * CPU's counter sends a message there; the callbacks of one CPU never
- * interrupt each other.
+ * Each CPU has a counter that it alone touches.  A thread that adds to another
+ * CPU's counter sends an IPI there.  The callbacks of one CPU never interrupt
+ * each other.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/ipiq.h>

@@ -2,8 +2,9 @@
 /*
  * Time: sleeping, timers that call a function, waits with a limit.
  *
- * The functions of timers run on the CPU that started them, in a critical
- * section, on top of whatever thread is there: short, and never blocking.
+ * The functions of timers run on the CPU that started the timers, in a critical
+ * section, in the name of the thread that it runs.  They must be short and must
+ * not block.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/systimer.h>

@@ -2,8 +2,8 @@
 /*
  * Echo: a TCP server with a thread for each connection, and its clients.
  *
- * serve() and server() are the whole server.  Its calls look as if they
- * blocked, and they do: the thread.  The CPU goes on with the others.
+ * serve() and server() are the whole server.  Its calls block the thread, and
+ * the CPU runs other threads meanwhile.
  */
 #include <lwkt/lwkt.h>
 #include <netinet/in.h>

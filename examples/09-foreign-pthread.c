@@ -2,9 +2,9 @@
 /*
  * A plain pthread talks to a thread of the kernel, through spin ports.
  *
- * The pthread is none of lwkt's: it may block in libc as it likes, for it is
- * no CPU.  Anybody may send to a spin port, receive from it and wait on it, so
- * it is the door between the two worlds: messages in, replies out.
+ * The pthread is no CPU, so it may block in libc.  Threads of the kernel and
+ * pthreads may send to a spin port, receive from it and wait on it.  So one
+ * spin port takes questions to the kernel, and another one the answers back.
  */
 #include <lwkt/lwkt.h>
 #include <pthread.h>

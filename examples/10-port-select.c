@@ -3,8 +3,8 @@
  * Waiting on two ports: workers that share their work and can be stopped.
  *
  * All workers take jobs from one spin port.  Each has its own port as well, and
- * that comes first: an order to one worker is not kept waiting by the jobs of
- * all.  One is sent home early; the others do its share.
+ * looks there first: an order to one worker does not wait for the jobs of all.
+ * One worker is told to end early; the others do its share.
  */
 #include <lwkt/lwkt.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ struct job {
 	int		j_number;
 };
 
-static struct lwkt_port jobs;	/* spin: for whoever has time */
+static struct lwkt_port jobs;	/* a spin port: any worker may receive */
 
 static void
 worker(void *arg)
@@ -29,7 +29,7 @@ worker(void *arg)
 	for (;;) {
 		j = lwkt_port_select(ports, 2, &which, 0, LWKT_FOREVER);
 		if (which == 0)
-			break;		/* an order: go home */
+			break;		/* an order: end */
 		lwkt_sleep_ns(100000);	/* work */
 		(*done)++;
 		j->j_msg.ms_u.i64 = (int64_t)j->j_number * j->j_number;
@@ -69,7 +69,7 @@ factory(void *arg)
 	}
 	send_home(td[0]);
 	while (left > 0) {
-		/* A second is a long time: say something. */
+		/* If no reply comes for a second, say so and wait again. */
 		j = lwkt_waitport_timed(lwkt_curport(), 0, 1000000000);
 		if (j == NULL) {
 			printf("%d jobs to go\n", left);

@@ -3,8 +3,8 @@
  * Two lwps that compute share one CPU with one that mostly waits.
  *
  * The hogs never call the library: their slices end between any two of their
- * instructions.  The third wakes again and again and is let in soon, for it has
- * used little: it is through long before the hogs.
+ * instructions.  The third one wakes again and again, and gets the CPU soon
+ * because it has used little of it.  So it ends long before the hogs.
  */
 #include <lwkt/cpusync.h>
 #include <lwkt/lwkt.h>
@@ -23,7 +23,7 @@ hog(void *arg)
 {
 	unsigned long x = 1;
 
-	/* Until the other is through, and a while longer. */
+	/* Until the other has ended, and a while longer. */
 	for (long left = 1000000; left > 0; left -= answered == WAKES)
 		x = x * 2862933555777941757UL + 3037000493UL;
 	(void)x;
@@ -40,7 +40,7 @@ answers(void *arg)
 	finished[nfinished++] = arg;
 }
 
-/* On the CPU of the caller, so that they have to share. */
+/* Start an lwp on the CPU of the caller, so that all share one CPU. */
 static lwkt_lwp_t
 start(void (*fn)(void *), const char *name)
 {

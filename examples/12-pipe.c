@@ -83,7 +83,7 @@ pipeline(void *arg)
 		lwkt_panic("no memory for a thread");
 	do {
 		lwkt_pipe_notify(&primes, port);
-		/* A second is a long time: say something. */
+		/* If no message comes for a second, say so and wait again. */
 		while (lwkt_waitport_timed(port, 0, 1000000000) == NULL)
 			printf("waiting\n");
 	} while (add_up(&sum));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bcast NCPUS [THREADS [ROUNDS]]: one wakeup of all threads that sleep on one
- * address, dealt to the CPUs, until the last of them has run.
+ * bcast NCPUS [THREADS [ROUNDS]]: threads sleep on one address, the same number
+ * on each CPU.  One wakeup wakes all.  A round ends when the last one has run.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/sync.h>
@@ -30,7 +30,7 @@ sleep_in_round(long seen)
 	}
 }
 
-/* Its first run, before round 1, only shows that it is there. */
+/* Sleep in each round.  The run before round 1 only shows that it sleeps. */
 static void
 sleeper(void *arg)
 {

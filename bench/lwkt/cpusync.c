@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * cpusync KIND NCPUS [TIMES]: stop all CPUs, run a function on each, let them
- * go on (cpusync), or only run it on each (cpusync-quick), while the others
- * have a thread that yields.
+ * cpusync KIND NCPUS [TIMES]: stop all CPUs, run a function on each and let
+ * them continue (cpusync), or only run the function on each (cpusync-quick).
+ * Meanwhile each of the other CPUs runs a thread that yields.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/cpusync.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How late a thread wakes that sleeps 1 ms again and again, on a CPU with two
- * threads that only compute; the worst of all CPUs' together.
+ * threads that only compute.  All CPUs do this; the figures are of all sleeps.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/preempt.h>

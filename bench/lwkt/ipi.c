@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions run on another CPU, one way: each rung at once, or 63 queued
- * passively and the 64th rung.
+ * Functions run on another CPU, one way: each IPI notifies its target, or 63
+ * are passive and the 64th notifies it.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/ipiq.h>

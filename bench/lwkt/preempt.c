@@ -22,7 +22,7 @@ timer_fires(struct lwkt_systimer *st, void *arg)
 	fired = fired + 1;
 }
 
-/* Time of this host thread alone, whoever else wants the core. */
+/* Return the CPU time of this host thread, without waits for the core. */
 static int64_t
 cpu_now(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * scale KIND NCPUS [TIMES]: what should grow with the number of CPUs, on all
- * of them at once: switches by yield, switches by sleep and wakeup, message
- * round trips between pairs of CPUs, functions sent from everybody to
- * everybody.
+ * scale KIND NCPUS [TIMES]: rates that should grow with the number of CPUs,
+ * measured on all of them at once: switches by yield, switches by sleep and
+ * wakeup, message round trips between pairs of CPUs, functions sent from each
+ * CPU to all others.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/ipiq.h>
@@ -100,7 +100,7 @@ sender(struct worker *w)
 	}
 }
 
-/* For each of its TIMES a CPU counts so many turns; that many are one event. */
+/* Each of its TIMES a CPU counts `turns` turns; `event` turns are one event. */
 static const struct kind {
 	const char     *name;
 	void		(*fn)(struct worker *w);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The cost of waking another thread and blocking, a switch: two threads of one
- * CPU take turns: by tsleep and wakeup, by sleep and schedule, by mutex and
- * condition variables, by semaphores.
+ * The cost of a switch by which a thread wakes another one and blocks.  Two
+ * threads of one CPU take turns: by tsleep and wakeup, by sleep and schedule,
+ * by mutex and condition variables, by semaphores.
  */
 #include <lwkt/lwkt.h>
 #include <lwkt/sync.h>
