@@ -139,7 +139,7 @@ struct machine_upcalls {
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
 	/*
 	 * A signal of the host has interrupted this CPU.  Called last in the
-	 * signal handler, which has set its bits in mc_reqflags before.  sim:
+	 * signal handler, which may have set bits in mc_reqflags before.  sim:
 	 * at a choice point, with ucontext NULL.
 	 */
 	void	(*mu_signal)(struct mcpu *mc, void *ucontext);
@@ -175,7 +175,7 @@ struct machine_point {
 };
 
 struct machine_config {
-	int		 mcf_ncpus;	/* 0: the host's choice */
+	int		 mcf_ncpus;	/* 0: LWKT_NCPU, else the host */
 	uint64_t	 mcf_seed;	/* sim only; 0: LWKT_SEED, else 1 */
 };
 

@@ -92,7 +92,8 @@ hostio_init(struct hostio *io, enum hostio_op op, int fd)
 }
 
 /*
- * All functions below: CPU, in a critical section; never block.
+ * All functions below: CPU, in a critical section; never block (hostcall.c
+ * names one exception).
  * machine_io_try makes the call without waiting where the host can do that.
  * -EAGAIN means that the operation must be submitted, unless io_short is set
  * (MI5).  If io_now is not set, try may return -EAGAIN without asking the host.

@@ -33,7 +33,7 @@
 
 static struct {
 	_Alignas(64) _Atomic int64_t	used;
-	struct kv_blob	*trash;		/* the next one's address in b_data */
+	struct kv_blob	*trash;		/* large strings; b_data: the next */
 } counts[KV_MAXCPU];
 static _Atomic unsigned int nslots = 1;	/* in use, from the first on */
 static _Thread_local unsigned int slot;
@@ -72,7 +72,10 @@ kv_mem_used(void)
 	return sum > 0 ? (size_t)sum : 0;
 }
 
-/* Count what malloc and its family returned, in place of old bytes. */
+/*
+ * Count what malloc or its like returned, in place of old bytes.  If there was
+ * no memory, exit.
+ */
 static inline void *
 counted(void *p, size_t size, size_t old)
 {

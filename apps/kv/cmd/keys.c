@@ -192,7 +192,7 @@ flush(struct kv_op *op)
 	kv_db_flush(op->op_db);
 }
 
-/* A match that takes long; the key is a copy, as it may be deleted. */
+/* A match that takes long.  The key is copied: it may be deleted meanwhile. */
 struct slow_match {
 	struct slow_match *s_next;
 	struct kv_glob	 s_glob;

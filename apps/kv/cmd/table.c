@@ -24,7 +24,10 @@ kv_elem_find(struct kv_obj *obj, const struct kv_arg *name)
 	    name->a_p, name->a_len);
 }
 
-/* Find the element of a name.  If there is none, make one that is all zero. */
+/*
+ * Find the element of a name.  If there is none, make one that is all zero, and
+ * count it in op_result.
+ */
 static struct kv_node *
 need_elem(struct kv_op *op, const struct kv_arg *name)
 {

@@ -54,7 +54,8 @@ add_options(struct kv_op *op)
 
 /*
  * Check all scores, which begin at argument op_end, before anything is changed.
- * op_left says how many are checked, and at the end how many arguments follow.
+ * op_left counts the scores checked so far.  At the end it becomes the number
+ * of arguments from op_end on.
  */
 static enum kv_ready
 add_parse(struct kv_op *op)

@@ -36,7 +36,7 @@
 
 static int listen_fd, signal_fd, spare = -1;
 
-/* Lower maxclients to what the descriptors allow; here this is no error. */
+/* Lower maxclients to what the descriptors allow (CONFIG SET would fail). */
 static void
 limit_clients(void)
 {
@@ -287,7 +287,7 @@ main(int argc, char **argv)
 
 	(void)argc;
 	cfg.lc_ncpus = (int)kv_server.s_wantcpus;
-	/* A size from which memory goes back to Linux when freed. */
+	/* Blocks of 1 MB or more go back to Linux when they are freed. */
 	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	/* No fast bins: a million of them are merged at once, in 0.2 s. */

@@ -348,7 +348,7 @@ kv_say_double(struct kv_reply *r, double val)
 		kv_say_bulk(r, buf, n);
 }
 
-/* Append text for people to read; text is empty after it. */
+/* Append text for people to read; the reply `text` is empty afterwards. */
 void
 kv_say_verbatim(struct kv_reply *r, struct kv_reply *text)
 {

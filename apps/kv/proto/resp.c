@@ -418,9 +418,10 @@ bulk_body(struct kv_resp *r)
 }
 
 /*
- * Read the next command: arguments r_first to r_nargs.  If there are none, the
- * line was empty and is to be ignored.  After KV_RESP_BAD the stream cannot go
- * on, and r_error says why.
+ * Read the next command: arguments r_first to r_nargs - 1.  If there are none,
+ * the line was empty and is to be ignored.  KV_RESP_MORE: a part has not
+ * arrived yet.  After KV_RESP_BAD the stream cannot go on, and r_error says
+ * why.
  */
 enum kv_resp_what
 kv_resp_next(struct kv_resp *r)

@@ -38,7 +38,7 @@ earlier(const struct kv_timer *a, const struct kv_timer *b)
 RB_GENERATE_INTERNAL(kv_timers, kv_timer, t_link, earlier,
     static __attribute__((unused)))
 
-/* Make the keyspace of a shard that is all zero. */
+/* Initialize a shard, which is all zero: its keyspace and its random state. */
 void
 kv_db_init(struct kv_db *db)
 {

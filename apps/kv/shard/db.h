@@ -7,7 +7,7 @@
 
 #include "shard/obj.h"
 
-#define KV_NEVER	INT64_MAX	/* ms: when keys without an end end */
+#define KV_NEVER	INT64_MAX	/* ms: the end of keys without one */
 
 /* What a shard's CPU counts. */
 enum kv_counter {

@@ -26,7 +26,7 @@
 
 #include <time.h>
 
-#define TURN_NS		100000	/* of work, then others have a turn */
+#define TURN_NS		100000	/* ns of work before others have a turn */
 #define MANY_WORDS	64	/* options between two reads of the clock */
 #define COST_SHIFT	13	/* 8 KB of an argument or a reply: a step */
 

@@ -69,7 +69,7 @@ struct kv_op {
 enum kv_flag {
 	KV_WRITE = 0x001,
 	KV_READ = 0x002,
-	KV_DENYOOM = 0x004,	/* may need memory: not above maxmemory */
+	KV_DENYOOM = 0x004,	/* may need memory: refused above maxmemory */
 	KV_ADMIN = 0x008,
 	KV_FAST = 0x010,
 	KV_LOADING = 0x020,
@@ -112,7 +112,8 @@ struct kv_cmd {
 	const char	*c_name;
 	int		 c_arity;	/* with the name; -n: at least n */
 	unsigned int	 c_flags;	/* enum kv_flag */
-	int		 c_keys;	/* the last; -1: to the end; 0: none */
+	int		 c_keys;	/* argument of the last key; -1: the */
+					/* last argument; 0: no keys */
 	int		 c_step;	/* arguments from one key to the next */
 	void		(*c_fn)(struct kv_op *);	/* the first turn */
 	uint8_t		 c_ints[KV_NINTS]; /* arguments that are integers */

@@ -61,8 +61,8 @@ struct kv_server {
 	_Atomic uint64_t s_maxclients;	/* (a) */
 	_Atomic uint64_t s_protected;	/* (a) serve this machine alone */
 	_Atomic uint64_t s_inlimit;	/* (a) bytes of one request */
-	_Atomic uint64_t s_outlimit;	/* (a) bytes left unread */
-	_Atomic uint64_t s_outtime;	/* (a) s, how long above that */
+	_Atomic uint64_t s_outlimit;	/* (a) bytes of replies not read */
+	_Atomic uint64_t s_outtime;	/* (a) s above s_outlimit, at most */
 	_Atomic uint64_t s_replylimit;	/* (a) bytes of an unfinished reply */
 	_Atomic uint64_t s_conns;	/* (a) */
 	_Atomic uint64_t s_rejected;	/* (a) */

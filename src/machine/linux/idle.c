@@ -85,7 +85,7 @@ idle_spin_ns(const struct machine_host *h)
 	return spin;
 }
 
-/* Add a wait, ns, to the average (weight 1/4).  A long one is cut off. */
+/* Add a wait, ns, to the average (weight 1/4); see WAIT_CLIP for a long one. */
 static void
 idle_learn(struct machine_host *h, int64_t waited)
 {

@@ -65,10 +65,10 @@ struct fdent {
 	uint64_t	 fe_stamp;	/* epc_polls when put on that list */
 };
 
-#define FE_REG		0x01		/* registered; perhaps not any more */
+#define FE_REG		0x01		/* registered, unless closed since */
 #define FE_DRAINED	0x02		/* nothing to read until an edge */
 #define FE_STREAM	0x04		/* TCP: short reads set FE_DRAINED */
-#define FE_STICKY	0x08		/* EP_STICKY seen: short reads do not */
+#define FE_STICKY	0x08		/* EP_STICKY seen: they do not now */
 #define FE_VERIFY	0x10		/* on the verify list */
 
 struct epcpu {

@@ -130,7 +130,7 @@ trap_describe(struct machine_fault *mf, int sig, const siginfo_t *si,
 
 /*
  * Return 1 if this is the fault of a host thread that made a call as if it were
- * a CPU.
+ * a CPU, else 0.
  */
 static int
 trap_not_cpu(int sig, const struct machine_fault *mf)
