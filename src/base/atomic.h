@@ -3,20 +3,20 @@
  * Atomic operations, each with its memory order in its name (atomic(9) of
  * FreeBSD).
  *
- * CPUs access shared words only through these functions.  Exception: code that
- * must not be a choice point, such as that of reports and signal handlers, uses
- * the compiler's operations.
+ * Code above machine/ writes a word that several CPUs write with these
+ * functions.  Where an access must not be a choice point, as in a report or a
+ * signal handler, it may be an operation of the compiler (__atomic_load_n).
  *
  * _acq: no later access moves before the operation.  _rel: no earlier access
  * moves after it.  A read-modify-write operation is both, unless stated
- * otherwise.  A load or store with neither suffix has no order.  Each acquire,
- * release and fence in the tree names its partner in a comment.
+ * otherwise.  A load or store with neither suffix has no order.
  *
  * Each operation is a choice point (base/choice.h) of the simulated host,
- * unless stated otherwise.  On that host a store may also be pending in a
- * buffer of the CPU for a while; a read-modify-write or a full fence drains the
- * buffer.  So a word that is written with these functions must not be written
- * by plain stores, which an older pending store would overwrite.
+ * unless stated otherwise.  In some runs of that host a store is pending in a
+ * buffer of its CPU for a while; a read-modify-write operation or a full fence
+ * empties the buffer.  So a word that is written with these functions must not
+ * be written by plain stores: an older store that is still pending could
+ * replace the newer value.
  */
 #ifndef LWKT_BASE_ATOMIC_H
 #define LWKT_BASE_ATOMIC_H
@@ -80,7 +80,10 @@ atomic_fcmpset_##sfx(type *p, type *old, type v)			\
 	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);			\
 }
 
-/* fetchadd, fetchor, fetchand return the old value.  clear: the bits of v. */
+/*
+ * fetchadd, fetchor and fetchand return the old value.  set sets the bits that
+ * are 1 in v, and clear clears them.
+ */
 #define ATOMIC_DEFINE_ARITH(sfx, type)					\
 static inline type							\
 atomic_fetchadd_##sfx(type *p, type v)					\
@@ -145,7 +148,7 @@ atomic_peek_ptr(const uintptr_t *p)
 
 /*
  * Store a word.  The caller is the only CPU that writes the word, or holds the
- * lock that protects it.  No choice point.
+ * lock that protects it.  No choice point; no order without _rel.
  */
 #define ATOMIC_DEFINE_POKE(sfx, type)					\
 static inline void							\
@@ -180,7 +183,7 @@ atomic_poke_add_i64(int64_t *p, int64_t v)
 #endif
 }
 
-/* Add to a word without a choice point; no order. */
+/* Add to a word that several CPUs may write.  No order, no choice point. */
 static inline void
 atomic_bump_i64(int64_t *p, int64_t v)
 {

@@ -3,15 +3,16 @@
  * Choice points: where the simulated host may let another CPU go on.
  *
  * On the real host a choice point does nothing.  On the simulated host it is a
- * call that may run other CPUs for a while.  So every interleaving at the
- * granularity of these points can be reached from a seed.
+ * call that may run other CPUs for a while.  Between two choice points a CPU
+ * runs alone.
  *
- * A store buffer (machine/sim/sim_store.c) delays what a CPU stores until the
- * buffer drains.  lwkt__store_put comes right before a store, lwkt__store_drain
+ * In some runs each CPU has a store buffer (machine/sim/sim_store.c): other
+ * CPUs see a store of atomic.h later than it is made.  lwkt__store_put comes
+ * right before such a store; lwkt__store_drain, which empties the buffer, comes
  * right before a locked instruction or a full fence.
  *
- * CHOICE_USER is for tests: it stands for code of a thread in which a
- * preemptible thread may be interrupted (lwkt_async.c).
+ * CHOICE_USER is for tests: it stands for an instruction at which a preemptible
+ * thread may be interrupted (lwkt_async.c).
  */
 #ifndef LWKT_BASE_CHOICE_H
 #define LWKT_BASE_CHOICE_H

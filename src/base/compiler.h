@@ -55,15 +55,15 @@
 #define LWKT_ASAN		0
 #endif
 
-/* For a function that may read memory that ASan has poisoned. */
+/* For a function that may access memory that ASan has poisoned. */
 #if LWKT_ASAN
 #define __lwkt_no_asan		__attribute__((noinline, no_sanitize_address))
 #else
 #define __lwkt_no_asan
 #endif
 /*
- * For a function of a report that reads what another CPU may be writing, which
- * TSan would call a data race: a stale value does no harm there.
+ * For a function that reads what another CPU may be writing, where a stale
+ * value does no harm.  TSan would report a data race.
  */
 #if LWKT_TSAN
 #define __lwkt_no_tsan		__attribute__((noinline, no_sanitize_thread))
@@ -75,9 +75,9 @@
  * A C++ exception that would leave a function with this statement ends the
  * process, with a report (machine/x86_64/escape.c).  The statement makes only
  * an entry in the function's unwind table, no instruction.  The call that may
- * throw must not be the last call of the function: the compiler may turn that
- * into a jump, and the function would not be on the stack any more.  On other
- * machines than x86-64 the statement does nothing.
+ * throw must not be the last act of the function: the compiler may turn such a
+ * call into a jump, and then the function is no longer on the stack.  On other
+ * processors than x86-64 the statement does nothing.
  */
 #if defined(__x86_64__)
 #define no_unwind()							\
@@ -90,8 +90,9 @@
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 
 /*
- * Subtract 1 from *count and return whether it is negative then, between two
- * cc_fence().  On x86 one instruction does both.
+ * Subtract 1 from *count and return whether the result is negative.  The
+ * compiler moves no memory access from one side of the call to the other.  On
+ * x86 one instruction subtracts and tests.
  */
 static inline int
 cc_decrement(int *count)

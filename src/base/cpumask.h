@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sets of CPUs, of fixed size.  The operations on a shared set (_atomic, _acq)
- * access one word of it, so they do not see the set as a whole.
+ * Sets of CPUs, of fixed size.  The operations whose names end with _atomic or
+ * _acq are for sets that several CPUs use.  Each accesses one word of the set,
+ * so none sees the whole set at one moment.
  */
 #ifndef LWKT_BASE_CPUMASK_H
 #define LWKT_BASE_CPUMASK_H
@@ -58,7 +59,7 @@ cpumask_test_acq(const lwkt_cpumask_t *m, int cpu)
 	    CPUMASK_BIT(cpu)) != 0;
 }
 
-/* Return the first member >= from, or -1. */
+/* Return the first member >= from; -1 if there is none. */
 static inline int
 cpumask_next(const lwkt_cpumask_t *m, int from)
 {

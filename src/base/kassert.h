@@ -2,9 +2,9 @@
 /*
  * Assertions: KASSERT is checked in all builds, INVARIANT in invariants builds.
  *
- * Both are always compiled.  If the condition does not hold, that is an error
+ * Both are always compiled.  A checked condition that does not hold is an error
  * of the library or of the program: lwkt_panic() is called, which does not
- * return.  Other layers set lwkt__panic_hook, to add to the report what base/
+ * return.  Higher layers set lwkt__panic_hook, to add to the report what base/
  * cannot know (CPU, thread, backtrace).
  */
 #ifndef LWKT_BASE_KASSERT_H

@@ -3,13 +3,14 @@
  * Trace rings: the last KTR_ENTRIES events of each CPU.
  *
  * THEORY
- * A ring belongs to one CPU, which overwrites the oldest record.  A reader on
- * another CPU or in another process reads kr_index before and after, and drops
- * the records that may have been overwritten meanwhile.  An event is recorded
+ * Each CPU has a ring, and alone writes to it.  A new record replaces the
+ * oldest one.  A reader on another CPU or in another process reads kr_index
+ * before and after it copies records, and drops those that the CPU may have
+ * overwritten meanwhile.  An event is recorded
  * if its group is in the mask (LWKT_TRACE=0x..).  By default the mask has only
  * the group KTR_HOST, whose events are too rare to cost time.  On the simulated
- * host it has all groups by default.  There every recorded event also goes into
- * the hash that identifies the schedule.
+ * host it has all groups by default.  There every recorded event also becomes a
+ * part of the hash that identifies the schedule.
  */
 #ifndef LWKT_BASE_KTR_H
 #define LWKT_BASE_KTR_H
@@ -20,7 +21,7 @@
 #include "base/config.h"
 #include "base/stat_decl.h"
 
-/* Number of records in a ring: a power of two.  2048 records take 64 KiB. */
+/* Records in a ring: a power of two.  2048 records take 64 KiB. */
 #define KTR_ENTRIES	(config_hard ? 64 : 2048)
 
 struct ktr_rec {
@@ -35,7 +36,7 @@ struct ktr_ring {
 	struct ktr_rec	 kr_rec[KTR_ENTRIES];
 };
 
-/* The default mask: all groups on the simulated host, else the rare one. */
+/* The groups that are recorded if LWKT_TRACE is not set. */
 #ifdef LWKT_HOST_SIM
 #define KTR_DEFAULT	KTR_ALL
 #else

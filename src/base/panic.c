@@ -3,15 +3,17 @@
  * lwkt_panic and lwkt_printf: reports on stderr.
  *
  * THEORY
- * Both format into a buffer on the caller's stack and write(2) it whole, so
- * lines of several CPUs do not mix.  No function here takes a lock or
- * allocates, because glibc's vsnprintf does neither for the conversions used
- * (%s %d %u %x %p %c and their lengths).  So signal handlers may call them.
+ * Both format a line into a buffer on the caller's stack and pass the whole
+ * line to one write(2).  So lines of several CPUs do not mix, unless the host
+ * writes only a part and put() must write the rest.  No function here takes a
+ * lock or allocates.  glibc's vsnprintf does neither for the conversions %s %d
+ * %i %u %x %p %c with width, precision and length; with these alone a signal
+ * handler may call both functions.
  *
  * The first host thread to panic reports.  If it panics again, inside the hook,
  * it prints the second message and aborts at once.  Another host thread that
- * panics prints its message and then waits for the first to end the process,
- * for some 10 s at most.
+ * panics prints its message and waits about 10 s for the first to end the
+ * process; then it aborts itself.
  */
 #include <errno.h>
 #include <signal.h>
@@ -48,7 +50,10 @@ put(const char *s, size_t len)
 	}
 }
 
-/* Write one line to stderr, with a prefix; a long line is cut off. */
+/*
+ * Write prefix and message to stderr as one line.  A newline is added if there
+ * is none; what does not fit into the buffer is cut off.
+ */
 static void
 vput(const char *prefix, const char *fmt, va_list ap)
 {
@@ -66,7 +71,10 @@ vput(const char *prefix, const char *fmt, va_list ap)
 	put(line, len);
 }
 
-/* Print one line on stderr.  Any context, signal handlers too; no locks. */
+/*
+ * Print one line on stderr.  Any context, signal handlers too; takes no lock.
+ * The CPU waits while write(2) does.
+ */
 void
 lwkt_printf(const char *fmt, ...)
 {
@@ -80,8 +88,8 @@ lwkt_printf(const char *fmt, ...)
 }
 
 /*
- * Wait for the host thread that reports to end the process; return after some
- * 10 s if it does not.
+ * Wait for the host thread that reports to end the process.  Return after about
+ * 10 s if it does not, sooner if signals interrupt the waits.
  */
 static void
 panic_wait(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The only random generator of the tree: splitmix64.  Each user seeds its own.
- * The state is one 64-bit word; the numbers are equal on every compiler.
+ * The random generator of the library and its tests: splitmix64.  Each user has
+ * a state of its own, one 64-bit word, and seeds it.  A seed gives the same
+ * numbers with every compiler.
  *
  * Source: S. Vigna, "splitmix64" (the state is a Weyl sequence, the output a
  * mix of it).
@@ -30,7 +31,10 @@ rng_next(struct rng *r)
 	return mix64(r->r_state);
 }
 
-/* Draw a number, uniform in [0, n), n > 0 (bias below 2^-32 for small n). */
+/*
+ * Return a random number in [0, n), n > 0.  The probability of each differs
+ * from 1/n by less than 2^-32.
+ */
 static inline uint32_t
 rng_below(struct rng *r, uint32_t n)
 {

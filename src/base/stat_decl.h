@@ -9,15 +9,16 @@
  * COUNTER(swtch, "lwkt.switches", "thread switches") makes a word in the
  * section lwkt_cnt, the template.  Only its address is used.  Every CPU has a
  * copy of that whole section in the arena (gd_cnt), where tools can read it.
- * Only that CPU writes the copy.  counter_inc(bias, swtch) adds 1 in the copy.
+ * Only that CPU writes its copy.  counter_inc(bias, swtch) adds 1 in the copy.
  * bias is the distance from the section to the copy, so the address of a
  * counter takes one addition (the scheme of FreeBSD's dynamic per-CPU
  * variables).
  *
  * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x` with
- * the default 10, the least value 0 and the greatest value 1000.  The
- * environment LWKT_TUNE="lwkt.x=5,..." sets x at boot.  Plain reads of x are
- * enough, because x changes only before the CPUs start.
+ * the default 10, the least value 0 and the greatest value 1000.  The least
+ * value must not be negative.  The environment LWKT_TUNE="lwkt.x=5,..." sets x
+ * at boot.  Plain reads of x are enough, because x changes only before the CPUs
+ * start.
  *
  * TUNABLE_NAME(x, "lwkt.x", names, 0, "what") is the same with a value that is
  * given as a name.  names[] is an array of names that ends with NULL, and x
