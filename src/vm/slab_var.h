@@ -51,7 +51,7 @@ struct kmem_slot {
 struct kmem_slot *kmem_alloc(size_t nslots);
 /*
  * Free a run, whose ks_kind is KS_NONE again.  Gives the memory of its first
- * ks_size bytes back to the host; so only if slab_may_host.
+ * ks_size bytes back to the host; so call it only if slab_may_host.
  */
 void	kmem_free(struct kmem_slot *ks);
 /* Return the slot in which p lies, or NULL if p is not of this allocator. */
@@ -80,7 +80,10 @@ void   *kmem_addr(struct kmem_slot *ks);	/* where the slot begins */
 uint32_t kmem_id(struct kmem_slot *ks);
 void	kmem_fini(void);
 
-/* vm_magazine.c: chunks of one class that a CPU has at hand.  (c) as below */
+/*
+ * vm_magazine.c: chunks of one class that a CPU has at hand.
+ * (i) fixed  (c) accessed only by that CPU, in a critical section
+ */
 struct mag {
 	LWKT_CACHEALIGN
 	uint64_t	 mg_used;	/* (c) bytes of mg_round in use */
@@ -93,7 +96,7 @@ struct mag {
 
 /*
  * vm_slab.c: the state of the allocator on one CPU.
- * (c) accessed only by that CPU, in a critical section
+ * (i) fixed  (c) accessed only by that CPU, in a critical section
  * (p) written like (c), and read by other CPUs too
  */
 TAILQ_HEAD(zone_list, zone);
@@ -104,9 +107,9 @@ struct type_use {
 	int64_t		 tu_calls;	/* (p) blocks allocated on this CPU */
 	int64_t		 tu_frees;	/* (p) blocks freed on this CPU */
 	int64_t		 tu_memuse;	/* (p) bytes allocated less freed */
-	int64_t		 tu_room;	/* (c) bytes to allocate, MT2 */
+	int64_t		 tu_room;	/* (c) the allowance, plus mt_floor */
 	int64_t		 tu_most;	/* (c) type_tell is due above this */
-	int64_t		 tu_told;	/* (c) tu_memuse as in mt_loose */
+	int64_t		 tu_told;	/* (c) part of tu_memuse in mt_loose */
 	struct objslab	*tu_active;	/* (c) slab to allocate objects from */
 	struct objslab	*tu_alternate;	/* (c) tried if tu_active is used up */
 };
@@ -180,8 +183,8 @@ slab_header(const void *p)
 }
 
 /*
- * Take a slot that this CPU has set aside, or a new one.  Stores in *zeroed
- * whether it is all zero.
+ * Take a slot that this CPU has set aside, or a new one; or return NULL.
+ * *zeroed becomes 1 if the slot is known to be all zero, else 0.
  */
 struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
 /*
@@ -194,15 +197,15 @@ void	slots_check(struct slab *sl);
 
 /*
  * vm_magazine.c.  slab_alloc allocates a chunk, or returns NULL.  It stores the
- * size in *room, and in *zeroed whether the chunk is all zero.
+ * size in *room.  *zeroed becomes 1 if the chunk is known to be all zero.
  */
 void   *slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed);
 /* Free p, which lies in a zone; return the size of its chunk. */
 size_t	slab_free(struct slab *sl, void *p);
 size_t	slab_size(void *p);			/* of the chunk p */
 /*
- * Empty the magazines, fetch what other CPUs freed in listed zones, and set the
- * zones aside that are then all free.
+ * Empty the magazines, and fetch what other CPUs freed in listed zones.  Give
+ * up the zones that are then all free, unless a message in flight names them.
  */
 void	slab_clean(struct slab *sl);
 void	slab_check(struct slab *sl);
@@ -256,7 +259,7 @@ slab_exit(struct slab *sl)
  * and 0 if not.  It may add up the use of all CPUs.
  */
 int	type_room(struct slab *sl, struct lwkt_malloc_type *type, size_t size);
-/* Add the use of this CPU to mt_loose, and allow it so many bytes anew. */
+/* Bring mt_loose up to date with this CPU, and give it a new allowance. */
 void	type_tell(struct lwkt_malloc_type *type, struct type_use *tu);
 /* Fail a request: return NULL or panic, as flags say. */
 void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);

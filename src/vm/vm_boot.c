@@ -40,8 +40,8 @@ main_thread(void *arg)
 }
 
 /*
- * Create the first thread: the boot hook, which does nothing on other CPUs than
- * CPU 0.  If that fails, stores the error and stops all CPUs.
+ * Create the first thread: the boot hook of CPU 0.  On other CPUs the hook does
+ * nothing.  If the creation fails, store the error and stop all CPUs.
  */
 static void
 vm_boot_cpu(struct globaldata *gd)
@@ -59,7 +59,8 @@ SYSINIT(SI_STAT + 1, vm_boot, NULL, vm_boot_cpu, NULL, NULL);
  * Boot, and run main_fn(arg) as the first thread.  Returns 0 after the
  * shutdown; *resultp is then main_fn's result (resultp may be NULL).  Returns
  * an error number if the boot failed; *resultp is then unchanged.
- * Context: plain pthread, which blocks until the shutdown.
+ * Context: plain pthread, which blocks until the shutdown.  On a CPU and in a
+ * child of fork the result is EBUSY.
  */
 int
 lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),

@@ -4,23 +4,26 @@
  *
  * THEORY
  * A stack is a slot in a large reserved mapping (a chunk), which is one row of
- * equal slots; so a million stacks are a few mappings.  A slot has a guard at
+ * equal slots.  So a million stacks are a few mappings, on a host whose guards
+ * need no mapping of their own (machine/linux/mem.c).  A slot has a guard at
  * its low end, usable memory above it, and struct thread_cold at the top.
  * Sizes are powers of two from 16 KiB.  Up to 32 KiB, the guard is 4 KiB, taken
  * from the size.  Above, the guard is 16 KiB taken from the size and 64 KiB
  * beside it.  So a local variable of 64 KiB that is written from its far end
  * does not step over the guard into the next stack, even in a program compiled
- * without -fstack-clash-protection.  The price is address space, and 128 bytes
- * of page tables a stack.
+ * without -fstack-clash-protection.  The price of the 64 KiB is address space,
+ * and 128 bytes of page tables a stack.
  *
  * A structure and its stack are made together once and are never separated.  A
- * dead thread goes to the cache of the CPU that drops its last reference.  The
- * cache is LIFO, so the next thread gets a warm stack.  When half a cache is
- * full, that half is set aside as the cold list.  What exceeds
- * lwkt.cache_threads goes from the cold list, in batches, to the depot that all
- * CPUs share; the memory of these stacks goes back to the host (the guards
- * stay).  Allocation takes from the cache, then from the cold list, then a
- * batch from the depot, and else makes a batch of new threads.
+ * dead thread goes to the cache for its size on the CPU that drops its last
+ * reference.  The cache has a warm list, which is LIFO, so the next thread gets
+ * a stack that was used recently.  When the warm list exceeds half of
+ * lwkt.cache_threads, it becomes the cold list.  If there is a cold list
+ * already, and both lists together exceed lwkt.cache_threads, a batch of the
+ * cold list goes to the depot that all CPUs share.  The memory of these stacks
+ * goes back to the host (the guards stay).  Allocation takes a thread of the
+ * warm list, else of the cold list, else of a batch from the depot, else of a
+ * batch of new threads.
  *
  * INVARIANTS
  * GL1 A thread in a cache or the depot has TDF_FREE, and its td_refs is 0: no
@@ -98,7 +101,7 @@ struct vm_pcpu {
 
 static struct stack_class classes[NCLASSES];
 static struct stack_chunk chunks[NCHUNKS];
-static uint32_t nchunks;		/* (a) grows, under depot lock */
+static uint32_t nchunks;		/* grows, under depot lock */
 static uint32_t depot_lock;
 static size_t default_stack;
 static struct vm_pcpu *pcpus;
@@ -143,7 +146,7 @@ slot_colour(uintptr_t slot, unsigned cls)
 	return (slot / class_slot(cls) % COLOURS) * CACHE_LINE;
 }
 
-/* Return the smallest class for a stack of that size, or -1. */
+/* Return the smallest class of at least `size` bytes; -1 if there is none. */
 static int
 class_find(size_t size)
 {
@@ -201,9 +204,9 @@ chunk_reserve(unsigned cls, size_t *sizep)
 }
 
 /*
- * Add a chunk to the class, unless another CPU was faster.  Returns 1 if the
- * class now has a slot that was never used, else 0.  The host is called before
- * the lock is taken and after it is released (GL3).
+ * Add a chunk to the class, unless another CPU was faster or there are NCHUNKS
+ * already.  Returns 1 if the class now has a slot that was never used, else 0.
+ * The host is called before the lock is taken and after it is released (GL3).
  */
 static int
 chunk_add(unsigned cls)
@@ -236,7 +239,7 @@ chunk_add(unsigned cls)
 /*
  * Take up to BATCH new slots that follow each other, and as many structures.
  * Returns their number, and the first slot and structure in *slotp and *tdp.
- * Returns 0 if no structure is left or the host gives no slot.
+ * Returns 0 if no structure is left or no chunk can be added.
  */
 static unsigned
 slots_take(unsigned cls, char **slotp, lwkt_thread_t *tdp)
@@ -393,8 +396,9 @@ cache_drain(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 }
 
 /*
- * Make the warm list of a cache its cold list.  If the cold list is not empty,
- * drain a batch of it instead, once the cache has more than lwkt.cache_threads.
+ * Make the warm list of a cache its cold list, if the cold list is empty.
+ * Otherwise drain a batch of the cold list, if both lists together have more
+ * than lwkt.cache_threads threads.
  */
 static __lwkt_noinline void
 cache_trim(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
@@ -413,8 +417,8 @@ cache_of(struct globaldata *gd, unsigned cls)
 }
 
 /*
- * Put a dead thread into the cache of this CPU, which dropped the last
- * reference (ko_thread_free).
+ * Put a thread whose last reference was dropped on this CPU into the CPU's
+ * cache (ko_thread_free).
  */
 static void
 thread_free(lwkt_thread_t td)
@@ -434,8 +438,9 @@ thread_free(lwkt_thread_t td)
 }
 
 /*
- * Return the CPU of a new thread: cpu, or for LWKT_CPU_ROTATE one in turn.  The
- * first thread that a CPU creates in turn gets this CPU, the second the next.
+ * Return the CPU of a new thread: cpu, or for LWKT_CPU_ROTATE the next in turn.
+ * The first thread that a CPU creates in this way belongs to that CPU, the
+ * second to the CPU after it, and so on.
  */
 static inline int
 pick_cpu(struct globaldata *gd, int cpu)
@@ -499,7 +504,10 @@ lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 	return thread_alloc((unsigned)cls, cpu, flags);
 }
 
-/* Free a thread that was never started.  Thread context; never blocks. */
+/*
+ * Free a thread that was never started; panic if it was.  Thread context; never
+ * blocks.
+ */
 void
 lwkt_free_thread(lwkt_thread_t td)
 {
@@ -512,8 +520,9 @@ lwkt_free_thread(lwkt_thread_t td)
 }
 
 /*
- * Create and start a thread.  tmpl, if not NULL, is a thread of
- * lwkt_alloc_thread() or lwkt_init_thread().  Returns 0, EINVAL or ENOMEM.  On
+ * Create a thread and start it, unless LWKT_NOSTART is set.  tmpl, if not NULL,
+ * is a thread of lwkt_alloc_thread() or lwkt_init_thread(), which is started on
+ * its own CPU; cpu is then only checked.  Returns 0, EINVAL or ENOMEM.  On
  * success *tdp is the thread (tdp may be NULL); it is stored before the thread
  * runs.  Thread context; never blocks.
  */
@@ -544,9 +553,10 @@ lwkt_create(void (*fn)(void *), void *arg, lwkt_thread_t *tdp,
 }
 
 /*
- * Return the thread whose guard contains addr, or NULL if no guard does
- * (ko_fault_thread).  The thread is found by tc_port, which lies at the top of
- * the slot.  May be called in a signal handler.
+ * Return the thread whose guard contains addr (ko_fault_thread).  Returns NULL
+ * if no guard does, or if the slot was never used.  The thread is found by
+ * tc_port, which lies at the top of the slot.  May be called in a signal
+ * handler.
  */
 static lwkt_thread_t
 fault_thread(uintptr_t addr)

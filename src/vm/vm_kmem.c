@@ -3,15 +3,15 @@
  * Runs of slots: where zones and large blocks come from.
  *
  * THEORY
- * Address space is reserved in banks of 1 GiB and divided into slots of
- * 128 KiB, aligned to their size.  A zone is one slot; a large block is a run
- * of slots, of which only the pages in use cost memory.  A freed run gives its
- * memory back to the host, so that it costs address space only, and waits in a
- * list of its length for the next request of that length.  Lengths are rounded
- * up to four steps for each doubling.  Runs are neither merged nor divided.
- * When there is no further bank, because the host refuses it or the table of
- * banks is full, a longer run is used instead.  If none is free, the request is
- * refused.
+ * Address space is reserved in banks of 1 GiB, or more for a run that needs
+ * more, and divided into slots of 128 KiB, aligned to their size.  A zone or a
+ * slab of objects is one slot.  A large block is a run of slots, of which only
+ * the pages in use cost memory.  When a run is freed, its memory goes back to
+ * the host, so that it costs address space only.  It waits in a list of its
+ * length for the next request of that length.  Lengths are rounded up to four
+ * steps for each doubling.  Runs are neither merged nor divided.  When there is
+ * no further bank, because the host refuses it or the table of banks is full, a
+ * longer run is used instead.  If none is free, the request is refused.
  *
  * Each slot has a record; the records of a bank stand at its start.  Banks
  * begin and end at multiples of 64 MiB.  So a table that is indexed by the
@@ -121,7 +121,7 @@ kmem_addr(struct kmem_slot *ks)
 	return bk->bk_base + (size_t)(ks - bk->bk_slot) * ZONE_SIZE;
 }
 
-/* Return a number of the slot that is the same in each run of a schedule. */
+/* Return a number of the slot, the same whenever a schedule is repeated. */
 uint32_t
 kmem_id(struct kmem_slot *ks)
 {
@@ -148,7 +148,7 @@ bank_carve(struct kmem_bank *bk, unsigned c)
 	return ks;
 }
 
-/* Put the slots of bk that were never used on the lists.  Under the lock. */
+/* List the slots of bk that were never used, as free runs.  Under the lock. */
 static void
 bank_retire(struct kmem_bank *bk)
 {
@@ -185,8 +185,8 @@ bank_map(struct kmem_bank *bk, size_t n)
 }
 
 /*
- * Enter a bank in the tables.  Returns 1, or 0 if the table of banks is full.
- * Under the lock.
+ * Enter a bank in the tables, after the last bank's unused slots are listed.
+ * Returns 1, or 0 if the table of banks is full.  Under the lock.
  */
 static int
 bank_enter(const struct kmem_bank *bk)
@@ -236,7 +236,8 @@ run_take_longer(unsigned c)
 }
 
 /*
- * Reserve another bank and take a run of class c from it.  If the host refuses
+ * Reserve another bank and take a run of class c from it.  If another CPU has
+ * made a run of the class free meanwhile, take that run.  If the host refuses
  * the bank, or the table of banks is full, take a run of this or a longer
  * class.  Returns NULL if there is none.
  */

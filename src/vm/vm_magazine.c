@@ -4,42 +4,43 @@
  *
  * THEORY
  * A CPU has a magazine for each class of chunks of up to 1 KiB: a stack of at
- * most 30 free chunks of its zones.  To allocate is to take the chunk on top,
- * to free is to put one there.  The zone does not take part: for it a chunk in
- * a magazine is not free (CHUNK_READY), so it is not counted in z_nfree, and
- * the zone cannot be given up.  Chunks move between a magazine and the zones
- * half a magazine at a time.  An empty magazine is filled from the first zone
- * of its class that is listed; no zone is made for it.  When a chunk is freed
- * and the magazine is full, the chunks that lie in it longest go back.
+ * most 30 free chunks of its zones (2 in hard builds).  An allocation takes the
+ * chunk on top, and a free puts one there.  The zone does not take part: for it
+ * a chunk in a magazine is not free (CHUNK_READY), so it is not counted in
+ * z_nfree, and the zone cannot be given up.  Chunks move between a magazine and
+ * the zones half a magazine at a time.  An empty magazine gets up to half its
+ * chunks from the first listed zone of its class; no zone is made for that.
+ * When a chunk is freed and the magazine is full, the older half of its chunks
+ * goes back to the zones.
  *
- * Only the zone's owner has its chunks at hand.  A chunk that is freed on
- * another CPU goes to its zone (vm_zone.c).
+ * A chunk is in a magazine only on the CPU that owns its zone.  A chunk that is
+ * freed on another CPU goes to its zone (vm_zone.c).
  *
- * Hardening is that of zones.  The state of a chunk tells at the second free
- * that it is free.  The first word of a chunk in a magazine is a random mark,
- * which must still be there when the chunk leaves the magazine.  So a chunk
- * that was written to while it was free, or that another CPU has freed again,
- * is not given out.
+ * Hardening is that of zones.  The state of a chunk tells at a second free that
+ * it is free already.  The first word of a chunk in a magazine is a random
+ * mark, which must still be there when the chunk leaves the magazine.  So a
+ * chunk is not given out if its first word was written to while it was free, or
+ * if another CPU has freed it again.
  *
- * What lies in magazines is at most 30 chunks of each class, 360 KiB for each
- * CPU; it is in use to nobody and counted for no type.  But each of the chunks
- * keeps a zone.  Therefore slab_clean empties the magazines.  It runs when the
- * CPU needs another zone and the host has no memory for it, so before a request
- * is refused.  It also runs when the CPU needs another zone, has no slot set
- * aside, and has made many zones since the last time: CLEAN_LEAST or more, and
- * a quarter or more of the zones that it has.
+ * The magazines of a CPU have at most 30 chunks of each class, 360 KiB in all,
+ * which are in use by nobody and counted for no type.  But each of these chunks
+ * keeps its zone from being given up.  Therefore slab_clean empties the
+ * magazines.  It runs when the CPU needs another zone and there is no memory
+ * for one, before the request is refused.  It also runs when the CPU needs
+ * another zone, has no slot set aside, and has made many zones since the last
+ * time: CLEAN_LEAST or more, and a quarter or more of the zones that it has.
  *
  * lwkt_kmalloc and lwkt_kfree use the magazines of the slab that gd_quick
- * points to, without asking whether they may.  If a CPU must use none, gd_quick
- * points to slab_none: its magazines are empty, so each allocation takes the
- * long way, and its mark is in no zone, so each free does.
+ * points to, without another test.  If a CPU must use no magazine, gd_quick
+ * points to slab_none.  Its magazines are empty, so each allocation takes the
+ * long way.  Its mark is in no zone, so each free takes the long way too.
  *
  * INVARIANTS
  * MG1 A chunk in a magazine is of the magazine's class, in a zone of this CPU,
  *    and CHUNK_READY.  Its first word is sl_mark.
  * MG2 gd_quick points to slab_none until the CPU has a slab, while the slab
- *    has deferred work (sl_work), and always if a memory checker watches, which
- *    has to hear of each free.
+ *    has deferred work (sl_work), and when the CPU ends.  It always does if a
+ *    memory checker watches, which must be told of each free.
  * MG3 The magazines of slab_none, and the last one of each CPU, stay empty.
  * MG4 No block in use has a mark in it, unless the program has copied one out
  *    of a free block.  So what looks like the header of a zone of this CPU is
@@ -90,7 +91,7 @@ mag_fill(struct slab *sl, unsigned cls)
 	counter_inc(sl->sl_gd->gd_cntbias, filled);
 	n = z->z_nfree < MAG_MOST / 2 ? z->z_nfree : MAG_MOST / 2;
 	mg->mg_used = n * sizeof(*mr);
-	/* Downwards: what is on top of the zone stays on top. */
+	/* Downwards: the zone's next chunk comes to the top. */
 	for (mr += n; mr-- > mg->mg_round; ) {
 		mr->mr_chunk = (uint64_t *)zone_take(sl, z, CHUNK_READY, &i,
 		    &zeroed);
@@ -138,8 +139,8 @@ slab_clean(struct slab *sl)
 }
 
 /*
- * Make a zone for a class that has none with a free chunk.  May run slab_clean
- * before.  Returns NULL if there is no memory.
+ * Make a zone for a class without a listed zone.  May run slab_clean.  Returns
+ * NULL if there is no memory.
  */
 static __lwkt_noinline struct zone *
 zone_get(struct slab *sl, unsigned cls)
@@ -157,9 +158,10 @@ zone_get(struct slab *sl, unsigned cls)
 }
 
 /*
- * Allocate a chunk of the class: from its magazine, else from a zone, and then
- * fill the magazine.  *room is its size, and *zeroed says whether it is all
- * zero.  Returns NULL if there is no memory.
+ * Allocate a chunk of the class.  Take it from the magazine of the class.  If
+ * that is empty, take it from a zone, and fill the magazine by half.  *room
+ * becomes the size of the chunk, and *zeroed 1 if it is known to be all zero.
+ * Returns NULL if there is no memory.
  */
 void *
 slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
@@ -186,8 +188,9 @@ slab_alloc(struct slab *sl, unsigned cls, size_t *room, int *zeroed)
 }
 
 /*
- * Free the chunk p; return its size.  Empties the magazine by half if it is
- * full.
+ * Free the chunk p; return its size.  A chunk of this CPU goes to its magazine,
+ * which is first emptied by half if it is full; without a magazine, to its
+ * zone.  A chunk of another CPU is pushed to its zone's z_remote.
  */
 size_t
 slab_free(struct slab *sl, void *p)

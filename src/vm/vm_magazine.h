@@ -20,7 +20,7 @@ extern uint16_t mag_at[MAG_MAXCHUNK / 8 + 1] __lwkt_hidden;
 /* Panic: the chunk on top of a magazine was written to. */
 void	mag_spoilt(const struct mag_round *mr) __lwkt_noreturn;
 
-/* Return the magazine for a block of so many units of 8 bytes. */
+/* Return the magazine for a block of 8 * units bytes. */
 static inline struct mag *
 mag_for(struct slab *sl, size_t units)
 {
@@ -35,8 +35,8 @@ mag_place(struct mag *mg, uint64_t used)
 }
 
 /*
- * Take the chunk on top of a magazine, for use; or return NULL.  Panics if the
- * mark is not in the chunk any more.
+ * Take the chunk on top of a magazine, for use.  Returns NULL if the magazine
+ * is empty.  Panics if the mark is not in the chunk any more.
  */
 static inline void *
 mag_pop(struct slab *sl, struct mag *mg)
@@ -77,9 +77,10 @@ mag_put(struct mag *mg, uint64_t used, void *chunk, uint8_t *state,
 
 /*
  * Free p the quick way: put it on top of its magazine, and return its zone.
- * Returns NULL for the long way: p is not the start of a chunk in use of this
- * CPU, or sl is slab_none, or the magazine is full, or another CPU has freed a
- * chunk of the zone, so that it must be seen whether it was p.
+ * Returns NULL if the long way must be taken.  This is so if p is not the start
+ * of a chunk in use of this CPU, if its class has no magazine, if sl is
+ * slab_none, and if the magazine is full.  It is also so if z_remote holds
+ * chunks, because p may be one of them: a double free.
  */
 static inline struct zone *
 mag_push(struct slab *sl, void *p)

@@ -7,23 +7,24 @@
  * block is a run of slots of its own, and its type is charged for whole pages.
  * For a run of a single slot the CPU uses one that it has set aside, if there
  * is one.  When a block is freed, the record of its slot tells which of the two
- * the block is, or that the pointer is neither.
+ * the block is, or that the pointer is neither.  A block of 0 bytes is no
+ * memory: all have the address NO_BYTES.
  *
  * The usual request, for up to 1 KiB without special flags, is served the quick
- * way: from a magazine, in a leaf section, if the CPU may use magazines (MG2 of
- * vm_magazine.c) and its allowance is large enough (vm_malloc_type.c).  So is
- * the free of such a block on the CPU of its zone.  Whatever is unusual takes
- * the long way, which makes no assumptions and does all checks again.
+ * way: from a magazine, in a leaf section.  The CPU must be in no callback or
+ * hard section, it must use magazines at present (MG2 of vm_magazine.c), and
+ * its allowance must be large enough (vm_malloc_type.c).  The free of such a
+ * block on the CPU of its zone is quick, too.  Every other call takes the long
+ * way, which makes no assumptions and does all checks again.
  *
- * No function here blocks: either there is memory, or there is not.  WAITOK
- * demands that there is, so a failure is a panic.  NULLOK turns that panic into
- * NULL.
+ * No function here blocks: either there is memory, or there is not.  With
+ * WAITOK a failure is a panic, unless NULLOK is set too: then it is NULL.
  *
  * While a CPU is in a callback or a hard section, holds a spinlock, or is the
  * master of a rendezvous, other CPUs may wait for it.  So memory is allocated
  * there but not given back to the host.  Blocks of several slots, and slots
- * beyond lwkt.zone_cache, are given back at the next call of this CPU that is
- * in none of these contexts.
+ * beyond lwkt.zone_cache, are given back at the CPU's next call of the
+ * allocator that is in none of these contexts.
  *
  * Source: kmalloc(9) of DragonFly, kern_slaballoc.c.  A block of several whole
  * pages below 16 KiB comes from a zone here, too.
@@ -67,7 +68,7 @@ size_rounded(size_t size, int flags)
 
 /*
  * Allocate a run of slots as a block; or return NULL.  *zeroed is 1 at the
- * call; it becomes 0 if the block may not be zero.
+ * call; it becomes 0 if the block is not known to be all zero.
  */
 static void *
 large_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
@@ -109,7 +110,7 @@ large_free(struct slab *sl, struct kmem_slot *ks, void *p,
 
 /*
  * Allocate a chunk of a zone as a block; or return NULL.  *zeroed becomes 1 if
- * the chunk is zero, else 0.
+ * the chunk is known to be all zero, else 0.
  */
 static inline void *
 small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
@@ -125,7 +126,7 @@ small_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 	return p;
 }
 
-/* The long way of lwkt_kmalloc: whatever the request and the context. */
+/* The long way of lwkt_kmalloc: for any request, in any context. */
 static __lwkt_noinline void *
 alloc_any(size_t size, struct lwkt_malloc_type *type, int flags)
 {
@@ -152,8 +153,8 @@ alloc_any(size_t size, struct lwkt_malloc_type *type, int flags)
 }
 
 /*
- * Allocate a block.  Any lwkt context, also with spinlocks; never blocks.
- * Takes a chunk at hand in a leaf section, unless something is unusual.
+ * Allocate a block: the quick way if possible (THEORY), else by alloc_any().
+ * Any lwkt context, also with spinlocks; never blocks.
  */
 void *
 lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
@@ -183,7 +184,7 @@ any:
 	return alloc_any(size, type, flags);
 }
 
-/* The end of lwkt_kfree if type_tell is due.  p is no block any more. */
+/* The end of lwkt_kfree if type_tell is due.  p has been freed. */
 static __lwkt_noinline void
 free_end(void *p, struct lwkt_malloc_type *type)
 {
@@ -193,7 +194,7 @@ free_end(void *p, struct lwkt_malloc_type *type)
 	(void)leaf_exit_quick(NULL);
 }
 
-/* The long way of lwkt_kfree: whatever p is and the context. */
+/* The long way of lwkt_kfree: for any p, in any context. */
 static __lwkt_noinline void
 free_any(void *p, struct lwkt_malloc_type *type)
 {
@@ -218,8 +219,8 @@ free_any(void *p, struct lwkt_malloc_type *type)
 }
 
 /*
- * Free p, which lies in memory of the allocator: quickly too, if it is a chunk
- * of another CPU's zone.
+ * Free p, which lies in memory of the allocator.  A chunk of another CPU's zone
+ * is pushed to the zone at once; anything else takes the long way.
  */
 static __lwkt_noinline void
 free_there(void *p, struct lwkt_malloc_type *type)
@@ -239,8 +240,8 @@ free_there(void *p, struct lwkt_malloc_type *type)
 }
 
 /*
- * Free a block, on any CPU.  Any lwkt context; never blocks.  Makes a chunk of
- * this CPU one that is at hand, in a leaf section, unless something is unusual.
+ * Free a block, on any CPU: the quick way if possible (THEORY), else by
+ * free_there() or free_any().  Any lwkt context; never blocks.
  */
 void
 lwkt_kfree(void *p, struct lwkt_malloc_type *type)
@@ -310,9 +311,10 @@ lwkt_kmalloc_usable(void *p)
 }
 
 /*
- * Change the size of a block.  Returns p if the usable size stays the same,
- * else a new block, and p is freed; or NULL, if the flags allow that, and p is
- * unchanged.  Any lwkt context; never blocks.
+ * Change the size of block p; if p is NULL, allocate.  Returns p if the usable
+ * size stays the same, else a new block, and p is freed.  Without memory it
+ * returns NULL, if the flags allow that, and p is unchanged; else it panics.
+ * Any lwkt context; never blocks.
  */
 void *
 lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
@@ -339,7 +341,10 @@ lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
 	return q;
 }
 
-/* Copy at most n characters of a string.  Any lwkt context; never blocks. */
+/*
+ * Copy at most n characters of a string to a new block; panic if there is no
+ * memory.  Any lwkt context; never blocks.
+ */
 char *
 lwkt_kstrndup(const char *s, size_t n, struct lwkt_malloc_type *type)
 {
@@ -351,7 +356,7 @@ lwkt_kstrndup(const char *s, size_t n, struct lwkt_malloc_type *type)
 	return copy;
 }
 
-/* Copy a string.  Any lwkt context; never blocks. */
+/* Copy a string in the same way.  Any lwkt context; never blocks. */
 char *
 lwkt_kstrdup(const char *s, struct lwkt_malloc_type *type)
 {

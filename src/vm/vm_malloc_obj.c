@@ -8,22 +8,22 @@
  * keeps its contents; an object that was never used is zero.  Any CPU may free:
  * it takes a place of the ring by adding to os_findex, and then writes the
  * object's number there.  Only the CPU that has the slab as its active or
- * alternate one allocates: it takes the number at os_aindex and leaves 0.
- * While a free is under way its place is 0, so the slab looks empty there, and
- * the CPU tries another slab.  There are never more free objects than places,
- * so no place is overwritten.
+ * alternate one allocates: it takes the number at os_aindex and leaves 0.  If
+ * that place is still 0 because a free is under way, the slab seems to have no
+ * free object, and the CPU tries another slab.  There are never more free
+ * objects than places, so no place is overwritten.
  *
  * When both slabs of a CPU are used up, the one that was active goes to the end
- * of the type's queue.  The first slab in the front part of the queue that has
- * a free object becomes active; if there is none, a new slab does.  Frees do
- * not move slabs.
+ * of the type's queue.  Among the first LOOKS slabs of the queue, the first
+ * with a free object becomes active; if there is none, a new slab does.  A free
+ * does not move the slab of its object.
  *
- * Slabs whose objects are all free (idle) are given back, except a few.  The
- * ring of an idle slab has the numbers of all its objects, so no free is under
- * way.  Only readers that take no lock may still hold a pointer to one of its
- * objects; so the memory waits until lwkt_retire reports that those have ended.
- * A CPU that frees the last object of a slab looks for such slabs, a few at a
- * time.
+ * A CPU that frees the last object in use of a slab searches the first LOOKS
+ * slabs of the queue for those whose objects are all free (idle).  It gives
+ * these slabs back, except IDLE_KEEP.  The ring of an idle slab has the numbers
+ * of all its objects, so no free is under way.  Only readers that take no lock
+ * may still hold a pointer to one of its objects; so the memory waits until
+ * lwkt_retire reports that those readers have ended.
  *
  * The checkers are not told which objects are free, because reading a free
  * object is allowed.
@@ -32,7 +32,8 @@
  * OB1 os_findex - os_aindex is the number of free objects, including those
  *    whose free is under way; it is at most os_max.
  * OB2 os_used[i] is 1 from an object's allocation to its free.
- * OB3 A slab is the active or alternate one of one CPU, or in oq_slabs.
+ * OB3 A slab is the active or alternate one of one CPU, or in oq_slabs, until
+ *    it is retired.
  *
  * ORDER
  * Free: os_used, the add to os_findex (a full fence), the number (release).
@@ -147,7 +148,7 @@ obj_fit(size_t size)
 	return (uint32_t)n;
 }
 
-/* Make a slab of objects, all free; or return NULL. */
+/* Make a slab of objects, all free; return NULL if there is no memory. */
 static struct objslab *
 obj_make(struct slab *sl, struct lwkt_malloc_type *type)
 {
@@ -255,7 +256,7 @@ obj_queue_of(struct lwkt_malloc_type *type)
 	return (void *)atomic_load_acq_ptr((uintptr_t *)&type->mt_obj);
 }
 
-/* Return the type's queue, made at its first use, or NULL without memory. */
+/* Return the type's queue, made at first use; NULL if there is no memory. */
 static struct objqueue *
 obj_queue(struct lwkt_malloc_type *type)
 {
@@ -287,8 +288,8 @@ obj_queue_up(struct objqueue *oq, struct objslab *os)
 
 /*
  * Make another slab active: one of the queue with a free object, else a new
- * one.  Returns it, or NULL without memory.  Called when the active and the
- * alternate slab of this CPU have no free object.
+ * one.  Returns that slab, or NULL if there is no memory.  Called when the
+ * active and the alternate slab of this CPU have no free object.
  */
 static __lwkt_noinline struct objslab *
 obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
@@ -403,8 +404,8 @@ objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 }
 
 /*
- * Retire idle slabs of the queue, except a few.  Called after the last object
- * of a slab was freed.
+ * Retire the idle slabs among the first LOOKS of the queue, except IDLE_KEEP.
+ * Called after the last object in use of a slab was freed.
  */
 static __lwkt_noinline void
 obj_trim(struct slab *sl, struct lwkt_malloc_type *type)

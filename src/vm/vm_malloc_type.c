@@ -6,26 +6,27 @@
  * Each CPU counts what it allocated and what it freed.  A block may be freed on
  * another CPU than the one that allocated it, so only the sums over all CPUs
  * mean something.  mt_loose is the approximate sum of bytes: now and then each
- * CPU tells it what its own part has changed by (type_tell).
+ * CPU adds to it what its own part has changed by since then (type_tell).
  *
- * A request does not add up the parts of all CPUs.  Each CPU has an allowance
- * instead, tu_room, the bytes that it may allocate without asking.  What it
- * frees is added to that.  When the allowance is too small, or has grown by a
- * step, the CPU tells mt_loose, and gets a new one.  A step is a fraction of
- * the limit, and mt_soft is the limit minus a step for each CPU.  While
- * mt_loose is below mt_soft (the type is open) an allowance is a step, so all
- * of them together fit below the limit.  Otherwise (the type is closed) there
- * are no allowances, and the parts of the CPUs are added up for each request.
- * So the limit holds, except that requests at the same moment do not see each
- * other.
+ * A request usually does not add up the parts of all CPUs.  Each CPU has an
+ * allowance: the bytes that it may allocate without comparing the use of all
+ * CPUs with the limit.  What it frees is added to its allowance.  When the
+ * allowance is too small, or has grown by a step, the CPU updates mt_loose and
+ * gets a new one.  A step is a fraction of the limit, at most 128 KiB, and
+ * mt_soft is the limit minus a step for each CPU.  While mt_loose is below
+ * mt_soft (the type is open) a new allowance is a step, so all of them together
+ * fit below the limit.  Otherwise (the type is closed) there are no allowances,
+ * and the parts of the CPUs are added up for each request.  So the limit holds,
+ * except that requests at the same moment do not see each other.
  *
- * Allowances do not count from 0 but from mt_floor.  A new limit raises
- * mt_floor by more than any allowance; so does a CPU that finds the type open
- * or closed when it was the opposite.  Then all allowances that were given
- * before are void, and each CPU asks at its next request.
+ * tu_room is the allowance plus mt_floor.  A new limit raises mt_floor by more
+ * than any allowance; so does a CPU that finds the type open or closed when it
+ * was the opposite.  Then all allowances that were given before are void, and
+ * each CPU comes here at its next request.
  *
- * A type is entered in the table of types when it is first used.  Until then it
- * has index 0, whose records allow nothing, so each call comes here.
+ * A type is entered in the table of types when it is first used in a boot.
+ * Until then it has index 0, whose records allow nothing, so each call comes
+ * here.
  *
  * INVARIANTS
  * MT2 While a type is open and nobody is telling, tu_memuse - tu_told of a CPU
@@ -67,7 +68,7 @@ static struct lwkt_spin type_lock = LWKT_SPIN_INITIALIZER("malloc types");
 static struct lwkt_malloc_type *types[MAXTYPES];	/* (l:type_lock) */
 static uint32_t ntypes = 1;		/* (l:type_lock) types[0] is unused */
 
-/* Return the step of a limit. */
+/* Return the step of a limit: 1 byte to STEP_MAX. */
 static int64_t
 limit_step(int64_t bytes)
 {
@@ -86,7 +87,11 @@ limit_set(struct lwkt_malloc_type *type, int64_t bytes)
 	(void)atomic_fetchadd_64(&type->mt_floor, 2 * FLOOR_RAISE); /* MT1 */
 }
 
-/* Return whether the type was open when mt_floor became `floor`. */
+/*
+ * Return whether the type was open when mt_floor became `floor`.  Each change
+ * between open and closed adds FLOOR_RAISE once, a new limit adds it twice.  So
+ * the type is open if it was added an odd number of times.
+ */
 static inline int
 floor_open(uint64_t floor)
 {
@@ -102,7 +107,8 @@ limit_default(void)
 
 /*
  * Enter a type in the table and set its default limit, at its first use in this
- * boot.  Does nothing if another CPU has entered it.
+ * boot.  Does nothing if another CPU has entered it.  Panics if the table is
+ * full.
  */
 static void
 type_enter(struct lwkt_malloc_type *type)
@@ -211,7 +217,10 @@ type_refuse(struct lwkt_malloc_type *type, size_t size, int flags)
 	    (long long)ms.ms_limit);
 }
 
-/* Print a line, once a type: M_WAITOK is used in a callback or hard section. */
+/*
+ * Print a line on stderr: M_WAITOK is used in a callback or a hard section.
+ * Only once for each type in a boot.
+ */
 void
 type_warn(struct lwkt_malloc_type *type, size_t size)
 {
@@ -238,7 +247,7 @@ type_unused(struct lwkt_malloc_type *type, const void *p)
 	    "allocated with", p, type->mt_name);
 }
 
-/* Sum up a type's use, approximately.  Any lwkt context; never blocks. */
+/* Fill *ms for a type, approximately.  Any lwkt context; never blocks. */
 void
 lwkt_kmalloc_stats(struct lwkt_malloc_type *type,
     struct lwkt_malloc_stats *ms)

@@ -8,7 +8,7 @@
  * those that are set up.
  *
  * A slot that is no longer needed is set aside, for a zone of any class, a slab
- * of objects or a block of that size.  If a CPU has set aside more than
+ * of objects or a large block of one slot.  If a CPU has set aside more than
  * lwkt.zone_cache slots, it gives some back to the host.  Giving memory back
  * takes long, so it is deferred until the CPU is in a context that may call the
  * host (slab_may_host): sl_work says that there is something to do.  Until it
@@ -156,9 +156,9 @@ slab_put(struct slab *sl, struct kmem_slot *ks)
 }
 
 /*
- * Give the deferred runs back to the host, and, if more than lwkt.zone_cache
- * slots are set aside, all but three quarters of that number.  Only if
- * slab_may_host.
+ * Give the deferred runs back to the host.  If more than lwkt.zone_cache slots
+ * are set aside, keep three quarters of lwkt.zone_cache, and give the others
+ * back too.  Called only if slab_may_host.
  */
 void
 slab_work(struct slab *sl)
@@ -198,8 +198,8 @@ slots_check(struct slab *sl)
 }
 
 /*
- * Get the secret from the host, give each CPU the empty slab, and tell the
- * memory checker to begin.
+ * Get the secret from the host, and give each CPU slab_none.  If a memory
+ * checker watches, tell it to begin.
  */
 static int
 slab_boot(void)
@@ -219,7 +219,7 @@ slab_boot(void)
 	return 0;
 }
 
-/* Release all memory at shutdown. */
+/* Release all memory of the allocator at shutdown. */
 static void
 slab_fini(void)
 {

@@ -35,20 +35,22 @@
  * of the present sleep is gone too, one more message is to come, and the
  * message that finds the count at 0 wakes the zone.
  *
- * A zone whose chunks are all free is given up, if another zone of its class
- * is listed: its slot is set aside (vm_slab.c).  zones_clean fetches the chunks
- * that other CPUs freed in listed zones, and gives up each zone that is then
- * all free.
+ * A zone whose chunks are all free is given up, if another zone of its class is
+ * listed and no message in flight names the zone: its slot is set aside
+ * (vm_slab.c).  zones_clean fetches the chunks that other CPUs freed in listed
+ * zones, and gives up each zone that is then all free, even the only one of its
+ * class, unless a message in flight names it.
  *
  * Hardening, in all builds: the owner keeps the state of each chunk, and a CPU
- * that frees a chunk of another CPU marks it in a bitmap.
- * So a double free panics at the second free, with one exception: the owner
+ * that frees a chunk of another CPU marks it in a bitmap.  So a second free of
+ * a chunk that was not given out again panics, with one exception: the owner
  * frees the chunk first and another CPU frees it again.  This is found later,
  * when the owner fetches the chunk or is about to give it out.  It is not found
  * at all if the owner gives the chunk out again before it can see the second
  * free.  Links are stored xored with a secret of the zone, and must lead to a
  * chunk of that zone.  In invariants builds a free chunk is filled with a
- * pattern, which must still be there when the chunk is given out.
+ * pattern, except its first word.  The pattern must still be there when the
+ * chunk is given out.
  *
  * INVARIANTS
  * SL1 z_nfree counts z_free's chunks and z_fresh.  It is > 0 exactly if the
@@ -185,7 +187,7 @@ zone_wake(struct slab *sl, struct zone *z)
 	ktr(sl->sl_gd, wake, z->z_id, z->z_nfree);
 }
 
-/* Set the slot of a listed zone aside; all chunks of the zone are free. */
+/* Set the slot of a listed zone aside.  The zone must be all free (SL5). */
 static void
 zone_give_up(struct slab *sl, struct zone *z)
 {
@@ -276,7 +278,7 @@ zone_make(struct slab *sl, struct kmem_slot *ks, unsigned cls, int zeroed)
 	return z;
 }
 
-/* Make a zone of the class and list it.  Returns NULL without memory. */
+/* Make a zone of the class and list it; return NULL if there is no memory. */
 struct zone *
 zone_new(struct slab *sl, unsigned cls)
 {

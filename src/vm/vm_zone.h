@@ -23,7 +23,7 @@ enum chunk_state {
  * (c) accessed only by the owner CPU, in a critical section
  */
 struct zone {
-	uint64_t	 z_mark;	/* (i) sl_mark; 0: none at hand */
+	uint64_t	 z_mark;	/* (i) sl_mark; 0: uses no magazine */
 	struct mag	*z_mag;		/* (i) of z_class; or NULL */
 	uint64_t	 z_magic;	/* (i) */
 	uintptr_t	 z_first;	/* (i) address of chunk 0 */
@@ -32,7 +32,7 @@ struct zone {
 	uint32_t	 z_size;	/* (i) bytes of a chunk */
 	int		 z_cpu;		/* (i) the owner */
 	uintptr_t	 z_key;		/* (i) what links are xored with */
-	uint64_t	*z_gone;	/* (i) to a bitmap (a), SL4 */
+	uint64_t	*z_gone;	/* (i) bitmap, its words (a): SL4 */
 	uint32_t	 z_id;		/* (i) kmem_id of the slot */
 	uint32_t	 z_class;	/* (i) */
 	uint32_t	 z_zeroed;	/* (i) 1: never used chunks are zero */
@@ -53,15 +53,15 @@ struct zone {
 /*
  * vm_zone.c.  Unless stated otherwise the caller is the owner, in a critical
  * section.  zone_new makes a zone of a class and lists it, or returns NULL.
- * zone_exhausted is called after the last chunk of a zone was taken, zone_wake
- * when a zone that is in no list has got one, and zone_idle when all chunks of
- * a listed zone are free.
+ * zone_exhausted is called after the last free chunk of a zone was taken,
+ * zone_wake when a zone that is in no list has a free chunk again, and
+ * zone_idle when all chunks of a listed zone are free.
  */
 struct zone *zone_new(struct slab *sl, unsigned cls);
 void	zone_exhausted(struct slab *sl, struct zone *z);
 void	zone_wake(struct slab *sl, struct zone *z);
 void	zone_idle(struct slab *sl, struct zone *z);
-/* Fetch in every listed zone, and give up those whose chunks are all free. */
+/* Fetch in every listed zone; give up those all free (except: vm_zone.c). */
 void	zones_clean(struct slab *sl);
 void	zones_check(struct slab *sl);
 /* Free chunk p of another CPU's zone; return its size. */
@@ -83,8 +83,8 @@ patterns(void)
 }
 
 /*
- * Read the link in a free chunk.  In a build with a memory checker, nothing
- * else of a free chunk is read.
+ * Read the link in a free chunk.  While a memory checker watches, nothing else
+ * of a free chunk is read.
  */
 static __lwkt_no_asan __lwkt_unused uintptr_t
 link_load(const struct zone *z, uintptr_t chunk)
@@ -210,8 +210,8 @@ chunk_put(struct zone *z, uintptr_t chunk, uint32_t i, enum chunk_state old)
 
 /*
  * Take a chunk of z_free, else one that was never used, and give it the state.
- * Stores in *zeroed whether it is zero, and its number in *at.  z has a chunk;
- * the caller updates z_nfree.
+ * *zeroed becomes 1 if the chunk is known to be zero, else 0; *at becomes its
+ * number.  z must have a free chunk; the caller updates z_nfree.
  */
 static inline uintptr_t
 chunk_take(struct zone *z, enum chunk_state new, uint32_t *at, int *zeroed)
@@ -253,8 +253,8 @@ zone_take(struct slab *sl, struct zone *z, enum chunk_state new, uint32_t *at,
 }
 
 /*
- * Give a zone of this CPU its chunk i back, which was in state `old`.  Then
- * lists the zone if it is in no list, or gives it up if zone_idle allows that.
+ * Give a zone of this CPU its chunk i back, which was in state `old`.  Lists
+ * the zone if it was in no list, and gives it up if zone_idle allows that.
  */
 static inline void
 zone_put(struct slab *sl, struct zone *z, uintptr_t chunk, uint32_t i,
