@@ -5,7 +5,7 @@
  *
  * THEORY
  * The request lies on the caller's stack; nothing is allocated.  A call that
- * succeeds at once costs the system call and a few ns.  If the tick or a
+ * need not wait costs little more than the system call.  If the tick or a
  * wake-up has requested a reschedule meanwhile, the call yields before it
  * returns, unless the caller is in a critical section.  So a thread whose
  * connection always has data cannot starve threads of equal priority.
@@ -55,7 +55,7 @@ call(struct ioreq *ir, int64_t timeout_ns)
 	return ir->ir_result;
 }
 
-/* Make the call op on fd; return its result, or -errno. */
+/* Make the call op on fd; return its result, or -errno.  May block. */
 static ssize_t
 transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
     int64_t off, int64_t timeout_ns)

@@ -11,7 +11,8 @@
  * timer.  The timer is started when an operation is submitted, or when a poll
  * finds threads to run and operations in flight.  It fires every
  * lwkt.io.poll_us while operations are in flight, and stops when it finds the
- * CPU idle and no operation complete.  So it wakes an idle CPU at most once.
+ * CPU idle and no operation complete.  So it wakes a CPU that has become idle
+ * at most once.
  */
 #include "io/io_var.h"
 

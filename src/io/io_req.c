@@ -4,17 +4,18 @@
  * USES io_waiter.c, io_poll.c.
  *
  * THEORY
- * The call is tried first, and is given to the host only if it would wait.
+ * The call is tried first, and is submitted to the host only if it would wait.
  * Some transfers are complete, by POSIX, only when all bytes are transferred:
- * send and write of a stream, and a receive with MSG_WAITALL.  They continue
- * part by part: in the thread before it sleeps, then in the completion.  So the
- * thread is woken once.  If a part is all that can be transferred (a message, a
- * full disk), the host says so (io_short).
+ * send, write and pwrite, and a receive with MSG_WAITALL and without MSG_PEEK.
+ * They continue part by part: in the thread before it sleeps, then in the
+ * completion.  So the thread is woken once.  If a part is all that can be
+ * transferred (a message, a full disk), the host says so (io_short).
  *
  * A time limit or an abort asks the host to cancel the operation.  The
- * completion then comes as always: until it comes, the host may write to the
- * buffer.  The event that comes first decides the result.  Bytes that were
- * transferred before it are in the result.
+ * completion still comes, and until it comes the host may write to the buffer.
+ * If the operation was complete before the cancel, its result counts.  Else the
+ * result is the error of the cancel, or the number of bytes that were
+ * transferred before.
  */
 #include "io/io_var.h"
 
@@ -80,8 +81,9 @@ advance(struct ioreq *ir, int64_t r)
 }
 
 /*
- * Transfer part by part without waiting.  Returns -EAGAIN if the rest must
- * wait, else the result of the last part: its bytes, or -errno.
+ * Transfer part by part without waiting.  Returns the result of the last part:
+ * its bytes, or -errno.  -EAGAIN means that the rest must wait, or that the
+ * call must not wait (is_dontwait).
  */
 static int64_t
 try_parts(struct ioreq *ir)
@@ -219,8 +221,9 @@ is_dontwait(const struct hostio *io)
 /*
  * Try the call; if it would wait, submit it.  Return 1 if it is complete, 0 if
  * it is in flight.  A call that would wait is complete with -EAGAIN if it must
- * not wait (is_dontwait), or with -ETIMEDOUT if timeout_ns is 0; if a part was
- * transferred before, the result is the number of its bytes.
+ * not wait (is_dontwait), or with -ETIMEDOUT if the limit is 0, or negative and
+ * not LWKT_FOREVER.  If a part was transferred before, the result is the number
+ * of its bytes.
  * Thread, critical section; a call that would wait blocks while a descriptor of
  * the same word is being closed (io_waiter.c).
  */

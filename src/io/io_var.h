@@ -5,10 +5,11 @@
  * THEORY
  * A request (struct ioreq) is one call of a thread, or one system message.  It
  * is a host operation plus what the host does not know: the receiver of the
- * result, the time limit, and how much of a transfer is done.  It lies in the
- * caller's storage (stack, or message) and belongs to the CPU that started it.
+ * result, the time limit, and how much of a transfer is done.  (A sleep has a
+ * timer and no host operation.)  A request lies in the caller's storage (stack,
+ * or message) and belongs to the CPU that started it.
  *
- *	            try succeeds
+ *	            try gives the result
  *	ioreq_start ------------------------------------------> result
  *	     | would wait                                         ^
  *	     v                        host completes              |
@@ -18,8 +19,8 @@
  * LEGEND  (i) fixed while in flight  (c) the request's CPU, critical section
  *
  * INVARIANTS
- * IV1 ioreq_finish is called once for a request that ioreq_start left in
- *    flight.  It is called by machine_io_poll; for a sleep, by the timer or an
+ * IV1 ioreq_finish is called once for a request in flight, unless the CPU stops
+ *    before.  It is called by machine_io_poll; for a sleep, by the timer or an
  *    abort.
  * IV2 A request in flight on a descriptor is on its CPU's waiter list, and the
  *    CPU's bit is set in the descriptor's word (io_waiter.c).
@@ -34,7 +35,7 @@
 #include "kern/time/systimer_var.h"
 #include "machine/machine_io.h"
 
-/* Lists of waiters, and words, by descriptor. */
+/* Number of waiter lists of a CPU, and of words (io_waiter.c). */
 #define IO_BUCKETS	(config_hard ? 2 : 4096)
 
 /* ir_flags */
@@ -47,7 +48,7 @@
 struct ioreq {
 	struct hostio	 ir_io;		/* first */
 	LIST_ENTRY(ioreq) ir_link;	/* (c) waiters of the bucket */
-	struct lwkt_systimer *ir_timer;	/* (i) NULL: no limit */
+	struct lwkt_systimer *ir_timer;	/* (i) for the limit; NULL: none */
 	lwkt_thread_t	 ir_td;		/* (i) woken at the end, or NULL */
 	void		(*ir_fn)(struct ioreq *); /* (i) called if no ir_td */
 	int64_t		 ir_total;	/* (c) bytes of earlier parts */
@@ -98,7 +99,7 @@ uint64_t waiters_closing(int fd);
 int	waiters_on(uint64_t bits, int cpu);
 void	waiters_closed(int fd);
 
-/* io_req.c.  The caller is in a critical section. */
+/* io_req.c.  All but ioreq_init: in a critical section. */
 void	ioreq_init(struct ioreq *ir, enum hostio_op op, int fd);
 /*
  * Return 1 if the call is complete, 0 if it is in flight: then a wake-up of
@@ -116,7 +117,7 @@ void	ioreq_cancel(struct ioreq *ir, int error);
 /* Start a sleep of ns as a request; ir_timer must be set. */
 void	ioreq_sleep(struct ioreq *ir, int64_t ns);
 
-/* io_poll.c */
+/* io_poll.c.  The caller is in a critical section. */
 void	io_poll_busy(struct globaldata *gd);	/* start the timer, if off */
 void	io_poll_now(struct globaldata *gd, int64_t age_ns);
 

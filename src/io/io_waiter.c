@@ -7,7 +7,8 @@
  * THEORY
  * Each CPU lists its requests in flight by descriptor.  One word for each
  * descriptor (modulo IO_BUCKETS), shared by all CPUs, says which CPUs may have
- * requests.  So the close of a descriptor without waiters sends no IPI.
+ * requests.  So a close sends IPIs only to CPUs that have had waiters of a
+ * descriptor of the same word.
  *
  *	bits 0..61	CPU (modulo 62) has had waiters.  The bit is sticky:
  *			the CPU clears it when a close finds its list empty
@@ -21,8 +22,8 @@
  * and never end.
  *
  * A closer is the structure by which a closing thread waits for a CPU.  After
- * the CPU has cancelled the waiters, the closer is in its list ic_closers until
- * the last waiter has left.  The CPU then wakes the closing thread.
+ * the CPU has cancelled the waiters, the closer is in the CPU's list ic_closers
+ * until the last waiter has left.  Then the CPU wakes the closing thread.
  *
  * INVARIANTS
  * IW1 A CPU lists a request before it reads the word, and both come before the
@@ -59,7 +60,7 @@ word_of(int fd)
 	return &io_word[(unsigned)fd % IO_BUCKETS];
 }
 
-/* Return the list of this CPU that may have waiters of fd. */
+/* Return the list of the CPU of gd in which waiters of fd are. */
 struct ioreq_list *
 waiter_list(struct globaldata *gd, int fd)
 {
@@ -77,8 +78,8 @@ cpu_bit(int cpu)
 }
 
 /*
- * If CLOSING is set, sleep until a wakeup.  It may be set again, or still, on
- * return: the caller has to test it.
+ * If CLOSING is set, sleep until a wakeup.  CLOSING may still be set, or set
+ * again, at the return: the caller must test it.
  */
 static void
 wait_closing(uint64_t *word)
@@ -209,8 +210,8 @@ waiter_closer(struct closer *cl)
 
 /*
  * Begin a close of fd: keep new waiters away, and return the bits of the CPUs
- * that may have waiters.  Blocks while another close of a descriptor of the
- * same word is in progress.
+ * that may have waiters.  Thread, critical section; blocks while another close
+ * of a descriptor of the same word is in progress.
  */
 uint64_t
 waiters_closing(int fd)

@@ -6,8 +6,9 @@
  * The messages go to a port whose put function starts the call at once, on the
  * sender's CPU.  The request lies in the message (sm_host, sm_timer).  The
  * completion sends the reply, on the same CPU.  The reply travels to its port
- * like any other: as a queue entry, or in an IPI.  A call that is complete at
- * once is replied before lwkt_sendsys returns.
+ * like any other: as a queue entry, or in an IPI.  If a call is complete at
+ * once, its reply is sent before lwkt_sendsys returns.  A close has no request:
+ * the put function makes the whole call, and may block.
  *
  * An abort on another CPU sends an IPI to the CPU of the call and waits until
  * the IPI is served.  Without the wait, the sender, which owns the message
@@ -15,7 +16,8 @@
  *
  * INVARIANTS
  * SM1 Between putport and the reply the request of a message is in flight on
- *    CPU ir_cpu, or is being started there in a critical section.
+ *    CPU ir_cpu, or is being started there in a critical section.  Exception: a
+ *    close, which an abort does not end.
  */
 #include "io/io_var.h"
 

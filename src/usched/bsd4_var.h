@@ -18,7 +18,7 @@
 #define BSD4_NULLPRI	512	/* cu_pri of a CPU without a current lwp */
 
 #define BSD4_ESTCPUMAX	(512 * 32)	/* limit of bl_estcpu */
-#define BSD4_ESTCPUFREQ	50	/* the unit of bsd4's times is 1/50 s */
+#define BSD4_ESTCPUFREQ	50	/* the unit of bl_batch is 1/50 s */
 
 /* bsd4's lp_data of an lwp.  (c) the CPU of the lwp; (l) under bsd4's lock. */
 struct bsd4_lwp {

@@ -13,7 +13,7 @@
  * one.  If an lwp is queued after the search, the CPU that queued it finds this
  * CPU not busy (ORDER of usched_help.c).
  *
- * All functions: on the owning CPU, in a critical section; they never block.
+ * All functions: on the CPU of cu, in a critical section; they never block.
  *
  * INVARIANTS
  * UC1 An lwp is the current lwp of at most one CPU.  A current lwp is not
@@ -60,7 +60,10 @@ current_drop(struct helpers *hp, struct current *cu, uint32_t nullpri)
 	cpumask_clear_atomic(&hp->hp_busy, mycpuid);		/* UH2 */
 }
 
-/* Make lp, just taken off a queue, current, and move it to this CPU. */
+/*
+ * Make lp, just taken off a queue, current, and have it moved to this CPU.  It
+ * may arrive after the return.
+ */
 static inline void
 current_bring(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
     uint32_t pri)

@@ -7,9 +7,9 @@
  * An lwp is a thread with TDL_LWP and a struct lwkt_lwp.  The structure lies at
  * the top of the thread's stack and lasts as long as the stack: code that holds
  * the thread may use the lwp.  The parameters that the scheduler of the lwp
- * reads are changed only on the CPU of the thread.  A call on another CPU
- * becomes an IPI to that CPU.  A reference keeps the thread meanwhile.  If the
- * thread has moved, the IPI is sent on to its new CPU.
+ * reads, except the mask of CPUs, are changed only on the CPU of the thread.  A
+ * call on another CPU becomes an IPI to that CPU.  A reference keeps the thread
+ * meanwhile.  If the thread has moved, the IPI is sent on to its new CPU.
  *
  * The mask has more words than fit in an IPI, so the caller stores it itself,
  * and the IPI asks the scheduler of the lwp to read it.  lwp_allowed() reads
@@ -199,8 +199,8 @@ lwp_alloc(void (*fn)(void *), void *arg, lwkt_usched_t us, int flags)
 /*
  * Create an lwp, and start it unless flags has LWKT_NOSTART.  us NULL: the
  * scheduler of the calling lwp, else the default one.  Returns 0, EINVAL (flags
- * or us) or ENOMEM.
- * Thread, no spinlock; blocks when a scheduler gets its first lwp.
+ * or us), ENOMEM, or an error of us_register.
+ * Thread, no spinlock; may block when a scheduler gets its first lwp.
  */
 int
 lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,

@@ -11,9 +11,9 @@
  * and to kern/ those of the same class have equal priority.
  *
  * A scheduler is started when its first lwp is created.  So a program without
- * lwps has no helper threads, and its ticks do no work for schedulers.  The
- * list only grows, and an entry is complete before nscheds counts it.  So
- * readers need no lock.
+ * lwps has no helper threads, and its ticks do no work for schedulers.  Until
+ * the shutdown the list only grows, and an entry is complete before nscheds
+ * counts it.  So readers need no lock.
  *
  * ORDER
  * nscheds: stored with release after the entry; pairs with the acquire loads.

@@ -6,14 +6,15 @@
  * THEORY
  * All lwps that wait are in queues which all CPUs share (usched_bsd4_queue.c).
  * Only a CPU itself writes its current lwp.  So an lwp that blocks, and returns
- * to a CPU that no other lwp wants, takes no lock.  The priority of the current
- * lwp is stored beside it, for other CPUs to compare with.
+ * to a CPU that no other lwp wants, takes no lock unless its priority has
+ * changed.  The priority of the current lwp is stored beside it, for other CPUs
+ * to compare with.
  *
- * An lwp that returns to user mode has three cases.  If its CPU has no current
- * lwp and no better lwp waits, it becomes the current one.  If the current lwp
- * is in a worse queue, it replaces that lwp, which is not running at this
- * moment, and notices the loss when it returns to user mode itself.  Otherwise
- * it goes to the queue.
+ * An lwp that returns to user mode and is not current has three cases.  If its
+ * CPU has no current lwp, and no lwp waits in a better queue, it becomes the
+ * current one.  If the current lwp is in a worse queue, it replaces that lwp.
+ * (The replaced lwp is not running at this moment.  It notices the loss when it
+ * returns to user mode itself.)  Otherwise it goes to the queue.
  *
  * A CPU whose current lwp is released chooses the next one.  A CPU that queues
  * an lwp looks for a CPU that can run it: one that is ready and has no current

@@ -5,16 +5,17 @@
  *
  * THEORY
  * estcpu estimates the use of the CPU in the recent past.  It rises with each
- * tick that the lwp runs, from 0 to its maximum in one second.  Each time the
- * lwp asks for a CPU, estcpu is averaged with the share of the CPU that the lwp
- * has used since the last time.  The share is scaled by the number of lwps that
- * wait: with more of them, an lwp could have used less.  If an lwp sleeps for
- * more than a second without a tick, its estcpu is halved.
+ * tick that the lwp runs, from 0 to its maximum in one second.  When the lwp
+ * asks for a CPU, at most once a tick, estcpu is averaged with the share of the
+ * CPU that the lwp has used since the last average.  The share is scaled by the
+ * number of lwps that wait: with more of them, an lwp could have used less.  If
+ * more than a second has passed without a tick of the lwp, estcpu is halved
+ * instead.
  *
- * batch is a time, from 0 to 30 seconds.  It grows while an lwp uses more than
- * half of its share, and shrinks while the lwp uses less.  At batch 0 only half
- * of estcpu counts for the priority; at 30 seconds all of it counts.  So an
- * interactive lwp that computes for a moment keeps a good priority.
+ * batch is a time, from 0 to 30 seconds.  It grows while the scaled share of an
+ * lwp is above a half, and shrinks otherwise.  At batch 0 only half of estcpu
+ * counts for the priority; at 30 seconds all of it counts.  So an interactive
+ * lwp that computes for a moment keeps a good priority.
  *
  *	priority = nice, 0 to 80, + estcpu, 0 to 128, scaled to 0 .. 127
  *

@@ -5,13 +5,15 @@
  *
  * THEORY
  * Each CPU has one helper for each scheduler in use.  The priority of a helper
- * is below that of lwps and of all other threads, except threads of
- * LWKT_PRI_IDLE_WORK.  So a CPU that is busy with other work takes no lwp from
- * a queue that other CPUs could serve.  The helper takes itself off the run
- * queue, then sets the CPU's ready bit, then searches for an lwp, and then
- * switches away.  If an lwp is queued after the search, the CPU that queued it
- * finds the ready bit set, and schedules the helper.  If the helper has not
- * switched away by then, it is put back on the run queue and searches again.
+ * is below that of lwps and of all other threads, except the idle thread and
+ * threads of LWKT_PRI_IDLE_WORK.  So the helper of a CPU that is busy with
+ * other work takes no lwp that another CPU could run.
+ *
+ * The helper takes itself off the run queue, then sets the CPU's ready bit,
+ * then searches for an lwp, and then switches away.  If an lwp is queued after
+ * the search, the CPU that queued it finds the ready bit set, and schedules the
+ * helper.  If the helper has not switched away by then, it is put back on the
+ * run queue and searches again.
  *
  * A CPU that was woken for an lwp may take another one, which was queued
  * earlier or is better.  Another CPU was perhaps woken for that one, and finds
@@ -59,8 +61,7 @@ helper(void *arg)
 
 /*
  * Create and start the helpers of all CPUs that have none.  Returns 0, or the
- * error of lwkt_create(); the helpers made before stay.  Thread context; may
- * block.
+ * error of lwkt_create(); the helpers made before stay.  Thread context.
  */
 int
 helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)

@@ -41,9 +41,9 @@
  * An lwp in its scheduler's queue still belongs to the CPU that it left.  It is
  * marked TDF_MIGRATING, so that no wake-up makes it runnable.  Its successor
  * puts the lwp in the queue, because before the switch the lwp still uses its
- * stack.  A CPU that chooses the lwp sends a message to the lwp's CPU.  Only
- * that CPU may give the lwp away, because wakeups and messages for the lwp
- * arrive there until then.
+ * stack.  (lwkt_lwp_start() queues a new lwp.)  A CPU that chooses the lwp sends
+ * a message to the lwp's CPU.  Only that CPU may give the lwp away, because
+ * wakeups and messages for the lwp arrive there until then.
  *
  *	NEW ------start-----> QUEUED --arrive--> USER --leave--> KERN
  *	                        ^                 |  ^             |
@@ -298,8 +298,9 @@ resched_here(void *arg)
 }
 
 /*
- * Request that the lwp that runs on cpu calls us_acquire_curproc soon.
- * Any CPU context; never blocks.
+ * Request that the lwp that runs on cpu calls us_acquire_curproc soon.  If no
+ * lwp runs there, the next lwp that does is asked.  Any CPU context; never
+ * blocks.
  */
 void
 lwkt_usched_resched(int cpu)

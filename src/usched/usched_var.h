@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Declarations shared by the files of usched/.  If not said otherwise, a
- * function runs on the owning CPU, in a critical section, and never blocks.
+ * Declarations shared by the files of usched/.  Unless stated otherwise, a
+ * function runs on the CPU of the lwp, in a critical section, and never blocks.
  *
  * The files, bottom up: usched_tick.c, usched_return.c, usched_help.c; the
- * schedulers usched_dummy.c and those of bsd4 (bsd4_var.h); usched.c, lwp.c.
+ * schedulers, which are usched_dummy.c and the files of bsd4 (bsd4_var.h);
+ * usched.c, lwp.c.
  */
 #ifndef LWKT_USCHED_USCHED_VAR_H
 #define LWKT_USCHED_USCHED_VAR_H
@@ -46,7 +47,7 @@ lwp_allowed(lwkt_lwp_t lp, int cpu)
 	    cpumask_test_atomic(&lp->lp_cpumask, cpu);
 }
 
-/* As lwp_allowed(), but on any CPU of cpus, which no other CPU writes. */
+/* The same for any CPU of the set cpus, which no other CPU may be changing. */
 static inline int
 lwp_allowed_any(lwkt_lwp_t lp, const lwkt_cpumask_t *cpus)
 {
@@ -75,7 +76,7 @@ struct helpers {
 	uint32_t	 hp_rover;	/* (a) where the next search begins */
 };
 
-/* Returns 0 or ENOMEM.  Thread context; may block. */
+/* Start the helpers.  Returns 0 or ENOMEM.  Thread context. */
 int	helpers_start(struct helpers *hp, void (*look)(int cpu),
 	    const char *name);
 /*
