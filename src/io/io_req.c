@@ -100,7 +100,7 @@ try_parts(struct ioreq *ir)
  * of the last part; an error of it counts only if no byte was transferred.
  */
 static int64_t
-whole(const struct ioreq *ir, int64_t r)
+total_result(const struct ioreq *ir, int64_t r)
 {
 	if (ir->ir_total == 0)
 		return r;
@@ -115,7 +115,7 @@ whole(const struct ioreq *ir, int64_t r)
 static void
 set_result(struct ioreq *ir, int64_t r)
 {
-	ir->ir_result = whole(ir, r);
+	ir->ir_result = total_result(ir, r);
 	ir->ir_flags |= IR_DONE;
 	if (r >= 0 && (ir->ir_io.io_op == HIO_ACCEPT ||
 	    ir->ir_io.io_op == HIO_OPENAT))

@@ -73,17 +73,17 @@ current_bring(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
 }
 
 /*
- * If lp is the current lwp, drop it, and call `look` to make another lwp
+ * If lp is the current lwp, drop it, and call `choose` to make another lwp
  * current.  Else do nothing.
  */
 static inline void
 current_release(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
-    uint32_t nullpri, int (*look)(struct current *cu))
+    uint32_t nullpri, int (*choose)(struct current *cu))
 {
 	if (cu->cu_lwp != lp)
 		return;
 	current_drop(hp, cu, nullpri);	/* before the search: helpers' ORDER */
-	(void)look(cu);
+	(void)choose(cu);
 }
 
 /*

@@ -16,7 +16,7 @@
  * one bit without the lock: that of the old mask or of the new one.
  *
  * INVARIANTS
- * LPM1 The words of lp_cpumask are written under whole_lock, and so are
+ * LPM1 The words of lp_cpumask are written under param_lock, and so are
  *    lp_rtclass and lp_rtprio.  Code that needs all words, or both fields,
  *    reads them under it.  The CPU that writes a field may read it without.
  *
@@ -40,7 +40,7 @@ enum { SET_NICE, SET_RTPRIO, SET_CPUS, SET_STARTED };
 #define SET_WHAT(packed)	((packed) >> 16)
 #define SET_VALUE(packed)	((packed) & 0xffff)
 
-static struct lwkt_spin whole_lock = LWKT_SPIN_INITIALIZER("lwp parameters");
+static struct lwkt_spin param_lock = LWKT_SPIN_INITIALIZER("lwp parameters");
 
 /* Store an int field that other CPUs read. */
 static inline void
@@ -76,10 +76,10 @@ set_here(lwkt_lwp_t lp, int packed)
 		set_int(&lp->lp_nice, v + LWKT_NICE_MIN);
 		break;
 	case SET_RTPRIO:
-		lwkt_spin_lock_quick(&whole_lock);		/* LPM1 */
+		lwkt_spin_lock_quick(&param_lock);		/* LPM1 */
 		set_int(&lp->lp_rtclass, v >> 8);
 		set_int(&lp->lp_rtprio, v & 0xff);
-		lwkt_spin_unlock_quick(&whole_lock);
+		lwkt_spin_unlock_quick(&param_lock);
 		break;
 	default:
 		break;
@@ -304,10 +304,10 @@ lwkt_lwp_setcpumask(lwkt_lwp_t lp, lwkt_cpumask_t mask)
 
 	if (cpu < 0 || cpu >= lwkt__ncpus)
 		return EINVAL;
-	lwkt_spin_lock(&whole_lock);				/* LPM1 */
+	lwkt_spin_lock(&param_lock);				/* LPM1 */
 	for (w = 0; w < CPUMASK_WORDS; w++)
 		atomic_store_64(&lp->lp_cpumask.cm_word[w], mask.cm_word[w]);
-	lwkt_spin_unlock(&whole_lock);
+	lwkt_spin_unlock(&param_lock);
 	set(lp, SET_PACK(SET_CPUS, 0));
 	return 0;
 }
@@ -328,10 +328,10 @@ lwkt_lwp_getrtprio(lwkt_lwp_t lp, int *priop)
 {
 	int cls, prio;
 
-	lwkt_spin_lock(&whole_lock);				/* LPM1 */
+	lwkt_spin_lock(&param_lock);				/* LPM1 */
 	cls = get_int(&lp->lp_rtclass);
 	prio = get_int(&lp->lp_rtprio);
-	lwkt_spin_unlock(&whole_lock);
+	lwkt_spin_unlock(&param_lock);
 	if (priop != NULL)
 		*priop = prio;
 	return (enum lwkt_rtclass)cls;
@@ -344,9 +344,9 @@ lwkt_lwp_getcpumask(lwkt_lwp_t lp)
 	lwkt_cpumask_t mask;
 	unsigned w;
 
-	lwkt_spin_lock(&whole_lock);				/* LPM1 */
+	lwkt_spin_lock(&param_lock);				/* LPM1 */
 	for (w = 0; w < CPUMASK_WORDS; w++)
 		mask.cm_word[w] = atomic_load_64(&lp->lp_cpumask.cm_word[w]);
-	lwkt_spin_unlock(&whole_lock);
+	lwkt_spin_unlock(&param_lock);
 	return mask;
 }

@@ -223,11 +223,11 @@ bsd4_schedulerclock(lwkt_lwp_t lp)
 }
 
 /*
- * hp_look: choose an lwp for this CPU, which was woken, if it has no current
+ * hp_choose: choose an lwp for this CPU, which was woken, if it has no current
  * lwp.  Then wake a CPU for an lwp that still waits.
  */
 static void
-bsd4_look(int cpu)
+bsd4_help(int cpu)
 {
 	struct current *cu = mine();
 
@@ -241,7 +241,7 @@ bsd4_look(int cpu)
 static int
 bsd4_register(void)
 {
-	return helpers_start(&help, bsd4_look, "usched bsd4");
+	return helpers_start(&help, bsd4_help, "usched bsd4");
 }
 
 /*

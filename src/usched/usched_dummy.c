@@ -159,11 +159,11 @@ hold_first(const lwkt_cpumask_t *cpus)
 }
 
 /*
- * hp_look: choose an lwp for this CPU, which was woken, if it has no current
+ * hp_choose: choose an lwp for this CPU, which was woken, if it has no current
  * lwp.  Then wake a CPU for an lwp that still waits.
  */
 static void
-dummy_look(int cpu)
+dummy_help(int cpu)
 {
 	(void)cpu;
 	if (mine()->cu_lwp == NULL)
@@ -186,7 +186,7 @@ dummy_resetpriority(lwkt_lwp_t lp)
 static int
 dummy_register(void)
 {
-	return helpers_start(&help, dummy_look, "usched dummy");
+	return helpers_start(&help, dummy_help, "usched dummy");
 }
 
 /* us_check: panic if UC1 or UH2 is broken for cpu.  Simulated host only. */

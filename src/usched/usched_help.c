@@ -54,7 +54,7 @@ helper(void *arg)
 		 * helper for an lwp that is queued after the search (ORDER).
 		 */
 		cpumask_set_atomic(&hp->hp_ready, cpu);
-		hp->hp_look(cpu);
+		hp->hp_choose(cpu);
 		switch_away();
 	}
 }
@@ -64,12 +64,12 @@ helper(void *arg)
  * error of lwkt_create(); the helpers made before stay.  Thread context.
  */
 int
-helpers_start(struct helpers *hp, void (*look)(int cpu), const char *name)
+helpers_start(struct helpers *hp, void (*choose)(int cpu), const char *name)
 {
 	lwkt_thread_t td;
 	int cpu, error;
 
-	hp->hp_look = look;
+	hp->hp_choose = choose;
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
 		if (hp->hp_thread[cpu] != NULL)
 			continue;	/* made by an attempt that failed */

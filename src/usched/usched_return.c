@@ -41,9 +41,9 @@
  * An lwp in its scheduler's queue still belongs to the CPU that it left.  It is
  * marked TDF_MIGRATING, so that no wake-up makes it runnable.  Its successor
  * puts the lwp in the queue, because before the switch the lwp still uses its
- * stack.  (lwkt_lwp_start() queues a new lwp.)  A CPU that chooses the lwp sends
- * a message to the lwp's CPU.  Only that CPU may give the lwp away, because
- * wakeups and messages for the lwp arrive there until then.
+ * stack.  (lwkt_lwp_start() queues a new lwp.)  A CPU that chooses the lwp
+ * sends a message to the lwp's CPU.  Only that CPU may give the lwp away,
+ * because wakeups and messages for the lwp arrive there until then.
  *
  *	NEW ------start-----> QUEUED --arrive--> USER --leave--> KERN
  *	                        ^                 |  ^             |
@@ -81,7 +81,7 @@ TRACEPOINT(arrive, KTR_SCHED, "lwp.arrive", "td=%llu from=%llu");
 COUNTER(releases, "lwkt.lwp_releases", "lwps that gave up being current");
 COUNTER(returns, "lwkt.lwp_returns", "times that an lwp asked its user "
     "scheduler before user mode");
-COUNTER(put_off, "lwkt.lwp_put_off",
+COUNTER(deferred, "lwkt.lwp_deferred",
     "of these deferred: tokens held, or priority lent");
 COUNTER(queued, "lwkt.lwp_queued", "lwps that had to wait for their turn");
 COUNTER(moved, "lwkt.lwp_moved", "lwps that were given to another CPU");
@@ -140,7 +140,7 @@ lwp_return(lwkt_thread_t td)
 	counter_inc(mygd()->gd_cntbias, returns);
 	clock_need_tick(mygd());	/* td may have to ask again later */
 	if (unlikely(td->td_ntoks != 0)) {
-		counter_inc(mygd()->gd_cntbias, put_off);
+		counter_inc(mygd()->gd_cntbias, deferred);
 		crit_exit_noyield(td);
 		return;
 	}
@@ -151,7 +151,7 @@ lwp_return(lwkt_thread_t td)
 		if (mygd()->gd_ast & AST_LWKT_RESCHED)
 			switch_away();
 		if (unlikely(td->td_lent != 0)) {	/* LD5 */
-			counter_inc(mygd()->gd_cntbias, put_off);
+			counter_inc(mygd()->gd_cntbias, deferred);
 			break;
 		}
 		lp->lp_usched->us_acquire_curproc(lp);

@@ -47,7 +47,7 @@ lwp_allowed(lwkt_lwp_t lp, int cpu)
 	    cpumask_test_atomic(&lp->lp_cpumask, cpu);
 }
 
-/* The same for any CPU of the set cpus, which no other CPU may be changing. */
+/* The same for any CPU of the set cpus, which no other CPU is changing. */
 static inline int
 lwp_allowed_any(lwkt_lwp_t lp, const lwkt_cpumask_t *cpus)
 {
@@ -64,12 +64,12 @@ lwp_allowed_any(lwkt_lwp_t lp, const lwkt_cpumask_t *cpus)
 }
 
 /*
- * usched_help.c: the helper threads of a scheduler.  hp_look(cpu) searches for
- * an lwp.  The helper of a CPU calls it when the helper was woken and the CPU
- * has no other thread to run.
+ * usched_help.c: the helper threads of a scheduler.  hp_choose(cpu) chooses an
+ * lwp for the CPU.  The CPU's helper calls it when the helper was woken and the
+ * CPU has no better thread to run.
  */
 struct helpers {
-	void		(*hp_look)(int cpu);	/* (i) */
+	void		(*hp_choose)(int cpu);	/* (i) */
 	lwkt_thread_t	 hp_thread[LWKT_MAXCPU]; /* (i) from the first lwp on */
 	lwkt_cpumask_t	 hp_ready;	/* (a) CPUs whose helper may be woken */
 	lwkt_cpumask_t	 hp_busy;	/* (a) CPUs with a current lwp (UH2) */
@@ -77,7 +77,7 @@ struct helpers {
 };
 
 /* Start the helpers.  Returns 0 or ENOMEM.  Thread context. */
-int	helpers_start(struct helpers *hp, void (*look)(int cpu),
+int	helpers_start(struct helpers *hp, void (*choose)(int cpu),
 	    const char *name);
 /*
  * Wake the helper of a ready CPU that may run lp and has no current lwp.
@@ -85,9 +85,9 @@ int	helpers_start(struct helpers *hp, void (*look)(int cpu),
  */
 int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
 /*
- * At the end of hp_look: wake a CPU for the first lwp that still waits and that
- * a ready CPU may run.  hold(cpus) returns the first queued lwp that may run on
- * one of these CPUs, with its thread held, or NULL.
+ * At the end of hp_choose: wake a CPU for the first lwp that still waits and
+ * that a ready CPU may run.  hold(cpus) returns the first queued lwp that may
+ * run on one of these CPUs, with its thread held, or NULL.
  */
 void	helpers_wake_next(struct helpers *hp,
 	    lwkt_lwp_t (*hold)(const lwkt_cpumask_t *cpus));

@@ -108,8 +108,8 @@ struct type_use {
 	int64_t		 tu_frees;	/* (p) blocks freed on this CPU */
 	int64_t		 tu_memuse;	/* (p) bytes allocated less freed */
 	int64_t		 tu_room;	/* (c) the allowance, plus mt_floor */
-	int64_t		 tu_most;	/* (c) type_tell is due above this */
-	int64_t		 tu_told;	/* (c) part of tu_memuse in mt_loose */
+	int64_t		 tu_most;	/* (c) type_sync is due above this */
+	int64_t		 tu_synced;	/* (c) part of tu_memuse in mt_loose */
 	struct objslab	*tu_active;	/* (c) slab to allocate objects from */
 	struct objslab	*tu_alternate;	/* (c) tried if tu_active is used up */
 };
@@ -260,7 +260,7 @@ slab_exit(struct slab *sl)
  */
 int	type_room(struct slab *sl, struct lwkt_malloc_type *type, size_t size);
 /* Bring mt_loose up to date with this CPU, and give it a new allowance. */
-void	type_tell(struct lwkt_malloc_type *type, struct type_use *tu);
+void	type_sync(struct lwkt_malloc_type *type, struct type_use *tu);
 /* Fail a request: return NULL or panic, as flags say. */
 void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);
 void	type_warn(struct lwkt_malloc_type *type, size_t size);
@@ -312,7 +312,7 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 
 /*
  * Count a block of this CPU that is allocated (gain) or freed (lose).
- * type_lose returns 1 if type_tell is due.
+ * type_lose returns 1 if type_sync is due.
  */
 static inline void
 type_gain(struct type_use *tu, size_t size)
@@ -338,7 +338,7 @@ type_count_alloc(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 
 	type_gain(tu, size);
 	if (unlikely(!type_allows(type, tu, 0)))
-		type_tell(type, tu);
+		type_sync(type, tu);
 }
 
 static inline void
@@ -347,7 +347,7 @@ type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 	struct type_use *tu = &sl->sl_use[type->mt_index];
 
 	if (unlikely(type_lose(tu, size)))
-		type_tell(type, tu);
+		type_sync(type, tu);
 }
 
 /*

@@ -310,12 +310,12 @@ cache_pop(struct thread_cache *tc)
 
 /* Print why a thread cannot be made, once in a process. */
 static void
-tell_refused(void)
+report_refused(void)
 {
-	static uint32_t told;
+	static uint32_t reported;
 	struct arena_head *ah = lwkt__arena;
 
-	if (atomic_swap_32(&told, 1) != 0)
+	if (atomic_swap_32(&reported, 1) != 0)
 		return;
 	if (atomic_load_acq_64(&ah->ah_tdcount) >= ah->ah_tdmax)
 		lwkt_printf("lwkt: all %u thread structures are in use "
@@ -364,7 +364,7 @@ cache_fill(struct globaldata *gd, struct thread_cache *tc, unsigned cls)
 	}
 	counter_add(gd->gd_cntbias, made, n);
 	if (n == 0)
-		tell_refused();
+		report_refused();
 	return n > 0 ? 0 : ENOMEM;
 }
 

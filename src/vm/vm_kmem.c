@@ -150,7 +150,7 @@ bank_carve(struct kmem_bank *bk, unsigned c)
 
 /* List the slots of bk that were never used, as free runs.  Under the lock. */
 static void
-bank_retire(struct kmem_bank *bk)
+bank_list_unused(struct kmem_bank *bk)
 {
 	struct kmem_slot *ks;
 	unsigned c = NRUNS;
@@ -196,7 +196,7 @@ bank_enter(const struct kmem_bank *bk)
 
 	if (nbanks == NBANKS)
 		return 0;
-	bank_retire(&banks[nbanks - 1]);
+	bank_list_unused(&banks[nbanks - 1]);
 	banks[nbanks] = *bk;
 	for (i = 0; i < bk->bk_nslots / GRAIN_SLOTS; i++)
 		atomic_poke_rel_32(&kmem_bank_at[grain + i], nbanks);

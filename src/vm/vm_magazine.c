@@ -65,7 +65,7 @@ COUNTER(cleans, "vm.slab_cleans", "searches of all zones before a new one is "
 uint16_t mag_at[MAG_MAXCHUNK / 8 + 1];
 
 __lwkt_noinline void
-mag_spoilt(const struct mag_round *mr)
+mag_corrupted(const struct mag_round *mr)
 {
 	const struct zone *z = zone_of(mr->mr_chunk);
 
@@ -111,7 +111,7 @@ mag_empty(struct slab *sl, struct mag *mg, uint64_t bytes)
 
 	for (mr = mg->mg_round; mr < end; mr++) {
 		if (unlikely(*mr->mr_chunk != sl->sl_mark)) /* MG1 */
-			mag_spoilt(mr);
+			mag_corrupted(mr);
 		z = zone_of(mr->mr_chunk);
 		zone_put(sl, z, (uintptr_t)mr->mr_chunk,
 		    (uint32_t)(mr->mr_state - z->z_state), CHUNK_READY);
@@ -207,7 +207,7 @@ slab_free(struct slab *sl, void *p)
 			counter_inc(sl->sl_gd->gd_cntbias, emptied);
 			mag_empty(sl, z->z_mag, MAG_HALF);
 		}
-		chunk_turn(z, (uintptr_t)p, i, CHUNK_USED, CHUNK_READY);
+		chunk_set_state(z, (uintptr_t)p, i, CHUNK_USED, CHUNK_READY);
 		mag_put(z->z_mag, z->z_mag->mg_used, p, &z->z_state[i],
 		    sl->sl_mark);
 	} else {

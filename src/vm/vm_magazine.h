@@ -18,7 +18,7 @@
 extern uint16_t mag_at[MAG_MAXCHUNK / 8 + 1] __lwkt_hidden;
 
 /* Panic: the chunk on top of a magazine was written to. */
-void	mag_spoilt(const struct mag_round *mr) __lwkt_noreturn;
+void	mag_corrupted(const struct mag_round *mr) __lwkt_noreturn;
 
 /* Return the magazine for a block of 8 * units bytes. */
 static inline struct mag *
@@ -50,7 +50,7 @@ mag_pop(struct slab *sl, struct mag *mg)
 	mr = mag_place(mg, used);
 	chunk = mr->mr_chunk;
 	if (unlikely(*chunk != sl->sl_mark))			/* MG1 */
-		mag_spoilt(mr);
+		mag_corrupted(mr);
 	if (patterns())
 		pattern_check(slab_header(chunk), (uintptr_t)chunk);
 	*chunk = 0;						/* MG4 */

@@ -184,13 +184,13 @@ any:
 	return alloc_any(size, type, flags);
 }
 
-/* The end of lwkt_kfree if type_tell is due.  p has been freed. */
+/* The end of lwkt_kfree if type_sync is due.  p has been freed. */
 static __lwkt_noinline void
 free_end(void *p, struct lwkt_malloc_type *type)
 {
 	if (type->mt_index == 0)				/* MT3 */
 		type_unused(type, p);
-	type_tell(type, type_use(mygd()->gd_slab, type));
+	type_sync(type, type_use(mygd()->gd_slab, type));
 	(void)leaf_exit_quick(NULL);
 }
 
@@ -329,7 +329,7 @@ lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
 		return lwkt_kmalloc(size, type, flags);
 	(void)slab_enter(__func__);
 	room = room_of(p, size_rounded(size, flags), &same);
-		memcheck_resize(p, same ? size : room, room);
+	memcheck_resize(p, same ? size : room, room);
 	crit_exit();
 	if (same)
 		return p;

@@ -14,16 +14,16 @@
  * objects than places, so no place is overwritten.
  *
  * When both slabs of a CPU are used up, the one that was active goes to the end
- * of the type's queue.  Among the first LOOKS slabs of the queue, the first
- * with a free object becomes active; if there is none, a new slab does.  A free
- * does not move the slab of its object.
+ * of the type's queue.  Among the first SEARCH_MOST slabs of the queue, the
+ * first with a free object becomes active; if there is none, a new slab does.
+ * A free does not move the slab of its object.
  *
- * A CPU that frees the last object in use of a slab searches the first LOOKS
- * slabs of the queue for those whose objects are all free (idle).  It gives
- * these slabs back, except IDLE_KEEP.  The ring of an idle slab has the numbers
- * of all its objects, so no free is under way.  Only readers that take no lock
- * may still hold a pointer to one of its objects; so the memory waits until
- * lwkt_retire reports that those readers have ended.
+ * A CPU that frees the last object in use of a slab searches the first
+ * SEARCH_MOST slabs of the queue for those whose objects are all free (idle).
+ * It gives these slabs back, except IDLE_KEEP.  The ring of an idle slab has
+ * the numbers of all its objects, so no free is under way.  Only readers that
+ * take no lock may still hold a pointer to one of its objects; so the memory
+ * waits until lwkt_retire reports that those readers have ended.
  *
  * The checkers are not told which objects are free, because reading a free
  * object is allowed.
@@ -59,7 +59,7 @@ TRACEPOINT(slab, KTR_MEM, "obj.slab", "id=%llu size=%llu");
 TRACEPOINT(retire, KTR_MEM, "obj.retire", "id=%llu size=%llu");
 
 #define OBJ_MAGIC	0x6f626a736c61625fu
-#define LOOKS		16	/* slabs that one search examines at most */
+#define SEARCH_MOST	16	/* slabs that one search examines at most */
 #define IDLE_KEEP	2	/* idle slabs that one search keeps */
 #define HARD_OBJECTS	8	/* most in a slab, hard builds */
 
@@ -207,7 +207,7 @@ obj_gone(struct lwkt_retire *rt)
  * other slab goes to the end of the queue.  Under the lock.
  */
 static struct objslab *
-obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
+obj_examine(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
 {
 	struct objslab *os = TAILQ_FIRST(&oq->oq_slabs);
 
@@ -226,8 +226,8 @@ obj_look(struct slab *sl, struct objqueue *oq, unsigned *idle, int want)
 }
 
 /*
- * Examine each slab of the queue once, but at most LOOKS.  If `want` is set,
- * return the first slab with a free object, taken off the queue, or NULL.
+ * Examine each slab of the queue once, but at most SEARCH_MOST.  If `want` is
+ * set, return the first slab with a free object, taken off the queue, or NULL.
  * Otherwise retire the idle slabs except IDLE_KEEP, and return NULL.  Under the
  * lock.
  */
@@ -235,14 +235,14 @@ static struct objslab *
 obj_search(struct slab *sl, struct objqueue *oq, int want)
 {
 	struct objslab *os = NULL, *last;
-	unsigned idle = 0, looks;
+	unsigned idle = 0, n;
 
 	last = TAILQ_LAST(&oq->oq_slabs, objslab_list);
-	for (looks = 0; looks < LOOKS && os == NULL &&
-	    !TAILQ_EMPTY(&oq->oq_slabs); looks++) {
+	for (n = 0; n < SEARCH_MOST && os == NULL &&
+	    !TAILQ_EMPTY(&oq->oq_slabs); n++) {
 		int at_last = TAILQ_FIRST(&oq->oq_slabs) == last;
 
-		os = obj_look(sl, oq, &idle, want);
+		os = obj_examine(sl, oq, &idle, want);
 		if (at_last)
 			break;
 	}
@@ -404,8 +404,8 @@ objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 }
 
 /*
- * Retire the idle slabs among the first LOOKS of the queue, except IDLE_KEEP.
- * Called after the last object in use of a slab was freed.
+ * Retire the idle slabs among the first SEARCH_MOST of the queue, except
+ * IDLE_KEEP.  Called after the last object in use of a slab was freed.
  */
 static __lwkt_noinline void
 obj_trim(struct slab *sl, struct lwkt_malloc_type *type)

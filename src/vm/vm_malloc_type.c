@@ -6,7 +6,7 @@
  * Each CPU counts what it allocated and what it freed.  A block may be freed on
  * another CPU than the one that allocated it, so only the sums over all CPUs
  * mean something.  mt_loose is the approximate sum of bytes: now and then each
- * CPU adds to it what its own part has changed by since then (type_tell).
+ * CPU adds to it what its own part has changed by since then (type_sync).
  *
  * A request usually does not add up the parts of all CPUs.  Each CPU has an
  * allowance: the bytes that it may allocate without comparing the use of all
@@ -29,15 +29,15 @@
  * here.
  *
  * INVARIANTS
- * MT2 While a type is open and nobody is telling, tu_memuse - tu_told of a CPU
- *    whose allowance is not void is at most a step; so the use of all CPUs is
- *    at most the limit.
+ * MT2 While a type is open and no CPU is in type_sync(), tu_memuse - tu_synced
+ *    of a CPU whose allowance is not void is at most a step; so the use of all
+ *    CPUs is at most the limit.
  * MT3 sl_use[0] of each CPU is 0: no block is allocated with a type that is not
  *    entered, and a free with one panics.
  *
  * ORDER
  * MT1 type_enter and limit_set store mt_index, mt_limit and mt_soft, then raise
- *    mt_floor (a full fence).  type_tell, and each call that needs the type
+ *    mt_floor (a full fence).  type_sync, and each call that needs the type
  *    entered, loads mt_floor (acquire), then the others.
  *
  * Source: malloc_type of DragonFly's kern_slaballoc.c, its loose sum too.
@@ -156,15 +156,15 @@ type_sum(struct lwkt_malloc_type *type, struct lwkt_malloc_stats *ms)
 }
 
 void
-type_tell(struct lwkt_malloc_type *type, struct type_use *tu)
+type_sync(struct lwkt_malloc_type *type, struct type_use *tu)
 {
-	int64_t news = tu->tu_memuse - tu->tu_told, step;
+	int64_t delta = tu->tu_memuse - tu->tu_synced, step;
 	uint64_t floor;
 	int open;
 
-	if (news != 0)
-		atomic_bump_i64(&type->mt_loose, news);
-	tu->tu_told = tu->tu_memuse;
+	if (delta != 0)
+		atomic_bump_i64(&type->mt_loose, delta);
+	tu->tu_synced = tu->tu_memuse;
 	floor = __atomic_load_n(&type->mt_floor, __ATOMIC_ACQUIRE); /* MT1 */
 	open = atomic_peek_i64(&type->mt_loose) <
 	    atomic_peek_i64(&type->mt_soft);
@@ -191,7 +191,7 @@ type_room(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 		type_enter(type);
 	if (size > INT64_MAX / 2)
 		return 0;
-	type_tell(type, type_use(sl, type));
+	type_sync(type, type_use(sl, type));
 	if (type_allows(type, type_use(sl, type), size))
 		return 1;
 	type_sum(type, &ms);

@@ -171,8 +171,8 @@ chunk_gone(const struct zone *z, uint32_t i)
  * another CPU has freed it.
  */
 static inline void
-chunk_turn(struct zone *z, uintptr_t chunk, uint32_t i, enum chunk_state old,
-    enum chunk_state new)
+chunk_set_state(struct zone *z, uintptr_t chunk, uint32_t i,
+    enum chunk_state old, enum chunk_state new)
 {
 	if (unlikely(z->z_state[i] != old || chunk_gone(z, i)))
 		free_twice(z, chunk);
@@ -201,7 +201,7 @@ chunk_link(const struct zone *z, uintptr_t chunk)
 static inline void
 chunk_put(struct zone *z, uintptr_t chunk, uint32_t i, enum chunk_state old)
 {
-	chunk_turn(z, chunk, i, old, CHUNK_FREE);
+	chunk_set_state(z, chunk, i, old, CHUNK_FREE);
 	if (patterns())
 		pattern_fill(z, chunk);
 	link_store(z, chunk, z->z_free);
@@ -232,7 +232,7 @@ chunk_take(struct zone *z, enum chunk_state new, uint32_t *at, int *zeroed)
 		chunk = z->z_first + (uintptr_t)i * z->z_size;
 		*zeroed = (int)z->z_zeroed;
 	}
-	chunk_turn(z, chunk, i, CHUNK_FREE, new);
+	chunk_set_state(z, chunk, i, CHUNK_FREE, new);
 	*at = i;
 	return chunk;
 }

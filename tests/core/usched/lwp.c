@@ -527,12 +527,12 @@ static void
 computes_with_token(void *arg)
 {
 	struct worker w = { .w_lp = lwkt_lwp_self() };
-	int64_t put_off = counter("lwkt.lwp_put_off");
+	int64_t deferred = counter("lwkt.lwp_deferred");
 
 	(void)arg;
 	lwkt_gettoken(&tok);
 	STORE(held, 1);
-	while (counter("lwkt.lwp_put_off") < put_off + TIMES(30, 6)) {
+	while (counter("lwkt.lwp_deferred") < deferred + TIMES(30, 6)) {
 		lwkt_crit_enter();
 		lwkt_crit_exit();
 		check(lwkt_token_held_excl(&tok), "lost without a wait");
