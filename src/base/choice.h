@@ -21,11 +21,11 @@ enum choice {
 	CHOICE_ATOMIC,		/* before an atomic load, store or RMW */
 	CHOICE_FENCE,
 	CHOICE_CRIT,		/* leaving a critical section; lwkt_splz() */
-	CHOICE_DOORBELL,	/* waking another CPU */
+	CHOICE_DOORBELL,	/* waking or interrupting another CPU */
 	CHOICE_CLOCK,		/* reading the time */
 	CHOICE_TIMER,		/* arming a timer */
 	CHOICE_PAUSE,		/* one turn of a wait loop: others must run */
-	CHOICE_ALLOC,		/* asking the host for memory */
+	CHOICE_ALLOC,		/* a call of the host about memory */
 	CHOICE_IO,		/* submitting or reaping an operation */
 	CHOICE_SWITCH,		/* just before a thread switch */
 	CHOICE_USER,		/* an instruction of the program's own */

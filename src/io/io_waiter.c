@@ -11,7 +11,8 @@
  * descriptor of the same word.
  *
  *	bits 0..61	CPU (modulo 62) has had waiters.  The bit is sticky:
- *			the CPU clears it when a close finds its list empty
+ *			the CPU clears it when a close finds its list empty,
+ *			and does not if there are more than 62 CPUs
  *	SLEEPERS	a thread sleeps until CLOSING is cleared
  *	CLOSING		a close is in progress
  *

@@ -229,7 +229,10 @@ lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
 	return 0;
 }
 
-/* Start an lwp made with LWKT_NOSTART.  Any CPU context; never blocks. */
+/*
+ * Start an lwp made with LWKT_NOSTART; only once.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_lwp_start(lwkt_lwp_t lp)
 {
@@ -262,7 +265,8 @@ lwkt_lwp_self(void)
 }
 
 /*
- * Set the nice value of lp.  Returns 0, or EINVAL if it is out of range.
+ * Set the nice value of lp.  Returns 0, or EINVAL if it is out of range.  If lp
+ * is on another CPU, the change may be made after the return.
  * Any CPU context; never blocks, but an lwp that changes itself may have to
  * wait for its turn.
  */
@@ -277,7 +281,8 @@ lwkt_lwp_setnice(lwkt_lwp_t lp, int nice)
 
 /*
  * Set the class of lp, and its priority in the class.  Returns 0, or EINVAL if
- * one of them is out of range.
+ * one of them is out of range.  If lp is on another CPU, the change may be made
+ * after the return.
  * Any CPU context; never blocks, but an lwp that changes itself may have to
  * wait for its turn.
  */
@@ -292,7 +297,8 @@ lwkt_lwp_setrtprio(lwkt_lwp_t lp, enum lwkt_rtclass cls, int prio)
 
 /*
  * Set on which CPUs lp may run.  Returns 0, or EINVAL if the mask has no CPU
- * that exists.
+ * that exists.  If lp runs on a CPU that is not in the mask, it may move after
+ * the return.
  * Any CPU context; never blocks, but an lwp that changes itself may have to
  * wait for its turn.
  */

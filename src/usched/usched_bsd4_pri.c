@@ -109,7 +109,8 @@ bsd4_charge(lwkt_lwp_t lp)
 
 /*
  * us_heuristic_forking: initialize child.  Its estcpu begins above that of its
- * parent, whose estcpu rises a little, too.  parent NULL: estcpu begins at 0.
+ * parent, whose estcpu rises a little, too; both stay at most BSD4_ESTCPUMAX.
+ * parent NULL: estcpu begins at 0.
  */
 void
 bsd4_forking(lwkt_lwp_t parent, lwkt_lwp_t child)

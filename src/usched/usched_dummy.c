@@ -113,7 +113,7 @@ dummy_acquire(lwkt_lwp_t lp)
 	}
 }
 
-/* us_setrunqueue: append lp to the queue, and wake a CPU that can run it. */
+/* us_setrunqueue: append lp to the queue; wake an idle CPU for it, if any. */
 static void
 dummy_setrunqueue(lwkt_lwp_t lp)
 {

@@ -279,7 +279,7 @@ type_use(struct slab *sl, const struct lwkt_malloc_type *type)
 	return &sl->sl_use[atomic_peek_32(&type->mt_index)];
 }
 
-/* Return whether this CPU may allocate size bytes without asking. */
+/* Return whether this CPU's allowance covers size bytes. */
 static inline int
 type_allows(const struct lwkt_malloc_type *type, const struct type_use *tu,
     size_t size)

@@ -490,8 +490,9 @@ create_args_bad(int flags, int cpu)
 }
 
 /*
- * Allocate a thread that is not started.  Returns NULL if an argument is
- * invalid or there is no memory.  Thread context; never blocks.
+ * Allocate a thread that is not started; stksize 0: the default size.  Returns
+ * NULL if an argument is invalid or there is no memory.  Thread context; never
+ * blocks.
  */
 lwkt_thread_t
 lwkt_alloc_thread(size_t stksize, int cpu, int flags)

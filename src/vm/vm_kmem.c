@@ -22,8 +22,8 @@
  * KM1 A run in a list is zero (the host has its memory), and the record of its
  *    first slot is KS_NONE.  The records of the other slots of a run are always
  *    KS_NONE.
- * KM2 The lock is held for list operations only, never during a call of the
- *    host.
+ * KM2 The lock is held only for changes of the lists and tables, never during a
+ *    call of the host.
  *
  * Source: the page words of DragonFly's kern_slaballoc.c, by which kfree tells
  * its two kinds of memory; the table by address is snmalloc's.

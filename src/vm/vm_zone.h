@@ -68,7 +68,7 @@ void	zones_check(struct slab *sl);
 size_t	zone_free_remote(struct slab *sl, struct zone *z, void *p);
 /* Panic: the chunk was freed twice before it was given out again. */
 void	free_twice(const struct zone *z, uintptr_t chunk) __lwkt_noreturn;
-/* Fill a free chunk with the pattern; panic if a chunk has lost it. */
+/* Fill a free chunk with the pattern; panic if it was written to since then. */
 void	pattern_fill(const struct zone *z, uintptr_t chunk);
 void	pattern_check(const struct zone *z, uintptr_t chunk);
 
