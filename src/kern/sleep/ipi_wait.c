@@ -15,7 +15,7 @@
 
 struct ipiq_sync {
 	lwkt_thread_t	is_td;		/* the waiter */
-	int		is_home;	/* is_td's CPU; it does not move */
+	int		is_home;	/* the waiter's CPU; it keeps that */
 	int		is_done;	/* 1: all counted; set on is_home */
 	uint32_t	is_left;	/* CPUs that have not counted; atomic */
 };
@@ -44,8 +44,8 @@ sync_remote(void *arg)
 }
 
 /*
- * Thread context; blocks until all other CPUs have executed what this CPU has
- * sent them.  With one CPU it returns at once.
+ * Block until all other CPUs have executed the messages that this CPU has sent
+ * to them so far.  With one CPU it returns at once.  Thread context.
  */
 void
 lwkt_synchronize_ipiqs(const char *wmesg)

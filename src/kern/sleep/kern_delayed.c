@@ -5,19 +5,20 @@
  * THEORY
  * Code that changes several structures, with a wakeup after each change, wakes
  * the same threads again and again.  Between lwkt_wakeup_start_delayed() and
- * lwkt_wakeup_end_delayed() a call of lwkt_wakeup() by this thread only notes
- * the ident.  There are two places.  A third ident takes the place of the
- * oldest one, and the wakeup of the oldest one is done at once.  A late wakeup
- * does no harm: the condition is already true, so a thread that tests it
- * meanwhile does not sleep.
+ * lwkt_wakeup_end_delayed() a call of lwkt_wakeup() by the thread only notes
+ * the ident (exceptions: DW2).  There are two places.  A third ident takes the
+ * place of the oldest one, and the wakeup of the oldest one is done at once.  A
+ * late wakeup does no harm: the condition is already true, so a thread that
+ * tests it meanwhile does not sleep.
  *
  * A thread that blocks may wait for a thread that it still has to wake.  So
- * every function that blocks first does the deferred wakeups.  So does any
- * switch of a thread that has tokens or wants one, because another CPU may hold
- * the token until the wakeup comes (SW6 of lwkt_switch.c; lwps and threads that
- * have borrowed the CPU as well).  Other yields do not, because the thread
- * stays runnable.  If a thread runs until the next tick without ending the
- * delay, the tick does its wakeups.
+ * every function that blocks first does the deferred wakeups.  (lwkt_switch()
+ * and the yields do not, even for a caller that has descheduled itself.)  Any
+ * switch of a thread that has tokens or wants one does them too, because
+ * another CPU may hold the token until the wakeup comes (SW6 of lwkt_switch.c;
+ * lwps and threads that have borrowed the CPU as well).  Other yields do not,
+ * because the thread stays runnable.  If a thread runs until the next tick
+ * without ending the delay, the tick does its wakeups.
  *
  * Usually the thread has tested its condition before the flush, in the critical
  * section in which it blocks.  The flush does not make the test stale.  It may
@@ -31,9 +32,9 @@
  *    without TDF_DELAYED_WAKEUP (which wake_now clears for a moment).
  * DW2 A wakeup by a callback is not the thread's own, and is never deferred;
  *    nor is one in a hard section.
- * DW3 A thread that runs and has deferred wakeups has a tick pending.  The tick
- *    does them (hardclock) as a callback, so never while the thread is in the
- *    critical sections of this file.
+ * DW3 While a thread with deferred wakeups runs on the CPU where it deferred
+ *    them, the tick of that CPU is armed.  The tick does the wakeups
+ *    (hardclock) as a callback, so never in the critical sections of this file.
  *
  * Source: DragonFly's wakeup_start_delayed.  Its places belong to the CPU, and
  * it used to push out the newest ident (2e90abac59).
@@ -63,7 +64,7 @@ wake_now(lwkt_thread_t td, const volatile void *ident)
 /*
  * Defer a wakeup of ident by td, the caller, and return 1.  Return 0 in a
  * callback or hard section: the caller must do it now (DW2).  If both places
- * are in use, the wakeup of the older ident is done here.
+ * have other idents, the wakeup of the older one is done here.
  */
 int
 delay_wakeup(lwkt_thread_t td, const volatile void *ident)

@@ -23,17 +23,18 @@
  * that sleeps on such a CPU later tests its condition after the caller of
  * wakeup_one() has made it true, so that thread needs no wakeup.
  *
- * The mask bit and the filter are cleaned lazily, when a message finds no
- * sleeper or leaves the queue empty.  So a thread that sleeps on the same ident
- * again and again, the usual case, publishes it once.  The price is one useless
- * message after the last sleeper was woken by its own CPU.
+ * The mask bit and the filter are cleaned lazily: when a message finds no
+ * sleeper or leaves the queue empty; the filter also when it is full.  So a
+ * thread that sleeps on the same ident again and again, the usual case,
+ * publishes it once.  The price is a useless message after the last sleeper was
+ * woken by its own CPU.
  *
  * tsleep_interlock() queues the thread while it still runs.  A wakeup then
- * takes it off the queue; the tsleep that follows sees that and returns at
- * once.  wakeup_one() does not count such a thread as the one that it woke.  A
- * thread whose sleep ends by timeout or interrupt stays queued until it runs,
- * so that a wakeup in between still counts: every sleeper that a wakeup has
- * counted returns 0.
+ * takes the thread off the queue.  The tsleep with LWKT_PINTERLOCKED that
+ * follows sees that and returns at once.  wakeup_one() does not count such a
+ * thread as the one that it woke.  A thread whose sleep ends by timeout or
+ * interrupt stays queued until it runs, so that a wakeup in between still
+ * counts: every sleeper that a wakeup has counted returns 0.
  *
  * The timer of a timeout lies on the sleeper's stack and runs on the sleeper's
  * CPU, so the timer's function and the sleeper never race.
@@ -111,8 +112,9 @@ interlock(lwkt_thread_t td, const volatile void *ident, uint32_t domain)
 }
 
 /*
- * Queue the caller on ident, in the domain that flags name; it still runs.
- * Thread context; never blocks.
+ * Queue the caller on ident, in the domain that flags name; the caller still
+ * runs.  If it is on another sleep queue, it leaves that queue first.  Panics
+ * if ident is NULL.  Thread context; never blocks.
  */
 void
 lwkt_tsleep_interlock(const volatile void *ident, int flags)
@@ -124,7 +126,10 @@ lwkt_tsleep_interlock(const volatile void *ident, int flags)
 	crit_exit_td(td);
 }
 
-/* Take the caller off its sleep queue.  Thread context; never blocks. */
+/*
+ * Take the caller off its sleep queue, if it is on one.  Thread context; never
+ * blocks.
+ */
 void
 lwkt_tsleep_remove(void)
 {
@@ -136,8 +141,8 @@ lwkt_tsleep_remove(void)
 }
 
 /*
- * Timer callback: end the sleep of the thread arg at its time limit.  The
- * thread stays on its sleep queue, if it is on one, until it runs.
+ * Timer callback: end the sleep of the thread arg at its time limit.  A thread
+ * on a sleep queue stays there until it runs, or until a wakeup takes it off.
  */
 static void
 sleep_timeout(struct lwkt_systimer *st, void *arg)
@@ -149,7 +154,7 @@ sleep_timeout(struct lwkt_systimer *st, void *arg)
 	wake_local(mygd(), td);
 }
 
-/* Arm st to set TDF_TIMEOUT and schedule td in timeout_ns. */
+/* Arm st to set TDF_TIMEOUT and schedule td, timeout_ns from now. */
 static inline void
 sleep_timer(struct lwkt_systimer *st, lwkt_thread_t td, int64_t timeout_ns)
 {
@@ -201,12 +206,15 @@ tsleep_block_timed(lwkt_thread_t td, int flags, const char *wmesg,
 }
 
 /*
- * lwkt_tsleep, in a critical section.  Return 0 after a wakeup or
- * lwkt_schedule(); EWOULDBLOCK if the time is over or timeout_ns is 0; EINTR if
- * an interrupt was pending or came, with LWKT_PCATCH.  With LWKT_PINTERLOCKED,
- * a thread that is no longer queued on ident has been woken, so it returns 0
- * without a sleep.  A thread that is off the queue after the sleep was counted
- * by a wakeup.  It returns 0, even if its timeout or an interrupt came too.
+ * lwkt_tsleep, in a critical section.  Without a sleep, the first case that is
+ * true decides: return 0 if flags has LWKT_PINTERLOCKED and td is not queued on
+ * ident, because it was woken since the interlock; EINTR if flags has
+ * LWKT_PCATCH and an interrupt is pending; EWOULDBLOCK if timeout_ns is 0, or
+ * below 0 and not LWKT_FOREVER.
+ * After the sleep: return 0 if td is off the queue, because a wakeup has
+ * counted it, even if its timeout or an interrupt came too; else EWOULDBLOCK
+ * after the timeout; else EINTR after an interrupt; else 0: lwkt_schedule().
+ * td may still be queued when this returns.
  */
 static int
 tsleep_crit(lwkt_thread_t td, const volatile void *ident, int flags,
@@ -260,8 +268,9 @@ tsleep_any(const volatile void *ident, int flags, const char *wmesg,
  * not block.  The caller is on no sleep queue afterwards.  Thread context;
  * blocks until woken, timed out, interrupted or scheduled.
  *
- * The usual sleep, without a time limit, an interlock or a flag other than a
- * domain, is done here, in a leaf section.
+ * The usual sleep is done here, in a leaf section: without a time limit, an
+ * interlock, a deferred wakeup or a flag other than a domain, by a caller that
+ * has not descheduled itself.
  */
 int
 lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
@@ -296,7 +305,7 @@ lwkt_tsleep(const volatile void *ident, int flags, const char *wmesg,
 
 /*
  * Block until lwkt_schedule(caller), and return 0.  With LWKT_PCATCH an
- * interrupt also ends the wait, or prevents it; return EINTR then.  Thread
+ * interrupt also ends the wait, or prevents it; then return EINTR.  Thread
  * context.
  */
 int
@@ -323,9 +332,9 @@ lwkt_sleep(const char *wmesg, int flags)
 
 /*
  * If the thread arg is in an interruptible sleep and its interrupt is still
- * pending, make it runnable.  Then release the reference that the caller holds.
- * If the thread belongs to another CPU, or has moved, do this there instead, by
- * a message.  Context: critical section.
+ * pending, make the thread runnable.  Then release the reference that
+ * lwkt_interrupt() took.  If the thread belongs to another CPU, or has moved
+ * there, send a message that does the same there.  Context: critical section.
  */
 static void
 interrupt_remote(void *arg)
@@ -361,8 +370,8 @@ lwkt_interrupt(lwkt_thread_t td)
 }
 
 /*
- * Block for ns nanoseconds; if ns is 0 or less, only yield.  Returns 0.  An
- * interrupt does not end the sleep.  Thread context.
+ * Block for at least ns nanoseconds; if ns is 0 or less, only yield.  Returns
+ * 0.  Neither an interrupt nor lwkt_schedule() ends the sleep.  Thread context.
  */
 int
 lwkt_sleep_ns(int64_t ns)

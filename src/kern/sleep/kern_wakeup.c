@@ -39,9 +39,9 @@ wake_thread(struct globaldata *gd, lwkt_thread_t td, int origin)
 }
 
 /*
- * Wake up to max sleepers of this CPU, in the order in which they were queued.
- * Return how many of the max are still to be woken.  An interlocked thread is
- * taken off the queue but not counted.
+ * Wake up to max sleepers on ident of this CPU, in the order in which they were
+ * queued.  Return how many of the max are still to be woken.  A thread that is
+ * only interlocked is taken off the queue but not counted.
  */
 static __lwkt_noinline int
 wake_queue(struct globaldata *gd, struct tslpque *tq,
@@ -157,8 +157,8 @@ wakeup_remote(void *ident, int packed)
 /*
  * Send the wakeups to other CPUs: to each candidate if max is WAKE_ALL.  Else
  * each message is for up to WAKE_CHUNK threads; it starts at the first
- * candidate and is sent on from there (wakeup_remote).  After the fence of
- * wake_others_if().  Leaf section.
+ * candidate and is sent on from there (wakeup_remote).  Called after the fence
+ * of wake_others_if(), in a leaf section.
  */
 static __lwkt_noinline void
 wake_others(struct globaldata *gd, unsigned slot, void *ident,
@@ -187,10 +187,10 @@ wake_others(struct globaldata *gd, unsigned slot, void *ident,
 }
 
 /*
- * Send the wakeups to other CPUs, if another one may have sleepers.  The usual
- * case, that none has, is found here.  The fence lies between the store that
- * made the condition true and the reads of mask and filter (SO1).  Leaf
- * section.
+ * Send the wakeups to other CPUs, if another one may have sleepers.  With up to
+ * 64 CPUs the usual case, that none has, is found here.  The fence lies between
+ * the store that made the condition true and the reads of mask and filter
+ * (SO1).  Leaf section.
  */
 static inline void
 wake_others_if(struct globaldata *gd, unsigned slot,
@@ -248,8 +248,8 @@ wake_any(const volatile void *ident, uint32_t domain, int max, int everywhere)
 }
 
 /*
- * Wake all sleepers on ident, later if the caller has its wakeups deferred
- * (kern_delayed.c).  Any CPU context; never blocks.
+ * Wake all sleepers on ident, on all CPUs.  If the calling thread defers its
+ * wakeups, this is done later (kern_delayed.c).  Any CPU context; never blocks.
  */
 void
 lwkt_wakeup(const volatile void *ident)
@@ -303,7 +303,7 @@ lwkt_wakeup_domain_one(const volatile void *ident, int domain)
 	wake_any(ident, (uint32_t)domain & LWKT_PDOMAIN_MASK, 1, 1);
 }
 
-/* Wake all sleepers on ident of this CPU.  Any CPU context; never blocks. */
+/* Wake all sleepers of this CPU on ident.  Any CPU context; never blocks. */
 void
 lwkt_wakeup_mycpu(const volatile void *ident)
 {
@@ -311,7 +311,7 @@ lwkt_wakeup_mycpu(const volatile void *ident)
 }
 
 /*
- * Wake at most one sleeper on ident of this CPU.  Any CPU context; never
+ * Wake at most one sleeper of this CPU on ident.  Any CPU context; never
  * blocks.
  */
 void
@@ -326,7 +326,7 @@ wakeup_oncpu_remote(void *ident, int max)
 	wake_any(ident, 0, max, 0);
 }
 
-/* Wake all sleepers on ident of CPU cpu.  Any CPU context; never blocks. */
+/* Wake all sleepers of CPU cpu on ident.  Any CPU context; never blocks. */
 void
 lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
 {
@@ -335,7 +335,7 @@ lwkt_wakeup_oncpu(int cpu, const volatile void *ident)
 }
 
 /*
- * Wake at most one sleeper on ident of CPU cpu.  Any CPU context; never blocks.
+ * Wake at most one sleeper of CPU cpu on ident.  Any CPU context; never blocks.
  */
 void
 lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident)

@@ -9,7 +9,7 @@
 struct tslpque;
 
 struct sleep_cpu {
-	struct tslpque	*gd_tslpque;	/* (c) by slot; others read tq_filter */
+	struct tslpque	*gd_tslpque;	/* (i) table of queues, by slot */
 };
 
 #endif

@@ -27,7 +27,10 @@ tslp_mask_bytes(int ncpus)
 	    howmany((size_t)ncpus, 64), (size_t)CACHE_LINE);
 }
 
-/* Return the size of the sleep tables of ncpus CPUs; set tslp_log2.  Boot. */
+/*
+ * Return the size, in bytes, of the masks and the sleep tables of ncpus CPUs;
+ * set tslp_log2.  Boot.
+ */
 size_t
 synch_bytes(int ncpus)
 {
@@ -111,7 +114,7 @@ tslp_crowded(struct tslpque *tq)
 
 /*
  * Take td off its sleep queue, if it is on one.  The filter and the mask stay
- * as they are.  Context: the CPU of td, in a critical section.
+ * as they are.  Context: the CPU of td, in a critical or leaf section.
  */
 void
 synch_leave_queue(lwkt_thread_t td)

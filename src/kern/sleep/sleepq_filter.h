@@ -58,7 +58,7 @@ filter_find(const uintptr_t *ident, int n, uintptr_t id)
 	return 0;
 }
 
-/* Return whether a thread may sleep on id, by the filter.  Any CPU. */
+/* Return 1 if a thread may be asleep on id, 0 if none is.  Any CPU. */
 static inline int
 filter_passes(const struct sleepq_filter *sf, uintptr_t id)
 {

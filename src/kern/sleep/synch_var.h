@@ -6,9 +6,9 @@
  * its condition and calls block_self().  The waker, on the same CPU, makes the
  * condition true and calls wake_local(); because of the critical section it
  * never runs between the test and the switch.  A waker on another CPU sends a
- * message first.  The sleeper may send messages between the test and the
- * switch: in a section a send executes no message to this CPU (IR3 of
- * lwkt_ipiq_room.c).  lwkt_tsleep() does the same with flags of its own.
+ * message whose callback does this.  The sleeper may send messages between the
+ * test and the switch: in a section a send executes no message to this CPU (IR3
+ * of lwkt_ipiq_room.c).  lwkt_tsleep() does the same with flags of its own.
  */
 #ifndef LWKT_KERN_SLEEP_SYNCH_VAR_H
 #define LWKT_KERN_SLEEP_SYNCH_VAR_H
@@ -17,7 +17,7 @@
 #include "kern/sched/switch.h"
 
 /*
- * sleepq.c.  synch_bytes: the size of the sleep tables of ncpus CPUs.
+ * sleepq.c.  synch_bytes: the size, in bytes, of the sleep tables of all CPUs.
  * synch_place: use mem, of that size, for them.  Both at boot.
  * synch_leave_queue: take td off its sleep queue, if it is on one.
  * sleepq_check: panic if td is not on the sleep queue that td_flags say.
@@ -49,8 +49,8 @@ sleepq_hash(const volatile void *ident, unsigned log2)
 /*
  * kern_delayed.c.  delay_wakeup: defer a wakeup of ident and return 1, or
  * return 0 if the caller must do it now.  delayed_flush: do the deferred
- * wakeups of td.  td calls it in a critical section before it blocks: while td
- * is blocked nothing else does them.
+ * wakeups of td, which runs, in a critical section.  td calls it before it
+ * blocks, because nothing does them while td is blocked; so does the tick.
  */
 int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
 void	delayed_flush(lwkt_thread_t td);
@@ -83,9 +83,9 @@ block_end(lwkt_thread_t td)
 }
 
 /*
- * Block td, the caller, until it is scheduled.  Any lwkt_schedule() of td ends
- * the wait, so the caller tests its condition again.  Context: thread, critical
- * section.
+ * Do the deferred wakeups of td, the caller, and block it until it is
+ * scheduled.  Any lwkt_schedule() of td ends the wait, so the caller tests its
+ * condition again.  Context: thread, critical section.
  */
 static inline void
 block_self(lwkt_thread_t td, const char *wmesg)
@@ -98,7 +98,10 @@ block_self(lwkt_thread_t td, const char *wmesg)
 	block_end(td);
 }
 
-/* End the block_self of td, which belongs to this CPU. */
+/*
+ * End the wait of td, which belongs to this CPU.  No effect if td is runnable.
+ * Context: critical or leaf section.
+ */
 static inline void
 wake_local(struct globaldata *gd, lwkt_thread_t td)
 {
