@@ -18,9 +18,10 @@
  * LWKT_MSGF_PRIORITY come before the others.  A thread port keeps the order as
  * long as neither its owner nor the sender changes its CPU.
  *
- * A plain pthread may send, forward and reply to ports of every kind.  It
- * receives from spin ports only, and the reply port of its messages must be a
- * spin port or a replyonly port.  It must have stopped before lwkt_boot ends.
+ * A plain pthread may send, forward and reply to ports of every kind but
+ * serialize ports.  It receives from spin ports only, and the reply port of its
+ * messages must be a spin port or a replyonly port.  It must have stopped
+ * before lwkt_boot ends.
  */
 #ifndef LWKT_MSGPORT_H
 #define LWKT_MSGPORT_H

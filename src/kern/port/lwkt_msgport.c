@@ -6,15 +6,17 @@
  * A message belongs to its sender until it is sent, and again once it is done.
  * In between it belongs to the receiver.  ms_flags says where it is:
  *
- *	DONE --send--> (INTRANSIT) --> QUEUED --getport--> no flag
- *	no flag --replymsg--> REPLY (INTRANSIT) --> DONE|REPLY, QUEUED if !SYNC
+ *	DONE --send--> (INTRANSIT) --> QUEUED --getport--> none of these
+ *	--replymsg--> REPLY (INTRANSIT) --> DONE|REPLY, QUEUED if !SYNC
  *
- * INTRANSIT is set only while the message goes to another CPU.
+ * INTRANSIT is set only while the message goes to another CPU, or from a plain
+ * pthread to a CPU.  A port that does the work at once, or has no queue, skips
+ * QUEUED.
  *
  * putport either takes the message and returns LWKT_EASYNC, or does the work at
- * once and returns the result.  In the second case lwkt_sendmsg() replies the
- * message with that result, and lwkt_domsg() returns it.  So the caller does
- * not see which way a port works.
+ * once and returns the result.  In the second case lwkt_sendmsg() and
+ * lwkt_forwardmsg() reply the message with that result, and lwkt_domsg()
+ * returns it.  So the sender does not see which way a port works.
  *
  * This file calls a port by its vector (mp_ops) only and knows no kind of port.
  * So the file of every kind may use this file, for example to reply a message.
@@ -24,8 +26,8 @@
  *    replied only when none of DONE, QUEUED and REPLY is set.
  * PM2 Whenever a port's putport or replyport function is called,
  *    LWKT_MSGF_FOREIGN says whether the caller is a plain pthread.  The flag is
- *    set when a pthread sends the message, or receives it from a spin port.  It
- *    is cleared when a thread sends or receives the message, and when a CPU
+ *    set when a pthread sends the message, or receives it from the queue of a
+ *    port.  It is cleared when a thread or a callback does so, and when a CPU
  *    continues what a pthread began (lwkt_port_foreign.c).
  *
  * Source: DragonFly lwkt_msgport.c and msgport(9).
@@ -139,8 +141,9 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 
 /*
  * Send msg to port.  If port does the work at once, reply msg with the result.
- * Any lwkt context, or a plain pthread; never blocks, unless a put function of
- * the port does (lwkt_initport_putonly).
+ * Any lwkt context, or a plain pthread; for a serialize port a thread that
+ * holds the serializer.  Never blocks, unless a function of the program does
+ * that one of the two ports calls.
  */
 void
 lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
@@ -182,10 +185,11 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 
 /*
  * Send msg to port, wait for its reply and return the result, ms_error.  The
- * reply is marked done and not queued.  With LWKT_PCATCH in flags, an interrupt
- * aborts an abortable msg; the call still waits for the reply.
- * Thread, or a plain pthread with spin ports; blocks, unless port does the work
- * at once.
+ * reply is marked done and not queued.  If port does the work at once, return
+ * its result; the reply port is not used.  With LWKT_PCATCH in flags, an
+ * interrupt aborts an abortable msg; the call still waits for the reply.
+ * Thread, or a plain pthread whose reply port is a spin port; blocks, unless
+ * port does the work at once.
  */
 int
 lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
@@ -219,7 +223,7 @@ msg_assert_received(lwkt_msg_t msg)
 /*
  * Pass msg, which belongs to the caller, on to port.  Return LWKT_EASYNC if
  * port has taken it; else msg has been replied, and its result is returned.
- * Any lwkt context, or a plain pthread; never blocks.
+ * Context and blocking: lwkt_sendmsg().
  */
 int
 lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
@@ -240,7 +244,7 @@ lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 
 /*
  * Return msg, which belongs to the caller, to its sender, with the result
- * error.  Any lwkt context, or a plain pthread; never blocks.
+ * error.  Context and blocking: lwkt_sendmsg().
  */
 void
 lwkt_replymsg(lwkt_msg_t msg, int error)
@@ -256,8 +260,8 @@ lwkt_replymsg(lwkt_msg_t msg, int error)
 
 /*
  * Take the next message or reply of port and return it; NULL if there is none.
- * The owner of a thread port; for a spin port any thread, callback or plain
- * pthread.  Never blocks.
+ * The owner of a thread port, or the holder of the serializer of a serialize
+ * port; for a spin port any thread, callback or plain pthread.  Never blocks.
  */
 void *
 lwkt_getport(lwkt_port_t port)
@@ -267,8 +271,8 @@ lwkt_getport(lwkt_port_t port)
 
 /*
  * Wait for a message or reply of port, take it and return it.  Return NULL only
- * if the thread is interrupted and flags has LWKT_PCATCH.  Thread; for a spin
- * port also a plain pthread.  May block.
+ * if the thread is interrupted and flags has LWKT_PCATCH.  Thread, as for
+ * lwkt_getport(); for a spin port also a plain pthread.  May block.
  */
 void *
 lwkt_waitport(lwkt_port_t port, int flags)
@@ -279,8 +283,8 @@ lwkt_waitport(lwkt_port_t port, int flags)
 /*
  * Wait for the reply of msg, take it off its reply port, and return its result,
  * ms_error.  With LWKT_PCATCH in flags, an interrupt aborts an abortable msg;
- * the call still waits for the reply.  Thread; for a spin port also a plain
- * pthread.  May block.
+ * the call still waits for the reply.  Thread, as for lwkt_getport() on the
+ * reply port; for a spin port also a plain pthread.  May block.
  */
 int
 lwkt_waitmsg(lwkt_msg_t msg, int flags)
@@ -306,9 +310,10 @@ lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 }
 
 /*
- * Wait for the reply of msg for at most timeout_ns.  Return 0 if it has come;
- * its result is ms_error.  Return EWOULDBLOCK if it has not.  Context as for
- * lwkt_waitmsg(); a plain pthread may pass 0 or LWKT_FOREVER only.
+ * Wait for the reply of msg for at most timeout_ns.  If it has come, take it
+ * off its reply port and return 0; its result is ms_error.  Return EWOULDBLOCK
+ * if it has not.  Context as for lwkt_waitmsg(); a plain pthread may pass 0 or
+ * LWKT_FOREVER only.
  */
 int
 lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
@@ -330,16 +335,18 @@ int
 lwkt_checkmsg(lwkt_msg_t msg)
 {
 	/*
-	 * Acquire: pairs with the release stores of DONE in the reply
-	 * functions.  What the receiver wrote before its reply is visible.
+	 * Acquire: pairs with the release stores of DONE in most reply
+	 * functions: what the receiver wrote before its reply is visible.  For
+	 * a thread port the IPI ensures that on the sender's CPU.
 	 */
 	return (atomic_load_acq_32(&msg->ms_flags) & LWKT_MSGF_DONE) != 0;
 }
 
 /*
  * Call ms_abortfn; in a critical section, unless the caller is a plain pthread.
- * Do nothing if msg is not abortable, has been replied, or has been aborted
- * before.  The sender calls this; never blocks.
+ * Do nothing if msg is not abortable, is done, has been replied, or has been
+ * aborted before.  The sender calls this.  Never blocks; for a system call of
+ * another CPU ms_abortfn spins.
  */
 void
 lwkt_abortmsg(lwkt_msg_t msg)

@@ -5,10 +5,11 @@
  * THEORY
  * Each side counts the elements that it has moved (ps_count) and remembers the
  * other side's count as it was when it last looked (ps_seen).  It moves what
- * that allows and looks again only when that is not enough.  So the writer of a
- * pipe that is not full never reads the reader's line, and the cache line of a
- * count goes to the other CPU once for each look.  The elements need no lock:
- * those between the two counts belong to the reader, the others to the writer.
+ * that allows, and looks again only when that is not enough.  So the writer
+ * reads the reader's count only when too few slots were free at the last look,
+ * and the cache line of a count goes to the other CPU once for each look.  The
+ * elements need no lock: those between the two counts belong to the reader, the
+ * others to the writer.
  *
  * A side that has to wait announces it in its word: the address of its record.
  * The other side reads that word after each change of its own count.  It takes
@@ -16,19 +17,21 @@
  * (lwkt_pipe_notify) is announced in the same way.
  *
  * Between the store of a count and the load of the word there should be a full
- * fence.  It would cost more than all the rest, for it waits until the line of
- * the count has arrived.  So the waiter takes care of it, in one of three ways:
- * - The other side last moved elements on the waiter's CPU, or has moved none:
- *   no fence is needed (PI3).
+ * fence.  It would cost more than all the rest, because it waits until the CPU
+ * has the cache line of the count.  So the waiter takes care of it, in one of
+ * three ways:
+ * - The other side last moved elements on the waiter's CPU, or has made no call
+ *   yet: no fence is needed (PI3).
  * - The waiter's word has PIPE_LOUD: the other side takes the slow way in each
- *   call, and executes the fence itself there.
+ *   call that moves elements, and executes the fence itself there (rouse).
  * - Else the waiter sets PIPE_LOUD and calls machine_fence_all(), which costs
  *   microseconds.  So a pipe whose side sleeps often pays that only once.
- * A side that has looked STEADY times in a row without sleeping clears
- * PIPE_LOUD again: a stream that flows is written without fences.
+ * A side that has found elements or room in STEADY looks, without a sleep in
+ * between, clears PIPE_LOUD again: a stream that flows is written without
+ * fences.
  *
- * Before it sleeps, a thread tests a while longer if nothing else can run on
- * its CPU (spin).
+ * Before it sleeps, a side tests a while longer; a thread only if nothing else
+ * can run on its CPU (spin).
  *
  * INVARIANTS
  * PI1 writer's ps_count - reader's ps_count is 0 to pi_nslots.  Each side
@@ -71,7 +74,7 @@ COUNTER(sleeps, "lwkt.pipe_sleeps", "sleeps for the other side of a pipe");
 COUNTER(louds, "lwkt.pipe_louds", "fences on all CPUs, before a sleep or for a "
     "notice");
 
-/* Looks in a row, without a sleep, after which a side clears PIPE_LOUD. */
+/* Successful looks without a sleep, after which a side clears PIPE_LOUD. */
 #define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 4096u)
 
 /* pi_word: the address of a record, and these bits. */
@@ -88,7 +91,10 @@ CTASSERT(_Alignof(struct park) > PIPE_BITS, "bits of the address");
 
 enum side { WRITER, READER };
 
-/* Any context; never blocks. */
+/*
+ * Initialize the pipe p, which is then empty and open.  Panics if n or size is
+ * 0.  Any context; never blocks.
+ */
 void
 lwkt_pipe_init(struct lwkt_pipe *p, void *slots, size_t size, unsigned n,
     const char *name)
@@ -112,7 +118,7 @@ here(void)
 	return likely(mc != NULL) ? (uint32_t)mc->mc_cpuid : NO_CPU;
 }
 
-/* Tell whether the side is closed. */
+/* Return 1 if the side is closed, else 0. */
 static inline int
 is_closed(const struct lwkt_pipe *p, enum side side)
 {
@@ -130,7 +136,7 @@ known(const struct lwkt_pipe *p, enum side side)
 	    ps->ps_seen - ps->ps_count;
 }
 
-/* The same after a look at the other side's count. */
+/* As known(), after reading the other side's count. */
 static inline size_t
 look(struct lwkt_pipe *p, enum side side)
 {
@@ -146,9 +152,10 @@ look(struct lwkt_pipe *p, enum side side)
  */
 
 /*
- * The side has something to wake for, if it waits: wake it, or send its notice.
- * The fence is that of a loud pipe (PIO1).  The record is not used afterwards,
- * and neither is the pipe, except for its notice.
+ * If the side waits, wake it; if it has asked for a notice, send the notice.
+ * The fence is that of a loud pipe (PIO1).  The record is not used after
+ * park_tell(), nor the pipe after the compare and set, except for its notice:
+ * the woken side may free both.
  */
 static __lwkt_noinline void
 rouse(struct lwkt_pipe *p, enum side side)
@@ -186,7 +193,7 @@ moved(struct lwkt_pipe *p, enum side side, size_t k)
  * Waiting.
  */
 
-/* Tell whether the side has a reason not to wait (PIO1, PIO2). */
+/* Return 1 if the side can move an element or the other side is closed. */
 static inline int
 may_go(struct lwkt_pipe *p, enum side side)
 {
@@ -194,8 +201,9 @@ may_go(struct lwkt_pipe *p, enum side side)
 }
 
 /*
- * Put `what` into the side's word.  After that the other side either sees it or
- * has published what may_go() finds (PIO1).  On a CPU: in a critical section.
+ * Put `what`, a record or PIPE_NOTICE, into the side's word.  After that the
+ * other side either sees it or has published what may_go() finds (PIO1, PIO2).
+ * On a CPU: in a critical section.
  */
 static void
 announce(struct lwkt_pipe *p, enum side side, uint64_t what)
@@ -219,7 +227,10 @@ announce(struct lwkt_pipe *p, enum side side, uint64_t what)
 		counter_inc(mygd()->gd_cntbias, louds);
 }
 
-/* Take `what` out of the word again.  Returns 0 if the other side has it. */
+/*
+ * Take `what` out of the side's word and return 1.  Return 0 if it is not there
+ * because the other side has taken it, or because it was never put there.
+ */
 static int
 withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 {
@@ -233,9 +244,9 @@ withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 }
 
 /*
- * Test for a while whether the side may go; return 1 as soon as it may, else 0.
- * A thread gives up at once if another thread can run on its CPU, or if there
- * is only one CPU.  A pthread tests lwkt.pipe_spin times.
+ * Test up to lwkt.pipe_spin times whether the side may go; return 1 as soon as
+ * it may, else 0.  A thread gives up at once if another thread can run on its
+ * CPU, or if there is only one CPU.
  */
 static int
 spin(struct lwkt_pipe *p, enum side side)
@@ -255,8 +266,9 @@ spin(struct lwkt_pipe *p, enum side side)
 }
 
 /*
- * Wait until the side may go.  Returns 0, or EWOULDBLOCK after timeout_ns.
- * *deadline is the end of that time, or 0 in the first wait of a call.
+ * Wait until the side may go.  Returns 0, or EWOULDBLOCK after timeout_ns; at
+ * once if that is 0.  *deadline is the end of that time, or 0 in the first wait
+ * of a call.  Panics if the reader waits and has asked for a notice.
  */
 static __lwkt_noinline int
 pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
@@ -288,7 +300,7 @@ pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
 	return error == EWOULDBLOCK ? EWOULDBLOCK : 0;
 }
 
-/* The side has not slept for a while: the other side need not fence. */
+/* Clear PIPE_LOUD of the side, which has not slept for a while (STEADY). */
 static __lwkt_noinline void
 calm(struct lwkt_pipe *p, enum side side)
 {
@@ -301,7 +313,7 @@ calm(struct lwkt_pipe *p, enum side side)
  * Moving.
  */
 
-/* Note that the side calls from another CPU than before (PI3). */
+/* Note that the side calls for the first time, or from a new CPU (PI3). */
 static __lwkt_noinline void
 arrived(struct lwkt_pipe *p, enum side side, uint32_t cpu)
 {
@@ -343,8 +355,8 @@ copy(struct lwkt_pipe *p, enum side side, char *elems, size_t k)
 }
 
 /*
- * Move up to n elements without waiting; return their number.  If fewer are
- * known, look; each look that finds some is a step towards calm().
+ * Move up to n elements without waiting; return their number.  If known() is
+ * less than n, look again; each look that finds some is a step towards calm().
  */
 static inline size_t
 move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
@@ -398,7 +410,7 @@ transfer(struct lwkt_pipe *p, enum side side, char *elems, size_t n,
 	}
 }
 
-/* A call of the writer, which must not have closed its side. */
+/* A call of the writer; -EPIPE if the writer has closed its side. */
 static inline ssize_t
 do_write(struct lwkt_pipe *p, const void *elems, size_t n,
     int64_t timeout_ns)
@@ -409,8 +421,9 @@ do_write(struct lwkt_pipe *p, const void *elems, size_t n,
 }
 
 /*
- * The writer: a thread; a callback with timeout 0; a plain pthread with timeout
- * 0 or LWKT_FOREVER.  Blocks while the pipe is full.  A plain pthread that
+ * Write one element.  Returns 0, EWOULDBLOCK or EPIPE.  The writer: a thread; a
+ * callback with timeout 0; a plain pthread with timeout 0 or LWKT_FOREVER.
+ * Blocks while the pipe is full, for at most timeout_ns.  A plain pthread that
  * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 int
@@ -422,8 +435,9 @@ lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
 }
 
 /*
- * The reader: a thread; a callback with timeout 0; a plain pthread with timeout
- * 0 or LWKT_FOREVER.  Blocks while the pipe is empty.  A plain pthread that
+ * Read one element.  Returns 0, EWOULDBLOCK or EPIPE.  The reader: a thread; a
+ * callback with timeout 0; a plain pthread with timeout 0 or LWKT_FOREVER.
+ * Blocks while the pipe is empty, for at most timeout_ns.  A plain pthread that
  * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 int
@@ -435,9 +449,9 @@ lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
 }
 
 /*
- * The writer: a thread; a callback with timeout 0; a plain pthread with timeout
- * 0 or LWKT_FOREVER.  Blocks while the pipe is full.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * Write n elements.  Returns how many were written before the time was over or
+ * the pipe was closed; if none, -EWOULDBLOCK or -EPIPE.  Context and blocking:
+ * lwkt_pipe_put().
  */
 ssize_t
 lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
@@ -447,9 +461,9 @@ lwkt_pipe_write(struct lwkt_pipe *p, const void *elems, size_t n,
 }
 
 /*
- * The reader: a thread; a callback with timeout 0; a plain pthread with timeout
- * 0 or LWKT_FOREVER.  Blocks while the pipe is empty.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * Read what is there, up to max elements, and wait only for the first one.
+ * Returns their number; 0 if the writer has closed an empty pipe, or max is 0;
+ * -EWOULDBLOCK.  Context and blocking: lwkt_pipe_get().
  */
 ssize_t
 lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,
@@ -462,6 +476,7 @@ lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,
  * Closing, notices.
  */
 
+/* Close the side, and wake the other one or send its notice. */
 static void
 close_side(struct lwkt_pipe *p, enum side side)
 {
@@ -470,9 +485,9 @@ close_side(struct lwkt_pipe *p, enum side side)
 }
 
 /*
- * Thread, callback or plain pthread: the writer.  Never blocks a thread.  A
- * plain pthread that wakes a thread waits in the host for the CPU of that
- * thread (park_tell).
+ * End the stream; the reader still gets what is in the pipe.  Thread, callback
+ * or plain pthread: the writer.  Never blocks a thread.  A plain pthread that
+ * wakes a thread waits in the host for the CPU of that thread (park_tell).
  */
 void
 lwkt_pipe_close_writer(struct lwkt_pipe *p)
@@ -481,9 +496,8 @@ lwkt_pipe_close_writer(struct lwkt_pipe *p)
 }
 
 /*
- * Thread, callback or plain pthread: the reader.  Never blocks a thread.  A
- * plain pthread that wakes a thread waits in the host for the CPU of that
- * thread (park_tell).
+ * Make all further writes fail.  Thread, callback or plain pthread: the reader.
+ * Blocking: lwkt_pipe_close_writer().
  */
 void
 lwkt_pipe_close_reader(struct lwkt_pipe *p)
@@ -491,7 +505,7 @@ lwkt_pipe_close_reader(struct lwkt_pipe *p)
 	close_side(p, READER);
 }
 
-/* Any context; never blocks. */
+/* Return the number of elements in the pipe.  Any context; never blocks. */
 unsigned
 lwkt_pipe_count(const struct lwkt_pipe *p)
 {
@@ -502,7 +516,12 @@ lwkt_pipe_count(const struct lwkt_pipe *p)
 	return n < p->pi_nslots ? (unsigned)n : p->pi_nslots;
 }
 
-/* Thread, or pthread with a spin port: the reader; never blocks. */
+/*
+ * Have the notice of p sent to port, once, as soon as p has an element or its
+ * writer closes it; at once if that is so already.  Panics if the reader has
+ * not taken the last notice.  The reader: a thread, or a plain pthread if port
+ * is a spin port; never blocks.
+ */
 void
 lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)
 {
@@ -522,14 +541,17 @@ lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)
 	sync_exit(td);
 }
 
-/* Thread or pthread: the reader; never blocks. */
+/*
+ * Take lwkt_pipe_notify() back and return 1.  Return 0 if the notice was sent
+ * already, or none was asked for.  The reader: thread or pthread; never blocks.
+ */
 int
 lwkt_pipe_notify_cancel(struct lwkt_pipe *p)
 {
 	return withdraw(p, READER, PIPE_NOTICE);
 }
 
-/* Any context; never blocks. */
+/* Return the notice of p.  Any context; never blocks. */
 lwkt_msg_t
 lwkt_pipe_notice(struct lwkt_pipe *p)
 {

@@ -16,14 +16,16 @@
  * one.  It is not idle then, and the function is not called.
  *
  * An owner that does a lwkt_domsg to its own port would wait for ever.  So in
- * this case the function is always called, by the owner itself, and may block.
+ * this case the function is called whatever is queued, by the owner itself, and
+ * may block.  (If msg wants a receipt, or the function returns LWKT_EASYNC, msg
+ * is queued, and the owner does wait for ever.)
  *
  * A spin port has no owner.  A sender that would wait for the message anyway
  * acts as one more receiver.
  *
  * INVARIANTS
  * PD1 MPF_DIRECT is set during a call for another thread.  Such calls do not
- *    nest at one port, and no switch happens during one.
+ *    nest at one port, and a switch during one ends in a panic.
  *
  * Source: the direct function of DragonFly's first device messages, and its
  * netisr, which carries out synchronous messages to itself.
@@ -49,8 +51,8 @@ in_thread(struct globaldata *gd)
 
 /*
  * Return 1 if the owner of the thread port belongs to this CPU and waits for
- * any message, none is queued, and no direct function runs for it; else 0.
- * Critical section.
+ * any message, or was woken and has not run yet, and no message is queued and
+ * no direct function runs for it; else 0.  Critical section.
  */
 static inline int
 owner_is_idle(struct globaldata *gd, lwkt_port_t port)
@@ -128,8 +130,8 @@ thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * putport: call the direct function if msg is SYNC (lwkt_domsg) and nothing is
- * queued, and return its result.  The other cases are as in
+ * putport: call the direct function if msg is SYNC (lwkt_domsg) and no message
+ * is queued or left to a CPU, and return its result.  The other cases are as in
  * thread_putport_direct().
  */
 int

@@ -4,8 +4,8 @@
  *
  * THEORY
  * A pthread leaves the message to a CPU (ipi/foreign.c).  That CPU puts or
- * replies it as if it had sent it itself.  Meanwhile the message is on no port,
- * so its two links are free: they serve as the item of the CPU's list.
+ * replies the message in place of the pthread.  Meanwhile the message is on no
+ * port, so its two links are free: they serve as the item of the CPU's list.
  */
 #include "kern/ipi/ipi_var.h"
 #include "kern/port/port_var.h"

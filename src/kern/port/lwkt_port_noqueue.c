@@ -69,7 +69,7 @@ panic_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 	return panic_waitmsg(msg, flags);
 }
 
-/* Pass the reply to mp_replyfn, which may free the message, for example. */
+/* Mark the reply done and pass it to mp_replyfn, which may free it. */
 static void
 replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
@@ -132,8 +132,8 @@ lwkt_initport_replyonly_null(lwkt_port_t port)
 }
 
 /*
- * Make port a port that calls putfn, with the results of a putport function,
- * for each request and takes no replies.  Any context; never blocks.
+ * Make port a port that calls putfn for each request and takes no replies.  The
+ * results of putfn are those of putport.  Any context; never blocks.
  */
 void
 lwkt_initport_putonly(lwkt_port_t port,
@@ -146,7 +146,7 @@ lwkt_initport_putonly(lwkt_port_t port,
 	port->mp_putfn = putfn;
 }
 
-/* Make port a port at which every call panics.  Any context; never blocks. */
+/* Make port a port whose every use panics.  Any context; never blocks. */
 void
 lwkt_initport_panic(lwkt_port_t port)
 {

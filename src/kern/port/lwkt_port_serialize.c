@@ -13,8 +13,8 @@
  *
  * A sender that waits for its reply at a port of another kind still holds the
  * serializer.  The receiver needs the serializer, so both would wait for ever.
- * putport panics if the reply port is the sender's own thread port; other cases
- * are not detected.
+ * putport panics if the sender calls lwkt_domsg() and the reply port is its own
+ * thread port; other cases are not detected.
  *
  * INVARIANTS
  * PZ1 Only the holder of the serializer accesses the queues, mp_waiters and the
@@ -119,7 +119,10 @@ wake_receiver(lwkt_port_t port)
 		lwkt_wakeup_domain_one(port, PDOMAIN_PORT);
 }
 
-/* putport: queue msg and wake one waiter; never blocks. */
+/*
+ * putport: queue msg, after its receipt function, if any, was called.  Wake one
+ * waiter.  Return LWKT_EASYNC; never blocks.
+ */
 static int
 serialize_putport(lwkt_port_t port, lwkt_msg_t msg)
 {

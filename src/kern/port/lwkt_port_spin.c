@@ -24,15 +24,16 @@
  * message of another port, and a message is still queued at this port.  Then
  * that thread wakes the next receiver (spin_unwatch).
  *
- * A pthread cannot wake a thread.  When its message would have to, the pthread
+ * A pthread cannot wake a thread.  If its message has to wake one, the pthread
  * leaves the message to a CPU (msg_push), which does the whole operation.  This
- * is the CPU where a receiver of the port slept last (mp_cpu).  Until it has
- * queued the message, later messages of pthreads are left to it as well;
- * otherwise they would overtake the first.
+ * is mp_cpu, the CPU where a thread waited last at the port (but see PS2).
+ * Until that CPU has queued the message, later messages of pthreads are left to
+ * it as well; otherwise they would overtake the first.
  *
  * INVARIANTS
  * PS1 Only the holder of mp_lock accesses the queues, mp_watch, mp_flags, and
- *    the fields that struct lwkt_port declares after mp_lock.
+ *    the fields that struct lwkt_port declares after mp_lock.  (Exceptions:
+ *    looks_empty() of lwkt_port_wait.c; the host compares mp_flags.)
  * PS2 mp_inflight is the number of messages and replies that were left to
  *    mp_cpu and have not arrived yet.  mp_cpu changes only while mp_inflight is
  *    0.
@@ -242,7 +243,7 @@ arrive_wake(lwkt_port_t port, lwkt_msg_t msg, const struct spin_wake *sw)
 
 /*
  * Deliver msg to the port: a reply if flags has REPLY, else a request.  A plain
- * pthread leaves msg to a CPU if necessary, which calls this function again.
+ * pthread leaves msg to a CPU if necessary; that CPU calls this function again.
  * flags has FOREIGN if the caller is a plain pthread.  Never blocks.
  */
 static void
@@ -267,8 +268,8 @@ deliver(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags)
 }
 
 /*
- * putport: queue msg, after its receipt function was called, and return
- * LWKT_EASYNC.  Thread, callback or plain pthread; never blocks.
+ * putport: queue msg, after its receipt function, if any, was called, and
+ * return LWKT_EASYNC.  Thread, callback or plain pthread; never blocks.
  */
 int
 spin_putport(lwkt_port_t port, lwkt_msg_t msg)
@@ -479,8 +480,8 @@ spin_waitmsg(lwkt_msg_t msg, int flags)
 /*
  * Take the next message and return it.  If there is none, return NULL and
  * arrange a wake-up for the next message that arrives.  A thread passes its
- * entry pw, which is put on mp_watch unless it is there.  A pthread passes
- * NULL, and MPF_SELECT is set.  Never blocks.
+ * entry pw, which is put on mp_watch unless it is there already.  A pthread
+ * passes NULL, and MPF_SELECT is set.  Never blocks.
  */
 lwkt_msg_t
 spin_watch(lwkt_port_t port, struct port_watch *pw)

@@ -5,11 +5,11 @@
  *
  * THEORY
  * The queues of a thread port are touched only on the CPU that owns the thread,
- * in a critical section.  A sender on that CPU appends the message and wakes
- * the owner.  A sender on another CPU sends an IPI with the message.  The
- * callback checks the owner's CPU again, and sends the message on if the owner
- * has moved meanwhile.  Replies go the same way; the reply of a SYNC message is
- * not queued but marked done.
+ * in a critical or leaf section.  A sender on that CPU appends the message, and
+ * wakes the owner if it waits.  A sender on another CPU sends an IPI with the
+ * message.  The callback checks the owner's CPU again, and sends the message on
+ * if the owner has moved meanwhile.  Replies go the same way; the reply of a
+ * SYNC message is marked done but not queued.
  *
  *	client, CPU 0		CPU 1			server, CPU 1
  *	domsg: put  --IPI-->	queue, wake server
@@ -23,13 +23,17 @@
  * When a thread migrates, td_gd changes on the CPU that it leaves, after its
  * last switch there; then an IPI to the new CPU follows.  So at most one of the
  * two CPUs finds itself the owner, and what was queued on the old CPU is
- * visible on the new one.
+ * visible on the new one.  (To a thread that is given away, lwkt_giveaway(3),
+ * the program sends nothing until the new CPU has acquired it.)
  *
  * INVARIANTS
- * PT1 Queues and mp_flags of the port: owner's CPU, critical section.
- * PT2 MPF_WAITPORT or MPF_WAITSYNC is set only while the owner is off the run
- *    queue, is about to leave it, or was woken and has not run yet.
- * PT3 No message is sent to the port of a thread that has ended.
+ * PT1 Queues and mp_flags of the port are accessed only on the owner's CPU, in
+ *    a critical or leaf section.
+ * PT2 The owner sets and clears MPF_WAITPORT and MPF_WAITSYNC in the section in
+ *    which it waits.  So other code of the CPU sees them set only while the
+ *    owner is blocked, was made runnable and has not run yet, or is in
+ *    lwkt_abortmsg().
+ * PT3 The program sends no message to the port of a thread that has ended.
  *
  * Source: DragonFly lwkt_msgport.c, thread backend.
  */
@@ -52,7 +56,10 @@ owner_gd(lwkt_thread_t td)
 	    (const uintptr_t *)&td->td_gd);
 }
 
-/* Panic if td, the owner of port, has ended (PT3). */
+/*
+ * Panic if td, the owner of port, has ended (PT3), unless its structure is in
+ * use for another thread by now.
+ */
 static inline void
 assert_alive(lwkt_port_t port, lwkt_thread_t td)
 {
@@ -99,7 +106,7 @@ send_on(struct globaldata *gd, lwkt_thread_t td, lwkt_msg_t msg,
 	crit_exit_noyield(curthread);
 }
 
-/* Leave the work of a plain pthread to the owner's CPU. */
+/* Have the owner's CPU put or reply msg, for a plain pthread. */
 static __lwkt_noinline void
 send_foreign(lwkt_thread_t td, lwkt_msg_t msg, uint32_t flags)
 {
@@ -175,8 +182,8 @@ thread_putport(lwkt_port_t port, lwkt_msg_t msg)
 
 /*
  * Mark the reply msg done, queue it unless it is SYNC, and wake the owner if it
- * waits for the reply.  If this is not the owner's CPU, send msg to that CPU
- * instead.  Leaf section.
+ * waits, perhaps for another reply.  If this is not the owner's CPU, send msg
+ * to that CPU instead.  Leaf section.
  */
 static inline void
 thread_reply(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg)
@@ -314,8 +321,9 @@ port_wait_any(lwkt_port_t port, lwkt_msg_t msg, int intr)
 }
 
 /*
- * As port_wait_any().  The usual wait, without LWKT_PCATCH and ended by the
- * first wake-up, is done here, in a leaf section.
+ * As port_wait_any(); panics unless the caller owns port.  The usual wait,
+ * without LWKT_PCATCH and deferred wakeups and ended by the first wake-up, is
+ * done here, in a leaf section.
  *
  * One function waits for requests and for replies, so that client and server
  * leave the switch through the same frames.  A processor predicts a return from

@@ -10,11 +10,13 @@
  * ident of its own (the interlock), and tries again in the same way.  At each
  * port that is empty it now leaves a request to be woken, in the same step: at
  * a thread port MPF_WAITPORT, as lwkt_waitport does; at a spin port an entry in
- * its list, under its lock.  If all ports were empty, the thread sleeps.  A
- * message that arrives earlier finds the request; its wake-up takes the thread
- * off the sleep queue, so the sleep returns at once.  At the end the thread
- * takes its requests back.  If a message of another spin port has woken it too,
- * the thread wakes the next receiver of that port (spin_unwatch).
+ * its list, under its lock.  If all ports were empty, the thread sleeps.  If a
+ * message arrives at a spin port before that, it finds the request, and its
+ * wake-up takes the thread off the sleep queue, so the sleep returns at once.
+ * (At a thread port none arrives before that: the thread is in a critical
+ * section.)  At the end the thread takes its requests back.  If a message of
+ * another spin port has woken it too, and one is still queued there, the thread
+ * wakes the next receiver of that port (spin_unwatch).
  *
  * The order of the ports is their priority: each pass begins with the first.
  *
@@ -40,11 +42,14 @@ struct port_select {
 	const lwkt_port_t *se_ports;
 	int		 se_n;
 	int		 se_which;	/* index of the message's port */
-	int		 se_asked;	/* this many ports have a request */
+	int		 se_asked;	/* no port from here on has a request */
 	struct port_watch se_watch[LWKT_SELECT_MAX];
 };
 
-/* Panic unless all ports are spin ports or the caller's thread ports. */
+/*
+ * Panic unless n is 1 to LWKT_SELECT_MAX and all ports are spin ports or thread
+ * ports of the caller.
+ */
 static void
 assert_kinds(const lwkt_port_t *ports, int n)
 {
@@ -122,8 +127,8 @@ ask_no_more(struct port_select *se)
 }
 
 /*
- * Tell whether nothing is queued on the port, without its lock: a hint, which
- * does not take the cache line from senders.
+ * Return 1 if nothing seems to be queued on the port.  This is read without the
+ * lock of the port, so as not to take its cache line from senders: a hint.
  */
 static int __lwkt_no_tsan
 looks_empty(const struct lwkt_port *port)
@@ -264,9 +269,10 @@ reply_taken(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Sleep until the reply comes.  This CPU handles the reply.  The critical
- * section keeps it from doing so before the thread sleeps.  The handler of the
- * reply schedules the thread directly: it does not wake the ident.
+ * Sleep until a message or reply comes to port, at most `left` ns; return the
+ * result of lwkt_tsleep().  This CPU handles the reply.  The critical section
+ * keeps it from doing so before the thread sleeps.  The handler of the reply
+ * schedules the thread directly: it does not wake the ident.
  */
 static int
 sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
@@ -281,9 +287,10 @@ sleep_for_reply(lwkt_port_t port, lwkt_msg_t msg, int intr, int64_t left)
 }
 
 /*
- * Wait for the reply of msg at a thread port.  Returns 0 if the reply has come,
- * also if an interrupt aborted msg, and EWOULDBLOCK at the time limit.  Called
- * by the owner of the port; may block.
+ * Wait for the reply of msg at a thread port.  If it has come, take it off the
+ * queue and return 0, also if an interrupt aborted msg.  Return EWOULDBLOCK at
+ * the time limit.  An interrupt stays pending unless the result of msg is
+ * EINTR.  Called by the owner of the port; may block.
  */
 int
 thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)

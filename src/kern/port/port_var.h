@@ -4,9 +4,9 @@
  *
  * THEORY
  * ms_flags has one writer at a time: the side that the message belongs to.  So
- * it needs no locked instruction.  It is stored atomically, because the other
- * side may read LWKT_MSGF_DONE at any time.  What the other side must be able
- * to write is in ms_mpflags.
+ * it needs no locked instruction.  It is stored atomically, because other
+ * threads may read it at any time.  What the other side must be able to write
+ * is in ms_mpflags.
  *
  * FILES of the room, bottom up.  Each file uses only files before it:
  *
@@ -33,11 +33,11 @@
 #define MPF_WAITSYNC	0x0002u	/* thread port: wake for a SYNC reply */
 #define MPF_WAITPTH	0x0004u	/* spin port: pthreads wait on mp_flags */
 #define MPF_SELECT	0x0008u	/* spin port: pthreads select this port */
-#define MPF_DIRECT	0x0010u	/* thread port: mp_directfn is running */
+#define MPF_DIRECT	0x0010u	/* thread port: a sender runs mp_directfn */
 
 /*
- * The sleep domain of all threads that wait at ports.  A wakeup without this
- * domain does not wake them, even if the ident is the same.
+ * The sleep domain of the threads that wait at ports by lwkt_tsleep().  A
+ * wakeup without this domain does not wake them, even if the ident is the same.
  */
 #define PDOMAIN_PORT	0x00030000
 
@@ -62,8 +62,8 @@ extern struct lwkt_port lwkt__port_null __lwkt_hidden;
 void	port_flush(lwkt_port_t port);
 
 /*
- * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies it.
- * The caller must not touch the message afterwards.  Any context.
+ * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies the
+ * message.  The caller must not touch it afterwards.  Any context.
  */
 void	msg_push(int cpu, lwkt_msg_t msg);
 
@@ -113,7 +113,10 @@ int	thread_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns);
 int	thread_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
 int	spin_putport_direct(lwkt_port_t port, lwkt_msg_t msg);
 
-/* Panic if a plain pthread waits with a timeout: the host has no such wait. */
+/*
+ * Panic if a plain pthread waits with a timeout other than 0 and LWKT_FOREVER:
+ * the host has no such wait.
+ */
 static inline void
 port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
 {
@@ -123,8 +126,8 @@ port_assert_timeout(lwkt_port_t port, int64_t timeout_ns)
 }
 
 /*
- * Read ms_flags, ms_target.  Atomic, because the message may belong to another
- * thread, which may write them.
+ * Read ms_flags or ms_target.  Atomic, because the message may belong to
+ * another thread, which may write the field.
  */
 static inline uint32_t
 msg_lookflags(lwkt_msg_t msg)
