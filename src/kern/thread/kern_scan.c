@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scan all threads.
+ * Scan the threads of the arena: all but the idle threads and those that were
+ * made in storage of the program (lwkt_init_thread).
  *
  * THEORY
  * Thread structures lie in one array of the arena and are type-stable.  So a
@@ -17,7 +18,7 @@
  * uses a locked instruction, and the reader never increments td_refs from 0.
  *
  * Threads are taken in batches: one rendezvous for up to n threads.  The caller
- * releases each thread when it wants.
+ * must release each thread (lwkt_rele) when it no longer needs it.
  *
  * INVARIANTS
  * SN1 While the CPUs are stopped, td_refs changes by locked instructions only.
@@ -45,7 +46,8 @@ hold_living(lwkt_thread_t td)
 
 /*
  * Hold up to n threads from index *posp on, and store them in tds.  *posp gets
- * the index to continue at.  Returns the number stored.  Thread context, no
+ * the index to continue at.  Returns the number stored; less than n only at the
+ * end of the array.  Thread context, not in a hard section or rendezvous, no
  * spinlock.  Spins until the other CPUs have stopped; never blocks.
  */
 int

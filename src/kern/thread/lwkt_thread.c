@@ -4,15 +4,16 @@
  *
  * THEORY
  * A thread is a structure and a stack.  The code that has storage for both
- * (vm/vm_glue.c, or the program) makes the thread.  Both are given back when
- * the last reference is released (cpu/thread_ref.c).  The joiner and the thread
- * that ends agree by one word, td_join, on which of them came first
+ * (vm/vm_glue.c, or the program) makes the thread.  Storage of vm/ is given
+ * back when the last reference is released (cpu/thread_ref.c).  The joiner and
+ * the thread that ends agree by one word, td_join, on which of them came first
  * (sched/finish.c).
  *
  * Migration: the thread takes itself off the queues, sets TDF_MIGRATING and
  * switches away.  Its successor makes the new CPU the owner and sends it an
  * IPI, which makes the thread runnable there.  Until then lwkt_schedule() does
- * nothing for the thread.
+ * nothing for the thread.  A thread that does not run is moved by
+ * lwkt_giveaway() and lwkt_acquire().
  *
  * INVARIANTS
  * TD1-TD4 of thread_var.h.
@@ -44,9 +45,9 @@ static void	thread_exit(void);
 #define STACK_LEAST	4096	/* bytes: smallest stack */
 
 /*
- * Make a thread of td and a stack, which will run on cpu.  td must not be in
- * use; TDF_ARENA and TDF_CANARY are kept if the caller has set them.  CPU,
- * critical section; never blocks.
+ * Make a thread of td and a stack; the thread will run on cpu.  td must not be
+ * in use.  TDF_ARENA and TDF_CANARY are kept if the caller has set them.  Any
+ * CPU context, critical section; never blocks.
  */
 void
 thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
@@ -95,7 +96,10 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	lwkt_initport_thread(&cold->tc_port, td);
 }
 
-/* Reserve size bytes at the top of the stack of td, which was not started. */
+/*
+ * Reserve size bytes at the top of the stack of td, which was not started, and
+ * return their address.  At most once for a td.
+ */
 void *
 thread_reserve(lwkt_thread_t td, size_t size)
 {
@@ -130,7 +134,7 @@ thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 
 /*
  * Give td its function and its name, and make it runnable unless flags has
- * LWKT_NOSTART.  CPU, critical section; never blocks.
+ * LWKT_NOSTART.  Any CPU context, critical section; never blocks.
  */
 void
 thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
@@ -150,8 +154,9 @@ thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
 }
 
 /*
- * Make a thread of a structure and a stack, both the caller's, and return it.
- * It is not started.  Thread context; never blocks.
+ * Make a thread of a structure and a stack, both the program's, and return it.
+ * The thread is not started.  Panics if cpu does not exist or the stack has
+ * less than STACK_LEAST bytes.  Thread context; never blocks.
  */
 lwkt_thread_t
 lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
@@ -185,8 +190,9 @@ join_begin(lwkt_thread_t td, lwkt_thread_t self)
 }
 
 /*
- * Wait until td has ended, and release it.  Returns 0, EINVAL as join_begin(),
- * or EDEADLK if td is the caller.  Thread context; blocks.
+ * Wait until td has ended, release it and return 0.  Without a wait, return
+ * EDEADLK if td is the caller, or EINVAL as join_begin() does.  Thread context;
+ * blocks until td has ended.
  */
 int
 lwkt_join(lwkt_thread_t td)
@@ -316,8 +322,10 @@ lwkt_migratecpu(int cpu)
 }
 
 /*
- * Give up td, which is blocked and belongs to this CPU: until lwkt_acquire()
- * it cannot become runnable.  Any lwkt context; never blocks.
+ * Give up td, which is blocked and belongs to this CPU: until lwkt_acquire() it
+ * cannot become runnable.  If td is on a sleep queue, take it off.  No other
+ * code may wake td or send it messages meanwhile.  Any lwkt context; never
+ * blocks.
  */
 void
 lwkt_giveaway(lwkt_thread_t td)

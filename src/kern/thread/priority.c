@@ -33,7 +33,10 @@ lwkt_setpri(lwkt_thread_t td, int pri)
 	crit_exit_td(self);
 }
 
-/* Change the caller's base priority.  Thread context; never blocks. */
+/*
+ * Change the base priority of the caller, which is no lwp.  Thread context;
+ * never blocks.
+ */
 void
 lwkt_setpri_self(int pri)
 {
@@ -41,8 +44,8 @@ lwkt_setpri_self(int pri)
 }
 
 /*
- * Set the priority of td, which was not started and is no lwp.  Any lwkt
- * context; never blocks.
+ * Set the priority of td, which was not started and is no lwp.  Panics
+ * otherwise.  Any lwkt context; never blocks.
  */
 void
 lwkt_setpri_initial(lwkt_thread_t td, int pri)
