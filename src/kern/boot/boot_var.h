@@ -14,13 +14,13 @@ struct globaldata;
 extern struct lwkt_config lwkt__boot_config; /* (i) from kern_boot_prepare on */
 
 /*
- * kern_boot_prepare returns 0 or an errno; then it has undone its work, and the
- * next two are not called.  kern_boot_run returns when every CPU has stopped.
+ * kern_boot_prepare returns 0, or an errno after it has undone its work.  After
+ * an errno the next two are not called.  kern_boot_run returns when every CPU
+ * has stopped.  A si_cpu hook must start the first thread.
  *
  * kern_stop asks the CPUs to stop.  A CPU that has received this request
  * switches to no thread but its idle thread.  The caller of kern_stop continues
- * until it blocks, or until shutdown.c stops it.  A si_cpu hook must start the
- * first thread.
+ * until it blocks or yields, or until shutdown.c stops it.
  */
 int	kern_boot_prepare(const struct lwkt_config *cfg);
 int	kern_boot_run(void);

@@ -6,8 +6,8 @@
  * The idle thread runs on the stack of the host thread.  It switches to the
  * best runnable thread.  When there is none, it serves what is pending, and
  * waits in the host until an event sets a bit of mc_reqflags.  A CPU whose
- * threads all wait for tokens that other CPUs hold may wait, too: the CPU that
- * releases such a token sets RQF_TOKEN (token_switch.c).
+ * runnable threads all wait for tokens that other CPUs hold may wait, too: the
+ * CPU that releases such a token sets RQF_TOKEN (token_switch.c).
  *
  * Source: DragonFly's cpu_idle.
  */

@@ -3,8 +3,8 @@
  * Boot: lay out what the CPUs own, run them, and undo it all.
  *
  * THEORY
- * Everything that a CPU owns is laid out in the shared arena before any CPU
- * runs: globaldata, rings, sleep queues, counters.  Then the host calls
+ * What kern/ needs for each CPU is laid out in the shared arena before any CPU
+ * runs: globaldata, rings, sleep queues, timers, counters.  Then the host calls
  * cpu_main on each CPU.  cpu_main is the idle thread (idle.c), until the CPU
  * stops (shutdown.c).  It runs on the stack of the host thread, so boot and
  * shutdown depend on no thread's stack.
@@ -46,7 +46,7 @@ struct lwkt_config lwkt__boot_config;
 extern const struct sysinit __start_lwkt_sysinit[] __attribute__((weak));
 extern const struct sysinit __stop_lwkt_sysinit[] __attribute__((weak));
 
-static uint32_t booted;			/* (a) 1: from boot to release */
+static uint32_t booted;		/* (a) 1: between prepare and release */
 static int sysinits_done;		/* records whose si_boot succeeded */
 
 /*
@@ -88,8 +88,8 @@ arena_bytes(int ncpus, int threads)
  * Reserve an arena for lwkt.maxthreads.  If the host refuses, halve the number
  * of threads until the arena fits and STACKS_ROOM is left for stacks.  No
  * halved number is below THREADS_LEAST; lwkt.maxthreads itself may be.  Returns
- * 0, and stores the number of threads and the size; or ENOMEM if the host
- * refuses all of these numbers.
+ * 0, and stores the number of threads and the size in bytes; or ENOMEM if the
+ * host refuses all of these numbers.  Prints a line if it refuses any.
  */
 static int
 arena_reserve(int *threadsp, size_t *sizep)

@@ -8,14 +8,15 @@
  * idle thread serves messages until all CPUs have stopped, because a sender may
  * still wait for room in a ring of this CPU.  Then it returns.
  *
- * A thread that still runs on another CPU has lwkt.shutdown_ms to block, yield
- * or end.  Then the first CPU that has stopped sets RQF_SHUTDOWN on the others
- * and interrupts preemptible threads.  From then on the thread stops for ever
- * at its outermost critical exit; a preemptible thread stops at any
- * instruction.  Such an abandoned thread keeps its tokens until all CPUs have
- * stopped, because a thread of another CPU may use the data that they protect.
- * If a thread neither calls the library nor can be interrupted, the shutdown
- * prints its name and waits for it.
+ * When the first CPU has stopped, a thread that still runs on another CPU has
+ * lwkt.shutdown_ms to block, yield or end.  Then the first CPU sets
+ * RQF_SHUTDOWN on the others and interrupts preemptible threads.  From then on
+ * the thread stops for ever at its outermost critical exit; a preemptible one
+ * also at any instruction at which it can be interrupted.  Such a thread is
+ * abandoned.  It keeps its tokens until all CPUs have stopped, because a thread
+ * of another CPU may use the data that they protect.  If a thread neither calls
+ * the library nor can be interrupted, the shutdown prints its name after
+ * PATIENCE times lwkt.shutdown_ms, and waits for it.
  *
  * INVARIANTS
  * SD1 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
@@ -38,7 +39,7 @@ TUNABLE_INT(shutdown_ms, "lwkt.shutdown_ms", 20, 1, 1000000,
 
 static uint32_t cpus_stopped;		/* (a) CPUs out of the idle loop */
 
-/* No CPU has stopped yet.  Boot. */
+/* Note that no CPU has stopped yet.  Boot. */
 void
 shutdown_boot(void)
 {
@@ -89,8 +90,9 @@ stop_tell(struct globaldata *tgd, int64_t waited_ns)
 }
 
 /*
- * Make the thread that runs on the CPU of tgd stop for ever: a preemptible
- * thread at once, another one at its next outermost critical exit.
+ * Make the thread that runs on the CPU of tgd stop for ever at its next
+ * outermost critical exit.  Interrupt a preemptible thread, so that it stops
+ * sooner.
  */
 static void
 stop_insist(struct globaldata *tgd)
@@ -112,7 +114,7 @@ stop_wait(struct globaldata *gd, int first)
 	unsigned turn = 0, times = 0;
 	int cpu;
 
-	/* Acquire: pairs with the fetchadd in cpu_main() (SD1). */
+	/* Acquire: pairs with the fetchadd in stop_this_cpu() (SD1). */
 	while (atomic_load_acq_32(&cpus_stopped) < (uint32_t)lwkt__ncpus) {
 		ipiq_process(gd);
 		machine_pause(turn++);
@@ -134,8 +136,9 @@ stop_wait(struct globaldata *gd, int first)
 }
 
 /*
- * This CPU has left its idle loop.  Serve messages until all CPUs have, then
- * release the tokens of a thread that was abandoned here.
+ * This CPU has left its idle loop.  Serve messages until all CPUs have, and
+ * wait until no pthread pushes work to a CPU.  Then release the tokens of a
+ * thread that was abandoned here.
  */
 void
 stop_this_cpu(struct globaldata *gd)

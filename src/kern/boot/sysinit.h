@@ -6,7 +6,7 @@
  * boot() runs once before the CPUs start.  It returns 0, or an errno, which
  * ends the boot.
  * cpu(gd) runs on each CPU in its idle thread, before the first thread there.
- * cpu_fini(gd) runs on each CPU in its idle thread, after all threads stopped.
+ * cpu_fini(gd) runs on each CPU in its idle thread, after all CPUs stopped.
  * fini() runs once at the end; if the boot fails, only if boot() succeeded.
  * Any of them may be NULL.  Lower orders boot first and end last.
  *
