@@ -4,10 +4,10 @@
  *
  * THEORY
  * A damaged queue is often noticed long after the damage.  check_cpu() goes
- * through all that a CPU owns and panics at the first broken invariant.  The
- * invariants hold whenever a thread is about to leave the CPU.  There, on the
- * simulated host in invariants builds, check_cpu() is called at intervals, so
- * that a run stops soon after the damage.  Nothing here is a choice point: a
+ * through most of what a CPU owns and panics at the first broken invariant.
+ * The invariants hold whenever a thread is about to leave the CPU.  There, on
+ * the simulated host in invariants builds, check_cpu() is called at intervals,
+ * so that a run stops soon after the damage.  Nothing here is a choice point: a
  * seed gives the same schedule with and without the checks.
  */
 #include "kern/cpu/arena.h"
@@ -23,7 +23,7 @@
 #define THREADS_MAX	256	/* check the first threads of the arena only */
 #define QUEUE_MAX	100000	/* a longer queue is taken for a loop */
 
-/* Panic if the structure of td is damaged. */
+/* Panic if one of some fields of td is damaged. */
 void
 thread_check(lwkt_thread_t td)
 {
@@ -97,7 +97,7 @@ msgq_check(struct lwkt_port *port, struct lwkt_msgq *mq)
 	    "wrong", (void *)port);
 }
 
-/* Panic if a queue of the port is damaged. */
+/* Panic if the port is not initialized, or a queue of it is damaged. */
 void
 port_check(struct lwkt_port *port)
 {
@@ -129,8 +129,9 @@ threads_check(struct globaldata *gd)
 }
 
 /*
- * Panic if anything that a CPU owns is damaged.  Context: that CPU, where a
- * thread is about to leave it.
+ * Check the run queue, rings, timers and spinlocks of a CPU, and its running
+ * thread; on the simulated host also its other threads (threads_check).  Panic
+ * if one is damaged.  Context: that CPU, where a thread is about to leave it.
  */
 void
 check_cpu(struct globaldata *gd)

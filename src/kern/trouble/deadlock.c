@@ -7,9 +7,10 @@
  * is in transit, then no thread of the kernel will run again by itself.  The
  * simulated host knows this at once and panics.  On a real host a CPU checks
  * for it after the CPU became idle: when the watchdog's last check, up to half
- * of lwkt.watchdog_ms later, wakes the CPU (watchdog.c).  Without a watchdog
- * there is no check.  The last CPU to become idle finds all others quiescent.
- * The cost is one wake-up each time that the CPU becomes idle for long.
+ * of lwkt.watchdog_ms later, wakes the CPU (watchdog.c), and whenever the CPU
+ * becomes idle again before it has run a thread.  Without a watchdog there is
+ * no check.  The last CPU to become idle finds all others quiescent.  The cost
+ * is one wake-up each time that the CPU becomes idle for long.
  *
  * Two CPUs that check at the same time see each other awake.  Then each checks
  * again, after different times.
@@ -21,9 +22,10 @@
  * printed in any case.
  *
  * Which thread another one waits for is known for joins, for messages (the
- * owner of the port), for tokens, and for locks with one owner.  Each thread
- * waits for at most one other thread.  So to find a cycle it suffices to go
- * from each thread to the one that it waits for.
+ * owner of the port), for tokens, and for locks with one owner.  At most one
+ * such thread is known for each.  So to find a cycle it suffices to go from
+ * each thread to the one that it waits for.  Only threads of the arena are
+ * searched and counted (debug.c).
  *
  * ORDER
  * A CPU is quiescent if gd_quiet is not 0 and mc_reqflags has RQF_SLEEPING and
@@ -204,9 +206,9 @@ wanted(void)
 }
 
 /*
- * Check for a deadlock, and report the first one of a boot.  If other CPUs have
- * no work but are awake for the same check, check again later.  Called by the
- * idle loop while gd_look is set.
+ * Check for a deadlock, and report the first one of a boot, if a report is
+ * wanted.  If other CPUs have no work but are awake for the same check, check
+ * again later.  Called by the idle loop while gd_look is set.
  */
 void
 deadlock_look(struct globaldata *gd)

@@ -4,7 +4,8 @@
  *
  * THEORY
  * The threads are found by a scan of the whole arena, so no list has to be
- * intact.  The line about a thread is made of fields that may change meanwhile.
+ * intact.  Threads in storage of the program are not found, unless they run.
+ * The line about a thread is made of fields that may change meanwhile.
  * Each field was true when it was read, but not all at the same time.  The
  * stack of a thread that does not run is read only while its CPU is stopped or
  * is the caller's CPU: then the thread cannot begin to run.
@@ -248,7 +249,7 @@ stack_stays(lwkt_thread_t td)
 	    halt_stands(td->td_gd->gd_m.mc_cpuid));
 }
 
-/* Print all threads, within the limits. */
+/* Print the threads of the arena, within the limits. */
 void
 show_threads(void)
 {
@@ -306,8 +307,9 @@ show_trace(void)
 }
 
 /*
- * Print all threads, within the limits above.  Stops the other CPUs meanwhile,
- * unless they are stopped already.  Any context, also a signal handler.
+ * Print all threads that are found, within the limits above.  Stops the other
+ * CPUs meanwhile, unless they are stopped already.  Any context, also a signal
+ * handler.
  */
 void
 lwkt_show_threads(void)

@@ -17,9 +17,10 @@
 /*
  * halt.c: stop the other CPUs.  HALT_PAUSE: until halt_release, 5 s at most.
  * HALT_FOREVER: until the process ends; after 10 s a stopped CPU aborts the
- * process.  In a HALT_FOREVER a stopped CPU executes IPIs if the interrupted
- * code allows it.  halt_others returns 1; but with HALT_PAUSE it returns 0,
- * and does nothing, if another caller has stopped the CPUs already.
+ * process.  In a HALT_FOREVER a stopped CPU executes messages if the
+ * interrupted code allows it.  halt_others returns 1; but with HALT_PAUSE it
+ * returns 0, and does nothing, if another caller has stopped the CPUs already.
+ * halt_others does not wait longer than 0.1 s for CPUs that do not answer.
  */
 enum halt { HALT_NONE, HALT_PAUSE, HALT_FOREVER };
 int	halt_others(enum halt how);

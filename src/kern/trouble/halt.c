@@ -10,12 +10,13 @@
  *
  * For a panic a CPU stops for ever.  It still executes messages, because the
  * code that reports may need an answer.  It does so only if the interrupted
- * code cannot be in the middle of an update: the CPU waits in the host, or it
- * is in no callback and no critical section, and the interrupted instruction is
- * the program's own (leaf sections, which have no count, are the library's).
- * The interrupted thread never continues, so callbacks may use whatever it had
- * not protected.  The stopped CPU also measures the time: if the report takes
- * longer than FOREVER_NS, the stopped CPU aborts the process.
+ * code cannot be in the middle of an update.  That is: the CPU is in no
+ * callback, and either waits in the host, or is in no critical section at an
+ * instruction of the program's own code (leaf sections, which have no count,
+ * are the library's).  The interrupted thread never continues, so callbacks may
+ * use whatever it had not protected.  The stopped CPU also measures the time:
+ * if the report takes longer than FOREVER_NS, the stopped CPU aborts the
+ * process.
  *
  * On the simulated host only one CPU runs at a time, so the others are stopped
  * already.
@@ -37,7 +38,7 @@
 #include <stdlib.h>
 
 #define HALT_STEP	4u		/* in halt_word: above enum halt */
-#define ANSWER_NS	100000000	/* wait so long for answers */
+#define ANSWER_NS	100000000	/* longest wait for all answers */
 #define PAUSE_NS	5000000000	/* longest pause without a release */
 #define FOREVER_NS	10000000000	/* longest report */
 
@@ -64,7 +65,7 @@ can_serve(const struct globaldata *gd, void *ucontext)
 	    machine_in_program(ucontext)));
 }
 
-/* Execute the messages of this CPU, in a critical section. */
+/* Execute the messages of this CPU, if any, in a critical section. */
 static void
 serve(struct globaldata *gd)
 {

@@ -325,8 +325,8 @@ message_mark(struct globaldata *gd, int src, uint32_t index)
 
 /*
  * Check a message in a ring of this CPU.  Panic if it is still there after
- * CHANCES chances of the sender (if halted: at once) and CHANCES chances of the
- * receiver after these (if halted: units of time).
+ * CHANCES chances of the sender, unless the sender is halted, and CHANCES
+ * chances of the receiver after these, or units of time if it is halted.
  */
 static void
 look_message(struct globaldata *gd)

@@ -103,7 +103,7 @@ panic_fault(struct mcpu *mc, const struct machine_fault *mf)
  * mu_escape: report in one line that a C++ exception leaves a thread or a
  * callback, and return.  The C++ runtime then prints the exception, and a
  * handler of std::terminate() may print more.  forced: not an exception, but
- * pthread_exit() or a cancellation leaves the thread; panic.
+ * pthread_exit() or a cancellation leaves the thread; on a CPU, panic.
  */
 void
 panic_escape(struct mcpu *mc, int forced)
