@@ -52,19 +52,19 @@ all_want_tokens(struct globaldata *gd)
 
 /*
  * Publish in gd_quiet whether this CPU has no timer, no runnable thread and no
- * call of the host under way.  If gd_look is set and the watchdog is on, check
- * for a deadlock.
+ * call of the host under way.  If gd_deadlock_due is set and the watchdog is
+ * on, check for a deadlock.
  */
 static inline void
-idle_look(struct globaldata *gd)
+idle_check(struct globaldata *gd)
 {
 	int quiet = systimer_none(gd) && gd->gd_rqmask == 0 &&
 	    machine_io_pending() == 0;
 
 	/* Pokes are no choice points.  Release: pairs with deadlock.c. */
-	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_rests : 0);
-	if (unlikely(gd->gd_look) && watch_wanted())
-		deadlock_look(gd);
+	atomic_poke_rel_32(&gd->gd_quiet, quiet ? ++gd->gd_nquiet : 0);
+	if (unlikely(gd->gd_deadlock_due) && watch_wanted())
+		deadlock_check(gd);
 }
 
 /*
@@ -93,7 +93,7 @@ idle_loop(struct globaldata *gd)
 			crit_exit_noyield(td);
 			splz();
 			crit_enter_td(td);
-			gd->gd_look |= !gd->gd_watched;
+			gd->gd_deadlock_due |= !gd->gd_watched;
 			continue;
 		}
 		if (lwkt__kern_ops.ko_poll != NULL)
@@ -106,14 +106,14 @@ idle_loop(struct globaldata *gd)
 		counter_inc(gd->gd_cntbias, idles);
 		ktr(gd, idle, gd->gd_m.mc_cpuid,
 		    atomic_peek_32(&gd->gd_m.mc_reqflags));
-		idle_look(gd);
+		idle_check(gd);
 		/*
 		 * An event that asks this CPU to wake sets a bit of
 		 * mc_reqflags.  The host tests the bits in the same step in
 		 * which it sets RQF_SLEEPING, so no such event is missed.
 		 */
 		if (ipiq_watch(gd)) {
-			gd->gd_look |= !gd->gd_watched;
+			gd->gd_deadlock_due |= !gd->gd_watched;
 			continue;
 		}
 		machine_idle(&gd->gd_m);

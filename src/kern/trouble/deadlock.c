@@ -43,7 +43,7 @@
 #include <string.h>
 
 #define CHAIN_MAX	64	/* threads of the longest cycle found */
-#define LOOK_MAX	4096	/* search only from so many threads */
+#define SEARCH_MAX	4096	/* search only from so many threads */
 #define LINES_MAX	100	/* print at most so many threads */
 
 COUNTER(reports, "lwkt.deadlock_reports", "reports that all threads may wait "
@@ -59,7 +59,7 @@ deadlock_boot(void)
 }
 
 /*
- * Return gd_quiet.  Acquire: pairs with the release in idle_look().  What the
+ * Return gd_quiet.  Acquire: pairs with the release in idle_check().  What the
  * CPU wrote before it became quiescent is visible.
  */
 static inline uint32_t
@@ -73,7 +73,7 @@ quiet(struct globaldata *gd)
  * is awake for this check only, so it need not have RQF_SLEEPING.
  */
 static int
-cpu_rests(struct globaldata *gd, int self)
+cpu_quiescent(struct globaldata *gd, int self)
 {
 	uint32_t flags = atomic_load_acq_32(&gd->gd_m.mc_reqflags);
 
@@ -102,13 +102,13 @@ all_idle(void)
  * over all CPUs.  Return 0 if a CPU is not quiescent.  me is the caller's CPU.
  */
 static uint64_t
-all_rest(struct globaldata *me)
+all_quiescent(struct globaldata *me)
 {
 	uint64_t sum = 1;
 	int cpu;
 
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
-		if (!cpu_rests(gd_find(cpu), gd_find(cpu) == me))
+		if (!cpu_quiescent(gd_find(cpu), gd_find(cpu) == me))
 			return 0;
 		sum += quiet(gd_find(cpu));
 	}
@@ -117,8 +117,9 @@ all_rest(struct globaldata *me)
 
 /*
  * Return 1 if td is blocked, else 0.  A CPU that has just woken may write the
- * flags at this moment.  Then deadlock_look() sees that the second all_rest()
- * differs from the first, and does not use the count of blocked threads.
+ * flags at this moment.  Then deadlock_check() sees that the second
+ * all_quiescent() differs from the first, and does not use the count of blocked
+ * threads.
  */
 static int __lwkt_no_tsan
 is_blocked(lwkt_thread_t td)
@@ -159,7 +160,7 @@ deadlock_cycles(void)
 {
 	uint64_t i, n = thread_count();
 
-	for (i = 0; i < n && i < LOOK_MAX; i++)
+	for (i = 0; i < n && i < SEARCH_MAX; i++)
 		if (is_blocked(thread_nth(i)))
 			report_cycle(thread_nth(i));
 }
@@ -208,21 +209,21 @@ wanted(void)
 /*
  * Check for a deadlock, and report the first one of a boot, if a report is
  * wanted.  If other CPUs have no work but are awake for the same check, check
- * again later.  Called by the idle loop while gd_look is set.
+ * again later.  Called by the idle loop while gd_deadlock_due is set.
  */
 void
-deadlock_look(struct globaldata *gd)
+deadlock_check(struct globaldata *gd)
 {
 	uint64_t sum, blocked;
 
 	if (atomic_peek_32(&gd->gd_m.mc_reqflags) & RQF_WAKE)
-		return;			/* gd_look stays: check when idle */
-	gd->gd_look = 0;
+		return;			/* gd_deadlock_due stays set */
+	gd->gd_deadlock_due = 0;
 	if (atomic_load_32(&reported) != 0)
 		return;
-	sum = all_rest(gd);
+	sum = all_quiescent(gd);
 	blocked = sum != 0 && wanted() ? blocked_count() : 0;
-	if (sum == 0 || all_rest(gd) != sum) {
+	if (sum == 0 || all_quiescent(gd) != sum) {
 		if (all_idle())
 			watch_later(gd);
 	} else if (blocked != 0 && atomic_cmpset_32(&reported, 0, 1)) {

@@ -227,7 +227,7 @@ show_cpus(void)
 		gd = gd_find(cpu);
 		if (&gd->gd_m == self)
 			continue;
-		lwkt_printf("lwkt: cpu %d%s:", cpu, halt_stands(cpu) ? "" :
+		lwkt_printf("lwkt: cpu %d%s:", cpu, halt_stopped(cpu) ? "" :
 		    " did not answer");
 		show_thread("", gd->gd_m.mc_curthread);
 		machine_backtrace_print(pcs, halt_backtrace(cpu, pcs));
@@ -246,7 +246,7 @@ stack_stays(lwkt_thread_t td)
 	return (td->td_flags & (TDF_RUNNING | TDF_EXITING | TDF_MIGRATING)) ==
 	    0 && (td->td_flags & TDF_STARTED) != 0 &&
 	    (&td->td_gd->gd_m == self ||
-	    halt_stands(td->td_gd->gd_m.mc_cpuid));
+	    halt_stopped(td->td_gd->gd_m.mc_cpuid));
 }
 
 /* Print the threads of the arena, within the limits. */

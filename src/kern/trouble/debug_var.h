@@ -26,7 +26,7 @@ enum halt { HALT_NONE, HALT_PAUSE, HALT_FOREVER };
 int	halt_others(enum halt how);
 void	halt_release(void);
 /* Return 1 if the CPU is stopped, so that what it owns can be read; else 0. */
-int	halt_stands(int cpu);
+int	halt_stopped(int cpu);
 /* Copy the backtrace of a CPU; return the number of frames, 0 if it runs. */
 int	halt_backtrace(int cpu, void *pcs[BT_MAX]);
 void	halt_nmi(struct mcpu *mc, void *ucontext);		/* mu_nmi */
@@ -37,9 +37,9 @@ int	watch_wanted(void);			/* 1: the watchdog is on */
 void	watch_later(struct globaldata *gd);	/* one more check, when idle */
 void	watch_intr(struct mcpu *mc, void *ucontext);		/* mu_watch */
 
-/* deadlock.c.  deadlock_look checks whether any thread can run again. */
+/* deadlock.c.  deadlock_check: report if no thread can run again. */
 void	deadlock_boot(void);
-void	deadlock_look(struct globaldata *gd);	/* by the idle loop only */
+void	deadlock_check(struct globaldata *gd);	/* by the idle loop only */
 void	deadlock_cycles(void);	/* print the cycles, on stderr */
 
 /* liveness.c, simulated host. */

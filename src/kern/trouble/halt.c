@@ -27,7 +27,7 @@
  * the CPU leaves the handler.
  *
  * ORDER
- * A stopped CPU stores ha_stands (release), and the CPU that stops the others
+ * A stopped CPU stores ha_stopped (release), and the CPU that stops the others
  * loads it (acquire).  So all that the stopped CPU wrote before is visible.
  *
  * Source: DragonFly's stop_cpus and cpustop handler.
@@ -44,7 +44,7 @@
 
 /* (w:c) written by the stopped CPU itself, in its signal handler */
 struct halted {
-	uint32_t	 ha_stands;	/* (a) halt_word if stopped, else 0 */
+	uint32_t	 ha_stopped;	/* (a) halt_word if stopped, else 0 */
 	int		 ha_npcs;	/* (w:c) entries of ha_pcs */
 	void		*ha_pcs[BT_MAX]; /* (w:c) its backtrace */
 };
@@ -83,18 +83,18 @@ serve(struct globaldata *gd)
  * after PAUSE_NS; abort the process after FOREVER_NS of a HALT_FOREVER.
  */
 static void
-stand_still(struct globaldata *gd, uint32_t word, void *ucontext)
+halt_wait(struct globaldata *gd, uint32_t word, void *ucontext)
 {
-	int64_t begin = machine_time_ns(), stood;
+	int64_t begin = machine_time_ns(), waited;
 	int forever = word % HALT_STEP == HALT_FOREVER;
 	int serves = forever && can_serve(gd, ucontext);
 	unsigned turn = 0;
 
 	while (atomic_load_acq_32(&halt_word) == word) {
-		stood = machine_time_ns() - begin;
-		if (forever && stood > FOREVER_NS)
+		waited = machine_time_ns() - begin;
+		if (forever && waited > FOREVER_NS)
 			abort();
-		if (!forever && stood > PAUSE_NS)
+		if (!forever && waited > PAUSE_NS)
 			return;
 		if (serves)
 			serve(gd);
@@ -116,9 +116,9 @@ halt_nmi(struct mcpu *mc, void *ucontext)
 	if (word % HALT_STEP == HALT_NONE)
 		return;			/* the halt has ended */
 	ha->ha_npcs = machine_backtrace(ha->ha_pcs, BT_MAX, NULL, ucontext);
-	atomic_store_rel_32(&ha->ha_stands, word);
-	stand_still(gd, word, ucontext);
-	atomic_store_rel_32(&ha->ha_stands, 0);
+	atomic_store_rel_32(&ha->ha_stopped, word);
+	halt_wait(gd, word, ucontext);
+	atomic_store_rel_32(&ha->ha_stopped, 0);
 }
 
 /* Interrupt all other CPUs, and wait at most ANSWER_NS for their answers. */
@@ -138,7 +138,7 @@ halt_send(void)
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++) {
 		if ((sent[CPUMASK_WORD(cpu)] & CPUMASK_BIT(cpu)) == 0)
 			continue;
-		while (!halt_stands(cpu) &&
+		while (!halt_stopped(cpu) &&
 		    machine_time_ns() - begin < ANSWER_NS)
 			machine_pause(turn++);
 	}
@@ -184,7 +184,7 @@ halt_release(void)
 
 /* Return 1 if the CPU is stopped by the current halt, else 0. */
 int
-halt_stands(int cpu)
+halt_stopped(int cpu)
 {
 	uint32_t word;
 
@@ -192,7 +192,7 @@ halt_stands(int cpu)
 		return 1;
 	word = atomic_load_32(&halt_word);
 	return word % HALT_STEP != HALT_NONE &&
-	    atomic_load_acq_32(&halted[cpu].ha_stands) == word;
+	    atomic_load_acq_32(&halted[cpu].ha_stopped) == word;
 }
 
 /*
@@ -205,7 +205,7 @@ halt_backtrace(int cpu, void *pcs[BT_MAX])
 	const struct halted *ha = &halted[cpu];
 	int i;
 
-	if (config_host_sim || !halt_stands(cpu))
+	if (config_host_sim || !halt_stopped(cpu))
 		return 0;
 	for (i = 0; i < ha->ha_npcs; i++)
 		pcs[i] = ha->ha_pcs[i];

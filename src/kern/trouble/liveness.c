@@ -19,10 +19,10 @@
  * A chance is an event at which the kernel must serve the waiter.  For a thread
  * a chance is a yield of the running thread.  For the other kinds it is the end
  * of the running thread's outermost critical section.  A run fails if a waiter
- * still waits after CHANCES chances (look_equal allows one more for each thread
- * of equal priority).  At most one chance is counted in a unit of time, which
- * is a tick plus the greatest lateness of the simulated timer.  So between two
- * chances a tick has come if one was armed.
+ * still waits after CHANCES chances (check_equal allows one more for each
+ * thread of equal priority).  At most one chance is counted in a unit of time,
+ * which is a tick plus the greatest lateness of the simulated timer.  So
+ * between two chances a tick has come if one was armed.
  *
  * A thread that computes or is in a critical section gives no chance, so it
  * cannot fail a run.  Exception: a preemptible thread that computes outside
@@ -88,8 +88,8 @@ struct life {
 };
 
 static struct life lives[MAXCPUS];
-/* ns: at most one chance is counted in a unit; the next check is at look_at. */
-static int64_t unit, look_at;
+/* ns: at most one chance is counted in a unit; check_at: time of next check. */
+static int64_t unit, check_at;
 static uint32_t rounds;		/* in each, all CPUs awake had a chance */
 static const struct machine_point *point;	/* this choice point */
 
@@ -99,7 +99,7 @@ liveness_boot(void)
 {
 	memset(lives, 0, sizeof(lives));
 	unit = clock_period() + LATE_NS;
-	look_at = 0;
+	check_at = 0;
 	rounds = 0;
 }
 
@@ -207,7 +207,7 @@ thread_mark(lwkt_thread_t td)
  * one.  Panic if it is overdue.
  */
 static void
-look_better(struct globaldata *gd)
+check_better(struct globaldata *gd)
 {
 	lwkt_thread_t cur = gd->gd_m.mc_curthread, td = would_pick(gd);
 	struct life *l = life_of(gd);
@@ -269,7 +269,7 @@ find_equal(lwkt_thread_t cur, const void *watched)
  * threads of this priority may run before it: panic after n + CHANCES chances.
  */
 static void
-look_equal(struct globaldata *gd)
+check_equal(struct globaldata *gd)
 {
 	lwkt_thread_t cur = gd->gd_m.mc_curthread, td;
 	struct life *l = life_of(gd);
@@ -329,7 +329,7 @@ message_mark(struct globaldata *gd, int src, uint32_t index)
  * chances of the receiver after these, or units of time if it is halted.
  */
 static void
-look_message(struct globaldata *gd)
+check_message(struct globaldata *gd)
 {
 	struct life *l = life_of(gd), *sl;
 	struct waiter *w = &l->l_message;
@@ -364,7 +364,7 @@ look_message(struct globaldata *gd)
 
 /* Check the first deferred callback of this CPU; panic if it is overdue. */
 static void
-look_deferred(struct globaldata *gd)
+check_deferred(struct globaldata *gd)
 {
 	struct life *l = life_of(gd);
 	struct waiter *w = &l->l_deferred;
@@ -384,7 +384,7 @@ look_deferred(struct globaldata *gd)
  * Each tick does these wakeups, so the time of the next tick is in the mark.
  */
 static void
-look_delayed(struct globaldata *gd)
+check_delayed(struct globaldata *gd)
 {
 	lwkt_thread_t cur = gd->gd_m.mc_curthread;
 	const volatile void *ident = cur->td_cold->tc_delayed[0];
@@ -406,7 +406,7 @@ look_delayed(struct globaldata *gd)
  * A CPU that has served its timers sets another deadline, which is the mark.
  */
 static void
-look_timer(struct globaldata *gd)
+check_timer(struct globaldata *gd)
 {
 	struct life *l = life_of(gd);
 	struct waiter *w = &l->l_timer;
@@ -425,7 +425,7 @@ look_timer(struct globaldata *gd)
  * CPU that is awake has had a chance since the last round, count a round.
  */
 static void
-look_all(void)
+check_all(void)
 {
 	struct globaldata *gd;
 	int cpu, all = 1;
@@ -436,12 +436,12 @@ look_all(void)
 		    lives[cpu].l_round;
 		if (cpu_stops(gd))
 			continue;
-		look_better(gd);
-		look_equal(gd);
-		look_message(gd);
-		look_deferred(gd);
-		look_delayed(gd);
-		look_timer(gd);
+		check_better(gd);
+		check_equal(gd);
+		check_message(gd);
+		check_deferred(gd);
+		check_delayed(gd);
+		check_timer(gd);
 	}
 	rounds += (uint32_t)all;
 	for (cpu = 0; all && cpu < lwkt__ncpus; cpu++)
@@ -499,11 +499,11 @@ liveness_point(const struct machine_point *mp)
 	if (mp->mp_cpu >= 0)
 		count_chances(&lives[mp->mp_cpu],
 		    gd_find(mp->mp_cpu)->gd_m.mc_curthread);
-	if (mp->mp_until >= look_at) {
-		look_at = mp->mp_until < INT64_MAX - unit ?
+	if (mp->mp_until >= check_at) {
+		check_at = mp->mp_until < INT64_MAX - unit ?
 		    mp->mp_until + unit / 2 : INT64_MAX;
-		look_all();
+		check_all();
 		if (mp->mp_kind == CHOICE_PAUSE)
-			look_all();	/* all CPUs wait: check new waiters */
+			check_all();	/* all CPUs wait: check new waiters */
 	}
 }

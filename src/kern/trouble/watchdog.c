@@ -12,7 +12,7 @@
  * preemption point serves (splz, which sets gd_served).  If gd_served is not
  * set at the next check, the thread has reached no preemption point.  (It would
  * not suffice to test whether RQF_TIMER is still set: a timer may have set it
- * again.)  A thread is reported after LOOKS such checks, and not after a time:
+ * again.)  A thread is reported after CHECKS such checks, and not after a time:
  * if the process was stopped or lost its cores, only one check is late.
  *
  * A thread that does serve what is pending, but keeps the CPU from a better
@@ -25,7 +25,7 @@
  *
  * A CPU that has nothing to run is not watched.  The check that finds the CPU
  * idle is the last one until the idle loop finds a thread to run.  That last
- * check also wakes the idle loop, once, to look for a deadlock (deadlock.c).
+ * check also wakes the idle loop, once, to check for a deadlock (deadlock.c).
  *
  * Source: the idea is FreeBSD's and Linux's soft-lockup watchdog, which has a
  * timer interrupt look at a word that a thread of the CPU has to touch.
@@ -40,7 +40,7 @@ TUNABLE_INT(watchdog_ms, "lwkt.watchdog_ms", config_host_sim ? 0 : 1000, 0,
     "0: none");
 
 /* Checks in watchdog_ms.  As many checks in a row must find a thread stuck. */
-#define LOOKS		2
+#define CHECKS		2
 #define NS_PER_MS	1000000
 
 /*
@@ -52,7 +52,7 @@ struct watch {
 	uint64_t	 w_id;		/* its td_id */
 	uint64_t	 w_switches;	/* its td_switches at the last check */
 	int64_t		 w_since;	/* ns; when w_td was first found */
-	unsigned	 w_looks;	/* later checks without progress */
+	unsigned	 w_checks;	/* later checks without progress */
 	int		 w_said;	/* 1: w_td has been reported */
 };
 
@@ -62,7 +62,7 @@ static struct watch watches[LWKT_MAXCPU];
 static void
 watch_again(void)
 {
-	machine_watch((int64_t)watchdog_ms * NS_PER_MS / LOOKS);
+	machine_watch((int64_t)watchdog_ms * NS_PER_MS / CHECKS);
 }
 
 /* Begin to watch this CPU, if the watchdog is on.  CPU context. */
@@ -84,16 +84,16 @@ watch_wanted(void)
 
 /*
  * Request a check after half of watchdog_ms or more, at a different time on
- * each CPU: the next try of deadlock_look().
+ * each CPU: the next try of deadlock_check().
  */
 void
 watch_later(struct globaldata *gd)
 {
-	int64_t look = (int64_t)watchdog_ms * NS_PER_MS / LOOKS;
+	int64_t gap = (int64_t)watchdog_ms * NS_PER_MS / CHECKS;
 
 	gd->gd_watched = 1;
 	if (watchdog_ms != 0)
-		machine_watch(look + look * gd->gd_m.mc_cpuid / lwkt__ncpus);
+		machine_watch(gap + gap * gd->gd_m.mc_cpuid / lwkt__ncpus);
 }
 
 /* Print the thread w->w_td, which runs, and its backtrace.  Signal handler. */
@@ -133,25 +133,25 @@ keeps_cpu(struct globaldata *gd, lwkt_thread_t td)
  * Check the running thread.  The first check that finds a thread notes it.  A
  * later check finds it stuck if it was not switched, and either reached no
  * preemption point or keeps the CPU from another thread (keeps_cpu).  After
- * LOOKS of these in a row report the thread, once.  Signal handler.
+ * CHECKS of these in a row report the thread, once.  Signal handler.
  */
 static void
-watch_look(struct globaldata *gd, void *ucontext)
+watch_check(struct globaldata *gd, void *ucontext)
 {
 	struct watch *w = &watches[gd->gd_m.mc_cpuid];
 	lwkt_thread_t td = gd->gd_m.mc_curthread;
-	int keeps = keeps_cpu(gd, td), came_by = gd->gd_served != 0;
+	int keeps = keeps_cpu(gd, td), served = gd->gd_served != 0;
 
 	gd->gd_served = 0;
 	if (w->w_td != td || w->w_id != td->td_id ||
 	    w->w_switches != td->td_switches ||
-	    (came_by && !keeps)) {
+	    (served && !keeps)) {
 		*w = (struct watch){ .w_td = td, .w_id = td->td_id,
 		    .w_switches = td->td_switches,
 		    .w_since = machine_time_ns() };
 		return;
 	}
-	if (++w->w_looks < LOOKS || w->w_said)
+	if (++w->w_checks < CHECKS || w->w_said)
 		return;
 	w->w_said = 1;
 	watch_report(gd, w, ucontext);
@@ -159,7 +159,7 @@ watch_look(struct globaldata *gd, void *ucontext)
 
 /*
  * mu_watch: check this CPU, and request the next check.  If the CPU is idle,
- * this is the last check; wake the idle loop to look for a deadlock.  Signal
+ * this is the last check; wake the idle loop to check for a deadlock.  Signal
  * handler.
  */
 void
@@ -170,11 +170,11 @@ watch_intr(struct mcpu *mc, void *ucontext)
 	    gd->gd_intr_nesting == 0;
 
 	if (!idle)
-		watch_look(gd, ucontext);
+		watch_check(gd, ucontext);
 	atomic_set_32(&mc->mc_reqflags, RQF_TIMER);
 	if (idle && gd->gd_rqmask == 0) {
 		gd->gd_watched = 0;
-		gd->gd_look = 1;
+		gd->gd_deadlock_due = 1;
 	} else {
 		watch_again();
 	}

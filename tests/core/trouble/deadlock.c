@@ -14,7 +14,7 @@ static void
 look(void *arg)
 {
 	(void)arg;
-	mygd()->gd_look = 1;
+	mygd()->gd_deadlock_due = 1;
 }
 
 static void

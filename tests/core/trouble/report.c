@@ -386,7 +386,7 @@ hook_serves(const char *msg)
 	lwkt_send_ipiq(1, serve_one, NULL);
 	for (turn = 0; LOAD(served) == 0; turn++)
 		machine_pause(turn);
-	lwkt_printf("served, standing %d", halt_stands(1));
+	lwkt_printf("served, stopped %d", halt_stopped(1));
 }
 
 /* In place of the report: halt, send a message, and give it some time. */
@@ -400,7 +400,7 @@ hook_waits(const char *msg)
 	lwkt_send_ipiq(1, serve_one, NULL);
 	for (turn = 0; turn < 5000; turn++)
 		machine_pause(turn);
-	lwkt_printf("served %u, standing %d", LOAD(served), halt_stands(1));
+	lwkt_printf("served %u, stopped %d", LOAD(served), halt_stopped(1));
 }
 
 static void
@@ -450,16 +450,16 @@ test_serve(void)
 	if (child_said(c, "cannot tell"))
 		skip("a CPU stopped in a thread serves messages");
 	else if (!ok(child_died(c, SIGABRT) &&
-	    child_said(c, "served, standing 1"),
+	    child_said(c, "served, stopped 1"),
 	    "a CPU stopped in a thread serves messages"))
 		child_diag(c);
 	c = run(serve_libc_body);
-	if (!ok(child_died(c, SIGABRT) && child_said(c, "served 0, standing 1"),
+	if (!ok(child_died(c, SIGABRT) && child_said(c, "served 0, stopped 1"),
 	    "one stopped in a function that the library may have called "
 	    "does not"))
 		child_diag(c);
 	c = run(serve_idle_body);
-	if (!ok(child_died(c, SIGABRT) && child_said(c, "served, standing 1"),
+	if (!ok(child_died(c, SIGABRT) && child_said(c, "served, stopped 1"),
 	    "so does one stopped in its idle loop"))
 		child_diag(c);
 }
