@@ -28,7 +28,9 @@
  *    LWKT_MSGF_FOREIGN says whether the caller is a plain pthread.  The flag is
  *    set when a pthread sends the message, or receives it from the queue of a
  *    port.  It is cleared when a thread or a callback does so, and when a CPU
- *    continues what a pthread began (lwkt_port_foreign.c).
+ *    continues what a pthread began (lwkt_port_foreign.c).  Exception: the
+ *    message of a pthread to a putonly port keeps the flag, whichever thread
+ *    replies it.  The way of a pthread works on a CPU too.
  *
  * Source: DragonFly lwkt_msgport.c and msgport(9).
  */
