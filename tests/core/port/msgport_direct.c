@@ -1,38 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages that take a short way, or leave one out: carried out by the sender,
- * queued without a hurry, sent in two steps, replied to nobody.
+ * Messages that are carried out by their sender: direct functions.
  */
-#include <lwkt/msgport.h>
-#include <lwkt/spinlock.h>
-#include <lwkt/systimer.h>
-
-#include "core/util.h"
+#include "core/port/job.h"
 
 #define CLIENTS		3
 #define MESSAGES	5
 
-enum what { W_ADD, W_NEST, W_LATER, W_STOP };
-
-struct job {
-	struct lwkt_msg	 j_msg;		/* first */
-	enum what	 j_what;
-	int		 j_seq;
-};
-
 static struct lwkt_port port;
 static lwkt_thread_t owner;
-static uint32_t ready, direct, queued, outside, last, total;
+static uint32_t ready, direct, queued, total;
 static struct job nested;
 static int inside;
-
-static void
-job_init(struct job *j, lwkt_port_t reply, enum what what, int seq)
-{
-	lwkt_initmsg(&j->j_msg, reply, 0);
-	j->j_what = what;
-	j->j_seq = seq;
-}
 
 /* What the owner would do, with its data: never two of us at once. */
 static void
@@ -312,279 +291,6 @@ setdirect_body(void *arg)
 	return 0;
 }
 
-/*
- * Without a hurry.
- */
-static void
-high(void *arg)
-{
-	struct job *j = lwkt_waitport(lwkt_curport(), 0);
-
-	(void)arg;
-	STORE(last, ADD(outside, 1));
-	lwkt_replymsg(&j->j_msg, 0);
-}
-
-/* Does a better thread run at once, and not because a tick asked for it? */
-static int
-runs_at_once(int flags, int interrupt)
-{
-	lwkt_thread_t td;
-	int64_t ticks;
-	struct job j;
-	int ran;
-
-	STORE(outside, 0);
-	td = spawn_pri(high, NULL, LWKT_PRI_SOFT_NORM, interrupt ?
-	    LWKT_INTERRUPT : 0, lwkt_cpuid());
-	lwkt_yield();		/* it waits now */
-	lwkt_initmsg(&j.j_msg, lwkt_curport(), flags);
-	ticks = counter("lwkt.ticks");
-	lwkt_sendmsg(lwkt_threadport(td), &j.j_msg);
-	lwkt_yield_quick();
-	ran = LOAD(outside) == 1;
-	if (flags & LWKT_MSGF_NORESCHED)
-		ran = ran && counter("lwkt.ticks") == ticks;
-	lwkt_yield();
-	check(LOAD(outside) == 1, "it runs at a yield");
-	lwkt_waitmsg(&j.j_msg, 0);
-	join(td);
-	return ran;
-}
-
-/* A better thread takes the CPU from its sender; not in this case. */
-static int
-noresched_body(void *arg)
-{
-	(void)arg;
-	check(runs_at_once(0, 0), "the usual: at once");
-	check(!runs_at_once(LWKT_MSGF_NORESCHED, 0), "it ran at once");
-	check(runs_at_once(0, 1), "an interrupt thread: at once");
-	check(!runs_at_once(LWKT_MSGF_NORESCHED, 1),
-	    "the interrupt thread ran at once");
-	return 0;
-}
-
-/* The tick ends what a sender that only computes would delay for ever. */
-static int
-noresched_tick_body(void *arg)
-{
-	lwkt_thread_t td = spawn_pri(high, NULL, LWKT_PRI_SOFT_NORM, 0,
-	    lwkt_cpuid());
-	struct job j;
-
-	(void)arg;
-	STORE(outside, 0);
-	lwkt_yield();
-	lwkt_initmsg(&j.j_msg, lwkt_curport(), LWKT_MSGF_NORESCHED);
-	lwkt_sendmsg(lwkt_threadport(td), &j.j_msg);
-	while (LOAD(outside) == 0) {
-		machine_pause(1);
-		lwkt_yield_quick();
-	}
-	lwkt_waitmsg(&j.j_msg, 0);
-	join(td);
-	return 0;
-}
-
-/* From another CPU, to a CPU that idles: it comes all the same. */
-static int
-noresched_far_body(void *arg)
-{
-	lwkt_thread_t td = spawn_on(1, high, NULL);
-	struct job j;
-
-	(void)arg;
-	lwkt_initmsg(&j.j_msg, lwkt_curport(), LWKT_MSGF_NORESCHED);
-	check(lwkt_domsg(lwkt_threadport(td), &j.j_msg, 0) == 0, "reply");
-	join(td);
-	return 0;
-}
-
-/*
- * In two steps; to nobody; at the end.
- */
-static void
-echo(void *arg)
-{
-	struct job *j;
-	enum what what;
-
-	(void)arg;
-	do {
-		j = lwkt_waitport(lwkt_curport(), 0);
-		what = j->j_what;
-		lwkt_replymsg(&j->j_msg, 4);
-	} while (what != W_STOP);
-}
-
-static void
-end(lwkt_thread_t td)
-{
-	struct job j;
-
-	job_init(&j, lwkt_curport(), W_STOP, 0);
-	check(lwkt_domsg(lwkt_threadport(td), &j.j_msg, 0) == 4, "stop");
-	join(td);
-}
-
-/* (race 26 of the history: a message sent under a spinlock) */
-static int
-prepare_body(void *arg)
-{
-	lwkt_thread_t td = spawn_on(1, echo, NULL);
-	struct lwkt_spin spin;
-	struct job j;
-
-	(void)arg;
-	lwkt_spin_init(&spin, "test");
-	job_init(&j, lwkt_curport(), W_ADD, 0);
-	lwkt_spin_lock(&spin);
-	lwkt_sendmsg_prepare(lwkt_threadport(td), &j.j_msg);
-	check(!lwkt_checkmsg(&j.j_msg), "it is on its way");
-	lwkt_spin_unlock(&spin);
-	lwkt_sendmsg_start(lwkt_threadport(td), &j.j_msg);
-	check(lwkt_waitmsg(&j.j_msg, 0) == 4, "reply");
-	end(td);
-	return 0;
-}
-
-static int
-not_prepared_body(void *arg)
-{
-	struct job j;
-
-	(void)arg;
-	job_init(&j, lwkt_curport(), W_ADD, 0);
-	lwkt_sendmsg_start(lwkt_curport(), &j.j_msg);
-	return 0;
-}
-
-static int
-oncpu_body(void *arg)
-{
-	lwkt_thread_t td = spawn_on(lwkt_cpuid(), echo, NULL);
-	struct job j;
-
-	(void)arg;
-	job_init(&j, lwkt_curport(), W_ADD, 0);
-	lwkt_sendmsg_oncpu(lwkt_threadport(td), &j.j_msg);
-	check(lwkt_waitmsg(&j.j_msg, 0) == 4, "reply");
-	lwkt_initport_spin(&port);
-	lwkt_sendmsg_oncpu(&port, &j.j_msg);
-	check(lwkt_getport(&port) == &j, "a spin port");
-	lwkt_replymsg(&j.j_msg, 0);
-	lwkt_waitmsg(&j.j_msg, 0);
-	end(td);
-	return 0;
-}
-
-static int
-not_oncpu_body(void *arg)
-{
-	lwkt_thread_t td = spawn_on(1, echo, NULL);
-	struct job j;
-
-	(void)arg;
-	job_init(&j, lwkt_curport(), W_ADD, 0);
-	lwkt_sendmsg_oncpu(lwkt_threadport(td), &j.j_msg);
-	return 0;
-}
-
-static int
-null_body(void *arg)
-{
-	lwkt_thread_t td = spawn_on(1, echo, NULL);
-	struct job j;
-	int i;
-
-	(void)arg;
-	lwkt_initport_replyonly_null(&port);
-	job_init(&j, &port, W_ADD, 0);
-	for (i = 0; i < 2; i++) {
-		lwkt_sendmsg(lwkt_threadport(td), &j.j_msg);
-		while (!lwkt_checkmsg(&j.j_msg))
-			lwkt_sleep_ns(1000);
-		check(j.j_msg.ms_error == 4, "error %d", j.j_msg.ms_error);
-	}
-	end(td);
-	return 0;
-}
-
-static int
-null_wait_body(void *arg)
-{
-	struct job j;
-
-	(void)arg;
-	lwkt_initport_replyonly_null(&port);
-	job_init(&j, &port, W_ADD, 0);
-	lwkt_sendmsg(lwkt_curport(), &j.j_msg);
-	lwkt_waitmsg(&j.j_msg, 0);
-	return 0;
-}
-
-/* The reply comes before anybody waits. */
-static int
-unwaited_body(void *arg)
-{
-	lwkt_port_t reply = arg != NULL ? &port : lwkt_curport();
-	lwkt_thread_t td = spawn_on(1, echo, NULL);
-	struct job j;
-
-	lwkt_initport_spin(&port);
-	job_init(&j, reply, W_ADD, 0);
-	lwkt_sendmsg(lwkt_threadport(td), &j.j_msg);
-	end(td);		/* and so it has replied */
-	while (!lwkt_checkmsg(&j.j_msg))
-		lwkt_yield();
-	check(lwkt_waitmsg(&j.j_msg, 0) == 4, "reply");
-	check(lwkt_getport(reply) == NULL, "it is still queued");
-	return 0;
-}
-
-static void
-deserter(void *arg)
-{
-	struct job *j = lwkt_waitport(lwkt_curport(), 0);
-	static struct job mine;		/* it is queued longer than we run */
-
-	(void)arg;
-	/* One to oneself, and a reply that nobody takes. */
-	job_init(&mine, lwkt_curport(), W_ADD, 0);
-	lwkt_sendmsg(lwkt_curport(), &mine.j_msg);
-	await_asleep(&ready, 1);
-	lwkt_replymsg(&j->j_msg, 0);
-}
-
-/* A thread ends with messages in its port: each gets an answer. */
-static int
-exit_body(void *arg)
-{
-	struct job first, j[3];
-	lwkt_thread_t td;
-	int i;
-
-	(void)arg;
-	STORE(ready, 0);
-	td = spawn_on(1, deserter, NULL);
-	job_init(&first, lwkt_curport(), W_ADD, 0);
-	lwkt_sendmsg(lwkt_threadport(td), &first.j_msg);
-	for (i = 0; i < 3; i++) {
-		job_init(&j[i], lwkt_curport(), W_ADD, 0);
-		lwkt_sendmsg(lwkt_threadport(td), &j[i].j_msg);
-	}
-	/* All of them are there when it ends. */
-	lwkt_synchronize_ipiqs("test");
-	STORE(ready, 1);
-	lwkt_wakeup(&ready);
-	check(lwkt_waitmsg(&first.j_msg, 0) == 0, "the one it took");
-	for (i = 0; i < 3; i++)
-		check(lwkt_waitmsg(&j[i].j_msg, 0) == ESRCH, "message %d", i);
-	join(td);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -592,12 +298,6 @@ main(void)
 	    "blocked");
 	panics("a port that cannot be direct panics", setdirect_body,
 	    "neither a thread port nor a spin port");
-	panics("a message that is not prepared panics", not_prepared_body,
-	    "is not prepared");
-	panics("sendmsg_oncpu to another cpu panics", not_oncpu_body,
-	    "from cpu 0");
-	panics("waiting at a null port panics", null_wait_body,
-	    "no thread can wait");
 	sim_explore("an idle owner's message is carried out by its sender",
 	    here_body, NULL, 100);
 	sim_explore("direct or queued, one at a time, each once",
@@ -607,21 +307,5 @@ main(void)
 	    busy_body, NULL, 100);
 	sim_explore("the sender to a spin port does the work", spin_body, NULL,
 	    20);
-	sim_explore("a message without a hurry leaves the CPU to its sender",
-	    noresched_body, NULL, 50);
-	if (TICKS_COME)
-		sim_explore("until the next tick", noresched_tick_body, NULL,
-		    50);
-	sim_explore("and comes from another CPU too", noresched_far_body, NULL,
-	    100);
-	sim_explore("prepared under a spinlock, sent after it", prepare_body,
-	    NULL, 100);
-	sim_explore("sent to this CPU", oncpu_body, NULL, 50);
-	sim_explore("a null port marks the message done", null_body, NULL,
-	    100);
-	sim_explore("a reply before anybody waits", unwaited_body, NULL, 100);
-	sim_explore("the same at a spin port", unwaited_body, &port, 100);
-	sim_explore("a thread's end answers what is queued", exit_body, NULL,
-	    200);
 	return tap_done();
 }
