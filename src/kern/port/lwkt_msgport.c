@@ -54,8 +54,9 @@ COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
 
 /*
- * Initialize msg, whose reply goes to the port `reply`.  flags: of MSGF_INIT;
- * others panic.  msg belongs to the caller then.  Any context; never blocks.
+ * Initialize msg, whose reply goes to the port `reply`.  Panics if flags has a
+ * flag outside MSGF_INIT.  msg belongs to the caller then.  Any context; never
+ * blocks.
  */
 void
 lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
@@ -106,7 +107,10 @@ lwkt_curport(void)
 	return &caller_thread()->td_cold->tc_port;
 }
 
-/* Return the thread port of td.  Any lwkt context; never blocks. */
+/*
+ * Return the thread port of td, which is alive or held.  Any context; never
+ * blocks.
+ */
 lwkt_port_t
 lwkt_threadport(lwkt_thread_t td)
 {

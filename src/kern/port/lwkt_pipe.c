@@ -193,7 +193,10 @@ moved(struct lwkt_pipe *p, enum side side, size_t k)
  * Waiting.
  */
 
-/* Return 1 if the side can move an element or the other side is closed. */
+/*
+ * Return 1 if the side need not wait: it can move an element, or the other side
+ * is closed.
+ */
 static inline int
 may_go(struct lwkt_pipe *p, enum side side)
 {
@@ -244,9 +247,9 @@ withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 }
 
 /*
- * Test up to lwkt.pipe_spin times whether the side may go; return 1 as soon as
- * it may, else 0.  A thread gives up at once if another thread can run on its
- * CPU, or if there is only one CPU.
+ * Call may_go() up to lwkt.pipe_spin times; return 1 as soon as it returns 1,
+ * else 0.  A thread gives up at once if another thread can run on its CPU, or
+ * if there is only one CPU.
  */
 static int
 spin(struct lwkt_pipe *p, enum side side)
@@ -266,7 +269,7 @@ spin(struct lwkt_pipe *p, enum side side)
 }
 
 /*
- * Wait until the side may go.  Returns 0, or EWOULDBLOCK after timeout_ns; at
+ * Wait until may_go() is 1.  Returns 0, or EWOULDBLOCK after timeout_ns; at
  * once if that is 0.  *deadline is the end of that time, or 0 in the first wait
  * of a call.  Panics if the reader waits and has asked for a notice.
  */
@@ -379,9 +382,10 @@ move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 }
 
 /*
- * A call of the side, as the header says.  Blocks for at most timeout_ns.  No
- * deferred work is done between the test of ps_cpu and moved(): the thread
- * stays on that CPU.
+ * Write or read n elements, and wait if there is no room or no element, as
+ * <lwkt/pipe.h> says.  Return the number of elements moved, 0, -EPIPE or
+ * -EWOULDBLOCK.  Blocks for at most timeout_ns.  No deferred work is done
+ * between the test of ps_cpu and moved(), so the thread stays on that CPU.
  */
 static inline ssize_t
 transfer(struct lwkt_pipe *p, enum side side, char *elems, size_t n,

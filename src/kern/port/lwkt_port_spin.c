@@ -155,7 +155,7 @@ struct spin_wake {
 	int		 sw_port_td;	/* 1: a thread of mp_waiters */
 	int		 sw_port_pth;	/* 1: pthreads that wait on mp_flags */
 	int		 sw_select;	/* 1: all pthreads that select */
-	uint32_t	 sw_msg;	/* MP_WAIT*: waiters for the message */
+	uint32_t	 sw_msg;	/* MP_WAIT* bits of the message */
 	const void	*sw_watch;	/* ident of a thread that selects */
 };
 

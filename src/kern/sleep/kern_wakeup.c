@@ -39,7 +39,7 @@ wake_thread(struct globaldata *gd, lwkt_thread_t td, int origin)
 }
 
 /*
- * Wake up to max sleepers on ident of this CPU, in the order in which they were
+ * Wake up to max sleepers of this CPU on ident, in the order in which they were
  * queued.  Return how many of the max are still to be woken.  A thread that is
  * only interlocked is taken off the queue but not counted.
  */
@@ -248,8 +248,9 @@ wake_any(const volatile void *ident, uint32_t domain, int max, int everywhere)
 }
 
 /*
- * Wake all sleepers on ident, on all CPUs.  If the calling thread defers its
- * wakeups, this is done later (kern_delayed.c).  Any CPU context; never blocks.
+ * Wake all sleepers on ident in domain 0, on all CPUs.  If the calling thread
+ * defers its wakeups, this is done later, except in a callback or hard section
+ * (kern_delayed.c).  Any CPU context; never blocks.
  */
 void
 lwkt_wakeup(const volatile void *ident)

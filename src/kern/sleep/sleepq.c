@@ -8,7 +8,7 @@
 TUNABLE_INT(tslp_size, "lwkt.tslp_size", 16384, 16, 1 << 22,
     "slots of each CPU's sleep table, rounded up to a power of two");
 
-#define TSLP_CLEAN_MAX	16	/* threads; longer queues are not searched */
+#define TSLP_CLEAN_MAX	16	/* threads; a longer queue is not cleaned */
 
 unsigned tslp_log2;
 unsigned tslp_words;
@@ -80,9 +80,9 @@ tslp_idents(const struct tslpque *tq, uintptr_t id[SLEEPQ_IDENTS])
 }
 
 /*
- * Drop the idents that no thread of tq sleeps on from its filter.  If the queue
- * is empty, clear this CPU's bit in the mask too.  No effect if tslp_idents()
- * fails.
+ * Remove from the filter of tq the idents on which no thread of tq sleeps.  If
+ * the queue is empty, clear this CPU's bit in the mask too.  No effect if
+ * tslp_idents() returns -1.
  */
 void
 tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
@@ -98,7 +98,7 @@ tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot)
 
 /*
  * The filter is full, and the queue has a new ident.  Rebuild the filter from
- * the queue.  If tslp_idents() fails, let the filter pass any ident.
+ * the queue.  If tslp_idents() returns -1, let the filter pass any ident.
  */
 void
 tslp_crowded(struct tslpque *tq)

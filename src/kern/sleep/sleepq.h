@@ -23,10 +23,10 @@ extern unsigned tslp_words __lwkt_hidden;	/* words of one slot's mask */
 extern uint64_t *tslp_mask __lwkt_hidden;	/* (a) [slot][word]: CPUs */
 
 /*
- * sleepq.c.  tslp_clean: drop the idents that no thread of tq sleeps on from
- * its filter; if the queue is empty, clear this CPU's bit in the mask.  No
- * effect if the queue is long.  tslp_crowded: the filter is full; make room for
- * the new ident of the queue, or let the filter pass any ident.
+ * sleepq.c.  tslp_clean: remove from the filter of tq the idents on which no
+ * thread of tq sleeps; if the queue is empty, clear this CPU's bit in the mask.
+ * No effect if the queue is long.  tslp_crowded: the filter is full; make room
+ * for the new ident of the queue, or let the filter pass any ident.
  */
 void	tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot);
 void	tslp_crowded(struct tslpque *tq);

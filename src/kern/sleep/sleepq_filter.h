@@ -42,8 +42,9 @@
 enum { SLEEPQ_IDENTS = config_hard ? 2 : 4 };
 
 struct sleepq_filter {
-	uint32_t	 sf_any;	/* (c) writes; 1: any ident passes */
-	uintptr_t	 sf_ident[SLEEPQ_IDENTS]; /* (c) writes; 0: free */
+	/* (c) The owner writes, every CPU reads. */
+	uint32_t	 sf_any;	/* 1: any ident passes */
+	uintptr_t	 sf_ident[SLEEPQ_IDENTS]; /* the places; 0: free */
 };
 
 /* Return whether id is one of the n words of ident[]. */

@@ -99,8 +99,8 @@ block_self(lwkt_thread_t td, const char *wmesg)
 }
 
 /*
- * End the wait of td, which belongs to this CPU.  No effect if td is runnable.
- * Context: critical or leaf section.
+ * End the wait of td, which belongs to this CPU.  No effect if td is runnable,
+ * migrates or is ending.  Context: critical or leaf section.
  */
 static inline void
 wake_local(struct globaldata *gd, lwkt_thread_t td)
