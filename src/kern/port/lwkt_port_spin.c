@@ -546,7 +546,8 @@ spin_idle(lwkt_port_t port)
 
 /*
  * dropmsg: take the request msg off the queue, mark it done and return 0.
- * Return ENOENT if msg is not queued at the port, or is a reply.  Never blocks.
+ * Return ENOENT if msg is not queued at the port, or is a reply.  Thread or
+ * plain pthread; never blocks.
  */
 int
 spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)

@@ -52,8 +52,8 @@ void	show_cpus(void);	/* other CPUs: threads and backtraces */
 void	show_threads(void);
 void	show_trace(void);	/* the last records of the trace rings */
 /*
- * check.c: panic if an invariant is broken, of a thread, of a port, or of
- * anything that a CPU owns.  check_sometimes() calls check_cpu() at intervals.
+ * check.c: panic if an invariant of a thread, of a port, or of a CPU and most
+ * of what it owns is broken.  check_sometimes() calls check_cpu() at intervals.
  * Context: the owning CPU, where a thread is about to leave the CPU.
  */
 void	thread_check(lwkt_thread_t td);

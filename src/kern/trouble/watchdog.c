@@ -48,9 +48,9 @@ TUNABLE_INT(watchdog_ms, "lwkt.watchdog_ms", config_host_sim ? 0 : 1000, 0,
  * CPU, and by watch_start() before the first check.
  */
 struct watch {
-	lwkt_thread_t	 w_td;		/* ran at the last check, or NULL */
+	lwkt_thread_t	 w_td;		/* found by the last check; or NULL */
 	uint64_t	 w_id;		/* its td_id */
-	uint64_t	 w_switches;	/* its td_switches at the last check */
+	uint64_t	 w_switches;	/* its td_switches when it was found */
 	int64_t		 w_since;	/* ns; when w_td was first found */
 	unsigned	 w_checks;	/* later checks without progress */
 	int		 w_said;	/* 1: w_td has been reported */
