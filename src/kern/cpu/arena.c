@@ -4,8 +4,9 @@
  *
  * THEORY
  * boot/kern_init.c reserves the arena, and vm/vm_glue.c makes threads in it.
- * What is handed out stays until shutdown, so every reader may go through the
- * thread structures without a lock.  Some of them are TDF_FREE.
+ * What is handed out is never given back before shutdown.  So a reader needs no
+ * lock to go through the thread structures.  Those of ended threads have
+ * TDF_FREE.
  */
 #include "kern/cpu/arena.h"
 #include "kern/cpu/thread_var.h"

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The header of the shared arena: where a reader outside the process finds
- * everything.
+ * The header of the shared arena, by which a reader outside the process finds
+ * the CPUs and the threads.
  *
  * All offsets are bytes from this header, so that the arena can be mapped at
- * any address, or read from a core file.
+ * any address, or read from a core file.  Pointers in the arena are addresses
+ * in the process, where the header is at ah_base.
+ *
+ * (a) written by any CPU, atomically; the other fields are fixed after boot
  */
 #ifndef LWKT_KERN_CPU_ARENA_H
 #define LWKT_KERN_CPU_ARENA_H
@@ -28,11 +31,11 @@ struct arena_head {
 	uint32_t	 ah_ncpus;
 	uint32_t	 ah_gdstride;	/* bytes between two globaldata */
 	uint64_t	 ah_gdoff;	/* offset of the globaldata of CPU 0 */
-	uint64_t	 ah_tdoff;	/* offset of thread structure 0 */
+	uint64_t	 ah_tdoff;	/* offset of thread structure 0, or 0 */
 	uint64_t	 ah_tdcount;	/* (a) thread structures made so far */
 	uint32_t	 ah_tdsize;	/* bytes of a thread structure */
 	uint32_t	 ah_tdmax;	/* room for this many structures */
-	char		 ah_name[32];	/* the program's name for the kernel */
+	char		 ah_name[32];	/* lc_name of lwkt_boot(), cut; or "" */
 };
 
 extern struct arena_head *lwkt__arena;	/* NULL: there is no kernel */
@@ -43,7 +46,11 @@ extern struct arena_head *lwkt__arena;	/* NULL: there is no kernel */
  */
 void   *arena_alloc(size_t size);
 
-/* The thread structures: 0 to thread_count() - 1.  Any context. */
+/*
+ * The thread structures of the arena: 0 to thread_count() - 1.  Those with
+ * TDF_FREE are no threads now.  Idle threads, and threads in storage of the
+ * program, are elsewhere.  Any context.
+ */
 uint64_t thread_count(void);
 lwkt_thread_t thread_nth(uint64_t i);
 

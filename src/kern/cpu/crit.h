@@ -3,41 +3,51 @@
  * Critical sections: a plain counter of the thread.
  *
  * THEORY
- * While td_critcount > 0 no IPI callback, timer callback or interrupt thread
- * runs on this CPU, except in the calls that execute messages on purpose (IX4
- * of ipiq_exec.c).  A signal handler may come at any instruction.  It sets
- * bits in mc_reqflags.  The code that leaves the outermost critical section
- * runs what the bits ask for (splz).  A handler also does three other things:
- * it writes the fields marked (h) (watchdog.c, lwkt_async.c), it halts the CPU
- * for a report or a panic (halt.c), and it interrupts a preemptible thread, but
- * never in a critical section (async_signal).  Enter and exit are a load, an
- * add and a compiler fence.  They use no atomic instruction and take less than
- * 1 ns.
+ * While the running thread has td_critcount > 0, no IPI callback, timer
+ * callback or interrupt thread interrupts it.  The exceptions are messages to
+ * the thread's own CPU, which are plain calls, and the calls that execute
+ * messages on purpose (IX4 of ipiq_exec.c).
+ *
+ * A signal handler may come at any instruction.  It sets bits in mc_reqflags.
+ * The code that leaves the outermost section does what the bits of RQF_SPLZ ask
+ * for (splz), except crit_exit_noyield().  Of the rest that a handler does, the
+ * following concerns sections.  It writes the fields marked (h) (watchdog.c,
+ * lwkt_async.c).  It halts the CPU for a report or a panic (halt.c).  It
+ * interrupts a preemptible thread, but never in a critical section
+ * (async_signal).
+ *
+ * Enter adds to the count; exit subtracts, and tests mc_reqflags.  Both have
+ * compiler fences and no atomic instruction, and take less than 1 ns if nothing
+ * is pending.
  *
  * ORDER
- * exit: decrement, then load mc_reqflags.  A bit set before the load is seen
- * here.  A bit set after it finds the count 0, and is seen by the next exit,
- * yield or turn of the idle loop (the handler does not run splz).
+ * exit: decrement, then load mc_reqflags.  A bit that is set before the load is
+ * seen here.  A bit that is set later is seen by the next exit, yield or turn
+ * of the idle loop; if the thread is preemptible, it is interrupted to see the
+ * bit (AS2 of lwkt_async.c).
  *
  * LEAF SECTIONS
- * The count is a chain of loads and stores of one word through all calls of the
- * library, which the processor cannot do side by side.  A leaf section has no
- * count: it calls nothing that enters or leaves a section, so nothing in it can
- * do deferred work.  A signal handler does no deferred work, except after a
- * panic, when the thread never continues (halt.c).  It interrupts a preemptible
- * thread only in registered code of the program (machine/linux/preempt.c), not
- * in the library.  A leaf section only tests mc_reqflags at its end.  It may
- * switch: the thread that continues ends a section of its own.  Its slow paths,
- * which may call anything, enter a counted section first.  The simulated host
- * may interrupt at any access, and invariants builds look at the count, so both
- * count leaf sections too.
+ * Each enter and exit loads and stores the same word, so the processor must do
+ * them one after the other, through all calls of the library.  A leaf section
+ * has no count: it calls nothing that enters or leaves a section, so nothing in
+ * it can do deferred work.  A signal handler does no deferred work, except
+ * after a panic, when the thread never continues (halt.c).  It interrupts a
+ * preemptible thread only in registered code of the program
+ * (machine/linux/preempt.c), not in the library.  A leaf section may switch:
+ * the thread that continues ends a section of its own.  Its slow paths, which
+ * may call anything, enter a counted section first.  The simulated host may
+ * interrupt at any choice point, and invariants builds look at the count, so
+ * both count leaf sections too.
  *
  * INVARIANTS
  * CR1 td_critcount >= 0 (panic on underflow).
- * CR2 splz never runs for a thread that is descheduled but not yet switched
- *     out: such a thread is in a critical section or a leaf section.
- * CR3 Between leaf_enter() and leaf_exit() no function is called that may enter
- *     a section, except in a counted section (tools/dev/leaf.py).
+ * CR2 A thread that the library has descheduled is in a critical section or a
+ *     leaf section until it has switched, so splz does not run for it.  (After
+ *     lwkt_deschedule_self() splz may run, if the program leaves a section
+ *     before it switches.)
+ * CR3 Between leaf_enter() and the end of the leaf section no function is
+ *     called that may enter a section, except in a counted section
+ *     (tools/dev/leaf.py).
  *
  * Source: DragonFly sys/thread2.h.  Both fences are needed: its commit
  * a4d9568036 of 2017 found the compiler moving the counter.
@@ -56,9 +66,9 @@ void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
 
 /*
  * crit_rec.c, invariants builds.  crit_note: record that td has entered or left
- * a section, in the code at pc.  crit_show: print the record.  crit_unbalanced:
- * panic, because callback fn was called in `before` sections and returned in
- * another number of sections.
+ * a section, in the code at pc.  crit_show: print the record; other builds
+ * print nothing.  crit_unbalanced: panic, because callback fn was called in
+ * `before` sections and returned in another number of sections.
  */
 void	crit_note(lwkt_thread_t td, const void *pc, int entered);
 void	crit_show(lwkt_thread_t td);
@@ -96,9 +106,10 @@ crit_enter_td(lwkt_thread_t td)
 }
 
 /*
- * Leave a section without doing deferred work.  The fences keep the compiler
- * from moving memory accesses of the section to a place after the decrement,
- * and the caller's load of mc_reqflags to a place before it.
+ * Leave a section without doing deferred work; panic if td was in none.  The
+ * fences of cc_decrement() keep the compiler from moving memory accesses of the
+ * section to a place after the decrement, and the caller's load of mc_reqflags
+ * to a place before it.
  */
 static inline void
 crit_exit_noyield(lwkt_thread_t td)
@@ -120,7 +131,7 @@ crit_serve(lwkt_thread_t td)
 		splz();
 }
 
-/* Leave a section; when it was the outermost one, do deferred work. */
+/* Leave a section; if it was the outermost one, do deferred work. */
 static inline void
 crit_exit_td(lwkt_thread_t td)
 {
@@ -129,8 +140,8 @@ crit_exit_td(lwkt_thread_t td)
 }
 
 /*
- * Enter and leave a leaf section (CR3).  leaf_leave() does no deferred work: it
- * is for a section of a few instructions.
+ * Enter and leave a leaf section (CR3).  leaf_exit() does deferred work.
+ * leaf_leave() leaves it to the next exit or yield.
  */
 enum { LEAF_COUNTED = config_invariants || config_host_sim };
 
@@ -160,10 +171,10 @@ leaf_exit(lwkt_thread_t td)
 }
 
 /*
- * The same for a function that has no use for its thread: the thread is looked
- * up only if it is needed.  leaf_leave_quick() leaves the section and does no
- * deferred work; the caller enters a counted section at once.
- * leaf_exit_quick() is the last act of a function, which returns the value.
+ * The same for a function that does not use its thread: curthread is read only
+ * in builds that count leaf sections.  leaf_leave_quick() leaves the section
+ * and does no deferred work; the caller enters a counted section at once.
+ * leaf_exit_quick() is the last call of a function, which returns its result.
  */
 static inline void
 leaf_enter_quick(void)
@@ -192,8 +203,8 @@ leaf_exit_quick(void *value)
 }
 
 /*
- * If the CPU of gd runs an lwp, make it ask its user scheduler when it leaves
- * its outermost section (splz).  Own CPU.
+ * If the CPU of gd, which is the caller's, runs an lwp, make that lwp ask its
+ * user scheduler when it leaves its outermost section (splz).
  */
 static inline void
 ast_raise(struct globaldata *gd)

@@ -5,9 +5,9 @@
  *
  * THEORY
  * A critical section is only a count (crit.h), so a missing exit shows only
- * long after the mistake.  Invariants builds keep a record of the last
- * CRIT_RECS entries and exits of each thread.  It has the address of the code
- * that entered or left, and the count afterwards.
+ * long after the mistake.  Invariants builds record the last CRIT_RECS entries
+ * and exits of each thread: the address of the code that entered or left, and
+ * the count afterwards.
  *
  * Source: DragonFly's DEBUG_CRIT_SECTIONS (32 caller ids a thread).
  */

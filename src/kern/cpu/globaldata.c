@@ -4,9 +4,9 @@
  * functions that tell a caller its thread and CPU.
  *
  * THEORY
- * All variables here are set at boot, before a second CPU starts, and are
- * constant until all CPUs have stopped, except lwkt_quick_: each host thread
- * has its own (inline_allow).
+ * All variables here are set at boot, before a CPU runs, and are constant until
+ * all CPUs have stopped, except lwkt_quick_: each host thread has its own
+ * (inline_allow).
  */
 #include "kern/cpu/kern_ops.h"
 

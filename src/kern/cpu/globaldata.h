@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * struct globaldata: all state of one CPU.
+ * struct globaldata: the state of one CPU.
  *
  * THEORY
  * The state of a CPU is written only by code that runs on that CPU, in a
- * critical section or in its signal handler, so it needs no lock.  What other
- * CPUs must tell a CPU arrives as an IPI message.  The others write only two
+ * critical or leaf section or in its signal handler, so it needs no lock.  What
+ * other CPUs must tell a CPU arrives as an IPI message.  Others write only two
  * words directly: mc_reqflags, in a cache line apart from what the owner writes
- * often, and gd_foreignq, which only plain pthreads push to.
+ * often, and gd_foreignq, to which plain pthreads push.
  *
  * Each room of kern/ declares its own part, for example struct sched_cpu in
  * sched/sched_cpu.h.  The parts are unnamed members here (-fms-extensions), so
- * that every field is gd->gd_NAME.  The includes of the parts are the only ones
- * that go up, because a part has only data.  A room may name the fields that
- * this file declares, those of its own part, and those of the parts of the
- * rooms before it (tools/dev/layers.py checks it).
+ * that every field is gd->gd_NAME.  No other include names a later room; these
+ * may, because a part has only data.  A room may name the fields that this file
+ * declares, those of its own part, and those of the parts of the rooms before
+ * it (tools/dev/layers.py checks it).
  *
- * LEGEND  (i) fixed after boot  (c) own CPU in a critical section
- * (h) own CPU, its signal handler too  (a) any CPU, atomically
+ * LEGEND (written by)  (i) boot only  (c) own CPU in a critical or leaf section
+ * (h) own CPU, its signal handler too  (a) any host thread, atomically
  *
  * Source: DragonFly sys/globaldata.h (the split of fields by writer).
  */
@@ -44,9 +44,9 @@
 
 struct globaldata {
 	struct mcpu	 gd_m;		/* the part that the host sees; first */
-	uintptr_t	 gd_cntbias;	/* (i) counter_inc(gd->gd_cntbias, x) */
+	uintptr_t	 gd_cntbias;	/* (i) for counter_inc() */
 
-	/* While one of the next four is not 0, no switch (lwkt_switch.c). */
+	/* While one of the next four is not 0, a switch panics (SW1). */
 	int		 gd_intr_nesting; /* (c) >0: callback or hard section */
 	int		 gd_hard;	/* (c) how many hard sections */
 	int		 gd_spinlocks;	/* (c) number of spinlocks held */
@@ -68,10 +68,10 @@ struct globaldata {
 	/* The spinlocks held: the first gd_spinlocks entries. */
 	struct lwkt_spin *gd_spinheld[LWKT_MAXSPINS]; /* (c) */
 
-	struct ktr_ring	*gd_ktr;	/* (c) trace ring; tools read it */
-	uint64_t	*gd_cnt;	/* (c) counters; tools read them */
+	struct ktr_ring	*gd_ktr;	/* (i) trace ring; (c) its contents */
+	uint64_t	*gd_cnt;	/* (i) counters; (c) their values */
 
-	/* For the layers above kern/, which alone use these fields. */
+	/* For the layers above kern/; kern/ does not use these fields. */
 	void		*gd_vmglue;	/* (c) vm/: stack and thread cache */
 	void		*gd_slab;	/* (c) vm/: zones; NULL until used */
 	void		*gd_io;		/* (c) io/: waiters by descriptor */
@@ -94,7 +94,8 @@ mygd(void)
 
 /*
  * Return the calling thread, at the entry of a call that only a CPU may make.
- * Panics in another host thread, which may have inherited the gs base of a CPU.
+ * Panics in any other host thread, even one that has inherited the gs base of a
+ * CPU.  The simulated host does not check this.
  */
 static inline lwkt_thread_t
 caller_thread(void)
@@ -116,7 +117,7 @@ inline_allow(const struct globaldata *gd, int yes)
 		lwkt_quick_ = yes ? gd->gd_inline : NULL;
 }
 
-/* All CPUs: set at boot before the others start, then constant. */
+/* All CPUs: set at boot, before a CPU runs; cleared when all have stopped. */
 extern struct globaldata *lwkt__gd[LWKT_MAXCPU] __lwkt_hidden;
 extern int lwkt__ncpus __lwkt_hidden;
 

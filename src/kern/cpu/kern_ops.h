@@ -26,8 +26,8 @@ struct kern_ops {
 	 * mode, in no critical section; the function may block or migrate td.
 	 * yield: td wants other threads to run.  queue: td has left the CPU
 	 * with TDF_MIGRATING and no td_migrate_gd; its successor calls the
-	 * function.  clock: a tick of the CPU.  check: for check_cpu() of
-	 * trouble/; panics if the state of td is wrong.
+	 * function.  clock: a tick of any CPU, unless the tick stops.  check:
+	 * for check_cpu() of trouble/; panics if the state of td is wrong.
 	 */
 	void	(*ko_lwp_leave)(lwkt_thread_t td);
 	void	(*ko_lwp_return)(lwkt_thread_t td);
@@ -35,7 +35,10 @@ struct kern_ops {
 	void	(*ko_lwp_queue)(lwkt_thread_t td);
 	void	(*ko_lwp_clock)(struct globaldata *gd, int64_t period_ns);
 	void	(*ko_lwp_check)(lwkt_thread_t td);
-	/* Find the thread in whose stack guard addr lies; or NULL.  Signals. */
+	/*
+	 * Return the thread in whose stack guard addr lies; or NULL.  Signal
+	 * handler.
+	 */
 	lwkt_thread_t (*ko_fault_thread)(uintptr_t addr);
 };
 extern struct kern_ops lwkt__kern_ops __lwkt_hidden;
@@ -44,9 +47,9 @@ extern struct kern_ops lwkt__kern_ops __lwkt_hidden;
 struct kern_hooks {
 	/* sleep/: do the wakeups that td has deferred, before it leaves. */
 	void	(*kh_delayed_flush)(lwkt_thread_t td);
-	/* lock/: td has come to this CPU; its lent priorities changed. */
+	/* lock/: td has come to this CPU; its loans changed on the way. */
 	void	(*kh_lend_late)(lwkt_thread_t td);
-	/* trouble/: check at a switch.  Invariants builds, simulated host. */
+	/* trouble/: check the CPU.  Invariants builds on sim, at a switch. */
 	void	(*kh_check)(struct globaldata *gd);
 };
 extern struct kern_hooks lwkt__kern_hooks __lwkt_hidden;

@@ -12,8 +12,9 @@
  *	LWKT_TRACE=MASK			 groups of enum ktr_group, a number
  *	LWKT_DEBUG=stats		 counters on stderr at shutdown
  *
- * A wrong name, value or mask ends the boot.  Each boot first sets all tunables
- * and the mask to their defaults, so nothing is left from an earlier boot.
+ * If a tunable's name or value or the mask is wrong, lwkt_boot() fails with
+ * EINVAL.  Each boot first sets all tunables and the mask to their defaults, so
+ * nothing is left from an earlier boot.
  */
 #include "kern/cpu/ktr_rec.h"
 #include "kern/cpu/stat_var.h"
@@ -92,8 +93,9 @@ tunable_find(const char *name, size_t len)
 }
 
 /*
- * Return the number that the len bytes at s stand for: the index of a name, or
- * a number.  Return -1, which no tunable allows, if they are neither.
+ * Return the value of tu that the len bytes at s stand for: the index of a name
+ * if tu has names, else a number.  Return -1, which no tunable allows, if they
+ * are no such name or number.
  */
 static long
 tunable_value(const struct tunable_decl *tu, const char *s, size_t len)
@@ -200,7 +202,7 @@ stat_boot(void)
 
 /*
  * Print each counter, summed over all CPUs, on stderr if LWKT_DEBUG contains
- * "stats".  Shutdown, after the CPUs have stopped.
+ * "stats".  Called when the CPUs have stopped, or a boot hook has failed.
  */
 void
 stat_shutdown(void)

@@ -11,7 +11,10 @@
 void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
 	    uint64_t a, uint64_t b);
 
-/* Record an event: var is the name that a TRACEPOINT in this file declares. */
+/*
+ * Record an event on the calling CPU, gd.  var is the name in the TRACEPOINT of
+ * the file, or in a TRACEPOINT_EXTERN.
+ */
 #define ktr(gd, var, a, b)						\
 	do {								\
 		if (unlikely(atomic_peek_32(&lwkt__ktr_mask) &		\

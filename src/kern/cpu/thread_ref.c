@@ -4,10 +4,11 @@
  *
  * THEORY
  * A thread structure and its stack are freed together when the last reference
- * goes.  The references are the thread's own and those of lwkt_hold().  The
- * thread's own is dropped by its successor after the last switch, or handed to
- * the joiner if there will be one.  So no joiner and no tool can see a
- * structure vanish, and no thread frees the stack it runs on.
+ * is dropped, unless they are storage of the program.  The references are the
+ * thread's own and those of lwkt_hold().  The thread's own is dropped by the
+ * joiner if the thread is joinable, else by its successor after the last
+ * switch.  So a joiner does not see the structure vanish, and no thread frees
+ * the stack that it runs on.
  *
  * Source: the td_refs of DragonFly's lwkt_thread.c, which the exit polls there.
  */
@@ -35,12 +36,12 @@ lwkt_rele(lwkt_thread_t td)
 	uint32_t refs;
 
 	/*
-	 * If the count is 1, the reference is the caller's, and no other code
-	 * can add one.  So a load replaces the locked instruction.  The acquire
-	 * pairs with the locked instruction below, by which the other holders
-	 * dropped their references.  A callback always takes the locked
-	 * instruction, because lwkt_scan_threads() may be adding references on
-	 * another CPU at that time (SN1 of kern_scan.c).
+	 * If the count is 1, the reference is the caller's, and only
+	 * lwkt_scan_threads() could add one, but it stops all threads first.
+	 * So a load replaces the locked instruction.  The acquire pairs with
+	 * the locked instruction below, by which the other holders dropped
+	 * their references.  A stopped CPU executes callbacks, so a callback
+	 * always takes the locked instruction (SN1 of kern_scan.c).
 	 */
 	refs = atomic_load_acq_32(&td->td_refs);
 	if (refs != 1 || mygd()->gd_intr_nesting != 0)

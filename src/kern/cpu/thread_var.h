@@ -3,22 +3,23 @@
  * struct lwkt_thread, and which code may write each field.
  *
  * THEORY
- * The structure has 256 bytes, four cache lines ordered by use.  A switch
- * touches only the first.  A message from another CPU touches only the third,
- * which hardly ever changes.  The structures lie in the shared arena.  They are
- * type-stable (never unmapped before shutdown), and tools read them from
- * outside.  struct thread_cold has what only the thread itself and its CPU need
- * (message port, state of checkers such as Valgrind).  It lies at the top of
- * the thread's stack, in a page that is touched anyway.
+ * The structure has 256 bytes, four cache lines ordered by use.  The usual
+ * switch (switch.h) touches only the first.  Other CPUs read td_gd in the
+ * third, which changes rarely.  Structures that vm/ has made lie in the shared
+ * arena, where tools read them from outside, and are type-stable.  struct
+ * thread_cold has what a switch does not need (message port, loans of priority,
+ * state of checkers such as Valgrind).  It lies at the top of the thread's
+ * stack, in a page that is touched anyway; for an idle thread, in globaldata.
  *
- * LEGEND  (i) fixed from creation to exit   (s) the thread itself
- * (c) owning CPU in a critical section   (a) any CPU, atomically
+ * LEGEND (written by)  (i) nobody, from creation to exit  (s) the thread itself
+ * (c) owning CPU in a critical or leaf section  (a) any host thread, atomically
  *
  * INVARIANTS
- * TD1 td_flags and the queue links change only on td_gd's CPU in a critical
- *     section; other CPUs send a message there.
+ * TD1 From the start to the last release of a thread, td_flags and the queue
+ *     links change only on td_gd's CPU in a critical or leaf section; other
+ *     CPUs send a message there.
  * TD2 A thread on a run queue has TDF_RUNQ.  The running thread stays on its
- *     run queue unless it has descheduled itself.
+ *     run queue until it is descheduled.  The idle thread is never on it.
  * TD3 TDF_RUNNING is cleared by the successor, on the successor's stack.  So a
  *     thread without TDF_RUNNING is not executing anywhere, and its td_sp is
  *     valid.
@@ -52,7 +53,7 @@ struct lwkt_systimer;
 #define TDF_SINTR		0x0020u	/* its sleep may be interrupted */
 #define TDF_TIMEOUT		0x0040u	/* its sleep's timer fired */
 #define TDF_MIGRATING		0x0080u	/* between CPUs: do not schedule */
-#define TDF_EXITING		0x0100u	/* ends: at its last switch */
+#define TDF_EXITING		0x0100u	/* its next switch is its last */
 #define TDF_NORESCHED		0x0200u	/* its wake-up asks for no switch */
 #define TDF_ARENA		0x0400u	/* (i) the library frees its storage */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
@@ -62,7 +63,7 @@ struct lwkt_systimer;
 #define TDF_FREE		0x8000u	/* no thread: in a cache of vm/ */
 
 #define TDF_PREEMPTS		0x10000u /* an interrupt thread */
-#define TDF_PREEMPT_LOCK	0x20000u /* its CPU is lent to TDF_PREEMPTS */
+#define TDF_PREEMPT_LOCK	0x20000u /* a lender: see td_preempted */
 #define TDF_PREEMPT_DONE	0x40000u /* the lent CPU was given back */
 #define TDF_DELAYED_WAKEUP	0x80000u /* (s) its wakeups are deferred */
 #define TDF_PREEMPTIBLE		0x100000u /* (i) preemptible */
@@ -111,16 +112,15 @@ struct lwkt_mutex;
 
 #define THREAD_MAGIC		0x64616572685474ULL
 
-/* At the top of the thread's stack, in a page that is touched anyway. */
 struct thread_cold {
 	struct lwkt_port tc_port;	/* the thread's message port */
-	lwkt_thread_t	 tc_joins;	/* (s) thread that this one waits for */
-	struct lwkt_msg	*tc_waitmsg;	/* (s) it waits for its reply; NULL */
+	lwkt_thread_t	 tc_joins;	/* (s) whose end it waits for; NULL */
+	struct lwkt_msg	*tc_waitmsg;	/* (s) whose reply it waits for; NULL */
 	const uintptr_t	*tc_waitowner;	/* (s) owner word of the wanted lock */
 	struct lend_wait *tc_lendwait;	/* (s) its wait for a lock; or NULL */
 	struct lwkt_mutex *tc_barged;	/* (c) mutex taken before waiters */
 	uint64_t	 tc_lend[LEND_WORDS]; /* (a) locks by lent priority */
-	uint32_t	 tc_lendhops;	/* (a) least chain to be applied */
+	uint32_t	 tc_lendhops;	/* (a) shortest chain to apply (LO1) */
 	uint32_t	 tc_lendrefs;	/* (a) changes of tc_lend in progress */
 	uint32_t	 tc_lendcut;	/* (c) 1: td_lent was not lowered */
 	const volatile void *tc_delayed[2]; /* (s) deferred wakeups, in order */
@@ -139,7 +139,7 @@ struct lwkt_thread {
 	void		*td_sp;		/* (c) stack pointer; if not running */
 	lwkt_thread_t	 td_rqnext;	/* (c) run queue: ring of td_pri */
 	lwkt_thread_t	 td_rqprev;	/* (c) */
-	uint64_t	 td_reserved1;	/* for what a switch needs */
+	uint64_t	 td_reserved1;	/* unused */
 	uint32_t	 td_flags;	/* (c) TDF_* */
 	int		 td_critcount;	/* (s) critical sections entered */
 	int		 td_errno;	/* (c) errno if it does not run */
@@ -148,7 +148,7 @@ struct lwkt_thread {
 	uint16_t	 td_slot;	/* (i) size class of the stack */
 	int		 td_upri;	/* (c) lwp: order in the ring */
 	uint8_t		 td_ntoks;	/* (s) entries of tc_tok in use */
-	uint8_t		 td_tokpend;	/* (s) 1: waits for the last of these */
+	uint8_t		 td_tokpend;	/* (c) 1: waits for the last of these */
 	uint16_t	 td_contended;	/* (c) refusals of tokens in a row */
 	uint64_t	 td_switches;	/* (c) times it was switched in */
 
@@ -161,23 +161,23 @@ struct lwkt_thread {
 	uintptr_t	 td_join;	/* (a) see TD_JOIN_EXITED */
 	uint32_t	 td_refs;	/* (a) references (thread_ref.c) */
 	int		 td_wakefromcpu; /* (c) the CPU that woke it */
-	struct lwkt_token *td_tokwant;	/* (c) the token it was refused */
+	struct lwkt_token *td_tokwant;	/* (c) token it was refused, or NULL */
 
-	/* Line 3: set once; read by CPUs that send to the thread. */
+	/* Line 3: changes rarely; CPUs that send to the thread read td_gd. */
 	void		(*td_fn)(void *); /* (i) called first, with td_arg */
 	void		*td_arg;	/* (i) */
 	void		*td_stack;	/* (i) lowest usable address */
 	size_t		 td_stksize;	/* (i) bytes from there */
 	uint64_t	 td_id;		/* (i) for people and traces */
 	struct globaldata *td_migrate_gd; /* (c) CPU that it migrates to */
-	lwkt_thread_t	 td_freenext;	/* next thread in a cache of vm/ */
+	lwkt_thread_t	 td_freenext;	/* TDF_FREE: next in a list of vm/ */
 	struct globaldata *td_gd;	/* (c) CPU that the thread belongs to */
 
-	/* Line 4: seen by tools. */
+	/* Line 4: for tools, and what is used rarely. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
 	struct thread_cold *td_cold;	/* (i) top of stack */
 	struct lwkt_lwp	*td_lwp;	/* (i) of an lwp; usched/ */
-	uint64_t	 td_reserved4;	/* for accounting (features, K14) */
+	uint64_t	 td_reserved4;	/* unused: accounting (features, K14) */
 	uint8_t		 td_lent;	/* (c) best lent priority, or 0 */
 	uint8_t		 td_ownpri;	/* (c) own priority if td_lent != 0 */
 	lwkt_thread_t	 td_preempted;	/* (c) lender of its CPU, or NULL */
