@@ -3,15 +3,15 @@
  * Timers of a CPU: many timers, but the host has one deadline for each CPU.
  *
  * THEORY
- * Each CPU keeps its timers in a wheel (kern_wheel.c), which knows the time of
- * the next one.  The host has one deadline of the CPU, gd_timer_armed, which is
- * never later than the first timer.  When the deadline has passed, the host
- * sets RQF_TIMER in mc_reqflags, and the CPU calls systimer_intr().  Adding a
- * timer changes the deadline only if the timer is due before the deadline.
- * Deleting the first timer leaves the deadline as it is: systimer_intr() then
- * runs too early, finds no timer due, and arms the host for the next timer.  So
- * a timeout that is cancelled, the common case, costs an insertion and a
- * removal, and usually no system call.
+ * Each CPU keeps its timers in a wheel (kern_wheel.c).  The host has one
+ * deadline of the CPU, gd_timer_armed, which is not later than the first timer
+ * (TM2).  When the deadline has passed, the host sets RQF_TIMER in mc_reqflags,
+ * and the CPU calls systimer_intr() in its next splz.  Adding a timer changes
+ * the deadline only if the timer is due before the deadline.  Deleting the
+ * first timer leaves the deadline as it is: systimer_intr() then runs too
+ * early, finds no timer due, and arms the host for the next timer.  So a
+ * timeout that is cancelled, the common case, costs an insertion and a removal,
+ * and usually no system call.
  *
  * systimer_intr() takes due timers off the wheel one by one.  It calls their
  * functions in its caller's critical section, with gd_intr_nesting raised.
@@ -214,8 +214,9 @@ systimer_fire(struct globaldata *gd, struct lwkt_systimer *st, int64_t now)
 /*
  * Serve RQF_TIMER: call the functions of the timers that are due now.
  * RQF_TIMER can come a little before the armed deadline, because the host's
- * clock can differ from machine_time_ns().  So the host is always armed anew.
- * If a timer becomes due during this call, the host sets RQF_TIMER again.
+ * clock can differ from machine_time_ns().  So the host is armed anew, unless
+ * no timer is left.  If a timer becomes due during this call, the host sets
+ * RQF_TIMER again.
  */
 void
 systimer_intr(struct globaldata *gd)
@@ -235,7 +236,10 @@ systimer_intr(struct globaldata *gd)
 	systimer_arm(gd, wheel_next(gd->gd_wheel));
 }
 
-/* Start st, due once after delay_ns.  Any CPU context; never blocks. */
+/*
+ * Start st, due once after delay_ns, at least 1.  Any CPU context; never
+ * blocks.
+ */
 void
 lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
     void *arg, int64_t delay_ns)
@@ -264,8 +268,9 @@ lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 }
 
 /*
- * Set the period of st.  The next time of a timer in the wheel stays; the new
- * period counts from there.  Any context on the timer's CPU; never blocks.
+ * Set the period of st, which is periodic.  The next time of a timer in the
+ * wheel stays; the new period counts from there.  Any context on the timer's
+ * CPU; never blocks.
  */
 void
 lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)

@@ -28,9 +28,8 @@
  * The timers of a slot of level 0 are sorted and become the list.  The timers
  * of a higher level move to slots of lower levels.  A slot is no longer than
  * the reach of the level two below, so a timer moves at most once for every two
- * levels: a timeout of 100 ms never, one of a minute once.  Few timers move at
- * a time.  Timers of the same time can be in different levels; the sequence
- * number decides their order.
+ * levels: a timeout of 100 ms never, one of a minute once.  Timers of the same
+ * time can be in different levels; the sequence number decides their order.
  *
  * A slot is six chains, singly linked lists to which timers are added in turn.
  * Opening a slot waits for the memory of each of its timers.  With six chains,
@@ -377,9 +376,9 @@ slot_take(struct wheel *wh, unsigned slot)
 }
 
 /*
- * Return the position of the first slot in use of a level: how many slots of
- * that level lie between time 0 and its begin.  The level must have a slot in
- * use.  The search begins at the slot of the clock, which is empty (WH2).
+ * Return the position of the first slot in use of a level: its time, counted in
+ * slots of the level.  The level must have a slot in use.  The search begins at
+ * the slot of the clock, which is empty (WH2).
  */
 static int64_t
 level_first(const struct wheel *wh, unsigned level)
@@ -401,8 +400,8 @@ level_first(const struct wheel *wh, unsigned level)
 }
 
 /*
- * Return the earliest time, in slots of level 0, at which a used slot of any
- * level begins.  Return INT64_MAX if no slot is used.
+ * Return the earliest time, in slots of level 0, at which a slot in use of any
+ * level begins.  Return INT64_MAX if no slot is in use.
  */
 static int64_t
 wheel_first(const struct wheel *wh)

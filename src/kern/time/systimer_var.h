@@ -22,7 +22,7 @@ void	systimer_check(struct globaldata *gd);
  * set st_fn, st_arg, st_period and st_flags.  st must not be in a wheel.
  */
 void	systimer_add(struct lwkt_systimer *st, int64_t when_ns);
-void	systimer_remove(struct lwkt_systimer *st); /* stop it, if it runs */
+void	systimer_remove(struct lwkt_systimer *st); /* stop st if it runs */
 
 /* tick.c.  clock_place sets the function that each tick calls, at boot. */
 void	clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn);
@@ -62,8 +62,9 @@ systimer_starts(const struct lwkt_systimer *st)
 }
 
 /*
- * Do not insert st again on this CPU if its function is being called here: the
- * caller stops st, or starts it in another way or on another CPU.
+ * The caller is about to stop st, or to start it anew, here or on another CPU.
+ * If this is inside the function of st, systimer_fire() must not insert st
+ * again.
  */
 static inline void
 systimer_leave(struct globaldata *gd, const struct lwkt_systimer *st)
@@ -89,7 +90,8 @@ systimer_when(int64_t delay_ns)
 
 /*
  * Fill in a timer that is about to be started.  Panic if the timer runs, if a
- * message is about to start it, or if period_ns or flags is not valid.
+ * message is about to start it, or if period_ns or flags is not valid.  Any CPU
+ * context.
  */
 static inline void
 systimer_set(struct lwkt_systimer *st, lwkt_systimer_fn_t fn, void *arg,

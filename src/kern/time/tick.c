@@ -7,7 +7,7 @@
  * mc_reqflags, which the CPU sees at its next critical exit.  Other work is
  * noticed only by the tick.  The code that leaves such work behind calls
  * clock_need_tick(), and the function of the tick (hardclock, kern_clock.c)
- * looks for all of it:
+ * checks for it:
  *
  * - threads of equal priority (sched_enqueue, sched_setpri): they run
  *   round-robin;
@@ -22,21 +22,22 @@
  *   once the token is free;
  * - the running lwp (lwp_return): its time is counted and its slice ends;
  * - wakeups that the running thread has deferred (delay_wakeup);
- * - passive messages, on both sides: those that other CPUs have sent to this
- *   one, and those that this CPU has sent.  The tick makes the latter active:
- *   it interrupts their target (send_passive, ipiq_push).
+ * - passive messages that this CPU has sent (send_passive): the tick makes them
+ *   active, and interrupts a target that runs a preemptible thread (ipiq_push).
  *
- * A running tick also goes on while completions of the host wait to be reaped
- * (RQF_INTPEND), but they do not start it.
+ * Two other things do not start the tick.  A running tick serves the passive
+ * messages that other CPUs have sent to this one, and it does not stop while
+ * completions of the host wait to be reaped (RQF_INTPEND).
  *
- * A CPU that is idle, or whose only thread computes, has no such work.  So the
- * tick stops itself when it finds none.  Ticks fall on multiples of the period,
- * so the CPUs of a process wake at the same time.
+ * A CPU that is idle, or whose only runnable thread computes and is no lwp,
+ * usually has none of this work.  So the tick stops itself when it finds none.
+ * Ticks fall on multiples of the period, so the CPUs of a process wake at the
+ * same time.
  *
  * INVARIANTS
  * TI1 gd_tick_armed <=> gd_hardclock is in this CPU's wheel, or its function is
  *     being called.
- * TI2 While work of that list waits, gd_tick_armed is set.
+ * TI2 While work of the list waits, gd_tick_armed is set.
  *
  * Source: DragonFly kern_clock.c, hardclock(); that the tick stops is ours.
  */

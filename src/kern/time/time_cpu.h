@@ -16,7 +16,10 @@ struct time_cpu {
 	LWKT_CACHEALIGN
 	uint32_t	 gd_tick_armed;	/* (c) the tick runs (TI1, tick.c) */
 	struct wheel	*gd_wheel;	/* (i) timers; (c) its contents */
-	/* (c) Timer whose function runs; NULL: none, or started or deleted. */
+	/*
+	 * (c) The timer whose function runs.  NULL if none runs, or if the
+	 * function has deleted its timer or started it again.
+	 */
 	struct lwkt_systimer *gd_systimer_inprog;
 	uint64_t	 gd_systimer_seq; /* (c) st_seq of the next timer */
 	int64_t		 gd_timer_armed; /* (c) the host's deadline, ns (TM2) */

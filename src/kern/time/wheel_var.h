@@ -2,8 +2,8 @@
 /*
  * The queue of a CPU's timers: see kern_wheel.c.
  *
- * Everything here belongs to one CPU and is touched by that CPU in a critical
- * section.  Zeroed memory is an empty wheel at time 0.
+ * A wheel belongs to one CPU.  After boot only that CPU touches it, in a
+ * critical section.  Zeroed memory is an empty wheel at time 0.
  */
 #ifndef LWKT_KERN_TIME_WHEEL_VAR_H
 #define LWKT_KERN_TIME_WHEEL_VAR_H
@@ -86,7 +86,8 @@ wheel_remove(struct wheel *wh, struct lwkt_systimer *st)
 
 /*
  * Return the first timer if it is due at now_ns, else NULL.  The timer stays in
- * the wheel.  May open slots and move the wheel's clock, at most to now_ns.
+ * the wheel.  Places wh_newest; may open slots, and move the wheel's clock, at
+ * most to now_ns.
  */
 struct lwkt_systimer *wheel_due(struct wheel *wh, int64_t now_ns);
 /*
