@@ -9,7 +9,7 @@
 
 #include <lwkt/cpusync.h>
 
-/* Call the function of the rendezvous, on this CPU. */
+/* Call the function of the rendezvous, if it has one, on this CPU. */
 static inline void
 cpusync_run(struct lwkt_cpusync *cs)
 {

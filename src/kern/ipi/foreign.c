@@ -6,10 +6,10 @@
  * A plain pthread has no ring to any CPU and may not touch what a CPU owns.  It
  * pushes an item on gd_foreignq of the CPU that should do the work, and
  * notifies that CPU as any sender does.  But it interrupts a preemptible thread
- * at once, because it has no timer for a later check (kick.c).  The CPU takes
- * the whole list, which is in reverse order, reverses it and calls the function
- * of each item.  Because the CPU takes the whole list, a reused head does no
- * harm (the ABA problem of a list from which single items are popped).
+ * at once, because a pthread has no timer for a later check (kick.c).  The CPU
+ * takes the whole list, which is in reverse order, reverses it and calls the
+ * function of each item.  Because the CPU takes the whole list, a reused head
+ * does no harm (the ABA problem of a list from which single items are popped).
  *
  * The CPU may execute the item before the pthread has notified the CPU.  The
  * item may for example be the reply after which the program ends the kernel.

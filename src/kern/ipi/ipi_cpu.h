@@ -19,8 +19,8 @@ struct lwkt_retire;
 
 struct ipi_cpu {
 	/*
-	 * Messages (lwkt_ipiq.c).  Other CPUs read gd_room and gd_spinwant.
-	 * gd_polls counts the last calls of lwkt_process_ipiq() without a hint.
+	 * Messages (lwkt_ipiq.c).  Other CPUs read gd_ipiq, gd_room and
+	 * gd_spinwant.
 	 */
 	LWKT_CACHEALIGN
 	struct lwkt_ipiq *gd_ipiq;	/* (i) rings to other CPUs, by target */
@@ -30,7 +30,8 @@ struct ipi_cpu {
 	uint32_t	 gd_room;	/* (c) the ring waited for; or 0 */
 	uintptr_t	 gd_spinwant;	/* (c) spinlock waited for; or 0 */
 	int		 gd_processing_ipiq; /* (c) 1: executes messages */
-	uint32_t	 gd_polls;	/* (c) empty polls in a row */
+	uint32_t	 gd_polls;	/* (c) lwkt_process_ipiq(): calls in */
+					/* a row that found no hint */
 	uint32_t	 gd_talker;	/* (c) 0, or 1 + the CPU to watch */
 	uintptr_t	 gd_foreignq;	/* (a) items pushed by plain pthreads */
 	uint32_t	 gd_passive;	/* (h) 1: ipiq_push() has work */

@@ -45,8 +45,9 @@ void	ipiq_pay(struct globaldata *gd);
 void	cpusync_boot(void);
 
 /*
- * kick.c: tgd runs a preemptible thread, was awake, and was notified of a
- * message.  Interrupt it later if it has not read its messages by then.
+ * kick.c: the CPU of tgd runs a preemptible thread, and was notified of a
+ * message.  Interrupt it later, if it has not read its messages by then and
+ * still runs a preemptible thread.
  */
 void	kick_later(struct globaldata *gd, struct globaldata *tgd);
 
@@ -65,8 +66,8 @@ void	foreign_push(int cpu, struct foreign *fo);
 void	foreign_drain(struct globaldata *gd);	/* RQF_IPIQ */
 void	foreign_wait(void);	/* shutdown: wait until no push runs */
 /*
- * Let CPU cpu call fn(arg, n) as a callback, and wait until it has.  The caller
- * is a plain pthread.
+ * Let CPU cpu call fn(arg, n) as a callback, and wait in the host until it has.
+ * The caller is a plain pthread.
  */
 void	foreign_do(int cpu, void (*fn)(void *arg, int n), void *arg, int n);
 

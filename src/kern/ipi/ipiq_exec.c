@@ -13,9 +13,9 @@
  * then sets no hint, so only the entry and what the entry points at move
  * between the two CPUs.  The watch ends with the first message, with a hint of
  * another CPU, or with the end of the poll.  The CPU then clears mc_watching
- * and tests the ring once more.  If the messages made no thread runnable, the
- * CPU watches no ring any more, because a stream of functions is better taken
- * in batches.
+ * and tests the ring once more.  If no thread is runnable then, the CPU watches
+ * no ring until messages make a thread runnable again: a stream of functions is
+ * better taken in batches.
  *
  * What a CPU reads while it waits for room inside a section must not be
  * executed there, so it is deferred (lwkt_ipiq_room.c): gd_ndeferred messages
@@ -103,7 +103,10 @@ deferred_run(struct globaldata *gd)
 	}
 }
 
-/* Execute up to `max` entries of one ring, after everything deferred. */
+/*
+ * Execute up to `max` entries of one ring, after everything deferred.  Return
+ * early if a callback of a deferred message has made the CPU defer more.
+ */
 static void
 ipiq_drain(struct globaldata *gd, struct lwkt_ipiq *ip, int src, uint32_t max)
 {
@@ -218,7 +221,8 @@ ipiq_pending(struct globaldata *gd)
 
 /*
  * Execute up to IPIQ_PASS entries of each ring with this sender's bit.  Return
- * the bit if entries are left, else 0.
+ * the bit if entries are left, else 0.  If a thread is runnable after a ring,
+ * gd_talker becomes its sender.
  */
 static inline uint32_t
 ipiq_drain_some(struct globaldata *gd, int sender)
@@ -295,8 +299,9 @@ process_end(struct globaldata *gd)
 }
 
 /*
- * Execute messages to this CPU.  Do not return while a rendezvous stops it; go
- * on executing messages.  Own CPU, in a critical section; never blocks.
+ * Execute messages to this CPU, a part if they are many.  While a rendezvous
+ * stops this CPU, do not return and go on executing messages.  Own CPU, in a
+ * critical section; never blocks.
  */
 void
 ipiq_process(struct globaldata *gd)

@@ -5,16 +5,16 @@
  * executes, lwkt_ipiq_room.c waits for room and defers.
  *
  * THEORY
- * Ring (s, t) is written by CPU s alone and read by CPU t alone, so it keeps
- * its order exactly and needs no lock.  ip_windex counts the entries written,
- * ip_rindex the entries taken, ip_xindex the entries executed.  The three wrap
- * around; only their differences have a meaning.  The reader does not need
- * ip_windex: each entry carries a stamp, the value of ip_windex after the entry
- * was written.  If the stamp of the next slot is ip_rindex + 1, the slot has
- * the next entry; otherwise it is unused or still has an old entry, whose stamp
- * is smaller by IPIQ_SIZE.  So a message moves one cache line from CPU to CPU,
- * and the reader never takes the line of the index from a writer that is busy
- * writing.
+ * Only CPU s adds entries to ring (s, t), and only CPU t takes them, so the
+ * ring keeps their order and needs no lock.  ip_windex counts the entries
+ * written, ip_rindex the entries taken, ip_xindex the entries executed.  The
+ * three wrap around; only their differences have a meaning.  To take entries,
+ * the reader does not need ip_windex: each entry carries a stamp, the value of
+ * ip_windex after the entry was written.  If the stamp of the next slot is
+ * ip_rindex + 1, the slot has the next entry; otherwise it is unused or still
+ * has an old entry, whose stamp is smaller by IPIQ_SIZE.  So a message moves
+ * one cache line from CPU to CPU, and taking it does not move the line of
+ * ip_windex away from a writer that is busy writing.
  *
  * INVARIANTS
  * IQ1 0 <= windex - rindex <= IPIQ_SIZE, and xindex <= rindex (as
@@ -48,8 +48,9 @@ enum {
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3,
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	/*
-	 * While a CPU has fewer messages deferred, it reads for each sender
-	 * that waits for room; with more, only where it must.
+	 * A CPU that waits in a section, with fewer than this many messages
+	 * deferred, reads for each sender that waits for room; with more, only
+	 * for those that it must (lwkt_ipiq_room.c).
 	 */
 	IPIQ_DEFER_EASY = config_hard ? 256 : 4096,
 	/*
@@ -57,7 +58,7 @@ enum {
 	 * that are not executed yet.
 	 */
 	IPIQ_DEBT = IPIQ_DEFER_EASY,
-	/* Slots for deferred messages; power of two.  Memory if used only. */
+	/* Slots for deferred messages; power of two.  Unused ones cost none. */
 	IPIQ_DEFER_MAX = 1 << 16
 };
 
@@ -90,14 +91,14 @@ struct lwkt_ipiq {
  * df_first % IPIQ_DEFER_MAX; gd_ndeferred slots are in use from there on.
  */
 struct ipiq_deferred {
-	uint32_t	 df_first;	/* (c) messages executed so far */
+	uint32_t	 df_first;	/* (c) deferred messages executed */
 	struct {
 		struct lwkt_ipiq *df_ring;
 		struct ipiq_entry df_entry;
 	}		 df_slot[IPIQ_DEFER_MAX];
 };
 
-/* The ring from CPU src to the owner of gd. */
+/* Return the ring from CPU src to the CPU of gd. */
 static inline struct lwkt_ipiq *
 ipiq_from(struct globaldata *gd, int src)
 {
@@ -136,8 +137,9 @@ ipiq_take(struct lwkt_ipiq *ip)
 }
 
 /*
- * Return how many entries of the ring were not taken when the sender last read
- * ip_rindex; never too few.  For the sender.
+ * Return how many entries of the ring are not taken yet, or more than that: the
+ * reader may have taken some since the sender last read ip_rindex.  For the
+ * sender.
  */
 static inline uint32_t
 ipiq_fill(const struct lwkt_ipiq *ip)
@@ -171,10 +173,10 @@ ipiq_entry_call(const struct ipiq_entry *ie)
 void	ipiq_remind(struct globaldata *gd, struct globaldata *tgd);
 
 /*
- * lwkt_ipiq_room.c.  Wait, if necessary, until ring ip, from gd to tgd, has
- * room for one more entry.  `open`: the sender is in no section but the send's
- * own, so callbacks may run during the wait.  Otherwise the messages that must
- * be read during the wait are deferred.
+ * lwkt_ipiq_room.c.  If ring ip, from gd to tgd, is too full, wait until it has
+ * room.  `open`: the sender is in no section but the send's own, so callbacks
+ * may run during the wait.  Otherwise the messages that must be read during the
+ * wait are deferred.
  */
 void	ipiq_room_slow(struct globaldata *gd, struct globaldata *tgd,
 	    struct lwkt_ipiq *ip, int open);

@@ -3,21 +3,20 @@
  * Free an object when no CPU can still read it.
  *
  * THEORY
- * Readers are in critical sections.  A message is never executed inside one
- * (IX4 of ipiq_exec.c; a wait for room defers).  IX4 names some calls that do
- * execute messages inside a section: for readers, a section counts as ended in
- * these calls and in calls that block.  So suppose that a message is sent after
- * an object was unlinked: when a CPU has executed the message, every critical
- * section of that CPU that could have found the object has ended.  Objects
- * retired on a CPU are gathered in a list.  One round of messages to all CPUs
- * and back serves a whole list, while the next list is gathered.  The CPU's own
- * critical sections end before it serves the timer that begins the round and
- * the answers that end it.
+ * Readers are in critical sections.  A message from another CPU is executed
+ * inside one only by the calls that IX4 of ipiq_exec.c names.  For a reader, a
+ * section counts as ended in these calls, and in calls that block.  So suppose
+ * that a message is sent after an object was unlinked: when a CPU has executed
+ * the message, every critical section of that CPU that could have found the
+ * object has ended.  Objects retired on a CPU are gathered in a list.  One
+ * round of messages to all CPUs and back serves a whole list, while the next
+ * list is gathered.  The CPU's own critical sections end before it serves the
+ * timer that begins the round and the answers that end it.
  *
  * INVARIANTS
- * RE1 gd_retire_cur belongs to the round in progress, gd_retire_left is the
- *     number of answers it still needs, and gd_retire_next belongs to the next
- *     round.
+ * RE1 gd_retire_cur has the objects of the round in progress.  Once its
+ *     messages are sent, gd_retire_left is the number of answers it still
+ *     needs.  gd_retire_next has the objects of the next round.
  *
  * Source: the quiescence-based reclamation of Linux's RCU and FreeBSD's SMR,
  * with IPI messages as the observation of quiescent CPUs.
@@ -76,9 +75,9 @@ ask(void *arg, int home)
 }
 
 /*
- * Send the question of the round to all other CPUs.  If there is no other CPU,
- * end the round.  A timer's callback runs only outside critical sections, so
- * those of this CPU that were in progress when the round began have ended.
+ * Send the message of the round to all other CPUs.  If there is no other CPU,
+ * end the round.  A timer's callback interrupts no critical section, so those
+ * of this CPU that were in progress when the round began have ended.
  */
 static void
 round_timer(struct lwkt_systimer *st, void *arg)
@@ -98,8 +97,8 @@ round_timer(struct lwkt_systimer *st, void *arg)
 }
 
 /*
- * Begin a round, by a timer: the messages are sent outside all critical
- * sections of this CPU.
+ * Begin a round.  A timer sends its messages, because a timer's callback
+ * interrupts no critical section of this CPU.
  */
 static void
 round_begin(struct globaldata *gd)

@@ -6,10 +6,10 @@
  * The receiver of a message may run a preemptible thread that computes for
  * long.  The sender does not know whether the receiver is about to check its
  * messages anyway.  A signal costs both CPUs 10 us; such a check costs nothing.
- * So the sender notes the CPU and returns to it later, by a timer of its own.
- * If the CPU has not checked its messages by then, and still runs a preemptible
- * thread, it is interrupted.  If no CPU had to be interrupted, the next delay
- * is twice as long, up to KICK_MAX_NS.  If one had to be, the next delay is
+ * So the sender notes the receiver, and a timer of the sender's CPU checks it
+ * later.  If the receiver has not read its messages by then, and still runs a
+ * preemptible thread, it is interrupted.  If the timer interrupts no CPU, its
+ * next delay is twice as long, up to KICK_MAX_NS; else the next delay is
  * KICK_MIN_NS.
  */
 #include "kern/time/systimer_var.h"
@@ -23,7 +23,8 @@ COUNTER(spared, "lwkt.async_spared", "CPUs that need no interrupt any more");
 
 /*
  * The timer's callback: interrupt each noted CPU that runs a preemptible thread
- * and still has this CPU's hint, that is, has not read its messages.
+ * and has the hints of a message from this CPU, that is, seems not to have read
+ * it.
  */
 static void
 kick_look(struct lwkt_systimer *st, void *arg)

@@ -215,7 +215,8 @@ turn_end(struct globaldata *gd)
 }
 
 /*
- * Become the master and stop the other CPUs of the set.
+ * Become the master and stop the other CPUs of the set.  The caller is in a
+ * critical section until lwkt_cpusync_deinterlock().
  * Thread context, outside callbacks and hard sections, without a spinlock.
  * Spins; never blocks.
  */
@@ -238,7 +239,8 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 
 /*
  * Let each CPU of the set call the function and continue; end the rendezvous.
- * The thread that called lwkt_cpusync_interlock().  Never blocks; spins.
+ * Context: the thread that called lwkt_cpusync_interlock().  Spins; never
+ * blocks.
  */
 void
 lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)

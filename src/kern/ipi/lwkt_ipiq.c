@@ -11,21 +11,22 @@
  * sender with the same bit, may have entries".  The other is RQF_IPIQ: "read
  * the rings whose bits are set".  If both are set, the sender changes nothing.
  * Otherwise the sender sets both by one locked instruction, and rings the
- * doorbell if the target is halted.  A target that is awake tests RQF_IPIQ at
- * its next critical exit.  If that is set, the target clears all hints at once
- * and then reads the rings (ipiq_exec.c).  kick.c interrupts a target that runs
- * a preemptible thread and makes no critical exit.
+ * doorbell if the target is halted.  (A target that watches the ring needs no
+ * hint: ipiq_exec.c.)  A target that is awake tests RQF_IPIQ at its next
+ * critical exit.  If that is set, the target clears all hints at once and then
+ * reads the rings whose bits were set (ipiq_exec.c).  kick.c interrupts a
+ * target that runs a preemptible thread and makes no critical exit.
  *
- * A passive message sets the sender's bit and not RQF_IPIQ, so a CPU that runs
- * a thread does not check its rings.  On an idle CPU the bit ends the wait, or
- * prevents it.  A CPU that runs one thread for long may have no tick of its
- * own.  So the sender's tick sets RQF_IPIQ in the target if the sender's bit is
- * still set there.  The sender's signal handler does this too, because the
- * sender may compute for long as well.
+ * A passive message sets the sender's bit and not RQF_IPIQ, so a target that
+ * runs a thread does not check its rings for it.  On an idle CPU the bit ends
+ * the wait, or prevents it.  The target may run one thread for long and have no
+ * tick of its own.  So the sender's tick sets RQF_IPIQ in the target if the
+ * sender's bit is still set there.  The sender's signal handler does this too,
+ * because the sender may compute for long as well.
  *
- * A sender that finds a ring half full waits for room.  A sender that is the
- * callback of a message from another CPU waits only if the ring is nearly full
- * (lwkt_ipiq_room.c).
+ * A sender that finds a ring half full waits for room; lwkt_send_ipiq_nowait()
+ * fails instead.  While the sender's CPU executes messages from other CPUs, a
+ * send waits only if the ring is nearly full (lwkt_ipiq_room.c).
  *
  * A message to the sender's own CPU uses no ring: the send calls the function.
  *
@@ -65,13 +66,14 @@ COUNTER(passive, "lwkt.ipiq_passive", "of these, without a signal");
 COUNTER(avoided, "lwkt.ipiq_avoided", "signals not sent: one was pending");
 COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 
-#define IPIQ_PASSIVE	(IPIQ_SIZE / 4)	/* passive becomes active above */
+#define IPIQ_PASSIVE	(IPIQ_SIZE / 4)	/* with so many: no passive ones */
 
 /*
  * Return 1 if all bits of `hints` are set in the target, so that the target
  * will read the entry written before this call; else 0.  The second read, after
  * the fence, decides: the target clears a hint that is still set only later,
- * and reads the stamp after that (ISO1).  The first read avoids the fence.
+ * and reads the stamp after that (ISO1).  If a bit is clear, the first read
+ * saves the fence.
  */
 static inline int
 ipiq_hinted(struct globaldata *tgd, uint32_t hints)
@@ -85,7 +87,8 @@ ipiq_hinted(struct globaldata *tgd, uint32_t hints)
 /*
  * Return 1 if the target watches the ring from gd's CPU, so that it will read
  * the entry written before this call; else 0.  The second read, after the
- * fence, decides (ISO2).  The first read avoids the fence.
+ * fence, decides (ISO2).  If the target does not watch, the first read saves
+ * the fence.
  */
 static inline int
 ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
@@ -103,7 +106,7 @@ ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
  * the target watches the ring.  Wake the target if it is halted.  If it runs a
  * preemptible thread, check later that it has read its rings (kick.c).
  * The locked instruction is also the fence of ISO1.  If RQF_IPIQ was set before
- * that instruction, the target has been notified already.
+ * that instruction, the target has been notified already: neither is done.
  */
 static inline void
 ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
@@ -163,9 +166,9 @@ ipiq_find(struct globaldata *gd, int cpu)
 }
 
 /*
- * Send the message fn(arg1, arg2, NULL), of which fn has the first nargs
- * arguments.  Return its number for lwkt_wait_ipiq().  If cpu is the caller's
- * CPU, call fn at once and return 0.
+ * Send a message to cpu: call fn there with the first nargs of the arguments
+ * arg1, arg2, NULL.  Return its number for lwkt_wait_ipiq().  If cpu is the
+ * caller's CPU, call fn at once and return 0.
  * Any CPU context; never blocks.  Spins while the ring has no room: it executes
  * messages meanwhile if the caller is in no section (ipiq_room_slow).
  */
@@ -367,7 +370,7 @@ lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
  * included.  Return how many these are.  The first is the caller's CPU and not
  * CPU 0, so that CPU 0 is not always served first.
  * Any CPU context; never blocks.  Spins while a ring has no room.  The sends
- * are made in a section, so no message is executed meanwhile.
+ * are made in a section, so no message from another CPU is executed meanwhile.
  */
 static int
 send_mask(const lwkt_cpumask_t *mask, void *fn, void *arg1, int arg2,
@@ -435,8 +438,8 @@ may_execute(struct globaldata *gd, const char *what)
 }
 
 /*
- * Execute the messages to this CPU, inside the caller's section.  First pause:
- * gd_polls makes the pause longer with each call that finds no message.
+ * Execute the messages to this CPU, inside the caller's section.  Pause before
+ * that, longer with each call in a row that finds no hint (gd_polls).
  * Thread context, in a critical section; not in a callback or hard section, and
  * without a spinlock.  Never blocks.
  */

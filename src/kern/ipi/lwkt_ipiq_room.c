@@ -326,9 +326,9 @@ in_debt(struct lwkt_ipiq *ip, uint32_t allowed)
 }
 
 /*
- * Return when ring ip, from gd to tgd, has fewer than IPIQ_HIGH entries.  If it
- * has more, wait until it has at most IPIQ_LOW.  While this CPU executes
- * messages, the limits are IPIQ_NESTED_HIGH and IPIQ_NESTED_LOW instead.
+ * If ring ip, from gd to tgd, has IPIQ_HIGH entries or more, wait until it has
+ * at most IPIQ_LOW.  While this CPU executes messages, the limits are
+ * IPIQ_NESTED_HIGH and IPIQ_NESTED_LOW instead.
  * `open`: the wait is open, else closed (THEORY).  After the wait, set gd_debt
  * if the CPU is in debt.
  * The sending CPU, in a critical section; spins, never blocks.

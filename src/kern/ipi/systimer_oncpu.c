@@ -14,7 +14,8 @@
  * function has returned, this CPU does not insert the timer again.
  *
  * INVARIANTS
- * TC1 st_running == starting_mark(st) <=> a message to CPU st_cpu starts it.
+ * TC1 st_running == starting_mark(st) <=> a message to CPU st_cpu is under way
+ *     that will start the timer.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/ipi/ipi_var.h"
@@ -38,6 +39,7 @@ systimer_add_remote(void *arg)
  * Initialize timer st and start it on CPU cpu.  It fires after delay_ns for the
  * first time; period_ns is 0 for a timer that fires once.  *st belongs to CPU
  * cpu from the call on.
+ * If cpu is the caller's CPU, the timer runs when the call returns.
  * Any CPU context; never blocks.  Spins while the ring to cpu is half full.
  */
 void
