@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the successor completes for a thread that has left the CPU for good.
+ * What the successor completes for a thread that ends or moves to another CPU.
  *
  * THEORY
  * A thread that ends or moves to another CPU cannot announce that itself,
@@ -17,7 +17,7 @@
  *	0 --lwkt_join--> joiner --thread_join_done--> EXITED  (joiner's CPU)
  *	0 --thread_finish_exit----------------------> EXITED
  *
- * If the joiner is on the CPU of the ending thread, lwkt_exit() already calls
+ * If the joiner is on the CPU of the ending thread, thread_exit() already calls
  * thread_join_done() before the last switch (exit_wake_joiner).  The td_join of
  * a thread that cannot be joined is TD_JOIN_NEVER and does not change.
  *

@@ -4,8 +4,9 @@
  *
  * THEORY
  * time/tick.c lists the waiters that need the tick, and says why the tick
- * stops.  hardclock serves passive messages and deferred wakeups at once.  Then
- * it looks for the other waiters, and stops the tick when there are none.
+ * stops.  hardclock makes passive messages active, those that this CPU has sent
+ * and those sent to it, and does the running thread's deferred wakeups.  Then
+ * it checks for the other waiters, and stops the tick if there are none.
  *
  * Source: DragonFly kern_clock.c, hardclock().
  */

@@ -4,11 +4,11 @@
  *
  * THEORY
  * Bits of mc_reqflags are served at the running thread's next critical exit or
- * call of the library.  A thread that computes makes neither.  If it was
- * created with LWKT_PREEMPTIBLE, the host's signal handler ends in
- * async_signal.  When something is pending that the thread could serve where it
- * is, the host makes the thread call async_run (async_run.c), as if the program
- * had that call between its instructions (machine_interrupt).
+ * yield.  A thread that computes makes neither.  The host's signal handler ends
+ * in async_signal.  If the thread is an lwp or was created with
+ * LWKT_PREEMPTIBLE, and something is pending that it could serve where it is,
+ * the host makes the thread call async_run (async_run.c), as if the program had
+ * that call between its instructions (machine_interrupt).
  *
  * If the kernel or the host refuses the interruption, the request is still
  * pending, and the signal is repeated.  The first retry comes after
@@ -17,9 +17,10 @@
  * spurious signal costs 4 us.  So a thread that computes in libc loses about
  * 1 % while something waits for it, and nothing otherwise.
  *
- * Three things cause the first signal: the host's timer, for every deadline;
- * the tick, which runs while other threads wait for the CPU of a preemptible
- * thread; and the sender of a message from another CPU (ipi/kick.c).
+ * The first signal comes from the host's timer, at every deadline, or from
+ * another host thread: one that sent a message (ipi/kick.c, ipiq_push,
+ * foreign.c) or shuts down (shutdown.c).  The tick is such a deadline: it runs
+ * while other threads wait for the CPU of a preemptible thread.
  *
  * In two cases a bit is set, or stays set, without a signal to come.  First: a
  * signal that arrives while a non-preemptible thread runs asks for no other
@@ -39,6 +40,7 @@
  *    Both bits are in one word, so the code that sets the second one sees the
  *    first.  A handler that runs before RQF_PREEMPTIBLE is set leaves its bit
  *    for async_arrive; one that runs after it asks for a signal itself.
+ *    (Nothing is interrupted if lwkt.preempt_async is 0 or the host cannot.)
  *
  * Source: DragonFly's doreti and userret, where ASTs are honoured on the way
  * back to user mode; its vkernel has signals for interrupts.
@@ -136,7 +138,8 @@ retry_ns(uint32_t n)
  * mu_signal: if the running thread is preemptible and something is pending for
  * it, make it call async_run when the handler returns.  If that is refused, ask
  * the host for another signal later, unless this host can never interrupt
- * (MI_OFF).  For any thread: make this CPU's passive messages active.
+ * (MI_OFF).  Both only if lwkt.preempt_async is 1.  For any thread: make this
+ * CPU's passive messages active.
  * Context: signal handler of the CPU; never blocks.
  */
 void
@@ -201,8 +204,9 @@ async_created(lwkt_thread_t td)
 }
 
 /*
- * Let threads be interrupted in the code [start, start + len).  Any thread or
- * pthread, no signal handler; never blocks.
+ * Let preemptible threads be interrupted in the code [start, start + len); len
+ * 0: in the object with start.  Returns 0 or an errno (machine_code_register).
+ * Any thread or pthread, no signal handler; never blocks.
  */
 int
 lwkt_preempt_register(const void *start, size_t len)

@@ -3,13 +3,15 @@
  * Interrupt threads take the CPU from the thread that runs.
  *
  * THEORY
- * A thread made with LWKT_INTERRUPT asks for the CPU by RQF_PREEMPT when it
- * becomes runnable.  As soon as the running thread is in no critical section
- * (splz), the CPU switches directly to the interrupt thread.  The running
+ * An interrupt thread asks for the CPU by RQF_PREEMPT when it becomes runnable.
+ * As soon as the running thread is in no critical section (splz), and if the
+ * interrupt thread is better, the CPU switches directly to it.  The running
  * thread is not descheduled and makes no scheduling decision: it lends the CPU.
  * When the interrupt thread blocks, yields or ends, the CPU goes straight back
  * to the lender, whatever else is runnable.  If the interrupt thread is still
- * runnable, it continues later as any other thread does.
+ * runnable and better, the lender lends it the CPU again.  If that is refused,
+ * because the interrupt thread has tokens for example, it continues later as
+ * any other thread does.
  *
  * The lender keeps its tokens.  If the interrupt thread needs one of them, it
  * waits for that token as usual, and so gives the CPU back to the lender.

@@ -7,9 +7,10 @@
  * message to the owner.  The handler there checks the owner again, because the
  * thread may have moved.
  *
- * The yields do the deferred work first, because it may make a better thread
- * runnable.  lwkt_yield moves the caller after its equals in any case;
- * lwkt_yield_quick and lwkt_user_yield switch only if a scheduler asked.
+ * Outside critical sections the yields do the deferred work first, because it
+ * may make a better thread runnable.  lwkt_yield moves the caller after its
+ * equals in any case; lwkt_yield_quick and lwkt_user_yield switch only if a
+ * scheduler asked.
  *
  * Source: DragonFly's lwkt_thread.c.
  */
@@ -35,10 +36,10 @@ ask_owner(struct globaldata *gd, struct globaldata *tgd, lwkt_thread_t td,
 
 /*
  * Apply an operation to td on the CPU that owns td.  If that is this CPU, call
- * fn(gd, td) in a leaf section.  Otherwise send the IPI `again` to the owner.
- * It starts over, because td may have moved meanwhile, and then releases the
- * reference to td that is taken here, because td may end and be joined
- * meanwhile.
+ * fn(gd, td) in a leaf section.  Otherwise send the IPI `again` to the owner,
+ * and hold td until that has run, because td may end and be joined meanwhile.
+ * `again` makes the whole call once more, because td may have moved meanwhile,
+ * and then releases td.
  */
 static inline void
 on_owner(lwkt_thread_t td, void (*fn)(struct globaldata *, lwkt_thread_t),
@@ -123,7 +124,7 @@ lwkt_deschedule_self(void)
 
 	crit_enter_td(self);
 	sched_dequeue(mygd(), self);
-	crit_exit_noyield(self);	/* CR2: no splz before the switch */
+	crit_exit_noyield(self);	/* CR2: no splz here */
 }
 
 static void
@@ -155,8 +156,9 @@ yield_splz(lwkt_thread_t td)
 }
 
 /*
- * Let better threads, and threads of equal priority, run first.  A caller that
- * is descheduled blocks until it is scheduled.  Thread context.
+ * Let better threads, and threads of equal priority, run first.  If the caller
+ * has borrowed the CPU, return it to the lender instead.  A caller that is
+ * descheduled blocks until it is scheduled.  Thread context.
  */
 void
 lwkt_yield(void)
@@ -175,8 +177,8 @@ lwkt_yield(void)
 }
 
 /*
- * Do deferred work, then return 1 if lwkt_yield_quick would switch, else 0.
- * Any CPU context; never blocks.
+ * Do deferred work, then return 1 if lwkt_yield_quick would call switch_away,
+ * else 0.  Any CPU context; never blocks.
  */
 int
 lwkt_resched_wanted(void)
@@ -187,8 +189,8 @@ lwkt_resched_wanted(void)
 }
 
 /*
- * Do deferred work, then switch if AST_LWKT_RESCHED is set: by a better thread,
- * by the tick, or by the release of a token.  Thread context.
+ * Do deferred work, then switch if AST_LWKT_RESCHED is set, for example by a
+ * better thread, by the tick, or by the release of a token.  Thread context.
  */
 void
 lwkt_yield_quick(void)

@@ -3,12 +3,12 @@
  * Give the CPU to the best runnable thread.
  *
  * THEORY
- * All data that a CPU's scheduler reads and writes belongs to that CPU, so a
- * critical section is enough protection for a switch.  The thread that leaves
- * may have descheduled itself already (a sleeper, a migrating or dying thread).
- * From that moment until the stack has changed, no callback may run that could
- * schedule the thread on another CPU.  So this file never calls splz before the
- * stack has changed (CR2 of crit.h).
+ * All data that a CPU's scheduler reads and writes, except tokens, belongs to
+ * that CPU, so a section is enough protection for a switch.  The thread that
+ * leaves may have descheduled itself already (a sleeper, a migrating or dying
+ * thread).  From that moment until the stack has changed, no callback may run
+ * that could schedule the thread on another CPU.  So this file never calls splz
+ * before the stack has changed (CR2 of crit.h).
  *
  * The thread that leaves cannot complete its departure: as long as it uses its
  * stack, other code must not see it as gone.  So the *successor* completes it,
@@ -16,9 +16,9 @@
  * its new CPU, completes an exit.  lwkt__machine_switch returns the predecessor
  * for that purpose.
  *
- * Only running threads and lenders hold tokens (TK2 of token_word.h).  The
- * thread that leaves releases its tokens.  A thread is chosen only if it can
- * take all of its own tokens again.
+ * Only running threads and lenders hold tokens (TK2 of token_word.h).  A thread
+ * that leaves releases its tokens, unless it lends the CPU.  A thread is chosen
+ * only if it can take all of its own tokens again.
  *
  * C++ keeps the exceptions that a thread has caught, or that are in flight, in
  * the host thread.  A thread that leaves with some saves them on its stack and
@@ -41,10 +41,10 @@
  *    tick runs too and asks that thread to switch; the release of the token
  *    does so earlier (RQF_TOKEN).  If the idle thread is chosen, see
  *    tokens_want_nudge.
- * SW5 When the stack changes, *mc_cxx is empty.
- * SW6 Before a thread that has tokens, or any bit of td_leave, switches, it
- *    does its deferred wakeups: the holder of a token that this thread wants
- *    may wait for them.
+ * SW5 When the stack changes, *mc_cxx is empty (if the host has C++).
+ * SW6 Before a thread that has tokens, or any bit of td_leave, calls pick() or
+ *    returns a lent CPU, it does its deferred wakeups: the holder of a token
+ *    that this thread wants may wait for them.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -130,9 +130,10 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 
 /*
  * Return the best runnable thread that can have all of its tokens, with these
- * tokens taken, or NULL.  A thread without tokens and below
- * LWKT_PRI_KERN_LPSCHED is not chosen before a refused thread with a higher
- * td_upri.  Any other thread may be: a bounded priority inversion.
+ * tokens taken, or NULL.  Exception: a thread without tokens, below
+ * LWKT_PRI_KERN_LPSCHED, is not chosen while tokens are refused to a better or
+ * equal thread with a higher td_upri.  Any other thread may run before a thread
+ * to which tokens are refused: a priority inversion, which SW4 ends.
  */
 static lwkt_thread_t
 pick_free(struct globaldata *gd)
@@ -248,8 +249,9 @@ switch_lwp(struct globaldata *gd, lwkt_thread_t td)
 /*
  * Give the CPU to the best thread; return when td, the caller, runs again with
  * all of its tokens, perhaps on another CPU.  If td is still the best, return
- * at once.  The deferred wakeups come first, while td still has its tokens
- * (SW6).  If td has borrowed the CPU, its lender runs, and no thread is chosen.
+ * at once.  If td has tokens, its deferred wakeups come first, while it still
+ * has them (SW6).  If td has borrowed the CPU, its lender runs, and no thread
+ * is chosen.
  * Context: critical section; panics if SW1 forbids a switch.
  */
 void
@@ -283,7 +285,7 @@ switch_away(void)
 		switch_to(gd, td, ntd);
 }
 
-/* As switch_away(), in a critical section of its own.  Leaf section. */
+/* switch_away() for a caller in a leaf section: in a critical section. */
 __lwkt_noinline void
 switch_counted(void)
 {

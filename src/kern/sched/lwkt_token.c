@@ -121,7 +121,7 @@ spin_for(struct tokref *tr)
 
 /*
  * Print that td waits for tok, with a backtrace.  debug_output counts down, so
- * only the first lwkt.tokens_debug_output waits of the process are printed.
+ * only the first lwkt.tokens_debug_output waits since the boot are printed.
  */
 static __lwkt_noinline void
 show_wait(lwkt_thread_t td, lwkt_token_t tok)
@@ -144,7 +144,8 @@ show_wait(lwkt_thread_t td, lwkt_token_t tok)
  * Wait for the token of tr, the last reference of td: spin for a while, then
  * leave the CPU.  td_tokpend tells the scheduler that the last reference is not
  * held yet.  Returns with the token taken.  Panics in a callback or hard
- * section, where td must not wait, and if td itself holds the token shared.
+ * section, where td must not wait, and if td holds the token shared and
+ * requests it exclusively.
  */
 static __lwkt_noinline void
 get_slow(lwkt_thread_t td, struct tokref *tr)

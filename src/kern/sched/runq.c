@@ -6,25 +6,27 @@
  * THEORY
  * Each CPU has 32 rings of threads, one for each priority, and a mask of the
  * rings that are not empty.  gd_rq[p] points at the ring's head, the thread
- * that runs next at priority p; head->td_rqprev is the tail.  The running
- * thread stays on its ring, so a yield to a thread of equal priority moves one
- * pointer, and a tick does the same.  A thread that blocks takes itself off by
- * an explicit deschedule.  The scheduler picks by find-last-set of the mask.
+ * that runs next at priority p unless a token is refused to it; head->td_rqprev
+ * is the tail.  The running thread stays on its ring, so a yield to a thread of
+ * equal priority moves one pointer, and a tick does the same.  A thread that
+ * blocks takes itself off by an explicit deschedule.  The scheduler picks the
+ * head of the best ring, which is the highest bit of the mask.
  *
  * A thread is inserted into its ring in front of threads with a lower td_upri.
- * All kernel threads have td_upri 0, so they are inserted at the tail.  Only
- * the user schedulers use other values.  A tick moves the running thread to the
- * tail whatever its td_upri is.
+ * Threads that are no lwps have td_upri 0, so in a ring without lwps they are
+ * inserted at the tail.  A tick moves the running thread to the tail whatever
+ * its td_upri is.
  *
- * When a thread is made runnable and is better than the running thread, it asks
- * the running thread to give way (AST_LWKT_RESCHED).  A thread with
- * TDF_NORESCHED does not ask.  It waits for the next switch, or for the tick,
- * which asks on behalf of any better thread.  The tick also runs while a
- * preemptible thread has the CPU and others wait: such a thread makes no call
- * in which it would see the request (lwkt_async.c).
+ * When a thread is made runnable and is better than the running thread, the
+ * running thread is asked to give way (AST_LWKT_RESCHED).  With TDF_NORESCHED
+ * it is not asked: the better thread waits for the next switch, or for the
+ * tick, which asks on behalf of any better thread.  The tick also runs while a
+ * preemptible thread has the CPU and others wait: such a thread may make no
+ * call in which it would see the request (lwkt_async.c).
  *
  * A thread between two CPUs (TDF_MIGRATING) is not put on a queue.  The new CPU
- * makes it runnable when it arrives, so a wake-up in between is not lost.
+ * makes it runnable when it arrives, so a wake-up in between is not lost.  (A
+ * thread of lwkt_acquire() arrives blocked; until then it must not be woken.)
  *
  * INVARIANTS
  * RQ1 TDF_RUNQ <=> the thread is on the ring gd_rq[td_pri] of its CPU, td_gd.
@@ -90,8 +92,8 @@ disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)
 }
 
 /*
- * The refusal of sched_enqueue: td is runnable already, or will be when
- * its migration ends, or it is ending.  Panic if td is dead (TDF_FREE).
+ * sched_enqueue() refuses td: td is runnable already, is between two CPUs, or
+ * is ending.  Panic if td is dead (TDF_FREE).
  */
 static __lwkt_noinline void
 enqueue_refused(lwkt_thread_t td)
@@ -102,9 +104,9 @@ enqueue_refused(lwkt_thread_t td)
 
 /*
  * Make td, which belongs to this CPU, runnable.  No effect if td is runnable
- * already, migrates or is ending (enqueue_refused), or if the CPU shuts down.
- * Every lwp has TDF_PREEMPTIBLE, so the test of that flag also finds a running
- * lwp.
+ * already, is between two CPUs or is ending, or if the CPU shuts down; panics
+ * if td is dead (enqueue_refused).  Every lwp has TDF_PREEMPTIBLE, so the test
+ * of that flag also finds a running lwp.
  */
 void
 sched_enqueue(struct globaldata *gd, lwkt_thread_t td)
@@ -147,8 +149,8 @@ sched_dequeue(struct globaldata *gd, lwkt_thread_t td)
 /*
  * Serve the tick: move the running thread to the tail of its ring, and ask it
  * to give up the CPU if another thread of equal or higher priority is runnable.
- * No effect if the running thread is descheduled.  It is not always the head
- * of its ring, because a token may have been refused to the head (SW4).
+ * No effect if the running thread is descheduled or idle.  It is not always the
+ * head of its ring: a token may have been refused to the head (SW4).
  */
 void
 sched_clock(struct globaldata *gd)
@@ -192,7 +194,10 @@ sched_setupri(lwkt_thread_t td, int upri)
 	}
 }
 
-/* Change the priority of td; ask for a switch if a better thread waits. */
+/*
+ * Change the priority of td, which belongs to this CPU.  If a runnable thread
+ * is then better than the running one, ask for a switch.
+ */
 void
 sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 {

@@ -14,8 +14,9 @@
 
 /*
  * The bits of gd_ast: requests that the running thread give way at its next
- * preemption point, and a mark of watchdog.c.  Plain stores are enough, because
- * only this CPU sets and reads them.
+ * preemption point, and a mark of watchdog.c.  Plain accesses are enough: only
+ * this CPU makes them, and its signal handler sets only AST_WATCHED, which may
+ * be lost.
  */
 #define AST_LWKT_RESCHED	0x1u	/* switch at the next yield */
 #define AST_USER_RESCHED	0x2u	/* ask the user scheduler */
@@ -25,7 +26,7 @@
  * The bits of gd_unusual: why the fast paths of sched/ may not be used on this
  * CPU.
  */
-#define UNUSUAL_STOPPING	0x1u	/* shutdown: only the idle thread */
+#define UNUSUAL_STOPPING	0x1u	/* shutdown: see cpu_stops() */
 #define UNUSUAL_PREEMPTIBLE	0x2u	/* the running thread is preemptible */
 #define UNUSUAL_CXX		0x4u	/* threads may have C++ exceptions */
 

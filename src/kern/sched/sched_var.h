@@ -24,7 +24,7 @@
 #include "kern/cpu/kern_ops.h"
 #include "kern/cpu/ktr_rec.h"
 
-/* Return whether gd's CPU shuts down: from then on it runs only idle. */
+/* Return whether gd's CPU shuts down: it switches only to its idle thread. */
 static inline int
 cpu_stops(const struct globaldata *gd)
 {
@@ -39,9 +39,9 @@ void	sched_setupri(lwkt_thread_t td, int upri); /* set td_upri */
 void	sched_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
 
 /*
- * lwkt_switch.c.  switch_away: give the CPU to the best thread; the current
- * thread may be descheduled already.  It returns when that thread runs again,
- * on the CPU that owns it then, still in the caller's critical section.
+ * lwkt_switch.c.  switch_away: give the CPU to the best thread; the caller may
+ * be descheduled already.  Return when the caller runs again, on the CPU that
+ * owns it then, still in its critical section.
  */
 void	switch_away(void);
 void	switch_to_thread(lwkt_thread_t ntd); /* ntd, without choosing */
@@ -95,16 +95,16 @@ int	tokens_get(lwkt_thread_t td);
  * refused to td, the token is free now, or the host cannot fence all CPUs.
  */
 int	tokens_want_nudge(struct globaldata *gd, lwkt_thread_t td);
-/* As tokens_want_nudge, but for a CPU that runs a worse thread than td. */
+/* The same for a CPU that does not sleep: it runs a worse thread than td. */
 void	tokens_passed(struct globaldata *gd, lwkt_thread_t td);
 /*
  * For liveness.c: return 1 if td, which does not run, could take all of its
- * tokens now.  It may return 0 although td could (token_switch.c).
+ * tokens now, else 0.
  */
 int	tokens_free(lwkt_thread_t td);
 /*
  * For liveness.c: return a number that changes when a token of td goes to
- * another exclusive holder, or is refused to td.
+ * another exclusive holder, or is refused to td (token_switch.c).
  */
 uint64_t tokens_taken(lwkt_thread_t td);
 void	tokens_nudged(struct globaldata *gd);	/* serve RQF_TOKEN */
@@ -112,7 +112,7 @@ void	tokens_nudged(struct globaldata *gd);	/* serve RQF_TOKEN */
 /* kern_clock.c: the function of the tick's timer; gd is this CPU's. */
 void	hardclock(struct lwkt_systimer *st, void *gd);
 
-/* Panic if an invariant of the tokens (TK) or of the lenders (PR) is broken. */
+/* Panic if TK1 or TK2 (tokens), PR1 or PR2 (lenders) is broken. */
 void	token_check(lwkt_thread_t td);	/* td: the current thread */
 void	preempt_check(struct globaldata *gd);
 

@@ -3,20 +3,20 @@
  * splz: do the work that was deferred while the CPU was in a critical section.
  *
  * THEORY
- * splz is called at the end of the outermost critical section if a bit of
- * mc_reqflags is set, by the yields and by the idle loop.  It serves messages
- * first, then timers, then host completions, then released tokens.  Each bit is
- * cleared before its source is read, so that an event during the read sets the
- * bit again.  That event is left for the next exit: a CPU that gets messages
- * faster than it can serve them still runs its threads in between.  A
- * preemptible thread may compute and have no next exit, so splz asks for a
- * signal (AS2 of lwkt_async.c).  The work runs in a critical section with
- * gd_intr_nesting raised.  So callbacks cannot block, and their critical exits
- * never call splz: it does not recurse.
+ * splz is called if a bit of RQF_SPLZ is set: at the end of the outermost
+ * section, by the yields and by the idle loop.  It serves messages first, then
+ * timers, then host completions, then released tokens.  Each bit is cleared
+ * before its source is read, so that an event during the read sets the bit
+ * again.  That event is left for the next exit: a CPU that gets messages faster
+ * than it can serve them still runs its threads in between.  A preemptible
+ * thread may compute and have no next exit, so splz asks for a signal (AS2 of
+ * lwkt_async.c).  The work runs in a critical section with gd_intr_nesting
+ * raised.  So callbacks cannot block, and their critical exits never call splz:
+ * it does not recurse.
  *
  * Then gd_intr_nesting is lowered again, and splz lends the CPU to interrupt
- * threads (RQF_PREEMPT).  At shutdown it switches to the idle thread for ever
- * instead (RQF_SHUTDOWN).
+ * threads (RQF_PREEMPT).  At shutdown it abandons the running thread instead:
+ * it switches to the idle thread and does not return (RQF_SHUTDOWN).
  *
  * Of the messages, those that were deferred in the section that ends here
  * (lwkt_ipiq_room.c) are executed first.  If this CPU has sent far more
@@ -69,7 +69,7 @@ stop_thread(struct globaldata *gd, lwkt_thread_t td)
 /*
  * Do deferred work.  Context: thread, outside critical sections; at its end it
  * may lend the CPU to interrupt threads, and an lwp may wait in its user
- * scheduler.
+ * scheduler.  At shutdown it may not return (stop_thread).
  */
 void
 splz(void)
@@ -139,9 +139,9 @@ lwkt_crit_enter(void)
 }
 
 /*
- * Any CPU context; blocks only in the outermost exit, which does deferred work:
- * it runs callbacks and interrupt threads, and an lwp may wait in its user
- * scheduler.
+ * Leave a critical section.  The outermost exit does deferred work: it runs
+ * callbacks and interrupt threads, and an lwp may wait in its user scheduler.
+ * Any CPU context; blocks only in that work.
  */
 void
 lwkt_crit_exit(void)
@@ -200,8 +200,8 @@ lwkt_crit_enter_hard(void)
 }
 
 /*
- * Any CPU context; blocks only as lwkt_crit_exit(): the outermost exit does
- * deferred work.  Panics outside hard sections.
+ * Leave a hard section; panic if the CPU is in none.  Any CPU context; blocks
+ * only as lwkt_crit_exit(): the outermost exit does deferred work.
  */
 void
 lwkt_crit_exit_hard(void)

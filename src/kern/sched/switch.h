@@ -3,10 +3,10 @@
  * The switch of stacks, and the fast path of a switch, inline.
  *
  * THEORY
- * A thread that yields or blocks calls switch_fast().  It makes the switch if
- * nothing about the two threads and the CPU is unusual, and otherwise calls
+ * switch_fast() makes the switch of a thread that yields or blocks, if nothing
+ * about the two threads and the CPU is unusual.  Otherwise it calls
  * switch_away() (lwkt_switch.c), which can do every switch.  Both end in
- * switch_stack(), the only place where a thread leaves its stack.
+ * switch_stack(), the only function in which a thread leaves its stack.
  *
  * A processor predicts where a return goes from the calls made before, and
  * these were made by the thread that ran before the switch.  It is right
@@ -14,9 +14,9 @@
  * for functions whose callers mostly switch to each other, such as
  * lwkt_tsleep().  A thread that ends, and its joiner, both use switch_away().
  *
- * After a switch nothing that was read before it is used again: the thread may
- * be on another CPU, and values that are kept across the switch would each cost
- * a store and a load.
+ * After a switch switch_stack() uses nothing that it read before: the thread
+ * may be on another CPU, and each value that is kept across the switch would
+ * cost a store and a load.
  *
  * The invariants (SW) are those of lwkt_switch.c.
  */
@@ -57,7 +57,7 @@ switch_finish(lwkt_thread_t prev)
  * Prefetch for the next two switches.  With thousands of threads in a ring each
  * switch would wait for memory.  Fetch the stack of the thread after ntd, whose
  * structure was fetched one switch ago, and the structure of the thread after
- * that.  With a few threads all of this is in the cache.
+ * that.  With a few threads all of this is in the cache: do nothing.
  */
 static inline void
 prefetch_next(struct globaldata *gd, lwkt_thread_t ntd)
@@ -99,8 +99,9 @@ switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 
 /*
  * Give the CPU to the best thread and return 1 when td, the caller, runs again.
- * Return 0, with nothing done, unless the case is usual: td has nothing to do
- * before it leaves, and the best thread can run without preparation.
+ * Return 0, with nothing done, unless the case is usual: td may switch (SW1)
+ * and has nothing to do before it leaves, and the best thread is not td and can
+ * run without preparation.
  */
 static inline int
 switch_usual(struct globaldata *gd, lwkt_thread_t td)

@@ -3,10 +3,10 @@
  * Tokens at a switch: release all, take all again, and sleep for one.
  *
  * THEORY
- * When a thread leaves the CPU, the scheduler releases all of its tokens;
- * before the thread runs again, the scheduler takes all of them again
- * (lwkt_switch.c).  All functions here run on the CPU of the thread, in a
- * critical section, while the thread does not run or is about to leave.
+ * When a thread leaves the CPU and does not lend it, the scheduler releases all
+ * of its tokens; before the thread runs again, the scheduler takes all of them
+ * again (lwkt_switch.c).  Both happen on the CPU of the thread, in a critical
+ * section, while the thread does not run or is about to leave.
  *
  * A thread that is refused a token stays runnable.  Its CPU runs other threads
  * meanwhile and tries again at each switch.  So there is no queue of waiters,
@@ -252,8 +252,8 @@ tokens_nudged(struct globaldata *gd)
 }
 
 /*
- * Panic if td, which runs or is about to leave the CPU, has a reference that
- * does not hold its token (TK1, TK2).
+ * Panic if td, which runs or is about to leave the CPU, has a reference, other
+ * than one that it waits for, that does not hold its token (TK1, TK2).
  */
 void
 token_check(lwkt_thread_t td)

@@ -3,10 +3,10 @@
  * The word of a token: try to take the token once, and release it.
  *
  * THEORY
- * t_count: bit 0 is EXCLUSIVE.  The bits above it count the shared holders and
+ * t_count: bit 0 is EXCLUSIVE.  The bits above it count the shared takings, or
  * the recursive takings by the exclusive holder.  t_want: EXCLREQ, a thread
- * waits for exclusive access and new shared holders must wait; NUDGE, a CPU
- * wants to be notified of the release (token_switch.c).
+ * waits for exclusive access, and most new shared requests must wait (enum
+ * manners); NUDGE, a CPU wants to be notified of the release (token_switch.c).
  *
  * An exclusive holder releases its token by a plain store, which saves half the
  * cost of taking and releasing.  That is correct because no other thread
@@ -19,11 +19,13 @@
  * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and has tr_counted
  *    0; t_ref points at it.  t_ref is set just after EXCLUSIVE, and cleared
  *    just before EXCLUSIVE is cleared.
- * TK2 A thread that runs, or has lent its CPU, holds all its references; any
- *    other thread holds none.
+ * TK2 A thread that runs, has lent its CPU, or was abandoned at shutdown holds
+ *    all its references, except the newest one while it is taken; any other
+ *    thread holds none.
  * TK3 References are taken and released in LIFO order; td_ntoks of them are in
- *    use.  So of the references to a token the exclusive one is released last,
- *    and t_count is EXCLUSIVE alone then.
+ *    use.  (lwkt_token_swap() keeps the order of those to the same token.)  So
+ *    of the references to a token the exclusive one is released last, and
+ *    t_count is EXCLUSIVE alone then.
  * TK4 t_gen counts the exclusive takings of the token, not the recursive ones.
  *    Of a thread's references to the token, tr_gen of the first one grows with
  *    the takings by the thread's own scheduler.  So it differs from t_gen <=>
@@ -69,9 +71,9 @@ own(lwkt_token_t tok, struct tokref *tr)
 }
 
 /*
- * Try once to take the token exclusively, or once more if the thread of tr
- * holds it exclusively.  Return 1 if it is taken, else 0.  `wait`: the caller
- * will wait if it fails, so set EXCLREQ, which keeps new shared holders away.
+ * Try to take the token exclusively; if the thread of tr holds it exclusively
+ * already, this is a recursive taking.  Return 1 if it is taken, else 0.
+ * `wait`: the caller will wait if it fails, so set EXCLREQ.
  */
 static inline int
 try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
