@@ -27,7 +27,7 @@ COUNTER(spared, "lwkt.async_spared", "CPUs that need no interrupt any more");
  * it.
  */
 static void
-kick_look(struct lwkt_systimer *st, void *arg)
+kick_check(struct lwkt_systimer *st, void *arg)
 {
 	struct globaldata *gd = arg, *tgd;
 	uint32_t hints = RQF_IPIQ | RQF_SENDER(gd->gd_m.mc_cpuid);
@@ -68,7 +68,7 @@ kick_later(struct globaldata *gd, struct globaldata *tgd)
 	gd->gd_kick_armed = 1;
 	if (gd->gd_kick_ns == 0)
 		gd->gd_kick_ns = KICK_MIN_NS;
-	gd->gd_kick.st_fn = kick_look;
+	gd->gd_kick.st_fn = kick_check;
 	gd->gd_kick.st_arg = gd;
 	gd->gd_kick.st_period = 0;
 	gd->gd_kick.st_flags = 0;

@@ -192,12 +192,12 @@ async_arrive(struct globaldata *gd)
 void
 async_created(lwkt_thread_t td)
 {
-	static uint32_t told;
+	static uint32_t printed;
 	const char *why;
 
-	if (!preempt_async || atomic_load_32(&told) != 0 ||
+	if (!preempt_async || atomic_load_32(&printed) != 0 ||
 	    (why = machine_interrupt_off()) == NULL ||
-	    atomic_swap_32(&told, 1) != 0)
+	    atomic_swap_32(&printed, 1) != 0)
 		return;
 	lwkt_printf("lwkt: preemptible thread \"%s\" will not be interrupted "
 	    "while it computes: %s", td->td_name, why);

@@ -111,7 +111,7 @@ spin_for(struct tokref *tr)
 	for (i = 0; i < token_spin; i++) {
 		for (pause = 0; pause < pauses; pause++)
 			machine_pause(0);
-		if (try_ref(tr, first_manners(tr->tr_td)))
+		if (try_ref(tr, first_rule(tr->tr_td)))
 			return 1;
 		if (pauses < token_backoff_max)
 			pauses += (pauses >> 1) + 1;
@@ -189,7 +189,7 @@ get(lwkt_token_t tok, enum tokmode mode)
 	lwkt_thread_t td = caller_thread();
 	struct tokref *tr = push_ref(td, tok, mode);
 
-	if (unlikely(!try_ref(tr, first_manners(td))))
+	if (unlikely(!try_ref(tr, first_rule(td))))
 		get_slow(td, tr);
 	tr->tr_gen = atomic_load_64(&tok->t_gen);
 }
@@ -207,7 +207,7 @@ lwkt_gettoken(lwkt_token_t tok)
 /*
  * Take the token shared, or once more if the caller holds it exclusively.
  * Thread context; blocks while another thread holds it exclusively, or waits to
- * do so (enum manners: not always).
+ * do so (enum shared_rule: not always).
  */
 void
 lwkt_gettoken_shared(lwkt_token_t tok)

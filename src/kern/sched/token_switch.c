@@ -112,7 +112,7 @@ tokens_get(lwkt_thread_t td)
 	struct tokref *tr = td->td_cold->tc_tok;
 	uint8_t order[LWKT_MAXTOKENS];
 	int sorted = td->td_contended > spin_loops;
-	enum manners manners = later_manners(td);
+	enum shared_rule rule = later_rule(td);
 	int i, k;
 
 	if (sorted)
@@ -120,7 +120,7 @@ tokens_get(lwkt_thread_t td)
 	token_order(td, order, sorted);
 	for (k = 0; k < td->td_ntoks; k++) {
 		i = order[k];
-		if (try_ref(&tr[i], manners)) {
+		if (try_ref(&tr[i], rule)) {
 			tr[i].tr_gen += !tr[i].tr_counted;	/* TK4 */
 			continue;
 		}
@@ -150,7 +150,7 @@ ref_refused(lwkt_thread_t td, const struct tokref *tr)
 	if (tr->tr_mode == TOK_EXCL)
 		return count != 0;
 	return (count & T_EXCLUSIVE) != 0 ||
-	    must_defer(tr->tr_tok, count, later_manners(td));
+	    must_wait(tr->tr_tok, count, later_rule(td));
 }
 
 /*

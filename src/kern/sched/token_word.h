@@ -6,7 +6,8 @@
  * t_count: bit 0 is EXCLUSIVE.  The bits above it count the shared takings, or
  * the recursive takings by the exclusive holder.  t_want: EXCLREQ, a thread
  * waits for exclusive access, and most new shared requests must wait (enum
- * manners); NUDGE, a CPU wants to be notified of the release (token_switch.c).
+ * shared_rule); NUDGE, a CPU wants to be notified of the release
+ * (token_switch.c).
  *
  * An exclusive holder releases its token by a plain store, which saves half the
  * cost of taking and releasing.  That is correct because no other thread
@@ -99,14 +100,14 @@ try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
 /*
  * When EXCLREQ is set, a thread waits for exclusive access.  Whether a thread W
  * that wants to share the token then has to wait too.  If W has no other
- * tokens, POLITE is for the tries of W itself, IF_SHARED for those of the
+ * tokens, WAIT is for the tries of W itself, WAIT_IF_SHARED for those of the
  * scheduler.
  */
-enum manners {
-	RUDE,		/* no: W has other tokens, for which the waiting */
+enum shared_rule {
+	OVERTAKE,	/* no: W has other tokens, for which the waiting */
 			/* thread might wait (83c891d5d2) */
-	IF_SHARED,	/* yes, if the token is shared now; no, if it is free */
-	POLITE		/* yes */
+	WAIT_IF_SHARED,	/* yes, if the token is shared now; no, if it is free */
+	WAIT		/* yes */
 };
 
 /*
@@ -114,9 +115,9 @@ enum manners {
  * for exclusive access.  c: t_count, without EXCLUSIVE.
  */
 static inline int
-must_defer(lwkt_token_t tok, uint64_t c, enum manners manners)
+must_wait(lwkt_token_t tok, uint64_t c, enum shared_rule rule)
 {
-	return (manners == POLITE || (manners == IF_SHARED && c != 0)) &&
+	return (rule == WAIT || (rule == WAIT_IF_SHARED && c != 0)) &&
 	    (atomic_load_32(&tok->t_want) & T_EXCLREQ) != 0;
 }
 
@@ -125,7 +126,7 @@ must_defer(lwkt_token_t tok, uint64_t c, enum manners manners)
  * thread of tr holds the token exclusively, this is a recursive taking.
  */
 static inline int
-try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
+try_shared(lwkt_token_t tok, struct tokref *tr, enum shared_rule rule)
 {
 	uint64_t c = atomic_load_64(&tok->t_count);
 
@@ -133,7 +134,7 @@ try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
 		if (c & T_EXCLUSIVE) {
 			if (!own_exclusive(tok, tr->tr_td))
 				return 0;
-		} else if (must_defer(tok, c, manners)) {
+		} else if (must_wait(tok, c, rule)) {
 			return 0;
 		}
 	} while (!atomic_fcmpset_64(&tok->t_count, &c, c + T_UNIT));
@@ -143,25 +144,25 @@ try_shared(lwkt_token_t tok, struct tokref *tr, enum manners manners)
 
 /* Try once to take the token of tr in the mode of tr; 1 if it is taken. */
 static inline int
-try_ref(struct tokref *tr, enum manners manners)
+try_ref(struct tokref *tr, enum shared_rule rule)
 {
 	if (tr->tr_mode == TOK_EXCL)
 		return try_exclusive(tr->tr_tok, tr, 1);
-	return try_shared(tr->tr_tok, tr, manners);
+	return try_shared(tr->tr_tok, tr, rule);
 }
 
-/* Return the manners for td's own tries to take its newest reference. */
-static inline enum manners
-first_manners(lwkt_thread_t td)
+/* Return the rule for td's own tries to take its newest reference. */
+static inline enum shared_rule
+first_rule(lwkt_thread_t td)
 {
-	return td->td_ntoks == 1 ? POLITE : RUDE;
+	return td->td_ntoks == 1 ? WAIT : OVERTAKE;
 }
 
-/* Return the manners for the tries of the scheduler to take td's tokens. */
-static inline enum manners
-later_manners(lwkt_thread_t td)
+/* Return the rule for the tries of the scheduler to take td's tokens. */
+static inline enum shared_rule
+later_rule(lwkt_thread_t td)
 {
-	return td->td_ntoks == 1 ? IF_SHARED : RUDE;
+	return td->td_ntoks == 1 ? WAIT_IF_SHARED : OVERTAKE;
 }
 
 /*
