@@ -48,7 +48,7 @@ bit calmed[CPUS];	/* BUG_CALM: loud = QUIET is in the store buffer */
 bit leaf[CPUS + 1];	/* a thread of the CPU is in a leaf section */
 bit bucket;
 bit queued[USERS];
-byte told[USERS];	/* 1: may try, 2: has the mutex */
+byte notified[USERS];	/* 1: may try, 2: has the mutex */
 byte tag[USERS];	/* of a waiter */
 byte lent = NOBODY;	/* to whom */
 byte users = USERS;
@@ -73,7 +73,7 @@ inline drain(c)
 /* Locked instructions and loads on this CPU begin with these. */
 #define LOCKED	!leaf[cpu] -> drain(cpu); assert(!freed)
 
-/* mutex_settle(): `held` tells whether the mutex is held. */
+/* mutex_settle(): `held` says whether the mutex is held. */
 inline settle()
 {
 	do
@@ -180,7 +180,7 @@ inline give()
 		fi;
 		bucket = 0;
 		if
-		:: next != NOBODY -> told[next] = how
+		:: next != NOBODY -> notified[next] = how
 		:: else
 		fi;
 		next = 0; how = 0; w = 0
@@ -332,19 +332,19 @@ proctype user(byte me)
 		fi;
 		atomic { w = 0; seen = 0; held = 0; fresh = 0 };
 		if
-		:: told[me] != 0
+		:: notified[me] != 0
 		:: me == 1 && !gave_up ->	/* mutex_leave() */
 			atomic { lock_bucket(); gave_up = 1 };
 			if
 			:: queued[me] -> queued[me] = 0; settle();
 				atomic { bucket = 0; goto again }
-			:: else -> bucket = 0; (told[me] != 0)
+			:: else -> bucket = 0; (notified[me] != 0)
 			fi
 		fi;
 		atomic {
-			how = told[me];
+			how = notified[me];
 			got = how == 2;
-			told[me] = 0
+			notified[me] = 0
 		};
 again:	atomic { w = 0; seen = 0; held = 0; fresh = 0 }
 	od;

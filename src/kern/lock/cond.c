@@ -5,8 +5,8 @@
  * THEORY
  * A waiter queues its record at the address of the variable (park.c) before it
  * releases the mutex.  A signal takes the record of the best waiter off the
- * queue and tells that waiter.  So a signal ends the wait of one waiter that is
- * queued at that moment, and never of a waiter that arrives later.  If no
+ * queue and notifies that waiter.  So a signal ends the wait of one waiter that
+ * is queued at that moment, and never of a waiter that arrives later.  If no
  * waiter is queued, a signal has no effect.  A waiter whose timeout expires
  * takes its record off the queue.  If a signal has already taken the record,
  * the wait succeeds.
@@ -17,7 +17,7 @@
  *    thread that has changed the condition under the mutex and then signals
  *    may read the number without the bucket: if it is 0, nobody is missed.
  * CV2 After a signal has taken records off the queue it uses only these
- *    records: the variable may be freed as soon as one waiter is told.
+ *    records: the variable may be freed as soon as one waiter is notified.
  *
  * Source: Birrell, "Implementing Condition Variables with Semaphores" (2003),
  * for what a signal promises.
@@ -38,7 +38,7 @@ lwkt_cond_init(struct lwkt_cond *cv, const char *name)
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
  * timeout_ns until a signal, and then until mu is free.  Returns 0 or
  * EWOULDBLOCK; the caller holds mu in both cases.  A plain pthread that wakes a
- * thread waits in the host for the CPU of that thread (park_tell).
+ * thread waits in the host for the CPU of that thread (park_notify).
  */
 int
 lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
@@ -65,9 +65,9 @@ lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,
 	return error;
 }
 
-/* Take the best waiters, at most max, off the queue and tell them. */
+/* Take the best waiters, at most max, off the queue and notify them. */
 static void
-tell(struct lwkt_cond *cv, uint32_t max)
+notify(struct lwkt_cond *cv, uint32_t max)
 {
 	struct park_bucket *b;
 	struct park *list;
@@ -82,26 +82,26 @@ tell(struct lwkt_cond *cv, uint32_t max)
 	list = park_take_all(b, cv, n);
 	atomic_store_64(&cv->cv_waiters, cv->cv_waiters - n);	/* CV1 */
 	park_unlock(b);
-	park_tell_all(list, PARK_TOLD);				/* CV2 */
+	park_notify_all(list, PARK_NOTIFIED);			/* CV2 */
 	sync_exit(td);
 }
 
 /*
  * Thread or plain pthread; never blocks a thread.  A plain pthread that wakes a
- * thread waits in the host for the CPU of that thread (park_tell).
+ * thread waits in the host for the CPU of that thread (park_notify).
  */
 void
 lwkt_cond_signal(struct lwkt_cond *cv)
 {
-	tell(cv, 1);
+	notify(cv, 1);
 }
 
 /*
  * Thread or plain pthread; never blocks a thread.  A plain pthread that wakes a
- * thread waits in the host for the CPU of that thread (park_tell).
+ * thread waits in the host for the CPU of that thread (park_notify).
  */
 void
 lwkt_cond_broadcast(struct lwkt_cond *cv)
 {
-	tell(cv, UINT32_MAX);
+	notify(cv, UINT32_MAX);
 }

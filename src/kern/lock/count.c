@@ -17,7 +17,7 @@
  * waiter first.  Only units that are left over are added to the word.  So no
  * other thread can take a unit that was given to a waiter which has not run
  * yet, and each unit that is posted while waiters are queued ends the wait of
- * one of them.  A waiter that was told does not access the semaphore again.
+ * one of them.  A waiter that was notified does not access the semaphore again.
  *
  * INVARIANTS
  * SE1 While the bucket is not locked, the number in the word of a semaphore is
@@ -25,7 +25,7 @@
  * SE2 While that number is not 0, the word changes only with the bucket locked:
  *    there is no unit to take, and a post sees the number.  So plain stores
  *    change it then.
- * SE3 A waiter that was told (park.c) has got one unit.
+ * SE3 A waiter that was notified (park.c) has got one unit.
  */
 #include "kern/lock/word_var.h"
 
@@ -115,7 +115,7 @@ check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 /*
  * Post n units after the word has counted waiters.  With the bucket locked,
  * take the n best waiters off the queue, or all, and add the units that are
- * left over to the word.  Then tell the waiters.
+ * left over to the word.  Then notify the waiters.
  */
 static __lwkt_noinline void
 post_slow(struct lwkt_sem *se, uint32_t n)
@@ -141,13 +141,14 @@ post_slow(struct lwkt_sem *se, uint32_t n)
 		}
 	}
 	park_unlock(b);
-	park_tell_all(list, PARK_TOLD);				/* SE3 */
+	park_notify_all(list, PARK_NOTIFIED);			/* SE3 */
 	sync_exit(td);
 }
 
 /*
  * Thread, callback or plain pthread; never blocks a thread.  A plain pthread
- * that wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * that wakes a thread waits in the host for the CPU of that thread
+ * (park_notify).
  */
 void
 lwkt_sem_post(struct lwkt_sem *se, unsigned n)
@@ -182,7 +183,7 @@ lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 /*
  * Thread or plain pthread; blocks until the last thread has arrived.  A plain
  * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_tell).  Returns 1 to the last thread, which does not block, and 0 to
+ * (park_notify).  Returns 1 to the last thread, which does not block, and 0 to
  * the others.
  */
 int
@@ -221,7 +222,8 @@ lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 
 /*
  * Thread, callback or plain pthread; never blocks a thread.  A plain pthread
- * that wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * that wakes a thread waits in the host for the CPU of that thread
+ * (park_notify).
  */
 void
 lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
@@ -268,7 +270,7 @@ lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
 /*
  * Thread or plain pthread; blocks while another caller runs fn.  A plain
  * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_tell).  The word stays ONCE_RUNNING until fn returns.  So a C++
+ * (park_notify).  The word stays ONCE_RUNNING until fn returns.  So a C++
  * exception must not leave fn: no_unwind() makes it end the program.
  */
 void

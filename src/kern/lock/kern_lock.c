@@ -33,8 +33,8 @@
  *    that is not held has no waiters; a lock that is held shared, without an
  *    upgrade, has no shared waiter that is better than all exclusive waiters.
  * LK4 When a request is granted, or fails while it waits, its record leaves the
- *    queue and becomes PARK_TAKEN.  The waiter is told (park_tell) after the
- *    spinlock was released, in the same critical section.
+ *    queue and becomes PARK_TAKEN.  The waiter is notified (park_notify) after
+ *    the spinlock was released, in the same critical section.
  *
  * Source: DragonFly kern_lock.c for the interface; 4.4BSD for what a failed
  * upgrade leaves; the order of service as in mtx_wait.c.
@@ -66,10 +66,10 @@ struct lock_wait {
 	struct park	lw_park;	/* in no bucket; under lk_spin */
 	const struct lock_req *lw_rq;
 	struct lwkt_turn **lw_queue;	/* lk_ex or lk_sh; NULL: an upgrade */
-	int		lw_error;	/* result once told: 0 or ENOLCK */
+	int		lw_error;	/* result, once notified: 0 or ENOLCK */
 };
 
-/* List of the records whose waiters must be told, by pk_chain (LK4). */
+/* List of the records whose waiters must be notified, by pk_chain (LK4). */
 struct granted {
 	struct park	*gr_first;
 	struct park	**gr_lastp;	/* the NULL at the end of the list */
@@ -238,8 +238,8 @@ grant(lwkt_lock_t lk, int was_ex, struct granted *gr)
 }
 
 /*
- * Grant waiting requests (was_ex: see grant()), release the spinlock, and tell
- * the waiters of these requests.  Never blocks.
+ * Grant waiting requests (was_ex: see grant()), release the spinlock, and
+ * notify the waiters of these requests.  Never blocks.
  */
 static void
 next(lwkt_lock_t lk, int was_ex)
@@ -251,7 +251,7 @@ next(lwkt_lock_t lk, int was_ex)
 	lock_check(lk);
 	crit_enter_td(td);
 	lwkt_spin_unlock(&lk->lk_spin);
-	park_tell_all(gr.gr_first, PARK_TOLD);			/* LK4 */
+	park_notify_all(gr.gr_first, PARK_NOTIFIED);		/* LK4 */
 	crit_exit_td(td);
 }
 
@@ -303,9 +303,9 @@ refused(const struct lock_req *rq)
 /*
  * End a wait early and return `error`, the result of park_wait(); an upgrade
  * loses its shared taking.  If the request was granted or failed meanwhile,
- * wait until this thread is told, and return that result (lw_error) instead; if
- * error is EINTR, the interrupt is then pending again.  In a critical section,
- * without the spinlock.
+ * wait until this thread is notified, and return that result (lw_error)
+ * instead; if error is EINTR, the interrupt is then pending again.  In a
+ * critical section, without the spinlock.
  */
 static int
 give_up(struct lock_wait *lw, int error)
@@ -540,7 +540,7 @@ lock_cancel(const struct lock_req *rq, uint32_t on)
 	cancel_queue(&lk->lk_sh, &gr);
 	crit_enter_td(rq->rq_td);
 	lwkt_spin_unlock(&lk->lk_spin);
-	park_tell_all(gr.gr_first, PARK_TOLD);			/* LK4 */
+	park_notify_all(gr.gr_first, PARK_NOTIFIED);		/* LK4 */
 	crit_exit_td(rq->rq_td);
 	return 0;
 }
@@ -577,7 +577,7 @@ request(struct lock_req *rq)
 }
 
 /*
- * A request of `type`, which is no release, has ended with `error`.  Tell
+ * A request of `type`, which is no release, has ended with `error`.  Report to
  * lockorder.c if the caller has taken the lock or changed how it holds it, or
  * has dropped a taking (failed upgrade).  The caller holds the lock, so lk_excl
  * stays 0 or not 0.

@@ -134,8 +134,8 @@ lock_slow(lwkt_mtx_t m, enum mtx_link_state kind, int flags,
 }
 
 /*
- * An attempt to take m has ended with `error`.  If it is 0, tell lockorder.c
- * that the caller has taken m.  Returns error.
+ * An attempt to take m has ended with `error`.  If it is 0, report to
+ * lockorder.c that the caller has taken m.  Returns error.
  */
 static inline int
 tried(lwkt_mtx_t m, int error)

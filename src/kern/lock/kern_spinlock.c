@@ -254,7 +254,7 @@ struct spin_wait {
 	unsigned	sw_turn;	/* tests of the lock so far */
 	int		sw_pauses;	/* pauses before the next test */
 	int64_t		sw_since_ns;	/* first read of clock; 0: none yet */
-	int64_t		sw_told_s;	/* length of wait in last report, s */
+	int64_t		sw_reported_s;	/* length of wait in last report, s */
 	const char	*sw_wmesg;	/* td_wmesg before the wait */
 };
 
@@ -274,10 +274,10 @@ complain(struct spin_wait *sw)
 		lwkt_panic("spinlock \"%s\" has been waited for %d s by cpu %d "
 		    "(lwkt.spin_panic_s), word %#x", sw->sw_spin->s_name,
 		    panic_s, mycpuid, sw->sw_spin->s_lock);
-	if (s > sw->sw_told_s)
+	if (s > sw->sw_reported_s)
 		lwkt_printf("lwkt: cpu %d has waited for spinlock \"%s\" for "
 		    "%d s\n", mycpuid, sw->sw_spin->s_name, (int)s);
-	sw->sw_told_s = s;
+	sw->sw_reported_s = s;
 }
 
 /*
@@ -373,7 +373,7 @@ lock_shared_slow(struct globaldata *gd, lwkt_spin_t s, uint32_t was)
 
 /*
  * Before this CPU takes s, perhaps after a wait: in invariants builds check the
- * rank and tell lockorder.c.
+ * rank and report to lockorder.c.
  */
 static inline void
 want(struct globaldata *gd, lwkt_spin_t s)
@@ -383,7 +383,7 @@ want(struct globaldata *gd, lwkt_spin_t s)
 	order_want(LK_SPIN, s, s->s_name);
 }
 
-/* After this CPU has taken s: add s to its list, and tell lockorder.c. */
+/* After this CPU has taken s: add s to its list, and report to lockorder.c. */
 static inline void
 took(struct globaldata *gd, lwkt_spin_t s)
 {

@@ -249,7 +249,7 @@ lend_foreign(void *arg, int unused)
  * length of the chain up to td.
  */
 static void
-tell(lwkt_thread_t td, struct lend_todo *lt)
+carry_out_one(lwkt_thread_t td, struct lend_todo *lt)
 {
 	struct globaldata *gd = mygd(), *tgd;
 
@@ -268,12 +268,12 @@ tell(lwkt_thread_t td, struct lend_todo *lt)
 }
 
 /*
- * tell() for a pthread: let the CPU of td apply the counts, and wait in the
- * host until that is done, unless a message is already under way.  Drops the
- * reference to td.
+ * carry_out_one() for a pthread: let the CPU of td apply the counts, and wait
+ * in the host until that is done, unless a message is already under way.  Drops
+ * the reference to td.
  */
 static __lwkt_noinline void
-tell_by_cpu(lwkt_thread_t td)
+carry_out_by_cpu(lwkt_thread_t td)
 {
 	struct globaldata *tgd;
 
@@ -301,7 +301,7 @@ lend_carry_out(struct lend_todo *lt)
 
 	if (unlikely(machine_oncpu() == NULL)) {
 		while (lt->lt_n > 0)
-			tell_by_cpu(lt->lt_td[--lt->lt_n]);
+			carry_out_by_cpu(lt->lt_td[--lt->lt_n]);
 		return;
 	}
 	/* Follow a chain on this CPU by a loop, not by nested calls. */
@@ -310,15 +310,16 @@ lend_carry_out(struct lend_todo *lt)
 		lt->lt_n = 0;
 		for (i = 0; i < todo.lt_n; i++) {
 			lt->lt_hops = todo.lt_hops;
-			tell(todo.lt_td[i], lt);
+			carry_out_one(todo.lt_td[i], lt);
 		}
 	}
 }
 
 /*
- * The callback of a message of tell(), which has passed on its reference to td:
- * apply the counts of td.  If td has moved to another CPU, send the message on.
- * If td is between two CPUs, its new CPU applies the counts.
+ * The callback of a message of carry_out_one(), which has passed on its
+ * reference to td: apply the counts of td.  If td has moved to another CPU,
+ * send the message on.  If td is between two CPUs, its new CPU applies the
+ * counts.
  */
 static void
 lend_remote(void *arg)

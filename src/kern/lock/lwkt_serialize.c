@@ -11,10 +11,10 @@
  * A thread that exits while the number is not 0 locks the bucket and takes the
  * best waiter off the queue.  If this waiter is better than the thread that
  * exits, or was passed too often (park_deserves), it is given the serializer:
- * HELD stays set.  Otherwise HELD is cleared and the waiter is told to try
- * again.  Another thread may set HELD before the waiter does.  The waiter stays
- * counted until it has entered, so each exit until then tells the waiter that
- * is then the best in the queue.
+ * HELD stays set.  Otherwise HELD is cleared and the waiter is notified, and
+ * tries again.  Another thread may set HELD before the waiter does.  The waiter
+ * stays counted until it has entered, so each exit until then notifies the
+ * waiter that is then the best in the queue.
  *
  * Waiters do not lend their priority to the holder (lend.c).
  *
@@ -78,7 +78,10 @@ try(lwkt_serialize_t sz, uint32_t waited)
 	return 0;
 }
 
-/* td, the caller, has entered: store it as the holder, tell lockorder.c. */
+/*
+ * td, the caller, has entered: store it as the holder, and report to
+ * lockorder.c.
+ */
 static inline void
 own(lwkt_serialize_t sz, lwkt_thread_t td)
 {
@@ -179,14 +182,14 @@ lwkt_serialize_try(lwkt_serialize_t sz)
 
 /*
  * Exit after waiters have been seen: give the serializer to the best waiter in
- * the queue, or clear HELD and tell this waiter to try again.  If the queue is
- * empty (a counted waiter is not queued yet, or has just been told), only clear
- * HELD.
+ * the queue, or clear HELD and notify this waiter, which tries again.  If the
+ * queue is empty (a counted waiter is not queued yet, or has just been
+ * notified), only clear HELD.
  */
 static __lwkt_noinline void
 exit_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 {
-	enum park_state how = PARK_TOLD;
+	enum park_state how = PARK_NOTIFIED;
 	struct park_bucket *b;
 	struct park *first;
 
@@ -203,7 +206,7 @@ exit_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	}
 	park_unlock(b);
 	if (first != NULL)
-		park_tell(first, how);
+		park_notify(first, how);
 	crit_exit_td(td);
 }
 

@@ -21,7 +21,7 @@ enum mtx_link_state {
 	ML_EX,			/* exclusive request, in the queue m_ex */
 	ML_SH,			/* shared request, in the queue m_sh */
 	ML_ACQUIRED,		/* granted */
-	ML_CALLEDBACK,		/* granted or aborted: told by the callback */
+	ML_CALLEDBACK,		/* granted or aborted; a callback says it */
 	ML_ABORTED		/* aborted, perhaps before the request */
 };
 

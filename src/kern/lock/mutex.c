@@ -21,14 +21,14 @@
  *   often (park_deserves), it is handed the mutex: the word goes from one
  *   holder to the next in one step.  So no worse thread can take the mutex
  *   before this waiter.
- * - Else the mutex becomes free and the waiter is told to try to take it.  A
- *   running thread may take it first (it barges): so a mutex in constant use
- *   does not have to wait until a thread is switched in.  A waiter that finds
- *   the mutex taken (it was passed) goes back to its place in the queue.
+ * - Else the mutex becomes free and the waiter is notified, and tries to take
+ *   it.  A running thread may take it first (it barges): so a mutex in constant
+ *   use does not have to wait until a thread is switched in.  A waiter that
+ *   finds the mutex taken (it was passed) goes back to its place in the queue.
  *
- * A waiter that was told has at least the priority of the queued waiters.
- * Until it has tried, MU_SLOW is clear, and an unlock tells no other waiter.
- * But every 32nd unlock tells one nevertheless, because the CPU of the first
+ * A waiter that was notified has at least the priority of the queued waiters.
+ * Until it has tried, MU_SLOW is clear, and an unlock notifies no other waiter.
+ * But every 32nd unlock notifies one nevertheless, because the CPU of the first
  * waiter may be busy with better threads.  A waiter that queues itself while
  * the mutex is held sets MU_SLOW.
  *
@@ -50,11 +50,11 @@
  * plain store (MU3 holds in any case):
  * MU1 MU_BEST is 1 + the priority of the best waiter in the queue, or 0 if the
  *    queue is empty.
- * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was told has not
- *    tried yet and has at least the priority of all queued waiters.  Its try
- *    ends in lock_told() in one of three ways: the waiter takes the mutex and
- *    sets MU_SLOW if others are queued; or queues itself again; or gives up
- *    because of its timeout, and tells another waiter if need be
+ * MU2 MU_SLOW is set, or the queue is empty, or a waiter that was notified has
+ *    not tried yet and has at least the priority of all queued waiters.  Its
+ *    try ends in lock_notified() in one of three ways: the waiter takes the
+ *    mutex and sets MU_SLOW if others are queued; or queues itself again; or
+ *    gives up because of its timeout, and notifies another waiter if need be
  *    (mutex_pass_on).
  * MU3 mu_lent names a thread and a priority (MU_OWNER, MU_BEST), which is
  *    counted in the tc_lend of this thread for this mutex; or it is 0.  The
@@ -113,10 +113,10 @@ me(void)
 /*
  * Take a mutex that is free although its word *w is not 0: there are waiters,
  * or there were.  Return 1 if it was taken.  Return 0 if it is held; *w is then
- * the value of the word.  `told`: the caller is a waiter that was told to try.
+ * the value of the word.  `notified`: the caller is a waiter that was notified.
  */
 static __lwkt_noinline int
-try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
+try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int notified)
 {
 	struct lend_todo lt = { .lt_n = 0 };
 	lwkt_thread_t td = sync_enter();
@@ -133,7 +133,7 @@ try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int told)
 		barge = td != NULL && td->td_cold->tc_barged == NULL &&
 		    lend_ownrank(td) >= best;			/* MU4 */
 		to = best < 0 ? self : self | (*w & ~MU_SLOW) |
-		    (told || !barge ? MU_SLOW : 0) |
+		    (notified || !barge ? MU_SLOW : 0) |
 		    (barge ? MU_BARGED : 0);
 	} while (!atomic_fcmpset_64(&mu->mu_word, w, to));
 	if (best >= 0 && barge) {
@@ -199,17 +199,18 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
 
 /*
  * A wait of the caller has ended with `state`.  PARK_OWNER: the caller has got
- * the mutex.  PARK_TOLD: the caller must try to take it.  PARK_NONE: the
+ * the mutex.  PARK_NOTIFIED: the caller must try to take it.  PARK_NONE: the
  * timeout has expired; try once more.  *error is the error of the wait.
  *
  * Returns 1 if the caller is done: *error is then 0 if it has the mutex, else
  * EWOULDBLOCK.
- * Returns 0 if the caller must queue itself again.  A caller that was told,
+ * Returns 0 if the caller must queue itself again.  A caller that was notified,
  * fails to take the mutex and has timed out passes the wakeup on
  * (mutex_pass_on).
  */
 static int
-lock_told(struct lwkt_mutex *mu, struct park *pk, uint32_t state, int *error)
+lock_notified(struct lwkt_mutex *mu, struct park *pk, uint32_t state,
+    int *error)
 {
 	uint64_t w = atomic_load_64(&mu->mu_word);
 
@@ -260,7 +261,7 @@ lock_slow(struct lwkt_mutex *mu, int64_t timeout_ns)
 	while (!mutex_queue(mu, &pk)) {
 		error = park_wait(&pk, 0, mu->mu_name, deadline);
 		state = error != 0 ? mutex_leave(mu, &pk) : park_state(&pk);
-		if (lock_told(mu, &pk, state, &error))
+		if (lock_notified(mu, &pk, state, &error))
 			break;
 	}
 	wait_owner(NULL);
@@ -319,8 +320,8 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
  * Release the caller's mutex by a locked instruction: its word has more than
  * MU_HOLDER, or the caller has moved to another CPU, or is on a loud CPU, or is
  * a pthread.  If MU_SLOW is clear, the mutex becomes free and no waiter is
- * told, except at every 32nd such unlock of a mutex with waiters.  Panics if
- * the caller does not hold the mutex.
+ * notified, except at every 32nd such unlock of a mutex with waiters.  Panics
+ * if the caller does not hold the mutex.
  */
 static __lwkt_noinline void
 unlock_slow(struct lwkt_mutex *mu)
@@ -417,7 +418,7 @@ release(struct globaldata *gd, struct lwkt_mutex *mu)
 
 /*
  * Thread or plain pthread; never blocks a thread.  A plain pthread that wakes a
- * thread waits in the host for the CPU of that thread (park_tell,
+ * thread waits in the host for the CPU of that thread (park_notify,
  * lend_carry_out).
  */
 void

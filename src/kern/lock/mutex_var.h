@@ -15,7 +15,7 @@
  * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
  * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is the tag of the CPU
  * on which the holder took it, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts
- * the unlocks that told no waiter, because MU_SLOW was clear.
+ * the unlocks that notified no waiter, because MU_SLOW was clear.
  */
 #define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
 #define MU_LATE		((uint64_t)0x3e)
@@ -36,14 +36,14 @@ CTASSERT(NPRI < 0x3f, "MU_BEST");
 /*
  * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
  * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
- * needs a waiter that was told and will still try.  If there may be none, the
- * caller must tell one or take the mutex itself.
+ * needs a waiter that was notified and will still try.  If there may be none,
+ * the caller must notify one or take the mutex itself.
  */
 int	mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b,
 	    struct lend_todo *lt);
 /*
- * The caller was told to try to take the mutex, but gives up.  If the mutex is
- * free, tell the best queued waiter instead.
+ * The caller was notified and must try to take the mutex, but gives up.  If the
+ * mutex is free, notify the best queued waiter instead.
  */
 void	mutex_pass_on(struct lwkt_mutex *mu);
 /* lw_moved of a waiter for a mutex (lend_var.h). */
@@ -55,14 +55,15 @@ void	mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt);
 int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
 /*
  * Leave the queue after a timeout.  Returns PARK_NONE; or, if the record had
- * been taken, waits until the waker tells it and returns PARK_TOLD or
+ * been taken, waits until the waker notifies it and returns PARK_NOTIFIED or
  * PARK_OWNER.
  */
 uint32_t mutex_leave(struct lwkt_mutex *mu, struct park *pk);
 /*
  * Release the mutex of td, the caller (NULL: a pthread): give it to the best
- * waiter, or make it free and tell the best waiter to try.  The bucket is
- * locked; mutex_give() unlocks it.  lend_carry_out() has to follow.
+ * waiter, or make it free and notify the best waiter, which tries to take it.
+ * The bucket is locked; mutex_give() unlocks it.  lend_carry_out() has to
+ * follow.
  */
 void	mutex_give(struct lwkt_mutex *mu, struct park_bucket *b,
 	    lwkt_thread_t td, struct lend_todo *lt);

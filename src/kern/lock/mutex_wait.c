@@ -90,8 +90,8 @@ mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 
 /*
  * If the mutex is free, take the best waiter off the queue and return it: the
- * caller must tell it.  Return NULL if the queue is empty or the mutex is held;
- * if it is held, settle() is called.  The bucket is locked.
+ * caller must notify it.  Return NULL if the queue is empty or the mutex is
+ * held; if it is held, settle() is called.  The bucket is locked.
  */
 static struct park *
 choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
@@ -114,18 +114,18 @@ choose(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt)
 	return first;
 }
 
-/* If pk is not NULL, tell this waiter to try to take the mutex. */
+/* If pk is not NULL, notify this waiter: it will try to take the mutex. */
 static inline void
-tell_if(struct park *pk)
+notify_if(struct park *pk)
 {
 	if (pk != NULL)
-		park_tell(pk, PARK_TOLD);
+		park_notify(pk, PARK_NOTIFIED);
 }
 
 /*
- * The caller was told to try to take the mutex, but gives up.  Lock the bucket
- * and, if the mutex is free, tell the best queued waiter instead.  In a
- * critical section.
+ * The caller was notified and must try to take the mutex, but gives up.  Lock
+ * the bucket and, if the mutex is free, notify the best queued waiter instead.
+ * In a critical section.
  */
 void
 mutex_pass_on(struct lwkt_mutex *mu)
@@ -137,20 +137,21 @@ mutex_pass_on(struct lwkt_mutex *mu)
 	if (!mutex_settle(mu, b, &lt))				/* MU2 */
 		pk = choose(mu, b, &lt);
 	park_unlock(b);
-	tell_if(pk);
+	notify_if(pk);
 	lend_carry_out(&lt);
 }
 
 /*
  * lw_moved of a waiter (lend_var.h): give its record the new priority `pri`.
- * If the mutex is free, one more waiter may have to be told (MU2): this waiter,
- * if it rises to the head of the queue; or the best queued waiter, if this one
- * was told and its priority falls.
+ * If the mutex is free, one more waiter may have to be notified (MU2): this
+ * waiter, if it rises to the head of the queue; or the best queued waiter, if
+ * this one was notified and its priority falls.
  */
 void
 mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 {
-	struct park *pk = container_of(lw, struct park, pk_lend), *told = NULL;
+	struct park *pk = container_of(lw, struct park, pk_lend);
+	struct park *chosen = NULL;
 	struct lwkt_mutex *mu = (void *)(uintptr_t)pk->pk_ident;
 	int rises = pri > pk->pk_turn.tu_pri;
 	struct park_bucket *b;
@@ -162,15 +163,15 @@ mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 		park_move(b, pk, pri);
 		if (!settle(mu, b, lt, 1) && rises &&
 		    park_first(b, mu) == pk)
-			told = choose(mu, b, lt);
+			chosen = choose(mu, b, lt);
 	} else {
-		/* It was told; if pri falls, queued waiters may be better. */
+		/* Off the queue: if pri falls, queued waiters may be better. */
 		pk->pk_turn.tu_pri = pri;
 		if (!rises && !settle(mu, b, lt, 1))		/* MU2 */
-			told = choose(mu, b, lt);
+			chosen = choose(mu, b, lt);
 	}
 	park_unlock(b);
-	tell_if(told);
+	notify_if(chosen);
 }
 
 /*
@@ -264,16 +265,16 @@ mutex_leave(struct lwkt_mutex *mu, struct park *pk)
 /*
  * Release the mutex of the caller td (NULL: a pthread), whose word has MU_SLOW
  * or many in MU_LATE: give it to the best waiter, or make it free and, if there
- * is a waiter, tell the best one to try.  The word of a held mutex is changed
- * only by its holder or with the bucket locked, so a store without a locked
- * instruction is enough.  The bucket is locked; unlocks it.
+ * is a waiter, notify the best one, which tries to take it.  The word of a held
+ * mutex is changed only by its holder or with the bucket locked, so a store
+ * without a locked instruction is enough.  The bucket is locked; unlocks it.
  */
 void
 mutex_give(struct lwkt_mutex *mu, struct park_bucket *b, lwkt_thread_t td,
     struct lend_todo *lt)
 {
 	struct park *first = park_first(b, mu), *next;
-	enum park_state how = PARK_TOLD;
+	enum park_state how = PARK_NOTIFIED;
 	uint64_t to = 0;
 
 	if (first != NULL) {
@@ -292,5 +293,5 @@ mutex_give(struct lwkt_mutex *mu, struct park_bucket *b, lwkt_thread_t td,
 	if (how == PARK_OWNER && td != NULL)
 		counter_inc(mygd()->gd_cntbias, handed);
 	if (first != NULL)
-		park_tell(first, how);
+		park_notify(first, how);
 }

@@ -12,16 +12,16 @@
  * then.  A bucket has a lock of its own.  It is held for a short time, also by
  * pthreads; on a CPU it is held in a critical section.
  *
- * A waker takes a record off the queue, and then tells the waiter: it stores
+ * A waker takes a record off the queue, and then notifies the waiter: it stores
  * the result in the record and makes the waiter runnable.  A waiter whose
- * record was taken waits until it is told, even if its timeout expires first:
- * the waker still uses the record.
+ * record was taken waits until it is notified, even if its timeout expires
+ * first: the waker still uses the record.
  *
- * A waiter that is a thread is told by its own CPU, which stores the result and
- * makes the thread runnable in one critical section.  If another CPU did so,
- * the thread could see the result, continue and end before it is made runnable.
- * A pthread cannot tell a thread either: it has the CPU of the thread do it,
- * and waits in the host until that is done.
+ * A waiter that is a thread is notified by its own CPU, which stores the result
+ * and makes the thread runnable in one critical section.  If another CPU did
+ * so, the thread could see the result, continue and end before it is made
+ * runnable.  A pthread cannot notify a thread either: it has the CPU of the
+ * thread do it, and waits in the host until that is done.
  *
  * A waiter that is a pthread waits in the host for a change of pk_state.
  *
@@ -34,10 +34,10 @@
  *     only with the bucket locked.  (kern_lock.c uses the records without a
  *     bucket: its spinlock replaces the lock of the bucket.)
  * PK2 A record in state PARK_TAKEN belongs to the waker that took it, which
- *     soon tells the waiter.
+ *     soon notifies the waiter.
  * PK3 A waiter that is a thread stays on its CPU from before it is queued until
- *     it is told or off the queue.  It is in a critical section and blocks only
- *     in park_wait().
+ *     it is notified or off the queue.  It is in a critical section and blocks
+ *     only in park_wait().
  * PK4 The best record of each queue is its head.  The heads of the queues of a
  *     bucket are linked by pk_chain.
  *
@@ -138,8 +138,8 @@ insert(struct park_bucket *b, struct park *pk)
 
 /*
  * Queue the record.  Bucket locked.  A record that is queued again, after its
- * waiter was told, keeps its ticket: it comes before records of equal priority
- * that arrived after its first arrival.
+ * waiter was notified, keeps its ticket: it comes before records of equal
+ * priority that arrived after its first arrival.
  */
 void
 park_insert(struct park_bucket *b, struct park *pk)
@@ -175,7 +175,7 @@ unlink(struct park_bucket *b, struct park *pk)
 		unlink_any(b, pk);
 }
 
-/* Take the record off the queue; its waiter will not be told. */
+/* Take the record off the queue; its waiter will not be notified. */
 void
 park_remove(struct park_bucket *b, struct park *pk)
 {
@@ -183,7 +183,7 @@ park_remove(struct park_bucket *b, struct park *pk)
 	atomic_store_32(&pk->pk_state, PARK_NONE);		/* PK1 */
 }
 
-/* Take the record off the queue.  The caller must then tell the waiter. */
+/* Take the record off the queue.  The caller must then notify the waiter. */
 void
 park_take(struct park_bucket *b, struct park *pk)
 {
@@ -237,11 +237,11 @@ park_init(struct park *pk, const void *ident)
 	pk->pk_passed = 0;
 }
 
-/* Return whether the waiter was told. */
+/* Return whether the waiter was notified. */
 static inline int
-told(const struct park *pk)
+notified(const struct park *pk)
 {
-	return park_state(pk) >= PARK_TOLD;
+	return park_state(pk) >= PARK_NOTIFIED;
 }
 
 /* Callback of the timer of block_timed(): end the wait of the thread arg. */
@@ -256,8 +256,8 @@ time_is_up(struct lwkt_systimer *st, void *arg)
 }
 
 /*
- * Wait as a pthread, in the host, until told; return 0.  If deadline is 0, do
- * not wait: return EWOULDBLOCK if not told.  If deadline > 0, panic.
+ * Wait as a pthread, in the host, until notified; return 0.  If deadline is 0,
+ * do not wait: return EWOULDBLOCK if not notified.  If deadline > 0, panic.
  */
 static int
 wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
@@ -267,7 +267,7 @@ wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 	if (deadline > 0)
 		lwkt_panic("\"%s\": a pthread waits with a timeout; it may "
 		    "only wait for ever, or try", wmesg);
-	while ((state = park_state(pk)) < PARK_TOLD) {
+	while ((state = park_state(pk)) < PARK_NOTIFIED) {
 		if (deadline == 0)
 			return EWOULDBLOCK;
 		machine_foreign_wait(&pk->pk_state, state);
@@ -276,7 +276,7 @@ wait_pthread(struct park *pk, const char *wmesg, int64_t deadline)
 }
 
 /*
- * Block until told.  Returns 0; EINTR: interrupted, with LWKT_PCATCH;
+ * Block until notified.  Returns 0; EINTR: interrupted, with LWKT_PCATCH;
  * EWOULDBLOCK: the timer of block_timed() has fired.  In a critical section.
  */
 static int
@@ -284,7 +284,7 @@ block(struct park *pk, int flags, const char *wmesg)
 {
 	lwkt_thread_t td = pk->pk_td;
 
-	while (!told(pk)) {
+	while (!notified(pk)) {
 		if ((flags & LWKT_PCATCH) && intr_take(td))
 			return EINTR;
 		if (td->td_flags & TDF_TIMEOUT)
@@ -314,8 +314,8 @@ block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 }
 
 /*
- * Wait until told, and return 0.  If not told, return EWOULDBLOCK or EINTR: the
- * caller must then call park_leave().
+ * Wait until notified, and return 0.  If not notified, return EWOULDBLOCK or
+ * EINTR: the caller must then call park_leave().
  */
 int
 park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
@@ -327,10 +327,10 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 		return wait_pthread(pk, wmesg, deadline);
 	INVARIANT(td->td_critcount > 0);			/* PK3 */
 	counter_inc(mygd()->gd_cntbias, waits);
-	delayed_flush_if(td);		/* before told() is tested */
+	delayed_flush_if(td);		/* before notified() is tested */
 	td->td_flags &= ~TDF_TIMEOUT;
 	if (deadline == 0)
-		error = told(pk) ? 0 : EWOULDBLOCK;
+		error = notified(pk) ? 0 : EWOULDBLOCK;
 	else if (deadline > 0)
 		error = block_timed(pk, flags, wmesg, deadline);
 	else
@@ -344,7 +344,7 @@ park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)
  * End the wait after an error of park_wait().  If the record is still queued,
  * take it off the queue, subtract `one` from *word (word may be NULL), and
  * return PARK_NONE.  If a waker has taken the record, wait until the waker
- * tells it (PK2), and return PARK_TOLD or PARK_OWNER.
+ * notifies it (PK2), and return PARK_NOTIFIED or PARK_OWNER.
  */
 uint32_t
 park_leave(struct park *pk, const char *wmesg, uint64_t *word, uint64_t one)
@@ -366,17 +366,17 @@ park_leave(struct park *pk, const char *wmesg, uint64_t *word, uint64_t one)
 }
 
 /*
- * Telling a waiter the result of its wait.
+ * Notifying a waiter of the result of its wait.
  */
 
 /*
- * Tell a waiter that is a thread, on the thread's own CPU (PK3): store the
+ * Notify a waiter that is a thread, on the thread's own CPU (PK3): store the
  * result `how` and make the thread runnable.  In a critical section.  So the
  * thread cannot run, and end, between the two steps.  The record is not used
  * after the store.
  */
 static void
-tell_here(void *arg, int how)
+notify_here(void *arg, int how)
 {
 	struct park *pk = arg;
 	lwkt_thread_t td = pk->pk_td;
@@ -387,13 +387,13 @@ tell_here(void *arg, int how)
 }
 
 /*
- * Tell a waiter that was taken: its result is `how`.  The caller must not use
+ * Notify a waiter that was taken; its result is `how`.  The caller must not use
  * the record afterwards.  No bucket is locked.  A thread never blocks here.  A
- * plain pthread that tells a thread waits in the host until the CPU of that
- * thread has called tell_here().
+ * plain pthread that notifies a thread waits in the host until the CPU of that
+ * thread has called notify_here().
  */
 void
-park_tell(struct park *pk, enum park_state how)
+park_notify(struct park *pk, enum park_state how)
 {
 	uint32_t *word = &pk->pk_state;
 	lwkt_thread_t self;
@@ -406,15 +406,15 @@ park_tell(struct park *pk, enum park_state how)
 	}
 	cpu = pk->pk_td->td_gd->gd_m.mc_cpuid;			/* PK3 */
 	if (machine_oncpu() == NULL) {
-		foreign_do(cpu, tell_here, pk, (int)how);
+		foreign_do(cpu, notify_here, pk, (int)how);
 		return;
 	}
 	self = curthread;
 	crit_enter_td(self);
 	if (cpu == mycpuid)
-		tell_here(pk, (int)how);
+		notify_here(pk, (int)how);
 	else
-		lwkt_send_ipiq2(cpu, tell_here, pk, (int)how);
+		lwkt_send_ipiq2(cpu, notify_here, pk, (int)how);
 	crit_exit_td(self);
 }
 
@@ -436,19 +436,19 @@ park_take_all(struct park_bucket *b, const void *ident, uint32_t max)
 	return first;
 }
 
-/* Tell every waiter of a list of park_take_all(). */
+/* Notify every waiter of a list of park_take_all(). */
 void
-park_tell_all(struct park *pk, enum park_state how)
+park_notify_all(struct park *pk, enum park_state how)
 {
 	struct park *next;
 
 	for (; pk != NULL; pk = next) {
 		next = pk->pk_chain;
-		park_tell(pk, how);				/* PK2 */
+		park_notify(pk, how);				/* PK2 */
 	}
 }
 
-/* Take and tell the best waiters at ident, at most max. */
+/* Take and notify the best waiters at ident, at most max. */
 void
 park_wake(const void *ident, uint32_t max)
 {
@@ -461,7 +461,7 @@ park_wake(const void *ident, uint32_t max)
 	b = park_lock(ident);
 	list = park_take_all(b, ident, max);
 	park_unlock(b);
-	park_tell_all(list, PARK_TOLD);
+	park_notify_all(list, PARK_NOTIFIED);
 	if (td != NULL)
 		crit_exit_td(td);
 }

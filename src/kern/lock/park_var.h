@@ -11,13 +11,13 @@
  * returns an error, the waiter calls park_leave().
  *
  * A waker calls park_take(), with the bucket locked, for each waiter whose wait
- * it will end.  Then it unlocks the bucket and calls park_tell(), which stores
- * the result and makes the waiter runnable.  A waiter that was taken waits
- * until it is told: the waker may use the record until then.
+ * it will end.  Then it unlocks the bucket and calls park_notify(), which
+ * stores the result and makes the waiter runnable.  A waiter that was taken
+ * waits until it is notified: the waker may use the record until then.
  *
- * Two users need no bucket and call only park_init(), park_wait(), park_tell()
- * and park_tell_all().  A side of a pipe, which is at most one waiter, needs no
- * queue either: it announces its record in a word of the pipe
+ * Two users need no bucket and call only park_init(), park_wait(),
+ * park_notify() and park_notify_all().  A side of a pipe, which is at most one
+ * waiter, needs no queue either: it announces its record in a word of the pipe
  * (port/lwkt_pipe.c).  A lockmgr lock has queues of its own (kern_lock.c).
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
@@ -30,17 +30,17 @@
 #define PARK_PTHREAD_PRI	LWKT_PRI_KERN_DAEMON
 
 /*
- * A waiter that was told this many times and each time found the lock taken by
- * another thread is given the lock directly.
+ * A waiter that was notified this many times and each time found the lock taken
+ * by another thread is given the lock directly.
  */
 #define PARK_PASSES		3
 
 enum park_state {
-	PARK_NONE,		/* not in a queue, and will not be told */
+	PARK_NONE,		/* not in a queue, nor taken */
 	PARK_QUEUED,
-	PARK_TAKEN,		/* off the queue, and will be told */
-	PARK_TOLD,		/* told; what it means is up to the lock */
-	PARK_OWNER		/* told, and the lock is the waiter's */
+	PARK_TAKEN,		/* off the queue, and will be notified */
+	PARK_NOTIFIED,		/* what it means is up to the lock */
+	PARK_OWNER		/* notified; the waiter has got the lock */
 };
 
 /*
@@ -65,7 +65,7 @@ struct park {
 	const void	*pk_ident;	/* the address of the queue */
 	lwkt_thread_t	 pk_td;		/* the waiter; NULL: a pthread */
 	uint32_t	 pk_state;	/* (a) enum park_state */
-	uint32_t	 pk_passed;	/* times told, but lock was taken */
+	uint32_t	 pk_passed;	/* times notified, but lock was taken */
 	uint64_t	 pk_holder;	/* mutex.c: the waiter as MU_HOLDER */
 };
 
@@ -108,25 +108,25 @@ struct park *park_take_all(struct park_bucket *b, const void *ident,
 
 void	park_init(struct park *pk, const void *ident);
 /*
- * Wait until told, and return 0.  If the waiter has not been told, return
- * EWOULDBLOCK at the deadline or, with LWKT_PCATCH, EINTR after an interrupt.
- * deadline is a result of wait_deadline().  A thread is in a critical section
- * and blocks.
+ * Wait until notified, and return 0.  If the waiter has not been notified,
+ * return EWOULDBLOCK at the deadline or, with LWKT_PCATCH, EINTR after an
+ * interrupt.  deadline is a result of wait_deadline().  A thread is in a
+ * critical section and blocks.
  */
 int	park_wait(struct park *pk, int flags, const char *wmesg,
 	    int64_t deadline);
 /*
  * After an error of park_wait(): if the record is still queued, remove it,
  * subtract `one` from *word unless word is NULL, and return PARK_NONE.  If a
- * waker has taken the record, wait until told and return PARK_TOLD or
+ * waker has taken the record, wait until notified and return PARK_NOTIFIED or
  * PARK_OWNER.  wmesg is that of the call of park_wait().
  */
 uint32_t park_leave(struct park *pk, const char *wmesg, uint64_t *word,
 	    uint64_t one);
 
-void	park_tell(struct park *pk, enum park_state how);
-void	park_tell_all(struct park *list, enum park_state how);
-/* Take and tell the best waiters, at most max.  Locks the bucket itself. */
+void	park_notify(struct park *pk, enum park_state how);
+void	park_notify_all(struct park *list, enum park_state how);
+/* Take and notify the best waiters, at most max.  Locks the bucket itself. */
 void	park_wake(const void *ident, uint32_t max);
 /* Return the number of waiters at ident; for tests. */
 unsigned park_count(const void *ident);
@@ -151,7 +151,7 @@ park_of(struct lwkt_turn *tu)
 /*
  * Return 1 if td (NULL: a pthread), which releases a lock, must give the lock
  * to its best waiter `first`: the waiter was passed PARK_PASSES times, or is
- * better than td without the priority lent to td.  Return 0 if td only tells
+ * better than td without the priority lent to td.  Return 0 if td only notifies
  * the waiter; then another thread may take the lock before the waiter.
  */
 static inline int
@@ -162,8 +162,8 @@ park_deserves(const struct park *first, const struct lwkt_thread *td)
 }
 
 /*
- * Read pk_state.  Acquire: pairs with the release stores of park_tell() and
- * tell_here().
+ * Read pk_state.  Acquire: pairs with the release stores of park_notify() and
+ * notify_here().
  */
 static inline uint32_t
 park_state(const struct park *pk)

@@ -24,7 +24,7 @@ lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
  * is full, for at most timeout_ns, and for the mutex of the queue.  A plain
  * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_tell).  Returns 0; EWOULDBLOCK: still full; EPIPE: closed.
+ * (park_notify).  Returns 0; EWOULDBLOCK: still full; EPIPE: closed.
  */
 int
 lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
@@ -51,7 +51,7 @@ lwkt_queue_put(struct lwkt_queue *q, void *item, int64_t timeout_ns)
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the queue
  * is empty, for at most timeout_ns, and for the mutex of the queue.  A plain
  * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_tell).  Returns 0; EWOULDBLOCK: still empty; EPIPE: closed and empty.
+ * (park_notify).  Returns 0; EWOULDBLOCK: still empty; EPIPE: closed and empty.
  */
 int
 lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
@@ -79,7 +79,7 @@ lwkt_queue_get(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
 /*
  * Thread or plain pthread; blocks only for the mutex of the queue.  A plain
  * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_tell).
+ * (park_notify).
  */
 void
 lwkt_queue_close(struct lwkt_queue *q)
@@ -94,7 +94,7 @@ lwkt_queue_close(struct lwkt_queue *q)
 /*
  * Thread or plain pthread; blocks only for the mutex of the queue.  A plain
  * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_tell).
+ * (park_notify).
  */
 unsigned
 lwkt_queue_count(struct lwkt_queue *q)

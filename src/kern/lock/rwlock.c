@@ -35,7 +35,7 @@
  * A reader changes its slot in a leaf section: the count by a load and a store,
  * between which the revoker may have read it.  The reader sees after its store
  * that the slot was marked.  It waits until the revoker has written down how
- * many readers it has moved.  The difference tells the reader whether it was
+ * many readers it has moved.  The difference shows the reader whether it was
  * one of them (settle).
  *
  * INVARIANTS

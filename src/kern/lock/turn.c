@@ -11,8 +11,8 @@
  * Then it goes back from the end of that level over the waiters that arrived
  * later than the new one.  So the time for an insertion grows with the number
  * of levels, not of waiters.  Only a waiter with an old ticket (its priority
- * has changed, or it was told and queues itself again) passes waiters of its
- * level.
+ * has changed, or it was notified and queues itself again) passes waiters of
+ * its level.
  *
  * INVARIANTS
  * TU1 From the head of the ring on, tu_pri never rises, and waiters of equal

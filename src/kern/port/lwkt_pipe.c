@@ -154,7 +154,7 @@ look(struct lwkt_pipe *p, enum side side)
 /*
  * If the side waits, wake it; if it has asked for a notice, send the notice.
  * The fence is that of a loud pipe (PIO1).  The record is not used after
- * park_tell(), nor the pipe after the compare and set, except for its notice:
+ * park_notify(), nor the pipe after the compare and set, except for its notice:
  * the woken side may free both.
  */
 static __lwkt_noinline void
@@ -172,8 +172,8 @@ rouse(struct lwkt_pipe *p, enum side side)
 	if (w & PIPE_NOTICE)
 		lwkt_sendmsg(p->pi_port, &p->pi_notice);
 	else
-		park_tell((struct park *)(uintptr_t)(w & ~PIPE_BITS),
-		    PARK_TOLD);
+		park_notify((struct park *)(uintptr_t)(w & ~PIPE_BITS),
+		    PARK_NOTIFIED);
 }
 
 /* The side has moved k elements: publish that, and wake the other side. */
@@ -428,7 +428,7 @@ do_write(struct lwkt_pipe *p, const void *elems, size_t n,
  * Write one element.  Returns 0, EWOULDBLOCK or EPIPE.  The writer: a thread; a
  * callback with timeout 0; a plain pthread with timeout 0 or LWKT_FOREVER.
  * Blocks while the pipe is full, for at most timeout_ns.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * wakes a thread waits in the host for the CPU of that thread (park_notify).
  */
 int
 lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
@@ -442,7 +442,7 @@ lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
  * Read one element.  Returns 0, EWOULDBLOCK or EPIPE.  The reader: a thread; a
  * callback with timeout 0; a plain pthread with timeout 0 or LWKT_FOREVER.
  * Blocks while the pipe is empty, for at most timeout_ns.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * wakes a thread waits in the host for the CPU of that thread (park_notify).
  */
 int
 lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
@@ -491,7 +491,7 @@ close_side(struct lwkt_pipe *p, enum side side)
 /*
  * End the stream; the reader still gets what is in the pipe.  Thread, callback
  * or plain pthread: the writer.  Never blocks a thread.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_tell).
+ * wakes a thread waits in the host for the CPU of that thread (park_notify).
  */
 void
 lwkt_pipe_close_writer(struct lwkt_pipe *p)

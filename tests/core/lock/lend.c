@@ -373,7 +373,7 @@ holder_is_lowered(void *arg)
 		while (waiters(0) != (unsigned)i + 1)
 			lwkt_yield();
 	}
-	unlock(0);		/* one is told, which has to run first */
+	unlock(0);		/* notifies one, which must run first */
 	check(waiters(0) == 2, "%u wait", waiters(0));
 	(void)lock(0, 0);	/* but we come by, as good as the others */
 	check(lwkt_mutex_owned(&mutex[0]), "not free");
@@ -393,9 +393,9 @@ holder_is_lowered(void *arg)
 	return 0;
 }
 
-/* One that was told and becomes worse passes the mutex on. */
+/* A notified waiter whose priority falls passes the mutex on. */
 static int
-told_and_lowered(void *arg)
+notified_and_lowered(void *arg)
 {
 	lwkt_thread_t td[2];
 	int i;
@@ -726,8 +726,8 @@ main(void)
 	    random_programs, NULL, 300);
 	sim_explore("a holder that becomes worse keeps what it is lent",
 	    holder_is_lowered, NULL, 50);
-	sim_explore("one that was told and becomes worse passes it on",
-	    told_and_lowered, NULL, 20);
+	sim_explore("a notified waiter that becomes worse passes it on",
+	    notified_and_lowered, NULL, 20);
 	sim_explore("a cycle of holders ends", cycle, NULL, 200);
 	sim_explore_with(&at_once);
 	sim_explore("a holder may move meanwhile", two_lend_at_once,

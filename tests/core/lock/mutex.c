@@ -54,7 +54,7 @@ ask(uint32_t i)
 }
 
 static void
-tell(uint32_t *word, uint32_t i)
+report(uint32_t *word, uint32_t i)
 {
 	STORE(*word, i);
 	lwkt_wakeup(word);
@@ -71,7 +71,7 @@ wants(void *arg)
 		await_asleep(&asked, i);
 		MUTEX_LOCK(&mu[n]);
 		MUTEX_UNLOCK(&mu[n]);
-		tell(&had[n], i);
+		report(&had[n], i);
 	}
 }
 
@@ -198,7 +198,7 @@ takes_last(void *arg)
 			is_number(i);
 		else
 			is_cond(i);
-		tell(&done, i);
+		report(&done, i);
 	}
 }
 
@@ -212,7 +212,7 @@ makes_loud(void *arg)
 	for (i = 1; i <= ROUNDS; i++) {
 		await_asleep(&asked, i);
 		loud_make(gd_find(0));
-		tell(&had[0], i);
+		report(&had[0], i);
 	}
 }
 
@@ -260,7 +260,7 @@ gives_up(void *arg)
 		await_asleep(&asked, i);
 		if (lwkt_mutex_timedlock(&mu[0], 1) == 0)
 			MUTEX_UNLOCK(&mu[0]);
-		tell(&had[0], i);
+		report(&had[0], i);
 	}
 }
 

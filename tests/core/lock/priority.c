@@ -46,7 +46,7 @@ fresh(void)
 	served = running = done = stop = 0;
 }
 
-/* Take it, to wait there; for the last three: come when told. */
+/* Take the lock; the last three kinds: wait for a unit, a signal, an item. */
 static void
 take(enum kind kind)
 {
@@ -240,7 +240,9 @@ served_in_order(void *arg)
 	return 0;
 }
 
-/* A better thread sleeps on a mutex that is free, because a lesser was told. */
+/*
+ * A better thread must not sleep on a free mutex because a worse was notified.
+ */
 static void
 passes(void *arg)
 {
@@ -284,11 +286,12 @@ no_sleep_on_a_free_lock(void *arg)
 }
 
 /*
- * A waiter that was told does not run, a second is queued, we come by and have
- * the mutex: a better one that comes then is not made to wait for either.
+ * A notified waiter has not run yet, a second waiter is queued, and this thread
+ * takes the lock first.  A better thread that comes then gets the lock before
+ * both.
  */
 static int
-told_is_in_the_way(void *arg)
+notified_is_not_in_the_way(void *arg)
 {
 	enum kind kind = (enum kind)(uintptr_t)arg;
 	lwkt_thread_t td[4];
@@ -489,10 +492,10 @@ main(void)
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock, MTX);
 	EACH(20, "no sleep on a free lock", no_sleep_on_a_free_lock,
 	    SERIALIZER);
-	EACH(20, "one that was told is not in the way", told_is_in_the_way,
-	    MUTEX);
-	EACH(20, "one that was told is not in the way", told_is_in_the_way,
-	    SERIALIZER);
+	EACH(20, "a notified waiter is not in the way",
+	    notified_is_not_in_the_way, MUTEX);
+	EACH(20, "a notified waiter is not in the way",
+	    notified_is_not_in_the_way, SERIALIZER);
 	EACH(100, "not passed for ever", not_passed_for_ever, MUTEX);
 	EACH(100, "not passed for ever", not_passed_for_ever, SERIALIZER);
 	EACH(100, "fair both ways", fair_both_ways, RWLOCK);

@@ -163,7 +163,7 @@ woken_cannot_run(void *arg)
 	return 0;
 }
 
-/* Turns by number: each waits for its own, all are told. */
+/* Turns by number: each thread waits for its own; a broadcast wakes all. */
 static void
 turn_taker(void *arg)
 {
@@ -270,10 +270,10 @@ one_signal_one_waiter(void *arg)
 }
 
 /*
- * Told and too late at once: it counts as told, or another is told.  The
- * impatient one does not look whether there is anything when it is too late:
- * so what it was told is lost if it leaves all the same, and the other, which
- * waits for ever, is not rescued by anybody.
+ * A waiter is notified and times out at the same time.  Either it returns 0, or
+ * another waiter is notified.  After a timeout impatient() does not test
+ * `total`.  So if it timed out although it was notified, the signal would be
+ * lost, and taker(), which waits for ever, would never return.
  */
 static void
 impatient(void *arg)
@@ -297,7 +297,7 @@ one_more(void)
 }
 
 static int
-told_and_too_late(void *arg)
+notified_and_timed_out(void *arg)
 {
 	lwkt_thread_t td[2];
 	int i;
@@ -655,7 +655,8 @@ main(void)
 	    200);
 	sim_explore("signals are not lost", signals_are_not_lost, NULL, 300);
 	sim_explore("one signal, one waiter", one_signal_one_waiter, NULL, 400);
-	sim_explore("told and too late at once", told_and_too_late, NULL, 400);
+	sim_explore("notified and timed out at once", notified_and_timed_out,
+	    NULL, 400);
 	sim_explore("every unit of a semaphore is taken", every_unit_is_taken,
 	    NULL, 200);
 	sim_explore("a post does not touch what its waiter frees",

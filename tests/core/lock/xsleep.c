@@ -88,6 +88,6 @@ main(void)
 	panics("lwkt_xsleep does its own interlock", interlocked_body,
 	    "flags 0x400");
 	sim_explore("nobody sleeps whose number is old", turns, NULL, 300);
-	sim_explore("the number is told, however it ends", numbers, NULL, 50);
+	sim_explore("the number is set, however it ends", numbers, NULL, 50);
 	return tap_done();
 }
