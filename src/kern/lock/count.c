@@ -200,7 +200,7 @@ lwkt_barrier_wait(struct lwkt_barrier *ba)
 		while (sync_state(atomic_load_acq_64(word)) == opened);
 		return 0;
 	}
-	/* All n threads wait here: none arrives before the barrier opens. */
+	/* No thread arrives again before the barrier opens. */
 	atomic_store_32(&ba->ba_arrived, 0);
 	w = atomic_load_64(word);
 	while (!atomic_fcmpset_64(word, &w,

@@ -37,7 +37,8 @@
  * SP1 s_lock is 0, 1, or SHARED | n.
  * SP2 gd_spinlocks is the number of entries in use of gd_spinheld.  This CPU
  *    holds the lock of each entry.  For each entry the thread that took the
- *    lock is in one critical section (_quick: in one of its caller).
+ *    lock is in one critical section, which it entered with the lock (the
+ *    _quick functions: before).
  * SP3 While a CPU spins, its gd_spinwant is the lock; else gd_spinwant is 0.
  *    Other CPUs read gd_spinwant and, while this CPU spins or waits for room in
  *    a ring, gd_spinlocks and gd_spinheld.  So all of these are stored

@@ -12,16 +12,17 @@
  * its exclusive holder.  So what a thread is lent is a multiset of priorities,
  * one for each of its locks that has waiters.  The holder keeps it as 32 counts
  * (tc_lend), one for each priority.  When the best waiter of a lock changes,
- * any CPU updates the holder's counts by two locked additions.  It does so
- * under the queue lock, which protects the queue of the lock (lend_var.h).  No
- * other lock is needed, and a loan is taken back exactly, whatever other locks
- * lend meanwhile.
+ * the CPU or pthread that changes the queue updates the holder's counts by one
+ * or two locked additions.  It does so under the queue lock, which protects the
+ * queue of the lock (lend_var.h).  No other lock is needed, and a loan is taken
+ * back exactly, whatever other locks lend meanwhile.
  *
  * td_pri, with which a thread is scheduled, may be changed only by the thread's
  * CPU.  A CPU that has changed the counts sets TDF_MP_LEND in the holder.  If
  * the bit was not set before, it sends a message to the holder's CPU, which
- * clears the bit, reads the counts and applies the result.  A second change
- * needs no second message while the first is under way.
+ * clears the bit, reads the counts and applies the result.  (The holder's own
+ * CPU does this at once.) A second change needs no second message while the
+ * first is under way.
  *
  * If the holder itself waits for another lock, the change goes on from lock to
  * lock: a new priority moves the holder in the queue in which it waits
@@ -32,13 +33,13 @@
  * fall could follow each other around such a cycle for ever.  So falls are cut:
  * after LEND_HOPS holders, a change that would lower td_lent is counted but not
  * applied.  Each chain then lowers td_lent at most LEND_HOPS times, and between
- * two falls td_lent can rise only so often.  So all changes end.  Rises are
- * never cut: the holder at the end of the longest chain runs with the priority
- * of the best waiter.  A holder at which a fall was cut has too high a priority
- * until a shorter chain reaches it, at the latest when it releases the lock: a
- * release begins a new chain.  If several changes of a holder are applied at
- * once, they count as the shortest of their chains, so that a release is
- * applied in any case.
+ * two of its falls the td_lent of a thread can rise at most 31 times.  So all
+ * changes end.  Rises are never cut: the holder at the end of the longest chain
+ * runs with the priority of the best waiter.  A holder at which a fall was cut
+ * has too high a priority until a shorter chain reaches it, at the latest when
+ * it releases the lock: a release begins a new chain.  If several changes of a
+ * holder are applied at once, the shortest of their chains decides.  So a
+ * release is applied in any case.
  *
  * A thread that is moving between two CPUs belongs to none of them: the bit
  * stays set, and the CPU on which the thread arrives applies the change.
@@ -215,9 +216,9 @@ done_with(lwkt_thread_t td)
 }
 
 /*
- * Ask the CPU of td to apply a change of td's counts that is `hops` holders
- * from the beginning of its chain.  Return 1 if the caller must see to it, or 0
- * if it was asked before and has not begun (TDF_MP_LEND).
+ * Mark td: its counts have changed, `hops` holders from the beginning of the
+ * chain.  Return 1 if the caller must make td's CPU apply the change.  Return 0
+ * if that CPU will apply it anyway: td was marked before (TDF_MP_LEND).
  */
 static int
 ask(lwkt_thread_t td, uint32_t hops)
@@ -391,7 +392,7 @@ lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)
 	lend_carry_out(&lt);
 }
 
-/* Panic unless LD2 holds for td, a thread of this CPU; invariants builds. */
+/* Panic unless LD2 holds for td, a thread of this CPU. */
 void
 lend_check(lwkt_thread_t td)
 {

@@ -12,7 +12,7 @@
 
 #include "kern/cpu/crit.h"
 
-#define LEND_HOPS	64		/* holders that a fall passes */
+#define LEND_HOPS	64		/* most holders that a fall passes */
 #define LEND_LONG	(LEND_HOPS + 1)	/* length of all longer chains */
 
 /*
@@ -21,7 +21,7 @@
  */
 struct lend_todo {
 	lwkt_thread_t	lt_td[2];	/* each counted in its tc_lendrefs */
-	uint32_t	lt_hops;	/* holders so far, or LEND_LONG */
+	uint32_t	lt_hops;	/* holders in the chain so far */
 	int		lt_n;		/* number of entries of lt_td */
 };
 
@@ -53,7 +53,7 @@ void	lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri);
 void	lend_apply_late(lwkt_thread_t td);
 /* td, the caller, exits: wait until !lend_busy(td).  In a critical section. */
 void	lend_drain(lwkt_thread_t td);
-/* In invariants builds: panic unless td_pri is as LD2 of lend.c says. */
+/* Panic unless td_pri and td_lent are as LD2 of lend.c says. */
 void	lend_check(lwkt_thread_t td);
 
 /*

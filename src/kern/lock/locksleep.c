@@ -25,7 +25,7 @@ queue(const volatile void *ident, int flags)
 	lwkt_tsleep_interlock(ident, flags);
 }
 
-/* Sleep, after queue(), until a wakeup.  Returns as lwkt_tsleep(). */
+/* Sleep, after queue().  Returns as lwkt_tsleep(). */
 static int
 sleep(const volatile void *ident, int flags, const char *wmesg,
     int64_t timeout_ns)

@@ -4,8 +4,9 @@
  *
  * THEORY
  * A thread that releases a lock must not miss a waiter that queues itself at
- * the same time.  Usually one locked instruction makes the lock free and tests
- * for waiters.  It takes as long as all the rest of an uncontended release.
+ * the same time.  Most locks use one locked instruction that makes the lock
+ * free and tests for waiters.  It takes as long as all the rest of an
+ * uncontended release.
  *
  * A CPU is quiet or loud.  A holder on a quiet CPU tests the word of the lock
  * and then stores 0 (loud_var.h).  A waiter may set its bit between the test
@@ -15,16 +16,18 @@
  * may be gone by then: gd_reltag belongs to the CPU, and the queue is found by
  * the address of the lock.  A holder on a loud CPU uses a locked instruction.
  *
- * A waiter makes the CPU of the holder loud before it waits.  This takes a
- * fence on all CPUs, about 10 us.  A loud CPU stays loud until it has released
- * many locks in a row without a waiter.  Then it becomes quiet of its own
- * accord.  So a lock that is often contended costs few such fences.
+ * A waiter makes the CPU of the holder loud before it waits (the next paragraph
+ * has the exceptions).  If the CPU was quiet, this takes a fence on all CPUs,
+ * about 10 us.  A loud CPU stays loud until it has released many locks in a
+ * row, by locked instructions, without a waiter.  Then it makes itself quiet.
+ * So a lock that is often contended costs few such fences.
  *
- * A waiter on the CPU whose tag is in the word needs nothing of this.  The
+ * A waiter on the CPU whose tag is in the word does not make the CPU loud.  The
  * holder does not run, and is not between its test and its store, because that
  * is a leaf section (crit.h).  If the holder has moved to another CPU, the tag
  * in the word is not that of its CPU: its test fails, and it uses a locked
- * instruction.  A pthread has no tag and always uses a locked instruction.
+ * instruction.  A pthread as the holder has no tag and always uses a locked
+ * instruction.
  *
  * A program may release a mutex in the same way, inline (<lwkt/sync2.h>).  That
  * is no leaf section, so only threads that are not preemptible may do it: the
@@ -33,10 +36,10 @@
  * INVARIANTS
  * QL1 gd_reltag is gd_tag (quiet), TAG_RISING or TAG_LOUD.  The last two differ
  *    from the tag of each CPU, so no release on the CPU passes its test.
- * QL2 Any CPU or pthread may change gd_tag to TAG_RISING.  It alone changes
- *    TAG_RISING to TAG_LOUD, after a fence on all CPUs.  Only the CPU itself
- *    changes TAG_LOUD to gd_tag, by a locked instruction, while it is not
- *    releasing a lock by a store.
+ * QL2 Any CPU or pthread may change gd_tag to TAG_RISING.  Only the one that
+ *    did so changes TAG_RISING to TAG_LOUD, after a fence on all CPUs.  Only
+ *    the CPU itself changes TAG_LOUD to gd_tag, by a locked instruction, while
+ *    it is not releasing a lock by a store.
  * QL3 If the host has no fence on all CPUs, each CPU is always loud.
  * QL4 While a preemptible thread runs, lwkt_quick_ of its host thread is NULL,
  *    and its program releases no lock inline.

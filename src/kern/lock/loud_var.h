@@ -4,7 +4,7 @@
  *
  * The word of such a lock is 0, or the address of the holder, the tag of the
  * CPU on which the holder took the lock, and bits that the waiters set.  A word
- * without such bits may be released in four steps, in a leaf section:
+ * without such bits may be released like this, in a leaf section:
  *
  *	tag = quiet_tag(gd);
  *	if (word != (holder | tag))	another way, by a locked instruction
@@ -67,7 +67,7 @@ tag_cpu(uint64_t w)
 	return n != 0 ? gd_find(n - 1) : NULL;
 }
 
-/* Return the tag of this CPU, or the tag of no CPU if the CPU is loud. */
+/* Return gd_tag of this CPU if it is quiet, else the tag of no CPU (QL1). */
 static inline uint64_t
 quiet_tag(const struct globaldata *gd)
 {
@@ -89,12 +89,13 @@ loud_make(struct globaldata *gd)
 
 /*
  * This CPU has released a lock by a locked instruction: note whether there was
- * a waiter.  In a critical section.
+ * a waiter.  After many such releases in a row without a waiter the CPU becomes
+ * quiet (QL3).  In a critical section.
  */
 static inline void
 loud_note(struct globaldata *gd, int waiter)
 {
-	/* In tests few are many. */
+	/* Tests make few releases. */
 	uint32_t many = config_hard ? 2 : config_host_sim ? 8 : 16384;
 
 	gd->gd_steady = waiter ? 0 : gd->gd_steady + 1;

@@ -181,7 +181,7 @@ lwkt_serialize_try(lwkt_serialize_t sz)
 }
 
 /*
- * Exit after waiters have been seen: give the serializer to the best waiter in
+ * Exit sz, whose word counts waiters: give the serializer to the best waiter in
  * the queue, or clear HELD and notify this waiter, which tries again.  If the
  * queue is empty (a counted waiter is not queued yet, or has just been
  * notified), only clear HELD.

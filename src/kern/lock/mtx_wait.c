@@ -8,8 +8,10 @@
  * queue, which says that the queue is not empty.  While such a bit is set, the
  * last holder can leave only with the spinlock held: it replaces the word by
  * that of the next owner in one step, so the mutex is never free in between.
- * So no thread can overtake the waiter that comes next; when that waiter wakes
- * up it is already the owner.
+ * So no thread can take the mutex before the waiter that comes next; when that
+ * waiter wakes up it is already the owner.  (While the mutex is held shared,
+ * some shared takings overtake exclusive waiters: better requests, tries, and
+ * those of a thread that takes it again.)
  *
  * The next owner is the better of the best exclusive and the best shared
  * waiter.  If the two have equal priority, exclusive and shared owners
@@ -66,7 +68,7 @@ COUNTER(handoffs, "lwkt.mtx_handoffs", "mtxs given to waiters");
 struct grants {
 	lwkt_mtx_link_t	g_wake;		/* ident to wake, or NULL */
 	int		g_shared;	/* 1: wake all shared waiters */
-	lwkt_mtx_link_t	g_async;	/* callbacks to call, by ml_next */
+	lwkt_mtx_link_t	g_async;	/* links with a callback to call */
 	int		g_error;	/* error argument of the callbacks */
 	struct lend_todo g_lend;	/* changes of lent priority */
 };
@@ -163,8 +165,8 @@ owner_of(lwkt_mtx_t m)
 
 /*
  * Make MW3 true after the queues or the owner have changed: lend the priority
- * of the best waiter to the exclusive holder.  Without one, do nothing.
- * Spinlock held.
+ * of the best waiter to the exclusive holder.  Do nothing if there is no such
+ * holder.  Spinlock held.
  */
 static void
 mtx_lend(lwkt_mtx_t m, struct lend_todo *lt)
@@ -313,7 +315,7 @@ next_word(lwkt_mtx_t m, int was_ex)
  * `last`: 1, or what it counts for the bias of a rwlock (rwlock.c).  Give the
  * mutex to the next owner, or to several shared ones.  If no request waits any
  * more, the mutex becomes free.  Returns 1.  If the caller's taking is not the
- * last one any more, because better shared requests have come, do nothing and
+ * last one any more, because shared requests were granted, do nothing and
  * return 0.  The compare-and-set is in a loop because shared holders change the
  * count without the spinlock.
  */
@@ -640,7 +642,7 @@ lwkt_mtx_abort_link(lwkt_mtx_t m, lwkt_mtx_link_t link)
 	lwkt_thread_t td = enter(m);
 	uint32_t state;
 
-	/* lock_link() makes ML_IDLE to ML_ACQUIRED without the spinlock. */
+	/* lock_link() changes ML_IDLE to ML_ACQUIRED without the spinlock. */
 	state = atomic_load_32(&link->ml_state);
 	if (state == ML_EX || state == ML_SH) {
 		withdraw(m, link, &g);

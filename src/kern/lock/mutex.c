@@ -4,18 +4,19 @@
  *
  * THEORY
  * The word mu_word names the holder and its CPU.  So one locked instruction
- * takes a free mutex, and a plain store releases it if there are no waiters
- * (loud.c).  If a thread finds that the mutex is held by a thread of another
- * CPU, it tries a few more times, because the holder may release the mutex
- * soon.  If that fails, or if the holder is on the same CPU (which cannot run
- * it meanwhile), the thread queues itself at the address of the mutex and
- * blocks (park.c).
+ * takes a free mutex.  On a quiet CPU a plain store releases a mutex without
+ * waiters (loud.c).  If a thread finds that the mutex is held by a pthread or
+ * by a thread of another CPU, it tries a few more times, because the holder may
+ * release the mutex soon.  If that fails, or if the holder is on the same CPU
+ * (which cannot run it meanwhile), the thread queues itself at the address of
+ * the mutex and blocks (park.c).  A pthread does the same, without these tries
+ * if the holder is a pthread too.
  *
  * The queue and the holder are consistent while the bucket of the mutex is
  * locked.  A waiter that queues itself sets the bit MU_SLOW of the word before
- * it unlocks the bucket, and makes the CPU of the holder loud.  The bit makes
- * the holder lock the bucket to release the mutex.  The holder takes the best
- * waiter off the queue (mutex_give):
+ * it unlocks the bucket, and makes the CPU of the holder loud, if that is
+ * another CPU.  The bit makes the holder lock the bucket to release the mutex.
+ * The holder takes the best waiter off the queue (mutex_give):
  *
  * - If this waiter is better than the thread that unlocks, or was passed too
  *   often (park_deserves), it is handed the mutex: the word goes from one
@@ -33,12 +34,13 @@
  * the mutex is held sets MU_SLOW.
  *
  * A release by a plain store may overwrite MU_SLOW, which a waiter sets at the
- * same time.  The holder then finds that its CPU has become loud.  The mutex is
- * free, or taken by another thread, or even freed, in that order.  The holder
- * locks the bucket and looks for a waiter of the mutex (unlock_late).  If there
- * is one, the mutex exists, as it may not be freed while a thread waits for it.
- * If the mutex is still free, the holder takes it again, and releases it to the
- * waiter.  Else the waiter's bit is set again, for the new holder.
+ * same time.  The holder then finds that its CPU has become loud.  By then the
+ * mutex may be free, or taken by another thread, or its memory may be freed.
+ * The holder locks the bucket and looks for a waiter of the mutex
+ * (unlock_late).  If there is one, the mutex exists, as it may not be freed
+ * while a thread waits for it.  If the mutex is still free, the holder takes it
+ * again, and releases it to the waiter.  Else the waiter's bit is set again,
+ * for the new holder.
  *
  * The best waiter lends its priority to the holder (lend.c).  A thread that
  * barges needs no loan if its own priority is at least that of the waiters.  It
@@ -111,9 +113,10 @@ me(void)
  */
 
 /*
- * Take a mutex that is free although its word *w is not 0: there are waiters,
- * or there were.  Return 1 if it was taken.  Return 0 if it is held; *w is then
- * the value of the word.  `notified`: the caller is a waiter that was notified.
+ * Take a mutex whose word *w is not 0 but may name no holder: there are
+ * waiters, or there were.  Return 1 if it was taken.  Return 0 if it is held;
+ * *w is then the value of the word.  `notified`: the caller is a waiter that
+ * was notified.
  */
 static __lwkt_noinline int
 try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int notified)
@@ -175,10 +178,10 @@ take(struct lwkt_mutex *mu)
 }
 
 /*
- * Try to take the mutex a few more times, while its holder is not on the CPU
- * of the caller.  Return 1 if it was taken, else 0; *w is then a recent value
- * of the word.  Each test takes the cache line from the holder, so the pauses
- * between tests grow.
+ * Try to take the mutex a few more times, while its holder is not on the CPU of
+ * the caller.  (Pthreads count as threads of one CPU.)  Return 1 if it was
+ * taken, else 0; *w is then a recent value of the word.  Each test takes the
+ * cache line from the holder, so the pauses between tests grow.
  */
 static int
 spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
@@ -350,8 +353,8 @@ unlock_slow(struct lwkt_mutex *mu)
 }
 
 /*
- * Take a mutex that the caller has released, if it is still free.  The bucket
- * is locked, and a waiter is queued.
+ * Take a mutex that the caller has released, if it is still free.  Return 1 if
+ * it was taken, else 0.  The bucket is locked, and a waiter is queued.
  */
 static int
 retake(struct lwkt_mutex *mu)

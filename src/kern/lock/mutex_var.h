@@ -15,7 +15,8 @@
  * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
  * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is the tag of the CPU
  * on which the holder took it, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts
- * the unlocks that notified no waiter, because MU_SLOW was clear.
+ * the unlocks in a row that notified no waiter although one was queued, because
+ * MU_SLOW was clear.
  */
 #define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
 #define MU_LATE		((uint64_t)0x3e)
@@ -61,9 +62,8 @@ int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
 uint32_t mutex_leave(struct lwkt_mutex *mu, struct park *pk);
 /*
  * Release the mutex of td, the caller (NULL: a pthread): give it to the best
- * waiter, or make it free and notify the best waiter, which tries to take it.
- * The bucket is locked; mutex_give() unlocks it.  lend_carry_out() has to
- * follow.
+ * waiter, or make it free and notify the best waiter, if there is one.  The
+ * bucket is locked; mutex_give() unlocks it.  lend_carry_out() has to follow.
  */
 void	mutex_give(struct lwkt_mutex *mu, struct park_bucket *b,
 	    lwkt_thread_t td, struct lend_todo *lt);

@@ -264,10 +264,11 @@ mutex_leave(struct lwkt_mutex *mu, struct park *pk)
 
 /*
  * Release the mutex of the caller td (NULL: a pthread), whose word has MU_SLOW
- * or many in MU_LATE: give it to the best waiter, or make it free and, if there
- * is a waiter, notify the best one, which tries to take it.  The word of a held
- * mutex is changed only by its holder or with the bucket locked, so a store
- * without a locked instruction is enough.  The bucket is locked; unlocks it.
+ * or all bits of MU_LATE: give it to the best waiter, or make it free and, if
+ * there is a waiter, notify the best one, which tries to take it.  The word of
+ * a held mutex is changed only by its holder or with the bucket locked, so a
+ * store without a locked instruction is enough.  The bucket is locked; unlocks
+ * it.
  */
 void
 mutex_give(struct lwkt_mutex *mu, struct park_bucket *b, lwkt_thread_t td,

@@ -8,9 +8,9 @@
  * order of arrival, on whichever CPU they are.  So they form one queue
  * (turn.c), made of records (struct park) on their stacks.  The queue is found
  * by the address of the lock, in one of many buckets, and needs no room in the
- * lock.  So a waker does not access the lock, which may have been freed by
- * then.  A bucket has a lock of its own.  It is held for a short time, also by
- * pthreads; on a CPU it is held in a critical section.
+ * lock.  So a waker finds the queue without an access to the lock, which may
+ * have been freed by then.  A bucket has a lock of its own.  It is held for a
+ * short time, also by pthreads; on a CPU it is held in a critical section.
  *
  * A waker takes a record off the queue, and then notifies the waiter: it stores
  * the result in the record and makes the waiter runnable.  A waiter whose
@@ -20,8 +20,8 @@
  * A waiter that is a thread is notified by its own CPU, which stores the result
  * and makes the thread runnable in one critical section.  If another CPU did
  * so, the thread could see the result, continue and end before it is made
- * runnable.  A pthread cannot notify a thread either: it has the CPU of the
- * thread do it, and waits in the host until that is done.
+ * runnable.  So another CPU sends a message to the CPU of the thread.  A
+ * pthread has that CPU do it too, and waits in the host until it is done.
  *
  * A waiter that is a pthread waits in the host for a change of pk_state.
  *
@@ -29,23 +29,24 @@
  * the queue (struct lend_wait).
  *
  * INVARIANTS
- * PK1 pk_state is PARK_QUEUED <=> the record is in the queue of pk_ident.
- *     The state PARK_QUEUED, the queue and the pk_chain of heads (PK4) change
- *     only with the bucket locked.  (kern_lock.c uses the records without a
- *     bucket: its spinlock replaces the lock of the bucket.)
+ * PK1 pk_state is PARK_QUEUED <=> the record is in the queue of pk_ident.  The
+ *     state PARK_QUEUED, the queue and the pk_chain of heads (PK4) change only
+ *     with the bucket locked.  (kern_lock.c uses the records without a bucket:
+ *     its spinlock replaces the lock of the bucket, and the record of an
+ *     upgrade is in no queue.)
  * PK2 A record in state PARK_TAKEN belongs to the waker that took it, which
  *     soon notifies the waiter.
  * PK3 A waiter that is a thread stays on its CPU from before it is queued until
- *     it is notified or off the queue.  It is in a critical section and blocks
- *     only in park_wait().
+ *     it is notified or has removed its record.  It is in a critical section
+ *     and blocks only in park_wait().
  * PK4 The best record of each queue is its head.  The heads of the queues of a
  *     bucket are linked by pk_chain.
  *
  * ORDER
  * A waiter tests its condition with the bucket locked and then, still with the
- * bucket locked, queues itself.  A waker changes the condition first and then
- * locks the bucket.  So either the waiter sees the change, or the waker finds
- * the waiter in the queue.
+ * bucket locked, queues itself.  A waker changes the condition before it locks
+ * the bucket, or with the bucket locked.  So either the waiter sees the change,
+ * or the waker finds the waiter in the queue.
  *
  * Source: WebKit's ParkingLot (the table); BSD's turnstiles (the order).
  */
@@ -221,7 +222,7 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 
 /*
  * Initialise the record of the caller, which will wait at ident.  The links and
- * pk_holder need no value before they are used.
+ * pk_holder are not set here: they are written before they are read.
  */
 void
 park_init(struct park *pk, const void *ident)
@@ -315,7 +316,8 @@ block_timed(struct park *pk, int flags, const char *wmesg, int64_t deadline)
 
 /*
  * Wait until notified, and return 0.  If not notified, return EWOULDBLOCK or
- * EINTR: the caller must then call park_leave().
+ * EINTR: the caller must then end the wait by park_leave(), or by what its lock
+ * has instead (mutex_leave, give_up).
  */
 int
 park_wait(struct park *pk, int flags, const char *wmesg, int64_t deadline)

@@ -8,17 +8,19 @@
  * record is out of the queue.  A waiter calls park_init().  Then it locks the
  * bucket of the address, tests its condition and, if it has to wait, calls
  * park_insert().  It unlocks the bucket and calls park_wait().  If park_wait()
- * returns an error, the waiter calls park_leave().
+ * returns an error, the waiter calls park_leave() or what its lock has instead
+ * (mutex_leave, give_up).
  *
  * A waker calls park_take(), with the bucket locked, for each waiter whose wait
  * it will end.  Then it unlocks the bucket and calls park_notify(), which
  * stores the result and makes the waiter runnable.  A waiter that was taken
  * waits until it is notified: the waker may use the record until then.
  *
- * Two users need no bucket and call only park_init(), park_wait(),
- * park_notify() and park_notify_all().  A side of a pipe, which is at most one
- * waiter, needs no queue either: it announces its record in a word of the pipe
- * (port/lwkt_pipe.c).  A lockmgr lock has queues of its own (kern_lock.c).
+ * Two users need no bucket.  Of the functions that follow they call only
+ * park_init(), park_wait(), park_notify() and park_notify_all().  A side of a
+ * pipe, which is at most one waiter, needs no queue either: it announces its
+ * record in a word of the pipe (port/lwkt_pipe.c).  A lockmgr lock has queues
+ * of its own (kern_lock.c).
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
 #define LWKT_KERN_LOCK_PARK_VAR_H
@@ -30,8 +32,9 @@
 #define PARK_PTHREAD_PRI	LWKT_PRI_KERN_DAEMON
 
 /*
- * A waiter that was notified this many times and each time found the lock taken
- * by another thread is given the lock directly.
+ * A waiter that was notified this many times, and each time found the lock
+ * taken by another thread, is given the lock by the next release that takes the
+ * waiter off the queue (park_deserves).
  */
 #define PARK_PASSES		3
 
@@ -110,13 +113,14 @@ void	park_init(struct park *pk, const void *ident);
 /*
  * Wait until notified, and return 0.  If the waiter has not been notified,
  * return EWOULDBLOCK at the deadline or, with LWKT_PCATCH, EINTR after an
- * interrupt.  deadline is a result of wait_deadline().  A thread is in a
- * critical section and blocks.
+ * interrupt.  deadline is a result of wait_deadline(); if it is 0, this never
+ * blocks.  A thread is in a critical section.  A pthread panics if deadline >
+ * 0, and is not interrupted.
  */
 int	park_wait(struct park *pk, int flags, const char *wmesg,
 	    int64_t deadline);
 /*
- * After an error of park_wait(): if the record is still queued, remove it,
+ * Only after an error of park_wait(): if the record is still queued, remove it,
  * subtract `one` from *word unless word is NULL, and return PARK_NONE.  If a
  * waker has taken the record, wait until notified and return PARK_NOTIFIED or
  * PARK_OWNER.  wmesg is that of the call of park_wait().

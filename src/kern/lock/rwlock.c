@@ -17,14 +17,14 @@
  * (RW_BIAS).  So no writer can take the mtx of a biased lock.
  *
  * A writer that finds the mtx taken queues its request, and then revokes the
- * bias.  It replaces RW_BIAS by RW_REVOKE, so no more readers count in slots.
- * It marks the slots of the lock, executes a fence on all CPUs, and makes the
- * readers that the slots count shared holders of the mtx, as if they had taken
- * it in the first place.  So all that may follow is the mtx's: the writer
- * sleeps until the last reader gives the mtx to it; its timeout; the turns of
- * better waiters.  A revocation takes about 10 us.  The lock can become biased
- * again after lwkt.rwlock_bias more takings of the mtx by readers, which pay
- * for it.
+ * bias, if the lock is biased.  It replaces RW_BIAS by RW_REVOKE, so no more
+ * readers count in slots.  It marks the slots of the lock, executes a fence on
+ * all CPUs, and makes the readers that the slots count shared holders of the
+ * mtx, as if they had taken it in the first place.  So all that may follow is
+ * the mtx's: the writer sleeps until the last reader gives the mtx to it; its
+ * timeout; the turns of better waiters.  A revocation takes about 10 us.  The
+ * lock can become biased again after lwkt.rwlock_bias more takings of the mtx
+ * by readers, which pay for it.
  *
  * It does not matter which reader holds the lock in which way: a reader that
  * unlocks takes one reader off the slot of its CPU or, if there is none, off
@@ -43,11 +43,15 @@
  *    for a reader that is about to set RW_BIAS, or to find that it is clear).
  *    At most one of the two is set, and never together with MTX_EXCLUSIVE.
  * RW2 The readers in the slots of a lock and in RW_READERS of its mtx are
- *    together as many as the readers that hold the lock.
- * RW3 rs_count and rs_lock of an unmarked slot are changed by the slot's CPU,
- *    except that the CPU which has set RW_REVOKE marks rs_lock.  Only that CPU
- *    changes a marked slot, and writes 0 to rs_lock at last.
- * RW4 A slot whose rs_lock is 0 counts no reader: rs_count is rs_moved.  In an
+ *    together as many as the readers that hold the lock (except for readers
+ *    that are about to change a count, and a revoker that moves readers).
+ * RW3 Only the slot's CPU changes rs_count.  A reader that was changing
+ *    rs_count when the slot was marked calls settle() at last.  The slot's CPU
+ *    changes rs_lock and rs_moved only while the slot is not marked.  The CPU
+ *    that has set RW_REVOKE marks rs_lock, writes rs_moved, and writes 0 to
+ *    rs_lock at last.
+ * RW4 A slot whose rs_lock is 0 counts no reader: rs_count is rs_moved (from
+ *    the end of settle() on, if a reader was changing rs_count).  In an
  *    unmarked slot of a lock rs_moved is 0.
  * RW5 After the store of rs_count in an unlock, the lock is touched only if the
  *    reader was moved: the lock may have been freed by then.
@@ -118,8 +122,9 @@ slot_of(struct globaldata *gd, const struct lwkt_rwlock *rw)
 }
 
 /*
- * Return slot_of() this CPU, if the lock has been biased before.  Else rw_slot
- * is 0: return the CPU itself, whose first word is the address of no lock.
+ * Return slot_of() this CPU, if bias() was called for the lock before.  Else
+ * rw_slot is 0: return the CPU itself, whose first word is the address of no
+ * lock.
  */
 static inline struct rw_slot *
 slot_here(const struct lwkt_rwlock *rw)
@@ -199,8 +204,8 @@ confirm(struct rw_slot *rs, const struct lwkt_rwlock *rw)
 }
 
 /*
- * Let the slot name the lock, with one reader.  Return 0 if it counts readers
- * of another lock, or is being moved.
+ * Let the slot name the lock, with one reader, and return 1.  Return 0 if the
+ * slot already counts readers, of any lock, or is marked.
  */
 static int
 claim(struct rw_slot *rs, const struct lwkt_rwlock *rw)
@@ -272,7 +277,7 @@ move_all(const struct lwkt_rwlock *rw)
 
 /*
  * Replace RW_REVOKE, which the caller has set, by n readers.  If there is no
- * reader then, give the mtx to the next owner.
+ * reader then, but a request waits, give the mtx to the next owner.
  */
 static void
 replace_by(lwkt_mtx_t m, uint32_t n)
@@ -394,8 +399,8 @@ bias(struct lwkt_rwlock *rw)
 }
 
 /*
- * Read by the mtx.  The number of such takings since the last bias need not be
- * exact.
+ * Take the lock for reading by the mtx.  rw_reads, the number of such takings
+ * since the last bias, need not be exact.
  */
 static int
 read_mtx(struct lwkt_rwlock *rw, int64_t timeout_ns)

@@ -10,9 +10,9 @@
  * An insertion searches the ring of levels for the level of the new waiter.
  * Then it goes back from the end of that level over the waiters that arrived
  * later than the new one.  So the time for an insertion grows with the number
- * of levels, not of waiters.  Only a waiter with an old ticket (its priority
- * has changed, or it was notified and queues itself again) passes waiters of
- * its level.
+ * of levels, not of waiters.  There is one exception: a waiter with an old
+ * ticket (its priority has changed, or it was notified and queues itself again)
+ * passes each waiter of its level that arrived later.
  *
  * INVARIANTS
  * TU1 From the head of the ring on, tu_pri never rises, and waiters of equal
