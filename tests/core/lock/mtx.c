@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mtx: shared and exclusive, handed from one to the next, aborted, timed out.
+ * mtx as a sleeping lock: shared and exclusive holders, the order of waiters,
+ * and waits that end early.
  */
-#include <lwkt/mtx.h>
-
-#include "core/holders.h"
+#include "core/lock/mtx.h"
 
 #define THREADS	6
 #define ROUNDS	8
-
-static struct lwkt_mtx mtx;
-static uint32_t next_id;
-
-static void
-fresh(void)
-{
-	lwkt_mtx_init(&mtx, "m");
-	holders_fresh();
-	next_id = 0;
-}
 
 static void
 run_all(void (*fn)(void *), int n)
@@ -289,122 +277,6 @@ an_interrupt_ends_the_wait(void *arg)
 	return 0;
 }
 
-/* Links. */
-static int called, call_error;
-
-static void
-callback(struct lwkt_mtx_link *link, void *arg, int error)
-{
-	check(arg == &called, "another argument");
-	check(link != NULL, "no link");
-	called++;
-	call_error = error;
-}
-
-static void
-async_holder(void *arg)
-{
-	(void)arg;
-	lwkt_mtx_lock(&mtx);
-	(void)atomic_fetchadd_32(&next_id, 1);
-	while (LOAD(next_id) < 2)
-		lwkt_yield();
-	lwkt_mtx_unlock(&mtx);
-}
-
-static int
-async_requests(void *arg)
-{
-	struct lwkt_mtx_link link;
-	lwkt_thread_t td;
-
-	(void)arg;
-	fresh();
-	called = 0;
-	lwkt_mtx_link_init_async(&link, callback, &called);
-	check(lwkt_mtx_lock_ex_link(&mtx, &link, 0, LWKT_FOREVER) == 0 &&
-	    called == 0, "a free one is had at once, without a call");
-	lwkt_mtx_unlock(&mtx);
-	td = spawn_on(lwkt_cpuid() + 1, async_holder, NULL);
-	await(&next_id, 1);
-	lwkt_mtx_link_init_async(&link, callback, &called);
-	check(lwkt_mtx_lock_ex_link(&mtx, &link, 0, LWKT_FOREVER) ==
-	    EINPROGRESS && !lwkt_mtx_owned(&mtx), "not in progress");
-	ADD(next_id, 1);
-	join(td);
-	check(called == 1 && call_error == 0 && lwkt_mtx_owned(&mtx),
-	    "%d calls, error %d", called, call_error);
-	lwkt_mtx_unlock(&mtx);
-	next_id = 0;
-	td = spawn_on(lwkt_cpuid() + 1, async_holder, NULL);
-	await(&next_id, 1);
-	lwkt_mtx_link_init_async(&link, NULL, NULL);
-	check(lwkt_mtx_lock_sh_link(&mtx, &link, 0, LWKT_FOREVER) ==
-	    EINPROGRESS, "not in progress");
-	ADD(next_id, 1);
-	check(lwkt_mtx_wait_link(&mtx, &link, 0, LWKT_FOREVER) == 0,
-	    "not had by waiting");
-	lwkt_mtx_unlock_sh(&mtx);
-	join(td);
-	check(mtx.m_lock == 0, "left %#x", mtx.m_lock);
-	return 0;
-}
-
-static struct lwkt_mtx_link victim_link;
-static int victim_error;
-
-static void
-victim(void *arg)
-{
-	ADD(next_id, 1);
-	victim_error = arg != NULL ?
-	    lwkt_mtx_lock_sh_link(&mtx, &victim_link, 0, LWKT_FOREVER) :
-	    lwkt_mtx_lock_ex_link(&mtx, &victim_link, 0, LWKT_FOREVER);
-	if (victim_error == 0)
-		lwkt_mtx_unlock(&mtx);
-}
-
-/* An abort against the grant of the same request: one of them wins. */
-static int
-abort_against_grant(void *arg)
-{
-	lwkt_thread_t td;
-	int other = lwkt_cpuid() + 1;
-
-	fresh();
-	lwkt_mtx_link_init(&victim_link);
-	lwkt_mtx_lock(&mtx);
-	td = spawn_on(other, victim, arg);
-	await_deaf(&next_id, lwkt_ncpus() > 1);
-	lwkt_mtx_abort_link(&mtx, &victim_link);
-	lwkt_mtx_unlock(&mtx);
-	join(td);
-	check(victim_error == ENOLCK, "error %d", victim_error);
-	/* The other way round: it may have been granted before. */
-	lwkt_mtx_link_init(&victim_link);
-	lwkt_mtx_lock(&mtx);
-	td = spawn_on(other, victim, arg);
-	lwkt_yield();
-	lwkt_mtx_unlock(&mtx);
-	lwkt_mtx_abort_link(&mtx, &victim_link);
-	join(td);
-	check(victim_error == 0 || victim_error == ENOLCK, "error %d",
-	    victim_error);
-	/* With a callback. */
-	called = 0;
-	lwkt_mtx_lock_sh(&mtx, 0, LWKT_FOREVER);
-	lwkt_mtx_link_init_async(&victim_link, callback, &called);
-	check(lwkt_mtx_lock_ex_link(&mtx, &victim_link, 0, LWKT_FOREVER) ==
-	    EINPROGRESS, "not in progress");
-	lwkt_mtx_abort_link(&mtx, &victim_link);
-	lwkt_mtx_abort_link(&mtx, &victim_link);
-	check(called == 1 && call_error == ENOLCK, "%d calls, error %d",
-	    called, call_error);
-	lwkt_mtx_unlock(&mtx);
-	check(mtx.m_lock == 0, "left %#x", mtx.m_lock);
-	return 0;
-}
-
 static int
 stranger_body(void *arg)
 {
@@ -412,17 +284,6 @@ stranger_body(void *arg)
 	fresh();
 	lwkt_mtx_unlock(&mtx);
 	return 0;
-}
-
-static uint32_t locked;
-
-static void
-lock_and_keep(void *arg)
-{
-	(void)arg;
-	lwkt_mtx_lock(&mtx);
-	STORE(locked, 1);
-	(void)lwkt_sleep("test", 0);
 }
 
 static int
@@ -456,83 +317,6 @@ uninit_body(void *arg)
 	return 0;
 }
 
-static long spun;
-
-static void
-spins(void *arg)
-{
-	int i;
-
-	(void)arg;
-	for (i = 0; i < 20; i++) {
-		if (i % 4 == 3) {
-			while (lwkt_mtx_spinlock_try(&mtx) != 0)
-				lwkt_yield();
-		} else {
-			lwkt_mtx_spinlock(&mtx);
-		}
-		lwkt_mtx_spinlock(&mtx);
-		check(lwkt_mtx_owned(&mtx) && lwkt_mtx_islocked_ex(&mtx) &&
-		    lwkt_mtx_lockrefs(&mtx) == 2, "it is not ours twice");
-		check(lwkt_crit_test(lwkt_self()), "in no critical section");
-		spun++;
-		lwkt_mtx_spinunlock(&mtx);
-		lwkt_mtx_spinunlock(&mtx);
-		check(!lwkt_mtx_owned(&mtx), "it is still ours");
-	}
-}
-
-static int
-as_a_spinlock(void *arg)
-{
-	(void)arg;
-	fresh();
-	spun = 0;
-	run_threads(spins, 4);
-	check(spun == 80, "%ld", spun);
-	check(!lwkt_mtx_islocked(&mtx), "it is not free");
-	return 0;
-}
-
-static int
-spin_blocks_body(void *arg)
-{
-	(void)arg;
-	fresh();
-	lwkt_mtx_spinlock(&mtx);
-	return lwkt_sleep_ns(1000);
-}
-
-static int
-spin_mixed_body(void *arg)
-{
-	(void)arg;
-	fresh();
-	spawn_on(1, lock_and_keep, NULL);
-	await(&locked, 1);
-	lwkt_mtx_spinlock(&mtx);
-	return 0;
-}
-
-static int
-spin_own_body(void *arg)
-{
-	(void)arg;
-	fresh();
-	lwkt_mtx_lock(&mtx);
-	return lwkt_mtx_spinlock_try(&mtx);
-}
-
-static int
-spin_stranger_body(void *arg)
-{
-	(void)arg;
-	fresh();
-	lwkt_mtx_lock(&mtx);
-	lwkt_mtx_spinunlock(&mtx);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -548,31 +332,17 @@ main(void)
 	    "mtx \"m\" is unlocked by");
 	panics("downgrading what is not owned panics", downgrade_body,
 	    "does not own it");
-	panics("blocking with one as a spinlock panics", spin_blocks_body,
-	    "blocks with spinlock \"m\" held");
-	panics("taking one as a spinlock that is held otherwise panics",
-	    spin_mixed_body, "while it is held as a sleeping lock");
-	panics("the same by its holder", spin_own_body,
-	    "which holds it as a sleeping lock");
-	panics("unlocking one as a spinlock that is not held so panics",
-	    spin_stranger_body, "which does not hold it as a spinlock");
 	panics("uninit of a held mtx panics", uninit_body, "is still held");
 	sim_explore("an exclusive mtx excludes, also when taken again",
 	    exclusive_excludes, NULL, 200);
 	sim_explore("shared holders share, through all changes of mind",
 	    shared_shares, NULL, 500);
 	sim_explore_with(&all);
-	sim_explore("as a spinlock it excludes", as_a_spinlock, NULL, 200);
 	sim_explore("waiters have their turns, nobody overtakes",
 	    waiters_have_turns, NULL, 200);
 	sim_explore("a writer that gives up lets readers in",
 	    giving_up_lets_sharers_in, NULL, 200);
 	sim_explore("an interrupt ends a wait", an_interrupt_ends_the_wait,
 	    NULL, 200);
-	sim_explore("requests that do not wait", async_requests, NULL, 200);
-	sim_explore("a request is granted or aborted", abort_against_grant,
-	    NULL, 300);
-	sim_explore("the same for a shared one", abort_against_grant, &mtx,
-	    300);
 	return tap_done();
 }

@@ -1,56 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Everyday rwlock: readers that count by CPU, and what becomes of them when a
- * writer comes.  The locks become biased at the first reading, unless a
- * scenario says otherwise.
+ * Everyday rwlock: readers share it, writers exclude, wherever readers unlock.
+ * In most scenarios the locks become biased at the first reading: see main().
  */
-#include <lwkt/sync.h>
-#include <stdlib.h>
-
-#include "core/holders.h"
+#include "core/lock/rwlock.h"
 
 #define THREADS		5
 #define ROUNDS		TIMES(400, 8)
-#define MANY		20		/* locks; more than a CPU has slots */
-
-static struct lwkt_rwlock rw, other, many[MANY];
-static uint32_t next_id, round_now, done, inside, stop;	/* atomic */
-
-static void
-fresh(void)
-{
-	lwkt_rwlock_init(&rw, "rw");
-	lwkt_rwlock_init(&other, "other");
-	next_id = round_now = done = inside = stop = 0;
-	holders_fresh();
-}
-
-static void
-read_lock(struct lwkt_rwlock *l)
-{
-	check(lwkt_rwlock_read(l, LWKT_FOREVER) == 0, "not read");
-}
-
-static void
-write_lock(struct lwkt_rwlock *l)
-{
-	check(lwkt_rwlock_write(l, LWKT_FOREVER) == 0, "not written");
-}
-
-/* Nobody has the lock. */
-static void
-is_free(struct lwkt_rwlock *l)
-{
-	int error = lwkt_rwlock_write(l, 0);
-
-	check(error == 0, "\"%s\" is not free: errno %d, word %#x",
-	    l->rw_mtx.m_name, error, l->rw_mtx.m_lock);
-	if (error != 0)
-		return;
-	lwkt_rwlock_unlock(l);
-	check(l->rw_mtx.m_lock == 0, "the word is left %#x",
-	    l->rw_mtx.m_lock);
-}
 
 /*
  * Everything at once.
@@ -128,184 +84,33 @@ all_at_once(void *arg)
 	return 0;
 }
 
-/*
- * A reader and a writer at the same time, once a round.  The reader executes no
- * locked instruction while it holds the lock: what it has stored may be in the
- * store buffer all the time.
- */
-#define LOOKS	40
-
 static void
-read_a_while(void)
+reader_or_writer(void *arg)
 {
+	struct rng r = { atomic_fetchadd_32(&next_id, 1) };
 	int i;
 
-	for (i = 0; i < LOOKS; i++)
-		check(atomic_load_32(&writers) == 0, "a reader beside a "
-		    "writer");
-}
-
-static void
-write_a_while(void)
-{
-	int i;
-
-	(void)atomic_fetchadd_32(&writers, 1);
-	for (i = 0; i < LOOKS; i++)
-		lwkt__choice(CHOICE_CRIT);
-	(void)atomic_fetchadd_32(&writers, (uint32_t)-1);
-}
-
-static void
-round_begins(uint32_t i)
-{
-	STORE(round_now, i);
-	lwkt_wakeup(&round_now);
-}
-
-static void
-round_ends(void)
-{
-	ADD(done, 1);
-	lwkt_wakeup(&done);
-}
-
-/* Its slot names the lock before the writer comes. */
-static void
-reads_again(void *arg)
-{
-	uint32_t i;
-
 	(void)arg;
-	for (i = 1; i <= ROUNDS; i++) {
-		await_asleep(&round_now, 2 * i - 1);
-		read_lock(&rw);
-		lwkt_rwlock_unlock(&rw);
-		round_ends();
-		await_asleep(&round_now, 2 * i);
-		read_lock(&rw);
-		read_a_while();
-		lwkt_rwlock_unlock(&rw);
-		round_ends();
-	}
-}
-
-/* After the writer another CPU makes the lock biased again. */
-static int
-again_as_a_writer_comes(void *arg)
-{
-	lwkt_thread_t td;
-	uint32_t i;
-
-	(void)arg;
-	fresh();
-	td = spawn_on(1, reads_again, NULL);
-	for (i = 1; i <= ROUNDS; i++) {
-		round_begins(2 * i - 1);
-		await_asleep(&done, 2 * i - 1);
-		round_begins(2 * i);
-		write_lock(&rw);
-		write_a_while();
-		lwkt_rwlock_unlock(&rw);
-		read_lock(&rw);
-		lwkt_rwlock_unlock(&rw);
-		await_asleep(&done, 2 * i);
-	}
-	join(td);
-	is_free(&rw);
-	return 0;
-}
-
-static void
-reads_once_a_round(void *arg)
-{
-	uint32_t i;
-
-	(void)arg;
-	for (i = 1; i <= ROUNDS; i++) {
-		await_asleep(&round_now, i);
-		read_lock(&rw);
-		read_a_while();
-		lwkt_rwlock_unlock(&rw);
-		round_ends();
-	}
-}
-
-/* The lock is biased by the writer's CPU before (arg), or not at all. */
-static int
-first_as_a_writer_comes(void *arg)
-{
-	lwkt_thread_t td;
-	uint32_t i;
-
-	fresh();
-	td = spawn_on(1, reads_once_a_round, NULL);
-	for (i = 1; i <= ROUNDS; i++) {
-		if (arg != NULL) {
-			read_lock(&rw);
-			lwkt_rwlock_unlock(&rw);
+	for (i = 0; i < ROUNDS; i++) {
+		if (rng_below(&r, 2)) {
+			if (lwkt_rwlock_write(&rw, rng_below(&r, 2) ?
+			    LWKT_FOREVER : 0) != 0)
+				continue;
+			write_inside();
+		} else {
+			(void)lwkt_rwlock_read(&rw, LWKT_FOREVER);
+			read_inside();
 		}
-		round_begins(i);
-		write_lock(&rw);
-		write_a_while();
 		lwkt_rwlock_unlock(&rw);
-		await_asleep(&done, i);
-	}
-	join(td);
-	is_free(&rw);
-	return 0;
-}
-
-/* It leaves as the writer comes. */
-static void
-holds_once_a_round(void *arg)
-{
-	uint32_t i;
-
-	(void)arg;
-	for (i = 1; i <= ROUNDS; i++) {
-		await_asleep(&round_now, i);
-		read_lock(&rw);
-		STORE(inside, i);
-		lwkt_rwlock_unlock(&rw);
-		round_ends();
 	}
 }
 
 static int
-is_poisoned(void)
+shares_and_excludes(void *arg)
 {
-	const unsigned char *p = (const void *)&rw;
-	size_t i;
-
-	for (i = 0; i < sizeof(rw) && p[i] == 0xa5; i++)
-		continue;
-	return i == sizeof(rw);
-}
-
-static int
-gone_after_the_writer(void *arg)
-{
-	lwkt_thread_t td;
-	uint32_t i;
-
 	(void)arg;
 	fresh();
-	td = spawn_on(1, holds_once_a_round, NULL);
-	for (i = 1; i <= ROUNDS; i++) {
-		lwkt_rwlock_init(&rw, "rw");
-		read_lock(&rw);
-		lwkt_rwlock_unlock(&rw);
-		round_begins(i);
-		await(&inside, i);
-		write_lock(&rw);
-		lwkt_rwlock_unlock(&rw);
-		atomic_fence_seq_cst();	/* no own store comes later */
-		memset(&rw, 0xa5, sizeof(rw));
-		await_asleep(&done, i);
-		check(is_poisoned(), "the reader used it after that");
-	}
-	join(td);
+	run_threads(reader_or_writer, THREADS);
 	return 0;
 }
 
@@ -356,40 +161,6 @@ unlocked_in_a_callback(void *arg)
 	lwkt_send_ipiq(lwkt_cpuid(), unlocks, &rw);
 	lwkt_rwlock_unlock(&rw);
 	is_free(&rw);
-	return 0;
-}
-
-static void
-tries_all(void *arg)
-{
-	int i, error;
-
-	(void)arg;
-	for (i = 0; i < MANY; i++) {
-		error = lwkt_rwlock_write(&many[i], 0);
-		check(error == EWOULDBLOCK, "lock %d: errno %d", i, error);
-	}
-}
-
-/* More than a CPU has slots, so some readers do not count there. */
-static int
-many_locks(void *arg)
-{
-	int i, k;
-
-	(void)arg;
-	for (i = 0; i < MANY; i++)
-		lwkt_rwlock_init(&many[i], "many");
-	for (k = 0; k < 2; k++) {
-		for (i = 0; i < MANY; i++)
-			read_lock(&many[i]);
-		if (k == 1)
-			join(spawn_on(other_cpu(), tries_all, NULL));
-		for (i = 0; i < MANY; i++)
-			lwkt_rwlock_unlock(&many[i * 7 % MANY]);
-	}
-	for (i = 0; i < MANY; i++)
-		is_free(&many[i]);
 	return 0;
 }
 
@@ -452,31 +223,6 @@ not_kept_out(void *arg)
 	return 0;
 }
 
-/* With lwkt.rwlock_bias=3. */
-static int
-biased_again(void *arg)
-{
-	int64_t n;
-	int i, k;
-
-	(void)arg;
-	fresh();
-	for (k = 1; k <= 3; k++) {
-		for (i = 1; i <= 4; i++) {
-			read_lock(&rw);
-			lwkt_rwlock_unlock(&rw);
-			n = counter("lwkt.rwlock_biases");
-			check(n == k - (i < 3), "reading %d of time %d: "
-			    "%lld", i, k, (long long)n);
-		}
-		write_lock(&rw);
-		lwkt_rwlock_unlock(&rw);
-		n = counter("lwkt.rwlock_revokes");
-		check(n == k, "time %d: %lld", k, (long long)n);
-	}
-	return 0;
-}
-
 /* The host refuses to fence, or lwkt.rwlock_bias is 0. */
 static int
 never_biased(void *arg)
@@ -496,55 +242,32 @@ nobody_body(void *arg)
 }
 
 static int
-nobody_biased_body(void *arg)
+rwlock_body(void *arg)
 {
 	(void)arg;
 	fresh();
-	read_lock(&rw);
-	lwkt_rwlock_unlock(&rw);
-	lwkt_rwlock_unlock(&rw);
+	(void)lwkt_rwlock_write(&rw, LWKT_FOREVER);
+	(void)lwkt_rwlock_write(&rw, LWKT_FOREVER);
 	return 0;
-}
-
-/* Store buffers in every run: each scenario is about an order. */
-static void
-order(const char *name, int (*body)(void *), void *arg)
-{
-	struct sim_scenario ss = {
-		.ss_name = name, .ss_body = body, .ss_arg = arg,
-		.ss_seeds = 300, .ss_ncpus = 2, .ss_stores = 1,
-	};
-
-	sim_explore_with(&ss);
 }
 
 int
 main(void)
 {
+	panics("a rwlock written again panics", rwlock_body,
+	    "rwlock \"rw\" is locked again");
+	sim_explore("a rwlock shares and excludes", shares_and_excludes,
+	    NULL, 200);
 	setenv("LWKT_TUNE", "lwkt.rwlock_bias=1", 1);
 	panics("unlocking what nobody holds panics", nobody_body,
 	    "rwlock \"rw\" is unlocked");
-	panics("unlocking it when it is biased panics", nobody_biased_body,
-	    "rwlock \"rw\" is unlocked");
 	sim_explore("readers share, writers exclude", all_at_once, NULL, 300);
-	order("RWO1, RWO2: a reader comes and goes as a writer comes",
-	    again_as_a_writer_comes, NULL);
-	order("RWO3: the first reader of a CPU comes as a writer comes",
-	    first_as_a_writer_comes, &rw);
 	sim_explore("a reader is unlocked on another CPU", unlocked_elsewhere,
 	    NULL, 100);
 	sim_explore("a reader is unlocked in a callback",
 	    unlocked_in_a_callback, NULL, 20);
-	sim_explore("more locks than slots", many_locks, NULL, 20);
 	sim_explore("a writer gives up", writer_gives_up, NULL, 100);
 	sim_explore("a writer is not kept out", not_kept_out, NULL, 50);
-	order("a lock is gone after its last writer", gone_after_the_writer,
-	    NULL);
-	order("RWO4: a lock becomes biased as a writer comes",
-	    first_as_a_writer_comes, NULL);
-	setenv("LWKT_TUNE", "lwkt.rwlock_bias=3", 1);
-	sim_explore("biased again after some readings", biased_again, NULL,
-	    20);
 	setenv("LWKT_TUNE", "lwkt.rwlock_bias=0", 1);
 	sim_explore("never biased: tuned", never_biased, NULL, 50);
 	setenv("LWKT_TUNE", "lwkt.rwlock_bias=1", 1);
