@@ -53,7 +53,7 @@ in_a_forest(void *arg)
 	    "%d, its own is %d", n->n_id, lwkt_getpri(n->n_td), n->n_pri);
 }
 
-/* How many wait for that lock; -1: for the gate. */
+/* Return how many threads of the forest want that lock; -1: the gate. */
 static unsigned
 wanted(int lock)
 {
@@ -91,7 +91,7 @@ plant(struct rng *r)
 		lwkt_sleep_ns(1000);
 }
 
-/* What a thread of the forest must have: the best of its subtree. */
+/* Return the priority that thread i must have: the best of its subtree. */
 static int
 wants(int i)
 {
@@ -103,7 +103,7 @@ wants(int i)
 	return pri;
 }
 
-/* Threads of the forest that have not what they must have. */
+/* Return how many threads of the forest have another priority than wants(). */
 static int
 wrong(void)
 {
@@ -114,7 +114,7 @@ wrong(void)
 	return n;
 }
 
-/* Soon: messages are under way. */
+/* Check all priorities, after some tries: messages may be under way. */
 static void
 look(const char *when, uint32_t gone)
 {
@@ -123,14 +123,14 @@ look(const char *when, uint32_t gone)
 	while (wrong() > 0 && tries-- > 0)
 		lwkt_sleep_ns(100000);
 	if (LOAD(gave_up) != gone)
-		return;		/* it is no more what it was */
+		return;		/* a wait timed out: the forest has changed */
 	for (i = 0; i < MANY; i++)
 		check(get_pri(node[i].n_td) == wants(i), "%s: thread %d "
 		    "has %d and should have %d (own %d)", when, i,
 		    get_pri(node[i].n_td), wants(i), node[i].n_pri);
 }
 
-/* One that waits with a timeout has given up: it waits for the gate. */
+/* Every waiter with a timeout has given up by now, and waits for the gate. */
 static void
 wither(void)
 {
@@ -169,7 +169,7 @@ forest(void *arg)
 	return 0;
 }
 
-/* A middling thread computes; the low one has what the high one needs. */
+/* A middling thread computes while a low one holds what a high one needs. */
 static void
 low(void *arg)
 {
@@ -235,7 +235,7 @@ inversion(void *arg)
 	return 0;
 }
 
-/* Locks in order, in a random program; at its end what was lent is gone. */
+/* A random program takes locks in order; after it, nothing is lent any more. */
 static uint32_t holders[MANY];		/* atomic */
 
 static void

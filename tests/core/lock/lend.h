@@ -12,7 +12,9 @@
 #include "kern/boot/boot_var.h"
 #include "kern/lock/park_var.h"
 
-/* Another program for each schedule; on real CPUs for each run. */
+/*
+ * Return a generator that differs in each schedule; on real CPUs in each run.
+ */
 UTIL struct rng
 run_rng(void)
 {

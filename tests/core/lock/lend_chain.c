@@ -8,7 +8,7 @@
 #define HOPS	LEND_HOPS
 #define LINKS	LOCKS		/* threads in a chain that is too long */
 
-/* Two hold what the other wants, and a third lends to both: it ends. */
+/* Two threads each hold what the other wants, and two more lend to them. */
 static void
 in_a_cycle(void *arg)
 {
@@ -129,7 +129,7 @@ chain_up(int n, int apart)
 static void
 chain_quiet(int i)
 {
-	for (; i >= 0; i--)		/* the way that the change goes */
+	for (; i >= 0; i--)		/* in the order of the change */
 		while (lend_busy(chain[i]))
 			lwkt_sleep_ns(1000);
 }

@@ -5,7 +5,7 @@
  */
 #include "core/lock/lend_locks.h"
 
-/* The holder itself becomes worse, after it has passed an equal waiter. */
+/* The own priority of a holder falls, after it barged before equal waiters. */
 static void
 waits_for_0(void *arg)
 {
@@ -31,7 +31,7 @@ holder_is_lowered(void *arg)
 	}
 	unlock(0);		/* notifies one, which must run first */
 	check(waiters(0) == 2, "%u wait", waiters(0));
-	(void)lock(0, 0);	/* but we come by, as good as the others */
+	(void)lock(0, 0);	/* this thread barges */
 	check(lwkt_mutex_owned(&mutex[0]), "not free");
 	check(self->td_lent == 0, "lent %d", self->td_lent);
 	lwkt_setpri_self(LWKT_PRI_USER_NORM);
@@ -72,7 +72,7 @@ notified_and_lowered(void *arg)
 	return 0;
 }
 
-/* At any moment: it has what is counted, or a change is under way. */
+/* Check LD2 of lend.c for the caller, at any moment. */
 static void
 has_what_is_counted(void)
 {

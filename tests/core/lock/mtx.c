@@ -210,7 +210,7 @@ waiters_have_turns(void *arg)
 	return 0;
 }
 
-/* A shared holder; one who waits to be exclusive gives up; a third comes. */
+/* Under a shared holder an exclusive request gives up; then a sharer comes. */
 static void
 sharer(void *arg)
 {

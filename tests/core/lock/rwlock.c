@@ -129,7 +129,7 @@ reads_and_moves(void *arg)
 	lwkt_rwlock_unlock(&rw);
 }
 
-/* Two change places; or one of them goes to where nobody has counted. */
+/* Two readers change CPUs; or one moves to a CPU where no reader counted. */
 static int
 unlocked_elsewhere(void *arg)
 {

@@ -53,7 +53,7 @@ round_ends(void)
 	lwkt_wakeup(&done);
 }
 
-/* Its slot names the lock before the writer comes. */
+/* The slot of its CPU names the lock before the writer comes. */
 static void
 reads_again(void *arg)
 {
@@ -139,7 +139,7 @@ first_as_a_writer_comes(void *arg)
 	return 0;
 }
 
-/* It leaves as the writer comes. */
+/* The reader unlocks as the writer comes. */
 static void
 holds_once_a_round(void *arg)
 {
@@ -183,7 +183,7 @@ gone_after_the_writer(void *arg)
 		await(&inside, i);
 		write_lock(&rw);
 		lwkt_rwlock_unlock(&rw);
-		atomic_fence_seq_cst();	/* no own store comes later */
+		atomic_fence_seq_cst();	/* no store of this CPU comes later */
 		memset(&rw, 0xa5, sizeof(rw));
 		await_asleep(&done, i);
 		check(is_poisoned(), "the reader used it after that");

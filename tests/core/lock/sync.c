@@ -88,8 +88,8 @@ unlock_before_the_sleep(void *arg)
 }
 
 /*
- * A waiter is woken whose CPU has better to do: with three CPUs, another gets
- * the mutex all the same (fails if MU_WOKEN is one bit).
+ * A notified waiter cannot run, because its CPU runs a better thread.  Another
+ * waiter, on a third CPU, gets the mutex all the same (MU_LATE).
  */
 static uint32_t hogging, passed;	/* atomic */
 
@@ -182,7 +182,7 @@ broadcast_reaches_all(void *arg)
 	return 0;
 }
 
-/* Each signal lets one of the waiters go, who all want the same. */
+/* Each signal ends the wait of one of several equal waiters. */
 static void
 taker(void *arg)
 {
@@ -221,7 +221,7 @@ signals_are_not_lost(void *arg)
 	return 0;
 }
 
-/* A signal lets one go, however signals and waits meet: no storm of them. */
+/* A signal ends at most one wait, however signals and waits meet. */
 static void
 goer(void *arg)
 {
@@ -310,7 +310,7 @@ notified_and_timed_out(void *arg)
 	return 0;
 }
 
-/* What goes in comes out, once; each producer's things in their order. */
+/* Each item comes out once; the items of one producer in their order. */
 static void
 produce(uintptr_t id)
 {
