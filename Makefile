@@ -120,7 +120,7 @@ ubsan:
 
 hard:
 	$(setup) test
-	@$(MAKE) --no-print-directory quick BUILD=build-hard \
+	@$(MAKE) --no-print-directory quick BUILD=build-hard SLOW=3 \
 	    SETUP='-Dhard=true -Dinvariants=true'
 
 clang:

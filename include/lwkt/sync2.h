@@ -12,7 +12,7 @@
  * These functions know the words of a lock and of a CPU.  So a program that
  * uses them must be compiled again for each version of the library.
  *
- * Context, blocking, errors: as in <lwkt/sync.h>.
+ * Context, blocking, errors: as in <lwkt/sync.h>.  x86-64 only.
  */
 #ifndef LWKT_SYNC2_H
 #define LWKT_SYNC2_H
@@ -42,7 +42,6 @@ LWKT_API extern __thread const struct lwkt_quick_ *lwkt_quick_;
 /* The rest of an unlock whose CPU has become loud. */
 LWKT_API void lwkt_mutex_unlock_late_(struct lwkt_mutex *mu);
 
-#if defined(__x86_64__)
 /*
  * Read lwkt_quick_.  An asm, so that the compiler keeps neither the value nor
  * its address while the thread moves to another CPU.
@@ -66,19 +65,6 @@ lwkt_quick_self_(void)
 	    "i" (LWKT_QUICK_SELF_));
 	return td;
 }
-#else
-static inline const struct lwkt_quick_ *
-lwkt_quick_read_(void)
-{
-	return NULL;
-}
-
-static inline uint64_t
-lwkt_quick_self_(void)
-{
-	return 0;
-}
-#endif
 
 /* Change the word from w to `to` and return 1; 0: it has changed. */
 static inline int

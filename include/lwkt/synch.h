@@ -75,9 +75,9 @@ LWKT_API void lwkt_wakeup_oncpu_one(int cpu, const volatile void *ident);
 /*
  * Defer the caller's calls of lwkt_wakeup until lwkt_wakeup_end_delayed, and
  * merge those on one ident.  At most two idents are deferred: a third one wakes
- * the sleepers on the oldest.  Whatever blocks the caller, a wait for a token
- * and the tick do all deferred wakeups.  A second start, and an end without a
- * start, panic.
+ * the sleepers on the oldest.  Whatever blocks the caller, a wait for a token,
+ * a move to another CPU and the tick do all deferred wakeups.  A second start,
+ * and an end without a start, panic.
  * Context: thread.  Blocks: no.
  */
 LWKT_API void lwkt_wakeup_start_delayed(void);

@@ -50,7 +50,7 @@ ROOMS = {"kern": ["cpu", "time", "ipi", "sched", "sleep", "lock", "port",
 PER_CPU = ("kern", "cpu", "globaldata.h")
 APP = Path("apps/kv")       # its files name each other by room and file
 
-SHARED = ["child.h", "holders.h", "util.h"]    # what several rooms include
+SHARED = ["child.h", "holders.h", "probe.h", "util.h"]   # several include it
 MIXED = "mixed"             # tests of several rooms
 
 # These see what a user of the library sees.

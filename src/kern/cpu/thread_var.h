@@ -77,6 +77,7 @@ struct lwkt_systimer;
  */
 #define TDL_PREEMPTING		0x01u	/* has the CPU from td_preempted */
 #define TDL_LWP			0x02u	/* (i) an lwp: td_lwp, kern_ops */
+#define TDL_DELAYED		0x04u	/* with TDF_DELAYED_WAKEUP */
 
 /* td_mpflags: any CPU, atomically. */
 #define TDF_MP_INTR		0x0001u	/* lwkt_interrupt is pending */

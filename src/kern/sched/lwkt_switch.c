@@ -42,9 +42,11 @@
  *    does so earlier (RQF_TOKEN).  If the idle thread is chosen, see
  *    tokens_want_nudge.
  * SW5 When the stack changes, *mc_cxx is empty (if the host has C++).
- * SW6 Before a thread that has tokens, or any bit of td_leave, calls pick() or
- *    returns a lent CPU, it does its deferred wakeups: the holder of a token
- *    that this thread wants may wait for them.
+ * SW6 Before a thread calls pick() or returns a lent CPU, it does its deferred
+ *    wakeups, unless it only yields: is on the run queue, has no tokens, and no
+ *    bit of td_leave but TDL_DELAYED.  Else the thread that holds a token which
+ *    this one wants, or that will schedule this one, may wait for them; and no
+ *    tick does them on another CPU.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -246,11 +248,19 @@ switch_lwp(struct globaldata *gd, lwkt_thread_t td)
 	ast_raise(mygd());
 }
 
+/* Return whether td, which defers wakeups, may keep them to itself (SW6). */
+static int
+only_yields(lwkt_thread_t td)
+{
+	return td->td_ntoks == 0 && td->td_leave == TDL_DELAYED &&
+	    (td->td_flags & TDF_RUNQ);
+}
+
 /*
  * Give the CPU to the best thread; return when td, the caller, runs again with
  * all of its tokens, perhaps on another CPU.  If td is still the best, return
- * at once.  If td has tokens, its deferred wakeups come first, while it still
- * has them (SW6).  If td has borrowed the CPU, its lender runs, and no thread
+ * at once.  Its deferred wakeups come first (SW6), while it still has its
+ * tokens.  If td has borrowed the CPU, its lender runs, and no thread
  * is chosen.
  * Context: critical section; panics if SW1 forbids a switch.
  */
@@ -269,7 +279,8 @@ switch_away(void)
 		lwkt__kern_hooks.kh_check(gd);
 	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
 	if (unlikely((td->td_ntoks | td->td_leave) != 0)) {
-		if (unlikely(td->td_flags & TDF_DELAYED_WAKEUP))
+		if (unlikely(td->td_flags & TDF_DELAYED_WAKEUP) &&
+		    !only_yields(td))
 			lwkt__kern_hooks.kh_delayed_flush(td);	/* SW6 */
 		if (td->td_leave & TDL_LWP) {
 			switch_lwp(gd, td);

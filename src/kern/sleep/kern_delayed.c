@@ -12,13 +12,13 @@
  * tests it meanwhile does not sleep.
  *
  * A thread that blocks may wait for a thread that it still has to wake.  So
- * every function that blocks first does the deferred wakeups.  (lwkt_switch()
- * and the yields do not, even for a caller that has descheduled itself.)  Any
- * switch of a thread that has tokens or wants one does them too, because
- * another CPU may hold the token until the wakeup comes (SW6 of lwkt_switch.c;
- * lwps and threads that have borrowed the CPU as well).  Other yields do not,
- * because the thread stays runnable.  If a thread runs until the next tick
- * without ending the delay, the tick does its wakeups.
+ * every function that blocks first does the deferred wakeups.  The switch does
+ * them too if the thread does not stay runnable on this CPU (TDL_DELAYED): it
+ * has descheduled itself, or migrates.  So it does if the thread has tokens or
+ * wants one, because another CPU may hold the token until the wakeup comes; is
+ * an lwp; or has borrowed the CPU (SW6 of lwkt_switch.c).  Other yields do not.
+ * If a thread runs until the next tick without ending the delay, the tick does
+ * its wakeups.
  *
  * Usually the thread has tested its condition before the flush, in the critical
  * section in which it blocks.  The flush does not make the test stale.  It may
@@ -32,8 +32,8 @@
  *    without TDF_DELAYED_WAKEUP (which wake_now clears for a moment).
  * DW2 A wakeup by a callback is not the thread's own, and is never deferred;
  *    nor is one in a hard section.
- * DW3 While a thread with deferred wakeups runs on the CPU where it deferred
- *    them, the tick of that CPU is armed.  The tick does the wakeups
+ * DW3 A thread with deferred wakeups is on the CPU where it deferred them.
+ *    While it runs, the tick of that CPU is armed.  The tick does the wakeups
  *    (hardclock) as a callback, so never in the critical sections of this file.
  *
  * Source: DragonFly's wakeup_start_delayed.  Its places belong to the CPU, and
@@ -123,6 +123,7 @@ lwkt_wakeup_start_delayed(void)
 	    "already started by thread \"%s\", or started in a callback",
 	    td->td_name);
 	td->td_flags |= TDF_DELAYED_WAKEUP;
+	td->td_leave |= TDL_DELAYED;				/* SW6 */
 	crit_exit_td(td);
 }
 
@@ -141,5 +142,6 @@ lwkt_wakeup_end_delayed(void)
 	    "delayed wakeups that it has not started", td->td_name);
 	delayed_flush(td);
 	td->td_flags &= ~TDF_DELAYED_WAKEUP;
+	td->td_leave &= (uint8_t)~TDL_DELAYED;
 	crit_exit_td(td);
 }

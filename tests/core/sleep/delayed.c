@@ -236,6 +236,60 @@ end_body(void *arg)
 	return 0;
 }
 
+/*
+ * No tick of the new CPU would do them: the tick was armed on the old one.  The
+ * yields do not.
+ */
+static int
+moving_flushes(void *arg)
+{
+	lwkt_thread_t td[3];
+
+	(void)arg;
+	start(td);
+	lwkt_wakeup_start_delayed();
+	change(0);
+	lwkt_migratecpu(other_cpu());
+	await(&woken[0], 1);
+	lwkt_wakeup_end_delayed();
+	change(1);
+	change(2);
+	join_all(td, 3);
+	return 0;
+}
+
+static uint32_t resumes;
+
+/* Sleeps until woken, and then schedules the thread that has woken it. */
+static void
+resume(void *arg)
+{
+	await_asleep(&resumes, 1);
+	lwkt_schedule(arg);
+}
+
+/* The thread waits for one that it has yet to wake. */
+static int
+switching_flushes(void *arg)
+{
+	lwkt_thread_t td;
+
+	STORE(resumes, 0);
+	td = spawn(resume, lwkt_self(), 0, other_cpu());
+	lwkt_sleep_ns(MS);
+	lwkt_wakeup_start_delayed();
+	STORE(resumes, 1);
+	lwkt_wakeup(&resumes);
+	lwkt_deschedule_self();
+	if (arg == NULL)
+		lwkt_switch();
+	else
+		lwkt_yield();
+	lwkt_wakeup_end_delayed();
+	join(td);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -255,6 +309,10 @@ main(void)
 	sim_explore("so does a join", ending_flushes, &sleeps, 100);
 	sim_explore("so does the end of the thread", ending_flushes, NULL,
 	    100);
+	sim_explore("so does a move to another CPU", moving_flushes, NULL, 100);
+	sim_explore("so does a switch of one that has descheduled itself",
+	    switching_flushes, NULL, 100);
+	sim_explore("and a yield of one", switching_flushes, &answer, 100);
 	sim_explore("a callback's wakeup is not put off",
 	    callbacks_do_not_delay, NULL, 50);
 	return tap_done();
