@@ -149,7 +149,8 @@ ipiq_fill(const struct lwkt_ipiq *ip)
 
 /*
  * Call the callback of a message.  The frame that an lwkt_ipifunc3_t gets is
- * NULL, because the callback has not interrupted code at an instruction.
+ * always NULL.  A preemptible thread may have been interrupted at an
+ * instruction (async_run.c), but its registers are not known here.
  */
 static inline void
 ipiq_entry_call(const struct ipiq_entry *ie)

@@ -61,7 +61,7 @@ own_exclusive(lwkt_token_t tok, lwkt_thread_t td)
 
 /*
  * The token has just been taken exclusively: store tr as its exclusive
- * reference, and count the taking.  Only the exclusive holder writes t_gen.
+ * reference, and add 1 to t_gen, which only the exclusive holder writes.
  */
 static inline void
 own(lwkt_token_t tok, struct tokref *tr)
@@ -142,7 +142,10 @@ try_shared(lwkt_token_t tok, struct tokref *tr, enum shared_rule rule)
 	return 1;
 }
 
-/* Try once to take the token of tr in the mode of tr; 1 if it is taken. */
+/*
+ * Try once to take the token of tr in the mode of tr; 1 if it is taken.  An
+ * exclusive try that fails sets EXCLREQ; `rule` is for a shared one.
+ */
 static inline int
 try_ref(struct tokref *tr, enum shared_rule rule)
 {

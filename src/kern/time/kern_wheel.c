@@ -291,7 +291,7 @@ wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 /*
  * Set the missing st_prev of the timers of a chain (WH5).  st is the head.  The
  * walk ends at the first timer with WHERE_LINKED: from there on all st_prev are
- * set.  So it passes each timer at most once while that is in the chain.
+ * set.  So the walks pass a timer at most once while it is in the chain.
  */
 static __lwkt_noinline void
 chain_link(struct lwkt_systimer *st)

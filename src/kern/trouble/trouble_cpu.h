@@ -13,7 +13,8 @@ struct trouble_cpu {
 	uint32_t	 gd_watched;	/* (h) 1: the watchdog runs */
 	uint32_t	 gd_deadlock_due; /* (h) 1: check when idle */
 	uint32_t	 gd_checks;	/* (c) calls of check_sometimes() */
-	uint32_t	 gd_quiet;	/* (c) gd_nquiet if quiescent, else 0 */
+	/* (c) gd_nquiet if idle_check() found no work, else 0 (deadlock.c). */
+	uint32_t	 gd_quiet;
 };
 
 #endif
