@@ -120,6 +120,18 @@ lend_init(lwkt_thread_t td)
 	memset(td->td_cold->tc_lend, 0, sizeof(td->td_cold->tc_lend));
 }
 
+/*
+ * td begins another life.  The holder of no lock is lent nothing; only a thread
+ * that has ended with a lock, which is an error, was lent something.
+ */
+static inline void
+lend_renew(lwkt_thread_t td)
+{
+	td->td_cold->tc_barged = NULL;
+	if (unlikely(td->td_lent != 0))
+		lend_init(td);
+}
+
 /* Return whether a change of what td is lent is still in progress. */
 static inline int
 lend_busy(const struct lwkt_thread *td)

@@ -28,7 +28,7 @@
 	.dropmsg = spin_dropmsg, .waitport_timed = spin_waitport_timed,	\
 	.waitmsg_timed = spin_waitmsg_timed
 
-static const struct lwkt_port_ops thread_ops = { THREAD_OPS,
+const struct lwkt_port_ops lwkt__port_thread_ops = { THREAD_OPS,
 	.putport = thread_putport };
 static const struct lwkt_port_ops thread_direct_ops = { THREAD_OPS,
 	.putport = thread_putport_direct };
@@ -41,7 +41,7 @@ static const struct lwkt_port_ops spin_direct_ops = { SPIN_OPS,
 void
 lwkt_initport_thread(lwkt_port_t port, lwkt_thread_t td)
 {
-	port_init(port, &thread_ops);
+	port_init(port, &lwkt__port_thread_ops);
 	port->mp_td = td;
 }
 
@@ -60,7 +60,7 @@ lwkt_initport_spin(lwkt_port_t port)
 void
 lwkt_port_setdirect(lwkt_port_t port, int (*fn)(lwkt_port_t, lwkt_msg_t))
 {
-	if (port->mp_ops == &thread_ops)
+	if (port->mp_ops == &lwkt__port_thread_ops)
 		port->mp_ops = &thread_direct_ops;
 	else if (port->mp_ops == &spin_ops)
 		port->mp_ops = &spin_direct_ops;

@@ -177,6 +177,22 @@ port_init(lwkt_port_t port, const struct lwkt_port_ops *ops)
 	port->mp_prioq.mq_lastp = &port->mp_prioq.mq_first;
 }
 
+/*
+ * Make port a thread port of td again, whose port it was.  It is still as new,
+ * unless the program has given it other functions.
+ */
+extern const struct lwkt_port_ops lwkt__port_thread_ops __lwkt_hidden;
+
+static inline void
+port_renew(lwkt_port_t port, lwkt_thread_t td)
+{
+	if (unlikely(port->mp_ops != &lwkt__port_thread_ops))
+		lwkt_initport_thread(port, td);
+	INVARIANT(port->mp_td == td && port_is_empty(port));
+	port->mp_data = NULL;
+	port->mp_flags = 0;
+}
+
 static inline struct lwkt_msgq *
 port_queue(lwkt_port_t port, uint32_t flags)
 {

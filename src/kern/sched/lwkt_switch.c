@@ -256,22 +256,12 @@ only_yields(lwkt_thread_t td)
 	    (td->td_flags & TDF_RUNQ);
 }
 
-/*
- * Give the CPU to the best thread; return when td, the caller, runs again with
- * all of its tokens, perhaps on another CPU.  If td is still the best, return
- * at once.  Its deferred wakeups come first (SW6), while it still has its
- * tokens.  If td has borrowed the CPU, its lender runs, and no thread
- * is chosen.
- * Context: critical section; panics if SW1 forbids a switch.
- */
-void
-switch_away(void)
+/* switch_away() for td, whatever it and its successor are. */
+static __lwkt_noinline void
+switch_any(struct globaldata *gd, lwkt_thread_t td)
 {
-	struct globaldata *gd = mygd();
-	lwkt_thread_t td = curthread;
 	lwkt_thread_t ntd;
 
-	INVARIANT(td->td_critcount > 0);			/* SW2 */
 	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount |
 	    gd->gd_spinlocks) != 0))				/* SW1 */
 		switch_refused(gd, td);
@@ -296,7 +286,25 @@ switch_away(void)
 		switch_to(gd, td, ntd);
 }
 
-/* switch_away() for a caller in a leaf section: in a critical section. */
+/*
+ * Give the CPU to the best thread; return when td, the caller, runs again with
+ * all of its tokens, perhaps on another CPU.  If td is still the best, return
+ * at once.  Its deferred wakeups come first (SW6), while it still has its
+ * tokens.  If td has borrowed the CPU, its lender runs, and no thread is chosen.
+ * Context: critical section; panics if SW1 forbids a switch.
+ */
+void
+switch_away(void)
+{
+	struct globaldata *gd = mygd();
+	lwkt_thread_t td = curthread;
+
+	INVARIANT(td->td_critcount > 0);			/* SW2 */
+	if (!switch_usual(gd, td))
+		switch_any(gd, td);
+}
+
+/* As switch_away(), in a critical section of its own.  Leaf section. */
 __lwkt_noinline void
 switch_counted(void)
 {

@@ -19,6 +19,10 @@
  * TD1-TD4 of thread_var.h.
  * TH1 A thread that ends is in no critical section except the one that
  *     thread_exit() enters.
+ * TH2 A thread at its last switch is on no queue, waits for nothing, defers no
+ *     wakeup, is lent nothing that is still being changed, and its port is
+ *     empty.  So the fields for all this are as thread_init() has made them,
+ *     and the structure with its stack can be used again without it.
  *
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
@@ -44,6 +48,57 @@ static void	thread_exit(void);
 
 #define STACK_LEAST	4096	/* bytes: smallest stack */
 
+/* Make td, a new thread, what flags other than the usual ones say. */
+static __lwkt_noinline void
+renew_special(lwkt_thread_t td, int flags)
+{
+	td->td_flags |= (flags & LWKT_GIANT ? TDF_GIANT : 0) |
+	    (flags & LWKT_INTERRUPT ? TDF_PREEMPTS : 0) |
+	    (flags & LWKT_PREEMPTIBLE ? TDF_PREEMPTIBLE : 0);
+	if (flags & LWKT_INTERRUPT)
+		td->td_pri = LWKT_PRI_INT_MED;
+}
+
+/*
+ * Make td, whose structure and stack thread_init() has put together, a thread
+ * that has not run, which will run on cpu.  What a life leaves as it was at the
+ * beginning is not written again (TH2).  TDF_ARENA and TDF_CANARY are kept.
+ * CPU, critical section; never blocks.
+ */
+void
+thread_renew(lwkt_thread_t td, int flags, int cpu)
+{
+	struct globaldata *gd = mygd();
+	struct thread_cold *cold = td->td_cold;
+
+	INVARIANT(td->td_wchan == NULL && td->td_wmesg == NULL &&
+	    cold->tc_magic == THREAD_MAGIC);			/* TH2 */
+	td->td_sp = machine_stack_init(td->td_stack,
+	    (size_t)((char *)cold - (char *)td->td_stack), switch_entry,
+	    thread_exit);
+	td->td_gd = gd_find(cpu);
+	td->td_flags &= TDF_ARENA | TDF_CANARY;
+	td->td_pri = LWKT_PRI_KERN_DAEMON;
+	if (unlikely(flags & ~(LWKT_NOSTART | LWKT_JOINABLE)))
+		renew_special(td, flags);
+	td->td_critcount = 1;		/* switch_entry leaves it */
+	td->td_leave = 0;
+	td->td_upri = 0;
+	td->td_ntoks = td->td_tokpend = 0;
+	td->td_contended = 0;
+	td->td_tokwant = NULL;
+	td->td_mpflags = 0;
+	td->td_join = flags & LWKT_JOINABLE ? 0 : TD_JOIN_NEVER;
+	td->td_refs = 1;
+	td->td_switches = 0;
+	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU +
+	    (uint64_t)gd->gd_m.mc_cpuid;
+	lend_renew(td);
+	port_renew(&cold->tc_port, td);
+	if (config_invariants)
+		cold->tc_ncrit = cold->tc_nheld = 0;
+}
+
 /*
  * Make a thread of td and a stack; the thread will run on cpu.  td must not be
  * in use.  TDF_ARENA and TDF_CANARY are kept if the caller has set them.  Any
@@ -52,7 +107,6 @@ static void	thread_exit(void);
 void
 thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 {
-	struct globaldata *gd = mygd();
 	struct thread_cold *cold;
 	uintptr_t top = ((uintptr_t)stack + stksize) & ~(uintptr_t)63;
 
@@ -62,38 +116,16 @@ thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags, int cpu)
 	td->td_cold = cold;
 	td->td_stack = stack;
 	td->td_stksize = stksize;
-	td->td_sp = machine_stack_init(stack,
-	    (size_t)((char *)cold - (char *)stack), switch_entry, thread_exit);
-	td->td_gd = gd_find(cpu);
-	td->td_flags = (td->td_flags & (TDF_ARENA | TDF_CANARY)) |
-	    (flags & LWKT_GIANT ? TDF_GIANT : 0) |
-	    (flags & LWKT_INTERRUPT ? TDF_PREEMPTS : 0) |
-	    (flags & LWKT_PREEMPTIBLE ? TDF_PREEMPTIBLE : 0);
-	td->td_critcount = 1;		/* switch_entry leaves it */
-	td->td_pri = flags & LWKT_INTERRUPT ? LWKT_PRI_INT_MED :
-	    LWKT_PRI_KERN_DAEMON;
-	td->td_leave = 0;
-	td->td_upri = 0;
-	td->td_ntoks = td->td_tokpend = 0;
-	td->td_contended = 0;
-	td->td_tokwant = NULL;
 	td->td_wchan = NULL;
 	td->td_wmesg = NULL;
-	td->td_mpflags = 0;
-	td->td_join = flags & LWKT_JOINABLE ? 0 : TD_JOIN_NEVER;
-	td->td_refs = 1;
-	td->td_switches = 0;
-	td->td_id = gd->gd_nextid++ * LWKT_MAXCPU +
-	    (uint64_t)gd->gd_m.mc_cpuid;
-	lend_init(td);
 	cold->tc_delayed[0] = cold->tc_delayed[1] = NULL;
 	cold->tc_joins = NULL;
 	cold->tc_waitmsg = NULL;
 	cold->tc_waitowner = NULL;
-	cold->tc_ncrit = 0;
-	cold->tc_nheld = 0;
 	cold->tc_magic = THREAD_MAGIC;
+	lend_init(td);
 	lwkt_initport_thread(&cold->tc_port, td);
+	thread_renew(td, flags, cpu);
 }
 
 /*
@@ -112,24 +144,68 @@ thread_reserve(lwkt_thread_t td, size_t size)
 	return top;
 }
 
+#define EACH_BYTE(b)	((uint64_t)0x0101010101010101 * (b))
+
 /*
- * Set the name of td, cut to LWKT_NAMELEN - 1 bytes.  Most names have no '%'
- * and need no vsnprintf.
+ * Return a word with the highest bit set in the first byte that is 0 in w, and
+ * in no byte before it; 0 if no byte of w is 0.
  */
-static void
-thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
+static inline uint64_t
+zero_byte(uint64_t w)
 {
+	return (w - EACH_BYTE(1)) & ~w & EACH_BYTE(0x80);
+}
+
+/*
+ * Copy the name `from`, cut to LWKT_NAMELEN - 1 bytes, by words.  Returns 0 if
+ * it has a '%', or if a word might lie in two pages: the bytes after its end
+ * are read, too, but not those of another page, which may not exist.  A checker
+ * would object to the read (fiber_wanted).
+ */
+static inline int
+name_copy(char *to, const char *from)
+{
+	uint64_t w, end;
 	size_t i;
 
-	for (i = 0; i < LWKT_NAMELEN - 1; i++) {
-		if (fmt[i] == '%') {
-			(void)vsnprintf(td->td_name, LWKT_NAMELEN, fmt, ap);
-			return;
-		}
-		if ((td->td_name[i] = fmt[i]) == '\0')
-			return;
+	for (i = 0; i < LWKT_NAMELEN; i += sizeof(w)) {
+		if (unlikely(((uintptr_t)(from + i) & 4095) > 4096 - sizeof(w)))
+			return 0;
+		memcpy(&w, from + i, sizeof(w));
+		if (unlikely(zero_byte(w ^ EACH_BYTE('%')) != 0))
+			return 0;
+		end = zero_byte(w);
+		w &= (end & -end) - 1;		/* all of w without an end */
+		memcpy(to + i, &w, sizeof(w));
+		if (end != 0)
+			return 1;
 	}
-	td->td_name[i] = '\0';
+	to[LWKT_NAMELEN - 1] = '\0';
+	return 1;
+}
+CTASSERT(LWKT_NAMELEN % sizeof(uint64_t) == 0, "names are whole words");
+
+/* Set the name of td, cut to LWKT_NAMELEN - 1 bytes.  Most have no '%'. */
+static inline void
+thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
+{
+	if (fiber_wanted() || unlikely(!name_copy(td->td_name, fmt)))
+		(void)vsnprintf(td->td_name, LWKT_NAMELEN, fmt, ap);
+}
+
+/* Make td runnable, which was not started.  The usual CPU is this one. */
+static inline void
+start_on(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_thread_t self = curthread;
+
+	if (unlikely(td->td_gd != gd)) {
+		lwkt_schedule(td);
+		return;
+	}
+	leaf_enter(self);
+	enqueue_fast(gd, td);
+	leaf_exit(self);
 }
 
 /*
@@ -150,7 +226,7 @@ thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
 	if (unlikely(td->td_flags & TDF_PREEMPTIBLE))
 		async_created(td);
 	if ((flags & LWKT_NOSTART) == 0)
-		lwkt_schedule(td);
+		start_on(gd, td);
 }
 
 /*
@@ -212,7 +288,8 @@ lwkt_join(lwkt_thread_t td)
 		 */
 		while (atomic_load_acq_ptr(&td->td_join) != TD_JOIN_EXITED) {
 			self->td_cold->tc_joins = td;	/* for thread_waits() */
-			sched_dequeue(mygd(), self);
+			if (likely(self->td_flags & TDF_RUNQ))
+				dequeue_queued(mygd(), self);
 			switch_away();
 			self->td_cold->tc_joins = NULL;
 		}
@@ -230,26 +307,30 @@ lwkt_join(lwkt_thread_t td)
  * it runs only after that switch.
  */
 static inline void
-exit_wake_joiner(lwkt_thread_t td)
+exit_wake_joiner(struct globaldata *gd, lwkt_thread_t td)
 {
 	uintptr_t join = atomic_load_acq_ptr(&td->td_join); /* lwkt_join() */
 
-	if (join != 0 && join != TD_JOIN_NEVER &&
-	    ((lwkt_thread_t)join)->td_gd == mygd())
-		thread_join_done(td);
+	if (join == 0 || join == TD_JOIN_NEVER ||
+	    ((lwkt_thread_t)join)->td_gd != gd)
+		return;
+	/* As thread_join_done() does (sched/finish.c). */
+	atomic_store_rel_ptr(&td->td_join, TD_JOIN_EXITED);
+	enqueue_fast(gd, (lwkt_thread_t)join);
 }
 
 /*
  * Empty the message port of td: requests get the reply ESRCH (port_flush).  A
  * reply may call functions of the program, so the critical section is left
- * meanwhile.
+ * meanwhile.  Then wait until nobody changes what td is lent.
  */
 static __lwkt_noinline void
-exit_flush(lwkt_thread_t td)
+exit_settle(lwkt_thread_t td)
 {
 	crit_exit_td(td);
 	port_flush(&td->td_cold->tc_port);
 	crit_enter_td(td);
+	lend_drain(td);
 }
 
 /*
@@ -261,6 +342,7 @@ static void
 thread_exit(void)
 {
 	lwkt_thread_t td = curthread;
+	struct globaldata *gd;
 
 	if (unlikely(td->td_critcount != 0))
 		crit_show(td);
@@ -273,14 +355,16 @@ thread_exit(void)
 	if (config_invariants)
 		lockorder_exit(td);
 	crit_enter_td(td);
-	while (unlikely(!port_is_empty(&td->td_cold->tc_port)))
-		exit_flush(td);
-	if (unlikely(lend_busy(td)))
-		lend_drain(td);
+	while (unlikely(!port_is_empty(&td->td_cold->tc_port) ||
+	    lend_busy(td)))
+		exit_settle(td);				/* TH2 */
 	delayed_flush_if(td);
-	synch_leave_queue(td);
-	exit_wake_joiner(td);
-	sched_dequeue(mygd(), td);
+	if (unlikely(td->td_flags & TDF_TSLEEPQ))
+		synch_leave_queue(td);
+	gd = mygd();
+	exit_wake_joiner(gd, td);
+	if (likely(td->td_flags & TDF_RUNQ))
+		dequeue_queued(gd, td);
 	td->td_flags |= TDF_EXITING;
 	switch_away();
 }

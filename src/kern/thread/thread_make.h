@@ -11,12 +11,14 @@
 
 /*
  * thread_init makes a thread of the structure td and a stack; the thread will
- * run on cpu.  thread_start gives the thread a function and a name, and makes
- * it runnable unless flags has LWKT_NOSTART.  On any CPU, in a critical
- * section; never blocks.
+ * run on cpu.  thread_renew does the same for a td whose stack is still as
+ * thread_init and the thread's life have left it.  thread_start gives the
+ * thread a function and a name, and makes it runnable unless flags has
+ * LWKT_NOSTART.  On any CPU, the first two in a critical section; never blocks.
  */
 void	thread_init(lwkt_thread_t td, void *stack, size_t stksize, int flags,
 	    int cpu);
+void	thread_renew(lwkt_thread_t td, int flags, int cpu);
 void	thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg,
 	    int flags, const char *fmt, va_list ap);
 

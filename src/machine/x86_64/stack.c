@@ -24,15 +24,15 @@
 
 void	lwkt__machine_entry(void);
 
-static uint64_t
-fp_control(void)
+/* Store the floating point control of the caller where switch.S loads it. */
+static inline void
+fp_control(void *word)
 {
-	uint32_t mxcsr;
-	uint16_t x87;
+	uint32_t *half = word;
 
-	__asm__ __volatile__("stmxcsr %0" : "=m" (mxcsr));
-	__asm__ __volatile__("fnstcw %0" : "=m" (x87));
-	return (mxcsr & ~MXCSR_STATUS) | (uint64_t)x87 << 32;
+	__asm__ __volatile__("stmxcsr %0" : "=m" (half[0]));
+	__asm__ __volatile__("fnstcw %0" : "=m" (half[1]));
+	half[0] &= ~MXCSR_STATUS;
 }
 
 void *
@@ -45,7 +45,7 @@ machine_stack_init(void *stack, size_t size, void (*entry)(void *from),
 	KASSERTF(size >= STACK_LEAST, "a stack of %zu bytes is too small",
 	    size);
 	sp = (uint64_t *)(top - 16) - SWF_WORDS;
-	sp[SWF_FPCW] = fp_control();
+	fp_control(&sp[SWF_FPCW]);
 	sp[SWF_R15] = sp[SWF_R14] = sp[SWF_R13] = 0;
 	sp[SWF_R12] = (uintptr_t)last;
 	sp[SWF_RBX] = (uintptr_t)entry;

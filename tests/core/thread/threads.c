@@ -2,6 +2,10 @@
 /*
  * Threads are made, named, started, held and ended.
  */
+#include <lwkt/msgport.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "core/util.h"
 
 static uint32_t ran_on[8];
@@ -83,6 +87,92 @@ names(void *arg)
 	    "\"%s\"", lwkt_name(self));
 	lwkt_setname("%s", "");
 	check(lwkt_name(self)[0] == '\0', "empty");
+	return 0;
+}
+
+/*
+ * Names are copied by words.  At the end of a page the next word may not be
+ * readable, and a '%' after the end of the name does not belong to it.
+ */
+static int
+names_of_all_lengths(void *arg)
+{
+	void (*setname)(const char *, ...) = lwkt_setname;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), len;
+	char want[32], *end, *p;
+
+	(void)arg;
+	p = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(p != MAP_FAILED && mprotect(p + page, page, PROT_NONE) == 0,
+	    "no pages");
+	memset(p, '%', page);
+	for (len = 0; len < sizeof(want); len++) {
+		memset(want, 'a' + (int)len % 20, sizeof(want));
+		want[len < LWKT_NAMELEN ? len : LWKT_NAMELEN - 1] = '\0';
+		for (end = p + page; end > p + page - 40; end--) {
+			memset(end - len - 1, want[0], len);
+			end[-1] = '\0';
+			setname("before that it was %d", 7);
+			setname(end - len - 1);
+			check(strcmp(lwkt_name(lwkt_self()), want) == 0,
+			    "\"%s\" and not \"%s\"", lwkt_name(lwkt_self()),
+			    want);
+			memset(end - len - 1, '%', len + 1);
+		}
+	}
+	(void)munmap(p, 2 * page);
+	return 0;
+}
+
+/* A thread leaves traces of its life in its structure. */
+static int
+answers(lwkt_port_t port, lwkt_msg_t msg)
+{
+	(void)port, (void)msg;
+	return EINVAL;
+}
+
+static void
+leaves_traces(void *arg)
+{
+	lwkt_port_t port = lwkt_threadport(lwkt_self());
+
+	(void)arg;
+	port->mp_data = arg;
+	lwkt_port_setdirect(port, answers);
+	lwkt_setpri_self(LWKT_PRI_SOFT_NORM);
+	lwkt_interrupt(lwkt_self());
+	lwkt_tsleep_interlock(&ran_on, 0);
+}
+
+static void
+finds_none(void *arg)
+{
+	lwkt_port_t port = lwkt_threadport(lwkt_self());
+
+	check(port->mp_data == NULL && port->mp_directfn == NULL,
+	    "the port of another thread");
+	check(lwkt_getpri(lwkt_self()) == LWKT_PRI_KERN_DAEMON,
+	    "its priority");
+	check(lwkt_tsleep(arg, LWKT_PCATCH, "traces", MS) == EWOULDBLOCK,
+	    "its interrupt");
+}
+
+static int
+begins_anew(void *arg)
+{
+	lwkt_thread_t td;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 3; i++) {
+		td = spawn(leaves_traces, &ran_on, 0, lwkt_cpuid());
+		join(td);
+		check(spawn(finds_none, &ran_on, 0, lwkt_cpuid()) == td,
+		    "another structure");
+		join(td);
+	}
 	return 0;
 }
 
@@ -265,7 +355,7 @@ last_rele_frees(void *arg)
 			join(h[cpu]);
 	}
 	made = counter("vm.threads_made");
-	check(made <= 16 * (n + 1), "%d threads made for %d", (int)made,
+	check(made <= 64 * (n + 1), "%d threads made for %d", (int)made,
 	    n + 1);
 	return 0;
 }
@@ -435,6 +525,10 @@ main(void)
 	    50);
 	sim_explore("nonsense is refused", refuses_nonsense, NULL, 20);
 	sim_explore("names are formatted and cut", names, NULL, 20);
+	sim_explore("names of all lengths, at the end of a page",
+	    names_of_all_lengths, NULL, 1);
+	sim_explore("a thread begins without the traces of another",
+	    begins_anew, NULL, 20);
 	sim_explore("LWKT_NOSTART waits for lwkt_schedule", nostart_waits,
 	    NULL, 50);
 	sim_explore("a thread begins without its creator's state",
