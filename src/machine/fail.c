@@ -13,10 +13,11 @@
  * of its trace.
  *
  * Points of the Linux host: altstack, arena, carrier.create, clock.tsc,
- * epoll.add, epoll.create, guard.madvise, guard.mprotect, hostcall.nowait,
- * hostcall.part, io.init, io.mem, io_uring.setup, mem.reserve, membarrier,
- * open.cached, preempt.boot, retry.create, timer.create, timer.signal,
- * vcpu.fsgsbase, vcpu.start, watch.create.
+ * decommit.many, epoll.add, epoll.create, guard.madvise, guard.many,
+ * guard.mprotect, hostcall.nowait, hostcall.part, io.init, io.mem,
+ * io_uring.setup, mem.reserve, membarrier, open.cached, preempt.boot,
+ * retry.create, timer.create, timer.signal, vcpu.fsgsbase, vcpu.start,
+ * watch.create.
  *
  * Source: FreeBSD's fail(9), reduced to one rule.
  */

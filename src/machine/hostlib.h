@@ -54,6 +54,14 @@ lwkt__map_zeros(size_t size, int prot)
 	return p;
 }
 
+/*
+ * advise.c: give advice (madvise) on n pieces of memory by one system call.
+ * Returns 1; or 0 if Linux has done none or only some of it.  Advice may be
+ * given twice.
+ */
+struct iovec;
+int	lwkt__advise_many(const struct iovec *piece, unsigned n, int advice);
+
 /* symbol.c: once per boot, before the first backtrace is printed. */
 void	lwkt__symbol_boot(void);
 

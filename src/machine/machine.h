@@ -487,8 +487,14 @@ void	machine_foreign_wake(uint32_t *word);
  * machine_mem_guard makes every access to [p, p+size) a fault, and returns by
  * what means.  GUARD_CANARY means that the host cannot do that: the caller must
  * use a canary.
+ * machine_mem_guard_many makes n guards (GUARD_MADVISE) at once and returns 1.
+ * It returns 0 if it has made none or only some of them: the caller then calls
+ * machine_mem_guard for each.
+ * machine_mem_decommit_many does machine_mem_decommit for n pieces, none of
+ * which is in the arena.
  */
 enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
+struct iovec;
 /*
  * How many reservations may exist at one time.  Linux: the host has RESV_MOST
  * records for them.  Each user stays within its share, so one is always free.
@@ -513,6 +519,8 @@ void	*machine_arena_reserve(size_t size);
 void	machine_mem_release(void *p, size_t size);
 void	machine_mem_decommit(void *p, size_t size);
 enum machine_guard machine_mem_guard(void *p, size_t size);
+int	machine_mem_guard_many(const struct iovec *piece, unsigned n);
+void	machine_mem_decommit_many(const struct iovec *piece, unsigned n);
 size_t	machine_page_size(void);
 /* Returns the bytes of memory of the machine; sim: a constant.  Any. */
 size_t	machine_mem_size(void);

@@ -103,6 +103,10 @@ idle_loop(struct globaldata *gd)
 		if (cpu_stops(gd) ||
 		    (gd->gd_rqmask != 0 && !all_want_tokens(gd)))
 			continue;
+		if (unlikely(gd->gd_spare)) {
+			lwkt__kern_ops.ko_spare(gd);
+			continue;
+		}
 		counter_inc(gd->gd_cntbias, idles);
 		ktr(gd, idle, gd->gd_m.mc_cpuid,
 		    atomic_peek_32(&gd->gd_m.mc_reqflags));

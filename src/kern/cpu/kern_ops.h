@@ -17,6 +17,8 @@
 struct kern_ops {
 	/* Free an arena thread whose last reference is gone.  Any CPU. */
 	void	(*ko_thread_free)(lwkt_thread_t td);
+	/* gd_spare is set, the CPU idles: give memory back to the host. */
+	void	(*ko_spare)(struct globaldata *gd);
 	/* Reap host completions, without waiting.  NULL: io/ has not booted. */
 	void	(*ko_poll)(struct globaldata *gd);
 	/*

@@ -23,6 +23,7 @@
  * table up to 80 % of vm.max_map_count, because the program needs mmap too.
  * Beyond that the caller must use a canary.
  * The kind is decided for each guard, so a process may have several kinds.
+ * Where Linux can, many guards are made by one system call (advise.c).
  *
  * INVARIANTS
  * MM1 guard_maps counts 2 for each living mprotect guard of all reservations,
@@ -39,6 +40,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/kassert.h"
@@ -305,6 +307,25 @@ machine_mem_guard(void *p, size_t size)
 	    madvise(p, size, MADV_GUARD_INSTALL) == 0)
 		return GUARD_MADVISE;
 	return guard_mprotect(p, size) == 0 ? GUARD_MPROTECT : GUARD_CANARY;
+}
+
+int
+machine_mem_guard_many(const struct iovec *piece, unsigned n)
+{
+	return guard_kind == GUARD_MADVISE && !machine_fail("guard.many") &&
+	    lwkt__advise_many(piece, n, MADV_GUARD_INSTALL);
+}
+
+void
+machine_mem_decommit_many(const struct iovec *piece, unsigned n)
+{
+	unsigned i;
+
+	if (!machine_fail("decommit.many") &&
+	    lwkt__advise_many(piece, n, MADV_DONTNEED))
+		return;
+	for (i = 0; i < n; i++)
+		machine_mem_decommit(piece[i].iov_base, piece[i].iov_len);
 }
 
 /* Return the number in a file of /proc, or dflt if it cannot be read. */

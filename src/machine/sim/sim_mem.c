@@ -10,6 +10,7 @@
  */
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/kassert.h"
@@ -93,4 +94,23 @@ machine_mem_guard(void *p, size_t size)
 	    mprotect(p, size, PROT_NONE) == 0)
 		return GUARD_MPROTECT;
 	return GUARD_CANARY;
+}
+
+/* As machine_mem_guard, for many at once; see machine.h. */
+int
+machine_mem_guard_many(const struct iovec *piece, unsigned n)
+{
+	lwkt__choice(CHOICE_ALLOC);
+	sim_store_drain_all();
+	return !machine_fail("guard.many") &&
+	    lwkt__advise_many(piece, n, MADV_GUARD_INSTALL);
+}
+
+void
+machine_mem_decommit_many(const struct iovec *piece, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		machine_mem_decommit(piece[i].iov_base, piece[i].iov_len);
 }

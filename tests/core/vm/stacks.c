@@ -93,6 +93,78 @@ depot_gives_back(void *arg)
 	return 0;
 }
 
+/* Make n threads on this CPU and let all of them die. */
+static void
+burst(int n)
+{
+	static lwkt_thread_t td[300];
+	int i;
+
+	for (i = 0; i < n; i++)
+		td[i] = spawn(util_nothing, NULL, 0, lwkt_cpuid());
+	for (i = 0; i < n; i++)
+		join(td[i]);
+}
+
+/*
+ * What a burst of threads has left stays for the next burst.  An idle CPU gives
+ * back what it has not needed for lwkt.cache_ms; the caller sleeps meanwhile,
+ * longer with each try.
+ */
+static int
+idle_gives_back(void *arg)
+{
+	int64_t spared, try;
+
+	(void)arg;
+	burst(300);
+	check(counter("vm.depot_put") == 0, "%d did not stay",
+	    (int)counter("vm.depot_put"));
+	burst(300);
+	check(counter("vm.depot_get") == 0 && counter("vm.cache_spared") == 0,
+	    "they were not used again");
+	for (try = 1; try < 1000; try++) {
+		spared = counter("vm.cache_spared");
+		if (spared >= 300 - 16 - 16)
+			break;
+		lwkt_sleep_ns(try * MS);
+	}
+	check(spared >= 300 - 16 - 16, "%d of 300 were given back",
+	    (int)spared);
+	/* Nothing is left to give back: the timer does not run any more. */
+	lwkt_sleep_ns(100 * MS);
+	spared = counter("vm.cache_spared");
+	check(spared <= 300 - 16 + 8, "%d of 300: too many", (int)spared);
+	lwkt_sleep_ns(100 * MS);
+	check(counter("vm.cache_spared") == spared, "more, later");
+	burst(100);
+	check(counter("vm.depot_get") > 0, "the depot was not used");
+	return 0;
+}
+
+/* Without a share of the memory only lwkt.cache_threads stay. */
+static int
+no_more_than_the_share(void *arg)
+{
+	(void)arg;
+	burst(300);
+	check(counter("vm.depot_put") >= 300 - 16 - 16, "%d of 300 went",
+	    (int)counter("vm.depot_put"));
+	return 0;
+}
+
+/* The host cannot do it for many stacks at once: it is done one by one. */
+static int
+not_many_at_once(void *arg)
+{
+	int round;
+
+	(void)arg;
+	for (round = 0; round < 3; round++)
+		burst(100);
+	return sizes_hold(arg);
+}
+
 /* Threads that die elsewhere: their stacks do not pile up there. */
 static void
 joins_for_another(void *arg)
@@ -190,10 +262,20 @@ main(void)
 	canary();
 	sim_explore("the last one that died is used first", last_dead_first,
 	    NULL, 50);
-	(void)setenv("LWKT_TUNE", "lwkt.cache_threads=16", 1);
+	(void)setenv("LWKT_TUNE", "lwkt.cache_threads=16,lwkt.cache_ms=20,"
+	    "lwkt.cache_percent=50", 1);
 	sim_explore("stacks that die elsewhere come back", one_way_traffic,
 	    NULL, 30);
+	sim_explore("an idle CPU gives back what it does not need",
+	    idle_gives_back, NULL, 20);
+	(void)setenv("LWKT_TUNE", "lwkt.cache_threads=16,lwkt.cache_percent=0",
+	    1);
 	sim_explore("what no cache holds comes back from the depot",
 	    depot_gives_back, NULL, 50);
+	sim_explore("no share of the memory: few stacks stay",
+	    no_more_than_the_share, NULL, 20);
+	(void)setenv("LWKT_FAIL", "guard.many:*,decommit.many:*", 1);
+	if (TIMES(1, 0))
+		sim_explore("stacks one by one", not_many_at_once, NULL, 3);
 	return tap_done();
 }
