@@ -24,6 +24,11 @@
  * sender's bit is still set there.  The sender's signal handler does this too,
  * because the sender may compute for long as well.
  *
+ * Passive messages come in streams, and a fence for each would cost more than
+ * the rest of the send.  So the sender looks at its bit without a fence.  It
+ * may find the bit set although the target has just cleared it and does not see
+ * the message.  The tick finds this message too: the ring is not empty.
+ *
  * A sender that finds a ring half full waits for room; lwkt_send_ipiq_nowait()
  * fails instead.  While the sender's CPU executes messages from other CPUs, a
  * send waits only if the ring is nearly full (lwkt_ipiq_room.c).
@@ -34,15 +39,18 @@
  * IPI1 If a ring is not empty, one of these holds: its sender's bit is set; its
  *     writer is about to set the bit; its reader is about to read the ring, or
  *     to set the bit again.  A reader that watches the ring is about to read
- *     it.  The same is true of RQF_IPIQ, unless all messages in the ring are
- *     passive.
+ *     it.  The same is true of RQF_IPIQ.  Exceptions: RQF_IPIQ need not be set
+ *     if all messages in the ring are passive, and neither bit if they are and
+ *     were sent while the reader cleared the bit (IPI2).
  * IPI2 After a passive message was sent, the target is in the sender's
  *     gd_passive_cpus until the sender's next tick or signal handler.  That
- *     sets RQF_IPIQ in the target if the sender's bit is still set there.
+ *     sets both hints in the target if the sender's bit is still set there, or
+ *     the ring is not empty.
  *
  * ORDER
  * ISO1 Sender: writes the stamp, FENCE, then reads the hints.  Or it writes the
  *     stamp, then sets the hints by a read-modify-write, which is a fence too.
+ *     (A passive message has no fence before the read.)
  *     Reader: clears the hints by a read-modify-write, then reads the stamp.
  *     At least one of the two sees the other's write.
  * ISO2 The same with mc_watching (ipiq_exec.c).  Sender: writes the stamp,
@@ -67,6 +75,7 @@ COUNTER(avoided, "lwkt.ipiq_avoided", "signals not sent: one was pending");
 COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 
 #define IPIQ_PASSIVE	(IPIQ_SIZE / 4)	/* with so many: no passive ones */
+enum { IPIQ_URGE = config_hard ? 1 : 16 }; /* of so many messages, one does */
 
 /*
  * Return 1 if all bits of `hints` are set in the target, so that the target
@@ -224,12 +233,9 @@ lwkt_send_ipiq3(int cpu, lwkt_ipifunc3_t fn, void *arg1, int arg2)
 	return ipiq_send(cpu, (void *)fn, arg1, arg2, 3);
 }
 
-/*
- * Note that gd's CPU has sent a passive message to cpu, and make sure that a
- * tick comes, which calls ipiq_push() (IPI2).
- */
-static inline void
-passive_note(struct globaldata *gd, int cpu)
+/* Have ipiq_push() called by a tick, for passive messages to cpu (IPI2). */
+static __lwkt_noinline void
+passive_begin(struct globaldata *gd, int cpu)
 {
 	if (!cpumask_test_atomic(&gd->gd_passive_cpus, cpu))
 		cpumask_set_atomic(&gd->gd_passive_cpus, cpu);
@@ -238,25 +244,42 @@ passive_note(struct globaldata *gd, int cpu)
 }
 
 /*
- * Make the passive messages of one ring active: set RQF_IPIQ in the target, and
- * interrupt the target if it runs a preemptible thread.  Do nothing if `hint`,
- * the sender's bit, is clear, or RQF_IPIQ is set already.  While the hint is
- * set, the target is awake or its doorbell has been rung, so no doorbell is
- * rung here.  Without the hint RQF_IPIQ must not be set: a later sender would
- * find RQF_IPIQ set and not wake a target that is halted.
+ * Note that gd's CPU has sent a passive message to cpu.  If an earlier one was
+ * noted and ipiq_push() has not been called since, a tick will come.
+ */
+static inline void
+passive_note(struct globaldata *gd, int cpu)
+{
+	if (unlikely(atomic_load_32(&gd->gd_passive) == 0 ||
+	    !cpumask_test_atomic(&gd->gd_passive_cpus, cpu)))
+		passive_begin(gd, cpu);
+}
+
+/*
+ * Make the passive messages to one CPU active: set both hints there, and
+ * interrupt the target if it runs a preemptible thread.  Do nothing if both are
+ * set already.  While the sender's bit is set, the target is awake or its
+ * doorbell has been rung.  If the bit is clear and the ring is not empty, the
+ * target cleared the bit when the sender looked at it, and may be halted now.
  */
 static void
-push_one(struct globaldata *tgd, uint32_t hint)
+push_one(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip)
 {
+	uint32_t hint = RQF_SENDER(gd->gd_m.mc_cpuid);
 	uint32_t old = atomic_load_32(&tgd->gd_m.mc_reqflags);
 
 	do {
-		if ((old & (hint | RQF_IPIQ)) != hint)
+		if ((old & hint) != 0 ? (old & RQF_IPIQ) != 0 :
+		    atomic_load_acq_32(&ip->ip_rindex) == ip->ip_windex)
 			return;
 	} while (!atomic_fcmpset_32(&tgd->gd_m.mc_reqflags, &old,
-	    old | RQF_IPIQ));
-	if (old & RQF_PREEMPTIBLE)
+	    old | RQF_IPIQ | hint));
+	if ((old & (hint | RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
+		counter_inc(gd->gd_cntbias, doorbells);
+		machine_doorbell(&tgd->gd_m);
+	} else if (old & RQF_PREEMPTIBLE) {
 		(void)machine_nmi(&tgd->gd_m);
+	}
 }
 
 /*
@@ -278,14 +301,41 @@ ipiq_push(struct globaldata *gd)
 		if (!cpumask_test_atomic(&gd->gd_passive_cpus, cpu))
 			continue;
 		cpumask_clear_atomic(&gd->gd_passive_cpus, cpu);
-		push_one(gd_find(cpu), RQF_SENDER(gd->gd_m.mc_cpuid));
+		push_one(gd, gd_find(cpu), &gd->gd_ipiq[cpu]);
+	}
+}
+
+/*
+ * Return whether a passive message has to be an active one.  While the ring is
+ * a quarter full, one of IPIQ_URGE messages is active: it makes the target read
+ * the whole ring.  So the sender seldom reads the index that the target writes.
+ */
+static inline int
+passive_urgent(struct lwkt_ipiq *ip)
+{
+	if (likely(ipiq_fill(ip) < IPIQ_PASSIVE) ||
+	    (ip->ip_windex % IPIQ_URGE != 0 && ipiq_fill(ip) < IPIQ_HIGH))
+		return 0;
+	ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex);	/* IPO2 */
+	return ipiq_fill(ip) >= IPIQ_PASSIVE;
+}
+
+/* Set the sender's bit in the target.  Wake the target if it is halted. */
+static __lwkt_noinline void
+passive_hint(struct globaldata *gd, struct globaldata *tgd, uint32_t hint)
+{
+	uint32_t old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hint);
+
+	if ((old & (hint | RQF_SLEEPING)) == RQF_SLEEPING) {
+		counter_inc(gd->gd_cntbias, doorbells);
+		machine_doorbell(&tgd->gd_m);
 	}
 }
 
 /*
  * Send a passive message to cpu, which must not be the caller's CPU.  Return
- * its number for lwkt_wait_ipiq().  If the ring is a quarter full, send an
- * active message instead.  Wake the target if it is halted.
+ * its number for lwkt_wait_ipiq().  Perhaps send an active message instead
+ * (passive_urgent).  Wake the target if it is halted.
  * Any CPU context; never blocks.  Spins as ipiq_send() does.
  */
 static unsigned
@@ -294,7 +344,7 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	lwkt_thread_t self = caller_thread();
 	struct globaldata *gd, *tgd;
 	struct lwkt_ipiq *ip;
-	uint32_t hint, old;
+	uint32_t hint;
 	unsigned seq;
 
 	crit_enter_td(self);
@@ -302,26 +352,18 @@ send_passive(int cpu, void *fn, void *arg1, int arg2, uint32_t nargs)
 	ip = ipiq_find(gd, cpu);
 	KASSERTF(cpu != gd->gd_m.mc_cpuid, "cpu %d sends a passive message to "
 	    "itself", cpu);
-	tgd = gd_find(cpu);
-	if (ipiq_fill(ip) >= IPIQ_PASSIVE)
-		ip->ip_rcache = atomic_load_acq_32(&ip->ip_rindex); /* IPO2 */
-	if (ipiq_fill(ip) >= IPIQ_PASSIVE) {
+	if (unlikely(passive_urgent(ip))) {
 		crit_exit_noyield(self);
 		return ipiq_send(cpu, fn, arg1, arg2, nargs);
 	}
 	ipiq_put(gd, cpu, ip, fn, arg1, arg2, nargs);
 	seq = ip->ip_windex;
 	counter_inc(gd->gd_cntbias, passive);
+	tgd = gd_find(cpu);
 	hint = RQF_SENDER(gd->gd_m.mc_cpuid);
-	if (!ipiq_hinted(tgd, hint)) {
-		old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags,	/* ISO1 */
-		    hint);
-		if ((old & (hint | RQF_SLEEPING)) == RQF_SLEEPING) {
-			counter_inc(gd->gd_cntbias, doorbells);
-			machine_doorbell(&tgd->gd_m);
-		}
-	}
-	passive_note(gd, cpu);
+	if (unlikely((atomic_load_32(&tgd->gd_m.mc_reqflags) & hint) == 0))
+		passive_hint(gd, tgd, hint);			/* IPI1 */
+	passive_note(gd, cpu);					/* IPI2 */
 	crit_exit_td(self);
 	return seq;
 }

@@ -268,6 +268,27 @@ halted_serves(void *arg)
 	return 0;
 }
 
+/*
+ * The second message may find the hint of the first one, which the target
+ * clears in this moment without seeing the second.  The sender sleeps then.
+ */
+static int
+missed(void *arg)
+{
+	uint32_t i, n = TIMES(300, 8);
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	STORE(calls, 0);
+	for (i = 1; i <= n; i++) {
+		lwkt_send_ipiq_passive(other_cpu(), count_call, NULL, 0);
+		lwkt_send_ipiq_passive(other_cpu(), call_and_wake, NULL, 0);
+		await_asleep(&calls, 2 * i);
+	}
+	return 0;
+}
+
 static enum manner manners[] = { YIELDS, LEAVES_SECTIONS, BLOCKS, COMPUTES };
 
 int
@@ -292,6 +313,8 @@ main(void)
 	if (TIMES(0, 1) && rounds >= 50)
 		ok(halts_served > 0, "before any tick: %u times of %u",
 		    halts_served, rounds);
+	sim_explore("IPI2: a passive message that its target has not seen",
+	    missed, NULL, 300);
 	sim_explore("many passive messages are signalled", many_are_signalled,
 	    NULL, 100);
 	sim_explore("race 17: a queue full of passive messages gets served",
