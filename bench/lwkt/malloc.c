@@ -3,14 +3,14 @@
  * kmalloc and kfree: on one CPU, or freed on the other.
  */
 #include <lwkt/lwkt.h>
-#include <lwkt/malloc.h>
+#include <lwkt/malloc2.h>
 
 static LWKT_MALLOC_DEFINE(M_BENCH, "bench", "blocks");
 
 static inline void *
 take(size_t size)
 {
-	return (lwkt_kmalloc(size, M_BENCH, LWKT_M_WAITOK));
+	return (lwkt_kmalloc_quick(size, M_BENCH, LWKT_M_WAITOK));
 }
 
 static inline void

@@ -17,7 +17,7 @@
 #ifndef LWKT_VM_SLAB_VAR_H
 #define LWKT_VM_SLAB_VAR_H
 
-#include <lwkt/malloc.h>
+#include <lwkt/malloc2.h>
 
 #include "base/kassert.h"
 #include "kern/cpu/crit.h"
@@ -28,7 +28,7 @@
 #define ZONE_MAXCHUNK	((size_t)16 << 10)	/* larger: whole slots */
 #define NCLASSES	72			/* sizes of chunks */
 #define MAXTYPES	1024			/* sl_use: 64 KiB a CPU */
-#define MAG_MAXCHUNK	((size_t)1 << 10)	/* larger: none at hand */
+#define MAG_MAXCHUNK	((size_t)LWKT_KMALLOC_QUICK) /* larger: none at hand */
 #define MAG_CLASSES	40			/* classes of such chunks */
 enum { MAG_MOST = config_hard ? 2 : 30 }; /* chunks in a magazine */
 
@@ -143,26 +143,18 @@ extern struct slab slab_none __lwkt_hidden; /* MG2 of vm_magazine.c */
 
 /*
  * slab_class returns the class of a size from 1 to ZONE_MAXCHUNK, and
- * slab_class_size the size of a class.  Sizes go in steps of 8 bytes up to 128,
- * of 16 up to 256, and so on: eight steps for each doubling.
+ * slab_class_size the size of a class.
  */
 static inline unsigned
 slab_class(size_t size)
 {
-	unsigned log;
-
-	if (size <= 128)
-		return (unsigned)(size + 7) / 8 - 1;
-	log = 63 - (unsigned)__builtin_clzl(size - 1);	/* 2^log < size */
-	return 16 + 8 * (log - 7) + (unsigned)((size - 1) >> (log - 3)) % 8;
+	return lwkt_kmalloc_class_of(size);
 }
 
 static inline size_t
 slab_class_size(unsigned cls)
 {
-	if (cls < 16)
-		return (cls + 1) * (size_t)8;
-	return ((size_t)8 + cls % 8 + 1) << (cls / 8 + 2);
+	return lwkt_kmalloc_class_size(cls);
 }
 
 /*

@@ -153,6 +153,25 @@ alloc_any(size_t size, struct lwkt_malloc_type *type, int flags)
 }
 
 /*
+ * Take a chunk at hand from a magazine of the CPU's quick slab, and count it.
+ * Returns NULL for the long way.  Leaf section.
+ */
+static inline void *
+alloc_quick(struct globaldata *gd, struct slab *sl, struct mag *mg,
+    struct lwkt_malloc_type *type)
+{
+	struct type_use *tu = type_use(sl, type);
+	void *p;
+
+	if (unlikely(gd->gd_intr_nesting != 0 ||
+	    !type_allows(type, tu, mg->mg_size)) ||
+	    unlikely((p = mag_pop(sl, mg)) == NULL))
+		return NULL;
+	type_gain(tu, mg->mg_size);
+	return p;
+}
+
+/*
  * Allocate a block: the quick way if possible (THEORY), else by alloc_any().
  * Any lwkt context, also with spinlocks; never blocks.
  */
@@ -161,25 +180,35 @@ lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
 {
 	struct globaldata *gd = (struct globaldata *)(void *)machine_oncpu();
 	size_t units = (size + 7) / 8;	/* 0 for a size near SIZE_MAX, too */
-	struct type_use *tu;
-	struct slab *sl;
-	struct mag *mg;
 	void *p;
 
 	if (unlikely(gd == NULL || units > MAG_MAXCHUNK / 8 ||
 	    (flags != LWKT_M_WAITOK && flags != LWKT_M_NOWAIT)))
 		return alloc_any(size, type, flags);
 	leaf_enter_quick();
+	p = alloc_quick(gd, gd->gd_quick, mag_for(gd->gd_quick, units), type);
+	if (likely(p != NULL))
+		return leaf_exit_quick(p);
+	leaf_leave_quick();
+	return alloc_any(size, type, flags);
+}
+
+/* As lwkt_kmalloc, for a size of class cls: lwkt_kmalloc_quick() calls it. */
+void *
+lwkt_kmalloc_class(size_t size, struct lwkt_malloc_type *type, int flags,
+    unsigned cls)
+{
+	struct globaldata *gd = (struct globaldata *)(void *)machine_oncpu();
+	struct slab *sl;
+	void *p;
+
+	if (unlikely(gd == NULL || cls >= MAG_CLASSES))
+		return alloc_any(size, type, flags);
+	leaf_enter_quick();
 	sl = gd->gd_quick;
-	mg = mag_for(sl, units);
-	tu = type_use(sl, type);
-	if (unlikely(gd->gd_intr_nesting != 0 ||
-	    !type_allows(type, tu, mg->mg_size)) ||
-	    unlikely((p = mag_pop(sl, mg)) == NULL))
-		goto any;
-	type_gain(tu, mg->mg_size);
-	return leaf_exit_quick(p);
-any:
+	p = alloc_quick(gd, sl, &sl->sl_mag[cls], type);
+	if (likely(p != NULL))
+		return leaf_exit_quick(p);
 	leaf_leave_quick();
 	return alloc_any(size, type, flags);
 }

@@ -3,7 +3,7 @@
  * Memory: each error of the program is reported.
  */
 #include <lwkt/ipiq.h>
-#include <lwkt/malloc.h>
+#include <lwkt/malloc2.h>
 #include <pthread.h>
 
 #include "api/misuse.h"
@@ -238,8 +238,8 @@ kmalloc_obj_size(void *arg)
 static void *
 kmallocs(void *arg)
 {
-	(void)arg;
-	return book(1);
+	return arg == NULL ? book(1) :
+	    lwkt_kmalloc_quick(1, M_BOOK, LWKT_M_WAITOK);
 }
 
 static int
@@ -247,10 +247,16 @@ kmalloc_pthread(void *arg)
 {
 	pthread_t pt;
 
-	(void)arg;
-	if (pthread_create(&pt, NULL, kmallocs, NULL) == 0)
+	if (pthread_create(&pt, NULL, kmallocs, arg) == 0)
 		pthread_join(pt, NULL);
 	return 0;
+}
+
+static int
+kmalloc_quick_pthread(void *arg)
+{
+	(void)arg;
+	return kmalloc_pthread(M_BOOK);
 }
 
 /* Not an error, but it is said; then one that ends the process. */
@@ -310,6 +316,8 @@ static const struct misuse cases[] = {
 	{ "an object of another size", kmalloc_obj_size,
 	    "41 bytes are requested, its objects have 40" },
 	{ "kmalloc by a pthread", kmalloc_pthread,
+	    "lwkt_kmalloc is called by a pthread" },
+	{ "kmalloc of a constant size by a pthread", kmalloc_quick_pthread,
 	    "lwkt_kmalloc is called by a pthread" },
 	{ "WAITOK in a callback (a warning)", kmalloc_in_ipi,
 	    "malloc type \"book\": 10 bytes are requested with M_WAITOK in a "

@@ -3,7 +3,7 @@
  * Chunks at hand: what was freed is given out again, is counted, and holds no
  * memory that another needs.
  */
-#include <lwkt/malloc.h>
+#include <lwkt/malloc2.h>
 
 #include "core/util.h"
 #include "machine/hostlib.h"
@@ -180,11 +180,47 @@ new_limit(void *arg)
 	return 0;
 }
 
+/* A constant size takes the same chunks, and is counted and limited alike. */
+static int
+constant_size(void *arg)
+{
+	size_t size, got;
+	void *p, *q;
+
+	(void)arg;
+	p = lwkt_kmalloc_quick(SIZE, M_HAND, LWKT_M_WAITOK);
+	counts(1, 1);
+	lwkt_kfree(p, M_HAND);
+	counts(1, 0);
+	q = lwkt_kmalloc_quick(SIZE, M_HAND, LWKT_M_NOWAIT);
+	check(q == p, "%p after %p", q, p);
+	looks();
+	lwkt_kmalloc_raise_limit(M_HAND, (int64_t)SIZE);
+	check(lwkt_kmalloc_quick(SIZE, M_HAND, LWKT_M_NOWAIT) == NULL,
+	    "one more than the limit");
+	lwkt_kmalloc_set_unlimited(M_HAND);
+	lwkt_kfree(q, M_HAND);
+	for (size = 1; size <= LWKT_KMALLOC_QUICK; size++) {
+		p = lwkt_kmalloc_class(size, M_HAND, LWKT_M_WAITOK,
+		    lwkt_kmalloc_class_of(size));
+		got = lwkt_kmalloc_usable(p);
+		lwkt_kfree(p, M_HAND);
+		q = lwkt_kmalloc(size, M_HAND, LWKT_M_WAITOK);
+		check(got >= size && lwkt_kmalloc_usable(q) == got,
+		    "%zu bytes: %zu and %zu", size, got,
+		    lwkt_kmalloc_usable(q));
+		lwkt_kfree(q, M_HAND);
+	}
+	no_zone_left();
+	return 0;
+}
+
 /* WAITOK in a callback is noticed, though a chunk is at hand. */
 static void
 waits(void *arg)
 {
 	lwkt_kfree(lwkt_kmalloc(SIZE, M_HAND, LWKT_M_WAITOK), M_HAND);
+	lwkt_kfree(lwkt_kmalloc_quick(SIZE, M_HAND, LWKT_M_WAITOK), M_HAND);
 	ADD(*(uint32_t *)arg, 1);
 }
 
@@ -198,7 +234,7 @@ in_callback(void *arg)
 	lwkt_kfree(block(), M_HAND);
 	lwkt_send_ipiq(lwkt_cpuid(), waits, &done);
 	await(&done, 1);
-	check(counter("vm.malloc_waitok_intr") == warned + 1, "not noticed");
+	check(counter("vm.malloc_waitok_intr") == warned + 2, "not noticed");
 	return 0;
 }
 
@@ -288,6 +324,7 @@ main(void)
 	else
 		sim_explore("a zone of chunks at hand is given up",
 		    none_refused, NULL, 3);
+	sim_explore("a constant size", constant_size, NULL, 3);
 	sim_explore("a new limit counts at once", new_limit, NULL, 20);
 	sim_explore("WAITOK in a callback", in_callback, NULL, 20);
 	return tap_done();
