@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "machine_util.h"
 
@@ -64,6 +65,40 @@ test_guard(const char *fail, enum machine_guard want, const char *name)
 	machine_mem_decommit(p, 4 * page);
 	ok(mu_died(pokes(p), SIGSEGV), "a guard outlives that");
 	machine_mem_release(p, 4 * page);
+}
+
+/*
+ * Three guards and three pieces of memory in turn, by one system call each; or,
+ * if that is refused, by the caller and one by one.
+ */
+static void
+test_many_pieces(const char *fail)
+{
+	struct iovec guard[3], piece[3];
+	int i, made;
+	char *p;
+
+	boot_with(fail);
+	p = machine_mem_reserve(6 * page);
+	for (i = 0; i < 3; i++) {
+		guard[i] = (struct iovec){ p + (size_t)i * 2 * page, page };
+		piece[i] = (struct iovec){ p + (size_t)(i * 2 + 1) * page,
+		    page };
+		memset(piece[i].iov_base, 7, page);
+	}
+	made = machine_mem_guard_many(guard, 3);
+	if (fail != NULL)
+		is_int(made, 0, "no guard is made");
+	else if (!made)
+		skip("this kernel takes one guard at a time");
+	machine_mem_decommit_many(piece, 3);
+	for (i = 0; i < 3; i++) {
+		ok(*(char *)piece[i].iov_base == 0, "piece %d is zero", i);
+		ok(!made || mu_died(pokes(guard[i].iov_base), SIGSEGV),
+		    "guard %d stands", i);
+	}
+	is_int(pokes(piece[1].iov_base), 0, "touching a piece does no harm");
+	machine_mem_release(p, 6 * page);
 }
 
 /* Whether the host lets a process reserve more than it has. */
@@ -228,6 +263,9 @@ main(void)
 	is_int(machine_mem_guard(target, page), GUARD_CANARY,
 	    "with both refused the caller must use a canary");
 	machine_mem_release(target, page);
+	boot_with(NULL);
+	test_many_pieces(NULL);
+	test_many_pieces("guard.many:*,decommit.many:*");
 	boot_with(NULL);
 	test_reserve();
 	test_records();

@@ -154,6 +154,7 @@ static const struct refusal refusals[] = {
 	{ "vcpu.start:1", EAGAIN }, { "vcpu.start:2", EAGAIN },
 	{ "vcpu.fsgsbase:*", 0 }, { "clock.tsc:*", 0 },
 	{ "guard.madvise:*", 0 }, { "guard.madvise:*,guard.mprotect:*", 0 },
+	{ "guard.many:*", 0 },
 	{ "arena:*,mem.reserve:1", 0 }, { "arena:*,mem.reserve:2", 0 },
 	{ "arena:*,mem.reserve:*", ENOMEM },
 };

@@ -112,11 +112,14 @@ tick_serves(void *arg)
 	return 0;
 }
 
-/* So many that they become ordinary messages: then a signal comes. */
+/*
+ * So many that some become ordinary messages: then a signal comes.  A target
+ * that takes them as fast as they come needs none.
+ */
 static int
 many_are_signalled(void *arg)
 {
-	int cpu = other_cpu(), i, n = TIMES(2000, 300);
+	int cpu = other_cpu(), i, n = TIMES(2000, 300), most = 0;
 	int64_t ticks;
 	lwkt_thread_t td;
 
@@ -126,9 +129,12 @@ many_are_signalled(void *arg)
 	td = busy_start(cpu);
 	await(&busy[0], 1);
 	ticks = counter("lwkt.ticks");
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		lwkt_send_ipiq_passive(cpu, count_call, NULL, 0);
-	check(counter("lwkt.ipiq_passive") < n ||
+		if (i - (int)LOAD(calls) > most)
+			most = i - (int)LOAD(calls);
+	}
+	check(most < 64 + 16 || counter("lwkt.ipiq_passive") < n ||
 	    counter("lwkt.ticks") != ticks, "all %d stayed passive", n);
 	lwkt_synchronize_ipiqs("test");
 	check(calls == (uint32_t)n, "%u of %d ran", calls, n);
