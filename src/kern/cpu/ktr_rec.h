@@ -11,14 +11,18 @@
 void	ktr_record(struct globaldata *gd, const struct ktr_event *ev,
 	    uint64_t a, uint64_t b);
 
+/* Return whether events of the group are recorded. */
+#define ktr_wanted(group)						\
+	unlikely((atomic_peek_32(&lwkt__ktr_mask) &			\
+	    (uint32_t)(group)) != 0)
+
 /*
  * Record an event on the calling CPU, gd.  var is the name in the TRACEPOINT of
  * the file, or in a TRACEPOINT_EXTERN.
  */
 #define ktr(gd, var, a, b)						\
 	do {								\
-		if (unlikely(atomic_peek_32(&lwkt__ktr_mask) &		\
-		    (uint32_t)ktr_group_##var))				\
+		if (ktr_wanted(ktr_group_##var))			\
 			ktr_record((gd), &ktr_##var, (uint64_t)(a),	\
 			    (uint64_t)(b));				\
 	} while (0)

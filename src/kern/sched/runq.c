@@ -76,6 +76,14 @@ runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td)
 	(void)ring_insert(gd, td);
 }
 
+/* Trace runq_replace() as what it stands for. */
+void
+runq_replaced(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	ktr(gd, enqueue, ntd->td_id, ntd->td_pri);
+	ktr(gd, dequeue, td->td_id, td->td_pri);
+}
+
 /*
  * Ask cur, the running lwp, to give way to td, which is better.  If td is an
  * lwp too and its td_upri is not higher than that of cur, only the tick asks.

@@ -21,6 +21,9 @@ TRACEPOINT_EXTERN(dequeue, KTR_SCHED);
 void	ring_insert_upri(struct globaldata *gd, lwkt_thread_t head,
 	    lwkt_thread_t td);
 void	runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td);
+/* runq.c: trace runq_replace(). */
+void	runq_replaced(struct globaldata *gd, lwkt_thread_t td,
+	    lwkt_thread_t ntd);
 
 /* Link td into a ring, in front of `before`. */
 static inline void
@@ -131,6 +134,23 @@ dequeue_queued(struct globaldata *gd, lwkt_thread_t td)
 	td->td_flags &= ~TDF_RUNQ;				/* RQ1 */
 	gd->gd_rqcount--;					/* RQ3 */
 	ktr(gd, dequeue, td->td_id, td->td_pri);
+}
+
+/*
+ * As enqueue_fast() of ntd and then dequeue_queued() of td, for a td that is
+ * alone in its ring and an ntd of the same priority: ntd, which would have
+ * entered behind td, takes its place.
+ */
+static inline void
+runq_replace(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	INVARIANT(gd == mygd() && ntd->td_gd == gd);		/* TD1 */
+	ntd->td_rqnext = ntd->td_rqprev = ntd;
+	gd->gd_rq[ntd->td_pri] = ntd;				/* RQ2 RQ3 */
+	td->td_flags &= ~TDF_RUNQ;				/* RQ1 */
+	ntd->td_flags |= TDF_RUNQ | TDF_STARTED;		/* RQ1 */
+	if (ktr_wanted(KTR_SCHED))
+		runq_replaced(gd, td, ntd);
 }
 
 #endif

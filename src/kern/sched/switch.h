@@ -23,7 +23,7 @@
 #ifndef LWKT_KERN_SCHED_SWITCH_H
 #define LWKT_KERN_SCHED_SWITCH_H
 
-#include "kern/sched/sched_var.h"
+#include "kern/sched/runq.h"
 
 /* The structures and the stack tops of so many threads fit in a cache. */
 #define FEW_THREADS	32
@@ -98,29 +98,77 @@ switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 }
 
 /*
- * Give the CPU to the best thread and return 1 when td, the caller, runs again.
- * Return 0, with nothing done, unless the case is usual: td may switch (SW1)
- * and has nothing to do before it leaves, and the best thread is not td and can
- * run without preparation.
+ * Return 0 if td, the caller, may leave the CPU without preparation; else a
+ * number with any bits.
  */
 static inline int
-switch_usual(struct globaldata *gd, lwkt_thread_t td)
+leaving_is_unusual(struct globaldata *gd, lwkt_thread_t td)
+{
+	return gd->gd_intr_nesting | gd->gd_cscount | gd->gd_spinlocks |
+	    (int)gd->gd_unusual | td->td_ntoks | td->td_leave;
+}
+
+/*
+ * Return the best thread.  Return NULL unless the case is usual: td, the
+ * caller, has nothing to do before it leaves, and the best thread is another
+ * one, which can run without preparation.
+ */
+static inline lwkt_thread_t
+pick_usual(struct globaldata *gd, lwkt_thread_t td)
 {
 	uint32_t mask = gd->gd_rqmask;
 	lwkt_thread_t ntd;
 
-	if (unlikely((gd->gd_intr_nesting | gd->gd_cscount | gd->gd_spinlocks |
-	    (int)gd->gd_unusual | td->td_ntoks | td->td_leave) != 0 ||
-	    mask == 0))
-		return 0;
+	if (unlikely(leaving_is_unusual(gd, td) != 0 || mask == 0))
+		return NULL;
 	ntd = gd->gd_rq[31 - __builtin_clz(mask)];
 	if (unlikely(ntd->td_ntoks != 0 || ntd == td ||
 	    (ntd->td_flags & TDF_PREEMPTIBLE)))
-		return 0;
+		return NULL;
+	return ntd;
+}
+
+/*
+ * Put ntd, which is to be made runnable, in the place of td, the caller, which
+ * is on the run queue and blocks, and return ntd: it is the best thread.
+ * Return NULL, with nothing done, unless the case is usual as in pick_usual(),
+ * td is alone in its ring, ntd has its priority, and no thread is better.
+ */
+static inline lwkt_thread_t
+pick_in_place(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
+	if (unlikely((leaving_is_unusual(gd, td) | ntd->td_ntoks) != 0 ||
+	    (ntd->td_flags & (TDF_NOT_ENQUEUED | TDF_PREEMPTS |
+	    TDF_NORESCHED | TDF_PREEMPTIBLE)) != 0 ||
+	    gd->gd_rq[ntd->td_pri] != td || td->td_rqnext != td ||
+	    gd->gd_rqmask >> ntd->td_pri != 1))
+		return NULL;
+	runq_replace(gd, td, ntd);
+	return ntd;
+}
+
+/* Give the CPU of td, the caller, to ntd, which pick_usual() has returned. */
+static inline void
+switch_picked(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
+{
 	if (config_invariants && config_host_sim)
 		lwkt__kern_hooks.kh_check(gd);
 	gd->gd_ast &= ~(AST_LWKT_RESCHED | AST_WATCHED);
 	switch_stack(gd, td, ntd);
+}
+
+/*
+ * Give the CPU to the best thread and return 1 when td, the caller, runs again.
+ * Return 0, with nothing done, unless the case is usual (pick_usual).
+ */
+static inline int
+switch_usual(struct globaldata *gd, lwkt_thread_t td)
+{
+	lwkt_thread_t ntd = pick_usual(gd, td);
+
+	if (unlikely(ntd == NULL))
+		return 0;
+	switch_picked(gd, td, ntd);
 	return 1;
 }
 

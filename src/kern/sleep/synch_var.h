@@ -99,6 +99,31 @@ block_self(lwkt_thread_t td, const char *wmesg)
 }
 
 /*
+ * As wake_local() of next, unless it is NULL, and then block_self() of td, the
+ * caller, which is on the run queue and has no deferred wakeups.  Context: leaf
+ * section.
+ */
+static inline void
+block_pass(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t next,
+    const char *wmesg)
+{
+	lwkt_thread_t ntd = NULL;
+
+	if (next != NULL && (ntd = pick_in_place(gd, td, next)) == NULL)
+		enqueue_fast(gd, next);
+	if (ntd == NULL) {
+		dequeue_queued(gd, td);
+		ntd = pick_usual(gd, td);
+	}
+	td->td_flags |= TDF_BLOCKED;
+	td->td_wmesg = wmesg;
+	if (likely(ntd != NULL))
+		switch_picked(gd, td, ntd);
+	else
+		switch_counted();				/* CR3 */
+	block_end(td);
+}
+
  * End the wait of td, which belongs to this CPU.  No effect if td is runnable,
  * migrates or is ending.  Context: critical or leaf section.
  */
