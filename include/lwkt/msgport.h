@@ -256,6 +256,16 @@ LWKT_API int lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg);
  * Context: any lwkt context, or a plain pthread.  Blocks: no.
  */
 LWKT_API void lwkt_replymsg(lwkt_msg_t msg, int error);
+/*
+ * lwkt_replymsg(msg, error), unless msg is NULL, and then
+ * lwkt_waitport(port, flags): what a server does for each message.  It is the
+ * faster way if the sender is a thread of this CPU in lwkt_domsg.
+ * Context: as for lwkt_waitport.  Blocks: yes.  Returns: the next message; NULL
+ * if the wait was interrupted and flags is LWKT_PCATCH.  msg has been replied
+ * in any case.
+ */
+LWKT_API void *lwkt_replywait(lwkt_msg_t msg, int error, lwkt_port_t port,
+    int flags);
 
 /*
  * Take the next message or reply of the port.  lwkt_getport returns NULL if

@@ -30,6 +30,24 @@ reply_own(void *arg)
 }
 
 static int
+replywait_own(void *arg)
+{
+	(void)arg;
+	lwkt_initmsg(&msg, lwkt_curport(), 0);
+	lwkt_replywait(&msg, 0, lwkt_curport(), 0);
+	return 0;
+}
+
+static int
+replywait_foreign_port(void *arg)
+{
+	(void)arg;
+	lwkt_replywait(NULL, 0, lwkt_threadport(start(nothing, LWKT_NOSTART,
+	    0)), 0);
+	return 0;
+}
+
+static int
 forward_own(void *arg)
 {
 	(void)arg;
@@ -192,6 +210,10 @@ static const struct misuse cases[] = {
 	{ "sending twice", send_twice, "is not the sender's" },
 	{ "replying to one's own message", reply_own,
 	    "is not the receiver's" },
+	{ "replying to it and waiting", replywait_own,
+	    "is not the receiver's" },
+	{ "waiting at another's port for the next", replywait_foreign_port,
+	    "belongs to thread" },
 	{ "forwarding what was not received", forward_own,
 	    "is not the receiver's" },
 	{ "waiting for a dropable message", wait_dropable,

@@ -29,16 +29,17 @@ start(void (*fn)(void *), void *arg, int cpu)
 static void
 doubler(void *arg)
 {
-	struct job *j;
-	int value;
+	lwkt_port_t port = lwkt_curport();
+	struct job *j = lwkt_replywait(NULL, 0, port, 0);
 
 	(void)arg;
-	do {
-		j = lwkt_waitport(lwkt_curport(), 0);
-		value = j->j_value;
-		j->j_msg.ms_u.i64 = 2 * (int64_t)value;
-		lwkt_replymsg(&j->j_msg, value % 2 ? EDOM : 0);
-	} while (value >= 0);
+	while (j->j_value >= 0) {
+		j->j_msg.ms_u.i64 = 2 * (int64_t)j->j_value;
+		j = lwkt_replywait(&j->j_msg, j->j_value % 2 ? EDOM : 0, port,
+		    0);
+	}
+	j->j_msg.ms_u.i64 = 2 * (int64_t)j->j_value;
+	lwkt_replymsg(&j->j_msg, 0);
 }
 
 /* Pass everything on. */

@@ -72,13 +72,21 @@ serve_direct(lwkt_port_t port, lwkt_msg_t msg)
 	return result_of(q);
 }
 
-/* Servers 2 and 3 share a port; sometimes in a hurry. */
+/*
+ * Reply `done`, if it is not NULL, and receive the next message.  Servers 2 and
+ * 3 share a port; sometimes in a hurry.
+ */
 static struct request *
-receive(uint32_t me, struct rng *r)
+receive(uint32_t me, struct rng *r, struct request *done)
 {
 	const lwkt_port_t ports[2] = { lwkt_curport(), &shared };
 	struct request *q;
 
+	if (done != NULL && me < 2 && rng_below(r, 2))
+		return lwkt_replywait(&done->r_msg, result_of(done), ports[0],
+		    0);
+	if (done != NULL)
+		lwkt_replymsg(&done->r_msg, result_of(done));
 	if (rng_below(r, 2) && (q = lwkt_getport(ports[0])) != NULL)
 		return q;
 	do {
@@ -101,10 +109,11 @@ server(void *arg)
 {
 	uint32_t me = (uint32_t)(uintptr_t)arg;
 	struct rng r = { torture_seed + 1000 + me };
-	struct request *q;
+	struct request *q, *done = NULL;
 
 	for (;;) {
-		q = receive(me, &r);
+		q = receive(me, &r, done);
+		done = NULL;
 		if (q->r_stop) {
 			lwkt_replymsg(&q->r_msg, 0);
 			return;
@@ -118,7 +127,7 @@ server(void *arg)
 			    &q->r_msg);
 		} else {
 			ADD(received, 1);
-			lwkt_replymsg(&q->r_msg, result_of(q));
+			done = q;
 		}
 		if (me == 1 && rng_below(&r, 32) == 0)
 			lwkt_migratecpu((int)rng_below(&r,

@@ -20,6 +20,8 @@
  *
  * This file calls a port by its vector (mp_ops) only and knows no kind of port.
  * So the file of every kind may use this file, for example to reply a message.
+ * The two calls that send or reply and then wait know thread ports; they are in
+ * lwkt_port_call.c.
  *
  * INVARIANTS
  * PM1 A message is sent only when DONE and not QUEUED.  It is forwarded or
@@ -40,8 +42,8 @@
 #include <errno.h>
 #include <lwkt/synch.h>
 
-TRACEPOINT(send, KTR_MSG, "msg.send", "sync=%llu flags=%#llx");
-TRACEPOINT(reply, KTR_MSG, "msg.reply", "error=%llu flags=%#llx");
+TRACEPOINT_SHARED(send, KTR_MSG, "msg.send", "sync=%llu flags=%#llx");
+TRACEPOINT_SHARED(reply, KTR_MSG, "msg.reply", "error=%llu flags=%#llx");
 TRACEPOINT(abort, KTR_MSG, "msg.abort", "td=%llu flags=%#llx");
 
 COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
@@ -49,9 +51,6 @@ COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 /* Flags that a program may pass to lwkt_initmsg(). */
 #define MSGF_INIT	(LWKT_MSGF_DROPABLE | LWKT_MSGF_PRIORITY |	\
 			 LWKT_MSGF_NORESCHED | 0xffffu * LWKT_MSGF_USER0)
-/* Flags of the last use of a message, which a send clears. */
-#define MSGF_RUN	(uint32_t)(LWKT_MSGF_DONE | LWKT_MSGF_REPLY |	\
-			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
 
 /*
  * Initialize msg, whose reply goes to the port `reply`.  Panics if flags has a
@@ -189,16 +188,9 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 		lwkt_replymsg(msg, error);
 }
 
-/*
- * Send msg to port, wait for its reply and return the result, ms_error.  The
- * reply is marked done and not queued.  If port does the work at once, return
- * its result; the reply port is not used.  With LWKT_PCATCH in flags, an
- * interrupt aborts an abortable msg; the call still waits for the reply.
- * Thread, or a plain pthread whose reply port is a spin port; blocks, unless
- * port does the work at once.
- */
+/* lwkt_domsg() (lwkt_port_call.c), for ports of any kind. */
 int
-lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
+domsg_any(lwkt_port_t port, lwkt_msg_t msg, int flags)
 {
 	int error;
 

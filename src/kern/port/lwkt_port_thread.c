@@ -18,7 +18,7 @@
  *	returns ms_error
  *
  * On one CPU this needs no locked instruction and no IPI, and the whole round
- * trip is two switches.
+ * trip is two switches (lwkt_port_call.c).
  *
  * When a thread migrates, td_gd changes on the CPU that it leaves, after its
  * last switch there; then an IPI to the new CPU follows.  So at most one of the
@@ -44,17 +44,9 @@
 #include <lwkt/ipiq.h>
 #include <lwkt/synch.h>
 
-COUNTER(put_local, "lwkt.msg_local", "messages queued by the owner's CPU");
+COUNTER_SHARED(put_local, "lwkt.msg_local", "messages queued by the owner's "
+    "CPU");
 COUNTER(remote, "lwkt.msg_remote", "messages and replies sent by IPI");
-
-/* Return the CPU that td belongs to at this moment; it may move later. */
-static inline struct globaldata *
-owner_gd(lwkt_thread_t td)
-{
-	/* Acquire: pairs with the release in thread_finish_migrate(). */
-	return (struct globaldata *)atomic_load_acq_ptr(
-	    (const uintptr_t *)&td->td_gd);
-}
 
 /*
  * Panic if td, the owner of port, has ended (PT3), unless its structure is in
@@ -262,11 +254,14 @@ thread_getport(lwkt_port_t port)
 static inline lwkt_msg_t
 port_take(lwkt_port_t port, lwkt_msg_t msg)
 {
+	uint32_t flags;
+
 	if (msg == NULL)
 		return port_dequeue(port);
-	if ((msg_lookflags(msg) & LWKT_MSGF_DONE) == 0)
+	flags = msg_lookflags(msg);
+	if ((flags & LWKT_MSGF_DONE) == 0)
 		return NULL;
-	if (msg->ms_flags & LWKT_MSGF_QUEUED)
+	if (flags & LWKT_MSGF_QUEUED)
 		port_remove(port, msg);
 	return msg;
 }
@@ -320,43 +315,74 @@ port_wait_any(lwkt_port_t port, lwkt_msg_t msg, int intr)
 	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
 }
 
+/* Return what a wait for msg returns, when it has taken `got`. */
+static inline uintptr_t
+port_result(lwkt_msg_t msg, lwkt_msg_t got)
+{
+	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
+}
+
+/* Trace the first half of a call of lwkt_port_call.c. */
+static __lwkt_noinline void
+port_trace(struct globaldata *gd, lwkt_msg_t msg, lwkt_thread_t next)
+{
+	uint32_t state = LWKT_MSGF_QUEUED | LWKT_MSGF_DONE | LWKT_MSGF_REPLY;
+
+	if (msg != NULL) {
+		ktr(gd, send, 1, msg->ms_flags & ~state);
+	} else {
+		msg = next->td_cold->tc_waitmsg;
+		ktr(gd, reply, msg->ms_error, msg->ms_flags & ~state);
+	}
+}
+
+/*
+ * One function for requests and replies, so that client and server leave the
+ * switch through the same frames.  A processor predicts a return from the calls
+ * made before, and these were made by the thread that ran before the switch.
+ * The callers jump to this function as their last act: they have no frame.
+ */
+__lwkt_noinline uintptr_t
+port_block(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t next, uint32_t why)
+{
+	struct globaldata *gd = mygd();
+	lwkt_thread_t self = curthread;
+	lwkt_msg_t got;
+
+	self->td_cold->tc_waitmsg = msg;	/* thread_waits() reads it */
+	port->mp_flags |= why;					/* PT2 */
+	if (next != NULL && ktr_wanted(KTR_MSG))
+		port_trace(gd, msg, next);
+	block_pass(gd, self, next, "port");
+	port->mp_flags &= ~(MPF_WAITPORT | MPF_WAITSYNC);
+	msg = self->td_cold->tc_waitmsg;
+	self->td_cold->tc_waitmsg = NULL;
+	if (likely((got = port_take(port, msg)) != NULL))
+		return (uintptr_t)leaf_exit_quick(
+		    (void *)port_result(msg, got));
+	leaf_exit(self);
+	return port_wait_any(port, msg, 0);
+}
+
 /*
  * As port_wait_any(); panics unless the caller owns port.  The usual wait,
  * without LWKT_PCATCH and deferred wakeups and ended by the first wake-up, is
- * done here, in a leaf section.
- *
- * One function waits for requests and for replies, so that client and server
- * leave the switch through the same frames.  A processor predicts a return from
- * the calls made before, and these were made by the thread that ran before the
- * switch.
+ * done in a leaf section.
  */
-static __lwkt_noinline uintptr_t
+static inline uintptr_t
 port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)
 {
 	lwkt_thread_t self = caller_thread();
-	struct globaldata *gd;
 	lwkt_msg_t got;
 
 	assert_owner(port, self);
-	if (unlikely(intr || (self->td_flags & TDF_DELAYED_WAKEUP)))
+	if (unlikely(intr || !may_block(self)))
 		return port_wait_any(port, msg, intr);
 	leaf_enter(self);
-	if ((got = port_take(port, msg)) == NULL) {
-		gd = mygd();
-		self->td_cold->tc_waitmsg = msg; /* thread_waits() reads it */
-		port->mp_flags |= port_why(msg);		/* PT2 */
-		block_begin(gd, self, "port");
-		switch_leaf(gd, self);
-		self = curthread;
-		block_end(self);
-		port->mp_flags &= ~(MPF_WAITPORT | MPF_WAITSYNC);
-		self->td_cold->tc_waitmsg = NULL;
-		got = port_take(port, msg);
-	}
+	if ((got = port_take(port, msg)) == NULL)
+		return port_block(port, msg, NULL, port_why(msg));
 	leaf_exit(self);
-	if (unlikely(got == NULL))
-		return port_wait_any(port, msg, 0);
-	return msg != NULL ? (uintptr_t)msg->ms_error : (uintptr_t)got;
+	return port_result(msg, got);
 }
 
 /*

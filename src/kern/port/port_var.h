@@ -21,12 +21,14 @@
  *	lwkt_port_wait.c	waits on several ports, waits with a time limit
  *	lwkt_port_direct.c	put functions that answer at once
  *	lwkt_port_kinds.c	the vectors of thread ports and spin ports
+ *	lwkt_port_call.c	send and wait, reply and wait
  *	lwkt_pipe.c		pipes, whose notices are messages
  */
 #ifndef LWKT_KERN_PORT_PORT_VAR_H
 #define LWKT_KERN_PORT_PORT_VAR_H
 
 #include "kern/cpu/crit.h"
+#include "kern/cpu/ktr_rec.h"
 
 /* mp_flags */
 #define MPF_WAITPORT	0x0001u	/* thread port: wake for anything queued */
@@ -52,14 +54,29 @@ struct port_watch {
 	int		 pw_woken;	/* 1: taken off by a message */
 };
 
+/* lwkt_port_kinds.c: the vector of thread ports without a direct function. */
+extern const struct lwkt_port_ops lwkt__port_thread_ops __lwkt_hidden;
+
 /*
  * lwkt_port_noqueue.c: a port that only marks replies done, for messages of the
  * library whose sender waits for no reply.
  */
 extern struct lwkt_port lwkt__port_null __lwkt_hidden;
 
-/* lwkt_msgport.c: answer what is queued on the port of a thread that ends. */
+/* Flags of the last use of a message, which a send clears. */
+#define MSGF_RUN	(uint32_t)(LWKT_MSGF_DONE | LWKT_MSGF_REPLY |	\
+			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
+
+TRACEPOINT_EXTERN(send, KTR_MSG);
+TRACEPOINT_EXTERN(reply, KTR_MSG);
+COUNTER_EXTERN(put_local);
+
+/*
+ * lwkt_msgport.c.  port_flush: answer what is queued on the port of a thread
+ * that ends.  domsg_any: lwkt_domsg() for ports of any kind.
+ */
 void	port_flush(lwkt_port_t port);
+int	domsg_any(lwkt_port_t port, lwkt_msg_t msg, int flags);
 
 /*
  * lwkt_port_foreign.c: leave a message to a CPU, which puts or replies the
@@ -83,6 +100,22 @@ int	thread_waitmsg(lwkt_msg_t msg, int flags);
 void   *thread_waitport(lwkt_port_t port, int flags);
 void	thread_replyport(lwkt_port_t port, lwkt_msg_t msg);
 int	thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg);
+
+/*
+ * lwkt_port_thread.c: make the thread next runnable, unless it is NULL, and
+ * wait at port, a thread port of the caller: until msg is done, and return its
+ * ms_error; or, if msg is NULL, for any message, and return it.  why: the bit
+ * of mp_flags that says so.  Ends the leaf section of the caller.
+ */
+uintptr_t port_block(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t next,
+	    uint32_t why) __lwkt_hidden;
+
+/*
+ * The same function, for a caller that returns an int: so that its last act can
+ * be a jump.
+ */
+int	port_block_int(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t next,
+	    uint32_t why) __asm__("port_block") __lwkt_hidden;
 
 /*
  * lwkt_port_spin.c.  spin_watch takes the next message.  If there is none, it
@@ -154,6 +187,25 @@ msg_is_at(lwkt_msg_t msg, lwkt_port_t port)
 	return (atomic_load_acq_32(&msg->ms_flags) & (LWKT_MSGF_QUEUED |
 	    LWKT_MSGF_REPLY)) == LWKT_MSGF_QUEUED &&
 	    msg_looktarget(msg) == port;
+}
+
+/* Return the CPU that td belongs to at this moment; it may move later. */
+static inline struct globaldata *
+owner_gd(lwkt_thread_t td)
+{
+	/* Acquire: pairs with the release in thread_finish_migrate(). */
+	return (struct globaldata *)atomic_load_acq_ptr(
+	    (const uintptr_t *)&td->td_gd);
+}
+
+/*
+ * Return 1 if self, the caller, may block by port_block(); 0 if something must
+ * be done before, or self is not on the run queue.
+ */
+static inline int
+may_block(lwkt_thread_t self)
+{
+	return (self->td_flags & (TDF_RUNQ | TDF_DELAYED_WAKEUP)) == TDF_RUNQ;
 }
 
 static inline int
@@ -238,12 +290,22 @@ port_remove(lwkt_port_t port, lwkt_msg_t msg)
 static inline lwkt_msg_t
 port_dequeue(lwkt_port_t port)
 {
-	lwkt_msg_t msg = port->mp_prioq.mq_first;
+	struct lwkt_msgq *mq = &port->mp_prioq;
+	lwkt_msg_t msg = mq->mq_first;
 
-	if (likely(msg == NULL))
-		msg = port->mp_msgq.mq_first;
-	if (msg != NULL)
-		port_remove(port, msg);
+	if (likely(msg == NULL)) {
+		mq = &port->mp_msgq;
+		msg = mq->mq_first;
+	}
+	if (msg != NULL) {
+		mq->mq_first = msg->ms_next;
+		if (msg->ms_next != NULL)
+			msg->ms_next->ms_prevp = &mq->mq_first;
+		else
+			mq->mq_lastp = &mq->mq_first;
+		msg_setflags(msg,
+		    msg->ms_flags & ~(uint32_t)LWKT_MSGF_QUEUED);
+	}
 	return msg;
 }
 
