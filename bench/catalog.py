@@ -104,7 +104,8 @@ FIGURES = [
         "then given back, each"),
     low("malloc-remote", "ns", None, "a block taken on one CPU and given back "
         "on the other"),
-    low("msg-local", "ns", 35, "message there and back on one CPU"),
+    low("msg-local", "ns", 35, "message there and back on one CPU; the server "
+        "replies and waits in one call"),
     low("msg-cross", "ns", 300, "the same between two CPUs"),
     high("msg-oneway", "M/s", None, "one-way messages to another CPU"),
     high("msg-oneway-64", "M/s", None, "values, 64 a message"),
