@@ -37,7 +37,7 @@ POINTERS = {
     "kh_check": "invariants builds of the simulated host, which count leaves",
     "fn": "on_owner(): functions of the run queue, checked by their callers",
 }
-TAILS = {"port_block", "port_block_int"}
+TAILS = {"port_block", "port_block_int", "replywait_next"}
 FUNCTION = re.compile(r"^(\w+)\(([^;{}]*?)\)\n\{\n(.*?)^\}", re.M | re.S)
 MACRO = re.compile(r"^#\s*define (\w+)\([^)]*\)((?:.*\\\n)*.*)", re.M)
 CALL = re.compile(r"(->|\.)?\b([A-Za-z_]\w*)\s*\(")

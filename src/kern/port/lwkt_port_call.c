@@ -38,7 +38,7 @@
 			 LWKT_MSGF_ABORTABLE | LWKT_MSGF_PRIORITY |	\
 			 LWKT_MSGF_RECEIPT | LWKT_MSGF_NORESCHED)
 /* Of these flags a message that is replied here has only SYNC (PC1). */
-#define MSGF_STATE	(LWKT_MSGF_DONE | LWKT_MSGF_QUEUED |		\
+#define MSGF_WHOSE	(LWKT_MSGF_DONE | LWKT_MSGF_QUEUED |		\
 			 LWKT_MSGF_REPLY | LWKT_MSGF_SYNC |		\
 			 LWKT_MSGF_FOREIGN)
 
@@ -99,6 +99,21 @@ replywait_any(lwkt_msg_t msg, int error, lwkt_port_t port, int flags)
 }
 
 /*
+ * The end of lwkt_replywait() if a message is queued: wake the sender of msg,
+ * which is marked done, and take the next message.  Ends the leaf section of
+ * the caller.
+ */
+static __lwkt_noinline void *
+replywait_next(lwkt_msg_t msg, lwkt_port_t port)
+{
+	struct globaldata *gd = mygd();
+
+	ktr(gd, reply, msg->ms_error, msg->ms_flags & ~MSGF_STATE);
+	wake_local(gd, msg->ms_reply->mp_td);
+	return leaf_exit_quick(port_dequeue(port));
+}
+
+/*
  * Return msg, which belongs to the caller, to its sender, with the result
  * error; then wait for a message or reply of port, take it and return it.  If
  * msg is NULL, only wait.  Return NULL only if the thread is interrupted and
@@ -113,7 +128,7 @@ lwkt_replywait(lwkt_msg_t msg, int error, lwkt_port_t port, int flags)
 	lwkt_thread_t self;
 
 	if (unlikely(msg == NULL || flags != 0 ||
-	    (msg->ms_flags & MSGF_STATE) != LWKT_MSGF_SYNC ||
+	    (msg->ms_flags & MSGF_WHOSE) != LWKT_MSGF_SYNC ||
 	    msg->ms_reply->mp_ops != &lwkt__port_thread_ops ||
 	    port->mp_ops != &lwkt__port_thread_ops))
 		return replywait_any(msg, error, port, flags);
@@ -122,11 +137,12 @@ lwkt_replywait(lwkt_msg_t msg, int error, lwkt_port_t port, int flags)
 	gd = mygd();
 	leaf_enter(self);
 	if (likely(owner_waits(gd, back, MPF_WAITSYNC) &&
-	    port->mp_td == self && may_block(self) &&
-	    port_is_empty(port))) {				/* PC1 PC2 */
+	    port->mp_td == self && may_block(self))) {		/* PC1 */
 		msg->ms_error = error;
 		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE |
 		    LWKT_MSGF_REPLY);
+		if (unlikely(!port_is_empty(port)))		/* PC2 */
+			return replywait_next(msg, port);
 		return (void *)port_block(port, NULL, back->mp_td,
 		    MPF_WAITPORT);
 	}

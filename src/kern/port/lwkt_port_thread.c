@@ -326,13 +326,11 @@ port_result(lwkt_msg_t msg, lwkt_msg_t got)
 static __lwkt_noinline void
 port_trace(struct globaldata *gd, lwkt_msg_t msg, lwkt_thread_t next)
 {
-	uint32_t state = LWKT_MSGF_QUEUED | LWKT_MSGF_DONE | LWKT_MSGF_REPLY;
-
 	if (msg != NULL) {
-		ktr(gd, send, 1, msg->ms_flags & ~state);
+		ktr(gd, send, 1, msg->ms_flags & ~MSGF_STATE);
 	} else {
 		msg = next->td_cold->tc_waitmsg;
-		ktr(gd, reply, msg->ms_error, msg->ms_flags & ~state);
+		ktr(gd, reply, msg->ms_error, msg->ms_flags & ~MSGF_STATE);
 	}
 }
 

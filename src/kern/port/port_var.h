@@ -67,6 +67,10 @@ extern struct lwkt_port lwkt__port_null __lwkt_hidden;
 #define MSGF_RUN	(uint32_t)(LWKT_MSGF_DONE | LWKT_MSGF_REPLY |	\
 			 LWKT_MSGF_SYNC | LWKT_MSGF_FOREIGN)
 
+/* Flags that say where a message is. */
+#define MSGF_STATE	(uint32_t)(LWKT_MSGF_QUEUED | LWKT_MSGF_DONE |	\
+			 LWKT_MSGF_REPLY)
+
 TRACEPOINT_EXTERN(send, KTR_MSG);
 TRACEPOINT_EXTERN(reply, KTR_MSG);
 COUNTER_EXTERN(put_local);
