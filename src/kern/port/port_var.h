@@ -237,8 +237,6 @@ port_init(lwkt_port_t port, const struct lwkt_port_ops *ops)
  * Make port a thread port of td again, whose port it was.  It is still as new,
  * unless the program has given it other functions.
  */
-extern const struct lwkt_port_ops lwkt__port_thread_ops __lwkt_hidden;
-
 static inline void
 port_renew(lwkt_port_t port, lwkt_thread_t td)
 {
