@@ -26,12 +26,12 @@
  *   call that moves elements, and executes the fence itself there (rouse).
  * - Else the waiter sets PIPE_LOUD and calls machine_fence_all(), which costs
  *   microseconds.  So a pipe whose side sleeps often pays that only once.
- * A side that has found elements or room in STEADY looks, without a sleep in
- * between, clears PIPE_LOUD again: a stream that flows is written without
+ * A side that has found STEADY elements, or room for so many, without a sleep
+ * in between, clears PIPE_LOUD again: a stream that flows is written without
  * fences.
  *
- * Before it sleeps, a side tests a while longer; a thread only if nothing else
- * can run on its CPU (spin).
+ * Before it sleeps, a side looks a while longer; a thread only if nothing else
+ * can run on its CPU (gather.c).
  *
  * INVARIANTS
  * PI1 writer's ps_count - reader's ps_count is 0 to pi_nslots.  Each side
@@ -58,6 +58,7 @@
  * Source: rings with cached counts are common knowledge (Lamport; the name
  * "FastForward" and others); the waiting is ours.
  */
+#include "kern/lock/gather_var.h"
 #include "kern/lock/park_var.h"
 #include "kern/lock/word_var.h"
 #include "kern/port/port_var.h"
@@ -67,14 +68,11 @@
 #include <lwkt/thread2.h>
 #include <string.h>
 
-TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
-    "pauses for the other side of a pipe before the thread sleeps");
-
 COUNTER(sleeps, "lwkt.pipe_sleeps", "sleeps for the other side of a pipe");
 COUNTER(louds, "lwkt.pipe_louds", "fences on all CPUs, before a sleep or for a "
     "notice");
 
-/* Successful looks without a sleep, after which a side clears PIPE_LOUD. */
+/* Elements found without a sleep, after which a side clears PIPE_LOUD. */
 #define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 4096u)
 
 /* pi_word: the address of a record, and these bits. */
@@ -177,7 +175,7 @@ rouse(struct lwkt_pipe *p, enum side side)
 }
 
 /* The side has moved k elements: publish that, and wake the other side. */
-static inline void
+__lwkt_inline void
 moved(struct lwkt_pipe *p, enum side side, size_t k)
 {
 	struct lwkt_pipe_side *ps = &p->pi_side[side];
@@ -247,23 +245,49 @@ withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 }
 
 /*
- * Call may_go() up to lwkt.pipe_spin times; return 1 as soon as it returns 1,
- * else 0.  A thread gives up at once if another thread can run on its CPU, or
- * if there is only one CPU.
+ * The side has found k elements, or places, without a sleep, and its word says
+ * that the other side fences.  If it has not slept for a while, end that.
+ */
+static __lwkt_noinline void
+steady(struct lwkt_pipe *p, enum side side, size_t k)
+{
+	struct lwkt_pipe_side *ps = &p->pi_side[side];
+
+	ps->ps_steady += (uint32_t)k;
+	if (ps->ps_steady < STEADY)
+		return;
+	if (machine_can_fence_all())				/* PI4 */
+		atomic_store_64(&p->pi_word[side], 0);
+	ps->ps_steady = 0;
+}
+
+/* Look, as look(), and count what was found. */
+static inline size_t
+find(struct lwkt_pipe *p, enum side side)
+{
+	size_t k = look(p, side);
+
+	if (k > 0 && unlikely(atomic_load_64(&p->pi_word[side]) == PIPE_LOUD))
+		steady(p, side, k);
+	return k;
+}
+
+/*
+ * Look for a while whether the side may go; return 1 as soon as it may.  Return
+ * 0 if it should sleep instead.
  */
 static int
-spin(struct lwkt_pipe *p, enum side side)
+poll(struct lwkt_pipe *p, enum side side)
 {
-	int on = machine_oncpu() != NULL, turn;
+	struct gather ga = gather_begin(&p->pi_side[side].ps_pauses);
+	size_t n;
 
-	for (turn = 0; turn < pipe_spin; turn++) {
-		if (on && (lwkt__ncpus == 1 || mygd()->gd_rqcount > 1))
-			return 0;
-		machine_pause(0);
-		if (may_go(p, side))
+	while (gather_pause(&ga)) {
+		n = find(p, side);
+		if (n > 0)
+			gather_found(&ga, n, p->pi_nslots / 4);
+		if (n > 0 || is_closed(p, !side))
 			return 1;
-		if (on)
-			lwkt_splz();
 	}
 	return 0;
 }
@@ -285,7 +309,7 @@ pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
 		return EWOULDBLOCK;
 	if (*deadline == 0)
 		*deadline = wait_deadline(timeout_ns);
-	if (spin(p, side))
+	if (poll(p, side))
 		return 0;
 	td = sync_enter();
 	if (td != NULL)
@@ -303,15 +327,6 @@ pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
 	return error == EWOULDBLOCK ? EWOULDBLOCK : 0;
 }
 
-/* Clear PIPE_LOUD of the side, which has not slept for a while (STEADY). */
-static __lwkt_noinline void
-calm(struct lwkt_pipe *p, enum side side)
-{
-	if (machine_can_fence_all())				/* PI4 */
-		atomic_store_64(&p->pi_word[side], 0);
-	p->pi_side[side].ps_steady = 0;
-}
-
 /*
  * Moving.
  */
@@ -325,7 +340,7 @@ arrived(struct lwkt_pipe *p, enum side side, uint32_t cpu)
 }
 
 /* Copy k elements between elems and the slots from `at` on, without a wrap. */
-static inline void
+__lwkt_inline void
 copy_run(const struct lwkt_pipe *p, enum side side, char *elems, size_t at,
     size_t k)
 {
@@ -340,7 +355,7 @@ copy_run(const struct lwkt_pipe *p, enum side side, char *elems, size_t at,
 }
 
 /* Copy k elements, which the side may move, and step over their slots. */
-static inline void
+__lwkt_inline void
 copy(struct lwkt_pipe *p, enum side side, char *elems, size_t k)
 {
 	struct lwkt_pipe_side *ps = &p->pi_side[side];
@@ -359,22 +374,18 @@ copy(struct lwkt_pipe *p, enum side side, char *elems, size_t k)
 
 /*
  * Move up to n elements without waiting; return their number.  If known() is
- * less than n, look again; each look that finds some is a step towards calm().
+ * less than n, look again.
  */
-static inline size_t
+__lwkt_inline size_t
 move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 {
 	size_t k = known(p, side);
 
-	if (k < n) {
-		k = look(p, side);
-		if (k > 0 && unlikely(atomic_load_64(&p->pi_word[side]) ==
-		    PIPE_LOUD) && ++p->pi_side[side].ps_steady >= STEADY)
-			calm(p, side);
-	}
+	if (unlikely(k < n))
+		k = find(p, side);
 	if (k > n)
 		k = n;
-	if (k > 0) {
+	if (likely(k > 0)) {
 		copy(p, side, elems, k);
 		moved(p, side, k);
 	}
@@ -382,30 +393,37 @@ move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 }
 
 /*
- * Write or read n elements, and wait if there is no room or no element, as
- * <lwkt/pipe.h> says.  Return the number of elements moved, 0, -EPIPE or
- * -EWOULDBLOCK.  Blocks for at most timeout_ns.  No deferred work is done
- * between the test of ps_cpu and moved(), so the thread stays on that CPU.
+ * The same, wherever the caller is.  No deferred work is done between the test
+ * of ps_cpu and the end of move(): a thread stays on its CPU.
  */
-static inline ssize_t
-transfer(struct lwkt_pipe *p, enum side side, char *elems, size_t n,
+__lwkt_inline size_t
+move_here(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
+{
+	uint32_t cpu = here();
+
+	if (unlikely(p->pi_side[side].ps_cpu != cpu))
+		arrived(p, side, cpu);				/* PI3 */
+	return move(p, side, elems, n);
+}
+
+/*
+ * Continue a call of the side that has moved `done` elements: wait, and move.
+ * Blocks for at most timeout_ns.  Returns as the header says.  A wait may move
+ * an lwp to another CPU.
+ */
+static __lwkt_noinline ssize_t
+go_on(struct lwkt_pipe *p, enum side side, char *elems, size_t n, size_t done,
     int64_t timeout_ns)
 {
 	int64_t deadline = 0;
-	size_t done = 0;
-	uint32_t cpu;
 	int closed;
 
 	for (;;) {
-		/* A wait may have moved an lwp to another CPU. */
-		cpu = here();
-		if (unlikely(p->pi_side[side].ps_cpu != cpu))
-			arrived(p, side, cpu);			/* PI3 */
 		closed = is_closed(p, !side);
 		if (unlikely(closed) && side == WRITER)
 			return done > 0 ? (ssize_t)done : -EPIPE;
-		done += move(p, side, elems + done * p->pi_size, n - done);
-		if (likely(done == n || (side == READER && done > 0)))
+		done += move_here(p, side, elems + done * p->pi_size, n - done);
+		if (done == n || (side == READER && done > 0))
 			return (ssize_t)done;
 		if (closed)
 			return 0;
@@ -415,13 +433,28 @@ transfer(struct lwkt_pipe *p, enum side side, char *elems, size_t n,
 }
 
 /* A call of the writer; -EPIPE if the writer has closed its side. */
-static inline ssize_t
+__lwkt_inline ssize_t
 do_write(struct lwkt_pipe *p, const void *elems, size_t n,
     int64_t timeout_ns)
 {
-	if (unlikely(atomic_load_64(&p->pi_word[WRITER]) & PIPE_CLOSED))
+	char *from = (char *)(uintptr_t)elems;
+	size_t done;
+
+	if (unlikely(is_closed(p, WRITER) || is_closed(p, READER)))
 		return -EPIPE;
-	return transfer(p, WRITER, (char *)(uintptr_t)elems, n, timeout_ns);
+	done = move_here(p, WRITER, from, n);
+	return likely(done == n) ? (ssize_t)done :
+	    go_on(p, WRITER, from, n, done, timeout_ns);
+}
+
+/* A call of the reader. */
+__lwkt_inline ssize_t
+do_read(struct lwkt_pipe *p, void *elems, size_t max, int64_t timeout_ns)
+{
+	size_t done = move_here(p, READER, elems, max);
+
+	return likely(done > 0) ? (ssize_t)done :
+	    go_on(p, READER, elems, max, 0, timeout_ns);
 }
 
 /*
@@ -447,7 +480,7 @@ lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
 int
 lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
 {
-	ssize_t r = transfer(p, READER, elem, 1, timeout_ns);
+	ssize_t r = do_read(p, elem, 1, timeout_ns);
 
 	return r > 0 ? 0 : r == 0 ? EPIPE : (int)-r;
 }
@@ -473,7 +506,7 @@ ssize_t
 lwkt_pipe_read(struct lwkt_pipe *p, void *elems, size_t max,
     int64_t timeout_ns)
 {
-	return transfer(p, READER, elems, max, timeout_ns);
+	return do_read(p, elems, max, timeout_ns);
 }
 
 /*
@@ -531,6 +564,7 @@ lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)
 {
 	lwkt_msg_t msg = &p->pi_notice;
 	lwkt_thread_t td = sync_enter();
+	int ready;
 
 	if ((msg_lookflags(msg) & (LWKT_MSGF_QUEUED | LWKT_MSGF_INTRANSIT)) ||
 	    (atomic_load_64(&p->pi_word[READER]) & PIPE_NOTICE))
@@ -539,8 +573,12 @@ lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)
 	if (!lwkt_checkmsg(msg))
 		lwkt_replymsg(msg, 0);
 	p->pi_port = port;
-	announce(p, READER, PIPE_NOTICE);
-	if (may_go(p, READER) && withdraw(p, READER, PIPE_NOTICE))
+	ready = may_go(p, READER);
+	if (!ready) {
+		announce(p, READER, PIPE_NOTICE);
+		ready = may_go(p, READER) && withdraw(p, READER, PIPE_NOTICE);
+	}
+	if (ready)
 		lwkt_sendmsg(port, msg);
 	sync_exit(td);
 }

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Looks at the other side of a ring that let elements gather.
+ *
+ * THEORY
+ * A side that has nothing to move looks at the count of the other side, until
+ * that has changed or its patience ends.  Each look moves the cache line of the
+ * count to this CPU, and the next store of the other side moves it back.  That
+ * takes as long as ten elements or more.  If both sides are about equally fast
+ * and this side looks all the time, the line moves for nearly each element, and
+ * the stream is as slow as the line.
+ *
+ * So a side pauses before a look, while the other side works undisturbed.  If a
+ * look finds more elements than the side has paused (a pause instruction is
+ * some 20 to 50 ns), this is a stream that pays for a longer pause: the next
+ * wait pauses twice as long.  If it finds fewer than half, or enough to be busy
+ * for a while, the next wait pauses half as long.  A single element, to which
+ * the other side waits for the answer, is found after one pause.
+ *
+ * A thread pauses only while nothing else can run on its CPU.
+ *
+ * Source: the adaptive back-off of spinlocks, the other way round.
+ */
+#include "kern/lock/gather_var.h"
+
+#include "kern/sleep/synch_var.h"
+
+#include <lwkt/thread2.h>
+
+TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
+    "pauses for the other side of a pipe or queue before the thread sleeps");
+
+/* Most pauses before a look: about a microsecond. */
+#define MOST	32
+
+struct gather
+gather_begin(uint32_t *word)
+{
+	return (struct gather){ word, atomic_load_32(word), pipe_spin };
+}
+
+/* Tell whether the caller, on a CPU or not, may keep its core busy. */
+static inline int
+alone(int on)
+{
+	return !on || (lwkt__ncpus > 1 && mygd()->gd_rqcount <= 1);
+}
+
+int
+gather_pause(struct gather *ga)
+{
+	int on = machine_oncpu() != NULL;
+	uint32_t i;
+
+	for (i = 0; i <= ga->ga_pauses; i++) {
+		if (ga->ga_left-- <= 0 || !alone(on))
+			return 0;
+		machine_pause(0);
+		if (on)
+			lwkt_splz();
+	}
+	return 1;
+}
+
+void
+gather_found(struct gather *ga, size_t n, size_t enough)
+{
+	uint32_t was = ga->ga_pauses, pauses = was;
+
+	if (n >= enough || n < was / 2)
+		pauses = was / 2;
+	else if (n > was + 1)
+		pauses = was * 2 + 1 < MOST ? was * 2 + 1 : MOST;
+	if (pauses != was)
+		atomic_store_32(ga->ga_word, pauses);
+}
