@@ -199,15 +199,21 @@ extern void lwkt_once_cxx(struct lwkt_once *on, void (*fn)(void *), void *arg)
 #define lwkt_once(...)	lwkt_once_cxx(__VA_ARGS__)
 #endif
 
+/* One end: putters or getters.  Its own cache line, whatever q's alignment. */
+struct lwkt_queue_end {
+	uint64_t	 qe_word;	/* items moved, and bits; atomic */
+	uint64_t	 qe_seen;	/* items that the other end had moved */
+	uint32_t	 qe_slot;	/* the next slot */
+	uint32_t	 qe_pauses;	/* atomic */
+	char		 qe_pad[104];
+};
+
 struct lwkt_queue {
-	struct lwkt_mutex q_mutex;
-	struct lwkt_cond q_notempty;
-	struct lwkt_cond q_notfull;
-	void		**q_slot;	/* below: under the mutex */
-	unsigned	 q_size;
-	unsigned	 q_head;
-	unsigned	 q_count;
-	int		 q_closed;
+	struct lwkt_queue_end q_put;
+	struct lwkt_queue_end q_get;
+	void		**q_slots;	/* fixed at its init */
+	const char	*q_name;
+	uint32_t	 q_nslots;
 };
 
 /*
@@ -217,8 +223,8 @@ struct lwkt_queue {
 LWKT_API void lwkt_queue_init(struct lwkt_queue *q, void **slots, unsigned n,
     const char *name);
 /*
- * Put an item; get one.  Blocks: while the queue is full; empty; while another
- * thread uses the queue; a pthread that wakes a thread.
+ * Put an item; get one; in callbacks with timeout 0.  Blocks: while the queue
+ * is full; empty; a pthread that wakes a thread.
  * Returns: 0; EWOULDBLOCK: still full, or empty, after timeout_ns; EPIPE:
  * closed (for get: and empty).
  */
@@ -227,12 +233,12 @@ LWKT_API int lwkt_queue_put(struct lwkt_queue *q, void *item,
 LWKT_API int lwkt_queue_get(struct lwkt_queue *q, void **itemp,
     int64_t timeout_ns);
 /*
- * Close the queue: puts fail, gets succeed until it is empty.  Blocks: while
- * another thread uses the queue; a pthread that wakes a thread.
+ * Close the queue: puts fail, gets succeed until it is empty; also in
+ * callbacks.  Blocks: a pthread that wakes a thread.
  */
 LWKT_API void lwkt_queue_close(struct lwkt_queue *q);
-/* Return the number of items.  Blocks: as lwkt_queue_close(). */
-LWKT_API unsigned lwkt_queue_count(struct lwkt_queue *q);
+/* Return the number of items.  Blocks: no. */
+LWKT_API unsigned lwkt_queue_count(const struct lwkt_queue *q);
 
 LWKT_END_DECLS
 

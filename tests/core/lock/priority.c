@@ -125,7 +125,7 @@ waiting(enum kind kind)
 	case COND:
 		return park_count(&cv);
 	default:
-		return park_count(&queue.q_notempty);
+		return park_count(&queue.q_put);
 	}
 }
 
