@@ -94,9 +94,12 @@ FIGURES = [
     low("ring-1000", "ns", None, "a token goes round 1,000 threads, a hop"),
     low("pairs-10000", "ns", None, "10,000 pairs at once: message there and "
         "back"),
-    high("select-4", "M/s", None, "messages of four senders, each to a port "
-         "of its own, to one thread"),
+    high("select-4", "M/s", None, "values of four threads, each by a stream "
+         "of its own, to one"),
     high("select-4-2", "M/s", None, "the same between two CPUs"),
+    high("port-select-4", "M/s", None, "messages of four senders, each to a "
+         "port of its own, to one thread, and back"),
+    high("port-select-4-2", "M/s", None, "the same between two CPUs"),
     high("queue-1", "M/s", None, "items through a bounded queue, one CPU"),
     high("queue-2", "M/s", None, "the same between two CPUs"),
     low("malloc-64", "ns", None, "a block of 64 bytes taken and given back"),
@@ -213,7 +216,9 @@ GROUPS = [
     [Program("ring", "", 1, ALL, "ring-1000", 60)],
     [Program("pairs", "", 1, "lwkt go boost st pthread", "pairs-10000", 60)],
     [Program("select", "1", 1, "lwkt go pthread", "select-4", 60),
-     Program("select", "2", 2, "lwkt go pthread", "select-4-2", 60)],
+     Program("select", "2", 2, "lwkt go pthread", "select-4-2", 60),
+     Program("portselect", "1", 1, "lwkt", "port-select-4", 60),
+     Program("portselect", "2", 2, "lwkt", "port-select-4-2", 60)],
     [Program("queue", "1", 1, "lwkt go boost pthread", "queue-1", 30),
      Program("queue", "2", 2, "lwkt go boost pthread", "queue-2", 30)],
     [Program("malloc", "1", 1, "lwkt pthread jemalloc mimalloc",

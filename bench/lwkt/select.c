@@ -1,57 +1,78 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * select NCPUS [MESSAGES]: four threads send, each to a spin port of its own,
- * and one waits for messages on all four ports.  All are on one CPU, or the
- * receiver is on CPU 0 and the senders are on CPU 1.
+ * select NCPUS [VALUES]: four threads write values, each into a pipe of 256 of
+ * its own, and one reads from the pipes that have some.  All are on one CPU, or
+ * the reader is on CPU 0 and the writers are on CPU 1.
  *
- * A sender has 256 messages.  It sends one again when its reply has come back
- * to the sender's own port.
+ * The reader waits at its port for the notice of a pipe.  It takes at most as
+ * many values as a pipe has slots before it turns to the next notice.
  */
+#include <errno.h>
 #include <lwkt/lwkt.h>
+#include <lwkt/pipe.h>
 #include "bench.h"
 
-#define SENDERS	4
+#define WRITERS	4
 #define DEPTH	256
 
-static struct sender {
-	struct lwkt_port port;		/* of the receiver */
-	struct lwkt_msg	msg[DEPTH];
+static struct writer {
+	struct lwkt_pipe pipe;
+	int64_t		slots[DEPTH];
 	lwkt_thread_t	td;
-} sender[SENDERS];
-static int64_t n, sum;
+} writer[WRITERS];
+static int64_t n, sum, got;
 
 static void
-send_all(void *arg)
+write_all(void *arg)
 {
-	struct sender *self = arg;
-	struct lwkt_msg *msg;
-	int64_t i;
+	struct writer *self = arg;
 
-	for (i = 0; i < n; i++) {
-		if (i < DEPTH) {
-			msg = &self->msg[i];
-			lwkt_initmsg(msg, lwkt_curport(), 0);
-		} else
-			msg = lwkt_waitport(lwkt_curport(), 0);
-		msg->ms_u.i64 = i;
-		lwkt_sendmsg(&self->port, msg);
+	for (int64_t i = 0; i < n; i++)
+		lwkt_pipe_put(&self->pipe, &i, LWKT_FOREVER);
+	lwkt_pipe_close_writer(&self->pipe);
+}
+
+/* The writer whose pipe has sent the notice. */
+static struct writer *
+find(lwkt_msg_t notice)
+{
+	struct writer *from = writer;
+
+	while (notice != lwkt_pipe_notice(&from->pipe))
+		from++;
+	return (from);
+}
+
+/* Take values without waiting; 0 at the end of the pipe. */
+static int
+take_some(struct lwkt_pipe *pipe)
+{
+	int64_t value;
+	int error = 0;
+
+	for (int i = 0; i < DEPTH; i++) {
+		if ((error = lwkt_pipe_get(pipe, &value, 0)) != 0)
+			break;
+		sum += value;
+		got++;
 	}
-	for (i = n < DEPTH ? n : DEPTH; i > 0; i--)
-		lwkt_waitport(lwkt_curport(), 0);
+	return (error != EPIPE);
 }
 
 static void
-receive_all(void)
+read_all(void)
 {
-	lwkt_port_t port[SENDERS];
-	struct lwkt_msg *msg;
+	struct writer *from;
+	int open = WRITERS;
 
-	for (int i = 0; i < SENDERS; i++)
-		port[i] = &sender[i].port;
-	for (int64_t got = 0; got < SENDERS * n; got++) {
-		msg = lwkt_port_select(port, SENDERS, NULL, 0, LWKT_FOREVER);
-		sum += msg->ms_u.i64;
-		lwkt_replymsg(msg, 0);
+	for (int i = 0; i < WRITERS; i++)
+		lwkt_pipe_notify(&writer[i].pipe, lwkt_curport());
+	while (open > 0) {
+		from = find(lwkt_waitport(lwkt_curport(), 0));
+		if (take_some(&from->pipe))
+			lwkt_pipe_notify(&from->pipe, lwkt_curport());
+		else
+			open--;
 	}
 }
 
@@ -62,17 +83,19 @@ bench(void *arg)
 	int ncpus = lwkt_ncpus();
 
 	(void)arg;
-	for (int i = 0; i < SENDERS; i++) {
-		lwkt_initport_spin(&sender[i].port);
-		bench_check(lwkt_create(send_all, &sender[i], &sender[i].td,
-		    NULL, LWKT_JOINABLE, ncpus - 1, "sender") == 0, "create");
+	for (int i = 0; i < WRITERS; i++) {
+		lwkt_pipe_init(&writer[i].pipe, writer[i].slots,
+		    sizeof(int64_t), DEPTH, "values");
+		bench_check(lwkt_create(write_all, &writer[i], &writer[i].td,
+		    NULL, LWKT_JOINABLE, ncpus - 1, "writer") == 0, "create");
 	}
-	receive_all();
-	for (int i = 0; i < SENDERS; i++)
-		lwkt_join(sender[i].td);
+	read_all();
+	for (int i = 0; i < WRITERS; i++)
+		lwkt_join(writer[i].td);
 	bench_report(ncpus == 1 ? "select-4" : "select-4-2", "lwkt",
-	    (double)(SENDERS * n) * 1e3 / (double)(bench_now() - begin), "M/s");
-	bench_check(sum == SENDERS * (n * (n - 1) / 2), "lost messages");
+	    (double)(WRITERS * n) * 1e3 / (double)(bench_now() - begin), "M/s");
+	bench_check(got == WRITERS * n && sum == WRITERS * (n * (n - 1) / 2),
+	    "lost values");
 	return (0);
 }
 
