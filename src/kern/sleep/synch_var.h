@@ -124,6 +124,7 @@ block_pass(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t next,
 	block_end(td);
 }
 
+/*
  * End the wait of td, which belongs to this CPU.  No effect if td is runnable,
  * migrates or is ending.  Context: critical or leaf section.
  */
