@@ -17,9 +17,10 @@
  *				(the number of decisions enumerated)
  *	LWKT_SIM_PREEMPTIONS=n	most preemptions of a schedule under dfs (2)
  *	LWKT_SIM_STEPS=n	choice points until a run counts as livelocked
- *	LWKT_SIM_STORES=1	stores are delayed in every run, except under
- *				dfs; 0: in none
- *	LWKT_SIM_FAULTS=1	machine_fail() injects faults now and then
+ *	LWKT_SIM_STORES=1	stores are delayed in every run (no effect under
+ *				dfs or TSan); 0: in none
+ *	LWKT_SIM_FAULTS=1	machine_fail() injects faults by chance; no
+ *				effect under dfs
  *	LWKT_SIM_TRACE=1	print each event and switch as it happens
  *	LWKT_NCPU=n		CPUs, when the caller gave no number
  *	LWKT_FAIL=name:n	the n-th call at that point fails (fail.c)
@@ -51,8 +52,8 @@ struct sim_options {
 	enum sim_strategy so_strategy;
 	unsigned	so_depth;	/* PCT (0: 3); DFS: decisions (0: 40) */
 	unsigned	so_preemptions;	/* DFS: most in a schedule; 0: 2 */
-	int		so_faults;	/* 1: inject faults */
-	int		so_focus;	/* 1: explore what sim_focus() marks */
+	int		so_faults;	/* 1: inject faults; not under DFS */
+	int		so_focus;	/* 1: DFS, PCT obey sim_focus() */
 	enum sim_stores	so_stores;
 	uint64_t	so_max_steps;	/* choice points; 0: 5,000,000 */
 };
@@ -73,11 +74,11 @@ void	sim_configure(const struct sim_options *so);
 void	sim_result_get(struct sim_result *sr);
 
 /*
- * Mark the part of a run to explore, between sim_focus(1) and sim_focus(0);
- * it has an effect only if so_focus is set.  DFS enumerates only in this part,
- * and PCT counts its steps from the start of this part.  So neither spends
- * effort on boot and shutdown.  The strategy "random" explores the whole run.
- * Context: CPU.
+ * Mark the part of a run to explore, between sim_focus(1) and sim_focus(0).
+ * The calls have an effect only if so_focus is set.  DFS enumerates only in
+ * this part, and PCT counts its steps from the start of this part.  So neither
+ * spends effort on boot and shutdown.  The strategy "random" explores the whole
+ * run.  Context: CPU.
  */
 void	sim_focus(int on);
 
@@ -99,8 +100,8 @@ void	sim_report(const char *why);
 
 /*
  * An event of a model of a device: se_fn is called at virtual time se_when or
- * later, on the CPU that runs then.  It must not block; choice points in it do
- * nothing.  A boot forgets all events: set the structure to zero before its
+ * later, on the CPU that runs then.  se_fn must not block; choice points in it
+ * do nothing.  A boot forgets all events: set the structure to zero before its
  * first use in each run.
  */
 struct sim_event {
@@ -114,7 +115,7 @@ void	sim_event_add(struct sim_event *se, int64_t when);
 void	sim_event_del(struct sim_event *se);
 int64_t	sim_now(void);			/* virtual time; no choice point */
 uint32_t sim_random(uint32_t n);	/* in [0, n), from the seed */
-/* Set bits in mc_reqflags and end the CPU's wait, as the host does. */
+/* Set bits in mc_reqflags and end the CPU's wait, as a real host does. */
 void	sim_interrupt(struct mcpu *mc, uint32_t bits);
 
 #endif

@@ -3,14 +3,14 @@
  * The CPUs of the simulated host: N of them on one host thread.
  *
  * THEORY
- * A CPU that does not run is stopped inside sim_switch(), on the stack that the
- * kernel last gave it (a thread's, the idle thread's, or its first stack).
+ * A CPU that does not run is suspended inside sim_switch(), on the stack that
+ * the kernel last gave it (a thread's, the idle thread's, or its first stack).
  * Only its stack pointer, its errno and its C++ exceptions are kept.  A choice
  * point asks the explorer which CPU goes on, and switches to it.  So a CPU runs
  * alone between two choice points, and the explorer can reach every
  * interleaving at that granularity: under sequential consistency, or with store
- * buffers (sim_store.c).  A CPU that waits or has stopped is not among those
- * that the explorer may choose (sim_wake.c).
+ * buffers (sim_store.c).  A CPU that waits, or has stopped for good, is not
+ * among those that the explorer may choose (sim_wake.c).
  *
  * CPU 0 begins on the stack of machine_run's caller.  The others have stacks of
  * their own, which are kept from run to run.  The last CPU to stop switches
@@ -20,9 +20,9 @@
  * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
  *
  * For the checkers: the kernel may have changed stacks on a CPU since that CPU
- * last left.  So each switch describes anew the fiber of the CPU that stops
+ * last left.  So each switch describes anew the fiber of the CPU that leaves
  * (fiber_init_host); the CPU that goes on then learns the bounds of the stack
- * on which the other one stopped.
+ * that was left.
  *
  * Source: the idea of Shuttle and Coyote, with a CPU in place of a task.
  */
@@ -60,8 +60,8 @@ sim_cxx_swap(struct machine_cxx *shared, struct machine_cxx *own)
 }
 
 /*
- * Stop here and let `to` go on.  Returns when a CPU switches back to `from`.
- * `dying` is set if no CPU ever does.
+ * Suspend `from`, the CPU that runs, and let `to` go on.  Returns when a CPU
+ * switches back to `from`.  `dying` is set if no CPU ever does.
  */
 static void
 sim_switch(struct machine_host *from, struct machine_host *to, int dying)
@@ -149,8 +149,8 @@ lwkt__choice(enum choice kind)
 }
 
 /*
- * Poll a few times before the CPU halts.  Returns 1 if *word has the value; 0
- * if not, or if the CPU has a request (RQF_WAKE).  word may be NULL.
+ * Poll a few times before the CPU halts.  Returns 1 if *word is val; 0 if not,
+ * or if the CPU has a request (RQF_WAKE).  word may be NULL.
  */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)

@@ -8,14 +8,14 @@
  * answers 0 from there on.  To go to the next schedule, the search increments
  * the last answer that can be incremented and cuts off the rest.
  *
- * If the CPU may stay, answer 0 is "stay", so the first schedule has no
- * preemption.  Each other answer there spends one of so_preemptions.  When no
- * preemption is left, a CPU that may stay stays.  A CPU that must be left (it
- * cannot go on, or EX1 or EX2 of sim_explore.c demands it) costs no preemption,
- * and the answer is its successor.  After so_depth decisions (1024 at most),
- * and outside the part that sim_focus() marks, nothing is decided: a CPU that
- * may stay stays, and one that must be left is followed by the CPU that has
- * waited longest.
+ * If the CPU that runs may stay, answer 0 is "stay", so the first schedule has
+ * no preemption.  Each other answer there spends one of so_preemptions.  When
+ * no preemption is left, a CPU that may stay stays.  A CPU that must be
+ * left (it cannot go on, or EX1 or EX2 of sim_explore.c demands it) costs no
+ * preemption, and the answer is its successor.  After so_depth decisions (1024
+ * at most), and outside the part that sim_focus() marks, nothing is decided: a
+ * CPU that may stay stays, and one that must be left is followed by the CPU
+ * that has waited longest.
  *
  * With store buffers there is one more decision at each switch, except at a
  * wait: how many of the pending stores stay pending.  It costs no preemption,

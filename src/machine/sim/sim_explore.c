@@ -37,7 +37,7 @@
 
 static struct {
 	enum sim_strategy x_strategy;
-	uint32_t	x_threshold;	/* random: 32 bits below it: switch */
+	uint32_t	x_threshold;	/* random: switch if bits are below */
 	uint32_t	x_period;	/* random: steps for each switch */
 	int		x_favour;	/* random: preferred CPU, or NOBODY */
 	int		x_starve;	/* random: avoided CPU, or NOBODY */
@@ -268,8 +268,8 @@ pct_pick(int self, uint64_t runnable, int forced)
 
 /*
  * Return how many of n pending stores stay pending at a switch.  Under DFS this
- * is a decision, except at a wait, where none stays.  Otherwise all stay, until
- * their lifetimes end (sim_store.c).
+ * is a decision, except at a wait, where none stays.  Under other strategies
+ * all stay, until their lifetimes end (sim_store.c).
  */
 uint32_t
 sim_explore_hold(enum choice kind, uint32_t n)

@@ -3,7 +3,7 @@
  * The model's files: sockets, listeners, pipes, files in memory, children.
  *
  * THEORY
- * This file does an operation if it can be done at once, and else returns
+ * simfile_op does an operation if it can be done at once, and else returns
  * -EAGAIN.  (The functions op_ return the result, -EAGAIN or another -errno.)
  * The seed decides when a transfer is short.  A file exists while descriptors
  * or operations in flight refer to it, as on a real host: an operation that was
@@ -219,7 +219,7 @@ sim_open_fds(void)
 	return n;
 }
 
-/* Return how many of n bytes to move now: a random part, not 0 unless n is. */
+/* Return how many of n bytes to move now: all, or a random part, at least 1. */
 static size_t
 some(size_t n)
 {
@@ -433,7 +433,10 @@ op_connect(struct simfile *sf, struct hostio *io)
 	return 0;
 }
 
-/* Return the wanted events that are ready, and POLLHUP; -EAGAIN if none is. */
+/*
+ * Return those of the wanted events and POLLHUP that are ready; -EAGAIN if none
+ * is.
+ */
 static int64_t
 op_poll(struct simfile *sf, struct hostio *io)
 {
@@ -502,8 +505,8 @@ sim_child(int status, int64_t delay_ns)
 
 /*
  * Reap a child that has ended; io_fd is its pid, or not positive for any child.
- * Returns the pid; -EAGAIN (with WNOHANG 0) if children run; -ECHILD if there
- * is no such child.
+ * Returns the pid; if such children still run, -EAGAIN, or 0 with WNOHANG; if
+ * there is no such child, -ECHILD.
  */
 static int64_t
 op_waitpid(struct hostio *io)
@@ -542,7 +545,7 @@ op_close(struct hostio *io)
 	return 0;
 }
 
-/* Do an operation of any kind; sf is NULL if the descriptor is not open. */
+/* Do an operation of any kind.  Most kinds return -EBADF if sf is NULL. */
 static int64_t
 op_any(struct simfile *sf, struct hostio *io)
 {
@@ -575,8 +578,9 @@ op_any(struct simfile *sf, struct hostio *io)
 }
 
 /*
- * Do an operation.  On a file in memory or a datagram socket it transfers all
- * that it can at once.  So a short result is final, and io_short is set (MI5).
+ * Do an operation.  On a file in memory or a datagram socket one call transfers
+ * all that is possible.  So the result is final even if it is short, and
+ * io_short is set (MI5).
  */
 int64_t
 simfile_op(struct simfile *sf, struct hostio *io)

@@ -5,11 +5,11 @@
  * THEORY
  * The model does the worst that the contract allows.  An operation that could
  * be done at once may have to be submitted nevertheless.  Completions come
- * after random delays and in random order.  A cancel takes time, and until then
- * the operation may still succeed.  The descriptor of a submitted operation may
- * be looked up only at the CPU's next poll, as by a ring that hands many
- * operations to the host together.  With faults injected, a try of a send or
- * receive may also fail with ECONNRESET.
+ * after random delays and in random order.  A cancel takes time, and the
+ * operation may still succeed.  The look-up of a submitted operation's
+ * descriptor may be delayed until the CPU's next poll, as by a ring that hands
+ * many operations to the host together.  With faults injected, a try of a send
+ * or receive may also fail with ECONNRESET.
  *
  * Each operation in flight has an event.  The event is armed when the host
  * learns of the operation, when the operation's file changes (kick), and when
@@ -18,7 +18,8 @@
  *
  * INVARIANTS
  * SI1 An operation in flight is in one slot until it is put on its CPU's list
- *    of completions; io_done is called from there only, in machine_io_poll.
+ *    of completions.  io_done is called only by machine_io_poll, for the
+ *    operations that it takes off that list.
  */
 #include "machine/sim/sim_file.h"
 

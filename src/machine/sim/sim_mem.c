@@ -65,7 +65,10 @@ machine_mem_release(void *p, size_t size)
 	KASSERTF(error == 0, "munmap of %p, %zu bytes, fails", p, size);
 }
 
-/* Give pages back; they are zero afterwards, so stores are drained first. */
+/*
+ * Give pages back; they are zero afterwards.  Stores are drained first, because
+ * a pending store to these pages must not reach memory later.
+ */
 void
 machine_mem_decommit(void *p, size_t size)
 {

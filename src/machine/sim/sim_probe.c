@@ -6,8 +6,9 @@
  * mu_point is called at those kinds of choice points at which the kernel may
  * switch threads or do deferred work (critical exits, yields, points of a
  * preemptible program).  It is also called when every CPU waits, before the
- * clock jumps.  Choice points in mu_point do nothing, and it draws no random
- * numbers.  So the schedule of a seed is the same with and without mu_point.
+ * clock jumps.  Choice points in mu_point do nothing, and mu_point draws no
+ * random numbers.  So the schedule of a seed is the same with and without
+ * mu_point.
  */
 #include "machine/sim/sim_var.h"
 
@@ -27,8 +28,8 @@ probe(struct machine_point *mp)
 }
 
 /*
- * Let the kernel check itself at a choice point of a CPU, if it is of one of
- * the kinds that THEORY names.
+ * Let the kernel check itself at a choice point of a CPU, if the point is of
+ * one of the kinds that THEORY names.
  */
 void
 sim_probe(enum choice kind, int cpu)

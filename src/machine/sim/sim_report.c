@@ -125,7 +125,7 @@ fatal_signal(int sig, siginfo_t *si, void *ucontext)
 			(void)sigaction(sig, &old_action[i], NULL);
 	}
 	if (si->si_code <= 0 && sig != SIGABRT)
-		(void)raise(sig);	/* it was sent: it does not recur */
+		(void)raise(sig);	/* a sent signal does not recur */
 	sim_leave();
 }
 

@@ -9,12 +9,12 @@
  * of that CPU, of any kind and in any thread, as on a real host.  The signal is
  * blocked while its handler runs.
  *
- * Only at CHOICE_USER can the thread be made to call the kernel: it stands for
- * an instruction of the program.  At the other points the thread is in the
- * library.  One time in REFUSE the simulator refuses at CHOICE_USER as well, as
- * a host does when the program is in libc.  It does not refuse after a signal
- * that was refused, so that the kernel must serve within a bounded time.  Under
- * DFS it never refuses there.
+ * Only at CHOICE_USER can the thread be made to call the kernel: such a point
+ * stands for an instruction of the program.  At the other points the thread is
+ * in the library.  One time in REFUSE the simulator refuses at CHOICE_USER as
+ * well, as a host does when the program is in libc.  But it does not if the
+ * CPU's last signal was refused: a kernel that asks again must be called within
+ * a bounded time.  Under DFS it never refuses at CHOICE_USER.
  *
  * At a point without a pending signal nothing happens, even if bits of
  * mc_reqflags are set.  Otherwise the simulator would hide the bug of a kernel
@@ -36,7 +36,7 @@ again_fire(struct sim_event *se)
 
 /*
  * Run the signal handler at a choice point of kind `kind`, if a signal is
- * pending; under DFS at each CHOICE_USER.  Not while the handler runs already.
+ * pending; under DFS also at each CHOICE_USER.  Not while the handler runs.
  */
 void
 sim_signal_point(enum choice kind)
@@ -71,7 +71,7 @@ machine_interrupt(struct mcpu *mc, void *ucontext, void *stack, size_t size)
 	(void)ucontext, (void)stack, (void)size;
 	if (!h->h_user)
 		return MI_CODE;
-	h->h_handler = 0;			/* the handler returns first */
+	h->h_handler = 0;		/* as if the handler had returned */
 	lwkt__sim.s_up->mu_interrupted();
 	return MI_DONE;
 }
@@ -85,7 +85,10 @@ machine_in_program(void *ucontext)
 	return h->h_user;
 }
 
-/* Ask for one more signal on this CPU, about delay_ns from now. */
+/*
+ * Ask for one more signal on this CPU, delay_ns from now.  If one was asked for
+ * and is due earlier, it stays.
+ */
 void
 machine_interrupt_again(int64_t delay_ns)
 {
@@ -119,7 +122,7 @@ machine_interrupt_off(void)
 int
 machine_code_register(const void *start, size_t len)
 {
-	(void)start, (void)len;		/* CHOICE_USER marks such code */
+	(void)start, (void)len;		/* CHOICE_USER marks the code */
 	return 0;
 }
 

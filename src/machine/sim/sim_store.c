@@ -5,7 +5,7 @@
  * THEORY
  * On x86 a store waits in a buffer of its CPU until memory takes it.  The
  * buffer is first in, first out.  A load of the same CPU finds the newest store
- * to its address in the buffer; other CPUs see nothing of it.  A locked
+ * to its address in the buffer; other CPUs see nothing of the buffer.  A locked
  * instruction, a fence or an entry into the host empties the buffer.  So a
  * later load may be done before an earlier store, and nothing else is
  * reordered.
@@ -20,9 +20,9 @@
  * that runs, the model forgets the entries.
  *
  * The seed decides for how many choice points each store is pending, at most
- * the lifetime of the run.  At most as many stores are pending as the capacity
- * of the run.  Under DFS, each switch to another CPU is a decision: how many of
- * the pending stores the other CPU does not see.
+ * the lifetime of the run.  A CPU has at most as many pending stores as the
+ * capacity of the run.  Under DFS, each switch to another CPU, except at a
+ * wait, is a decision: how many of the pending stores that CPU does not see.
  *
  * Limits of the model: a plain store is not delayed, unless a store to the same
  * word is pending.  A CPU that reads without any order sees plain stores too
@@ -30,8 +30,9 @@
  * loads, so acquire and release concern the compiler alone.
  *
  * INVARIANTS
- * SB1 Memory has the view of the CPU that runs: its entries hold what others
- *    see.  The entries of every other CPU hold what that CPU stored.
+ * SB1 Memory has the view of the CPU that runs, and the entries of this CPU
+ *    hold what others see.  The entries of every other CPU hold what that CPU
+ *    stored.
  * SB2 s_due does not decrease from an entry to the next: stores become visible
  *    in their order.
  * SB3 next_due is not later than the s_due of any CPU's oldest entry.
@@ -66,7 +67,7 @@
 struct store {
 	char		*s_p;		/* address */
 	uint64_t	 s_other;	/* value that is not in memory: SB1 */
-	uint64_t	 s_due;		/* step at which it becomes visible */
+	uint64_t	 s_due;		/* step by which it becomes visible */
 	uint32_t	 s_size;	/* bytes; 0: void */
 };
 
@@ -82,7 +83,7 @@ int lwkt__stores;
 
 static struct buffer buffers[SIM_MAXCPU];
 static struct rng rng;			/* so buffers draw none of s_rng */
-static uint32_t capacity, life_log2;	/* of the run; 0: no buffers */
+static uint32_t capacity, life_log2;	/* of the run; capacity 0: none */
 static uint64_t next_due;		/* SB3 */
 
 /* Return the buffer of the CPU that runs. */
@@ -237,7 +238,7 @@ write_oldest(struct buffer *b, uint32_t n)
 	drop(b, n);
 }
 
-/* Draw the step at which a store that is made now becomes visible. */
+/* Draw the step by which a store that is made now becomes visible. */
 static uint64_t
 due_next(const struct buffer *b)
 {

@@ -27,7 +27,7 @@
 #define HASTE_MAX	10		/* most doublings */
 
 static TAILQ_HEAD(, sim_event) events;	/* armed, by time */
-static uint32_t step_mask;		/* a step takes up to so many ns more */
+static uint32_t step_mask;		/* a step takes 1 ns + at most this */
 static int spurious;			/* 1: the run has spurious events */
 
 /* Set the clock to its start, and choose its scale for the run. */
@@ -121,7 +121,7 @@ haste(void)
 
 /*
  * Advance the clock.  Bits 0-15 decide how far; bits 16-27 decide whether there
- * is a spurious event.
+ * is a spurious event.  Under DFS the bits have no effect.
  */
 void
 sim_time_tick(uint32_t bits)

@@ -4,11 +4,11 @@
  *
  * THEORY
  * The hash takes in every decision (kind, CPU, successor, virtual time) and
- * every event that the kernel reports.  Names go in as text, not as addresses.
- * So two hashes are equal if the same things happened, whichever compiler made
- * the program and wherever it was loaded; otherwise they differ (unless they
- * collide).  A second hash takes in the switches alone; its different values
- * count different interleavings.
+ * every event that the kernel or this host reports.  Names go in as text, not
+ * as addresses.  So two hashes are equal if the same things happened, whichever
+ * compiler made the program and wherever it was loaded; otherwise they differ
+ * (unless they collide).  A second hash takes in the switches alone; its
+ * different values count different interleavings.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -52,15 +52,15 @@ enum sim_state { SIM_RUNNABLE, SIM_WAITING, SIM_STOPPED };
 
 /* One simulated CPU. */
 struct machine_host {
-	void		*h_sp;		/* stack pointer while it is stopped */
+	void		*h_sp;		/* stack pointer while suspended */
 	struct mcpu	*h_mc;
 	struct sim_event h_timer;	/* the CPU's timer */
 	struct fiber	 h_first;	/* its first stack, for checkers */
 	struct fiber	 h_fiber;	/* the stack that it is on */
 	struct sim_event h_again;	/* machine_interrupt_again */
 	int64_t		 h_watch;	/* when mu_watch is due, or 0 */
-	struct machine_cxx h_cxx;	/* C++ exceptions while it is stopped */
-	int		 h_errno;	/* errno while it is stopped */
+	struct machine_cxx h_cxx;	/* C++ exceptions, likewise */
+	int		 h_errno;	/* errno, likewise */
 	int		 h_cpu;		/* its number */
 	int		 h_signal;	/* 1: a signal is pending */
 	int		 h_handler;	/* 1: the signal's handler runs */

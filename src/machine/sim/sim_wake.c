@@ -36,7 +36,7 @@ sim_wake(struct machine_host *h)
 	}
 }
 
-/* Set request bits of a CPU and end its wait, as the host does. */
+/* Set request bits of a CPU and end its wait, as a real host does. */
 void
 sim_interrupt(struct mcpu *mc, uint32_t bits)
 {
