@@ -9,9 +9,9 @@
  * carrier is a helper (helper.c): it blocks all signals and may run on any core
  * of the program.
  *
- * Some calls have no blocking form that can be ended early: a wait for any
- * child, a connect to a unix socket with a full backlog.  They need no carrier:
- * one thread repeats all of them (retry.c).
+ * Some calls have no blocking form that can be ended early: a wait for a child
+ * without a pidfd, a connect to a unix socket with a full backlog.  They need
+ * no carrier: one thread repeats all of them (retry.c).
  *
  * pthread_cancel can end a carrier only in a system call around which
  * cancellation is enabled (hostcall_endable).  The carrier holds no lock there.
@@ -40,7 +40,8 @@ nap(void)
 
 /*
  * Complete the carrier's operation with the result r.  c_io is cleared first:
- * once the CPU has the result, the storage of the operation may be gone.
+ * once the CPU has the result, the storage of the operation may be gone, and
+ * pool_cancel_cpu would still read it through c_io.
  */
 static void
 put_down(struct carrier *c, int64_t r)
@@ -56,8 +57,8 @@ put_down(struct carrier *c, int64_t r)
 
 /*
  * End the calling carrier.  The caller has locked the pool; this function
- * unlocks it.  Operations that no carrier will take any more complete with
- * -EAGAIN.
+ * unlocks it.  Operations that no carrier will take any more fail with EAGAIN
+ * (hostcall_failed).
  */
 static void
 ending(struct carrier *c)
@@ -265,7 +266,7 @@ carrier_attach(void)
 /*
  * End all operations that the CPU has given to other host threads, and then its
  * use of the pool.  The last CPU also ends the carriers and the retry thread.
- * Called on the CPU's host thread, which it blocks.
+ * Blocks the CPU's host thread, on which it is called.
  */
 void
 carrier_detach(struct machine_host *h)

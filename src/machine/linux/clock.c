@@ -16,9 +16,10 @@
  * measurement becomes more exact.
  *
  * There are two lines and a sequence number that selects the current one.  The
- * writer fills the line that is not current and then increments the number.  A
- * reader reads again if the number has changed.  So it waits for the writer
- * only if the line is older than two intervals (CK1).
+ * writer fills the line that is not current and then increments the number.
+ * While a writer works, readers use the old line: they wait for it only if
+ * that line is older than two intervals (CK1).  A reader reads again if the
+ * number has changed.
  *
  * If the counter turns out to be wrong, the clock is CLOCK_MONOTONIC from then
  * on, plus an offset by which the line was ahead (clock_distrust).  The next
@@ -139,7 +140,7 @@ rate_of(uint64_t ns, uint64_t ticks)
 /*
  * Fill the line that is not current and make it the current one.  It starts at
  * (tsc, ns), where CLOCK_MONOTONIC is mono.  `rate` is the measured rate.
- * clk_lock is held, or no CPU runs yet.
+ * The caller holds clk_lock, or no CPU runs yet.
  */
 static void
 clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
@@ -151,7 +152,7 @@ clock_draw(uint64_t tsc, uint64_t mono, uint64_t ns, uint64_t rate,
 	int64_t err = (int64_t)(mono - ns);
 	int64_t most = (int64_t)interval_ns / 1000000 * SLEW_PPM;
 
-	/* By SLEW_PPM at most, so that ns meets mono one interval later. */
+	/* Make up for err in one interval, by SLEW_PPM at most. */
 	err = err > most ? most : err < -most ? -most : err;
 	rate = (uint64_t)((__int128)base * ((int64_t)interval_ns + err) /
 	    (int64_t)interval_ns);
@@ -182,7 +183,7 @@ clock_distrust(uint64_t least)
  * instead: one of the clocks has not advanced, the rate has changed by more
  * than 1 %, or l is ahead of CLOCK_MONOTONIC by more than AHEAD_NS.  If l is
  * behind by more than that, the new line begins at CLOCK_MONOTONIC.
- * clk_lock is held.
+ * The caller holds clk_lock.
  */
 static void
 clock_follow(const struct line *l)

@@ -6,10 +6,10 @@
  * A thread that is interrupted in a function holds the locks that the function
  * took.  The program knows the locks of its functions, but not those of libc:
  * another thread on the same host thread would find a lock of malloc or stdio
- * held by "itself".  So the list begins with the program's text and grows only
- * by lwkt_preempt_register(3).  No thread is interrupted in code that is not on
- * the list.  The library's text is on the list too, so that its frames are
- * recognized, but no thread is interrupted in it (c_own).
+ * held by "itself".  So the list has the program's text at first, and grows
+ * only by lwkt_preempt_register(3).  No thread is interrupted in code that is
+ * not on the list.  The library's text is on the list too, so that its frames
+ * are recognized, but no thread is interrupted in it (c_own).
  *
  * The library's text must be distinguished from the program's.  The shared
  * library is a module of its own.  In the static archive the text of every
@@ -32,7 +32,7 @@
  *
  * The list belongs to the process: the first boot or registration begins it,
  * and it is kept.  Entries are appended under a lock.  Only c_hi of an entry
- * changes later, when it is unregistered or registered again.  So signal
+ * changes later, when the entry is unregistered or registered again.  So signal
  * handlers read the list without a lock.
  *
  * ORDER
@@ -70,7 +70,7 @@ struct module {
 	uintptr_t	 m_lo;		/* the executable segment around it */
 	uintptr_t	 m_hi;
 	const uint8_t	*m_table;	/* .eh_frame_hdr; NULL: there is none */
-	uintptr_t	 m_base;	/* what its addresses are relative to */
+	uintptr_t	 m_base;	/* load offset (dlpi_addr) */
 	int		 m_main;	/* 1: the program itself, no library */
 	int		 m_interp;	/* 1: has PT_INTERP, so is not static */
 	int		 m_nth;		/* modules examined so far */
@@ -80,9 +80,9 @@ struct module {
 
 static struct code codes[CODES];
 static uint32_t ncodes;			/* (a) entries in use */
-static uint32_t codes_lock;		/* (a) 1: held, to change the list */
+static uint32_t codes_lock;		/* (a) 1: a thread changes the list */
 static int begun;			/* 1: the list is begun (codes_lock) */
-/* (i) Why codes_begin() did not append the program's text, or NULL. */
+/* Why codes_begin() did not append the program's text, or NULL (codes_lock). */
 static const char *own_off;
 
 static int
@@ -134,7 +134,7 @@ module_has(const struct module *m, uintptr_t at)
 	return at >= m->m_lo && at < m->m_hi;
 }
 
-/* A module that contains one of these functions must not be interrupted. */
+/* A module that contains one of these functions is never registered whole. */
 static const struct telltale {
 	const char	*t_name;
 	uintptr_t	 t_at;
@@ -168,8 +168,9 @@ module_holds(const struct module *m, const struct telltale *t)
 }
 
 /*
- * Does the module contain code that must not be interrupted?  A module with a
- * function of telltales[] does, a static program, the vDSO, the dynamic linker.
+ * Does the module contain code that must not be interrupted?  These do: a
+ * module with a function of telltales[], a static program, the vDSO and the
+ * dynamic linker.
  */
 static int
 module_forbidden(const struct module *m)
@@ -184,7 +185,7 @@ module_forbidden(const struct module *m)
 
 /*
  * Append [lo, hi) to the list, or register it again if the list has it.
- * Returns 0 or ENOSPC.  codes_lock is held.
+ * Returns 0 or ENOSPC.  The caller holds codes_lock.
  */
 static int
 code_add(uintptr_t lo, uintptr_t hi, const uint8_t *table, int own)
@@ -209,7 +210,7 @@ code_add(uintptr_t lo, uintptr_t hi, const uint8_t *table, int own)
 /*
  * Begin the list, in the first call only: append the library's text and the
  * program's text.  If one of them cannot be appended, own_off says why.
- * codes_lock is held.
+ * The caller holds codes_lock.
  */
 static void
 codes_begin(void)
@@ -341,7 +342,7 @@ machine_code_register(const void *start, size_t len)
 		return EINVAL;
 	codes_enter();
 	codes_begin();
-	/* Not without the library's entry, and not that entry itself. */
+	/* Refuse if the library has no entry, or the range begins there. */
 	error = ncodes == 0 || (codes[0].c_lo == m.m_lo) ? EINVAL :
 	    code_add(m.m_lo, m.m_hi, m.m_table, 0);
 	codes_exit();

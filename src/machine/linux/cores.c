@@ -8,13 +8,13 @@
  * affinity mask, the CPU quota of the cgroup, rounded up, and LWKT_MAXCPU.  The
  * quota is the least one on the path from the process's group to the root, in
  * version 2 (cpu.max) and version 1 (cpu.cfs_*).  A container sees a mount
- * whose root is inside the hierarchy, so that prefix is removed from the
- * group's path.  The program may request another number, also more CPUs than
- * cores.  If it does not, LWKT_NCPU may.
+ * whose root is inside the hierarchy, so the path of that root is removed from
+ * the front of the group's path.  The program may request another number, also
+ * more CPUs than cores.  If it does not, LWKT_NCPU may.
  *
  * CPU i starts on the i-th allowed core, counted cyclically from the core on
  * which the caller runs.  So several processes with few CPUs each do not all
- * start on core 0.  identity.c places them.
+ * start on core 0.  identity.c places the CPUs, as lwkt.pin says.
  *
  * The buffers are static, because a boot may be called in a pthread with a
  * small stack.  Only one boot runs at a time.
@@ -138,9 +138,10 @@ has_cpu(const char *list)
 }
 
 /*
- * Store the path of the process's group, read from the file self_cgroup.  Its
- * lines are like "0::/path" (v2) or "4:cpu,cpuacct:/path".  The path of the
- * root is "".  Returns 1, or 0 if no line matches.
+ * Store the path of the process's group of version 2 (v2 is set) or 1, read
+ * from the file self_cgroup.  Its lines are like "0::/path" (v2) or
+ * "4:cpu,cpuacct:/path".  The path of the root is "".  Returns 1, or 0 if no
+ * line is of that version.
  */
 static int
 group_path(const char *self_cgroup, int v2, char *path, size_t size)
@@ -173,9 +174,9 @@ group_path(const char *self_cgroup, int v2, char *path, size_t size)
 
 /*
  * Read one line of mountinfo: "id parent dev root mount options ... - type
- * source superoptions".  If it mounts the cgroup hierarchy of that version,
- * return the quota of the process's group there.  Returns 0 for any other line,
- * and if there is no limit.
+ * source superoptions".  If it mounts the cgroup hierarchy of version 2 (v2 is
+ * set) or 1, return the quota of the process's group there.  Returns 0 for any
+ * other line, and if there is no limit.
  */
 static int
 quota_of_mount(char *line, const char *group, int v2)

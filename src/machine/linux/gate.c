@@ -24,9 +24,9 @@
  * GA1 While an operation has IO_GATE_HAS, its gate has GATE_HELD, and no other
  *    operation of that gate has IO_GATE_HAS.  io_gate is written by the thread
  *    that has the operation, or under gate_lock.
- * GA2 GATE_LINE is set while operations wait in the line.  Then the holder
- *    hands the gate to the first of them.  It opens the gate (word 0) only if
- *    all of them have been cancelled or refused meanwhile.
+ * GA2 GATE_LINE is set while operations wait in the line.  Then a holder that
+ *    leaves hands the gate to the first of them.  It opens the gate (word 0)
+ *    only if all of them have been cancelled or refused meanwhile.
  *
  * ORDER
  * gate_enter sets GATE_LINE by a read-modify-write under the lock.  Its old
@@ -102,9 +102,9 @@ gate_enter(struct hostio *io)
 		return 1;
 	lock();
 	/*
-	 * If the gate was held, its holder's compare-and-set now fails.  Then
-	 * the holder takes the lock, after this function, and finds this
-	 * operation in the line (GA2).
+	 * If the gate is held, its holder's compare-and-set fails from now on.
+	 * Then the holder takes gate_lock, after this function has released it,
+	 * and finds this operation in the line (GA2).
 	 */
 	old = atomic_fetchor_32(&ga->ga_word, GATE_HELD | GATE_LINE);
 	if ((old & GATE_HELD) == 0) {
@@ -126,7 +126,7 @@ gate_enter(struct hostio *io)
 
 /*
  * Take the operation out of the line.  If no other one is left there, clear
- * GATE_LINE.  gate_lock is held.
+ * GATE_LINE.  The caller holds gate_lock.
  */
 static void
 out_of_line(struct gate *ga, struct hostio *io)

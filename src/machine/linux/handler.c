@@ -5,9 +5,9 @@
  * THEORY
  * There is one signal (signal.c) for all reasons to interrupt a CPU.  The
  * handler first asks watch.c whether the signal is for that file; every other
- * signal is for timer.c.  They may set bits of mc_reqflags.  Then the handler
- * calls the kernel (mu_signal), which may request that the interrupted thread
- * serves these bits now (preempt.c).
+ * signal is for timer.c.  Both files may set bits of mc_reqflags.  Then the
+ * handler calls the kernel (mu_signal), which may request that the interrupted
+ * thread serves these bits now (preempt.c).
  *
  * The handler runs on the host thread of the CPU, between any two instructions,
  * with all signals blocked.  On a host thread that is no CPU it does nothing.

@@ -71,7 +71,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 	error = pthread_attr_setsigmask_np(&attr, &all);
 	if (error == 0)
 		error = pthread_attr_setstacksize(&attr, stack + tls_bytes);
-	/* Otherwise the helper would inherit the core of a bound CPU. */
+	/* Without this the helper would inherit the core of a bound CPU. */
 	if (error == 0 && cores_known && lwkt__identity_bound())
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);

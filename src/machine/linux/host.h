@@ -7,7 +7,7 @@
  * Each CPU is one pthread during a whole run.  struct machine_host is the part
  * of the CPU that belongs to this host.  The structures are in a static array
  * and never freed, so any host thread may read one, even after the CPU has
- * stopped.  A doorbell must not come that late (vcpu.c).
+ * ended.  A doorbell must not come that late (vcpu.c).
  *
  * An idle CPU waits in one of two places, as h_where says.  It waits on a futex
  * (the word mc_reqflags itself) when it has no operation pending, else in its
@@ -64,7 +64,7 @@ struct machine_host {
 	/* Timer (timer.c).  Times are in ns; INT64_MAX: none. */
 	int64_t		 h_deadline;	/* (h) when RQF_TIMER is due */
 	int64_t		 h_armed;	/* (h) what h_timer is set to */
-	int64_t		 h_quiet;	/* (c) h_timer is not set earlier */
+	int64_t		 h_quiet;	/* (c) lower bound for h_timer */
 	int		 h_fired;	/* (h) 1: h_quiet must be set again */
 	timer_t		 h_timer;	/* (i) the timer for h_deadline */
 	timer_t		 h_watch;	/* (i) the timer of watch.c */
@@ -79,11 +79,11 @@ struct machine_host {
 
 	/* Start and stop (vcpu.c, identity.c). */
 	pthread_t	 h_pthread;	/* (i) */
-	pid_t		 h_tid;		/* (i) 0: not started, or stopped */
+	pid_t		 h_tid;		/* (i) 0: not started, or ended */
 	int		 h_core;	/* (i) core to start on; -1: any */
 	void		*h_altstack;	/* (i) stack of signal handlers */
 	size_t		 h_altsize;	/* (i) its bytes, guard included */
-	struct before	*h_before;	/* (i) to restore when it stops */
+	struct before	*h_before;	/* (i) restored when the CPU ends */
 };
 
 /* host.c: the private part of CPU i, and the back end in use or NULL. */
@@ -235,7 +235,7 @@ void	lwkt__outside_shutdown(void);
 const char *lwkt__outside_reason(void);		/* why a call fails */
 int	lwkt__outside_is_nowhere(uintptr_t addr);
 
-/* Return mc_hostid: the address of the host thread's control block. */
+/* Return mc_hostid: the address of the caller's thread control block. */
 static inline uintptr_t
 lwkt__hostid(void)
 {
@@ -291,8 +291,8 @@ void	lwkt__idle_start(struct machine_host *h);
 /*
  * epwait.c: epoll_wait with a limit in ns (-1: none).  Returns the number of
  * events, or -1 after a signal.  Returns 0 after the limit, and perhaps
- * earlier: so it does when the host refuses epoll_pwait2 for the first time.
- * If the descriptor has been closed, it panics by lwkt__io_closed.
+ * earlier: when the host refuses epoll_pwait2 for the first time.  Panics by
+ * lwkt__io_closed if the descriptor has been closed.
  */
 struct epoll_event;
 int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
@@ -302,7 +302,8 @@ void	lwkt__io_closed(const char *what) __lwkt_noreturn;
 /*
  * futex.c: waits while *word is val.  Returns 0 after a wake-up, else an errno:
  * EAGAIN (*word is not val), ETIMEDOUT, EINTR.  timeout_ns < 0 means no limit;
- * then a signal ends the wait only if its handler has changed *word.
+ * then a signal ends the wait only if its handler has changed *word, or was
+ * installed without SA_RESTART.
  */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
 void	lwkt__futex_wake(uint32_t *word, int n);

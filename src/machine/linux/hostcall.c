@@ -7,21 +7,21 @@
  * everything else RWF_NOWAIT.  A descriptor without RWF_NOWAIT follows the
  * table in hostkind.c.  hostcall_try makes its call if the call cannot wait, or
  * when poll(2) reports ready.  Otherwise io_way tells the caller how to
- * continue.  There is one exception: between that poll and the call another
- * reader may take the bytes, and then the call blocks the CPU.  So a terminal
- * or another device without RWF_NOWAIT should have only one reader.  Writes to
- * such a device are made in pieces of at most HC_PIECE bytes, which a ready
- * device takes without waiting.
+ * continue.  In one case hostcall_try blocks the CPU: another reader takes the
+ * bytes between that poll and the call.  So a terminal or another device
+ * without RWF_NOWAIT should have only one reader.  Writes to such a device are
+ * made in pieces of at most HC_PIECE bytes, which a ready device takes without
+ * waiting.
  *
  * accept4(2) and connect(2) have no form that does not wait.  So a blocking
  * socket is O_NONBLOCK during one such call, under a lock.  A descriptor that
  * does not listen, or on which connect cannot block, is not changed.
  *
  * A transfer of a file may be short because the rest is not in the page cache.
- * hostcall_try continues to the end of the file or until it would wait.  Then
- * the operation waits for the rest (io_result counts the bytes done), unless
- * io_now is set.  A write to a file goes to a carrier unless the file system
- * knows RWF_NOWAIT.
+ * hostcall_try continues to the end of the file or until a call would wait.  In
+ * the second case the operation waits for the rest (io_result counts the bytes
+ * done), unless io_now is set: then the bytes done are the result.  A write to
+ * a file goes to a carrier or the ring unless the file system knows RWF_NOWAIT.
  *
  * No call raises SIGPIPE (on pipes: since Linux 6.18).
  */
@@ -184,7 +184,7 @@ rw_nowait(struct hostio *io, int writing, int64_t off)
 	int fl = atomic_load_32((uint32_t *)&nosignal);
 	int64_t r;
 
-	if (machine_fail("hostcall.nowait")) {	/* 0 bytes: check the call */
+	if (machine_fail("hostcall.nowait")) {	/* 0 bytes: check arguments */
 		iov.iov_len = 0;
 		r = result(writing ? pwritev2(io->io_fd, &iov, 1, off, 0) :
 		    preadv2(io->io_fd, &iov, 1, off, 0));
@@ -280,11 +280,11 @@ empty_is_done(int fd, struct hostkind_info *hi)
 }
 
 /*
- * Continue a transfer of a file that has moved r bytes, fewer than requested,
- * to its end or until it would wait.  Counts the parts before the last one in
- * io_result.  Returns the bytes of the last part; 0 if that part has failed, or
- * would wait and io_now is set; else -EAGAIN, with the way to wait for the rest
- * in io_way.
+ * Continue a transfer that has moved r bytes, fewer than requested, to the end
+ * of the file or until a call would wait.  Counts in io_result the parts before
+ * the last one.  Returns the bytes of the last part; 0 if that part has failed,
+ * or would wait and io_now is set; else -EAGAIN, with the way to wait for the
+ * rest in io_way.
  */
 static int64_t
 file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
@@ -475,7 +475,7 @@ hostcall_try(struct hostio *io)
 
 /*
  * Make a transfer or an fsync that may wait.  pthread_cancel ends it only if
- * HW_LONG.
+ * io_way is HW_LONG.
  */
 static int64_t
 block_plain(struct hostio *io)

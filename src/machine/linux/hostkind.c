@@ -12,13 +12,13 @@
  *		descriptor has no such form, the CPU makes the plain call when
  *		poll(2) reports ready.  If the call would wait, the back end
  *		waits for readiness and the CPU tries again.
- *	READYFOR The call has no such form, and may wait although poll(2)
- *		reports ready (/proc/kmsg, trace_pipe).  When the descriptor is
- *		ready, a carrier reserved for the call makes it.
+ *	READYFOR The call has no form that does not wait, and may wait although
+ *		poll(2) reports ready (/proc/kmsg, trace_pipe).  When the
+ *		descriptor is ready, a carrier reserved for the call makes it.
  *	FILE	The call waits for a disk or a server and ends by itself.  The
  *		ring makes it, or one of the few carriers for files.
  *	LINE	As FILE, but at the position of the descriptor.  The ring does
- *		not take the lock of the position and does not move it after a
+ *		not take the lock of the position, nor move the position after a
  *		partial write, so a carrier makes the plain call.  The calls on
  *		one descriptor wait in a line (gate.c) for one carrier.
  *	LONG	The call may wait for ever; a carrier reserved for it makes it.
@@ -26,9 +26,9 @@
  * The way of an open depends on the object that its path names.  Two ways are
  * in no row.  PROBE is an open or a close for which a carrier must first find
  * out the kind of the object, or whether its file system is local (hostopen.c).
- * RETRY is a wait for any child or for a full backlog.  Only sockets have recv,
- * send, accept and connect; the other kinds refuse them at once.  A wait for
- * events is READY for every kind.
+ * RETRY is a wait for a child without a pidfd, or for room in a full backlog.
+ * Only sockets have recv, send, accept and connect; the other kinds refuse them
+ * at once.  A wait for events is READY for every kind.
  *
  * A transfer that moves all bytes at once needs no look at the kind.  The kind
  * is found by statx(2) without synchronization, which no server can delay.
@@ -70,7 +70,7 @@
 #include "base/kassert.h"
 
 #define LOCAL_SLOTS	64		/* answers that are kept */
-#define LOCAL_S		1		/* s that an answer is valid */
+#define LOCAL_S		1		/* oldest valid answer, whole s */
 
 struct kindrow {
 	const char	*kr_name;

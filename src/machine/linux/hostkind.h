@@ -34,7 +34,7 @@ enum hostway {
 	HW_READY,		/* the CPU, each time poll(2) says ready */
 	HW_READYFOR,		/* when ready, a carrier for this call only */
 	HW_FILE,		/* the ring, or a carrier for files */
-	HW_LINE,		/* a carrier for files, one per descriptor */
+	HW_LINE,		/* a carrier for files; waits in gate.c */
 	HW_PROBE,		/* a carrier for files: object not yet known */
 	HW_LONG,		/* a carrier for this call only: may not end */
 	HW_RETRY,		/* the retry thread, which repeats a try */

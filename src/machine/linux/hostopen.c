@@ -14,9 +14,9 @@
  * system, to be read, the CPU then opens it with O_NONBLOCK.  Without that flag
  * the open would wait if a lease must be broken, or if the path names a FIFO
  * now.  With the flag the open fails because of the lease; of a FIFO it
- * succeeds, and the descriptor is closed again.  In both cases a carrier opens
- * the path.  Otherwise the flag is cleared before the caller gets the
- * descriptor, unless the caller wanted it.
+ * succeeds, and the descriptor is closed again.  In both cases the path is
+ * opened by a carrier or the ring.  Otherwise the flag is cleared before the
+ * caller gets the descriptor, unless the caller wanted it.
  *
  * A path that is not in the cache goes to a carrier for files, which first
  * finds the kind of the object (HW_PROBE).  If the open of that object may wait
@@ -45,7 +45,7 @@
 #define PROBE		(O_PATH | O_CLOEXEC)
 /* Flags that this open has if the caller's open has them. */
 #define PROBE_AS	(O_NOFOLLOW | O_DIRECTORY)
-/* If the caller's open has one of these flags, a carrier makes it. */
+/* If the caller's open has one of these flags, the CPU does not make it. */
 #define NOT_HERE	(O_CREAT | O_TRUNC | O_PATH | \
 			    (O_TMPFILE & ~O_DIRECTORY))
 
@@ -70,7 +70,7 @@ open_cached(const struct hostio *io, int oflags)
 
 /*
  * Open a file or directory on the CPU, to be read.  Returns the descriptor, or
- * -EAGAIN if a carrier must open the path.
+ * -EAGAIN if a carrier or the ring must open the path.
  */
 static int
 open_here(const struct hostio *io)

@@ -5,13 +5,13 @@
  *
  * THEORY
  * An operation may move a part of its bytes and then wait for the rest;
- * io_result counts these bytes.  The result of the operation is their number
- * plus that of the last part.  If the last part failed, the result is io_result
- * alone: the error comes again with the next call.  If no part was moved
- * before, the result is the error.  -EAGAIN and -EINTR are no failures: the
- * operation goes on (but see again_is_all).  If the result is short, the caller
- * may repeat the call for the rest, unless this call can do no more (io_short:
- * MI5 of machine_io.h).
+ * io_result counts the bytes moved.  The result of the operation is io_result
+ * plus the bytes of the last part.  If the last part failed, the result is
+ * io_result alone: the error comes again with the next call.  If no part was
+ * moved before, the result is the error.  -EAGAIN and -EINTR are no failures:
+ * the operation goes on (but see again_is_all).  If the result is short, the
+ * caller may repeat the call for the rest, unless the call can do no more
+ * (io_short: MI5 of machine_io.h).
  */
 #include <errno.h>
 

@@ -112,8 +112,9 @@ place(struct machine_host *h, struct before *b)
 
 /*
  * Make the calling host thread CPU h: move it to the CPU's core, set the gs
- * base and lwkt__tls_mcpu, and store the addresses of its errno and C++ state
- * in the mcpu.  The host thread's old state is stored in *b.
+ * base and lwkt__tls_mcpu, and store the addresses of the host thread's errno
+ * and C++ state in the mcpu.  The old affinity, timer slack and gs base are
+ * stored in *b.
  */
 void
 lwkt__identity_enter(struct machine_host *h, struct before *b)

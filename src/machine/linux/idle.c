@@ -29,10 +29,10 @@
  * (machine.h) allows that.
  *
  * If a wait has a deadline, the host timer may already be set to it.  Then the
- * timer's signal is to end the wait.  The time limit of the wait is LATE_NS
- * longer, and ends a wait that began just after the signal.  (The limit is
- * computed before RQF_SLEEPING is set.  A signal that comes before that step
- * leaves its bit in the old flags.)
+ * timer's signal is to end the wait.  The time limit of the wait is then
+ * LATE_NS after the deadline, and ends a wait that began just after the signal.
+ * (The limit is computed before RQF_SLEEPING is set.  A signal that comes
+ * before that step leaves its bit in the old flags.)
  *
  * ORDER
  * WO1 store h_where, then fetchor(RQF_SLEEPING) in idle_sleep pairs with the
@@ -194,7 +194,7 @@ idle_sleep(struct mcpu *mc, struct machine_host *h)
 	int io = io_pending(h);
 	uint32_t old;
 
-	/* Before RQF_SLEEPING: a sender that sees the bit sees the place. */
+	/* First: a sender that sees RQF_SLEEPING sees this h_where. */
 	atomic_store_32(&h->h_where, io ? WAIT_IO : WAIT_FUTEX);  /* WO1 */
 	old = atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING);
 	if ((old & RQF_WAKE) == 0) {

@@ -68,7 +68,7 @@ struct fdent {
 #define FE_REG		0x01		/* registered, unless closed since */
 #define FE_DRAINED	0x02		/* nothing to read until an edge */
 #define FE_STREAM	0x04		/* TCP: short reads set FE_DRAINED */
-#define FE_STICKY	0x08		/* EP_STICKY seen: they do not now */
+#define FE_STICKY	0x08		/* EP_STICKY seen: short reads do not */
 #define FE_VERIFY	0x10		/* on the verify list */
 
 struct epcpu {
@@ -435,7 +435,7 @@ epoll_poll(struct machine_host *h)
 
 	ec->epc_polls++;
 	ec->epc_common.ic_stats.his_polls++;
-	/* Not if only operations of other host threads are pending. */
+	/* Not if other host threads have all pending operations. */
 	if (ec->epc_nevents == 0 &&
 	    ec->epc_common.ic_pending > ec->epc_common.ic_carried)
 		(void)harvest(ec, 0);

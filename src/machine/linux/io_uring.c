@@ -12,15 +12,15 @@
  *
  * For a socket the ring gets the socket's own operation, not a poll: the host
  * completes it when it can.  (Only for a connect that is under way the socket
- * is polled.)  On some hosts an operation on a descriptor that
- * the program made O_NONBLOCK completes with EAGAIN instead of waiting.  Then
- * the descriptor is polled and the call is made here, as for all other
- * descriptors that can be polled.  For a file the ring gets the file's
- * operation: an open, a close, an fsync, or a transfer at an offset.  For a
- * transfer at the position of the descriptor, the ring would not take the lock
- * of the position, so that transfer goes to the carriers.  So do all calls that
- * are not HW_FILE (hostkind.c), because they may wait for ever or their object
- * is not yet known, and the ring has few workers for files.
+ * is polled.)  On some hosts an operation on a descriptor that the program made
+ * O_NONBLOCK completes with EAGAIN instead of waiting.  Then the ring polls the
+ * descriptor and the CPU makes the call, as for all other descriptors that can
+ * be polled.  For a file the ring gets the file's operation: an open, a close,
+ * an fsync, or a transfer at an offset.  For a transfer at the position of the
+ * descriptor, the ring would not take the lock of the position, so that
+ * transfer goes to the carriers.  So do all calls that are neither HW_READY nor
+ * HW_FILE (hostkind.c), because they may wait for ever or their object is not
+ * yet known, and the ring has few workers for files.
  *
  * A receive with MSG_WAITALL is given to the ring without that flag, because
  * the ring would join messages of a SOCK_SEQPACKET socket.  The caller repeats

@@ -64,7 +64,7 @@ struct reservation {
 
 static struct reservation resv[RESV_MOST];
 static uint32_t nresv;			/* (a) entries ever used; only grows */
-static uint32_t mem_lock;		/* (a) 1: held, to change resv */
+static uint32_t mem_lock;		/* (a) 1: a thread changes resv */
 static uint64_t guard_maps;		/* (a) MM1 */
 static uint64_t guard_maps_max;		/* (i) limit of guard_maps */
 static enum machine_guard guard_kind;	/* (i) what the boot probe found */

@@ -15,15 +15,15 @@
  * A child of fork.  The child has one host thread and a copy of all memory but
  * the arena.  The arena would be shared with the parent, so it is not mapped in
  * a child (MADV_DONTFORK; where Linux refuses that, the arena is private and is
- * copied: mem.c).  Linux does that, also for children for which no fork handler
- * runs (_Fork, clone).  Stacks and slabs are copied, so the child can continue
- * on the stack of the thread that called fork.  After fork(3), atfork_child()
- * takes the identity of the CPU away and restores the timer slack and the
- * affinity that a plain thread has.  It also maps the address range of the
- * arena without access, so that no other mapping gets there.
+ * copied: mem.c).  Linux leaves the arena out also in children for which no
+ * fork handler runs (_Fork, clone).  Stacks and slabs are copied, so the child
+ * can continue on the stack of the thread that called fork.  After fork(3),
+ * atfork_child() takes the identity of the CPU away and restores the timer
+ * slack and the affinity that a plain thread has.  It also maps the address
+ * range of the arena without access, so that no other mapping gets there.
  *
  * No CPU at all.  The gs base of the host thread that loads the library, and of
- * those that it creates, is the address of `nobody`.  That is a CPU whose
+ * those that it creates, is the address of `nobody`: a struct mcpu whose
  * mc_hostid belongs to no thread and whose mc_self and mc_curthread are
  * NOWHERE, where every access faults.  A call that checks panics and says why.
  * A call that does not check faults at NOWHERE, and trap.c recognizes the
@@ -87,8 +87,8 @@ lwkt__outside_reason(void)
 }
 
 /*
- * Print a backtrace: the panic hook of a host thread where the kernel has no
- * state to report.
+ * Print a backtrace: the panic hook of a process without CPUs, where the kernel
+ * has no state to report.
  */
 static void
 outside_report(const char *msg)

@@ -6,8 +6,8 @@
  * THEORY
  * One pool serves all CPUs.  An operation is put on the queue of its class.  A
  * parked carrier of that class takes the operation and makes the call
- * (carrier.c).  If operations wait and no carrier is parked, another carrier is
- * started, up to the limit of the class:
+ * (carrier.c).  If more operations wait than carriers are parked, another
+ * carrier is started, up to the limit of the class:
  *
  *	CC_FILE	Calls that end by themselves.  Beyond the limit they queue.
  *	CC_LONG	Calls that may wait for ever: the open of a FIFO, the close
@@ -124,8 +124,8 @@ free_place(enum carrier_class class)
 }
 
 /*
- * Start one more carrier of the class; the pool is locked.  Returns 0, or an
- * errno if there is no place or the host refuses the thread.
+ * Start one more carrier of the class.  The caller has locked the pool.
+ * Returns 0, or an errno if there is no place or the host refuses the thread.
  */
 static int
 grow(enum carrier_class class)
@@ -146,7 +146,7 @@ grow(enum carrier_class class)
 	return error;
 }
 
-/* Take an operation off its queue; the pool is locked. */
+/* Take an operation off its queue.  The caller has locked the pool. */
 static void
 unqueue(struct hostio *io)
 {
@@ -162,8 +162,8 @@ unqueue(struct hostio *io)
 }
 
 /*
- * Put the operation on the queue of its class; the pool is locked.  Returns 0,
- * or an errno if no carrier would take the operation.
+ * Put the operation on the queue of its class.  The caller has locked the pool.
+ * Returns 0, or an errno if no carrier would take the operation.
  */
 int
 pool_put(struct hostio *io)
@@ -197,10 +197,10 @@ pool_queue(struct hostio *io)
 }
 
 /*
- * Take an operation of the queue for carrier c, and wait if there is none.  The
- * pool is locked, except during the wait.  Returns 1 and sets c_io; or returns
- * 0 if the carrier must end: the pool stops, the carrier was cancelled, or
- * enough carriers of CC_LONG are parked.
+ * Take an operation off the queue of c's class, and wait if there is none.  The
+ * caller has locked the pool; the wait unlocks it meanwhile.  Returns 1 and
+ * sets c_io; or returns 0 if the carrier must end: the pool stops, the carrier
+ * was cancelled, or it is one of CC_LONG and enough of these are parked.
  */
 int
 pool_next(struct carrier *c)
@@ -240,8 +240,8 @@ take_all(struct carrier_queue *cq)
 }
 
 /*
- * End the calling carrier; the pool is locked.  While the pool exists the
- * carrier detaches itself, frees its place and starts another carrier if
+ * End the calling carrier, which has locked the pool.  While the pool exists
+ * the carrier detaches itself, frees its place and starts another carrier if
  * operations wait.  Returns a list of the operations that no carrier will take
  * any more, or NULL.  When the pool stops, the carrier remains to be joined.
  */
@@ -273,9 +273,9 @@ endable(const struct hostio *io, enum carrier_class class)
 }
 
 /*
- * End the operation if possible; the pool is locked.  Returns 1 if the
- * operation was on the queue: it is taken off, and the caller must complete it
- * (PL2).  Else returns 0: the thread that has the operation completes it.
+ * End the operation if possible.  The caller has locked the pool.  Returns 1 if
+ * the operation was on the queue: it is taken off, and the caller must complete
+ * it (PL2).  Else returns 0: the thread that has the operation completes it.
  */
 static int
 cancel_locked(struct hostio *io)

@@ -25,12 +25,12 @@ void	pool_lock(void);
 void	pool_unlock(void);
 enum carrier_class pool_class(const struct hostio *io);
 
-/* The pool is locked: */
+/* The caller has locked the pool: */
 int	pool_put(struct hostio *io);	/* 0, or an errno: no carrier */
 int	pool_next(struct carrier *c);
 struct hostio *pool_end(struct carrier *c);
 
-/* The pool is not locked: */
+/* The caller has not locked the pool: */
 int	pool_queue(struct hostio *io);	/* lock, and call pool_put */
 int	pool_cancel(struct hostio *io);	/* 1: the caller completes io */
 struct hostio *pool_take(struct mcpu *mc);	/* off a queue, or NULL */

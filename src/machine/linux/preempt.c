@@ -53,7 +53,7 @@
 #define WORDS_PUT	2		/* pushed by divert(): rip and flags */
 #define WORDS_SAVED	15		/* pushed by interrupt.S */
 #define KERNEL_NEEDS	8192		/* bytes of stack for mu_interrupted */
-#define FRAMES_MAX	256		/* of a deeper stack: refused */
+#define FRAMES_MAX	256		/* a deeper stack is refused */
 #define FLAGS_CLEAR	0x44500u	/* DF, TF, NT, AC: not for C code */
 
 void

@@ -90,7 +90,7 @@ take_off(struct hostio *io)
 
 /*
  * Try the first operation of the list.  If it would still wait, move it to the
- * end, else return it to its CPU.  The lock is held.
+ * end, else return it to its CPU.  The caller holds r_lock.
  */
 static void
 try_first(void)

@@ -173,8 +173,8 @@ lwkt__timer_start(struct machine_host *h)
 
 /*
  * Delete the timers of the calling CPU.  If they were used, their signal is not
- * blocked: one that is already queued arrives before timer_delete returns, and
- * none after.
+ * blocked: a signal that is already queued arrives before timer_delete returns,
+ * and none after.
  */
 void
 lwkt__timer_stop(struct machine_host *h)

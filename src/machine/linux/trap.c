@@ -19,9 +19,9 @@
  * A program may handle these signals itself (the write barrier of a garbage
  * collector, a checker).  If the signal is no access to the library's
  * reservations, the program's handler is called, nothing is printed and this
- * handler stays installed.  On a CPU, such an access is always reported first.
- * Faults of other host threads get the disposition that they had before the
- * boot.  But a host thread that made a call as if it were a CPU is reported
+ * handler stays installed.  On a CPU, an access to a reservation is always
+ * reported first.  Faults of other host threads get the disposition from before
+ * the boot.  But a host thread that made a call as if it were a CPU is reported
  * (outside.c).  Such a call faults at NOWHERE.  In a child of fork it faults in
  * the address range of the arena.  In a host thread created before the library
  * was loaded it faults near 0, by an instruction with the gs prefix.

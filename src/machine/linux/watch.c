@@ -99,7 +99,7 @@ machine_watch(int64_t delay_ns)
 
 /*
  * Send the signal to a CPU, whose handler calls mu_nmi.  Returns 1; or 0 if the
- * CPU has not started, has stopped, or the host refuses.  Async-signal-safe.
+ * CPU has not started, has ended, or the host refuses.  Async-signal-safe.
  */
 int
 machine_nmi(struct mcpu *mc)
