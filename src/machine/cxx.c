@@ -30,7 +30,7 @@ typedef struct machine_cxx *(*cxx_get_t)(void);
 
 struct machine_cxx *__cxa_get_globals(void) __attribute__((weak));
 
-static cxx_get_t cxx_get;		/* (i) NULL: no C++ runtime is loaded */
+static cxx_get_t cxx_get;		/* (i) NULL: no C++ runtime was found */
 
 static int
 object_look(struct dl_phdr_info *info, size_t size, void *arg)

@@ -18,8 +18,8 @@
  * fiber_switch_end, between which the fiber changes, must not push or pop on
  * it: they are not instrumented.  The change orders the accesses before it and
  * those after it (flag 0): threads of one CPU do not race.  TSan delivers a
- * signal when the fiber that it has interrupted next calls a function of libc
- * that TSan wraps.  A fiber that leaves the CPU makes no such call for a long
+ * signal only when the interrupted fiber next calls a function of libc that
+ * TSan wraps.  A fiber that leaves the CPU makes no such call for a long
  * time, and the CPU would wait for its timer.  So such a call is made before
  * each switch.
  *
@@ -161,8 +161,8 @@ fiber_switch_begin(struct fiber *from, struct fiber *to, int dying)
 
 /*
  * Finish the announced switch, before all else on self's stack.  prev is the
- * fiber of the old stack, or NULL.  If the bounds of prev's stack were unknown,
- * they are stored.
+ * fiber of the old stack, or NULL.  Under ASan, the bounds of prev's stack are
+ * stored if they were unknown.
  */
 UNINSTRUMENTED void
 fiber_switch_end(struct fiber *self, struct fiber *prev)

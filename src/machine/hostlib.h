@@ -30,8 +30,8 @@ extern __thread struct mcpu *lwkt__tls_mcpu __lwkt_initial_exec;
 
 /*
  * cxx.c: _boot once per boot.  _globals returns the C++ exception state of the
- * calling host thread, or NULL if the program has no C++ runtime.  The first
- * call on a host thread may allocate.
+ * calling host thread, or NULL if no C++ runtime was found at boot.  The first
+ * call of _globals on a host thread may allocate.
  */
 struct machine_cxx;
 void	lwkt__cxx_boot(void);

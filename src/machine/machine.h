@@ -116,8 +116,8 @@ struct machine_upcalls {
 	/* The first code on each CPU; returns when the CPU is to stop. */
 	void	(*mu_cpu_main)(struct mcpu *mc);
 	/*
-	 * Reports a fault on this CPU.  The signal handler calls it on the
-	 * alternate stack; it prints what is known and must be
+	 * Reports a fault on this CPU.  The signal handler calls mu_fault on
+	 * the alternate stack.  mu_fault prints what is known and must be
 	 * async-signal-safe.  mc is NULL if a host thread that is no CPU made a
 	 * call that needs one.  When mu_fault returns, the signal has the
 	 * effect that it had before the boot: usually the process ends.
@@ -129,11 +129,11 @@ struct machine_upcalls {
 	 */
 	void	(*mu_deadlock)(void);
 	/*
-	 * mu_nmi is called when machine_nmi() has reached this CPU, mu_watch
-	 * when the time set by machine_watch() is over.  Signal context, on the
-	 * CPU's host thread, at an arbitrary instruction.  ucontext is the
-	 * state of the interrupted code; on sim it is NULL, and the caller is
-	 * the interrupted code.
+	 * mu_nmi is called when machine_nmi() has reached this CPU (not on
+	 * sim), mu_watch when the time set by machine_watch() is over.  Signal
+	 * context, on the CPU's host thread, at an arbitrary instruction.
+	 * ucontext is the state of the interrupted code.  sim: mu_watch is
+	 * called at a choice point, with ucontext NULL.
 	 */
 	void	(*mu_nmi)(struct mcpu *mc, void *ucontext);
 	void	(*mu_watch)(struct mcpu *mc, void *ucontext);
@@ -152,7 +152,8 @@ struct machine_upcalls {
 	/*
 	 * Reports a C++ exception that would leave a thread or a callback;
 	 * with forced set, an unwinding by pthread_exit() or a cancellation.
-	 * Called on the host thread that threw.  It prints what is known.
+	 * Called on the host thread that threw.  mu_escape prints what is
+	 * known.
 	 * Unless forced is set, nothing has been unwound yet, and
 	 * std::terminate() follows.  mc is NULL if the host thread is no CPU.
 	 */
@@ -422,7 +423,7 @@ void	machine_watch(int64_t delay_ns);
  * signal of the timer that arrives earlier satisfies the request.  CPU, or
  * mu_signal.
  * machine_interrupt_off returns why no code can be interrupted at all.  Returns
- * NULL if some can, and if the program has unregistered its own.
+ * NULL if some can, or if none can because the program has unregistered it.
  * machine_in_program, to be called in mu_nmi, returns whether the interrupted
  * instruction is in code that may be interrupted, so in no function of the
  * library or of libc.
@@ -497,7 +498,8 @@ enum machine_guard { GUARD_MADVISE, GUARD_MPROTECT, GUARD_CANARY };
 struct iovec;
 /*
  * How many reservations may exist at one time.  Linux: the host has RESV_MOST
- * records for them.  Each user stays within its share, so one is always free.
+ * records for them.  Each user stays within its share, so a record is always
+ * free.
  */
 enum {
 	RESV_ARENA = 1,
@@ -508,7 +510,7 @@ enum {
 	/*
 	 * Reservations that are released at once, because another CPU was
 	 * faster or a table is full: one a CPU, which is in a critical section
-	 * meanwhile.  The boot releases STACKS_ROOM before a CPU runs.
+	 * meanwhile.  The boot has one, too (STACKS_ROOM), before a CPU runs.
 	 */
 	RESV_BRIEF = LWKT_MAXCPU,
 	RESV_MOST = RESV_ARENA + RESV_SLABS + RESV_CHUNKS + RESV_BANKS +

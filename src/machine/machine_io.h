@@ -45,7 +45,7 @@ enum hostio_op {
 };
 
 /*
- * (m) the caller, before submit; (b) the back end; (a) atomic.
+ * Written by: (m) the caller, before submit; (b) the back end; (a) atomically.
  * HIO_ACCEPT: io_buf/io_salen the address or NULL, io_flags SOCK_*.
  * HIO_CONNECT: io_buf/io_len the address.  HIO_OPENAT: io_fd the directory,
  * io_buf the path.  HIO_WAITPID: io_fd the pid, io_buf an int * or NULL.

@@ -17,7 +17,7 @@
 
 /*
  * memcheck_begin is called before the first block is allocated, memcheck_end
- * when all blocks are free.  Both are called only if fiber_wanted().
+ * after the last use of a block.  Both are called only if fiber_wanted().
  */
 void	memcheck_begin(void);
 void	memcheck_end(void);

@@ -20,8 +20,8 @@
  * a constant offset from rbp, and so is the caller's rbp.
  *
  * The tables belong to the program, so their contents are not checked.  The
- * stack is checked: a word is read only within its bounds, and each frame must
- * be above the last one.
+ * stack is checked: a word is read only within the stack's bounds, and each
+ * frame must be above the last one.
  *
  * Source: the DWARF standard, version 4, section 6.4; the x86-64 ABI for the
  * numbers of registers; the LSB for .eh_frame_hdr.
@@ -197,7 +197,10 @@ cie_read(const uint8_t *p, struct fde *e)
 	return 1;
 }
 
-/* Read the entry of pc.  Returns 0 if there is none or its form is unknown. */
+/*
+ * Read the entry of pc.  Returns 1, or 0 if there is no entry or its form is
+ * unknown.
+ */
 static int
 fde_find(const uint8_t *hdr, uintptr_t pc, struct fde *e)
 {
@@ -284,7 +287,10 @@ row_restore(struct run *u, uint64_t reg)
 	    *rule_of(&u->u_initial, reg, &other);
 }
 
-/* Execute an instruction that defines the CFA.  Returns 0 if it is unknown. */
+/*
+ * Execute an instruction that defines the CFA.  Returns 1, or 0 if the
+ * instruction is unknown.
+ */
 static int
 exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 {
@@ -316,8 +322,8 @@ exec_cfa(const struct fde *e, struct row *w, uint8_t op, const uint8_t **pp)
 }
 
 /*
- * Execute an instruction whose number is in its low six bits.  Returns 0 if it
- * is unknown.
+ * Execute an instruction whose number is in its low six bits.  Returns 1, or 0
+ * if the instruction is unknown.
  */
 static int
 exec_one(const struct fde *e, struct run *u, uint8_t op, const uint8_t **pp)
@@ -394,8 +400,8 @@ advance(uint8_t op, const uint8_t **pp)
 }
 
 /*
- * Execute instructions until the row in u is the one for pc.  Returns 0 if one
- * of them is unknown.
+ * Execute instructions until the row in u is the one for pc.  Returns 1, or 0
+ * if one of the instructions is unknown.
  */
 static int
 exec(const struct fde *e, struct run *u, const uint8_t *p, const uint8_t *end,

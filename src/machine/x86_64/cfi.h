@@ -27,7 +27,7 @@ enum cfi_result { CFI_CALLER, CFI_BOTTOM, CFI_UNKNOWN };
  * Changes f to its caller's frame and returns CFI_CALLER.  hdr is the unwind
  * table (.eh_frame_hdr) of the module that contains f_pc, or NULL.  `called` is
  * set if f_pc is a return address.  Returns CFI_BOTTOM if f has no caller,
- * CFI_UNKNOWN if the caller cannot be found; then f is unchanged.
+ * CFI_UNKNOWN if the caller cannot be found; in both cases f is unchanged.
  * Async-signal-safe; takes no lock.
  */
 enum cfi_result lwkt__cfi_step(const uint8_t *hdr, struct cfi_frame *f,

@@ -13,10 +13,11 @@
  * noexcept function, and the stack still shows the throw.
  *
  * The bottom frame of each thread has this routine (switch.S), and so has each
- * function with no_unwind() (base/compiler.h).  That is a directive in its
- * unwind table and no instruction.
+ * function with no_unwind() (base/compiler.h).  no_unwind() makes an entry in
+ * the function's unwind table, and no instruction.
  *
  * pthread_exit() and the cancellation of a host thread unwind without a search.
+ * The routine is called when they reach a function that has it.
  *
  * Source: the Itanium C++ ABI, Exception Handling, 1.6 and 2.5.
  */

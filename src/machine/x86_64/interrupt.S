@@ -10,7 +10,7 @@
  * has saved none of the registers that a call may change, so all are saved
  * here: the general registers by pushes; the x87 unit, mxcsr and the vector
  * registers by xsavec, for which a component in its initial state costs
- * nothing.  The processor reports the size and the components of that area
+ * nothing.  The processor reports the size and the components of the xsave area
  * (xsave.c).  Then the state is as C code expects it at a call: direction
  * flag clear (by the handler), x87 stack empty, mxcsr at its default.
  *

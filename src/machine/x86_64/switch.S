@@ -13,7 +13,7 @@
  *
  *	sp ->	mxcsr, x87 word		 frame.h names these words; they are
  *		r15 r14 r13 r12 rbx rbp	 also what a debugger needs to unwind
- *		return address		 a parked thread
+ *		return address		 a thread that does not run
  *
  * A new stack (stack.c) has the same words: the return address is
  * lwkt__machine_entry, the entry function is in rbx, the last one in r12.

@@ -58,7 +58,7 @@ walk(void **pcs, int max, ucontext_t *uc, int flags)
 	return n;
 }
 
-/* Call walk() while TSan, which does not know libunwind's locks, ignores it. */
+/* Call walk() with TSan off: TSan does not know the locks of libunwind. */
 static int
 unwind(void **pcs, int max, ucontext_t *uc, int flags)
 {
