@@ -206,7 +206,8 @@ lwkt_fsync(int fd)
 }
 
 /*
- * Wait until fd is ready; return 0 at the time limit.
+ * Wait until fd is ready; return the events that are ready, 0 at the time
+ * limit, or -errno.
  * Thread; blocks the thread only.
  */
 int

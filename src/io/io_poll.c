@@ -4,15 +4,15 @@
  * USES no other file of the layer.
  *
  * THEORY
- * An idle CPU polls before it halts, and a completion ends the halt, so it
- * needs nothing else.  A CPU that is never idle polls in three cases: when a
- * thread goes to sleep on a call, other threads are runnable and the last poll
- * is a while ago; when the host reports a completion (RQF_INTPEND); and by a
- * timer.  The timer is started when an operation is submitted, or when a poll
+ * An idle CPU polls before it halts, and a completion ends the halt, so an idle
+ * CPU needs nothing else.  A CPU that is never idle polls in three cases: when
+ * a thread goes to sleep on a call, other threads are runnable and the last
+ * poll is a while ago; when the host reports a completion (RQF_INTPEND); and by
+ * a timer.  The timer is started when an operation is submitted, or when a poll
  * finds threads to run and operations in flight.  It fires every
  * lwkt.io.poll_us while operations are in flight, and stops when it finds the
- * CPU idle and no operation complete.  So it wakes a CPU that has become idle
- * at most once.
+ * CPU idle and no operation complete.  So it wakes an idle CPU at most once
+ * without an operation to reap.
  */
 #include "io/io_var.h"
 

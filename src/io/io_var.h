@@ -48,7 +48,7 @@
 struct ioreq {
 	struct hostio	 ir_io;		/* first */
 	LIST_ENTRY(ioreq) ir_link;	/* (c) waiters of the bucket */
-	struct lwkt_systimer *ir_timer;	/* (i) for the limit; NULL: none */
+	struct lwkt_systimer *ir_timer;	/* (i) limit or sleep; NULL: none */
 	lwkt_thread_t	 ir_td;		/* (i) woken at the end, or NULL */
 	void		(*ir_fn)(struct ioreq *); /* (i) called if no ir_td */
 	int64_t		 ir_total;	/* (c) bytes of earlier parts */
@@ -65,18 +65,18 @@ struct closer {
 	lwkt_thread_t	 cl_td;		/* the closing thread */
 	int		 cl_cpu;	/* its CPU, which gets the answer */
 	int		 cl_fd;
-	int		 cl_done;	/* 1: the CPU has answered; by cl_cpu */
+	int		 cl_done;	/* 1: answered; cl_cpu alone uses it */
 };
 SLIST_HEAD(closer_list, closer);
 
-/* The state of io/ on one CPU (gd_io).  All fields are (c). */
+/* The part of one CPU (gd_io).  Only this CPU uses it, in critical sections. */
 struct iocpu {
 	struct ioreq_list ic_waiters[IO_BUCKETS];
 	struct closer_list ic_closers;	/* to be answered by this CPU */
 	struct lwkt_systimer ic_timer;	/* polls while the CPU is busy */
 	int		 ic_timer_on;	/* 1: ic_timer is armed */
 	int64_t		 ic_polled_ns;	/* time of the last poll */
-	struct hostio_stats ic_seen;	/* those already in our counters */
+	struct hostio_stats ic_seen;	/* those that fold_stats() has added */
 };
 
 static inline struct iocpu *

@@ -8,7 +8,7 @@
  * Each CPU lists its requests in flight by descriptor.  One word for each
  * descriptor (modulo IO_BUCKETS), shared by all CPUs, says which CPUs may have
  * requests.  So a close sends IPIs only to CPUs that have had waiters of a
- * descriptor of the same word.
+ * descriptor of the same word, or share a bit with such a CPU.
  *
  *	bits 0..61	CPU (modulo 62) has had waiters.  The bit is sticky:
  *			the CPU clears it when a close finds its list empty,
@@ -195,7 +195,7 @@ waiter_leave(struct ioreq *ir)
 /*
  * Answer closer cl when this CPU has no more waiters of the descriptor; the
  * caller has cancelled them.  If the list is empty, the CPU's bit is cleared,
- * but only if the bit stands for this CPU alone.
+ * but only if there are at most 62 CPUs, so that no CPUs share a bit.
  */
 void
 waiter_closer(struct closer *cl)
