@@ -3,8 +3,8 @@
  * Atomic operations, each with its memory order in its name (atomic(9) of
  * FreeBSD).
  *
- * Code above machine/ writes a word that several CPUs write with these
- * functions.  Where an access must not be a choice point, as in a report or a
+ * Code above machine/ uses these functions to write a word that several CPUs
+ * write.  Where an access must not be a choice point, as in a report or a
  * signal handler, it may be an operation of the compiler (__atomic_load_n).
  *
  * _acq: no later access moves before the operation.  _rel: no earlier access
@@ -25,9 +25,9 @@
 #include "base/compiler.h"
 
 /*
- * swap stores v and returns the old value.  cmpset stores v and returns 1 if
- * the value is old; else it returns 0.  fcmpset is the same with *old, which
- * becomes the value found if the result is 0.
+ * swap stores v and returns the value before.  cmpset stores v and returns 1 if
+ * the value equals the argument old; else it only returns 0.  fcmpset is the
+ * same with *old, which becomes the value found if the result is 0.
  */
 #define ATOMIC_DEFINE(sfx, type)					\
 static inline type							\

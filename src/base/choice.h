@@ -24,7 +24,7 @@ enum choice {
 	CHOICE_DOORBELL,	/* waking or interrupting another CPU */
 	CHOICE_CLOCK,		/* reading the time */
 	CHOICE_TIMER,		/* arming a timer */
-	CHOICE_PAUSE,		/* one turn of a wait loop: others must run */
+	CHOICE_PAUSE,		/* turn of a wait loop, or a halt: others run */
 	CHOICE_ALLOC,		/* a call of the host about memory */
 	CHOICE_IO,		/* submitting or reaping an operation */
 	CHOICE_SWITCH,		/* just before a thread switch */

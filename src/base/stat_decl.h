@@ -7,11 +7,11 @@
  * walk the section, so no list is needed.
  *
  * COUNTER(swtch, "lwkt.switches", "thread switches") makes a word in the
- * section lwkt_cnt, the template.  Only its address is used.  Every CPU has a
- * copy of that whole section in the arena (gd_cnt), where tools can read it.
- * Only that CPU writes its copy.  counter_inc(bias, swtch) adds 1 in the copy.
- * bias is the distance from the section to the copy, so the address of a
- * counter takes one addition (the scheme of FreeBSD's dynamic per-CPU
+ * section lwkt_cnt, the template.  Only the address of the word is used.  Every
+ * CPU has a copy of that whole section in the arena (gd_cnt), where tools can
+ * read it.  Only that CPU writes its copy.  counter_inc(bias, swtch) adds 1 in
+ * the copy.  bias is the distance from the section to the copy, so the address
+ * of a counter takes one addition (the scheme of FreeBSD's dynamic per-CPU
  * variables).
  *
  * TUNABLE_INT(x, "lwkt.x", 10, 0, 1000, "what, unit") makes `static int x` with
