@@ -48,8 +48,8 @@ bsd4_queue(uint32_t pri)
 }
 
 /*
- * Return the priority of lp.  Atomic: a CPU that has chosen lp reads it while
- * another CPU still owns lp and may write it.
+ * Return the priority of lp.  Atomic: a CPU that has chosen lp reads the
+ * priority while another CPU still owns lp and may write it.
  */
 static inline uint32_t
 bsd4_pri(lwkt_lwp_t lp)

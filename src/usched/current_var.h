@@ -28,6 +28,7 @@
 
 #define CURRENT_NOPRI	UINT32_MAX	/* the scheduler does not use cu_pri */
 
+/* (c) used by the CPU of the entry, in a critical section; (a) atomic. */
 struct current {
 	LWKT_CACHEALIGN
 	lwkt_lwp_t	 cu_lwp;	/* (c) the current lwp, or NULL (UC1) */

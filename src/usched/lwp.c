@@ -8,8 +8,9 @@
  * the top of the thread's stack and lasts as long as the stack: code that holds
  * the thread may use the lwp.  The parameters that the scheduler of the lwp
  * reads, except the mask of CPUs, are changed only on the CPU of the thread.  A
- * call on another CPU becomes an IPI to that CPU.  A reference keeps the thread
- * meanwhile.  If the thread has moved, the IPI is sent on to its new CPU.
+ * call on another CPU sends an IPI to the CPU of the thread.  A reference keeps
+ * the thread meanwhile.  If the thread has moved, the IPI is sent on to its new
+ * CPU.
  *
  * The mask has more words than fit in an IPI, so the caller stores it itself,
  * and the IPI asks the scheduler of the lwp to read it.  lwp_allowed() reads
@@ -49,7 +50,7 @@ set_int(void *field, int v)
 	atomic_store_32(field, (uint32_t)v);
 }
 
-/* Read an int field that its CPU may write meanwhile. */
+/* Read an int field that the CPU of the lwp may write meanwhile. */
 static inline int
 get_int(const void *field)
 {
@@ -148,7 +149,10 @@ lwp_main(void *arg)
 	lp->lp_fn(lp->lp_arg);
 }
 
-/* Give a new lwp the parameters of the calling lwp; else the defaults. */
+/*
+ * Give a new lwp the parameters of the calling lwp, or the defaults if the
+ * caller is no lwp.
+ */
 static void
 lwp_inherit(lwkt_lwp_t lp)
 {

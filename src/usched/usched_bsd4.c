@@ -10,11 +10,13 @@
  * changed.  The priority of the current lwp is stored beside it, for other CPUs
  * to compare with.
  *
- * An lwp that returns to user mode and is not current has three cases.  If its
- * CPU has no current lwp, and no lwp waits in a better queue, it becomes the
- * current one.  If the current lwp is in a worse queue, it replaces that lwp.
- * (The replaced lwp is not running at this moment.  It notices the loss when it
- * returns to user mode itself.)  Otherwise it goes to the queue.
+ * A current lwp is not queued; "its queue" means the queue of its priority.
+ *
+ * If an lwp, lp, returns to user mode and is not current, there are three
+ * cases.  If its CPU has no current lwp, and no lwp waits in a better queue, lp
+ * becomes current.  If the queue of the current lwp is worse, lp replaces that
+ * lwp.  (The replaced lwp is not running at this moment.  It notices the loss
+ * when it returns to user mode itself.)  Otherwise lp goes to its queue.
  *
  * A CPU whose current lwp is released chooses the next one.  A CPU that queues
  * an lwp looks for a CPU that can run it: one that is ready and has no current
@@ -25,8 +27,8 @@
  * waits in the same queue or in a better one.
  *
  * INVARIANTS
- * UB1 While an lwp waits, each CPU on which it may run has a current lwp that
- *    is in no worse queue, or the current lwp of one of these CPUs was asked to
+ * UB1 While an lwp waits, each CPU on which it may run has a current lwp whose
+ *    queue is no worse, or the current lwp of one of these CPUs was asked to
  *    call bsd4_acquire(), or one of these CPUs will search the queues, perhaps
  *    after it is woken by a runnable helper.  Exception: if the CPU that was
  *    woken for an lwp takes another one, no current lwp is asked again.  Then a
@@ -100,7 +102,8 @@ make_room(struct current *cu, lwkt_lwp_t lp)
 /*
  * Try to make lp, which is not current, current on this CPU, where lp may run.
  * Return 1 if it is current now.  Return 0 if an lwp of a better queue became
- * current instead, or the current lwp is in no worse queue and stays.
+ * current instead, or the queue of the current lwp is no worse, so that it
+ * stays.
  */
 static int
 try_take(struct current *cu, lwkt_lwp_t lp)
@@ -123,7 +126,7 @@ static void	bsd4_resetpriority(lwkt_lwp_t lp);
 /*
  * us_acquire_curproc: return when lp, the caller, is the current lwp of a CPU
  * on which it may run.  Updates the priority of lp first.  If a request asks lp
- * to, it gives up its CPU to an lwp of its queue or a better one.  May block,
+ * to, lp gives up its CPU to an lwp of its queue or a better one.  May block,
  * and return on another CPU.
  */
 static void
@@ -146,9 +149,9 @@ bsd4_acquire(lwkt_lwp_t lp)
 }
 
 /*
- * Find a CPU that may run lp and whose current lwp is in a worse queue than n,
- * from lp's CPU on.  Ask that lwp to call bsd4_acquire().  Do nothing if there
- * is no such CPU.
+ * Find a CPU, from lp's on, that may run lp and has a current lwp whose queue
+ * is worse than n.  Ask this current lwp to call bsd4_acquire().  Do nothing if
+ * there is no such CPU.
  */
 static void
 ask_worse(lwkt_lwp_t lp, int n)
@@ -185,7 +188,7 @@ bsd4_setrunqueue(lwkt_lwp_t lp)
 /*
  * us_resetpriority: compute the priority of lp again.  If lp is queued, move it
  * to the end of its new queue, and find a CPU for it.  Another CPU may take lp
- * off its queue at the same time; then it is not queued again.
+ * off its queue at the same time; then lp is not queued again here.
  */
 static void
 bsd4_resetpriority(lwkt_lwp_t lp)

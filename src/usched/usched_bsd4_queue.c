@@ -165,8 +165,9 @@ queue_first(int n, const lwkt_cpumask_t *cpus)
 }
 
 /*
- * Return the best lwp that may run on one of cpus, or NULL if none waits.  The
- * lwp stays queued.  Its thread is held: the caller must call lwkt_rele().
+ * Return the best queued lwp that may run on one of cpus, or NULL if there is
+ * none.  The lwp stays queued.  Its thread is held: the caller must call
+ * lwkt_rele().
  */
 lwkt_lwp_t
 bsd4_hold_first(const lwkt_cpumask_t *cpus)

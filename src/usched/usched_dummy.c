@@ -89,8 +89,9 @@ dummy_release(lwkt_lwp_t lp)
 
 /*
  * us_acquire_curproc: return when lp, the caller, is the current lwp of a CPU
- * on which it may run.  If a request asks lp to, it gives up its CPU to the
- * first lwp that waits.  May block, and return on another CPU.
+ * on which it may run.  If a request asks lp to, lp gives up its CPU to the
+ * first lwp that waits and may run there.  May block, and return on another
+ * CPU.
  */
 static void
 dummy_acquire(lwkt_lwp_t lp)
@@ -113,7 +114,7 @@ dummy_acquire(lwkt_lwp_t lp)
 	}
 }
 
-/* us_setrunqueue: append lp to the queue; wake an idle CPU for it, if any. */
+/* us_setrunqueue: append lp to the queue; wake a CPU for it (helpers_wake). */
 static void
 dummy_setrunqueue(lwkt_lwp_t lp)
 {

@@ -135,8 +135,8 @@ helpers_idle(struct helpers *hp, lwkt_cpumask_t *idle)
 
 /*
  * Wake a CPU for the first lwp that waits and for which there is a ready CPU
- * without a current lwp.  An lwp whose CPUs are all busy does not keep the
- * others from being found.  A CPU whose bits change meanwhile searches by
+ * without a current lwp.  An lwp whose CPUs are all busy does not keep other
+ * lwps from being found.  A CPU whose bits change meanwhile searches by
  * itself (ORDER).
  */
 void

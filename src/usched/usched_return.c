@@ -7,10 +7,10 @@
  * When an lwp calls the library, its scheduler is not notified, so the call has
  * no extra cost.  The lwp is released only when it is switched away inside the
  * library: because it blocks, or because its scheduler wants the CPU for
- * another lwp.  Then its priority rises to LWKT_PRI_KERN_USER, and it is no
- * longer the current lwp of its CPU, so that another lwp can become current
- * (passive release).  Inside the library the lwp continues without being
- * current.
+ * another lwp.  Then the priority of the released lwp rises to
+ * LWKT_PRI_KERN_USER, and it is no longer the current lwp of its CPU, so that
+ * another lwp can become current (passive release).  Inside the library the lwp
+ * continues without being current.
  *
  * An lwp returns to user mode at the end of its outermost critical section
  * (splz).  If RQF_LWP is set, splz calls lwp_return().  RQF_LWP is set when an
@@ -25,10 +25,10 @@
  *	- An lwp that holds a token is not made to wait: it would lose the
  *	  token although it calls nothing that is documented to block.
  *	- An lwp that is lent priority is not made to wait: a better thread
- *	  waits for a lock that it holds.  It continues, and lwp_return() is
- *	  called again when the loan ends (lend.c).
- *	- An lwp on a sleep queue leaves the queue.  Its sleep then returns at
- *	  once, as after any wake-up.
+ *	  waits for a lock that the lwp holds.  The lwp continues, and
+ *	  lwp_return() is called again when the loan ends (lend.c).
+ *	- An lwp on a sleep queue that is made to wait leaves that queue.  Its
+ *	  sleep then returns at once, as after any wake-up.
  *	- A function of the library that must stay on its CPU must be in a
  *	  critical section.
  *
@@ -100,9 +100,9 @@ lwp_user_pri(const struct lwkt_lwp *lp)
 }
 
 /*
- * ko_lwp_leave: td, an lwp, is about to be switched away.  If it is chosen, and
- * it blocks or its scheduler wants the CPU, release it.  If td is ending, tell
- * its scheduler.  CPU of td, critical section; never blocks.
+ * ko_lwp_leave: td, an lwp, is about to be switched away.  If td is
+ * LWKT_LWP_USER, release it if it blocks or its scheduler wants the CPU.  If td
+ * is ending, tell its scheduler.  CPU of td, critical section; never blocks.
  */
 void
 lwp_leave(lwkt_thread_t td)
@@ -126,8 +126,8 @@ lwp_leave(lwkt_thread_t td)
 
 /*
  * ko_lwp_return, called by splz: wait until the caller, td, may run in user
- * mode.  Returns without that if td has descheduled itself, holds tokens, or is
- * lent priority.  In the last two cases td asks its scheduler later.
+ * mode.  Returns earlier if td has descheduled itself, holds tokens, or is lent
+ * priority.  In the last two cases td asks its scheduler later.
  */
 void
 lwp_return(lwkt_thread_t td)
@@ -265,7 +265,7 @@ give(void *arg, int cpu)
 }
 
 /*
- * Have lp, which its scheduler has taken off its queue, given to this CPU.  lp
+ * Have lp, which its scheduler has taken off the queue, given to this CPU.  lp
  * may arrive after the return.  Any CPU context; never blocks.
  */
 void
@@ -342,8 +342,8 @@ lwkt_usched_setupri(lwkt_lwp_t lp, int upri)
 }
 
 /*
- * ko_lwp_check: td, an lwp, is about to leave this CPU.  Panic if UR1 or UR2 is
- * broken, or us_check finds a fault.
+ * ko_lwp_check: td, an lwp, is about to be switched away.  Panic if its mode
+ * breaks UR1 or UR2, or us_check finds a fault.
  */
 void
 lwp_check(lwkt_thread_t td)

@@ -47,7 +47,10 @@ lwp_allowed(lwkt_lwp_t lp, int cpu)
 	    cpumask_test_atomic(&lp->lp_cpumask, cpu);
 }
 
-/* The same for any CPU of the set cpus, which no other CPU is changing. */
+/*
+ * Return 1 if lwp_allowed() holds for some CPU of the set cpus, else 0.  No
+ * other CPU may change the set cpus meanwhile.
+ */
 static inline int
 lwp_allowed_any(lwkt_lwp_t lp, const lwkt_cpumask_t *cpus)
 {
