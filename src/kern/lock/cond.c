@@ -15,9 +15,10 @@
  * CV1 cv_waiters is the number of queued waiters.  It changes only with the
  *    bucket locked.  A waiter is counted before it releases the mutex.  So a
  *    thread that has changed the condition under the mutex and then signals
- *    may read the number without the bucket: if it is 0, nobody is missed.
- * CV2 After a signal has taken records off the queue it uses only these
- *    records: the variable may be freed as soon as one waiter is notified.
+ *    may read the number without the bucket: if the number is 0, no waiter is
+ *    missed.
+ * CV2 A signal that has taken records off the queue uses only these records
+ *    from then on: the variable may be freed as soon as one waiter is notified.
  *
  * Source: Birrell, "Implementing Condition Variables with Semaphores" (2003),
  * for what a signal promises.
@@ -37,8 +38,9 @@ lwkt_cond_init(struct lwkt_cond *cv, const char *name)
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
  * timeout_ns until a signal, and then until mu is free.  Returns 0 or
- * EWOULDBLOCK; the caller holds mu in both cases.  A plain pthread that wakes a
- * thread waits in the host for the CPU of that thread (park_notify).
+ * EWOULDBLOCK; the caller holds mu in both cases.  If a plain pthread wakes a
+ * thread by releasing mu, it waits in the host for the CPU of that thread
+ * (park_notify).
  */
 int
 lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,

@@ -8,10 +8,10 @@
  * group the number of jobs that are not done, of a barrier the number of times
  * it has opened (modulo 2^28), of a once NEW, RUNNING or DONE.
  *
- * In a barrier, wait group or once, one locked instruction changes the state
- * so that the waiters may return.  It is the last access to the word, because
- * the last waiter may free the lock at once.  The wakeup that follows uses only
- * the address of the word.
+ * In a barrier, wait group or once, a thread changes the state by one locked
+ * instruction so that the waiters may return.  It is this thread's last access
+ * to the word, because the last waiter may free the lock at once.  The wakeup
+ * that follows uses only the address of the word.
  *
  * A post to a semaphore gives its units directly to the waiters, the best
  * waiter first.  Only units that are left over are added to the word.  So no
@@ -23,8 +23,8 @@
  * SE1 While the bucket is not locked, the number in the word of a semaphore is
  *    that of its queued waiters, and there are no units if it is not 0.
  * SE2 While that number is not 0, the word changes only with the bucket locked:
- *    there is no unit to take, and a post sees the number.  So plain stores
- *    change it then.
+ *    there is no unit to take, and a post sees the number.  So the word may
+ *    then be changed by plain stores.
  * SE3 A waiter that was notified (park.c) has got one unit.
  */
 #include "kern/lock/word_var.h"
@@ -181,10 +181,10 @@ lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n, const char *name)
 }
 
 /*
- * Thread or plain pthread; blocks until the last thread has arrived.  A plain
- * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_notify).  Returns 1 to the last thread, which does not block, and 0 to
- * the others.
+ * Thread or plain pthread; blocks until the last party has arrived.  Returns 1
+ * to the last party, which does not block, and 0 to the others.  If the last
+ * party is a plain pthread, it waits in the host for the CPU of each thread
+ * that it wakes (park_notify).
  */
 int
 lwkt_barrier_wait(struct lwkt_barrier *ba)
@@ -222,8 +222,8 @@ lwkt_waitgroup_init(struct lwkt_waitgroup *wg, unsigned n, const char *name)
 
 /*
  * Thread, callback or plain pthread; never blocks a thread.  A plain pthread
- * that wakes a thread waits in the host for the CPU of that thread
- * (park_notify).
+ * that makes the count 0 waits in the host for the CPU of each thread that it
+ * wakes (park_notify).
  */
 void
 lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
@@ -269,8 +269,8 @@ lwkt_waitgroup_wait(struct lwkt_waitgroup *wg, int64_t timeout_ns)
 
 /*
  * Thread or plain pthread; blocks while another caller runs fn.  A plain
- * pthread that wakes a thread waits in the host for the CPU of that thread
- * (park_notify).  The word stays ONCE_RUNNING until fn returns.  So a C++
+ * pthread that has run fn waits in the host for the CPU of each thread that it
+ * wakes (park_notify).  The word stays ONCE_RUNNING until fn returns.  So a C++
  * exception must not leave fn: no_unwind() makes it end the program.
  */
 void

@@ -103,8 +103,9 @@ misuse(lwkt_lock_t lk, const char *what)
 }
 
 /*
- * In invariants builds: panic unless LK1, LK2 and LK3 hold and both queues are
- * in order.  Spinlock held.
+ * In invariants builds: panic unless the fields agree with LK1, LK2 and LK3 and
+ * both queues are in order.  Which thread holds the lock is not tested.
+ * Spinlock held.
  */
 static void
 lock_check(lwkt_lock_t lk)
@@ -164,7 +165,7 @@ finish(struct lock_wait *lw, int error, struct granted *gr)
 
 /*
  * Return the result of a waiting request that can now be granted: ENOLCK if the
- * caller does not want the lock after a wait (LWKT_LK_SLEEPFAIL), else 0.
+ * waiter does not want the lock after a wait (LWKT_LK_SLEEPFAIL), else 0.
  */
 static inline int
 fails(const struct lock_wait *lw)
@@ -378,8 +379,8 @@ wait_turn(const struct lock_req *rq, struct lwkt_turn **queue)
 
 /*
  * Take the lock shared.  If the caller is the exclusive holder, this counts as
- * one more exclusive taking.  Waits for an exclusive holder, an upgrade, and
- * exclusive waiters of at least equal priority.
+ * one more exclusive taking.  Else wait for an exclusive holder, an upgrade,
+ * and exclusive waiters of at least equal priority.
  */
 static int
 lock_shared(const struct lock_req *rq)
@@ -434,7 +435,7 @@ lock_exclusive(const struct lock_req *rq)
  * holder, this has no effect.  After an error the shared taking is released.
  * If another upgrade waits: LWKT_LK_EXCLUPGRADE fails with EBUSY;
  * LWKT_LK_UPGRADE releases the shared taking and requests the lock exclusively,
- * so other threads may hold the lock before it returns.
+ * so other threads may hold the lock before the upgrade returns.
  */
 static int
 lock_upgrade(const struct lock_req *rq)
@@ -486,7 +487,7 @@ lock_downgrade(const struct lock_req *rq)
 
 /*
  * Release one taking: an exclusive one if the caller is the exclusive holder,
- * else a shared one.  Panic if there is neither.
+ * else a shared one, of whichever thread.  Panic if there is neither.
  */
 static int
 lock_release(const struct lock_req *rq)
@@ -579,8 +580,8 @@ request(struct lock_req *rq)
 /*
  * A request of `type`, which is no release, has ended with `error`.  Report to
  * lockorder.c if the caller has taken the lock or changed how it holds it, or
- * has dropped a taking (failed upgrade).  The caller holds the lock, so lk_excl
- * stays 0 or not 0.
+ * has dropped a taking (failed upgrade).  lk_excl is read without the spinlock:
+ * it stays 0, or not 0, while the caller holds the lock.
  */
 static inline void
 note(lwkt_lock_t lk, unsigned type, int error)
@@ -602,9 +603,9 @@ note(lwkt_lock_t lk, unsigned type, int error)
 }
 
 /*
- * Take the lock shared or exclusively; always succeeds.  Blocks while the lock
- * is held, without a time limit.  The flags and the timeout that were given to
- * lwkt_lockinit() do not apply.
+ * Take the lock shared or exclusively; always succeeds.  Blocks until the lock
+ * can be taken, without a time limit.  The flags and the timeout that were
+ * given to lwkt_lockinit() do not apply.
  */
 void
 lock_again(lwkt_lock_t lk, unsigned type)

@@ -97,8 +97,9 @@ try_kind(lwkt_mtx_t m, lwkt_thread_t td, enum mtx_link_state kind)
 
 /*
  * Take m with the link: at once if possible, else by a request, and wait unless
- * the link is asynchronous.  Returns 0; ENOLCK: aborted; EWOULDBLOCK; EINTR;
- * EINPROGRESS: the link is asynchronous and the request is queued.
+ * the link is asynchronous.  flags and timeout_ns are only for the wait.
+ * Returns 0; ENOLCK: aborted; EWOULDBLOCK; EINTR; EINPROGRESS: the link is
+ * asynchronous and the request is queued.
  */
 static int
 lock_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
@@ -287,7 +288,7 @@ lwkt_mtx_lock_temp_release(lwkt_mtx_t m)
 	return MTX_EXCLUSIVE | (c & MTX_COUNT);
 }
 
-/* Thread context; blocks while another thread holds m. */
+/* Thread context; blocks until m can be taken again as it was. */
 void
 lwkt_mtx_lock_temp_restore(lwkt_mtx_t m, unsigned state)
 {
@@ -357,8 +358,8 @@ lock_by_link(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind,
 }
 
 /*
- * Thread context; blocks for at most timeout_ns.  With an asynchronous link it
- * never blocks.
+ * Thread context; blocks for at most timeout_ns.  With an asynchronous link
+ * this never blocks, and flags and timeout_ns have no effect.
  */
 int
 lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
@@ -368,8 +369,8 @@ lwkt_mtx_lock_ex_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,
 }
 
 /*
- * Thread context; blocks for at most timeout_ns.  With an asynchronous link it
- * never blocks.
+ * Thread context; blocks for at most timeout_ns.  With an asynchronous link
+ * this never blocks, and flags and timeout_ns have no effect.
  */
 int
 lwkt_mtx_lock_sh_link(lwkt_mtx_t m, lwkt_mtx_link_t link, int flags,

@@ -13,8 +13,8 @@
  *
  * INVARIANTS
  * MS1 Between lwkt_mtx_spinlock() and lwkt_mtx_spinunlock() m_spin is held,
- *    m_lock is EXCLUSIVE with the number of takings, and m_owner is the thread.
- *    No other thread changes m_lock or m_owner.
+ *    m_lock is EXCLUSIVE with the number of takings, and m_owner is the thread
+ *    that holds the mtx.  No other thread changes m_lock or m_owner.
  *
  * Source: DragonFly's mtx_spinlock.  The use of m_spin is our own.
  */

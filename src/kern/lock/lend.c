@@ -33,11 +33,11 @@
  * fall could follow each other around such a cycle for ever.  So falls are cut:
  * after LEND_HOPS holders, a change that would lower td_lent is counted but not
  * applied.  Each chain then lowers td_lent at most LEND_HOPS times, and between
- * two of its falls the td_lent of a thread can rise at most 31 times.  So all
- * changes end.  Rises are never cut: the holder at the end of the longest chain
- * runs with the priority of the best waiter.  A holder at which a fall was cut
- * has too high a priority until a shorter chain reaches it, at the latest when
- * it releases the lock: a release begins a new chain.  If several changes of a
+ * two falls the td_lent of a thread can rise at most 31 times.  So all changes
+ * end.  Rises are never cut: the holder at the end of the longest chain runs
+ * with the priority of the best waiter.  A holder at which a fall was cut has
+ * too high a priority until a shorter chain reaches it, at the latest when it
+ * releases the lock: a release begins a new chain.  If several changes of a
  * holder are applied at once, the shortest of their chains decides.  So a
  * release is applied in any case.
  *
@@ -59,15 +59,15 @@
  * LD2 While TDF_MP_LEND is clear and no change is in progress (lend_busy),
  *     td_lent is the highest priority in tc_lend, or 0 if there is none (always
  *     0 for an idle thread).  If tc_lendcut is set, a fall was cut, and td_lent
- *     is higher than that.  td_pri is the higher one of td_lent and the
+ *     is higher than tc_lend says.  td_pri is the higher one of td_lent and the
  *     thread's own priority.
  * LD3 The thread's own priority is td_ownpri while td_lent != 0, else td_pri.
  * LD4 A thread whose loan is changed under a queue lock exists: it holds the
- *     lock, or has just released it, and its release does not return before it
- *     has locked the queue lock (MU3 of mutex.c).  Later, tc_lendrefs
- *     keeps the thread from ending: its exit waits until no change for it is in
- *     progress (lend_drain).  (A reference by lwkt_hold() would not be enough
- *     for a thread in storage of the program.)
+ *     lock, or is still in the call that has released the lock, and this call
+ *     takes the queue lock before it returns (MU3 of mutex.c).  Later,
+ *     tc_lendrefs keeps the thread from ending: its exit waits until no change
+ *     for it is in progress (lend_drain).  (A reference by lwkt_hold() would
+ *     not be enough for a thread in storage of the program.)
  * LD5 An lwp with td_lent != 0 is not put into the queue of its scheduler.
  *
  * ORDER
@@ -372,8 +372,9 @@ lend_drain(lwkt_thread_t td)
 
 /*
  * Set the own priority of td, and td_pri to the higher one of that and td_lent.
- * On td's CPU, in a critical section.  If td has taken a mutex ahead of its
- * waiters (tc_barged) and its own priority falls, these begin to lend first.
+ * On td's CPU, in a critical section.  If td has taken a mutex ahead of the
+ * waiters (tc_barged) and td's own priority falls, the waiters begin to lend
+ * before that.
  */
 void
 lend_setpri(struct globaldata *gd, lwkt_thread_t td, int pri)

@@ -16,8 +16,8 @@
 #define LEND_LONG	(LEND_HOPS + 1)	/* length of all longer chains */
 
 /*
- * The threads whose loans were changed under a queue lock, and to which the
- * change must be applied after its release (lend_carry_out).
+ * The threads whose loans were changed under a queue lock.  After the release
+ * of the queue lock the changes must be applied (lend_carry_out).
  */
 struct lend_todo {
 	lwkt_thread_t	lt_td[2];	/* each counted in its tc_lendrefs */
@@ -26,10 +26,10 @@ struct lend_todo {
 };
 
 /*
- * A thread that waits in the queue of a lock.  lw_moved moves the thread to its
- * place for the priority `pri`, with which it waits from now on, and notes in
- * *lt the loans that change.  It is called on the thread's CPU, in a critical
- * section, between lend_wait_begin() and lend_wait_end().
+ * A thread that waits in the queue of a lock.  lw_moved is called to give the
+ * thread the priority `pri` in the queue: it moves the thread there, and notes
+ * in *lt the loans that change.  The call is made on the thread's CPU, in a
+ * critical section, between lend_wait_begin() and lend_wait_end().
  */
 struct lend_wait {
 	void		(*lw_moved)(struct lend_wait *lw, int pri,
@@ -38,8 +38,8 @@ struct lend_wait {
 
 /*
  * Lend td, the holder of a lock, the priority `new` instead of `old` (-1:
- * nothing).  The caller has the queue lock.  It calls lend_carry_out() after it
- * has released the queue lock, in the same critical section.
+ * nothing).  The caller has the queue lock.  After it has released the queue
+ * lock, the caller calls lend_carry_out(), in the same critical section.
  */
 void	lend_change(struct lend_todo *lt, lwkt_thread_t td, int old, int new);
 void	lend_carry_out(struct lend_todo *lt);
@@ -57,12 +57,12 @@ void	lend_drain(lwkt_thread_t td);
 void	lend_check(lwkt_thread_t td);
 
 /*
- * mutex_wait.c: the own priority of the holder of mu, which has barged
- * (MU_BARGED), is about to be lowered.
+ * mutex_wait.c: the holder of mu has barged (MU_BARGED), and the holder's own
+ * priority is about to be lowered.
  */
 void	mutex_barged(struct lwkt_mutex *mu);
 
-/* Return td's own priority, without what it is lent. */
+/* Return td's own priority, without what td is lent. */
 static inline int
 lend_ownpri(const struct lwkt_thread *td)
 {
@@ -80,7 +80,7 @@ lend_rank(const struct lwkt_thread *td)
 	    LWKT_PRI_KERN_USER : td->td_pri;
 }
 
-/* The same as lend_rank(), for td's own priority without what it is lent. */
+/* The same as lend_rank(), for td's own priority instead of td_pri. */
 static inline int
 lend_ownrank(const struct lwkt_thread *td)
 {
@@ -92,8 +92,8 @@ lend_ownrank(const struct lwkt_thread *td)
 
 /*
  * Note that td, the caller, waits: from now on lw->lw_moved is called when td's
- * priority changes.  The fence makes *lw complete before a callback on this CPU
- * can see it.
+ * priority changes.  The fence: the caller has stored all of *lw before a
+ * callback on this CPU can find *lw.
  */
 static inline void
 lend_wait_begin(lwkt_thread_t td, struct lend_wait *lw)

@@ -15,9 +15,9 @@
 
 /* The readers of one rwlock that count on one CPU (rwlock.c). */
 struct rw_slot {
-	uintptr_t	 rs_lock;	/* (a) address, RS_MOVING; 0: unused */
-	uint32_t	 rs_count;	/* (c) readers; others read it */
-	uint32_t	 rs_moved;	/* (a) those that a CPU has moved */
+	uintptr_t	 rs_lock;	/* (a) lock [| RS_MOVING]; 0: unused */
+	uint32_t	 rs_count;	/* (c) readers; other CPUs read it */
+	uint32_t	 rs_moved;	/* (a) readers that a CPU has moved */
 };
 
 struct lock_cpu {
@@ -25,7 +25,7 @@ struct lock_cpu {
 	/* The next two are also a struct lwkt_quick_ of <lwkt/sync2.h>. */
 	uint64_t	 gd_tag;	/* (i) 1 + the CPU, in TAG_BITS */
 	uint64_t	 gd_reltag;	/* (a) gd_tag, TAG_RISING or TAG_LOUD */
-	uint32_t	 gd_steady;	/* (c) releases without a waiter */
+	uint32_t	 gd_steady;	/* (c) releases in a row, no waiter */
 	LWKT_CACHEALIGN
 	struct rw_slot	 gd_rwslot[1 << RW_SLOTS_LOG2]; /* by hash of lock */
 };

@@ -8,7 +8,10 @@
 
 #include "kern/sleep/synch_var.h"
 
-/* kern_spinlock.c: panic if the list of held spinlocks of gd is damaged. */
+/*
+ * kern_spinlock.c: panic if the list of spinlocks that the CPU gd holds has an
+ * invalid length, or a lock in it is free.
+ */
 void	spin_check(struct globaldata *gd);
 
 /*
@@ -30,8 +33,8 @@ void	lock_again(struct lwkt_lock *lk, unsigned type);
 
 /*
  * Note for the report of deadlocks that the caller waits for a lock.  *owner is
- * the word that names the thread which holds the lock (LOCK_OWNER).  NULL:
- * the wait has ended.  On a plain pthread this has no effect.
+ * the word that names the thread which holds the lock (LOCK_OWNER).  If owner
+ * is NULL, the wait has ended.  On a plain pthread this has no effect.
  */
 static inline void
 wait_owner(const void *owner)

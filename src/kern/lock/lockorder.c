@@ -13,11 +13,11 @@
  *
  * Locks of one kind with one name (the same string in memory) are one vertex, a
  * class: a program makes many such locks and uses them in the same way.
- * Serializers have no name, so each is a class of its own.  A request for a
- * lock while another one of the same class is held adds no edge.  A try adds no
- * edge either, because it does not wait, nor does a request for a lock that the
- * thread already holds, such as an upgrade.  Tokens are not in the graph: a
- * thread that waits releases its tokens.
+ * Serializers have no name, so each is a class of its own.  There is no edge
+ * between two locks of the same class.  A try adds no edge, because it does not
+ * wait, nor does a request for a lock that the thread already holds, such as an
+ * upgrade.  Tokens are not in the graph: a thread that waits releases its
+ * tokens.
  *
  * The locks that a thread holds are recorded in its own memory (tc_held).  Some
  * are missing there: a lock that is granted later to a request with a callback,
@@ -95,7 +95,7 @@ static const char *const kind_name[] = {
 	"spinlock", "mtx", "lockmgr lock", "serializer", "mutex"
 };
 
-/* Empty the graph. */
+/* Empty the graph and the table of shared takings. */
 void
 lockorder_boot(void)
 {
@@ -285,8 +285,9 @@ held_remove(lwkt_thread_t td, uint32_t i)
 }
 
 /*
- * Remove the record of a shared taking of the lock that td releases or
- * upgrades, and store it in *held.  Return 0 if there is none.
+ * td releases or upgrades a shared taking of the lock: remove a record of such
+ * a taking (THEORY says which), store it in *held and return 1.  Return 0 if
+ * there is none.
  */
 static int
 shared_remove(lwkt_thread_t td, const void *lock, struct order_held *held)
@@ -427,8 +428,8 @@ lockorder_shared(const void *lock)
 }
 
 /*
- * The caller has upgraded a shared taking of the lock.  If it was the exclusive
- * holder before, do nothing.
+ * The caller has upgraded a shared taking of the lock: move the record to its
+ * tc_held.  If the caller was already the exclusive holder, do nothing.
  */
 void
 lockorder_owned(const void *lock)

@@ -6,8 +6,8 @@
  * The caller enters the sleep queue of the ident, releases the lock, sleeps,
  * and takes the lock again.  A thread that changes the condition under the lock
  * can do so only after the release.  The caller is queued by then, so no wakeup
- * is lost.  The release itself never sleeps: that would take the caller off the
- * queue.
+ * is lost.  The release itself never sleeps: another sleep would take the
+ * caller off the queue.
  *
  * Source: DragonFly's ssleep, mtxsleep, lksleep, zsleep.
  */
@@ -35,8 +35,8 @@ sleep(const volatile void *ident, int flags, const char *wmesg,
 }
 
 /*
- * Thread context; blocks.  After the sleep it takes s again: the CPU spins
- * until s is free, also after timeout_ns.
+ * Thread context; blocks for at most timeout_ns.  Then the caller takes s
+ * again: the CPU spins until s is free, without a time limit.
  */
 int
 lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
@@ -51,7 +51,7 @@ lwkt_ssleep(const volatile void *ident, lwkt_spin_t s, int flags,
 	return error;
 }
 
-/* Thread context; blocks, also after timeout_ns until m is free. */
+/* Thread context; blocks for at most timeout_ns, and then until m is free. */
 int
 lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -66,7 +66,7 @@ lwkt_mtxsleep(const volatile void *ident, lwkt_mtx_t m, int flags,
 	return error;
 }
 
-/* Thread context; blocks, also after timeout_ns until lk is free. */
+/* Thread context; blocks for at most timeout_ns, and then until lk is free. */
 int
 lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
     const char *wmesg, int64_t timeout_ns)
@@ -85,7 +85,7 @@ lwkt_lksleep(const volatile void *ident, lwkt_lock_t lk, int flags,
 	return error;
 }
 
-/* Thread context; blocks, also after timeout_ns until sz is free. */
+/* Thread context; blocks for at most timeout_ns, and then until sz is free. */
 int
 lwkt_zsleep(const volatile void *ident, lwkt_serialize_t sz, int flags,
     const char *wmesg, int64_t timeout_ns)

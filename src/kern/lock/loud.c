@@ -5,8 +5,8 @@
  * THEORY
  * A thread that releases a lock must not miss a waiter that queues itself at
  * the same time.  Most locks use one locked instruction that makes the lock
- * free and tests for waiters.  It takes as long as all the rest of an
- * uncontended release.
+ * free and tests for waiters.  This instruction takes as long as all the rest
+ * of an uncontended release.
  *
  * A CPU is quiet or loud.  A holder on a quiet CPU tests the word of the lock
  * and then stores 0 (loud_var.h).  A waiter may set its bit between the test
@@ -23,9 +23,10 @@
  * So a lock that is often contended costs few such fences.
  *
  * A waiter on the CPU whose tag is in the word does not make the CPU loud.  The
- * holder does not run, and is not between its test and its store, because that
- * is a leaf section (crit.h).  If the holder has moved to another CPU, the tag
- * in the word is not that of its CPU: its test fails, and it uses a locked
+ * holder does not run there, and is not between its test and its store, because
+ * both are in one leaf section (crit.h).  So the holder's test will see the
+ * bit.  If the holder has moved to another CPU, the word does not have the tag
+ * of the new CPU: the holder's test fails, and the holder uses a locked
  * instruction.  A pthread as the holder has no tag and always uses a locked
  * instruction.
  *
@@ -48,9 +49,9 @@
  * QO1 A holder reads the word, stores 0 to it, then reads gd_reltag.  A waiter
  *    sets its bit by a locked instruction, then reads TAG_LOUD (a fence on all
  *    CPUs has followed TAG_RISING), or stores or reads TAG_RISING and executes
- *    a fence on all CPUs.  Then it reads the word again.  The holder's store is
- *    before that fence: the waiter sees the store.  Or its second read of
- *    gd_reltag is after that fence: the holder looks for waiters.
+ *    a fence on all CPUs.  Then it reads the word again.  If the holder's store
+ *    is before that fence, the waiter sees the store.  Else the holder's read
+ *    of gd_reltag is after that fence, and the holder looks for waiters.
  * QO2 A CPU that becomes quiet changes gd_reltag by a locked instruction, then
  *    reads the words of the locks that it releases.  A waiter sets its bit by a
  *    locked instruction, then reads gd_reltag.  If the waiter does not see that
@@ -90,7 +91,10 @@ loud_rise(struct globaldata *gd)
 		counter_inc(self->gd_cntbias, louds);
 }
 
-/* Make this CPU quiet, if it is loud.  In a critical section. */
+/*
+ * Make this CPU quiet, if it is loud and the host has a fence on all CPUs.  In
+ * a critical section.
+ */
 __lwkt_noinline void
 loud_calm(struct globaldata *gd)
 {

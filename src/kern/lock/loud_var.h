@@ -2,9 +2,10 @@
 /*
  * Releasing a lock by a plain store (loud.c).
  *
- * The word of such a lock is 0, or the address of the holder, the tag of the
- * CPU on which the holder took the lock, and bits that the waiters set.  A word
- * without such bits may be released like this, in a leaf section:
+ * The word of such a lock, while it is held, has the address of the holder, the
+ * tag of the CPU on which the holder took the lock, and bits that the waiters
+ * set.  If no waiter has set a bit, the holder may release the lock like this,
+ * in a leaf section:
  *
  *	tag = quiet_tag(gd);
  *	if (word != (holder | tag))	another way, by a locked instruction
@@ -17,9 +18,10 @@
  * of the lock.
  *
  * A waiter queues itself, sets its bit in the word, and calls loud_make() for
- * the CPU whose tag is in the word, unless that is its own CPU.  Then it tests
- * the word again.  If the word still names the holder, the holder will see the
- * bit, or will look for waiters.
+ * the CPU whose tag is in the word, unless the waiter is on that CPU.  Then the
+ * waiter tests the word again.  If the word has not changed, the holder will
+ * see the bit, or will look for waiters.  Else the waiter tries to take the
+ * lock.
  */
 #ifndef LWKT_KERN_LOCK_LOUD_VAR_H
 #define LWKT_KERN_LOCK_LOUD_VAR_H
@@ -76,13 +78,16 @@ quiet_tag(const struct globaldata *gd)
 
 /*
  * Make the CPU gd loud, if it is not.  The caller, on another CPU or in a
- * pthread, has set its bit in the word of a lock that has the tag of gd, by a
- * locked instruction.
+ * pthread, has set its bit in a lock's word by a locked instruction.  This word
+ * has the tag of gd.
  */
 static inline void
 loud_make(struct globaldata *gd)
 {
-	/* Acquire: the fence of loud_rise() comes before the word (QO1). */
+	/*
+	 * Acquire: if TAG_LOUD is read, the fence of loud_rise() precedes the
+	 * caller's next load of the word (QO1).
+	 */
 	if (unlikely(atomic_load_acq_64(&gd->gd_reltag) != TAG_LOUD))
 		loud_rise(gd);
 }
@@ -90,12 +95,12 @@ loud_make(struct globaldata *gd)
 /*
  * This CPU has released a lock by a locked instruction: note whether there was
  * a waiter.  After many such releases in a row without a waiter the CPU becomes
- * quiet (QL3).  In a critical section.
+ * quiet, unless QL3 forbids it.  In a critical section.
  */
 static inline void
 loud_note(struct globaldata *gd, int waiter)
 {
-	/* Tests make few releases. */
+	/* Tests make few releases, so a smaller number is many for them. */
 	uint32_t many = config_hard ? 2 : config_host_sim ? 8 : 16384;
 
 	gd->gd_steady = waiter ? 0 : gd->gd_steady + 1;

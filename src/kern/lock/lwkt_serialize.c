@@ -13,8 +13,8 @@
  * exits, or was passed too often (park_deserves), it is given the serializer:
  * HELD stays set.  Otherwise HELD is cleared and the waiter is notified, and
  * tries again.  Another thread may set HELD before the waiter does.  The waiter
- * stays counted until it has entered, so each exit until then notifies the
- * waiter that is then the best in the queue.
+ * stays counted until it has entered.  So each exit in the meantime also locks
+ * the bucket, and deals in the same way with the best waiter in the queue.
  *
  * Waiters do not lend their priority to the holder (lend.c).
  *
@@ -29,9 +29,10 @@
  * A waiter counts itself by a locked instruction, then locks the bucket and
  * reads HELD a second time.  An exit clears HELD and reads the number by one
  * locked instruction.  If the exit sees no waiter, the waiter counts itself
- * later, and then reads HELD as clear.  If the exit sees a waiter, it locks the
- * bucket.  Either the waiter is queued by then, or it will lock the bucket
- * later and read HELD as the exit has left it.
+ * later, and then reads HELD as clear, unless another thread has entered by
+ * then.  If the exit sees a waiter, it locks the bucket.  Either the waiter is
+ * queued by then, or it will lock the bucket later and read HELD as the exit
+ * has left it.
  *
  * Source: DragonFly lwkt_serialize.c; the second read was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).
@@ -139,7 +140,7 @@ enter_slow(lwkt_serialize_t sz, lwkt_thread_t td)
 	crit_exit_td(td);
 }
 
-/* Thread context; blocks while sz is held. */
+/* Thread context; blocks while another thread holds sz. */
 void
 lwkt_serialize_enter(lwkt_serialize_t sz)
 {
@@ -151,7 +152,10 @@ lwkt_serialize_enter(lwkt_serialize_t sz)
 	own(sz, td);
 }
 
-/* Thread context; first polls sz, then blocks while sz is held. */
+/*
+ * Thread context; first polls sz (not with one CPU), then blocks while another
+ * thread holds sz.
+ */
 void
 lwkt_serialize_adaptive_enter(lwkt_serialize_t sz)
 {
@@ -259,7 +263,8 @@ lwkt_serialize_handler_enable(lwkt_serialize_t sz)
 }
 
 /*
- * Thread context; blocks while sz is held, unless the handler is disabled.
+ * Thread context; blocks while another thread holds sz, unless the handler is
+ * disabled.
  *
  * The second test is made with sz held.  So after a thread that holds sz has
  * disabled the handler, the handler does not run until it is enabled again.
@@ -288,7 +293,7 @@ lwkt_serialize_handler_try(lwkt_serialize_t sz)
 	return 1;
 }
 
-/* Thread context; blocks while a serializer of the array is held. */
+/* Thread context; blocks while other threads hold serializers of the array. */
 void
 lwkt_serialize_array_enter(lwkt_serialize_t *arr, int n, int first)
 {

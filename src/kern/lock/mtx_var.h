@@ -17,11 +17,11 @@
 #define MTX_COUNT	0x0fffffffu	/* number of takings */
 
 enum mtx_link_state {
-	ML_IDLE,		/* no request yet, or its wait has failed */
+	ML_IDLE,		/* no request yet, or one has failed */
 	ML_EX,			/* exclusive request, in the queue m_ex */
 	ML_SH,			/* shared request, in the queue m_sh */
 	ML_ACQUIRED,		/* granted */
-	ML_CALLEDBACK,		/* granted or aborted; a callback says it */
+	ML_CALLEDBACK,		/* granted or aborted; a callback says which */
 	ML_ABORTED		/* aborted, perhaps before the request */
 };
 
@@ -29,9 +29,9 @@ enum mtx_link_state {
  * mtx_wait.c.  mtx_request: make a request of `kind`, ML_EX or ML_SH; returns
  * 0: granted at once, EINPROGRESS: queued, ENOLCK: aborted.  mtx_wait_link:
  * sleep until the request is granted (0) or aborted (ENOLCK), or the wait fails
- * (EWOULDBLOCK, EINTR).  mtx_hand_off: release the caller's taking, which the
- * word counts as `last`, if it is the last one; the caller has seen a WANTED
- * bit.  Returns 0 if there are other takings.
+ * (EWOULDBLOCK, EINTR).  mtx_hand_off: if the caller's taking is the last one,
+ * release it and return 1, else return 0.  The word counts `last` for this
+ * taking: 1, or RW_REVOKE of rwlock.c.  The caller has seen a WANTED bit.
  */
 int	mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link,
 	    enum mtx_link_state kind);

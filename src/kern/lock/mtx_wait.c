@@ -118,8 +118,8 @@ wanted(lwkt_mtx_t m, uint32_t granted)
 }
 
 /*
- * In invariants builds: panic unless MX1, MW1, MW2 and MW3 hold.  Spinlock
- * held.
+ * In invariants builds: panic unless MX1, MW1, MW2 and MW3 hold; tc_lend (MW3)
+ * is not tested.  Spinlock held.
  */
 static void
 mtx_check(lwkt_mtx_t m)
@@ -351,8 +351,8 @@ mtx_hand_off(lwkt_mtx_t m, uint32_t last)
 
 /*
  * Clear `bits` in the word, recompute the WANTED bits and, unless EXCLUSIVE is
- * still set, give the mutex to the shared waiters of priority >= pri.  The
- * mutex and the spinlock are held.
+ * still set, give the mutex to the shared waiters of priority >= pri.  Some
+ * thread holds the mutex.  Spinlock held.
  */
 static void
 admit(lwkt_mtx_t m, uint32_t bits, int pri, struct grants *g)
@@ -456,7 +456,7 @@ mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link, enum mtx_link_state kind)
  *
  * The spinlock is taken even if ml_state says that the request was granted.
  * The thread that granted it holds the spinlock until its last access to the
- * mtx, which the caller may free when it has released it.
+ * mtx.  So the caller may free the mtx as soon as the caller has released it.
  */
 static int
 wait_result(lwkt_mtx_t m, lwkt_mtx_link_t link, int error)
@@ -518,8 +518,8 @@ moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 
 /*
  * Begin the wait of td, the caller: from now on lend.c moves the request when
- * the priority of td changes.  If it has changed since the request was made,
- * move the request now.
+ * the priority of td changes.  If the priority has changed since the request
+ * was made, move the request now.
  */
 static void
 wait_begin(lwkt_thread_t td, struct mtx_wait *mw)

@@ -67,8 +67,9 @@
  *    priority (lend_ownrank) is at least that of the best waiter.
  * MU5 MU_BARGED is set <=> tc_barged of the holder is this mutex.
  * MU6 If MU_SLOW is set in the word of a holder, this holder locks the bucket
- *    before its unlock returns: it has set the bit itself, or became the holder
- *    with it, or its CPU is loud since (mutex_settle).
+ *    before its unlock returns: the holder has set the bit itself, or became
+ *    the holder with the bit set, or a waiter has set the bit and made sure
+ *    that the holder will see it (holder_knows).
  *
  * Source: Go's sync.Mutex and Linux's mutex for barging with an end to it;
  * BSD's adaptive mutexes for the spin before a sleep.
@@ -205,11 +206,10 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
  * the mutex.  PARK_NOTIFIED: the caller must try to take it.  PARK_NONE: the
  * timeout has expired; try once more.  *error is the error of the wait.
  *
- * Returns 1 if the caller is done: *error is then 0 if it has the mutex, else
- * EWOULDBLOCK.
- * Returns 0 if the caller must queue itself again.  A caller that was notified,
- * fails to take the mutex and has timed out passes the wakeup on
- * (mutex_pass_on).
+ * Returns 1 if the caller is done: *error is then 0 if the caller has the
+ * mutex, else EWOULDBLOCK.  A caller that was notified, fails to take the mutex
+ * and has timed out first passes the wakeup on (mutex_pass_on).
+ * Returns 0 if the caller must queue itself again.
  */
 static int
 lock_notified(struct lwkt_mutex *mu, struct park *pk, uint32_t state,
@@ -235,7 +235,8 @@ lock_notified(struct lwkt_mutex *mu, struct park *pk, uint32_t state,
 
 /*
  * Take a mutex that take() did not take.  Returns 0: taken; EWOULDBLOCK.
- * Panics if the caller holds the mutex.  Blocks, unless timeout_ns is 0.
+ * Panics if the caller holds the mutex.  Blocks, unless
+ * limit_ns(timeout_ns) is 0.
  */
 static __lwkt_noinline int
 lock_slow(struct lwkt_mutex *mu, int64_t timeout_ns)
@@ -273,8 +274,9 @@ lock_slow(struct lwkt_mutex *mu, int64_t timeout_ns)
 }
 
 /*
- * Thread or plain pthread; blocks while mu is held.  A plain pthread that lends
- * to a thread waits in the host for the CPU of that thread (lend_carry_out).
+ * Thread or plain pthread; blocks while another one holds mu.  A plain pthread
+ * that lends to a thread waits in the host for the CPU of that thread
+ * (lend_carry_out).
  */
 void
 lwkt_mutex_lock(struct lwkt_mutex *mu)
@@ -287,7 +289,8 @@ lwkt_mutex_lock(struct lwkt_mutex *mu)
 
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
- * timeout_ns.  Returns 0 or EWOULDBLOCK.
+ * timeout_ns.  Returns 0 or EWOULDBLOCK.  A plain pthread that lends to a
+ * thread waits in the host for the CPU of that thread (lend_carry_out).
  */
 int
 lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
@@ -300,7 +303,11 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 	return 0;
 }
 
-/* Thread or plain pthread; never blocks. */
+/*
+ * Thread or plain pthread; never blocks a thread.  A plain pthread that has to
+ * take back what mu still lends to a former holder waits in the host for the
+ * CPU of that holder (lend_carry_out).
+ */
 int
 lwkt_mutex_trylock(struct lwkt_mutex *mu)
 {

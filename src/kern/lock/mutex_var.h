@@ -14,9 +14,9 @@
 /*
  * Fields of mu_word.  MU_OWNER is the address of the holder (a thread, or
  * pthread_id of a pthread), 0: the mutex is free.  MU_CPU is the tag of the CPU
- * on which the holder took it, 0: a pthread.  MU_BEST: see MU1.  MU_LATE counts
- * the unlocks in a row that notified no waiter although one was queued, because
- * MU_SLOW was clear.
+ * on which the holder took the mutex, 0: a pthread.  MU_BEST: see MU1.  MU_LATE
+ * counts the unlocks in a row that notified no waiter although one was queued,
+ * because MU_SLOW was clear.
  */
 #define MU_SLOW		((uint64_t)0x1)	/* unlock under the bucket's lock */
 #define MU_LATE		((uint64_t)0x3e)
@@ -37,8 +37,8 @@ CTASSERT(NPRI < 0x3f, "MU_BEST");
 /*
  * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
  * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
- * needs a waiter that was notified and will still try.  If there may be none,
- * the caller must notify one or take the mutex itself.
+ * needs a waiter that was notified and will still try.  If there may be no such
+ * waiter, the caller must notify one or take the mutex itself.
  */
 int	mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b,
 	    struct lend_todo *lt);
@@ -50,8 +50,8 @@ void	mutex_pass_on(struct lwkt_mutex *mu);
 /* lw_moved of a waiter for a mutex (lend_var.h). */
 void	mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt);
 /*
- * Take the mutex for the waiter of pk, the caller, and return 1, or queue pk
- * and return 0.
+ * If the mutex is free, take it for the caller, the waiter of pk, and return 1.
+ * Else queue pk and return 0.
  */
 int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
 /*
@@ -62,13 +62,14 @@ int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
 uint32_t mutex_leave(struct lwkt_mutex *mu, struct park *pk);
 /*
  * Release the mutex of td, the caller (NULL: a pthread): give it to the best
- * waiter, or make it free and notify the best waiter, if there is one.  The
- * bucket is locked; mutex_give() unlocks it.  lend_carry_out() has to follow.
+ * waiter (park_deserves), or make it free and notify the best waiter, if there
+ * is one.  The bucket is locked; mutex_give() unlocks it.  lend_carry_out() has
+ * to follow.
  */
 void	mutex_give(struct lwkt_mutex *mu, struct park_bucket *b,
 	    lwkt_thread_t td, struct lend_todo *lt);
 
-/* Return the priority of the best waiter in the word w (MU1), or -1. */
+/* Return the priority of the best waiter in the word w (MU1); -1: no waiter. */
 static inline int
 best_of(uint64_t w)
 {

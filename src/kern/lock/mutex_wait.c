@@ -52,9 +52,9 @@ holder_knows(struct lwkt_mutex *mu, uint64_t w)
 }
 
 /*
- * Make MU1, MU2 and MU4 true (mutex_settle() of mutex_var.h).  `one`: lt has
- * room for one more thread; what is lent to a former holder is then left to
- * unlock_late(), which follows (MU3).
+ * Make MU1, MU2 and MU4 true (mutex_settle() of mutex_var.h).  `one` is 1 if lt
+ * has room for only one more thread.  Then what is lent to a former holder
+ * stays as it is, until unlock_late() of that holder takes it back (MU3).
  */
 static int
 settle(struct lwkt_mutex *mu, struct park_bucket *b, struct lend_todo *lt,
@@ -175,7 +175,7 @@ mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 }
 
 /*
- * The own priority of the holder of mu, which has barged, is about to be
+ * The holder of mu has barged, and the holder's own priority is about to be
  * lowered: let the best waiter lend to the holder (MU4).
  */
 void
@@ -190,8 +190,8 @@ mutex_barged(struct lwkt_mutex *mu)
 }
 
 /*
- * Take the mutex for the waiter of pk, the caller, and return 1, or queue pk
- * and return 0.  The bucket is locked.
+ * If the mutex is free, take it for the caller, the waiter of pk, and return 1.
+ * Else queue pk and return 0.  The bucket is locked.
  */
 static int
 take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
@@ -204,8 +204,8 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 			/*
 			 * mutex_settle() sets MU_SLOW only in a word with a
 			 * holder, which then has to lock the bucket.  If the
-			 * mutex became free before that, it returns 0: try to
-			 * take the mutex again.
+			 * mutex became free first, mutex_settle() returns 0:
+			 * try to take the mutex again.
 			 */
 			park_insert(b, pk);
 			if (mutex_settle(mu, b, lt))
@@ -224,8 +224,8 @@ take_or_queue(struct lwkt_mutex *mu, struct park_bucket *b, struct park *pk,
 }
 
 /*
- * Lock the bucket, then take the mutex for the waiter of pk, the caller, and
- * return 1, or queue pk and return 0.
+ * Lock the bucket.  If the mutex is free, take it for the caller, the waiter of
+ * pk, and return 1.  Else queue pk and return 0.
  */
 int
 mutex_queue(struct lwkt_mutex *mu, struct park *pk)

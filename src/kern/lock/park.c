@@ -9,8 +9,8 @@
  * (turn.c), made of records (struct park) on their stacks.  The queue is found
  * by the address of the lock, in one of many buckets, and needs no room in the
  * lock.  So a waker finds the queue without an access to the lock, which may
- * have been freed by then.  A bucket has a lock of its own.  It is held for a
- * short time, also by pthreads; on a CPU it is held in a critical section.
+ * have been freed by then.  A bucket has a lock of its own.  This lock is held
+ * for a short time, also by pthreads; on a CPU, in a critical section.
  *
  * A waker takes a record off the queue, and then notifies the waiter: it stores
  * the result in the record and makes the waiter runnable.  A waiter whose
@@ -19,9 +19,10 @@
  *
  * A waiter that is a thread is notified by its own CPU, which stores the result
  * and makes the thread runnable in one critical section.  If another CPU did
- * so, the thread could see the result, continue and end before it is made
- * runnable.  So another CPU sends a message to the CPU of the thread.  A
- * pthread has that CPU do it too, and waits in the host until it is done.
+ * so, the thread could see the result, continue and end before the other CPU
+ * makes it runnable.  So a waker on another CPU sends a message to the CPU of
+ * the thread.  A waker that is a pthread also lets the CPU of the thread do it,
+ * and waits in the host until it is done.
  *
  * A waiter that is a pthread waits in the host for a change of pk_state.
  *
@@ -64,7 +65,7 @@ COUNTER(waits, "lwkt.sync_waits", "waits of threads for a turn at a lock");
 
 struct park_bucket lwkt__park_buckets[PARK_BUCKETS_MAX];
 
-/* The rest of park_lock(), when the bucket is locked. */
+/* The rest of park_lock(), when another CPU or pthread holds the lock. */
 __lwkt_noinline void
 park_lock_slow(struct park_bucket *b)
 {
@@ -113,7 +114,7 @@ new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)
 	(*headp)->pk_chain = chain;
 }
 
-/* Put the record into the queue of its address. */
+/* Put the record into the queue of pk_ident. */
 static __lwkt_noinline void
 insert_any(struct park_bucket *b, struct park *pk)
 {
@@ -202,7 +203,7 @@ park_move(struct park_bucket *b, struct park *pk, int pri)
 }
 
 /*
- * lw_moved of a waiter (lend_var.h), unless the lock sets another one: give the
+ * lw_moved of a waiter (lend_var.h), unless the lock sets its own: give the
  * record the new priority `pri`, if it is still queued.
  */
 static void

@@ -4,12 +4,12 @@
  * (park.c).  A waiter is a thread or a plain pthread.  It has a record, struct
  * park, on its stack.
  *
- * A waiter that is a thread enters a critical section, which lasts until its
- * record is out of the queue.  A waiter calls park_init().  Then it locks the
- * bucket of the address, tests its condition and, if it has to wait, calls
- * park_insert().  It unlocks the bucket and calls park_wait().  If park_wait()
- * returns an error, the waiter calls park_leave() or what its lock has instead
- * (mutex_leave, give_up).
+ * A waiter that is a thread enters a critical section, which lasts until the
+ * wait has ended.  A waiter calls park_init().  Then it locks the bucket of the
+ * address, tests its condition and, if it has to wait, calls park_insert().  It
+ * unlocks the bucket and calls park_wait().  If park_wait() returns an error,
+ * the waiter calls park_leave() or what its lock has instead (mutex_leave,
+ * give_up).
  *
  * A waker calls park_take(), with the bucket locked, for each waiter whose wait
  * it will end.  Then it unlocks the bucket and calls park_notify(), which
@@ -17,10 +17,10 @@
  * waits until it is notified: the waker may use the record until then.
  *
  * Two users need no bucket.  Of the functions that follow they call only
- * park_init(), park_wait(), park_notify() and park_notify_all().  A side of a
- * pipe, which is at most one waiter, needs no queue either: it announces its
- * record in a word of the pipe (port/lwkt_pipe.c).  A lockmgr lock has queues
- * of its own (kern_lock.c).
+ * park_init(), park_wait(), park_notify(), park_notify_all() and park_of().  A
+ * side of a pipe, which is at most one waiter, needs no queue either: it
+ * announces its record in a word of the pipe (port/lwkt_pipe.c).  A lockmgr
+ * lock has queues of its own (kern_lock.c).
  */
 #ifndef LWKT_KERN_LOCK_PARK_VAR_H
 #define LWKT_KERN_LOCK_PARK_VAR_H
@@ -68,7 +68,7 @@ struct park {
 	const void	*pk_ident;	/* the address of the queue */
 	lwkt_thread_t	 pk_td;		/* the waiter; NULL: a pthread */
 	uint32_t	 pk_state;	/* (a) enum park_state */
-	uint32_t	 pk_passed;	/* times notified, but lock was taken */
+	uint32_t	 pk_passed;	/* how often the waiter was passed */
 	uint64_t	 pk_holder;	/* mutex.c: the waiter as MU_HOLDER */
 };
 
@@ -153,10 +153,11 @@ park_of(struct lwkt_turn *tu)
 }
 
 /*
- * Return 1 if td (NULL: a pthread), which releases a lock, must give the lock
- * to its best waiter `first`: the waiter was passed PARK_PASSES times, or is
- * better than td without the priority lent to td.  Return 0 if td only notifies
- * the waiter; then another thread may take the lock before the waiter.
+ * td (NULL: a pthread) releases a lock, and `first` is the best waiter for this
+ * lock.  Return 1 if td must give the lock to the waiter: the waiter was passed
+ * PARK_PASSES times, or is better than td without the priority lent to td.
+ * Else return 0: td only notifies the waiter, and another thread may take the
+ * lock before the waiter.
  */
 static inline int
 park_deserves(const struct park *first, const struct lwkt_thread *td)

@@ -9,7 +9,7 @@
  * one writer alternate, so neither kind can keep the other out.
  *
  * Each taking of a mtx is a locked instruction on a line that all readers
- * share.  So a lock that has been read often, without a writer in between,
+ * share.  So after many takings of the mtx by readers (read_mtx) the lock
  * becomes biased: its readers then count in a slot of their CPU, by plain
  * stores to a line of their own.  The slot is found by a hash of the lock's
  * address; a reader whose slot is in use for another lock takes the mtx.  The
@@ -20,23 +20,24 @@
  * bias, if the lock is biased.  It replaces RW_BIAS by RW_REVOKE, so no more
  * readers count in slots.  It marks the slots of the lock, executes a fence on
  * all CPUs, and makes the readers that the slots count shared holders of the
- * mtx, as if they had taken it in the first place.  So all that may follow is
- * the mtx's: the writer sleeps until the last reader gives the mtx to it; its
- * timeout; the turns of better waiters.  A revocation takes about 10 us.  The
- * lock can become biased again after lwkt.rwlock_bias more takings of the mtx
- * by readers, which pay for it.
+ * mtx, as if they had taken it in the first place.  The mtx does the rest: the
+ * last reader gives it to the best waiter, and the writer waits for its turn or
+ * its timeout.  A revocation takes about 10 us.  The lock can become biased
+ * again after lwkt.rwlock_bias more takings of the mtx by readers, so
+ * revocations are rare.
  *
  * It does not matter which reader holds the lock in which way: a reader that
- * unlocks takes one reader off the slot of its CPU or, if there is none, off
- * the mtx.  If there is none either, one is in the slot of another CPU: this
- * reader has moved to another CPU, or another one has taken its place here.
- * Then the bias is revoked, and after that a reader is in the mtx.
+ * unlocks takes one reader off the slot of its CPU or, if the slot counts none,
+ * off the mtx.  If the mtx counts none either, the slot of another CPU does:
+ * this reader has moved here from that CPU, or another reader has, and has
+ * taken this one off when it unlocked.  Then the bias is revoked, and after
+ * that a reader is in the mtx.
  *
  * A reader changes its slot in a leaf section: the count by a load and a store,
- * between which the revoker may have read it.  The reader sees after its store
- * that the slot was marked.  It waits until the revoker has written down how
- * many readers it has moved.  The difference shows the reader whether it was
- * one of them (settle).
+ * between which the revoker may have read the count.  The reader then sees
+ * after its store that the slot was marked.  It waits until the revoker has
+ * stored how many readers were moved (rs_moved).  The difference to its own
+ * count shows the reader whether it was one of them (settle).
  *
  * INVARIANTS
  * RW1 RW_BIAS or RW_REVOKE is set in m_lock, or no reader is in a slot (except
@@ -46,10 +47,10 @@
  *    together as many as the readers that hold the lock (except for readers
  *    that are about to change a count, and a revoker that moves readers).
  * RW3 Only the slot's CPU changes rs_count.  A reader that was changing
- *    rs_count when the slot was marked calls settle() at last.  The slot's CPU
+ *    rs_count when the slot was marked then calls settle().  The slot's CPU
  *    changes rs_lock and rs_moved only while the slot is not marked.  The CPU
- *    that has set RW_REVOKE marks rs_lock, writes rs_moved, and writes 0 to
- *    rs_lock at last.
+ *    that has set RW_REVOKE marks rs_lock, writes rs_moved, and last writes 0
+ *    to rs_lock.
  * RW4 A slot whose rs_lock is 0 counts no reader: rs_count is rs_moved (from
  *    the end of settle() on, if a reader was changing rs_count).  In an
  *    unmarked slot of a lock rs_moved is 0.
@@ -155,9 +156,9 @@ is_biased(const struct lwkt_rwlock *rw)
 }
 
 /*
- * Set the number of readers to n.  The caller then tests whether that counts:
- * names() and, after an addition, is_biased().  Release: pairs with the acquire
- * in move(), for the readers that have left.
+ * Set the number of readers to n.  The caller then tests whether the new number
+ * is valid: names() and, after an addition, is_biased().  Release: pairs with
+ * the acquire in move(), for the readers that have left.
  */
 static inline void
 set_count(struct rw_slot *rs, uint32_t n)
@@ -298,8 +299,9 @@ replace_by(lwkt_mtx_t m, uint32_t n)
 }
 
 /*
- * If the lock is biased, move all its readers to the mtx.  In a critical
- * section, so that no other thread of this CPU waits for the end of it.
+ * If the lock is biased, move all its readers to the mtx.  This is one critical
+ * section: no other thread of this CPU may run, and spin in release() until
+ * RW_REVOKE is clear.
  */
 static void
 revoke(struct lwkt_rwlock *rw)
@@ -325,7 +327,10 @@ revoke(struct lwkt_rwlock *rw)
  * Holding the mtx.
  */
 
-/* Take one reader off the mtx (RW2). */
+/*
+ * Take one reader off the mtx (RW2).  If the mtx counts none, first revoke the
+ * bias, or spin until another CPU has revoked it.  Panic if there is no bias.
+ */
 static void
 release(struct lwkt_rwlock *rw)
 {
@@ -400,7 +405,7 @@ bias(struct lwkt_rwlock *rw)
 
 /*
  * Take the lock for reading by the mtx.  rw_reads, the number of such takings
- * since the last bias, need not be exact.
+ * since the last revocation, need not be exact.
  */
 static int
 read_mtx(struct lwkt_rwlock *rw, int64_t timeout_ns)
@@ -465,8 +470,8 @@ lwkt_rwlock_read(struct lwkt_rwlock *rw, int64_t timeout_ns)
 }
 
 /*
- * Write a lock that is taken, or biased: queue the request, then revoke the
- * bias, then wait.
+ * Take for writing a lock that another thread holds, or that is biased: queue
+ * the request, then revoke the bias, then wait.
  */
 static __lwkt_noinline int
 write_slow(struct lwkt_rwlock *rw, int64_t timeout_ns)
@@ -521,7 +526,7 @@ unlock_slow(struct lwkt_rwlock *rw, uint32_t n)
 		release(rw);
 }
 
-/* Thread or callback; never blocks. */
+/* Thread or callback; never blocks, but the CPU may spin (release, settle). */
 void
 lwkt_rwlock_unlock(struct lwkt_rwlock *rw)
 {

@@ -39,8 +39,8 @@ lwkt_xgen(struct lwkt_xwait *xw)
 }
 
 /*
- * Thread context; blocks if xw_gen is still *gen.  Returns the result of the
- * sleep, or 0 without a sleep.  *gen becomes the number after that.
+ * Thread context; blocks if xw_gen is still *gen.  Returns the result of
+ * lwkt_tsleep(), or 0 if xw_gen has changed.  At the end *gen becomes xw_gen.
  */
 int
 lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
