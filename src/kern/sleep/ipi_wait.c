@@ -15,8 +15,8 @@
 
 struct ipiq_sync {
 	lwkt_thread_t	is_td;		/* the waiter */
-	int		is_home;	/* the waiter's CPU; it keeps that */
-	int		is_done;	/* 1: all counted; set on is_home */
+	int		is_home;	/* CPU of the waiter, which stays */
+	int		is_done;	/* 1: wait is over; set on is_home */
 	uint32_t	is_left;	/* CPUs that have not counted; atomic */
 };
 

@@ -13,12 +13,11 @@
  *
  * A thread that blocks may wait for a thread that it still has to wake.  So
  * every function that blocks first does the deferred wakeups.  The switch does
- * them too if the thread does not stay runnable on this CPU (TDL_DELAYED): it
- * has descheduled itself, or migrates.  So it does if the thread has tokens or
- * wants one, because another CPU may hold the token until the wakeup comes; is
- * an lwp; or has borrowed the CPU (SW6 of lwkt_switch.c).  Other yields do not.
- * If a thread runs until the next tick without ending the delay, the tick does
- * its wakeups.
+ * them too (TDL_DELAYED) if the thread has descheduled itself; migrates; has
+ * tokens or wants one, because a thread that waits for these wakeups may hold
+ * the token; is an lwp; or has borrowed the CPU (SW6 of lwkt_switch.c).  Other
+ * yields do not do them.  If a thread runs until the next tick without ending
+ * the delay, the tick does its wakeups.
  *
  * Usually the thread has tested its condition before the flush, in the critical
  * section in which it blocks.  The flush does not make the test stale.  It may

@@ -44,8 +44,8 @@
  *    slot of td_wchan.
  * SY2 A thread on a queue has its CPU's mask bit set, and its ident passes the
  *    filter (SF2).  Both became true before a full fence of that CPU, and that
- *    fence precedes the sleeper's test of its condition.  With one CPU there is
- *    neither.
+ *    fence precedes the sleeper's test of its condition.  With one CPU neither
+ *    is published.
  * SY3 TDF_TSLEEP_DESCHEDULED <=> the thread is in tsleep_block(), or in the
  *    usual case of lwkt_tsleep(): it sleeps, and is not only interlocked.
  *

@@ -125,8 +125,9 @@ wake_send(struct globaldata *gd, unsigned slot, void *ident, uint32_t domain,
 /*
  * IPI callback: serve a wakeup by another CPU.  If it is not for all sleepers,
  * send what is left of max on to the next candidate.  The waker made the
- * condition true before it sent the message.  The fence lies between that and
- * the reads of the mask and of the next filters (SO1).
+ * condition true before it sent the message.  The fence comes after this
+ * message, and before the reads of the mask and of the filters of the next
+ * candidates (SO1).
  */
 static void
 wakeup_remote(void *ident, int packed)

@@ -9,6 +9,7 @@
 #include "kern/sleep/sleepq_filter.h"
 #include "kern/sleep/synch_var.h"
 
+/* A slot of the table of one CPU.  The letters: kern/cpu/globaldata.h. */
 struct tslpque {
 	LWKT_CACHEALIGN
 	TAILQ_HEAD(, lwkt_thread) tq_queue;	/* (c) threads, FIFO */
@@ -25,8 +26,9 @@ extern uint64_t *tslp_mask __lwkt_hidden;	/* (a) [slot][word]: CPUs */
 /*
  * sleepq.c.  tslp_clean: remove from the filter of tq the idents on which no
  * thread of tq sleeps; if the queue is empty, clear this CPU's bit in the mask.
- * No effect if the queue is long.  tslp_crowded: the filter is full; make room
- * for the new ident of the queue, or let the filter pass any ident.
+ * No effect if the queue has too many threads or idents.  tslp_crowded: the
+ * filter is full; make room for the new ident of the queue, or let the filter
+ * pass any ident.
  */
 void	tslp_clean(struct globaldata *gd, struct tslpque *tq, unsigned slot);
 void	tslp_crowded(struct tslpque *tq);

@@ -20,7 +20,7 @@
  * sleepq.c.  synch_bytes: the size, in bytes, of the sleep tables of all CPUs.
  * synch_place: use mem, of that size, for them.  Both at boot.
  * synch_leave_queue: take td off its sleep queue, if it is on one.
- * sleepq_check: panic if td is not on the sleep queue that td_flags say.
+ * sleepq_check: panic if td has TDF_TSLEEPQ, but is not on its ident's queue.
  */
 size_t	synch_bytes(int ncpus);
 void	synch_place(void *mem, int ncpus);
@@ -49,8 +49,9 @@ sleepq_hash(const volatile void *ident, unsigned log2)
 /*
  * kern_delayed.c.  delay_wakeup: defer a wakeup of ident and return 1, or
  * return 0 if the caller must do it now.  delayed_flush: do the deferred
- * wakeups of td, which runs, in a critical section.  td calls it before it
- * blocks, because nothing does them while td is blocked; so does the tick.
+ * wakeups of td, which runs, in a critical section.  td calls delayed_flush()
+ * before it blocks, because nothing does them while td is blocked.  The switch
+ * (SW6) and the tick call it too.
  */
 int	delay_wakeup(lwkt_thread_t td, const volatile void *ident);
 void	delayed_flush(lwkt_thread_t td);
