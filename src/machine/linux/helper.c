@@ -3,7 +3,7 @@
  * Create host threads that are no CPU: helpers of the I/O back ends.
  *
  * THEORY
- * A CPU creates the helpers, but a helper must not inherit the CPU's signal
+ * A CPU, or a helper, creates a helper, which must not inherit a CPU's signal
  * mask and cores.  A helper blocks all signals, so the program's signals reach
  * the program's own threads.  It may run on the cores that the program had,
  * even if CPUs are bound to theirs (lwkt.pin=yes).  Its stack is small.  libc

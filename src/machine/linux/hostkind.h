@@ -41,7 +41,10 @@ enum hostway {
 	HW_WAYS
 };
 
-/* Facts about a descriptor or path, found without asking its file system. */
+/*
+ * Facts about a descriptor or path, found without asking its file system (but
+ * with fstat(2) where a filter refuses statx(2)).
+ */
 struct hostkind_info {
 	enum hostkind	 hi_kind;
 	dev_t		 hi_dev;	/* of its file system */

@@ -27,8 +27,8 @@
  * was loaded it faults near 0, by an instruction with the gs prefix.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
- * ends the process at once and does not recur.  SIGPIPE stays blocked from the
- * report on: a closed stderr must not replace the cause of death.
+ * ends the process at once and does not recur.  On a CPU, SIGPIPE stays blocked
+ * from the report on: a closed stderr must not replace the cause of death.
  */
 #include <errno.h>
 #include <signal.h>
