@@ -24,7 +24,7 @@ LWKT_BEGIN_DECLS
 /* Programs do not use these names that end with an underscore. */
 
 /* What a CPU writes to the word of a mutex; lq_reltag differs while loud. */
-struct lwkt_quick_ {
+struct lwkt_quick_words_ {
 	uint64_t	lq_tag;
 	uint64_t	lq_reltag;
 };
@@ -38,7 +38,7 @@ struct lwkt_quick_ {
  * pthread or a preemptible thread, on the simulated host, and in a library with
  * invariants.
  */
-LWKT_API extern __thread const struct lwkt_quick_ *lwkt_quick_;
+LWKT_API extern __thread const struct lwkt_quick_words_ *lwkt_quick_;
 /* The rest of an unlock whose CPU has become loud. */
 LWKT_API void lwkt_mutex_unlock_late_(struct lwkt_mutex *mu);
 
@@ -46,10 +46,10 @@ LWKT_API void lwkt_mutex_unlock_late_(struct lwkt_mutex *mu);
  * Read lwkt_quick_.  An asm, so that the compiler keeps neither the value nor
  * its address while the thread moves to another CPU.
  */
-static inline const struct lwkt_quick_ *
+static inline const struct lwkt_quick_words_ *
 lwkt_quick_read_(void)
 {
-	const struct lwkt_quick_ *lq;
+	const struct lwkt_quick_words_ *lq;
 
 	__asm__ __volatile__("movq lwkt_quick_@gottpoff(%%rip),%0\n\t"
 	    "movq %%fs:(%0),%0" : "=&r" (lq));
@@ -78,7 +78,7 @@ lwkt_quick_change_(uint64_t *word, uint64_t w, uint64_t to)
 static inline int
 lwkt_mutex_take_(struct lwkt_mutex *mu)
 {
-	const struct lwkt_quick_ *lq = lwkt_quick_read_();
+	const struct lwkt_quick_words_ *lq = lwkt_quick_read_();
 
 	return __builtin_expect(lq != NULL, 1) &&
 	    lwkt_quick_change_(&mu->mu_word, 0,
@@ -105,7 +105,7 @@ lwkt_mutex_trylock_quick(struct lwkt_mutex *mu)
 static inline void
 lwkt_mutex_unlock_quick(struct lwkt_mutex *mu)
 {
-	const struct lwkt_quick_ *lq = lwkt_quick_read_();
+	const struct lwkt_quick_words_ *lq = lwkt_quick_read_();
 	uint64_t tag;
 
 	if (__builtin_expect(lq == NULL, 0)) {

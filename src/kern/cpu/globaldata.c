@@ -15,7 +15,7 @@ int lwkt__ncpus;
 struct kern_ops lwkt__kern_ops;
 struct kern_hooks lwkt__kern_hooks;
 
-__thread const struct lwkt_quick_ *lwkt_quick_;
+__thread const struct lwkt_quick_words_ *lwkt_quick_;
 
 /*
  * Return the calling thread; NULL if the caller is a plain pthread.  Any host

@@ -53,7 +53,7 @@ struct globaldata {
 	int		 gd_cscount;	/* (c) 1: master of a rendezvous */
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
 	/* (i) lwkt_quick_ while inline functions of programs may be used. */
-	const struct lwkt_quick_ *gd_inline;
+	const struct lwkt_quick_words_ *gd_inline;
 
 	/* The parts of the rooms; the most used come first. */
 	struct sched_cpu;

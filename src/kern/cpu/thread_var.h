@@ -57,7 +57,7 @@ struct lwkt_systimer;
 #define TDF_NORESCHED		0x0200u	/* its wake-up asks for no switch */
 #define TDF_ARENA		0x0400u	/* (i) the library frees its storage */
 #define TDF_IDLE		0x0800u	/* (i) a CPU's idle thread */
-#define TDF_STARTED		0x1000u	/* has been scheduled once */
+#define TDF_STARTED		0x1000u	/* was runnable once (lwps: LPM2) */
 #define TDF_CANARY		0x2000u	/* (i) no guard but STACK_CANARY */
 #define TDF_GIANT		0x4000u	/* (i) runs under the mp token */
 #define TDF_FREE		0x8000u	/* no thread: in a cache of vm/ */

@@ -36,7 +36,7 @@
 CTASSERT(LWKT_MAXCPU < 0x1fe, "TAG_BITS");
 CTASSERT(offsetof(struct globaldata, gd_reltag) -
     offsetof(struct globaldata, gd_tag) ==
-    offsetof(struct lwkt_quick_, lq_reltag), "lwkt/sync2.h");
+    offsetof(struct lwkt_quick_words_, lq_reltag), "lwkt/sync2.h");
 CTASSERT(LWKT_QUICK_SELF_ == MCPU_CURTHREAD, "lwkt/sync2.h");
 
 void	loud_rise(struct globaldata *gd);
@@ -50,7 +50,7 @@ loud_place(struct globaldata *gd)
 	gd->gd_reltag = machine_can_fence_all() ? gd->gd_tag :
 	    TAG_LOUD;						/* QL3 */
 	if (!config_invariants)
-		gd->gd_inline = (struct lwkt_quick_ *)(void *)&gd->gd_tag;
+		gd->gd_inline = (struct lwkt_quick_words_ *)(void *)&gd->gd_tag;
 }
 
 /* Return the calling CPU, or NULL in a pthread. */
