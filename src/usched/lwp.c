@@ -20,6 +20,10 @@
  * LPM1 The words of lp_cpumask are written under param_lock, and so are
  *    lp_rtclass and lp_rtprio.  Code that needs all words, or both fields,
  *    reads them under it.  The CPU that writes a field may read it without.
+ * LPM2 lp_mode is LWKT_LWP_NEW until the start, and never again.  So an lwp is
+ *    started only once.  A start also sets TDF_STARTED: other threads set it
+ *    when they become runnable, but an lwp that is queued must not be freed as
+ *    a thread that was never started.
  *
  * Source: DragonFly's lwp_create, setpriority, rtprio and usched_set.
  */
@@ -58,10 +62,10 @@ get_int(const void *field)
 }
 
 /*
- * Make a change of lp, and tell its scheduler.  SET_STARTED also queues lp.  If
- * lp is chosen or running, the lwp that runs here then asks its scheduler again
- * before it returns to user mode.  Does nothing if lp is ending.  Runs on the
- * CPU of lp, in a critical section.
+ * Make a change of lp, and tell its scheduler.  SET_STARTED also queues lp, and
+ * panics if lp was started before.  If lp is chosen or running, the lwp that
+ * runs here then asks its scheduler again before it returns to user mode.  Does
+ * nothing if lp is ending.  Runs on the CPU of lp, in a critical section.
  */
 static void
 set_here(lwkt_lwp_t lp, int packed)
@@ -70,6 +74,9 @@ set_here(lwkt_lwp_t lp, int packed)
 	lwkt_thread_t td = lp->lp_thread;
 	int v = SET_VALUE(packed);
 
+	KASSERTF(SET_WHAT(packed) != SET_STARTED ||
+	    lp->lp_mode == LWKT_LWP_NEW, "lwp \"%s\" has started already",
+	    td->td_name);					/* LPM2 */
 	if (td->td_flags & TDF_EXITING)
 		return;
 	switch (SET_WHAT(packed)) {
@@ -89,6 +96,7 @@ set_here(lwkt_lwp_t lp, int packed)
 		lend_setpri(mygd(), td, lwp_user_pri(lp));
 	us->us_resetpriority(lp);
 	if (SET_WHAT(packed) == SET_STARTED) {
+		td->td_flags |= TDF_STARTED;			/* LPM2 */
 		lp->lp_mode = LWKT_LWP_QUEUED;
 		us->us_setrunqueue(lp);
 	}
@@ -234,14 +242,12 @@ lwkt_lwp_create(void (*fn)(void *), void *arg, lwkt_lwp_t *lpp,
 }
 
 /*
- * Start an lwp made with LWKT_NOSTART; only once.  Any CPU context; never
- * blocks.
+ * Start an lwp made with LWKT_NOSTART.  A second start panics, on the CPU of
+ * lp.  Any CPU context; never blocks.
  */
 void
 lwkt_lwp_start(lwkt_lwp_t lp)
 {
-	KASSERTF((lp->lp_thread->td_flags & TDF_STARTED) == 0,
-	    "lwp \"%s\" has started already", lp->lp_thread->td_name);
 	set(lp, SET_PACK(SET_STARTED, 0));
 }
 

@@ -116,6 +116,81 @@ rest_is_rest(void *arg)
 	return 0;
 }
 
+/*
+ * A second start is refused even if the lwp has not run yet.  Others are queued
+ * before and behind it.
+ */
+static int
+starts_twice(void *arg)
+{
+	lwkt_lwp_t lp[3];
+	int i;
+
+	if (setup(arg))
+		return 1;
+	for (i = 0; i < 3; i++)
+		lp[i] = make_here(ends, &done);
+	lwkt_crit_enter();	/* none of them runs */
+	for (i = 0; i < 3; i++)
+		lwkt_lwp_start(lp[i]);
+	lwkt_lwp_start(lp[1]);
+	lwkt_crit_exit();
+	for (i = 0; i < 3; i++)
+		join_lwp(lp[i]);
+	return 0;
+}
+
+static int
+starts_twice_bsd4(void *arg)
+{
+	(void)arg;
+	return starts_twice((void *)(uintptr_t)"bsd4");
+}
+
+static int
+starts_twice_dummy(void *arg)
+{
+	(void)arg;
+	return starts_twice((void *)(uintptr_t)"dummy");
+}
+
+/* A start after the end is refused too. */
+static int
+starts_ended(void *arg)
+{
+	lwkt_thread_t td;
+	lwkt_lwp_t lp;
+
+	(void)arg;
+	if (setup((void *)(uintptr_t)"bsd4"))
+		return 1;
+	lp = make_here(ends, &done);
+	td = lwkt_lwp_thread(lp);
+	lwkt_hold(td);
+	lwkt_lwp_start(lp);
+	join_lwp(lp);
+	lwkt_lwp_start(lp);
+	lwkt_rele(td);
+	return 0;
+}
+
+/* Nor can an lwp be freed that is queued and has not run yet. */
+static int
+frees_queued(void *arg)
+{
+	lwkt_lwp_t lp;
+
+	(void)arg;
+	if (setup((void *)(uintptr_t)"bsd4"))
+		return 1;
+	lp = make_here(ends, &done);
+	lwkt_crit_enter();	/* it does not run */
+	lwkt_lwp_start(lp);
+	lwkt_free_thread(lwkt_lwp_thread(lp));
+	lwkt_crit_exit();
+	return 0;
+}
+
 static int
 may_fail(void *arg)
 {
@@ -148,6 +223,14 @@ main(void)
 		.ss_body = may_fail, .ss_arg = (void *)(uintptr_t)"bsd4",
 		.ss_seeds = 100, .ss_faults = 1 };
 
+	panics("bsd4: a second start before the lwp runs panics",
+	    starts_twice_bsd4, "lwp \"lwp\" has started already");
+	panics("dummy: a second start before the lwp runs panics",
+	    starts_twice_dummy, "lwp \"lwp\" has started already");
+	panics("a start after the end panics", starts_ended,
+	    "lwp \"lwp\" has started already");
+	panics("an lwp that is queued is not freed", frees_queued,
+	    "thread \"lwp\" has started");
 	run_all(tests, nitems(tests));
 	sim_explore_with(&poor);
 	return tap_done();
