@@ -96,6 +96,17 @@ round_timer(struct lwkt_systimer *st, void *arg)
 			lwkt_send_ipiq2(cpu, ask, NULL, me);
 }
 
+/* Return the number of objects in a list.  Only for the trace. */
+static uint64_t
+objects(const struct lwkt_retire *rt)
+{
+	uint64_t n = 0;
+
+	for (; rt != NULL; rt = rt->rt_next)
+		n++;
+	return n;
+}
+
 /*
  * Begin a round.  A timer sends its messages, because a timer's callback
  * interrupts no critical section of this CPU.
@@ -104,6 +115,7 @@ static void
 round_begin(struct globaldata *gd)
 {
 	counter_inc(gd->gd_cntbias, rounds);
+	ktr(gd, round, gd->gd_m.mc_cpuid, objects(gd->gd_retire_next));
 	gd->gd_retire_cur = gd->gd_retire_next;
 	gd->gd_retire_next = NULL;
 	lwkt_systimer_init_oneshot(&gd->gd_retire_timer, round_timer, gd, 0);
@@ -123,7 +135,6 @@ lwkt_retire(struct lwkt_retire *rt, void (*fn)(struct lwkt_retire *rt))
 	crit_enter_td(self);
 	gd = mygd();
 	counter_inc(gd->gd_cntbias, retired);
-	ktr(gd, round, gd->gd_m.mc_cpuid, gd->gd_retire_cur != NULL);
 	rt->rt_fn = fn;
 	rt->rt_next = gd->gd_retire_next;
 	gd->gd_retire_next = rt;

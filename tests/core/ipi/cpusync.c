@@ -3,7 +3,9 @@
  * Rendezvous of CPUs, and memory that outlives its last reader.
  */
 #include <lwkt/cpusync.h>
+#include <string.h>
 
+#include "base/ktr.h"
 #include "core/util.h"
 
 static uint32_t ran[LWKT_MAXCPU];	/* a CPU each */
@@ -296,6 +298,52 @@ retired_memory_outlives_readers(void *arg)
 	return 0;
 }
 
+/* Add up the objects of the rounds traced here since `from`; count those. */
+static uint64_t
+traced_rounds(uint64_t from, int *np)
+{
+	const struct ktr_ring *kr = mygd()->gd_ktr;
+	const struct ktr_rec *r;
+	uint64_t sum = 0;
+
+	for (*np = 0; from < kr->kr_index; from++) {
+		r = &kr->kr_rec[from % KTR_ENTRIES];
+		if (strcmp(r->kt_event->ke_name, "retire.round") != 0)
+			continue;
+		check(r->kt_a == (uint64_t)mycpuid, "cpu %d",
+		    (int)r->kt_a);
+		sum += r->kt_b;
+		++*np;
+	}
+	return sum;
+}
+
+/* The first object begins a round, the others wait for the next one. */
+static int
+trace_counts_objects(void *arg)
+{
+	uint32_t mask = lwkt__ktr_mask;
+	uint64_t from, sum;
+	int i, n;
+
+	(void)arg;
+	freed = 0;
+	STORE(lwkt__ktr_mask, KTR_ALL);
+	lwkt_crit_enter();
+	from = mygd()->gd_ktr->kr_index;
+	for (i = 0; i < 4; i++)
+		lwkt_retire(&cells[i].c_retire, cell_free);
+	sum = traced_rounds(from, &n);
+	check(n == 1 && sum == 1, "%d rounds, %d objects", n, (int)sum);
+	from = mygd()->gd_ktr->kr_index;
+	lwkt_crit_exit();
+	await(&freed, 4);
+	sum = traced_rounds(from, &n);
+	check(n == 1 && sum == 3, "%d rounds, %d objects", n, (int)sum);
+	STORE(lwkt__ktr_mask, mask);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -317,5 +365,8 @@ main(void)
 	    quick_is_stopped, NULL, 100);
 	sim_explore("retired memory outlives its readers",
 	    retired_memory_outlives_readers, NULL, 200);
+	if (!config_hard)	/* the ring is too small */
+		sim_explore("the trace has each round with its objects",
+		    trace_counts_objects, NULL, 50);
 	return tap_done();
 }
