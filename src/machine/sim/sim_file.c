@@ -492,7 +492,7 @@ sim_child(int status, int64_t delay_ns)
 	struct simchild *sc = children;
 
 	sim_enter();
-	while (sc->sc_state != SC_NONE)
+	while (sc < children + NCHILDREN && sc->sc_state != SC_NONE)
 		sc++;
 	KASSERTF(sc < children + NCHILDREN, "more than %d children", NCHILDREN);
 	sc->sc_state = SC_RUNS;

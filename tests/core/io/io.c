@@ -381,6 +381,17 @@ files_and_children(void *arg)
 	check(lwkt_waitpid(-1, &status, 0) == -ECHILD, "no child left");
 	return 0;
 }
+
+static int
+too_many_children(void *arg)
+{
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 65; i++)
+		(void)sim_child(0, MS);
+	return 0;
+}
 #endif
 
 int
@@ -393,6 +404,10 @@ main(void)
 	};
 #endif
 
+#ifdef LWKT_HOST_SIM
+	panics("more children than the model has room for",
+	    too_many_children, "more than 64 children");
+#endif
 	sim_explore("streams lose nothing to time limits",
 	    streams_lose_nothing, NULL, 60);
 	/* TSan knows descriptors of the host, and that this is a race. */
