@@ -281,6 +281,37 @@ faults(void)
 	unsetenv("LWKT_FAIL");
 }
 
+/* A wrong text in a variable of the environment is refused. */
+static void
+wrong_text(const char *name, const char *value)
+{
+	struct catch c;
+
+	setenv(name, value, 1);
+	c = toy_hunt(&t_errno, 7, 1);
+	unsetenv(name);
+	ok(c.c_signal == SIGABRT && strstr(c.c_report, "must be") != NULL &&
+	    strstr(c.c_report, value) != NULL, "%s=%s is refused", name,
+	    value);
+	if (c.c_signal != SIGABRT)
+		diag("signal %d: %s", c.c_signal, c.c_report);
+}
+
+static void
+wrong_texts(void)
+{
+	wrong_text("LWKT_SIM", "pct:abc");
+	wrong_text("LWKT_SIM", "pct:3x");
+	wrong_text("LWKT_SIM", "dfs:");
+	wrong_text("LWKT_SIM", "dfs:-1");
+	wrong_text("LWKT_SIM", "pctx");
+	wrong_text("LWKT_SIM_STEPS", "many");
+	wrong_text("LWKT_SIM_STEPS", "-5");
+	setenv("LWKT_SIM", "pct:5", 1);
+	passes(&t_errno, 50);
+	unsetenv("LWKT_SIM");
+}
+
 int
 main(void)
 {
@@ -299,5 +330,6 @@ main(void)
 	dies(&t_spin, SIGABRT, "livelock");
 	unsetenv("LWKT_SIM_STEPS");
 	faults();
+	wrong_texts();
 	return tap_done();
 }

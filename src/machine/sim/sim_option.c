@@ -25,6 +25,23 @@ sim_configure(const struct sim_options *so)
 }
 
 /*
+ * Parse s, the text of a number in variable `name` of the environment.  Decimal
+ * digits, or hexadecimal ones after 0x, octal ones after 0.  Panics if the text
+ * is no number; whole is the value of the variable.
+ */
+static uint64_t
+number_parse(const char *name, const char *whole, const char *s)
+{
+	unsigned long long n;
+	char *end;
+
+	n = strtoull(s, &end, 0);
+	if (*s < '0' || *s > '9' || *end != '\0')
+		lwkt_panic("%s=%s: must be a number", name, whole);
+	return n;
+}
+
+/*
  * Return the number in an environment variable, or dflt if the variable is
  * unset or empty.  Panics if the text is no number.
  */
@@ -32,18 +49,13 @@ uint64_t
 sim_env_number(const char *name, uint64_t dflt)
 {
 	const char *s = getenv(name);
-	unsigned long long n;
-	char *end;
 
 	if (s == NULL || *s == '\0')
 		return dflt;
-	n = strtoull(s, &end, 0);
-	if (*end != '\0')
-		lwkt_panic("%s=%s: must be a number", name, s);
-	return n;
+	return number_parse(name, s, s);
 }
 
-/* Parse STRATEGY[:DEPTH]. */
+/* Parse STRATEGY[:DEPTH].  Panics if the text is wrong. */
 static void
 strategy_parse(struct sim_options *so, const char *s)
 {
@@ -66,13 +78,12 @@ strategy_parse(struct sim_options *so, const char *s)
 		    s);
 	so->so_strategy = names[i].strategy;
 	so->so_depth = s[len] == ':' ?
-	    (unsigned)strtoul(s + len + 1, NULL, 10) : 0;
+	    (unsigned)number_parse("the depth of LWKT_SIM", s, s + len + 1) : 0;
 }
 
 /*
  * Read the options of the run that begins.  Defaults replace 0.  An invalid
- * text in a variable of the environment panics; but a DEPTH that is no number
- * counts as 0.
+ * text in a variable of the environment panics.
  */
 void
 sim_options_read(struct sim_options *so)
