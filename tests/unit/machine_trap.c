@@ -82,6 +82,34 @@ child_sent(void)
 	(void)on_cpus(1, sent);
 }
 
+/* Sent signals that the program ignores do nothing; faults still end it. */
+static void
+sent_ignored(struct mcpu *mc)
+{
+	(void)mc;
+	(void)raise(SIGSEGV);
+	(void)kill(getpid(), SIGTRAP);
+	(void)raise(SIGABRT);
+	(void)!write(report[1], "I", 1);
+}
+
+static void
+child_ignored(void)
+{
+	(void)signal(SIGSEGV, SIG_IGN);
+	(void)signal(SIGTRAP, SIG_IGN);
+	(void)signal(SIGABRT, SIG_IGN);
+	_exit(on_cpus(1, sent_ignored) != 0 ||
+	    signal(SIGSEGV, SIG_DFL) != SIG_IGN);
+}
+
+static void
+child_ignored_fault(void)
+{
+	(void)signal(SIGSEGV, SIG_IGN);
+	(void)on_cpus(1, touch);
+}
+
 static void *
 foreign(void *arg)
 {
@@ -173,6 +201,11 @@ test_default(void)
 	ok(mu_died(status, SIGSEGV), "on another CPU too");
 	(void)reported(child_sent, &status);
 	ok(mu_died(status, SIGSEGV), "a signal that was sent ends it as well");
+	is_str(reported(child_ignored, &status), "I",
+	    "signals that were sent and are ignored are not reported");
+	is_int(status, 0, "and do nothing");
+	(void)reported(child_ignored_fault, &status);
+	ok(mu_died(status, SIGSEGV), "a fault cannot be ignored");
 	is_str(reported(child_foreign, &status), "",
 	    "a fault of another pthread is not ours to report");
 	ok(mu_died(status, SIGSEGV), "but ends the process");

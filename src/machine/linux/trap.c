@@ -12,6 +12,11 @@
  * again by itself (it was sent, or is raised after its instruction, as SIGTRAP
  * is) is sent once more.
  *
+ * A signal that was sent and that the program ignores (SIG_IGN before the boot)
+ * has no effect, on a CPU too.  If the processor raised the signal it cannot be
+ * ignored.  If the program ignores SIGABRT, abort(3) therefore ends the process
+ * without a report: its first SIGABRT looks as if it was sent.
+ *
  * SIGABRT is handled because assert(3) and an uncaught exception of C++ end in
  * abort(3): the report names the thread.  lwkt_panic has reported before it
  * aborts, so its own SIGABRT is not reported.
@@ -156,6 +161,7 @@ trap_handler(int sig, siginfo_t *si, void *ucontext)
 	const struct sigaction *sa = &trap_old[trap_index(sig)];
 	struct mcpu *mc = machine_forked() ? NULL : machine_oncpu();
 	int saved = errno, handled = trap_has_handler(sa);
+	int ignored = !handled && sa->sa_handler == SIG_IGN && si->si_code <= 0;
 	struct machine_fault mf;
 
 	trap_describe(&mf, sig, si, ucontext);
@@ -163,14 +169,14 @@ trap_handler(int sig, siginfo_t *si, void *ucontext)
 		mf.mf_what = lwkt__outside_reason();
 		trap_up->mu_fault(NULL, &mf);
 	}
-	if (mc != NULL && !(sig == SIGABRT && lwkt__panicking()) &&
+	if (mc != NULL && !ignored && !(sig == SIGABRT && lwkt__panicking()) &&
 	    (!handled || (mf.mf_touched && lwkt__mem_is_ours(mf.mf_addr)))) {
 		(void)sigaddset(&((ucontext_t *)ucontext)->uc_sigmask, SIGPIPE);
 		trap_up->mu_fault(mc, &mf);
 		trap_die(sa, sig, si);
 	} else if (handled) {
 		trap_chain(sa, sig, si, ucontext);
-	} else if (sa->sa_handler != SIG_IGN || si->si_code > 0) {
+	} else if (!ignored) {
 		trap_die(sa, sig, si);
 	}
 	errno = saved;
