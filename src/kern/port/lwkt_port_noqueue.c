@@ -73,7 +73,7 @@ panic_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 static void
 replyonly_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
-	msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE | LWKT_MSGF_REPLY);
+	msg_setdone(msg, msg->ms_flags | LWKT_MSGF_REPLY);
 	port->mp_replyfn(port, msg);
 }
 
@@ -82,9 +82,7 @@ static void
 null_replyport(lwkt_port_t port, lwkt_msg_t msg)
 {
 	(void)port;
-	/* Release: pairs with lwkt_checkmsg().  msg is the sender's then. */
-	atomic_store_rel_32(&msg->ms_flags, msg->ms_flags | LWKT_MSGF_DONE |
-	    LWKT_MSGF_REPLY);
+	msg_setdone(msg, msg->ms_flags | LWKT_MSGF_REPLY);
 }
 
 /* Have the program's function do the work or take msg; return its result. */

@@ -205,8 +205,7 @@ arrive(lwkt_port_t port, lwkt_msg_t msg, uint32_t flags, struct spin_wake *sw)
 		if (sw->sw_msg != 0)
 			atomic_clear_32(&msg->ms_mpflags, sw->sw_msg);
 		if (flags & LWKT_MSGF_SYNC) {
-			/* Release: pairs with lwkt_checkmsg(). */
-			atomic_store_rel_32(&msg->ms_flags, flags);
+			msg_setdone(msg, flags);
 			return;
 		}
 	}
@@ -560,7 +559,7 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	if (msg_is_at(msg, port)) {
 		port_remove(port, msg);
 		take(msg, td);
-		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE);
+		msg_setdone(msg, msg->ms_flags);
 		error = 0;
 	}
 	port_unlock(port, td);

@@ -421,7 +421,7 @@ thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	if ((msg->ms_flags & (LWKT_MSGF_QUEUED | LWKT_MSGF_REPLY)) ==
 	    LWKT_MSGF_QUEUED) {
 		port_remove(port, msg);
-		msg_setflags(msg, msg->ms_flags | LWKT_MSGF_DONE);
+		msg_setdone(msg, msg->ms_flags);
 		error = 0;
 	}
 	crit_exit_td(self);

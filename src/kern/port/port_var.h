@@ -225,6 +225,16 @@ msg_setflags(lwkt_msg_t msg, uint32_t flags)
 	atomic_store_32(&msg->ms_flags, flags);
 }
 
+/*
+ * Store flags with DONE: msg is the sender's then.  Release: pairs with
+ * lwkt_checkmsg(), so the sender sees what the receiver wrote before.
+ */
+static inline void
+msg_setdone(lwkt_msg_t msg, uint32_t flags)
+{
+	atomic_store_rel_32(&msg->ms_flags, flags | LWKT_MSGF_DONE);
+}
+
 static inline void
 port_init(lwkt_port_t port, const struct lwkt_port_ops *ops)
 {
