@@ -245,8 +245,9 @@ LWKT_API void lwkt_setpri_initial(lwkt_thread_t td, int pri);
  * Interrupt threads are created with LWKT_INTERRUPT.  When one becomes runnable
  * and is better than the running thread, it takes the CPU: as soon as the
  * running thread calls the library outside critical sections, or earlier if
- * that thread is preemptible.  When the interrupt thread blocks, yields or
- * ends, the CPU goes back.  A new interrupt thread has LWKT_PRI_INT_MED.
+ * that thread is preemptible.  When the interrupt thread blocks or ends, the
+ * CPU goes back.  If it only yields, it takes the CPU again at once while it is
+ * better.  A new interrupt thread has LWKT_PRI_INT_MED.
  *
  * Make the caller, which must not be an lwp, an interrupt thread of
  * LWKT_PRI_INT_SUPPORT.

@@ -9,7 +9,10 @@
  * thread is not descheduled and makes no scheduling decision: it lends the CPU.
  * When the interrupt thread blocks, yields or ends, the CPU goes straight back
  * to the lender, whatever else is runnable.  If the interrupt thread is still
- * runnable and better, the lender lends it the CPU again.  If that is refused,
+ * runnable and better, because it only yielded, the lender lends it the CPU
+ * again at once.  (In DragonFly the lender goes on: there only a wakeup lends.
+ * But a thread that is better keeps a CPU here when it yields.)  If that is
+ * refused,
  * because the interrupt thread has tokens for example, it continues later as
  * any other thread does.
  *
