@@ -61,7 +61,7 @@ COUNTER(spared, "vm.cache_spared", "of vm.depot_put, given by idle CPUs");
  */
 TUNABLE_INT(cache_threads, "lwkt.cache_threads", config_hard ? 2 : 1024, 1,
     1 << 24,
-    "dead threads with their stacks that each CPU keeps");
+    "dead threads with their stacks that each CPU keeps of each size");
 TUNABLE_INT(cache_percent, "lwkt.cache_percent", 10, 0, 90,
     "percent of memory that the stacks of more dead threads may take");
 TUNABLE_INT(cache_ms, "lwkt.cache_ms", config_hard ? 5 : 1000, 1, 3600000,

@@ -173,7 +173,6 @@ foreign_delete_body(void *arg)
 static struct early {
 	uint32_t	e_ready;	/* the owner is in its section */
 	uint32_t	e_started;	/* lwkt_systimer_init_oncpu returned */
-	uint32_t	e_full;		/* the starter floods the owner */
 	uint32_t	e_deaf[2];	/* CPU 2: has begun; may end */
 	uint32_t	e_fired;
 	int		e_defer;
