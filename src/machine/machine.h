@@ -113,7 +113,7 @@ struct machine_fault {
  * otherwise the CPU may be in a critical section or outside one.
  */
 struct machine_upcalls {
-	/* The first code on each CPU; returns when the CPU is to stop. */
+	/* The first code on each CPU; returns to stop the CPU for good. */
 	void	(*mu_cpu_main)(struct mcpu *mc);
 	/*
 	 * Reports a fault on this CPU.  The signal handler calls mu_fault on
@@ -164,7 +164,7 @@ struct machine_upcalls {
 
 /*
  * sim: the choice point at which mu_point is called.  No CPU runs meanwhile.
- * A CPU that is not awake waits in machine_idle or has stopped.
+ * A CPU that is not awake waits in machine_idle or has stopped for good.
  */
 struct machine_point {
 	enum choice	 mp_kind;	/* CHOICE_PAUSE: every CPU waits */

@@ -7,7 +7,7 @@
  * CPU that submits it.  Submission, cancellation and completion all happen on
  * that CPU, in a critical section, so nothing here needs a lock.  Completion
  * calls io_done exactly once, from machine_io_poll (io_poll.c says when that is
- * called), unless the CPU stops before.  The back ends behave alike:
+ * called), unless the CPU stops for good before.  The back ends behave alike:
  * linux/io_uring.c, linux/io_epoll.c (readiness for sockets and pipes, carriers
  * for the rest), sim/sim_io.c (a model of the host).  There is no policy here:
  * time limits, messages and the waiters of descriptors are in src/io.
@@ -15,7 +15,7 @@
  * INVARIANTS
  * MI1 A submitted operation completes exactly once, on its own CPU and only
  *    inside machine_io_poll.  The caller keeps the storage and the buffer until
- *    then.  (When the CPU stops, operations are dropped.)
+ *    then.  (When the CPU stops for good, operations are dropped.)
  * MI2 A cancelled operation still completes: with its result if that came
  *    first; else with the number of bytes moved so far, or -ECANCELED if there
  *    are none.
