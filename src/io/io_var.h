@@ -20,8 +20,8 @@
  *
  * INVARIANTS
  * IV1 ioreq_finish is called once for a request in flight, unless the CPU stops
- *    before.  It is called by machine_io_poll; for a sleep, by the timer or an
- *    abort.
+ *    for good before.  It is called by machine_io_poll; for a sleep, by the
+ *    timer or an abort.
  * IV2 A request in flight on a descriptor is on its CPU's waiter list, and the
  *    CPU's bit is set in the descriptor's word (io_waiter.c).
  */

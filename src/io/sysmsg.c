@@ -124,7 +124,7 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	return LWKT_EASYNC;
 }
 
-/* Begin to cancel the request of a message.  Runs on the request's CPU. */
+/* Cancel the request of a message, on the request's CPU (ioreq_cancel). */
 static void
 abort_remote(void *arg)
 {
@@ -135,9 +135,10 @@ abort_remote(void *arg)
 
 /*
  * End the call of a message early, unless it is complete: the abort function of
- * the messages.  The call need not have ended at the return: its CPU asks the
- * host to cancel it, and the completion replies later.  A caller on another CPU
- * spins until the CPU of the call has done that.
+ * the messages.  A sleep ends at once.  Another call need not have ended at the
+ * return: its CPU asks the host to cancel the call, and the completion replies
+ * later.  A caller on another CPU spins until the CPU of the call has done its
+ * part.
  */
 static void
 sysmsg_abort(lwkt_msg_t msg)
