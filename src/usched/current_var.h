@@ -6,8 +6,8 @@
  * Each scheduler has an array of struct current, one for each CPU, and a set of
  * helper threads (usched_help.c).  Only a CPU itself writes its current lwp.
  * Other CPUs read the CPU's bit of hp_busy, which tells that the CPU has a
- * current lwp.  They read cu_pri, its priority, if the scheduler compares
- * priorities.  cu_pri is stored before the bit is set.
+ * current lwp.  They read cu_pri, the priority of that lwp, if the scheduler
+ * compares priorities.  cu_pri is stored before the bit is set.
  *
  * A CPU whose current lwp leaves drops that lwp before it searches for another
  * one.  If an lwp is queued after the search, the CPU that queued it finds this

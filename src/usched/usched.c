@@ -7,8 +7,8 @@
  * kern/ schedules threads by strict priority.  A user scheduler decides which
  * lwp is the current one of each CPU.  Of the lwps in user mode only the
  * current one is runnable for kern/, with the priority of its class.  Several
- * schedulers can be in use at once: then each has a current lwp on each CPU,
- * and to kern/ those of the same class have equal priority.
+ * schedulers can be in use at once: then each may have a current lwp on each
+ * CPU, and to kern/ lwps of the same class have equal priority.
  *
  * A scheduler is started when its first lwp is created.  So a program without
  * lwps has no helper threads, and its ticks do no work for schedulers.  Until
@@ -39,7 +39,7 @@ TUNABLE_NAME(user_scheduler, "kern.user_scheduler", default_names,
     DEFAULT_BSD4, "scheduler of lwps that name none: bsd4 or dummy");
 struct sched {
 	lwkt_usched_t	 sc_ops;	/* (i) */
-	uint32_t	 sc_started;	/* (a) us_register has succeeded */
+	uint32_t	 sc_started;	/* (a) 1: ready for lwps */
 };
 
 static struct sched scheds[MAXSCHEDS];	/* the first nscheds are in use */

@@ -6,8 +6,8 @@
  * THEORY
  * Each CPU has one helper for each scheduler in use.  The priority of a helper
  * is below that of lwps and of all other threads, except the idle thread and
- * threads of LWKT_PRI_IDLE_WORK.  So the helper of a CPU that is busy with
- * other work takes no lwp that another CPU could run.
+ * threads of LWKT_PRI_IDLE_WORK.  So while a CPU runs other threads, its
+ * helper takes no lwp that another CPU could run.
  *
  * The helper takes itself off the run queue, then sets the CPU's ready bit,
  * then searches for an lwp, and then switches away.  If an lwp is queued after
