@@ -290,7 +290,7 @@ switch_any(struct globaldata *gd, lwkt_thread_t td)
  * Give the CPU to the best thread; return when td, the caller, runs again with
  * all of its tokens, perhaps on another CPU.  If td is still the best, return
  * at once.  Its deferred wakeups come first (SW6), while it still has its
- * tokens.  If td has borrowed the CPU, its lender runs, and no thread is chosen.
+ * tokens.  If td has borrowed the CPU, its lender runs and no thread is chosen.
  * Context: critical section; panics if SW1 forbids a switch.
  */
 void
