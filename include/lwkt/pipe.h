@@ -28,8 +28,10 @@ struct lwkt_pipe_side {
 	uint64_t	 ps_count LWKT_ALIGNED(64);
 	uint64_t	 ps_seen;	/* the other's ps_count, when read */
 	uint32_t	 ps_slot;	/* the next slot */
-	uint32_t	 ps_steady;	/* found since this side slept */
+	uint32_t	 ps_steady;	/* calls since this side slept */
+	uint32_t	 ps_limit;	/* so many end the other's fences */
 	uint32_t	 ps_pauses;	/* before a look that waits; atomic */
+	uint64_t	 ps_calm;	/* ps_count when they last ended, or 0 */
 	uint32_t	 ps_cpu;	/* where it last moved elements */
 };
 

@@ -89,6 +89,18 @@
 /* Keep the compiler, but not the processor, from moving memory accesses. */
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 
+/* Ask for the cache line of p, in order to write to it. */
+static inline void
+prefetch_write(const void *p)
+{
+#ifdef __x86_64__
+	/* The builtin asks for a copy to read, unless told of the processor. */
+	__asm__ __volatile__("prefetchw %0" : : "m" (*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
 /*
  * Subtract 1 from *count and return whether the result is negative.  The
  * compiler moves no memory access from one side of the call to the other.  On

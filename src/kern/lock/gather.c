@@ -30,13 +30,14 @@
 TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
     "pauses for the other side of a pipe or queue before the thread sleeps");
 
-/* Most pauses before a look: about a microsecond. */
-#define MOST	32
+/* Most pauses before a look: one or two microseconds. */
+#define MOST	64
 
 struct gather
-gather_begin(uint32_t *word)
+gather_begin(uint32_t *word, int patience)
 {
-	return (struct gather){ word, atomic_load_32(word), pipe_spin };
+	return (struct gather){ word, atomic_load_32(word),
+	    pipe_spin * patience };
 }
 
 /* Tell whether the caller, on a CPU or not, may keep its core busy. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a side of a ring waits for the other side before it sleeps (gather.c).
+ * Rings of slots between two sides: how a side waits for the other one before
+ * it sleeps (gather.c), and how it fetches slots from the other one's cache.
  *
- *	struct gather ga = gather_begin(&pauses);
+ *	struct gather ga = gather_begin(&pauses, patience);
  *	while (gather_pause(&ga))
  *		if ((n = number of elements that can be moved now) > 0)
  *			gather_found(&ga, n, enough), and move them
@@ -15,7 +16,8 @@
 #define LWKT_KERN_LOCK_GATHER_VAR_H
 
 #include <stddef.h>
-#include <stdint.h>
+
+#include "base/compiler.h"
 
 struct gather {
 	uint32_t	*ga_word;	/* (a) the word of the side */
@@ -23,7 +25,7 @@ struct gather {
 	int		 ga_left;	/* pauses until the end of patience */
 };
 
-struct gather gather_begin(uint32_t *word);
+struct gather gather_begin(uint32_t *word, int patience);
 /*
  * Pause, and return 1; the caller then looks.  Returns 0 if it should sleep
  * instead.  A thread is in no critical section; does deferred work.
@@ -34,5 +36,39 @@ int	gather_pause(struct gather *ga);
  * that it need not have been longer.
  */
 void	gather_found(struct gather *ga, size_t n, size_t enough);
+
+#define RING_LINE	64	/* bytes of a cache line */
+#define RING_AHEAD	512	/* bytes from a slot to what is fetched */
+
+/* Return whether the slot `at`, of size bytes, is the last of a cache line. */
+static inline int
+ring_ends_line(const void *slots, size_t size, size_t at)
+{
+	uintptr_t slot = (uintptr_t)slots + at * size;
+
+	return ((slot ^ (slot + size)) & ~(uintptr_t)(RING_LINE - 1)) != 0;
+}
+
+/*
+ * Fetch the line RING_AHEAD bytes after slot `at`, if it is among the next
+ * `left` slots, which the side may use.  The lines of a ring are in the other
+ * side's cache.  If they are fetched one by one, each takes as long as many
+ * elements.
+ */
+static inline void
+ring_fetch(const void *slots, size_t size, size_t nslots, size_t at,
+    size_t left, int write)
+{
+	size_t to = at * size + RING_AHEAD;
+
+	if (left * size <= RING_AHEAD + RING_LINE)
+		return;
+	if (to >= nslots * size)
+		to -= nslots * size;
+	if (write)
+		prefetch_write((const char *)slots + to);
+	else
+		__builtin_prefetch((const char *)slots + to);
+}
 
 #endif

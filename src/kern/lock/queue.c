@@ -172,66 +172,75 @@ unlock_both(struct lwkt_queue *q, const struct both *bo)
  * The ring.
  */
 
-/* Return the slot of the end, which is locked, and step to the next. */
+/*
+ * Return the slot of the end, which is locked, and step to the next.  `left` is
+ * how many slots the end may use.
+ */
 static inline void **
-next_slot(const struct lwkt_queue *q, struct lwkt_queue_end *qe)
+next_slot(const struct lwkt_queue *q, struct lwkt_queue_end *qe, uint64_t left)
 {
 	uint32_t at = qe->qe_slot;
 
+	if (unlikely(ring_ends_line(q->q_slots, sizeof(void *), at)))
+		ring_fetch(q->q_slots, sizeof(void *), q->q_nslots, at, left,
+		    qe == &q->q_put);
 	qe->qe_slot = likely(at + 1 != q->q_nslots) ? at + 1 : 0;
 	return &q->q_slots[at];
 }
 
-/* Tell whether there is room for an item.  The putters' end is locked. */
-static inline int
-has_room(struct lwkt_queue *q, uint64_t w)
+/*
+ * Return how many items the putters' end, which is locked, may put.  Look at
+ * the other end only if none is known to be free.
+ */
+static inline uint64_t
+room(struct lwkt_queue *q, uint64_t w)
 {
 	struct lwkt_queue_end *qe = &q->q_put;
 
 	INVARIANT(count(w) - qe->qe_seen <= q->q_nslots);	/* QU2 */
 	if (unlikely(count(w) - qe->qe_seen == q->q_nslots))
 		qe->qe_seen = look(&q->q_get);
-	return count(w) - qe->qe_seen != q->q_nslots;
+	return q->q_nslots - (count(w) - qe->qe_seen);
 }
 
-/* Tell whether there is an item.  The getters' end is locked. */
-static inline int
-has_item(struct lwkt_queue *q, uint64_t w)
+/* The same for the getters' end: how many items it may get. */
+static inline uint64_t
+stock(struct lwkt_queue *q, uint64_t w)
 {
 	struct lwkt_queue_end *qe = &q->q_get;
 
 	INVARIANT(qe->qe_seen - count(w) <= q->q_nslots);	/* QU2 */
 	if (unlikely(qe->qe_seen == count(w)))
 		qe->qe_seen = look(&q->q_put);
-	return qe->qe_seen != count(w);
+	return qe->qe_seen - count(w);
 }
 
 /* Put the item if there is room, and unlock the end, whose word was w. */
 static inline int
 put_one(struct lwkt_queue *q, uint64_t w, void *item)
 {
-	int room = has_room(q, w);
+	uint64_t left = room(q, w);
 
-	if (likely(room)) {
-		*next_slot(q, &q->q_put) = item;
+	if (likely(left > 0)) {
+		*next_slot(q, &q->q_put, left) = item;
 		w += QU_ONE;
 	}
 	unlock(&q->q_put, w);
-	return room;
+	return left > 0;
 }
 
 /* Get an item if there is one, and unlock the end, whose word was w. */
 static inline int
 get_one(struct lwkt_queue *q, uint64_t w, void **itemp)
 {
-	int some = has_item(q, w);
+	uint64_t left = stock(q, w);
 
-	if (likely(some)) {
-		*itemp = *next_slot(q, &q->q_get);
+	if (likely(left > 0)) {
+		*itemp = *next_slot(q, &q->q_get, left);
 		w += QU_ONE;
 	}
 	unlock(&q->q_get, w);
-	return some;
+	return left > 0;
 }
 
 /*
@@ -272,7 +281,7 @@ put_both(struct lwkt_queue *q, struct both *bo, void *item,
 	}
 	if (count(bo->bo_put) - count(bo->bo_get) == q->q_nslots)
 		return EWOULDBLOCK;
-	*next_slot(q, &q->q_put) = item;
+	*next_slot(q, &q->q_put, 0) = item;
 	bo->bo_put += QU_ONE;
 	return 0;
 }
@@ -287,11 +296,11 @@ get_both(struct lwkt_queue *q, struct both *bo, void **itemp,
 {
 	if (count(bo->bo_put) == count(bo->bo_get))
 		return (bo->bo_put & QU_CLOSED) != 0 ? EPIPE : EWOULDBLOCK;
-	*itemp = *next_slot(q, &q->q_get);
+	*itemp = *next_slot(q, &q->q_get, 0);
 	bo->bo_get += QU_ONE;
 	if ((bo->bo_get & QU_WAITED) != 0) {
 		*served = take_waiter(&q->q_get, &bo->bo_get);
-		*next_slot(q, &q->q_put) = (*served)->wa_item;
+		*next_slot(q, &q->q_put, 0) = (*served)->wa_item;
 		bo->bo_put += QU_ONE;
 	}
 	return 0;
@@ -384,7 +393,7 @@ static int
 poll(struct lwkt_queue *q, int put)
 {
 	struct gather ga = gather_begin(put ? &q->q_put.qe_pauses :
-	    &q->q_get.qe_pauses);
+	    &q->q_get.qe_pauses, 1);
 	size_t n;
 
 	while (!needs_both(q, put) && gather_pause(&ga)) {

@@ -26,9 +26,10 @@
  *   call that moves elements, and executes the fence itself there (rouse).
  * - Else the waiter sets PIPE_LOUD and calls machine_fence_all(), which costs
  *   microseconds.  So a pipe whose side sleeps often pays that only once.
- * A side that has found STEADY elements, or room for so many, without a sleep
- * in between, clears PIPE_LOUD again: a stream that flows is written without
- * fences.
+ * A side that has found elements, or room, for STEADY calls without a sleep in
+ * between clears PIPE_LOUD again: a stream that flows is written without
+ * fences.  So many fences of one CPU cost about as much as one of all CPUs.  If
+ * the side sleeps soon after that, the next time takes twice as many calls.
  *
  * Before it sleeps, a side looks a while longer; a thread only if nothing else
  * can run on its CPU (gather.c).
@@ -72,8 +73,13 @@ COUNTER(sleeps, "lwkt.pipe_sleeps", "sleeps for the other side of a pipe");
 COUNTER(louds, "lwkt.pipe_louds", "fences on all CPUs, before a sleep or for a "
     "notice");
 
-/* Elements found without a sleep, after which a side clears PIPE_LOUD. */
-#define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 4096u)
+/* Calls without a sleep, after which a side clears PIPE_LOUD; at most MANY. */
+#define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 256u)
+#define MANY		(STEADY << 8)
+/* Elements; a side that sleeps sooner has cleared PIPE_LOUD too early. */
+#define SOON(limit)	((limit) * 64)
+/* A side looks so many times longer if its sleep takes a fence on all CPUs. */
+#define PATIENCE	10
 
 /* pi_word: the address of a record, and these bits. */
 #define PIPE_LOUD	((uint64_t)1)	/* the other side executes the fence */
@@ -103,7 +109,8 @@ lwkt_pipe_init(struct lwkt_pipe *p, void *slots, size_t size, unsigned n,
 	    name, n, size);
 	*p = (struct lwkt_pipe){ .pi_slots = slots, .pi_size = size,
 	    .pi_nslots = n, .pi_name = name, .pi_word = { word, word },
-	    .pi_side = { { .ps_cpu = NEVER }, { .ps_cpu = NEVER } } };
+	    .pi_side = { { .ps_cpu = NEVER, .ps_limit = STEADY },
+	    { .ps_cpu = NEVER, .ps_limit = STEADY } } };
 	lwkt_initmsg(&p->pi_notice, &lwkt__port_null, 0);
 }
 
@@ -202,6 +209,21 @@ may_go(struct lwkt_pipe *p, enum side side)
 }
 
 /*
+ * The side sets PIPE_LOUD: note whether it has cleared it too early, or has
+ * moved many elements since.
+ */
+static void
+note_calm(struct lwkt_pipe_side *ps)
+{
+	uint32_t limit = ps->ps_limit;
+
+	if (ps->ps_count - ps->ps_calm >= SOON((uint64_t)limit))
+		ps->ps_limit = STEADY;
+	else if (ps->ps_calm > 0 && limit < MANY)
+		ps->ps_limit = limit * 2;
+}
+
+/*
  * Put `what`, a record or PIPE_NOTICE, into the side's word.  After that the
  * other side either sees it or has published what may_go() finds (PIO1, PIO2).
  * On a CPU: in a critical section.
@@ -220,6 +242,7 @@ announce(struct lwkt_pipe *p, enum side side, uint64_t what)
 	other = atomic_load_32(&p->pi_side[!side].ps_cpu);	/* PI3 */
 	if (other == NEVER || (other == cpu && cpu != NO_CPU))
 		return;
+	note_calm(&p->pi_side[side]);
 	atomic_set_64(word, PIPE_LOUD);
 	if (!machine_fence_all())
 		lwkt_panic("pipe \"%s\": the host fences no longer",
@@ -245,48 +268,52 @@ withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 }
 
 /*
- * The side has found k elements, or places, without a sleep, and its word says
- * that the other side fences.  If it has not slept for a while, end that.
+ * The side has found elements, or room, for some calls without a sleep, and its
+ * word says that the other side fences.  After ps_limit such calls end that.
  */
 static __lwkt_noinline void
-steady(struct lwkt_pipe *p, enum side side, size_t k)
+steady(struct lwkt_pipe *p, enum side side, size_t calls)
 {
 	struct lwkt_pipe_side *ps = &p->pi_side[side];
 
-	ps->ps_steady += (uint32_t)k;
-	if (ps->ps_steady < STEADY)
+	ps->ps_steady += (uint32_t)calls;
+	if (ps->ps_steady < ps->ps_limit)
 		return;
 	if (machine_can_fence_all())				/* PI4 */
 		atomic_store_64(&p->pi_word[side], 0);
 	ps->ps_steady = 0;
+	ps->ps_calm = ps->ps_count;
 }
 
-/* Look, as look(), and count what was found. */
+/* As look(), for a call that wants n: count for how many such calls it is. */
 static inline size_t
-find(struct lwkt_pipe *p, enum side side)
+find(struct lwkt_pipe *p, enum side side, size_t n)
 {
 	size_t k = look(p, side);
 
 	if (k > 0 && unlikely(atomic_load_64(&p->pi_word[side]) == PIPE_LOUD))
-		steady(p, side, k);
+		steady(p, side, k / n + 1);
 	return k;
 }
 
 /*
- * Look for a while whether the side may go; return 1 as soon as it may.  Return
- * 0 if it should sleep instead.
+ * Look for a while whether the side, which wants n, may go; return 1 as soon as
+ * it may.  Return 0 if it should sleep instead.  It is in less of a hurry to
+ * sleep if that takes a fence on all CPUs.
  */
 static int
-poll(struct lwkt_pipe *p, enum side side)
+poll(struct lwkt_pipe *p, enum side side, size_t n)
 {
-	struct gather ga = gather_begin(&p->pi_side[side].ps_pauses);
-	size_t n;
+	int loud = (atomic_load_64(&p->pi_word[side]) & PIPE_LOUD) != 0;
+	struct gather ga = gather_begin(&p->pi_side[side].ps_pauses,
+	    loud ? 1 : PATIENCE);
+	size_t k;
 
 	while (gather_pause(&ga)) {
-		n = find(p, side);
-		if (n > 0)
-			gather_found(&ga, n, p->pi_nslots / 4);
-		if (n > 0 || is_closed(p, !side))
+		k = find(p, side, n);
+		if (k > 0)
+			gather_found(&ga, k, p->pi_nslots / 4);
+		if (k > 0 || is_closed(p, !side))
 			return 1;
 	}
 	return 0;
@@ -298,7 +325,7 @@ poll(struct lwkt_pipe *p, enum side side)
  * of a call.  Panics if the reader waits and has asked for a notice.
  */
 static __lwkt_noinline int
-pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
+pipe_wait(struct lwkt_pipe *p, enum side side, size_t n, int64_t timeout_ns,
     int64_t *deadline)
 {
 	lwkt_thread_t td;
@@ -309,7 +336,7 @@ pipe_wait(struct lwkt_pipe *p, enum side side, int64_t timeout_ns,
 		return EWOULDBLOCK;
 	if (*deadline == 0)
 		*deadline = wait_deadline(timeout_ns);
-	if (poll(p, side))
+	if (poll(p, side, n))
 		return 0;
 	td = sync_enter();
 	if (td != NULL)
@@ -359,8 +386,11 @@ __lwkt_inline void
 copy(struct lwkt_pipe *p, enum side side, char *elems, size_t k)
 {
 	struct lwkt_pipe_side *ps = &p->pi_side[side];
-	size_t at = ps->ps_slot, run = p->pi_nslots - at;
+	size_t at = ps->ps_slot, run = p->pi_nslots - at, left = known(p, side);
 
+	if (k == 1 && ring_ends_line(p->pi_slots, p->pi_size, at))
+		ring_fetch(p->pi_slots, p->pi_size, p->pi_nslots, at, left,
+		    side == WRITER);
 	if (likely(k < run)) {
 		copy_run(p, side, elems, at, k);
 		ps->ps_slot = (uint32_t)(at + k);
@@ -382,7 +412,7 @@ move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 	size_t k = known(p, side);
 
 	if (unlikely(k < n))
-		k = find(p, side);
+		k = find(p, side, n);
 	if (k > n)
 		k = n;
 	if (likely(k > 0)) {
@@ -427,7 +457,7 @@ go_on(struct lwkt_pipe *p, enum side side, char *elems, size_t n, size_t done,
 			return (ssize_t)done;
 		if (closed)
 			return 0;
-		if (pipe_wait(p, side, timeout_ns, &deadline) != 0)
+		if (pipe_wait(p, side, n - done, timeout_ns, &deadline) != 0)
 			return done > 0 ? (ssize_t)done : -EWOULDBLOCK;
 	}
 }
