@@ -31,7 +31,7 @@ struct lwkt_pipe_side {
 	uint32_t	 ps_steady;	/* calls since this side slept */
 	uint32_t	 ps_limit;	/* so many end the other's fences */
 	uint32_t	 ps_pauses;	/* before a look that waits; atomic */
-	uint64_t	 ps_calm;	/* ps_count when they last ended, or 0 */
+	uint64_t	 ps_calm;	/* ps_count when they ended; or 0 */
 	uint32_t	 ps_cpu;	/* where it last moved elements */
 };
 

@@ -22,7 +22,7 @@ struct rw_slot {
 
 struct lock_cpu {
 	LWKT_CACHEALIGN
-	/* The next two are also a struct lwkt_quick_words_ of <lwkt/sync2.h>. */
+	/* The next two are a struct lwkt_quick_words_ of <lwkt/sync2.h>. */
 	uint64_t	 gd_tag;	/* (i) 1 + the CPU, in TAG_BITS */
 	uint64_t	 gd_reltag;	/* (a) gd_tag, TAG_RISING or TAG_LOUD */
 	uint32_t	 gd_steady;	/* (c) releases in a row, no waiter */

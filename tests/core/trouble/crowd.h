@@ -12,7 +12,7 @@
 #include "core/util.h"
 
 static uint32_t hogs;			/* threads that keep a CPU */
-static volatile uint32_t served;
+static uint32_t served;
 
 /* TSan keeps signals back; it and ASan report faults themselves. */
 #define SIGNALS_LATE	LWKT_TSAN
