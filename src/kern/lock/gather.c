@@ -33,11 +33,18 @@ TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
 /* Most pauses before a look: one or two microseconds. */
 #define MOST	64
 
+/*
+ * Turns of machine_pause() that keep the core, unless there are more CPUs than
+ * cores: the other side may need this one then.
+ */
+#define TURNS	128
+
 struct gather
-gather_begin(uint32_t *word, int patience)
+gather_begin(uint32_t *word, int patience, int64_t deadline)
 {
-	return (struct gather){ word, atomic_load_32(word),
-	    pipe_spin * patience };
+	return (struct gather){ .ga_word = word, .ga_deadline = deadline,
+	    .ga_pauses = atomic_load_32(word),
+	    .ga_most = (uint32_t)(pipe_spin * patience) };
 }
 
 /* Tell whether the caller, on a CPU or not, may keep its core busy. */
@@ -54,13 +61,13 @@ gather_pause(struct gather *ga)
 	uint32_t i;
 
 	for (i = 0; i <= ga->ga_pauses; i++) {
-		if (ga->ga_left-- <= 0 || !alone(on))
+		if (ga->ga_turn >= ga->ga_most || !alone(on))
 			return 0;
-		machine_pause(0);
+		machine_pause(ga->ga_turn++ % TURNS);
 		if (on)
 			lwkt_splz();
 	}
-	return 1;
+	return ga->ga_deadline <= 0 || machine_time_ns() < ga->ga_deadline;
 }
 
 void

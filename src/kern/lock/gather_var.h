@@ -3,7 +3,7 @@
  * Rings of slots between two sides: how a side waits for the other one before
  * it sleeps (gather.c), and how it fetches slots from the other one's cache.
  *
- *	struct gather ga = gather_begin(&pauses, patience);
+ *	struct gather ga = gather_begin(&pauses, patience, deadline);
  *	while (gather_pause(&ga))
  *		if ((n = number of elements that can be moved now) > 0)
  *			gather_found(&ga, n, enough), and move them
@@ -21,11 +21,17 @@
 
 struct gather {
 	uint32_t	*ga_word;	/* (a) the word of the side */
+	int64_t		 ga_deadline;	/* of the wait, if > 0 */
 	uint32_t	 ga_pauses;	/* before each look of this wait */
-	int		 ga_left;	/* pauses until the end of patience */
+	uint32_t	 ga_turn;	/* pauses so far */
+	uint32_t	 ga_most;	/* the end of patience */
 };
 
-struct gather gather_begin(uint32_t *word, int patience);
+/*
+ * Begin to wait for at most `patience` times lwkt.pipe_spin pauses, and not
+ * beyond the deadline, a result of wait_deadline().
+ */
+struct gather gather_begin(uint32_t *word, int patience, int64_t deadline);
 /*
  * Pause, and return 1; the caller then looks.  Returns 0 if it should sleep
  * instead.  A thread is in no critical section; does deferred work.

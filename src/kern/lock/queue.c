@@ -390,10 +390,10 @@ needs_both(const struct lwkt_queue *q, int put)
  * else return 0.
  */
 static int
-poll(struct lwkt_queue *q, int put)
+poll(struct lwkt_queue *q, int put, int64_t deadline)
 {
 	struct gather ga = gather_begin(put ? &q->q_put.qe_pauses :
-	    &q->q_get.qe_pauses, 1);
+	    &q->q_get.qe_pauses, 1, deadline);
 	size_t n;
 
 	while (!needs_both(q, put) && gather_pause(&ga)) {
@@ -484,7 +484,7 @@ put_slow(struct lwkt_queue *q, void *item, int64_t timeout_ns)
 {
 	int64_t deadline = wait_deadline(timeout_ns);
 
-	if (put_alone(q, item) || (deadline != 0 && poll(q, 1) &&
+	if (put_alone(q, item) || (deadline != 0 && poll(q, 1, deadline) &&
 	    put_alone(q, item)))
 		return 0;
 	return put_or_wait(q, item, deadline);
@@ -496,7 +496,7 @@ get_slow(struct lwkt_queue *q, void **itemp, int64_t timeout_ns)
 {
 	int64_t deadline = wait_deadline(timeout_ns);
 
-	if (get_alone(q, itemp) || (deadline != 0 && poll(q, 0) &&
+	if (get_alone(q, itemp) || (deadline != 0 && poll(q, 0, deadline) &&
 	    get_alone(q, itemp)))
 		return 0;
 	return get_or_wait(q, itemp, deadline);

@@ -302,11 +302,11 @@ find(struct lwkt_pipe *p, enum side side, size_t n)
  * sleep if that takes a fence on all CPUs.
  */
 static int
-poll(struct lwkt_pipe *p, enum side side, size_t n)
+poll(struct lwkt_pipe *p, enum side side, size_t n, int64_t deadline)
 {
 	int loud = (atomic_load_64(&p->pi_word[side]) & PIPE_LOUD) != 0;
 	struct gather ga = gather_begin(&p->pi_side[side].ps_pauses,
-	    loud ? 1 : PATIENCE);
+	    loud ? 1 : PATIENCE, deadline);
 	size_t k;
 
 	while (gather_pause(&ga)) {
@@ -336,7 +336,7 @@ pipe_wait(struct lwkt_pipe *p, enum side side, size_t n, int64_t timeout_ns,
 		return EWOULDBLOCK;
 	if (*deadline == 0)
 		*deadline = wait_deadline(timeout_ns);
-	if (poll(p, side, n))
+	if (poll(p, side, n, *deadline))
 		return 0;
 	td = sync_enter();
 	if (td != NULL)
