@@ -18,6 +18,7 @@
 #define LWKT_VM_SLAB_VAR_H
 
 #include <lwkt/malloc2.h>
+#include <lwkt/systimer.h>
 
 #include "base/kassert.h"
 #include "kern/cpu/crit.h"
@@ -125,6 +126,10 @@ struct slab {
 	struct mag	 sl_mag[MAG_CLASSES + 1]; /* the last stays empty */
 	uint32_t	 sl_work;	/* (c) 1: slab_work has to run */
 	uint32_t	 sl_nfree;	/* (c) number of slots in sl_free */
+	uint32_t	 sl_least;	/* (c) least sl_nfree of this time */
+	uint32_t	 sl_spare;	/* (c) slots to give back when idle */
+	uint32_t	 sl_watched;	/* (c) 1: sl_timer runs */
+	struct lwkt_systimer sl_timer;	/* (c) the end of this time */
 	uint32_t	 sl_nzones;	/* (c) number of zones */
 	uint32_t	 sl_made;	/* (c) zones made since slab_clean */
 	uint32_t	 sl_slide;	/* (c) first chunk of the newest zone */
@@ -185,6 +190,8 @@ struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
  */
 void	slab_put(struct slab *sl, struct kmem_slot *ks);
 void	slab_work(struct slab *sl);
+/* Give one slot that is not needed back to the host.  Idle thread. */
+void	slots_spare(struct slab *sl);
 void	slots_check(struct slab *sl);
 
 /*

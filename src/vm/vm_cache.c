@@ -49,6 +49,7 @@
 #include "kern/cpu/arena.h"
 #include "kern/cpu/kern_ops.h"
 #include "kern/boot/sysinit.h"
+#include "vm/slab_var.h"
 #include "vm/vm_cache.h"
 
 COUNTER(depot_in, "vm.depot_put", "threads given to the depot");
@@ -72,6 +73,13 @@ static uint32_t depot_lock;
 static struct vm_pcpu *pcpus;
 static size_t share;			/* (i) most that vp_bytes may be */
 uint32_t cache_list;
+
+/* Return the time after which an idle CPU gives back what it did not need. */
+int64_t
+cache_time(void)
+{
+	return (int64_t)cache_ms * 1000000;
+}
 
 /* Take the depot's lock.  The caller is in a critical section (DC3). */
 static void
@@ -194,7 +202,7 @@ watch(struct globaldata *gd, struct vm_pcpu *vp)
 	vp->vp_last = gd->gd_nextid - vp->vp_begin;
 	vp->vp_begin = gd->gd_nextid;
 	lwkt_systimer_init_oneshot(&vp->vp_timer, watch_timer, gd,
-	    (int64_t)cache_ms * 1000000);
+	    cache_time());
 }
 
 /*
@@ -212,24 +220,36 @@ watch_timer(struct lwkt_systimer *st, void *arg)
 	if (class_above(vp, (uint64_t)cache_threads) < 0)
 		return;
 	watch(gd, vp);						/* DC4 */
-	gd->gd_spare = class_above(vp, needed(gd, vp)) >= 0;
+	if (class_above(vp, needed(gd, vp)) >= 0)
+		gd->gd_spare |= SPARE_THREADS;
 }
 
-/*
- * Give one list of what the CPU does not need back to the host (ko_spare).
- * Called by the idle thread while gd_spare is set.
- */
+/* Give one list of what the CPU does not need back to the host. */
 static void
-cache_spare(struct globaldata *gd)
+threads_spare(struct globaldata *gd)
 {
 	struct vm_pcpu *vp = gd->gd_vmglue;
 	int cls = class_above(vp, needed(gd, vp));
 
-	gd->gd_spare = cls >= 0;
-	if (cls >= 0) {
-		counter_add(gd->gd_cntbias, spared, cache_list);
-		list_drain(gd, cold_take(vp, (unsigned)cls), (unsigned)cls);
+	if (cls < 0) {
+		gd->gd_spare &= ~SPARE_THREADS;
+		return;
 	}
+	counter_add(gd->gd_cntbias, spared, cache_list);
+	list_drain(gd, cold_take(vp, (unsigned)cls), (unsigned)cls);
+}
+
+/*
+ * Give a part of what the CPU does not need back to the host (ko_spare).
+ * Called by the idle thread while gd_spare is not 0.
+ */
+static void
+cache_spare(struct globaldata *gd)
+{
+	if (gd->gd_spare & SPARE_THREADS)
+		threads_spare(gd);
+	if (gd->gd_spare & SPARE_SLOTS)
+		slots_spare(gd->gd_slab);
 }
 
 /*

@@ -54,11 +54,17 @@ int	stack_class(size_t size);
 unsigned stacks_make(struct globaldata *gd, unsigned cls, unsigned most,
 	    lwkt_thread_t *tdp);
 
+/* Bits of gd_spare: what an idle CPU gives back to the host. */
+#define SPARE_THREADS	0x1u		/* vm_cache.c */
+#define SPARE_SLOTS	0x2u		/* vm_slab.c */
+
 /*
- * vm_cache.c.  cache_fill gets threads for a cache whose tc_warm is empty, and
- * returns 0 or ENOMEM.  cache_full empties tc_warm, which is a full list.
+ * vm_cache.c.  cache_time returns lwkt.cache_ms in ns.  cache_fill gets
+ * threads for a cache whose tc_warm is empty, and returns 0 or ENOMEM.
+ * cache_full empties tc_warm, which is a full list.
  */
 extern uint32_t cache_list __lwkt_hidden; /* (i) threads in a full list */
+int64_t	cache_time(void);
 int	cache_fill(struct globaldata *gd, unsigned cls);
 void	cache_full(struct globaldata *gd, unsigned cls);
 

@@ -8,8 +8,12 @@
  * those that are set up.
  *
  * A slot that is no longer needed is set aside, for a zone of any class, a slab
- * of objects or a large block of one slot.  If a CPU has set aside more than
- * lwkt.zone_cache slots, it gives some back to the host.  Giving memory back
+ * of objects or a large block of one slot.  A CPU keeps lwkt.zone_cache slots
+ * for ever.  It keeps up to lwkt.zone_most while it takes and frees them in
+ * turn: while it has more than lwkt.zone_cache, a timer looks every
+ * lwkt.cache_ms how many slots have lain there all the time (sl_least), and the
+ * CPU gives that many back when it is idle.  If it has set aside more than
+ * lwkt.zone_most, it gives some back to the host at once.  Giving memory back
  * takes long, so it is deferred until the CPU is in a context that may call the
  * host (slab_may_host): sl_work says that there is something to do.  Until it
  * is done the CPU uses no magazines, so that each call looks at sl_work.
@@ -22,14 +26,20 @@
 #include "base/rng.h"
 #include "kern/boot/sysinit.h"
 #include "vm/slab_var.h"
+#include "vm/vm_cache.h"
 
 COUNTER(given, "vm.slab_released", "zones given back to the host");
 COUNTER(later, "vm.slab_deferred", "runs given back later, as a callback freed "
     "them");
 
+COUNTER(spared, "vm.slab_spared", "of vm.slab_released, given by idle CPUs");
+
 TUNABLE_INT(zone_cache, "lwkt.zone_cache", config_hard ? 1 : 32, 0, 1 << 20,
     "slots of 128 KiB set aside that each CPU keeps");
+TUNABLE_INT(zone_most, "lwkt.zone_most", config_hard ? 2 : 256, 0, 1 << 20,
+    "slots of 128 KiB set aside that a busy CPU keeps");
 
+static uint32_t slots_most;		/* (i) lwkt.zone_most, if that fits */
 static uintptr_t slabs;			/* (a) struct slab of each CPU; or 0 */
 uint64_t slab_secret;
 struct slab slab_none;
@@ -121,8 +131,65 @@ slab_slot(struct slab *sl, int *zeroed)
 	if (ks == NULL)
 		return kmem_alloc(1);
 	sl->sl_free = ks->ks_next;
-	sl->sl_nfree--;
+	if (--sl->sl_nfree < sl->sl_least)
+		sl->sl_least = sl->sl_nfree;
 	return ks;
+}
+
+static void	watch_timer(struct lwkt_systimer *st, void *arg);
+
+/* Start the timer, unless it runs. */
+static void
+watch(struct slab *sl)
+{
+	if (sl->sl_watched)
+		return;
+	sl->sl_watched = 1;
+	sl->sl_least = sl->sl_nfree;
+	lwkt_systimer_init_oneshot(&sl->sl_timer, watch_timer, sl,
+	    cache_time());
+}
+
+/* A time has ended.  What was not needed is to be given back when idle. */
+static void
+watch_timer(struct lwkt_systimer *st, void *arg)
+{
+	struct slab *sl = arg;
+
+	(void)st;
+	sl->sl_watched = 0;
+	if (sl->sl_nfree <= (uint32_t)zone_cache)
+		return;
+	sl->sl_spare = sl->sl_nfree - (uint32_t)zone_cache;
+	if (sl->sl_spare > sl->sl_least)
+		sl->sl_spare = sl->sl_least;
+	if (sl->sl_spare > 0)
+		sl->sl_gd->gd_spare |= SPARE_SLOTS;
+	watch(sl);
+}
+
+/* Give the slot that was set aside last back to the host; there is one. */
+static void
+slot_give(struct slab *sl)
+{
+	struct kmem_slot *ks = sl->sl_free;
+
+	sl->sl_free = ks->ks_next;
+	sl->sl_nfree--;
+	kmem_free(ks);
+	counter_inc(sl->sl_gd->gd_cntbias, given);
+}
+
+void
+slots_spare(struct slab *sl)
+{
+	if (sl->sl_spare == 0 || sl->sl_nfree <= (uint32_t)zone_cache) {
+		sl->sl_gd->gd_spare &= ~SPARE_SLOTS;
+		return;
+	}
+	sl->sl_spare--;
+	counter_inc(sl->sl_gd->gd_cntbias, spared);
+	slot_give(sl);
 }
 
 /* Set a slot aside; request slab_work if the CPU has too many of them. */
@@ -132,8 +199,10 @@ slot_put(struct slab *sl, struct kmem_slot *ks)
 	ks->ks_size = ZONE_SIZE;
 	ks->ks_next = sl->sl_free;
 	sl->sl_free = ks;
-	if (++sl->sl_nfree > (uint32_t)zone_cache)
+	if (++sl->sl_nfree > slots_most)
 		work_request(sl);
+	else if (sl->sl_nfree > (uint32_t)zone_cache)
+		watch(sl);
 }
 
 /* Set a slot aside; free a longer run, or leave that to slab_work. */
@@ -156,14 +225,14 @@ slab_put(struct slab *sl, struct kmem_slot *ks)
 }
 
 /*
- * Give the deferred runs back to the host.  If more than lwkt.zone_cache slots
- * are set aside, keep three quarters of lwkt.zone_cache, and give the others
+ * Give the deferred runs back to the host.  If more than lwkt.zone_most slots
+ * are set aside, keep three quarters of lwkt.zone_most, and give the others
  * back too.  Called only if slab_may_host.
  */
 void
 slab_work(struct slab *sl)
 {
-	uint32_t keep = (uint32_t)zone_cache - (uint32_t)zone_cache / 4;
+	uint32_t keep = slots_most - slots_most / 4;
 	struct kmem_slot *ks;
 
 	sl->sl_work = 0;
@@ -172,15 +241,9 @@ slab_work(struct slab *sl)
 		sl->sl_put = ks->ks_next;
 		kmem_free(ks);
 	}
-	if (sl->sl_nfree <= (uint32_t)zone_cache)
-		return;
-	while (sl->sl_nfree > keep) {
-		ks = sl->sl_free;
-		sl->sl_free = ks->ks_next;
-		sl->sl_nfree--;
-		kmem_free(ks);
-		counter_inc(sl->sl_gd->gd_cntbias, given);
-	}
+	if (sl->sl_nfree > slots_most)
+		while (sl->sl_nfree > keep)
+			slot_give(sl);
 }
 
 /* Check the slots that a CPU has set aside; panic on a fault. */
@@ -211,6 +274,13 @@ slab_boot(void)
 	if (given_by_host != NULL)
 		memcpy(&slab_secret, given_by_host, sizeof(slab_secret));
 	slab_none.sl_mark = mark_of(LWKT_MAXCPU);
+	slots_most = (uint32_t)zone_most;
+	if (slots_most > machine_mem_size() / 64 / ZONE_SIZE /
+	    (unsigned)lwkt__ncpus)
+		slots_most = (uint32_t)(machine_mem_size() / 64 / ZONE_SIZE /
+		    (unsigned)lwkt__ncpus);
+	if (slots_most < (uint32_t)zone_cache)
+		slots_most = (uint32_t)zone_cache;
 	for (cpu = 0; cpu < lwkt__ncpus; cpu++)
 		gd_find(cpu)->gd_quick = &slab_none;
 	kmem_grains = fiber_wanted() ? 0 : KMEM_GRAINS;

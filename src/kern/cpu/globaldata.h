@@ -73,7 +73,7 @@ struct globaldata {
 
 	/* For the layers above kern/; kern/ does not use these fields. */
 	void		*gd_vmglue;	/* (c) vm/: stack and thread cache */
-	uint32_t	 gd_spare;	/* (c) 1: call ko_spare when idle */
+	uint32_t	 gd_spare;	/* (c) not 0: call ko_spare when idle */
 	void		*gd_slab;	/* (c) vm/: zones; NULL until used */
 	void		*gd_io;		/* (c) io/: waiters by descriptor */
 	uint32_t	 gd_nextcpu;	/* (c) vm/: counts LWKT_CPU_ROTATE */
