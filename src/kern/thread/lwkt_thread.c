@@ -22,7 +22,8 @@
  * TH2 A thread at its last switch is on no queue, waits for nothing, defers no
  *     wakeup, is lent nothing that is still being changed, and its port is
  *     empty.  So the fields for all this are as thread_init() has made them,
- *     and the structure with its stack can be used again without it.
+ *     and the structure with its stack can be used again without it.  (Only
+ *     td_wchan may name the ident of a queue that the thread has left.)
  *
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
@@ -71,8 +72,9 @@ thread_renew(lwkt_thread_t td, int flags, int cpu)
 	struct globaldata *gd = mygd();
 	struct thread_cold *cold = td->td_cold;
 
-	INVARIANT(td->td_wchan == NULL && td->td_wmesg == NULL &&
-	    cold->tc_magic == THREAD_MAGIC);			/* TH2 */
+	INVARIANT(cold->tc_magic == THREAD_MAGIC);		/* TH2 */
+	td->td_wchan = NULL;
+	td->td_wmesg = NULL;
 	td->td_sp = machine_stack_init(td->td_stack,
 	    (size_t)((char *)cold - (char *)td->td_stack), switch_entry,
 	    thread_exit);
