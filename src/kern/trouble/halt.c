@@ -11,11 +11,11 @@
  * For a panic a CPU stops for ever.  It still executes messages, because the
  * code that reports may need an answer.  It does so only if the interrupted
  * code cannot be in the middle of an update.  That is: the CPU is in no
- * callback, and either waits in the host, or is in no critical section at an
- * instruction of the program's own code (leaf sections, which have no count,
- * are the library's).  The interrupted thread never continues, so callbacks may
- * use whatever it had not protected.  The stopped CPU also measures the time:
- * if the report takes longer than FOREVER_NS, the stopped CPU aborts the
+ * callback, and either waits in the host, or is in no critical section and was
+ * interrupted outside the library.  (Inside it may be in a leaf section, which
+ * has no count.)  The interrupted thread never continues, so callbacks may use
+ * whatever it had not protected.  The stopped CPU also measures the time: if
+ * the report takes longer than FOREVER_NS, the stopped CPU aborts the
  * process.
  *
  * On the simulated host only one CPU runs at a time, so the others are stopped

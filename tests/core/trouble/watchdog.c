@@ -77,7 +77,7 @@ blocker_body(void *arg)
 	return 0;
 }
 
-/* Comes by, and never switches though it should. */
+/* Calls the library all the time, and never switches though it should. */
 static void
 rude(void *arg)
 {
@@ -124,7 +124,7 @@ test_greedy(void)
 		child_diag(c);
 }
 
-/* Yields, alone; comes by, alone; sleeps. */
+/* The only thread of its CPU: yields; calls the library; sleeps. */
 static int
 polite_body(void *arg)
 {
@@ -169,8 +169,8 @@ takes_token(void *arg)
 }
 
 /*
- * Yields every 30 ms, in vain: a better thread waits for a token.  Each tick
- * that it serves in between asks it to yield.
+ * Yields every 30 ms, and runs again at once, because the better thread waits
+ * for a token.  Each tick that it serves in between asks it to yield.
  */
 static void
 yields_in_vain(void *arg)

@@ -57,7 +57,7 @@ masks_are_kept(void *arg)
 	return 0;
 }
 
-/* Back from a sleep, but not yet let into its own code, for it had a token. */
+/* Has slept, but is not in user mode yet, because it has a token. */
 static void
 moves_late(void *arg)
 {
