@@ -25,7 +25,7 @@
 
 #include "kern/sleep/synch_var.h"
 
-#include <lwkt/thread2.h>
+#include <lwkt/thread.h>
 
 TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
     "pauses for the other side of a pipe or queue before the thread sleeps");
