@@ -27,12 +27,11 @@
  * PM1 A message is sent only when DONE and not QUEUED.  It is forwarded or
  *    replied only when none of DONE, QUEUED and REPLY is set.
  * PM2 Whenever a port's putport or replyport function is called,
- *    LWKT_MSGF_FOREIGN says whether the caller is a plain pthread.  The flag is
- *    set when a pthread sends the message, or receives it from the queue of a
- *    port.  It is cleared when a thread or a callback does so, and when a CPU
- *    continues what a pthread began (lwkt_port_foreign.c).  Exception: the
- *    message of a pthread to a putonly port keeps the flag, whichever thread
- *    replies it.  The way of a pthread works on a CPU too.
+ *    LWKT_MSGF_FOREIGN says whether the caller is a plain pthread.  Each call
+ *    of this file that sends, forwards or replies sets or clears the flag for
+ *    its caller, because a putonly port may hand a message from a pthread to a
+ *    thread or the other way round.  A CPU that continues what a pthread began
+ *    clears the flag (lwkt_port_foreign.c).
  *
  * Source: DragonFly lwkt_msgport.c and msgport(9).
  */
@@ -120,8 +119,19 @@ lwkt_threadport(lwkt_thread_t td)
 static inline uint32_t
 msg_foreign(uint32_t flags)
 {
-	return likely(machine_oncpu() != NULL) ? flags :
-	    flags | LWKT_MSGF_FOREIGN;
+	return likely(machine_oncpu() != NULL) ?
+	    flags & ~(uint32_t)LWKT_MSGF_FOREIGN : flags | LWKT_MSGF_FOREIGN;
+}
+
+/* The caller forwards or replies msg: return its flags, with PM2 made true. */
+static inline uint32_t
+msg_caller(lwkt_msg_t msg)
+{
+	uint32_t flags = msg_foreign(msg->ms_flags);
+
+	if (unlikely(flags != msg->ms_flags))
+		msg_setflags(msg, flags);
+	return flags;
 }
 
 /*
@@ -183,6 +193,7 @@ lwkt_sendmsg_start(lwkt_port_t port, lwkt_msg_t msg)
 	KASSERTF((msg->ms_flags & (LWKT_MSGF_DONE | LWKT_MSGF_QUEUED)) == 0 &&
 	    msg->ms_target == port, "message %p is not prepared for port %p, "
 	    "flags %#x", (void *)msg, (void *)port, msg->ms_flags);
+	msg_caller(msg);
 	error = port->mp_ops->putport(port, msg);
 	if (error != LWKT_EASYNC)
 		lwkt_replymsg(msg, error);
@@ -229,6 +240,7 @@ lwkt_forwardmsg(lwkt_port_t port, lwkt_msg_t msg)
 	int error;
 
 	msg_assert_received(msg);
+	msg_caller(msg);
 	/*
 	 * Atomic: another receiver of the old port may read ms_target in
 	 * lwkt_dropmsg() at this moment.
@@ -248,11 +260,13 @@ void
 lwkt_replymsg(lwkt_msg_t msg, int error)
 {
 	lwkt_port_t port = msg->ms_reply;
+	uint32_t flags;
 
 	msg_assert_received(msg);
 	msg->ms_error = error;
-	if ((msg->ms_flags & LWKT_MSGF_FOREIGN) == 0)
-		ktr(mygd(), reply, error, msg->ms_flags);
+	flags = msg_caller(msg);
+	if ((flags & LWKT_MSGF_FOREIGN) == 0)
+		ktr(mygd(), reply, error, flags);
 	port->mp_ops->replyport(port, msg);
 }
 

@@ -112,20 +112,6 @@ caller(void)
 	return machine_oncpu() != NULL ? curthread : NULL;
 }
 
-/*
- * The caller has received msg.  Set LWKT_MSGF_FOREIGN in msg if the caller is a
- * plain pthread (td is NULL), else clear it (PM2 of lwkt_msgport.c).
- */
-static inline void
-take(lwkt_msg_t msg, lwkt_thread_t td)
-{
-	uint32_t flags = msg->ms_flags;
-
-	msg_setflags(msg, td != NULL ?
-	    flags & ~(uint32_t)LWKT_MSGF_FOREIGN :
-	    flags | LWKT_MSGF_FOREIGN);
-}
-
 /* Return 1 for the reply of a SYNC message, which is not queued; else 0. */
 static inline int
 is_sync_reply(uint32_t flags)
@@ -299,8 +285,6 @@ spin_getport(lwkt_port_t port)
 
 	port_lock(port, td);
 	msg = port_dequeue(port);
-	if (msg != NULL)
-		take(msg, td);
 	port_unlock(port, td);
 	return msg;
 }
@@ -387,11 +371,8 @@ spin_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 			error = wait_pthread(port, &port->mp_flags,
 			    MPF_WAITPTH, deadline);
 	}
-	if (msg != NULL) {
-		take(msg, td);
-		if (error == EINTR)
-			intr_repost(td);
-	}
+	if (msg != NULL && error == EINTR)
+		intr_repost(td);
 	port_unlock(port, td);
 	return msg;
 }
@@ -457,11 +438,8 @@ spin_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)
 		intr = flags & LWKT_PCATCH;
 	interrupted = wait_done(port, msg, td, intr, deadline);
 	done = (msg_lookflags(msg) & LWKT_MSGF_DONE) != 0;
-	if (done) {
-		if (msg->ms_flags & LWKT_MSGF_QUEUED)
-			port_remove(port, msg);
-		take(msg, td);
-	}
+	if (done && (msg->ms_flags & LWKT_MSGF_QUEUED))
+		port_remove(port, msg);
 	port_unlock(port, td);
 	if (interrupted && !(done && msg->ms_error == EINTR))
 		intr_repost(td);
@@ -489,8 +467,8 @@ spin_watch(lwkt_port_t port, struct port_watch *pw)
 	lwkt_msg_t msg;
 
 	port_lock(port, td);
-	if ((msg = port_dequeue(port)) != NULL) {
-		take(msg, td);
+	msg = port_dequeue(port);
+	if (msg != NULL) {
 		if (pw != NULL)
 			pw->pw_woken = 0;
 	} else if (pw == NULL) {
@@ -558,7 +536,6 @@ spin_dropmsg(lwkt_port_t port, lwkt_msg_t msg)
 	/* A receiver may have it, and change its flags without the lock. */
 	if (msg_is_at(msg, port)) {
 		port_remove(port, msg);
-		take(msg, td);
 		msg_setdone(msg, msg->ms_flags);
 		error = 0;
 	}

@@ -45,9 +45,8 @@ lwkt_port_enqueue(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * Take msg, which must be queued, off the queue.  The message belongs to the
- * caller then, so FOREIGN is set if the caller is a plain pthread, else cleared
- * (PM2 of lwkt_msgport.c).  Any context; never blocks.
+ * Take msg, which must be queued, off the queue: it belongs to the caller then.
+ * Any context; never blocks.
  */
 void
 lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
@@ -55,9 +54,6 @@ lwkt_port_unqueue(lwkt_port_t port, lwkt_msg_t msg)
 	KASSERTF((msg->ms_flags & LWKT_MSGF_QUEUED) != 0,
 	    "message %p is not queued, flags %#x", (void *)msg, msg->ms_flags);
 	port_remove(port, msg);
-	msg_setflags(msg, machine_oncpu() != NULL ?
-	    msg->ms_flags & ~(uint32_t)LWKT_MSGF_FOREIGN :
-	    msg->ms_flags | LWKT_MSGF_FOREIGN);
 }
 
 /*

@@ -407,6 +407,130 @@ without_kernel(void)
 	is_int(received, MESSAGES, "and nothing gets lost");
 }
 
+/*
+ * A port without a queue gives a message to whoever replies it: what was sent
+ * by a thread may be replied by a pthread, and the other way round.
+ */
+static struct lwkt_port putonly, checking;
+static struct job passed;
+static uint32_t stashed, replied;
+
+static int
+stash(lwkt_port_t port, lwkt_msg_t msg)
+{
+	(void)port;
+	check(msg == &passed.j_msg, "another message");
+	STORE(stashed, 1);
+	return LWKT_EASYNC;
+}
+
+static int
+check_caller(lwkt_msg_t msg)
+{
+	check(((msg->ms_flags & LWKT_MSGF_FOREIGN) != 0) ==
+	    (lwkt_cpuid() == -1), "flags %#x on CPU %d", msg->ms_flags,
+	    lwkt_cpuid());
+	return 0;
+}
+
+static int
+check_put(lwkt_port_t port, lwkt_msg_t msg)
+{
+	(void)port;
+	return check_caller(msg);
+}
+
+static void
+check_reply(lwkt_port_t port, lwkt_msg_t msg)
+{
+	(void)port;
+	check_caller(msg);
+	STORE(replied, 1);
+}
+
+static void
+stash_reset(void)
+{
+	STORE(stashed, 0);
+	STORE(replied, 0);
+	STORE(finished, 0);
+	lwkt_initport_putonly(&putonly, stash);
+	lwkt_initport_replyonly(&checking, check_reply);
+	lwkt_initmsg(&passed.j_msg, &checking, 0);
+}
+
+static void *
+pthread_sends(void *arg)
+{
+	(void)arg;
+	lwkt_sendmsg(&putonly, &passed.j_msg);
+	ADD(finished, 1);
+	return NULL;
+}
+
+static int
+thread_replies_body(void *arg)
+{
+	pthread_t pt;
+
+	(void)arg;
+	stash_reset();
+	pthreads_start(&pt, 1, pthread_sends);
+	pthreads_join(&pt, 1);
+	check(LOAD(stashed) == 1, "stashed");
+	lwkt_replymsg(&passed.j_msg, 0);
+	check(LOAD(replied) == 1, "replied");
+	return 0;
+}
+
+static void *
+pthread_replies(void *arg)
+{
+	(void)arg;
+	lwkt_replymsg(&passed.j_msg, 0);
+	ADD(finished, 1);
+	return NULL;
+}
+
+static int
+pthread_replies_body(void *arg)
+{
+	pthread_t pt;
+
+	(void)arg;
+	stash_reset();
+	lwkt_sendmsg(&putonly, &passed.j_msg);
+	check(LOAD(stashed) == 1, "stashed");
+	pthreads_start(&pt, 1, pthread_replies);
+	pthreads_join(&pt, 1);
+	check(LOAD(replied) == 1, "replied");
+	return 0;
+}
+
+static void *
+pthread_forwards(void *arg)
+{
+	(void)arg;
+	lwkt_forwardmsg(&second, &passed.j_msg);
+	ADD(finished, 1);
+	return NULL;
+}
+
+static int
+pthread_forwards_body(void *arg)
+{
+	pthread_t pt;
+
+	(void)arg;
+	stash_reset();
+	lwkt_initport_putonly(&second, check_put);
+	lwkt_sendmsg(&putonly, &passed.j_msg);
+	pthreads_start(&pt, 1, pthread_forwards);
+	pthreads_join(&pt, 1);
+	check(LOAD(replied) == 1, "replied");
+	return 0;
+}
+
 int
 main(void)
 {
@@ -427,5 +551,11 @@ main(void)
 	    NULL, 0);
 	sim_explore("pthreads call a thread that waits on several ports",
 	    thread_selects_body, NULL, 0);
+	sim_explore("a thread replies what a pthread gave to a putonly port",
+	    thread_replies_body, NULL, 0);
+	sim_explore("a pthread replies what a thread gave to a putonly port",
+	    pthread_replies_body, NULL, 0);
+	sim_explore("a pthread forwards what a thread gave to a putonly port",
+	    pthread_forwards_body, NULL, 0);
 	return tap_done();
 }
