@@ -2,8 +2,10 @@
 /*
  * Waiting for children: a known one, any one, none.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "iotest.h"
 
@@ -90,8 +92,42 @@ test(void *arg)
 	return 0;
 }
 
+/* The descriptors that the process has open. */
+static int
+open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 200; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* The kernel ends while a thread waits for a child. */
+static int waiting_wfd;
+
+static int
+leave(void *arg)
+{
+	static struct wait w;
+
+	(void)arg;
+	w.w_pid = child(3, &waiting_wfd);
+	(void)spawn(waiter, &w, 0);
+	let_others_wait();
+	return 0;
+}
+
 int
 main(void)
 {
-	return iotest_run(test, 2);
+	int before, status;
+
+	iotest_boot(test, 2);
+	before = open_fds();
+	iotest_boot(leave, 1);
+	close(waiting_wfd);
+	is_int(waitpid(-1, &status, 0) > 0, 1, "its child is there");
+	is_int(open_fds(), before, "and its pidfd is closed");
+	return tap_done();
 }

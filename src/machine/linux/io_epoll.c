@@ -569,12 +569,34 @@ epoll_init(struct machine_host *h)
 	return 0;
 }
 
+/*
+ * Drop the operations that still wait: close the pidfds of those that wait for
+ * a child.
+ */
+static void
+drop_waiters(struct epcpu *ec)
+{
+	struct fdent *fe;
+
+	for (unsigned fd = 0; fd < EP_CHUNK * EP_CHUNKS; fd++) {
+		fe = fdent_find(ec, (int)fd);
+		if (fe == NULL) {
+			fd |= EP_CHUNK - 1;	/* to the next chunk */
+			continue;
+		}
+		for (struct hostio *io = fe->fe_waiters; io != NULL;
+		    io = io->io_next)
+			ioaux_close(io);
+	}
+}
+
 static void
 epoll_fini(struct machine_host *h)
 {
 	struct epcpu *ec = epcpu(h);
 
 	carrier_detach(h);
+	drop_waiters(ec);
 	iocommon_drop(&ec->epc_common);
 	h->h_io = NULL;
 	epoll_free(ec);
