@@ -158,7 +158,10 @@ struct machine_upcalls {
 	 * std::terminate() follows.  mc is NULL if the host thread is no CPU.
 	 */
 	void	(*mu_escape)(struct mcpu *mc, int forced);
-	/* sim: see struct machine_point.  No switch, no choice point. */
+	/*
+	 * sim: see struct machine_point.  Must not switch.  Choice points in it
+	 * do nothing.
+	 */
 	void	(*mu_point)(const struct machine_point *mp);
 };
 
@@ -536,8 +539,8 @@ int	machine_fail(const char *point);
 /*
  * Stores return addresses in pcs and returns their number: of the caller (sp
  * and ucontext NULL), of a thread that does not run (its saved sp), or of the
- * code that a signal interrupted (ucontext).  For reports, also in signal
- * handlers: libunwind may wait there for the lock of the loader.
+ * code that a signal interrupted (ucontext).  For reports, also in a signal
+ * handler.  Not async-signal-safe: libunwind may wait for the loader's lock.
  */
 int	machine_backtrace(void **pcs, int max, void *sp, void *ucontext);
 /*

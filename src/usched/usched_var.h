@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Declarations shared by the files of usched/.  Unless stated otherwise, a
- * function runs on the CPU of the lwp, in a critical section, and never blocks.
+ * function runs on any CPU, in a critical section, and never blocks.  Those of
+ * usched_return.c run on the CPU of the lwp.  *_boot() run before the CPUs do.
  *
  * The files, bottom up: usched_tick.c, usched_return.c, usched_help.c; the
  * schedulers, which are usched_dummy.c and the files of bsd4 (bsd4_var.h);

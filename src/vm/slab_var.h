@@ -310,8 +310,8 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 }
 
 /*
- * Count a block of this CPU that is allocated (gain) or freed (lose).
- * type_lose returns 1 if type_sync is due.
+ * Count on this CPU a block that it allocates (gain) or frees (lose); another
+ * CPU may have allocated it.  type_lose returns 1 if type_sync is due.
  */
 static inline void
 type_gain(struct type_use *tu, size_t size)

@@ -347,7 +347,7 @@ zone_free_remote(struct slab *sl, struct zone *z, void *p)
 	return size;
 }
 
-/* Check the lists and counts of a listed zone (SL1, SL2); panic on a fault. */
+/* Check the free list and the counts of a listed zone (SL1, SL2), or panic. */
 static void
 zone_check(struct zone *z, unsigned cls, int cpu)
 {

@@ -174,7 +174,7 @@ struct lwkt_thread {
 	lwkt_thread_t	 td_freenext;	/* TDF_FREE: next in a list of vm/ */
 	struct globaldata *td_gd;	/* (c) CPU that the thread belongs to */
 
-	/* Line 4: for tools, and what is used rarely. */
+	/* Line 4: for tools, tokens (td_cold), lwps, loans of priority. */
 	char		 td_name[LWKT_NAMELEN]; /* (s) */
 	struct thread_cold *td_cold;	/* (i) top of stack */
 	struct lwkt_lwp	*td_lwp;	/* (i) of an lwp; usched/ */

@@ -52,8 +52,8 @@ lwkt_xsleep(struct lwkt_xwait *xw, int flags, const char *wmesg,
 	    "flags %#x: LWKT_PINTERLOCKED and a domain are not for this call",
 	    flags);
 	/*
-	 * Enter the sleep queue before reading xw_gen again: a changer that
-	 * increments it after that read finds the sleeper (SO1 of
+	 * Enter the sleep queue before reading xw_gen again: lwkt_xwakeup(), if
+	 * it increments xw_gen after that read, finds the sleeper (SO1 of
 	 * kern_synch.c).
 	 */
 	lwkt_tsleep_interlock(xw, PDOMAIN_XWAIT);

@@ -308,8 +308,9 @@ lwkt_waitmsg(lwkt_msg_t msg, int flags)
 }
 
 /*
- * As lwkt_waitport(), but block for at most timeout_ns, and return NULL after
- * that.  A plain pthread may pass 0 or LWKT_FOREVER only.
+ * As lwkt_waitport(), but wait for at most timeout_ns, and return NULL after
+ * that.  On a serialize port, even with 0, it may then block until the
+ * serializer is free.  A plain pthread may pass 0 or LWKT_FOREVER only.
  */
 void *
 lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
@@ -324,8 +325,8 @@ lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
 /*
  * Wait for the reply of msg for at most timeout_ns.  If it has come, take it
  * off its reply port and return 0; its result is ms_error.  Return EWOULDBLOCK
- * if it has not.  Context as for lwkt_waitmsg(); a plain pthread may pass 0 or
- * LWKT_FOREVER only.
+ * if it has not.  On a serialize port, see lwkt_waitport_timed().  Context as
+ * for lwkt_waitmsg(); a plain pthread may pass 0 or LWKT_FOREVER only.
  */
 int
 lwkt_waitmsg_timed(lwkt_msg_t msg, int flags, int64_t timeout_ns)

@@ -9,8 +9,8 @@
  *
  * Outside critical sections the yields do the deferred work first, because it
  * may make a better thread runnable.  lwkt_yield moves the caller after its
- * equals in any case; lwkt_yield_quick and lwkt_user_yield switch only if a
- * scheduler asked.
+ * equals in any case; lwkt_yield_quick switches only if a scheduler asked.  So
+ * does lwkt_user_yield, but an lwp first asks its own scheduler for a switch.
  *
  * Source: DragonFly's lwkt_thread.c.
  */

@@ -115,7 +115,7 @@ switch_stack_cxx(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	*mycpu_m()->mc_cxx = own;		/* perhaps another CPU's */
 }
 
-/* Switch from td to ntd, whatever the two are. */
+/* Switch from td to ntd, preemptible or not, with C++ exceptions or not. */
 static inline void
 switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {

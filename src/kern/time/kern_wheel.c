@@ -53,7 +53,7 @@
  * no timer is due.
  *
  * The clock moves only when wheel_due() is called.  A timer added long after
- * the last call may lie in a higher level than necessary, and move once more.
+ * the last call may lie in a higher level than necessary, and move more often.
  *
  * The list covers one slot, 131 us, and is usually short.  In case it is long,
  * the place of a new timer is searched from both ends at once.  Nearly every

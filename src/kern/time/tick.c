@@ -25,8 +25,8 @@
  * - passive messages that this CPU has sent (send_passive): the tick makes them
  *   active, and interrupts a target that runs a preemptible thread (ipiq_push).
  *
- * Two other things do not start the tick.  A running tick serves the passive
- * messages that other CPUs have sent to this one, and it does not stop while
+ * Two more things concern only a tick that runs already.  It serves the passive
+ * messages that other CPUs have sent to this one.  It does not stop while
  * completions of the host wait to be reaped (RQF_INTPEND).
  *
  * A CPU that is idle, or whose only runnable thread computes and is no lwp,

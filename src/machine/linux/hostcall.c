@@ -306,8 +306,9 @@ file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)
 }
 
 /*
- * Try READ, WRITE, PREAD or PWRITE of a descriptor that is no socket.  If off
- * is -1, the transfer is at the position of the descriptor.
+ * Try READ, WRITE, PREAD or PWRITE.  Of a socket only PREAD, PWRITE and a READ
+ * of 0 bytes come here.  If off is -1, the transfer is at the position of the
+ * descriptor.
  */
 static int64_t
 rw_try(struct hostio *io, int writing, int64_t off)
