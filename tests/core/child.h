@@ -7,6 +7,7 @@
 #define LWKT_TESTS_CORE_CHILD_H
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -33,8 +34,22 @@ child_begin(int fd)
 		_exit(99);
 }
 
+/* Has it written nothing for half a second? */
+static inline int
+child_is_quiet(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 500) == 0;
+}
+
+/*
+ * Run fn(arg) in a child.  If enough is not NULL, end the child by SIGALRM when
+ * it has said that, and then nothing for a while.
+ */
 static inline void
-child_run(struct child *c, void (*fn)(void *), void *arg)
+child_run_until(struct child *c, void (*fn)(void *), void *arg,
+    const char *enough)
 {
 	char rest[4096];
 	int fd[2];
@@ -53,6 +68,11 @@ child_run(struct child *c, void (*fn)(void *), void *arg)
 	for (;;) {
 		int room = c->c_len + 1 < sizeof(c->c_err);
 
+		if (enough != NULL && strstr(c->c_err, enough) != NULL &&
+		    child_is_quiet(fd[0])) {
+			(void)kill(pid, SIGALRM);
+			enough = NULL;
+		}
 		n = read(fd[0], room ? c->c_err + c->c_len : rest,
 		    room ? sizeof(c->c_err) - 1 - c->c_len : sizeof(rest));
 		if (n < 0 && errno == EINTR)
@@ -64,6 +84,12 @@ child_run(struct child *c, void (*fn)(void *), void *arg)
 	(void)close(fd[0]);
 	while (waitpid(pid, &c->c_status, 0) < 0 && errno == EINTR)
 		continue;
+}
+
+static inline void
+child_run(struct child *c, void (*fn)(void *), void *arg)
+{
+	child_run_until(c, fn, arg, NULL);
 }
 
 /* Whether it died by this signal. */

@@ -36,7 +36,6 @@ circle_body(void *arg)
 	for (i = 0; i < 3; i++)
 		peers[i] = spawn(join_next, (void *)(intptr_t)i, 0, i % 2);
 	STORE(flag, 1);
-	alarm(2);			/* ends it */
 	lwkt_tsleep(&peers, 0, "the end", LWKT_FOREVER);
 	(void)arg;
 	return 0;
@@ -63,7 +62,6 @@ ask_body(void *arg)
 	for (i = 0; i < 2; i++)
 		peers[i] = spawn(ask_other, (void *)(intptr_t)i, 0, i);
 	STORE(flag, 1);
-	alarm(2);
 	lwkt_waitport(lwkt_curport(), 0);
 	(void)arg;
 	return 0;
@@ -134,16 +132,22 @@ locks_body(void *arg)
 	lwkt_lockinit(&lock, "lockmgr", 0, 0);
 	for (i = 0; i < 3; i++)
 		peers[i] = spawn(take_two, (void *)(intptr_t)i, 0, i % 2);
-	alarm(2);
 	join(peers[0]);
 	(void)arg;
 	return 0;
 }
 
+/* A kernel whose threads wait for ever; it is ended after the report. */
+static struct child *
+reported(int (*body)(void *))
+{
+	return run_until(body, "lwkt.watchdog_ms=200", "", "a cycle of");
+}
+
 static void
 test_locks(void)
 {
-	struct child *c = run(locks_body, "lwkt.watchdog_ms=200", "");
+	struct child *c = reported(locks_body);
 
 	if (!ok(child_died(c, SIGALRM) && child_said(c, "a cycle of 3:") &&
 	    child_said(c, "for lock \"mutex\" of thread \"locker 0\"") &&
@@ -156,7 +160,7 @@ test_locks(void)
 static void
 test_deadlock(void)
 {
-	struct child *c = run(circle_body, "lwkt.watchdog_ms=200", "");
+	struct child *c = reported(circle_body);
 	const char *said = strstr(c->c_err, "deadlock?");
 
 	if (!ok(child_died(c, SIGALRM) && said != NULL &&
@@ -166,13 +170,13 @@ test_deadlock(void)
 	    strstr(said + 1, "deadlock?") == NULL,
 	    "threads that join each other are reported, once"))
 		child_diag(c);
-	c = run(ask_body, "lwkt.watchdog_ms=200", "");
+	c = reported(ask_body);
 	if (!ok(child_died(c, SIGALRM) && child_said(c, "a cycle of 2:") &&
 	    child_said(c, "for the reply to message") &&
 	    child_said(c, "at a port of thread \"asker 0\""),
 	    "so are threads that wait for each other's reply"))
 		child_diag(c);
-	c = run(after_children_body, "lwkt.watchdog_ms=200", "");
+	c = reported(after_children_body);
 	if (!ok(child_died(c, SIGALRM) && child_said(c, "a cycle of 2:"),
 	    "the host thread that tries calls again is not the program's"))
 		child_diag(c);
@@ -188,6 +192,26 @@ sender(void *arg)
 	lwkt_initmsg(&msg, arg, 0);
 	lwkt_sendmsg(arg, &msg);
 	return NULL;
+}
+
+/* A pthread that might. */
+static void *
+idler(void *arg)
+{
+	(void)pause();
+	return arg;
+}
+
+static int
+idle_foreign_body(void *arg)
+{
+	pthread_t pth;
+
+	if (pthread_create(&pth, NULL, idler, arg) != 0)
+		return 1;
+	lwkt_initport_spin(&spin);
+	lwkt_waitport(&spin, 0);
+	return 1;
 }
 
 static int
@@ -232,8 +256,9 @@ test_foreign(void)
 	if (!ok(c->c_status == 0 && !child_said(c, "deadlock"),
 	    "wherever it creates them"))
 		child_diag(c);
-	c = run(foreign_body, "lwkt.watchdog_ms=200", "deadlock");
-	if (!ok(c->c_status == 0 && child_said(c, "deadlock?"),
+	c = run_until(idle_foreign_body, "lwkt.watchdog_ms=200", "deadlock",
+	    "deadlock?");
+	if (!ok(child_died(c, SIGALRM) && child_said(c, "deadlock?"),
 	    "unless it asks for that"))
 		child_diag(c);
 }

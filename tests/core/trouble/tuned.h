@@ -27,14 +27,22 @@ boot2(void *arg)
 	(void)lwkt_boot(&cfg, r->r_body, NULL);
 }
 
+/* See child_run_until(). */
 UTIL struct child *
-run(int (*body)(void *), const char *tune, const char *debug)
+run_until(int (*body)(void *), const char *tune, const char *debug,
+    const char *enough)
 {
 	static struct child c;
 	struct run r = { body, tune, debug };
 
-	child_run(&c, boot2, &r);
+	child_run_until(&c, boot2, &r, enough);
 	return &c;
+}
+
+UTIL struct child *
+run(int (*body)(void *), const char *tune, const char *debug)
+{
+	return run_until(body, tune, debug, NULL);
 }
 
 #endif
