@@ -31,11 +31,15 @@ static const char *const wmesgs[HIO_OPS] = {
 	[HIO_FSYNC] = "fsync",
 	[HIO_POLL] = "poll",
 	[HIO_WAITPID] = "waitpid",
+	[HIO_CALL] = "blocking",
 };
 
-/* Start a request and wait for its end; return the result. */
-static int64_t
-call(struct ioreq *ir, int64_t timeout_ns)
+/*
+ * Start a request and wait for its end; return the result.  Thread; blocks the
+ * thread only.
+ */
+int64_t
+ioreq_call(struct ioreq *ir, int64_t timeout_ns)
 {
 	lwkt_thread_t td = caller_thread();
 	struct lwkt_systimer st;
@@ -67,7 +71,7 @@ transfer(enum hostio_op op, int fd, const void *buf, size_t len, int flags,
 	ir.ir_io.io_len = len;
 	ir.ir_io.io_flags = flags;
 	ir.ir_io.io_off = off;
-	return call(&ir, timeout_ns);
+	return ioreq_call(&ir, timeout_ns);
 }
 
 /* Accept a connection, with a time limit.  Thread; blocks the thread only. */
@@ -80,7 +84,7 @@ lwkt_accept_timo(int fd, struct sockaddr *sa, socklen_t *salen,
 	ioreq_init(&ir, HIO_ACCEPT, fd);
 	ir.ir_io.io_buf = sa;
 	ir.ir_io.io_salen = salen;
-	return (int)call(&ir, timeout_ns);
+	return (int)ioreq_call(&ir, timeout_ns);
 }
 
 /* Accept a connection.  Thread; blocks the thread only. */
@@ -188,7 +192,7 @@ lwkt_openat(int dfd, const char *path, int oflags, mode_t mode)
 	ir.ir_io.io_buf = (void *)(uintptr_t)path;
 	ir.ir_io.io_flags = oflags;
 	ir.ir_io.io_mode = (int)mode;
-	return (int)call(&ir, LWKT_FOREVER);
+	return (int)ioreq_call(&ir, LWKT_FOREVER);
 }
 
 /* Open a file.  Thread; blocks the thread only. */

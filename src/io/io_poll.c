@@ -28,6 +28,8 @@ COUNTER(io_reaped, "lwkt.io.reaped", "operations completed");
 COUNTER(io_carried, "lwkt.io.carried", "operations done by carriers");
 COUNTER(io_refused, "lwkt.io.refused",
     "operations refused: no carrier could be created");
+COUNTER(io_limited, "kern.threads.max_threads_hits",
+    "functions that waited because max_threads_per_proc others ran");
 COUNTER(io_rearmed, "lwkt.io.rearmed",
     "registrations renewed: a close(2) outside the library lost them");
 COUNTER(io_overflows, "lwkt.io.cq_overflows", "times that a completion queue "
@@ -47,6 +49,8 @@ fold_stats(struct globaldata *gd, struct iocpu *ic)
 	    now->his_carried - seen->his_carried);
 	counter_add(gd->gd_cntbias, io_refused,
 	    now->his_refused - seen->his_refused);
+	counter_add(gd->gd_cntbias, io_limited,
+	    now->his_limited - seen->his_limited);
 	counter_add(gd->gd_cntbias, io_rearmed,
 	    now->his_rearmed - seen->his_rearmed);
 	counter_add(gd->gd_cntbias, io_overflows,

@@ -117,6 +117,12 @@ void	ioreq_cancel(struct ioreq *ir, int error);
 /* Start a sleep of ns as a request; ir_timer must be set. */
 void	ioreq_sleep(struct ioreq *ir, int64_t ns);
 
+/*
+ * io_call.c: start a request of the calling thread, without a descriptor or
+ * with one, and wait for its end.  Returns the result.
+ */
+int64_t	ioreq_call(struct ioreq *ir, int64_t timeout_ns);
+
 /* io_poll.c.  The caller is in a critical section. */
 void	io_poll_busy(struct globaldata *gd);	/* start the timer, if off */
 void	io_poll_now(struct globaldata *gd, int64_t age_ns);

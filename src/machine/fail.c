@@ -12,8 +12,8 @@
  * The simulated host refuses more calls at random, and each refusal is an event
  * of its trace.
  *
- * Points of the Linux host: altstack, arena, carrier.create, clock.tsc,
- * decommit.many, epoll.add, epoll.create, guard.madvise, guard.many,
+ * Points of the Linux host: altstack, arena, carrier.create, carrier.grower,
+ * clock.tsc, decommit.many, epoll.add, epoll.create, guard.madvise, guard.many,
  * guard.mprotect, hostcall.nowait, hostcall.part, io.init, io.mem,
  * io_uring.setup, mem.reserve, membarrier, open.cached, preempt.boot,
  * retry.create, timer.create, timer.signal, vcpu.fsgsbase, vcpu.start,

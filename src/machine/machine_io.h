@@ -18,7 +18,7 @@
  *    then.  (When the CPU stops for good, operations are dropped.)
  * MI2 A cancelled operation still completes: with its result if that came
  *    first; else with the number of bytes moved so far, or -ECANCELED if there
- *    are none.
+ *    are none.  A function that goes on without its operation: struct hostfn.
  * MI3 -EINTR is never a result.  -EAGAIN is returned by machine_io_try; an
  *    operation completes with it only if the host refused the thread that would
  *    make the call (his_refused).
@@ -41,7 +41,7 @@
 enum hostio_op {
 	HIO_NOP, HIO_ACCEPT, HIO_CONNECT, HIO_RECV, HIO_SEND, HIO_READ,
 	HIO_WRITE, HIO_PREAD, HIO_PWRITE, HIO_OPENAT, HIO_CLOSE, HIO_FSYNC,
-	HIO_POLL, HIO_WAITPID, HIO_OPS
+	HIO_POLL, HIO_WAITPID, HIO_CALL, HIO_OPS
 };
 
 /*
@@ -49,6 +49,7 @@ enum hostio_op {
  * HIO_ACCEPT: io_buf/io_salen the address or NULL, io_flags SOCK_*.
  * HIO_CONNECT: io_buf/io_len the address.  HIO_OPENAT: io_fd the directory,
  * io_buf the path.  HIO_WAITPID: io_fd the pid, io_buf an int * or NULL.
+ * HIO_CALL: io_buf a struct hostfn.
  */
 struct hostio {
 	struct hostio	*io_next;	/* (b) */
@@ -66,12 +67,29 @@ struct hostio {
 	uint8_t		 io_state;	/* (b) the back end's flags */
 	uint8_t		 io_now;	/* (m) 1: try must ask the host */
 	uint8_t		 io_short;	/* (b) MI5 */
+	uint8_t		 io_limited;	/* (b) 1: waits by a limit of calls */
 	uint32_t	 io_cancelled;	/* (a) 1: end the call in progress */
 	int64_t		 io_result;	/* (b) bytes so far, then the result */
 	struct mcpu	*io_mc;		/* (b) the CPU that submitted it */
+	void		*io_carrier;	/* (b) the thread that makes the call */
 	uint32_t	 io_gate;	/* (a) IO_GATE_* (gate.c) */
 	uint8_t		 io_way;	/* (b) how to wait: HW_* (hostkind.h) */
 	uint8_t		 io_with;	/* (b) HIOW_*; written by its CPU */
+};
+
+/*
+ * A function of the program that is called on a host thread which is no CPU and
+ * may block (HIO_CALL).  The operation's result is 0 when hf_fn has returned.
+ *
+ * If hf_orphan is not NULL, the operation can be cancelled while the function
+ * runs.  The operation then ends at once with -EINPROGRESS, and the structure
+ * belongs to the host thread, which calls hf_orphan after hf_fn.  If the
+ * function never began, the result is -ECANCELED, as of any operation (MI2).
+ * Without hf_orphan a function that runs is not cancelled.
+ */
+struct hostfn {
+	void		(*hf_fn)(struct hostfn *);
+	void		(*hf_orphan)(struct hostfn *);
 };
 
 /* Statistics of the back end of a CPU. */
@@ -80,6 +98,7 @@ struct hostio_stats {
 	uint64_t	his_polls;	/* polls for completions */
 	uint64_t	his_carried;	/* given to other host threads */
 	uint64_t	his_refused;	/* of these, failed: no such thread */
+	uint64_t	his_limited;	/* functions that waited for others */
 	uint64_t	his_rearmed;	/* epoll: lost registrations renewed */
 	uint64_t	his_overflows;	/* the completion queue was full */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Carriers: host threads that make the calls which may block.
+ * Carriers: host threads that make the calls which may block, and run functions
+ * of the program that may block.
  *
  * THEORY
  * A CPU gives an operation to the pool (pool.c).  A carrier takes the operation
@@ -16,6 +17,10 @@
  * pthread_cancel can end a carrier only in a system call around which
  * cancellation is enabled (hostcall_endable).  The carrier holds no lock there.
  *
+ * A function of the program (HIO_CALL) has the signal mask of a helper, no gs
+ * base and no CPU: it is plain pthread code.  A panic names a function that
+ * ends its host thread.
+ *
  * INVARIANTS
  * CA1 c_io names an operation from the moment when the carrier takes it off the
  *    queue.  c_io is cleared before the operation is completed or passed on.
@@ -26,6 +31,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/kassert.h"
 #include "machine/memcheck.h"
 
 #define CARRIER_NAP_NS	2000000		/* ns between two tries or checks */
@@ -50,27 +56,10 @@ put_down(struct carrier *c, int64_t r)
 
 	pool_lock();
 	c->c_io = NULL;				/* CA1 */
+	io->io_carrier = NULL;
 	pool_unlock();
 	gate_leave(io);
 	iocommon_return(io, r);
-}
-
-/*
- * End the calling carrier.  The caller has locked the pool; this function
- * unlocks it.  Operations that no carrier will take any more fail with EAGAIN
- * (hostcall_failed).
- */
-static void
-ending(struct carrier *c)
-{
-	struct hostio *io, *next = pool_end(c);
-
-	pool_unlock();
-	while ((io = next) != NULL) {
-		next = io->io_next;
-		gate_leave(io);
-		iocommon_return(io, hostcall_failed(io, EAGAIN));
-	}
 }
 
 /*
@@ -85,7 +74,7 @@ call_cancelled(void *arg)
 	memcheck_unwound();
 	put_down(c, hostcall_failed(c->c_io, ECANCELED));
 	pool_lock();
-	ending(c);
+	pool_end(c);
 }
 
 static int64_t
@@ -112,6 +101,7 @@ pass_on(struct carrier *c)
 
 	pool_lock();
 	c->c_io = NULL;				/* CA1 */
+	io->io_carrier = NULL;
 	if (!atomic_load_32(&io->io_cancelled))
 		error = pool_put(io);
 	pool_unlock();
@@ -148,22 +138,86 @@ carry(struct carrier *c)
 	put_down(c, r);
 }
 
+/* Clean up in a carrier whose function has ended it. */
+static void
+function_left(void *arg)
+{
+	(void)arg;
+	lwkt_panic("a function of lwkt_blocking has ended its host thread "
+	    "(pthread_exit, pthread_cancel)");
+}
+
+/*
+ * Run hf, the function of the carrier's operation, and complete the operation.
+ * The operation may be detached at any time, and its storage used again: then
+ * call hf_orphan instead.
+ */
+static void
+run(struct carrier *c, struct hostfn *hf)
+{
+	struct hostio *io;
+	int state;
+
+	pthread_cleanup_push(function_left, NULL);
+	hf->hf_fn(hf);
+	pthread_cleanup_pop(0);
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	pool_lock();
+	if (c->c_detached) {
+		pool_unlock();
+		hf->hf_orphan(hf);
+		return;
+	}
+	io = c->c_io;
+	c->c_io = NULL;				/* CA1 */
+	io->io_carrier = NULL;
+	pool_unlock();
+	iocommon_return(io, 0);
+}
+
 /* Run a carrier: take operations of its class and make their calls. */
 static void *
 carrier_main(void *arg)
 {
 	struct carrier *c = arg;
+	struct hostfn *hf;
 	int state;
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	(void)pthread_setname_np(pthread_self(), HELPER_NAME "carrier");
 	pool_lock();
+	pool_enter(c);
 	while (pool_next(c)) {
+		hf = c->c_class == CC_CALL ? c->c_io->io_buf : NULL;
 		pool_unlock();
-		carry(c);
+		if (hf != NULL)
+			run(c, hf);
+		else
+			carry(c);
 		pool_lock();
 	}
-	ending(c);
+	pool_end(c);
+	return NULL;
+}
+
+/* Run the grower: create carriers when some are requested. */
+static void *
+grower_main(void *arg)
+{
+	struct hostio *io;
+
+	(void)arg;
+	(void)pthread_setname_np(pthread_self(), HELPER_NAME "grower");
+	pool_lock();
+	while (pool_grow()) {
+		while ((io = pool_unserved()) != NULL) {
+			pool_unlock();
+			gate_leave(io);
+			iocommon_return(io, hostcall_failed(io, EAGAIN));
+			pool_lock();
+		}
+	}
+	pool_unlock();
 	return NULL;
 }
 
@@ -194,35 +248,36 @@ carrier_submit(struct machine_host *h, struct hostio *io)
 	int error;
 
 	io->io_mc = h->h_mc;
+	io->io_limited = 0;
 	io->io_with = io->io_way == HW_RETRY ? HIOW_RETRY : HIOW_CARRIER;
 	ic->ic_carried++;
 	ic->ic_stats.his_carried++;
 	error = submit(io);
-	if (error == 0)
-		return;
-	iocommon_done(h, io, hostcall_failed(io, error));
+	if (error != 0)
+		iocommon_done(h, io, hostcall_failed(io, error));
+	else if (io->io_op == HIO_CALL)
+		ic->ic_stats.his_limited += io->io_limited;
 }
 
 void
 carrier_cancel(struct machine_host *h, struct hostio *io)
 {
-	int mine;
+	int error;
 
-	if (io->io_with == HIOW_RETRY) {
-		mine = retry_cancel(io);
-	} else if ((mine = gate_cancel(io)) == 0) {
-		mine = pool_cancel(io);
-	}
-	if (!mine)
+	if (io->io_with == HIOW_RETRY)
+		error = retry_cancel(io) ? ECANCELED : 0;
+	else
+		error = gate_cancel(io) ? ECANCELED : pool_cancel(io);
+	if (error == 0)
 		return;
 	gate_leave(io);
-	iocommon_done(h, io, hostcall_failed(io, ECANCELED));
+	iocommon_done(h, io, hostcall_failed(io, error));
 }
 
 /*
  * Take the operations of CPU mc off the queues of the pool, and request the end
- * of those that carriers have.  Returns how many were taken off the queues;
- * these are dropped.
+ * of those that carriers have.  Returns how many were taken off the queues or
+ * from functions that go on; these are dropped.
  */
 static unsigned
 drain_queues(struct mcpu *mc)
@@ -232,8 +287,7 @@ drain_queues(struct mcpu *mc)
 
 	for (n = 0; (io = pool_take(mc)) != NULL; n++)
 		gate_leave(io);
-	pool_cancel_cpu(mc);
-	return n;
+	return n + pool_cancel_cpu(mc);
 }
 
 /*
@@ -260,7 +314,7 @@ drain(struct machine_host *h)
 void
 carrier_attach(void)
 {
-	pool_attach(carrier_main);
+	pool_attach(carrier_main, grower_main);
 }
 
 /*

@@ -449,6 +449,8 @@ try_once(struct hostio *io)
 		return try_poll(io);
 	case HIO_WAITPID:
 		return try_waitpid(io);
+	case HIO_CALL:
+		return wait_by(io, HW_CALL);
 	case HIO_OPS:
 		break;
 	}

@@ -54,8 +54,9 @@ hostcall_endable(int on)
 }
 
 /*
- * hosttotal.c: returns the result of the whole operation when its last part
- * returned r, and sets io_short.
+ * hosttotal.c: returns the result of the whole operation when the last call
+ * returned r, and sets io_short.  -EAGAIN and -EINTR are returned unchanged.
+ * hostcall_failed: the operation ends with `error`, without another call.
  */
 int64_t	hostcall_total(struct hostio *io, int64_t r);
 int64_t	hostcall_failed(struct hostio *io, int error);
@@ -117,7 +118,7 @@ void	iomem_put(void *p, size_t size);
 /* carrier.c: a CPU uses the pool between _attach and _detach. */
 void	carrier_attach(void);
 void	carrier_detach(struct machine_host *h);
-/* Submits as io_way says, which is HW_FILE, LINE, PROBE, LONG or RETRY. */
+/* Submits as io_way says, which is none of HW_CPU and HW_READY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
 

@@ -37,6 +37,7 @@ enum hostway {
 	HW_LINE,		/* a carrier for files; waits in gate.c */
 	HW_PROBE,		/* a carrier for files: object not yet known */
 	HW_LONG,		/* a carrier for this call only: may not end */
+	HW_CALL,		/* a carrier for functions of the program */
 	HW_RETRY,		/* the retry thread, which repeats a try */
 	HW_WAYS
 };

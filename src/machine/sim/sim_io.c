@@ -16,6 +16,12 @@
  * the operation is cancelled.  When the event occurs, the operation is tried:
  * it completes, or waits for the next change.
  *
+ * A function of the program (HIO_CALL) begins when its event occurs, and
+ * returns after another delay.  It is called at its end, on the stack of
+ * whatever runs, as if on a host thread that is no CPU.  So on this host a
+ * function must end by itself, need little stack and make no call of the
+ * library.  A cancel may come before the function begins, or while it runs.
+ *
  * INVARIANTS
  * SI1 An operation in flight is in one slot until it is put on its CPU's list
  *    of completions.  io_done is called only by machine_io_poll, for the
@@ -34,9 +40,11 @@
 /* An operation in flight. */
 struct simio {
 	struct sim_event si_event;	/* first field */
-	struct hostio	*si_io;		/* NULL: the slot is free */
+	struct hostio	*si_io;		/* NULL: free, unless si_orphan */
 	struct simfile	*si_file;	/* its file, if si_found; or NULL */
 	int		 si_found;	/* 1: the descriptor was looked up */
+	struct hostfn	*si_fn;		/* the function that runs, or NULL */
+	int		 si_orphan;	/* 1: si_fn goes on; si_io is NULL */
 };
 
 struct simio_cpu {
@@ -78,11 +86,56 @@ slot_free(struct simio *si)
 	sim_event_del(&si->si_event);
 	si->si_io = NULL;
 	si->si_file = NULL;
+	si->si_fn = NULL;
+	si->si_orphan = 0;
 	if (sf != NULL)
 		simfile_drop(sf);
 }
 
 static void	slot_arm(struct simio *si);
+
+/* Call a function of the program, as if on a host thread that is no CPU. */
+static void
+call_outside(void (*fn)(struct hostfn *hf), struct hostfn *hf)
+{
+	struct mcpu *mc = lwkt__sim_mcpu;
+
+	lwkt__sim_mcpu = NULL;
+	fn(hf);
+	lwkt__sim_mcpu = mc;
+}
+
+/*
+ * The event of a slot with a HIO_CALL has occurred: the function begins, ends,
+ * or is cancelled.
+ */
+static void
+call_fire(struct simio *si)
+{
+	struct hostio *io = si->si_io;
+	struct hostfn *hf = si->si_fn;
+
+	if (si->si_orphan) {
+		call_outside(hf->hf_fn, hf);
+		slot_free(si);
+		call_outside(hf->hf_orphan, hf);
+	} else if (hf == NULL && io->io_cancelled) {
+		slot_free(si);
+		complete(io, -ECANCELED);			/* MI2 */
+	} else if (hf == NULL) {
+		si->si_fn = io->io_buf;
+		slot_arm(si);
+	} else if (io->io_cancelled && hf->hf_orphan != NULL) {
+		si->si_io = NULL;
+		si->si_orphan = 1;
+		complete(io, -EINPROGRESS);
+		slot_arm(si);
+	} else {
+		call_outside(hf->hf_fn, hf);
+		slot_free(si);
+		complete(io, 0);
+	}
+}
 
 /*
  * Try an operation when its event occurs: it completes, is cancelled, or waits
@@ -98,6 +151,10 @@ slot_fire(struct sim_event *se)
 
 	if (!si->si_found)
 		return;			/* the host does not know of it yet */
+	if (si->si_orphan || io->io_op == HIO_CALL) {
+		call_fire(si);
+		return;
+	}
 	if (!io->io_cancelled || sim_random(2) != 0)
 		r = simfile_op(si->si_file, io);
 	if (r == -EAGAIN && io->io_cancelled)
@@ -120,10 +177,18 @@ slot_arm(struct simio *si)
 	    sim_random(1u << sim_random(DELAY_MAX_LOG2 + 1)));
 }
 
+/* Return whether the operation acts on the file of its descriptor. */
+static int
+has_file(const struct hostio *io)
+{
+	return io->io_op != HIO_CLOSE && io->io_op != HIO_WAITPID &&
+	    io->io_op != HIO_OPENAT && io->io_op != HIO_CALL;
+}
+
 /*
  * Make the operation of a slot known to the host: look up its file, hold the
- * file, and arm the event.  An open, a close and a waitpid have no file.  A
- * second call for an operation does nothing.
+ * file, and arm the event.  Some operations have no file (has_file).  A second
+ * call for an operation does nothing.
  */
 static void
 slot_find(struct simio *si)
@@ -131,10 +196,9 @@ slot_find(struct simio *si)
 	if (si->si_found)
 		return;
 	si->si_found = 1;
-	si->si_file = simfile_of(si->si_io->io_fd);
-	if (si->si_io->io_op == HIO_CLOSE || si->si_io->io_op == HIO_WAITPID ||
-	    si->si_io->io_op == HIO_OPENAT)
-		si->si_file = NULL;
+	si->si_file = NULL;
+	if (has_file(si->si_io))
+		si->si_file = simfile_of(si->si_io->io_fd);
 	if (si->si_file != NULL)
 		simfile_hold(si->si_file);
 	slot_arm(si);
@@ -149,7 +213,8 @@ kick(struct simfile *sf)
 {
 	for (int i = 0; i < NSLOTS; i++) {
 		if (slots[i].si_io != NULL && slots[i].si_found &&
-		    slots[i].si_file == sf && !slots[i].si_event.se_armed)
+		    slots[i].si_fn == NULL && slots[i].si_file == sf &&
+		    !slots[i].si_event.se_armed)
 			slot_arm(&slots[i]);
 	}
 }
@@ -184,6 +249,7 @@ try_once(struct hostio *io)
 	switch ((enum hostio_op)io->io_op) {
 	case HIO_OPENAT:
 	case HIO_FSYNC:
+	case HIO_CALL:
 		return -EAGAIN;
 	case HIO_CLOSE:
 		if (sf != NULL && sf->sf_type == SF_FILE)
@@ -228,7 +294,7 @@ machine_io_submit(struct hostio *io)
 	lwkt__choice(CHOICE_IO);
 	choice_drain();
 	sim_io_enter(slots);
-	while (si < slots + NSLOTS && si->si_io != NULL)
+	while (si < slots + NSLOTS && (si->si_io != NULL || si->si_orphan))
 		si++;
 	KASSERTF(si < slots + NSLOTS, "more than %d i/o operations at once",
 	    NSLOTS);
