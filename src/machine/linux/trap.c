@@ -32,8 +32,8 @@
  * was loaded it faults near 0, by an instruction with the gs prefix.
  *
  * The signals stay blocked while a handler runs, so a fault inside the report
- * ends the process at once and does not recur.  On a CPU, SIGPIPE stays blocked
- * from the report on: a closed stderr must not replace the cause of death.
+ * ends the process at once and does not recur.  SIGPIPE stays blocked from the
+ * report on: a closed stderr must not replace the cause of death.
  */
 #include <errno.h>
 #include <signal.h>
@@ -152,6 +152,17 @@ trap_not_cpu(int sig, const struct machine_fault *mf)
 }
 
 /*
+ * Report the signal.  SIGPIPE stays blocked in the interrupted code, so that a
+ * closed stderr does not end the process.
+ */
+static void
+trap_report(struct mcpu *mc, const struct machine_fault *mf)
+{
+	(void)sigaddset(&((ucontext_t *)mf->mf_ucontext)->uc_sigmask, SIGPIPE);
+	trap_up->mu_fault(mc, mf);
+}
+
+/*
  * Handle a signal as THEORY says.  On the alternate stack, if the host thread
  * has one; any host thread.
  */
@@ -167,12 +178,11 @@ trap_handler(int sig, siginfo_t *si, void *ucontext)
 	trap_describe(&mf, sig, si, ucontext);
 	if (mc == NULL && trap_not_cpu(sig, &mf)) {
 		mf.mf_what = lwkt__outside_reason();
-		trap_up->mu_fault(NULL, &mf);
+		trap_report(NULL, &mf);
 	}
 	if (mc != NULL && !ignored && !(sig == SIGABRT && lwkt__panicking()) &&
 	    (!handled || (mf.mf_touched && lwkt__mem_is_ours(mf.mf_addr)))) {
-		(void)sigaddset(&((ucontext_t *)ucontext)->uc_sigmask, SIGPIPE);
-		trap_up->mu_fault(mc, &mf);
+		trap_report(mc, &mf);
 		trap_die(sa, sig, si);
 	} else if (handled) {
 		trap_chain(sa, sig, si, ucontext);

@@ -36,6 +36,19 @@ run(int (*body)(void *))
 	return &c;
 }
 
+/* Make stderr a pipe without a reader: a write to it raises SIGPIPE. */
+UTIL void
+stderr_unread(void)
+{
+	int fd[2];
+
+	if (pipe(fd) != 0)
+		_exit(98);
+	(void)dup2(fd[1], STDERR_FILENO);
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+}
+
 static __attribute__((noinline)) void
 hog_forever(void)
 {

@@ -92,14 +92,8 @@ ends_body(void *arg)
 static void
 unread(void *arg)
 {
-	int fd[2];
-
 	(void)arg;
-	if (pipe(fd) != 0)
-		return;
-	(void)dup2(fd[1], STDERR_FILENO);
-	(void)close(fd[0]);
-	(void)close(fd[1]);
+	stderr_unread();
 	boot2(&(int (*)(void *)){ ends_body });
 }
 

@@ -2,6 +2,7 @@
 /*
  * Calls of a pthread that is no CPU, but takes itself for one.
  */
+#include <lwkt/thread2.h>
 #include <pthread.h>
 
 #include "core/trouble/crowd.h"
@@ -25,13 +26,38 @@ stray_body(void *arg)
 }
 
 static void
-boot_stray(void *arg)
+boot_beside(void *(*fn)(void *))
 {
 	const struct lwkt_config cfg = { .lc_ncpus = 2 };
 	pthread_t pth;
 
-	if (pthread_create(&pth, NULL, stray, arg) == 0)
+	if (pthread_create(&pth, NULL, fn, NULL) == 0)
 		(void)lwkt_boot(&cfg, stray_body, NULL);
+}
+
+static void
+boot_stray(void *arg)
+{
+	(void)arg;
+	boot_beside(stray);
+}
+
+/* The same, but the call is inline and does not check: it faults. */
+static void *
+stray_inline(void *arg)
+{
+	while (LOAD(hogs) == 0)
+		usleep(1000);
+	lwkt_crit_enter_quick();
+	return arg;
+}
+
+static void
+boot_inline(void *arg)
+{
+	if (arg != NULL)
+		stderr_unread();
+	boot_beside(stray_inline);
 }
 
 /* One that a CPU makes inherits its gs base. */
@@ -69,11 +95,28 @@ test_stray(void)
 		child_diag(run(inherit_body));
 }
 
+static void
+test_inline(void)
+{
+	static struct child c;
+
+	child_run(&c, boot_inline, NULL);
+	if (!ok(child_died(&c, SIGSEGV) &&
+	    child_said(&c, "a pthread that is not a cpu"),
+	    "an inline call of a pthread faults, and it is told why"))
+		child_diag(&c);
+	child_run(&c, boot_inline, &c);
+	if (!ok(child_died(&c, SIGSEGV),
+	    "the fault ends the process also if nobody reads the report"))
+		child_diag(&c);
+}
+
 int
 main(void)
 {
 	if (FAULTS_TAKEN)
 		skip_all("the sanitizer reports faults itself");
 	test_stray();
+	test_inline();
 	return tap_done();
 }
