@@ -19,7 +19,8 @@ COUNTER(forwarded, "lwkt.wakeup_forwards", "lwkt_wakeup_one passed on to "
 COUNTER(useless, "lwkt.wakeup_useless", "wakeups received that woke no thread");
 
 #define WAKE_ALL	INT_MAX		/* as max: wake every sleeper */
-#define WAKE_CHUNK	255		/* most threads one message may wake */
+/* Most threads that one message may wake; 8 bits of it say how many. */
+#define WAKE_CHUNK	(config_hard ? 2 : 255)
 
 /*
  * td has just been taken off its queue.  If it sleeps, make it runnable and

@@ -8,7 +8,8 @@
 TUNABLE_INT(tslp_size, "lwkt.tslp_size", 16384, 16, 1 << 22,
     "slots of each CPU's sleep table, rounded up to a power of two");
 
-#define TSLP_CLEAN_MAX	16	/* threads; a longer queue is not cleaned */
+/* Threads; a longer queue is not cleaned. */
+#define TSLP_CLEAN_MAX	(config_hard ? 3 : 16)
 
 unsigned tslp_log2;
 unsigned tslp_words;

@@ -7,10 +7,12 @@
  * share a filter.
  */
 #include "core/util.h"
+#include "kern/sleep/sleepq.h"
 #include "kern/sleep/synch_var.h"
 
 #define IDENTS		6	/* more than a filter holds */
 #define SLOTS_LOG2	4	/* LWKT_TUNE below */
+#define CROWD		(config_hard ? 4 : 17)	/* over TSLP_CLEAN_MAX */
 
 static const char *ident[IDENTS];
 static uint32_t wanted[IDENTS], got[IDENTS], asleep;
@@ -85,6 +87,49 @@ forget_body(void *arg)
 	if (other != NULL)
 		join(other);
 	join(td[last]);
+	return 0;
+}
+
+/* Sleep on ident i on CPU 1, and be woken there: the ident stays noted. */
+static void
+leave_ident(int i)
+{
+	lwkt_thread_t td;
+
+	STORE(asleep, 0);
+	td = spawn_on(1, sleeper, (void *)(uintptr_t)ident[i]);
+	await(&asleep, 1);
+	join(spawn_on(1, waker, (void *)(uintptr_t)ident[i]));
+	join(td);
+}
+
+/*
+ * So many threads sleep on ident 0 that their queue is not searched to its end,
+ * where one sleeps on ident 1.  The filter is full when ident 1 comes, and a
+ * wakeup without a sleeper tries to clean it.
+ */
+static int
+crowd_body(void *arg)
+{
+	lwkt_thread_t td[CROWD + 1];
+	int i;
+
+	(void)arg;
+	find_idents();
+	for (i = 0; i < SLEEPQ_IDENTS - 1; i++)
+		leave_ident(2 + i);
+	STORE(asleep, 0);
+	for (i = 0; i <= CROWD; i++) {
+		td[i] = spawn_on(1, sleeper,
+		    (void *)(uintptr_t)ident[i == CROWD]);
+		await(&asleep, (uint32_t)i + 1);
+	}
+	lwkt_wakeup(ident[2]);
+	lwkt_synchronize_ipiqs("test");
+	lwkt_wakeup(ident[1]);
+	join(td[CROWD]);
+	lwkt_wakeup(ident[0]);
+	join_all(td, CROWD);
 	return 0;
 }
 
@@ -171,6 +216,7 @@ main(void)
 		ss.ss_ncpus = 1 + forgets[i].f_wakers;
 		sim_explore_with(&ss);
 	}
+	sim_explore("an ident behind a crowd is found", crowd_body, NULL, 30);
 	sim_explore("idents that fit the filter lose no wake-up", many_body,
 	    (void *)3, 100);
 	sim_explore("idents that overflow the filter lose no wake-up",
