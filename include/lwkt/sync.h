@@ -47,7 +47,8 @@ struct lwkt_mutex {
 LWKT_API void lwkt_mutex_init(struct lwkt_mutex *mu, const char *name);
 /* Take the mutex; panics if the caller holds it.  Blocks: while it is held. */
 LWKT_API void lwkt_mutex_lock(struct lwkt_mutex *mu);
-LWKT_API int lwkt_mutex_trylock(struct lwkt_mutex *mu);	/* 0 or EBUSY */
+/* Take it if it is free.  Never blocks or waits.  Returns 0 or EBUSY. */
+LWKT_API int lwkt_mutex_trylock(struct lwkt_mutex *mu);
 /*
  * Take it within timeout_ns; panics if the caller holds it.  Blocks: for at
  * most timeout_ns.  Returns 0 or EWOULDBLOCK.

@@ -117,7 +117,8 @@ me(void)
  * Take a mutex whose word *w is not 0 but may name no holder: there are
  * waiters, or there were.  Return 1 if it was taken.  Return 0 if it is held;
  * *w is then the value of the word.  `notified`: the caller is a waiter that
- * was notified.
+ * was notified.  A pthread is lent nothing, and leaves what mu still lends to a
+ * former holder to unlock_late() of that holder (MU3): so it never waits.
  */
 static __lwkt_noinline int
 try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int notified)
@@ -142,7 +143,7 @@ try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int notified)
 	} while (!atomic_fcmpset_64(&mu->mu_word, w, to));
 	if (best >= 0 && barge) {
 		td->td_cold->tc_barged = mu;			/* MU5 */
-	} else if (best >= 0) {
+	} else if (best >= 0 && td != NULL) {
 		b = park_lock(mu);
 		(void)mutex_settle(mu, b, &lt);			/* MU4 */
 		park_unlock(b);
@@ -303,11 +304,7 @@ lwkt_mutex_timedlock(struct lwkt_mutex *mu, int64_t timeout_ns)
 	return 0;
 }
 
-/*
- * Thread or plain pthread; never blocks a thread.  A plain pthread that has to
- * take back what mu still lends to a former holder waits in the host for the
- * CPU of that holder (lend_carry_out).
- */
+/* Thread or plain pthread; never blocks, and never waits for a CPU. */
 int
 lwkt_mutex_trylock(struct lwkt_mutex *mu)
 {

@@ -4,10 +4,13 @@
  */
 #include <lwkt/pipe.h>
 #include <lwkt/sync.h>
+#include <lwkt/sync2.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "core/util.h"
+#include "kern/lock/lockorder.h"
+#include "kern/lock/mutex_var.h"
 
 #define PTHREADS	3
 #define THREADS		4
@@ -402,6 +405,74 @@ pthread_waits_for_cpu(void *arg)
 }
 
 static void *
+tries(void *arg)
+{
+	int64_t before;
+
+	await_step(1);
+	before = counter("lwkt.sync_foreign");
+	check(lwkt_mutex_trylock(&mu) == 0, "the mutex was free");
+	check(counter("lwkt.sync_foreign") == before,
+	    "trylock waited for a CPU");
+	STORE(step, 2);
+	await_step(3);
+	lwkt_mutex_unlock(&mu);
+	return arg;
+}
+
+/*
+ * Release the mutex as a plain store on a quiet CPU does, while a waiter queues
+ * itself and its priority changes: the mutex is free, has a waiter, and still
+ * lends to this thread, which has yet to look for waiters.
+ */
+static void
+releases_late(void *arg)
+{
+	(void)arg;
+	lwkt_mutex_lock(&mu);
+	STORE(inside, 1);
+	while (__atomic_load_n(&mu.mu_lent, __ATOMIC_SEQ_CST) == 0)
+		lwkt_sleep_ns(MS / 4);
+	order_drop(&mu);
+	__atomic_and_fetch(&mu.mu_word, MU_BEST, __ATOMIC_SEQ_CST);
+	STORE(step, 1);
+	while (LOAD(step) != 2)		/* the CPU serves pthreads */
+		lwkt_sleep_ns(MS / 4);
+	lwkt_mutex_unlock_late_(&mu);
+	check(__atomic_load_n(&mu.mu_lent, __ATOMIC_SEQ_CST) == 0,
+	    "it lends to a former holder or a pthread");
+	STORE(step, 3);
+}
+
+static void
+locks_late(void *arg)
+{
+	(void)arg;
+	locks_and_unlocks();
+}
+
+static int
+trylock_never_waits(void *arg)
+{
+	lwkt_thread_t holder, td;
+	pthread_t pth;
+
+	(void)arg;
+	lwkt_mutex_init(&mu, "mu");
+	STORE(step, 0);
+	STORE(inside, 0);
+	if (pthread_create(&pth, NULL, tries, NULL) != 0)
+		abort();
+	holder = spawn_on(1, releases_late, NULL);
+	await(&inside, 1);
+	td = spawn_on(0, locks_late, NULL);
+	join(holder);
+	join(td);
+	pthread_join(pth, NULL);
+	return 0;
+}
+
+static void *
 timed(void *arg)
 {
 	(void)lwkt_sem_wait(arg, MS);
@@ -436,6 +507,8 @@ main(void)
 	    queue_between_both_kinds, NULL, 1);
 	sim_explore("a pthread that wakes a thread waits for its CPU",
 	    pthread_waits_for_cpu, NULL, 1);
+	sim_explore("trylock of a pthread never waits for a CPU",
+	    trylock_never_waits, NULL, 1);
 	setenv("LWKT_FAIL", "membarrier:*", 1);
 	sim_explore("a mutex excludes both on a host without membarrier",
 	    mutex_excludes, NULL, 1);
