@@ -527,7 +527,10 @@ enum machine_guard machine_mem_guard(void *p, size_t size);
 int	machine_mem_guard_many(const struct iovec *piece, unsigned n);
 void	machine_mem_decommit_many(const struct iovec *piece, unsigned n);
 size_t	machine_page_size(void);
-/* Returns the bytes of memory of the machine; sim: a constant.  Any. */
+/*
+ * Returns the bytes of memory that the program may use: the machine's, or fewer
+ * if a cgroup limits it.  Found at boot; sim: a constant.  Any.
+ */
 size_t	machine_mem_size(void);
 
 /*

@@ -14,9 +14,9 @@
  *
  * - lwkt.cache_threads dead threads of each class for ever, in full lists.
  * - More, as long as the stacks in all of its cold lists could not fill more
- *   than its share of lwkt.cache_percent of the machine's memory, and it has
- *   created as many threads not long ago.  If threads die on another CPU than
- *   the one that creates them, they do not stay there.
+ *   than its share of lwkt.cache_percent of the memory (machine_mem_size), and
+ *   it has created as many threads not long ago.  If threads die on another
+ *   CPU than the one that creates them, they do not stay there.
  * - While a CPU has more than lwkt.cache_threads, a timer counts the threads
  *   that it creates in lwkt.cache_ms.  It has taken no more than that from the
  *   cache.  So what the CPU has beyond that number was of no use, and the CPU

@@ -277,23 +277,63 @@ put(const char *path, const char *text)
 	(void)fclose(f);
 }
 
-static int
-quota(const char *cgroup, const char *mount)
+static char self[100], info[100];	/* of the process that is made up */
+
+static void
+put_process(const char *cgroup, const char *mount)
 {
-	char self[100], info[100], text[300];
+	char text[300];
 
 	put("self", cgroup);
 	(void)snprintf(text, sizeof(text), mount, dir);
 	put("mountinfo", text);
 	(void)snprintf(self, sizeof(self), "%s/self", dir);
 	(void)snprintf(info, sizeof(info), "%s/mountinfo", dir);
+}
+
+static int
+quota(const char *cgroup, const char *mount)
+{
+	put_process(cgroup, mount);
 	return lwkt__cgroup_quota(self, info);
+}
+
+static int64_t
+memory(const char *cgroup, const char *mount)
+{
+	put_process(cgroup, mount);
+	return (int64_t)lwkt__cgroup_memory(self, info);
 }
 
 #define V2	"30 23 0:26 / %s/v2 rw shared:4 - cgroup2 cgroup2 rw\n"
 #define V2_IN	"30 23 0:26 /pod %s/v2 rw - cgroup2 cgroup2 rw\n"
 #define V1	"32 31 0:29 / %s/v1 rw - cgroup cgroup rw,cpu,cpuacct\n"
+#define V1_MEM	"33 31 0:30 /pod %s/v1 rw - cgroup cgroup rw,memory\n"
 #define V1_SET	"32 31 0:29 / %s/v1 rw - cgroup cgroup rw,cpuset\n"
+
+static void
+test_memory(void)
+{
+	put("v2/memory.max", "max\n");
+	put("v2/a/memory.max", "268435456\n");
+	put("v2/a/b/memory.max", "max\n");
+	put("v2/a/c/memory.max", "4096\n");
+	put("v2/d/memory.max", "much\n");
+	put("v1/memory.limit_in_bytes", "9223372036854771712\n");
+	put("v1/a/memory.limit_in_bytes", "8589934592\n");
+	is_int(memory("0::/\n", V2), 0, "memory: no limit is none");
+	is_int(memory("0::/a/b\n", V2), 268435456,
+	    "memory: the limit of an ancestor counts");
+	is_int(memory("0::/a/c\n", V2), 4096, "memory: the least one counts");
+	is_int(memory("0::/d\n", V2), 0, "memory: no number is no limit");
+	is_int(memory("0::/gone/away\n", V2), 0,
+	    "memory: unreadable is no limit");
+	is_int(memory("4:memory:/pod/a\n0::/\n", V1_MEM), 8589934592,
+	    "memory: version 1, a container's mount");
+	is_int(memory("4:memory:/a\n", V1_SET), 0, "memory: cpuset is not it");
+	is_int(memory("rubbish", "more rubbish\n"), 0,
+	    "memory: rubbish is no limit");
+}
 
 static void
 test_quota(void)
@@ -321,6 +361,7 @@ test_quota(void)
 	is_int(quota("3:cpuset:/a\n", V1_SET), 0, "cpuset is not cpu");
 	is_int(quota("3:cpu:/a\n0::/a/c\n", V1), 3, "both versions, one mount");
 	is_int(quota("rubbish", "more rubbish\n"), 0, "rubbish is no limit");
+	test_memory();
 	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
 	is_int(system(cmd), 0, "cleaned up");
 }

@@ -156,7 +156,10 @@ struct cores {
 extern struct cores lwkt__cores;
 /* Decides the number of CPUs; want 0: LWKT_NCPU or the host.  0 or an errno. */
 int	lwkt__cores_boot(int want);
+
+/* cgroup.c: limits of the process's cgroups, 0: none. */
 int	lwkt__cgroup_quota(const char *self_cgroup, const char *mountinfo);
+uint64_t lwkt__cgroup_memory(const char *self_cgroup, const char *mountinfo);
 
 /* clock.c */
 void	lwkt__clock_boot(void);

@@ -69,6 +69,7 @@ static uint64_t guard_maps;		/* (a) MM1 */
 static uint64_t guard_maps_max;		/* (i) limit of guard_maps */
 static enum machine_guard guard_kind;	/* (i) what the boot probe found */
 static int stack_prot;			/* (i) PROT_EXEC, or 0 */
+static size_t mem_size;			/* (i) machine_mem_size() */
 
 static void
 mem_enter(void)
@@ -92,7 +93,21 @@ machine_page_size(void)
 size_t
 machine_mem_size(void)
 {
-	return (size_t)sysconf(_SC_PHYS_PAGES) * machine_page_size();
+	return mem_size;
+}
+
+/*
+ * Return the memory of the machine in bytes, or the limit that the cgroups of
+ * the process set (cgroup.c), if that is less.
+ */
+static size_t
+size_look(void)
+{
+	size_t size = (size_t)sysconf(_SC_PHYS_PAGES) * machine_page_size();
+	uint64_t limit = lwkt__cgroup_memory("/proc/self/cgroup",
+	    "/proc/self/mountinfo");
+
+	return limit > 0 && limit < size ? limit : size;
 }
 
 /* Find the reservation that contains addr, or NULL.  Async-signal-safe. */
@@ -375,7 +390,10 @@ stack_look(struct dl_phdr_info *info, size_t size, void *arg)
 	return -1;
 }
 
-/* Find out which kinds of guards the host has, and how stacks are mapped. */
+/*
+ * Find out how much memory there is, which kinds of guards the host has, and
+ * how stacks are mapped.
+ */
 void
 lwkt__mem_boot(void)
 {
@@ -383,6 +401,7 @@ lwkt__mem_boot(void)
 	uint64_t most, used;
 	void *p;
 
+	mem_size = size_look();
 	most = proc_number("/proc/sys/vm/max_map_count", MAPS_DEFAULT) *
 	    MAPS_PERCENT / 100;
 	used = maps_in_use();
