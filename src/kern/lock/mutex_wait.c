@@ -142,6 +142,19 @@ mutex_pass_on(struct lwkt_mutex *mu)
 }
 
 /*
+ * Settle, and return 1 if the mutex is free and the caller must see to MU2.
+ * Return 0 if a former holder is still lent something: it has yet to call
+ * unlock_late(), and takes that back (MU3) only if it finds a waiter queued.
+ * So none may be taken off the queue before, and that call notifies one.
+ */
+static int
+free_for_good(struct lwkt_mutex *mu, struct park_bucket *b,
+    struct lend_todo *lt)
+{
+	return !settle(mu, b, lt, 1) && mu->mu_lent == 0;
+}
+
+/*
  * lw_moved of a waiter (lend_var.h): give its record the new priority `pri`.
  * If the mutex is free, one more waiter may have to be notified (MU2): this
  * waiter, if it rises to the head of the queue; or the best queued waiter, if
@@ -161,13 +174,13 @@ mutex_moved(struct lend_wait *lw, int pri, struct lend_todo *lt)
 	b = park_lock(mu);
 	if (atomic_load_32(&pk->pk_state) == PARK_QUEUED) {
 		park_move(b, pk, pri);
-		if (!settle(mu, b, lt, 1) && rises &&
+		if (free_for_good(mu, b, lt) && rises &&
 		    park_first(b, mu) == pk)
 			chosen = choose(mu, b, lt);
 	} else {
 		/* Off the queue: if pri falls, queued waiters may be better. */
 		pk->pk_turn.tu_pri = pri;
-		if (!rises && !settle(mu, b, lt, 1))		/* MU2 */
+		if (!rises && free_for_good(mu, b, lt))		/* MU2 */
 			chosen = choose(mu, b, lt);
 	}
 	park_unlock(b);

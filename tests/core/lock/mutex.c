@@ -291,12 +291,73 @@ lent_and_taken_back(void *arg)
 	return 0;
 }
 
+/* A waiter rises when the mutex is released: it is chosen, or found late. */
+static lwkt_thread_t waiter;
+
+static void
+wants_low(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (i = 1; i <= ROUNDS; i++) {
+		lwkt_setpri_self(LWKT_PRI_SOFT_NORM);
+		await_asleep(&asked, i);
+		MUTEX_LOCK(&mu[0]);
+		MUTEX_UNLOCK(&mu[0]);
+		report(&had[0], i);
+	}
+}
+
+static void
+raises(void *arg)
+{
+	uint32_t i;
+
+	(void)arg;
+	for (i = 1; i <= ROUNDS; i++) {
+		await_asleep(&asked, i);
+		lwkt_setpri(waiter, LWKT_PRI_SOFT_TIMER);
+		report(&had[1], i);
+	}
+}
+
+static int
+waiter_rises(void *arg)
+{
+	lwkt_thread_t td, self = lwkt_self();
+	int pri = lwkt_getpri(self);
+	uint32_t i;
+
+	(void)arg;
+	fresh();
+	waiter = spawn(wants_low, NULL, 0, other_cpu());
+	td = spawn(raises, NULL, 0, other_cpu());
+	for (i = 1; i <= ROUNDS; i++) {
+		grow_calm(FEW + 1);
+		MUTEX_LOCK(&mu[0]);
+		ask(i);
+		MUTEX_UNLOCK(&mu[0]);
+		await_asleep(&had[0], i);
+		await_asleep(&had[1], i);
+		while (lend_busy(self))
+			lwkt_yield();
+		check(lwkt_getpri(self) == pri && self->td_lent == 0,
+		    "priority %d, its own is %d", lwkt_getpri(self), pri);
+	}
+	join(waiter);
+	join(td);
+	check(mu[0].mu_word == 0 && mu[0].mu_lent == 0, "left %#lx, %#lx",
+	    (long)mu[0].mu_word, (long)mu[0].mu_lent);
+	return 0;
+}
+
 static void
 scenario(const char *name, int (*body)(void *), int ncpus)
 {
 	struct sim_scenario ss = {
-		.ss_name = name, .ss_body = body, .ss_seeds = 200,
-		.ss_ncpus = ncpus, .ss_stores = 1,
+		.ss_name = name, .ss_body = body, .ss_ncpus = ncpus,
+		.ss_seeds = body == waiter_rises ? 3000 : 200, .ss_stores = 1,
 	};
 
 	sim_explore_with(&ss);
@@ -316,6 +377,8 @@ scenarios(void)
 	    freed_by_the_last, 3);
 	scenario("a former holder gives back what it is lent",
 	    lent_and_taken_back, 2);
+	scenario("a former holder gives back what one that rises lent it",
+	    waiter_rises, 2);
 }
 
 #ifndef MUTEX_QUICK
