@@ -97,6 +97,17 @@ request_fill(struct lwkt_sysmsg *sm, struct ioreq *ir)
 }
 
 /*
+ * Return 1 if the message has a negative offset, which the call refuses.  To
+ * the host -1 would mean the position of the descriptor.
+ */
+static int
+bad_offset(const struct lwkt_sysmsg *sm)
+{
+	return sm->sm_off < 0 && (sm->sm_op == LWKT_SYS_PREAD ||
+	    sm->sm_op == LWKT_SYS_PWRITE);
+}
+
+/*
  * Start the call of a message: the port's put function.  Even if the call is
  * complete, lwkt_replymsg sends the reply; so the result is LWKT_EASYNC.
  */
@@ -114,7 +125,9 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	counter_inc(mygd()->gd_cntbias, sysmsgs);
 	request_fill(sm, ir);
 	ir->ir_cpu = (int16_t)mycpuid;				/* SM1 */
-	if (sm->sm_op == LWKT_SYS_CLOSE)
+	if (bad_offset(sm))
+		reply(sm, -EINVAL);
+	else if (sm->sm_op == LWKT_SYS_CLOSE)
 		reply(sm, lwkt_close(sm->sm_fd));
 	else if (sm->sm_op == LWKT_SYS_SLEEP)
 		ioreq_sleep(ir, sm->sm_off);

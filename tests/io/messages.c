@@ -97,6 +97,10 @@ each_call(void)
 	is_int(run(&sm), 0, "fsync");
 	lwkt_sysmsg_pread(&sm, port, fd, buf, 16, 2);
 	is_int(run(&sm), 8, "pread");
+	lwkt_sysmsg_pread(&sm, port, fd, buf, 16, -1);
+	is_int(run(&sm), -EINVAL, "pread at a negative offset");
+	lwkt_sysmsg_pwrite(&sm, port, fd, buf, 1, -1);
+	is_int(run(&sm), -EINVAL, "and pwrite");
 	ok(memcmp(buf, "23ab6789", 8) == 0, "its data");
 	lwkt_sysmsg_close(&sm, port, fd);
 	is_int(run(&sm), 0, "close");
