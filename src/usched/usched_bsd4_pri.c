@@ -7,9 +7,9 @@
  * estcpu estimates the use of the CPU in the recent past.  It rises with each
  * tick that the lwp runs, from 0 to its maximum in one second.  When the lwp
  * asks for a CPU, at most once a tick, estcpu is averaged with the share of the
- * CPU that the lwp has used since the last average.  The share is scaled by the
- * number of lwps that wait: with more of them, an lwp could have used less.  If
- * more than a second has passed without a tick of the lwp, estcpu is halved
+ * CPU that the lwp has used since the last average.  The share is first scaled
+ * up by the number of lwps that wait: the more wait, the less CPU each can get.
+ * If more than a second has passed without a tick of the lwp, estcpu is halved
  * instead.
  *
  * batch is a time, from 0 to 30 seconds.  It grows while the scaled share of an
@@ -18,6 +18,8 @@
  * lwp that computes for a moment keeps a good priority.
  *
  *	priority = nice, 0 to 80, + estcpu, 0 to 128, scaled to 0 .. 127
+ *
+ * A lower number is better.
  *
  * In the other two classes lwkt_lwp_setrtprio() sets the priority.
  *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Wake the threads that sleep on an address, on any CPU.  THEORY, INVARIANTS
- * (SY) and ORDER (SO1) are in kern_synch.c.
+ * (SY) and ORDER (SO1) are in kern_synch.c.  The functions that are passed no
+ * domain wake only sleepers of domain 0.
  */
 #include "kern/time/systimer_var.h"
 #include "kern/sleep/sleepq.h"

@@ -9,9 +9,10 @@
  * thread had made a call between two of its instructions.  The interrupted code
  * has saved none of the registers that a call may change, so all are saved
  * here: the general registers by pushes; the x87 unit, mxcsr and the vector
- * registers by xsavec, for which a component in its initial state costs
- * nothing.  The processor reports the size and the components of the xsave area
- * (xsave.c).  Then the state is as C code expects it at a call: direction
+ * registers by xsavec, or by xsave if the processor has no xsavec.  With xsavec
+ * a component in its initial state costs nothing.  The processor reports the
+ * size and the components of the area; PKRU and AMX are not saved (xsave.c).
+ * Then the state is as C code expects it at a call: direction
  * flag clear (by the handler), x87 stack empty, mxcsr at its default.
  *
  *	interrupted sp	->  +--------------------+
@@ -26,7 +27,7 @@
  * caller, at the exact instruction.
  *
  * The header of the area is cleared, because xsavec writes only two of its
- * words and xrstor requires zeros in the others.
+ * words, xsave only one, and xrstor requires zeros in the others.
  */
 #define INTERRUPTED	144	/* red zone, rip, flags */
 

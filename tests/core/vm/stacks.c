@@ -183,7 +183,7 @@ one_way_traffic(void *arg)
 	int i, round;
 
 	(void)arg;
-	for (round = 0; round < TIMES(50, 6); round++) {
+	for (round = 0; round < TIMES(LWKT_TSAN ? 6 : 50, 6); round++) {
 		for (i = 0; i < 50; i++)
 			td[i] = spawn(util_nothing, NULL, 0, other_cpu());
 		join(spawn(joins_for_another, td, 0, other_cpu()));
