@@ -76,6 +76,21 @@ run(struct lwkt_sysmsg *sm)
 }
 
 static void
+bad_offsets(void)
+{
+	lwkt_port_t port = lwkt_curport();
+	struct lwkt_sysmsg sm;
+	char buf[1];
+	int fd = lwkt_open("/dev/zero", O_RDWR, 0);
+
+	lwkt_sysmsg_pread(&sm, port, fd, buf, 1, -1);
+	is_int(run(&sm), -EINVAL, "pread at a negative offset");
+	lwkt_sysmsg_pwrite(&sm, port, fd, buf, 1, -1);
+	is_int(run(&sm), -EINVAL, "and pwrite");
+	lwkt_close(fd);
+}
+
+static void
 each_call(void)
 {
 	char name[] = "/tmp/lwkt-msg-XXXXXX", buf[16];
@@ -97,10 +112,6 @@ each_call(void)
 	is_int(run(&sm), 0, "fsync");
 	lwkt_sysmsg_pread(&sm, port, fd, buf, 16, 2);
 	is_int(run(&sm), 8, "pread");
-	lwkt_sysmsg_pread(&sm, port, fd, buf, 16, -1);
-	is_int(run(&sm), -EINVAL, "pread at a negative offset");
-	lwkt_sysmsg_pwrite(&sm, port, fd, buf, 1, -1);
-	is_int(run(&sm), -EINVAL, "and pwrite");
 	ok(memcmp(buf, "23ab6789", 8) == 0, "its data");
 	lwkt_sysmsg_close(&sm, port, fd);
 	is_int(run(&sm), 0, "close");
@@ -185,6 +196,7 @@ test(void *arg)
 	iotest_backend();
 	replies_cross();
 	each_call();
+	bad_offsets();
 	own_port();
 	return 0;
 }

@@ -350,8 +350,8 @@ superfluous(const struct carrier *c)
 
 /*
  * Park c until it is given an operation, the pool stops or lwkt.carrier_idle_ms
- * are over.  Returns 0 in the last case, if c is superfluous.  The caller has locked the
- * pool; the wait unlocks it meanwhile.
+ * are over.  Returns 0 in the last case, if c is superfluous.  The caller has
+ * locked the pool; the wait unlocks it meanwhile.
  */
 static int
 park(struct carrier *c)
