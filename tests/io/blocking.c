@@ -162,6 +162,24 @@ load(const uint32_t *word)
 	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Leave a function that has begun: a slow host may need longer for that than
+ * the limit, and then the call is released and made again.
+ */
+static void
+leave_one(const char *what)
+{
+	int64_t ms = 10;
+	int error;
+
+	do {
+		began = released = 0;
+		error = lwkt_blocking_timo(make_call(wait_gate), ms * MS);
+		ms *= 2;
+	} while (error == -ETIMEDOUT && load(&began) == 0);
+	is_int(error, -ETIMEDOUT, "%s", what);
+}
+
 static void
 limits(void)
 {
@@ -173,18 +191,17 @@ limits(void)
 	    "no time at all");
 	is_int(load(&released), 1, "releases the call at once");
 	is_int(load(&began), 0, "and calls nothing");
-	is_int(lwkt_blocking_timo(make_call(wait_gate), 20 * MS), -ETIMEDOUT,
-	    "a limit ends the wait, not the function");
-	is_int(load(&released), 1, "which keeps its structure");
+	leave_one("a limit ends the wait, not the function");
+	is_int(load(&released), 0, "which keeps its structure");
 	pthread_mutex_unlock(&gate);
-	while (load(&released) < 2)
+	while (load(&released) < 1)
 		lwkt_sleep_ns(MS);
 	is_int(load(&began), 1, "until it returns");
 	bc = make_call(wait_gate);
 	is_int(lwkt_blocking_timo(bc, LWKT_FOREVER), 0, "within its limit");
 	is_int(bc->bc_result, 9, "a function has a result");
 	free(bc);
-	is_int(counter("lwkt.blocking_orphans"), 1, "one is counted as left");
+	ok(counter("lwkt.blocking_orphans") >= 1, "and counted");
 }
 
 static int
@@ -315,10 +332,8 @@ static int
 left_behind(void *arg)
 {
 	(void)arg;
-	began = released = 0;
 	pthread_mutex_lock(&gate);
-	is_int(lwkt_blocking_timo(make_call(wait_gate), 10 * MS), -ETIMEDOUT,
-	    "a function is left behind");
+	leave_one("a function is left behind");
 	return 0;
 }
 
