@@ -312,9 +312,11 @@ drain(struct machine_host *h)
 }
 
 void
-carrier_attach(void)
+carrier_attach(struct machine_host *h)
 {
-	pool_attach(carrier_main, grower_main);
+	pool_attach(carrier_main);
+	if (h->h_mc->mc_cpuid == 0)
+		pool_start(grower_main);
 }
 
 /*

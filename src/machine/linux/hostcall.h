@@ -116,7 +116,7 @@ void	*iomem_get(size_t size);
 void	iomem_put(void *p, size_t size);
 
 /* carrier.c: a CPU uses the pool between _attach and _detach. */
-void	carrier_attach(void);
+void	carrier_attach(struct machine_host *h);
 void	carrier_detach(struct machine_host *h);
 /* Submits as io_way says, which is none of HW_CPU and HW_READY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);

@@ -565,7 +565,7 @@ epoll_init(struct machine_host *h)
 		return error;
 	}
 	h->h_io = ec;
-	carrier_attach();
+	carrier_attach(h);
 	return 0;
 }
 

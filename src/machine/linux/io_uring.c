@@ -542,7 +542,7 @@ uring_init(struct machine_host *h)
 	}
 	h->h_io = uc;
 	arm_wake(uc);
-	carrier_attach();
+	carrier_attach(h);
 	return 0;
 }
 

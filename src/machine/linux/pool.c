@@ -600,22 +600,28 @@ prealloc(void)
 			break;
 }
 
-/*
- * Begin the use of the pool by a CPU.  Carriers run `carrier`; the first CPU
- * starts the grower, which runs `grower`.
- */
+/* Begin the use of the pool by a CPU.  Carriers run `carrier`. */
 void
-pool_attach(void *(*carrier)(void *c), void *(*grower)(void *arg))
+pool_attach(void *(*carrier)(void *c))
 {
 	pool_lock();
 	pool.cp_carrier = carrier;
-	if (pool.cp_cpus++ == 0) {
-		pool.cp_boots++;
-		pool.cp_grows = !machine_fail("carrier.grower") &&
-		    lwkt__helper_create(&pool.cp_grower, GROWER_STACK, grower,
-		    NULL) == 0;
-		prealloc();
-	}
+	pool.cp_cpus++;
+	pool_unlock();
+}
+
+/*
+ * Start the grower, which runs `grower`.  CPU 0 alone, which is the host thread
+ * of the boot: libc would keep an arena of its malloc for another one.
+ */
+void
+pool_start(void *(*grower)(void *arg))
+{
+	pool_lock();
+	pool.cp_grows = !machine_fail("carrier.grower") &&
+	    lwkt__helper_create(&pool.cp_grower, GROWER_STACK, grower, NULL) ==
+	    0;
+	prealloc();
 	pool_unlock();
 }
 
@@ -671,6 +677,7 @@ pool_join(void)
 	if (pool.cp_grows)
 		(void)pthread_join(pool.cp_grower, NULL);
 	pool_lock();
+	pool.cp_grows = 0;
 	wait_all();
 	pool.cp_boots++;
 	for (int class = 0; class < CC_CLASSES; class++)
