@@ -10,6 +10,7 @@
 #include <lwkt/msgport.h>
 #include <lwkt/spinlock.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,7 +125,8 @@ what_it_may_do(void)
 }
 
 /* A function that waits until it is let go, and its structure. */
-static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static sem_t gate;			/* 1: open */
+static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t began, released;
 
 static intptr_t
@@ -132,8 +134,9 @@ wait_gate(void *arg)
 {
 	(void)arg;
 	__atomic_add_fetch(&began, 1, __ATOMIC_SEQ_CST);
-	pthread_mutex_lock(&gate);
-	pthread_mutex_unlock(&gate);
+	while (sem_wait(&gate) != 0)
+		continue;
+	sem_post(&gate);
 	return 9;
 }
 
@@ -186,14 +189,14 @@ limits(void)
 	struct lwkt_blocking_call *bc;
 
 	began = released = 0;
-	pthread_mutex_lock(&gate);
+	sem_wait(&gate);
 	is_int(lwkt_blocking_timo(make_call(wait_gate), 0), -ETIMEDOUT,
 	    "no time at all");
 	is_int(load(&released), 1, "releases the call at once");
 	is_int(load(&began), 0, "and calls nothing");
 	leave_one("a limit ends the wait, not the function");
 	is_int(load(&released), 0, "which keeps its structure");
-	pthread_mutex_unlock(&gate);
+	sem_post(&gate);
 	while (load(&released) < 1)
 		lwkt_sleep_ns(MS);
 	is_int(load(&began), 1, "until it returns");
@@ -223,9 +226,9 @@ static intptr_t
 in_order(void *arg)
 {
 	(void)wait_gate(NULL);
-	pthread_mutex_lock(&gate);
+	pthread_mutex_lock(&order_lock);
 	order[norder++] = (int)(intptr_t)arg;
-	pthread_mutex_unlock(&gate);
+	pthread_mutex_unlock(&order_lock);
 	return 0;
 }
 
@@ -243,7 +246,7 @@ at_the_limit(void *arg)
 	(void)arg;
 	began = released = 0;
 	norder = 0;
-	pthread_mutex_lock(&gate);
+	sem_wait(&gate);
 	for (int i = 0; i < 4; i++)
 		td[i] = spawn(orderly, (void *)(intptr_t)i, 0);
 	while (load(&began) < 1)
@@ -252,7 +255,7 @@ at_the_limit(void *arg)
 	    "beyond the limit a function waits for its turn");
 	is_int(load(&began), 1, "and is not called");
 	is_int(load(&released), 1, "but released");
-	pthread_mutex_unlock(&gate);
+	sem_post(&gate);
 	for (int i = 0; i < 4; i++)
 		(void)lwkt_join(td[i]);
 	ok(norder == 4 && order[0] == 0 && order[1] == 1 && order[2] == 2 &&
@@ -332,7 +335,7 @@ static int
 left_behind(void *arg)
 {
 	(void)arg;
-	pthread_mutex_lock(&gate);
+	sem_wait(&gate);
 	leave_one("a function is left behind");
 	return 0;
 }
@@ -416,6 +419,7 @@ dies(int (*fn)(void *), const char *words)
 int
 main(void)
 {
+	sem_init(&gate, 0, 1);
 	iotest_boot(blocking, 1);
 	is_int(boot("kern.threads.max_threads_per_proc=1", "", at_the_limit),
 	    0, "with one function at a time");
@@ -426,7 +430,7 @@ main(void)
 	is_int(boot("", "", left_behind), 0,
 	    "the kernel stops meanwhile");
 	is_int(load(&released), 0, "and the function has its structure");
-	pthread_mutex_unlock(&gate);
+	sem_post(&gate);
 	while (load(&released) < 1)
 		usleep(1000);
 	is_int(boot("", "", again), 0, "the kernel starts again");

@@ -420,6 +420,13 @@ tries(void *arg)
 	return arg;
 }
 
+/* What mu lends, read without its bucket's lock, which TSan would report. */
+static __attribute__((noinline, no_sanitize_thread)) uint64_t
+lent_now(void)
+{
+	return *(volatile uint64_t *)&mu.mu_lent;
+}
+
 /*
  * Release the mutex as a plain store on a quiet CPU does, while a waiter queues
  * itself and its priority changes: the mutex is free, has a waiter, and still
@@ -431,7 +438,7 @@ releases_late(void *arg)
 	(void)arg;
 	lwkt_mutex_lock(&mu);
 	STORE(inside, 1);
-	while (__atomic_load_n(&mu.mu_lent, __ATOMIC_SEQ_CST) == 0)
+	while (lent_now() == 0)
 		lwkt_sleep_ns(MS / 4);
 	order_drop(&mu);
 	__atomic_and_fetch(&mu.mu_word, MU_BEST, __ATOMIC_SEQ_CST);
@@ -439,8 +446,7 @@ releases_late(void *arg)
 	while (LOAD(step) != 2)		/* the CPU serves pthreads */
 		lwkt_sleep_ns(MS / 4);
 	lwkt_mutex_unlock_late_(&mu);
-	check(__atomic_load_n(&mu.mu_lent, __ATOMIC_SEQ_CST) == 0,
-	    "it lends to a former holder or a pthread");
+	check(lent_now() == 0, "it lends to a former holder or a pthread");
 	STORE(step, 3);
 }
 
