@@ -22,8 +22,9 @@
  * ends its host thread.
  *
  * INVARIANTS
- * CA1 c_io names an operation from the moment when the carrier takes it off the
- *    queue.  c_io is cleared before the operation is completed or passed on.
+ * CA1 c_io names an operation from the moment when the carrier is given it or
+ *    takes it off the queue.  pool_drop() clears c_io before the operation is
+ *    completed or passed on.
  */
 #include "machine/linux/pool.h"
 
@@ -55,8 +56,7 @@ put_down(struct carrier *c, int64_t r)
 	struct hostio *io = c->c_io;
 
 	pool_lock();
-	c->c_io = NULL;				/* CA1 */
-	io->io_carrier = NULL;
+	pool_drop(c);				/* CA1 */
 	pool_unlock();
 	gate_leave(io);
 	iocommon_return(io, r);
@@ -100,8 +100,7 @@ pass_on(struct carrier *c)
 	int error = ECANCELED;
 
 	pool_lock();
-	c->c_io = NULL;				/* CA1 */
-	io->io_carrier = NULL;
+	pool_drop(c);				/* CA1 */
 	if (!atomic_load_32(&io->io_cancelled))
 		error = pool_put(io);
 	pool_unlock();
@@ -169,8 +168,7 @@ run(struct carrier *c, struct hostfn *hf)
 		return;
 	}
 	io = c->c_io;
-	c->c_io = NULL;				/* CA1 */
-	io->io_carrier = NULL;
+	pool_drop(c);				/* CA1 */
 	pool_unlock();
 	iocommon_return(io, 0);
 }

@@ -40,9 +40,9 @@
  * function without an operation.  The carrier ends after that function.
  *
  * The pool exists while a CPU is attached.  The functions that a carrier and
- * the grower run are arguments of pool_attach.  So this file is below the one
- * that makes the call (carrier.c), and gate.c, which is between them, may give
- * an operation to the pool.
+ * the grower run are arguments of pool_attach and pool_start.  So this file is
+ * below the one that makes the call (carrier.c), and gate.c, which is between
+ * them, may give an operation to the pool.
  *
  * INVARIANTS
  * PL1 Until it is complete, an operation given away is in exactly one place:
@@ -282,6 +282,14 @@ give(struct carrier *c, struct hostio *io)
 	io->io_carrier = c;
 }
 
+/* Undo give(): the carrier has no operation.  The pool is locked. */
+void
+pool_drop(struct carrier *c)
+{
+	c->c_io->io_carrier = NULL;
+	c->c_io = NULL;
+}
+
 /*
  * Give the operation to a parked carrier of its class, or put it on the queue
  * and request a carrier.  The caller has locked the pool.  Returns 0, or an
@@ -449,28 +457,26 @@ endable(const struct hostio *io, enum carrier_class class)
 }
 
 /*
- * Take the operation io back from c, which was parked and has not begun.
+ * Take its operation back from c, which was parked and has not begun.
  * The caller has locked the pool.
  */
 static void
-take_back(struct carrier *c, struct hostio *io)
+take_back(struct carrier *c)
 {
-	c->c_io = NULL;
-	io->io_carrier = NULL;
+	pool_drop(c);
 	LIST_INSERT_HEAD(&pool.cp_queue[c->c_class].cq_idle, c, c_idle);
 }
 
 /*
- * Detach the operation io from the carrier c, which runs its function.
+ * Detach its operation from the carrier c, which runs the function.
  * The caller has locked the pool.
  */
 static void
-detach(struct carrier *c, struct hostio *io)
+detach(struct carrier *c)
 {
 	LIST_REMOVE(c, c_link);
-	c->c_io = NULL;
+	pool_drop(c);
 	c->c_detached = 1;
-	io->io_carrier = NULL;
 	(void)pthread_detach(c->c_thread);
 }
 
@@ -493,13 +499,13 @@ cancel_locked(struct hostio *io)
 	if (c == NULL)
 		return 0;
 	if (!c->c_begun) {
-		take_back(c, io);
+		take_back(c);
 		return ECANCELED;
 	}
 	if (io->io_op == HIO_CALL) {
 		if (((struct hostfn *)io->io_buf)->hf_orphan == NULL)
 			return 0;
-		detach(c, io);
+		detach(c);
 		return EINPROGRESS;
 	}
 	if (endable(io, c->c_class) && !c->c_cancelled) {
@@ -549,7 +555,7 @@ take_given(struct mcpu *mc)
 	LIST_FOREACH(c, &pool.cp_all, c_link) {
 		io = c->c_io;
 		if (io != NULL && io->io_mc == mc && !c->c_begun) {
-			take_back(c, io);
+			take_back(c);
 			return io;
 		}
 	}

@@ -34,6 +34,7 @@ enum carrier_class pool_class(const struct hostio *io);
 int	pool_put(struct hostio *io);	/* 0, or an errno: no carrier */
 void	pool_enter(struct carrier *c);
 int	pool_next(struct carrier *c);
+void	pool_drop(struct carrier *c);
 void	pool_end(struct carrier *c);	/* unlocks the pool */
 int	pool_grow(void);
 struct hostio *pool_unserved(void);
