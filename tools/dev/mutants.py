@@ -4,14 +4,18 @@
 
 tests/mutants.txt lists bugs that the code is proof against, each as a change
 of the source and the scenario that must fail with it.  A test that passes
-with its bug proves nothing.  The tree is copied to BUILD/tree and built in
-BUILD/build, one bug at a time.  Speaks TAP.  A test that a checker makes fail has
-its build named: "build tsan".  The compiler is gcc, whatever the tree is built
-with: race 31 is an optimisation that gcc makes and clang does not.
+with its bug proves nothing.  Each job N has a tree of its own, BUILD/N/tree,
+built in BUILD/N/build, for one bug at a time.  A bug that is not found beside
+another job is tried again alone: some tests need a quiet machine.  Speaks TAP.
+A test that a checker makes fail has its build named: "build tsan".  The
+compiler is gcc, whatever the tree is built with: race 31 is an optimisation
+that gcc makes and clang does not.
 """
 import argparse
+import concurrent.futures
 import os
 import pathlib
+import queue
 import re
 import shutil
 import subprocess
@@ -157,9 +161,77 @@ def arguments():
                         help='only check the list against the sources')
     parser.add_argument('--build', default='build-mutants', metavar='DIR',
                         help='where to build (%(default)s)')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count(),
+                        metavar='N', help='how many bugs are tried at a time, '
+                        'each in a tree of its own (%(default)s)')
     parser.add_argument('words', nargs='*',
                         help='only bugs whose names contain one of these')
     return parser.parse_args()
+
+
+class Place:
+    """A tree and its builds, used for one bug at a time."""
+
+    def __init__(self, work):
+        self.work, self.tree = work, work / 'tree'
+        copy_tree(self.tree)
+
+    def build(self, mutant):
+        """The build directory of the mutant's kind, set up."""
+        build = self.work / mutant.build
+        if not build.exists():
+            subprocess.run(['meson', 'setup', '-Dwerror=false', build,
+                            self.tree] + SETUP[mutant.build], check=True,
+                           env={**os.environ, 'CC': 'gcc'},
+                           stdout=subprocess.DEVNULL)
+        return build
+
+
+def at_each_place(places, function, mutants):
+    """The results of function(place, mutant), in the order of the mutants."""
+    free = queue.SimpleQueue()
+    for place in places:
+        free.put(place)
+
+    def at_one(mutant):
+        place = free.get()
+        try:
+            return function(place, mutant)
+        finally:
+            free.put(place)
+
+    with concurrent.futures.ThreadPoolExecutor(len(places)) as pool:
+        yield from pool.map(at_one, mutants)
+
+
+def without_bug(place, mutant):
+    """How the test fails without the bug, and what it says; or None."""
+    said = []
+    how = run(mutant, place.build(mutant), said)
+    return how, said
+
+
+def with_bug(place, mutant):
+    """How the test fails with the bug, unless its verdict means nothing."""
+    if mutant.unfit:
+        return None
+    return try_mutant(mutant, place.tree, place.build(mutant))
+
+
+class Shown:
+    """The results that were printed."""
+
+    def __init__(self):
+        self.number = self.survivors = 0
+
+    def result(self, mutant, how):
+        """Print one: how the test fails, or None."""
+        self.number += 1
+        self.survivors += how is None
+        why = (f'{mutant.unfit} without its bug' if mutant.unfit
+               else how or 'passes with its bug')
+        print(f'{"ok" if how else "not ok"} {self.number} - {mutant.name} '
+              f'{mutant.test} {why}', flush=True)
 
 
 def main():
@@ -167,39 +239,30 @@ def main():
     if args.self_test:
         self_test()
         return 0
-    work = pathlib.Path(args.build).resolve()
-    tree = work / 'tree'
-    copy_tree(tree)
     mutants = [m for m in
                parse((TREE / 'tests/mutants.txt').read_text('ascii'))
                if not args.words or any(w in m.name for w in args.words)]
     if not mutants:
         sys.exit('mutants: no bug has such a name')
-    survivors = 0
-    for mutant in mutants:              # before any change: built once
-        build = work / mutant.build
-        if not build.exists():
-            subprocess.run(['meson', 'setup', '-Dwerror=false', build, tree]
-                           + SETUP[mutant.build], check=True,
-                           env={**os.environ, 'CC': 'gcc'},
-                           stdout=subprocess.DEVNULL)
-        said = []
-        mutant.unfit = run(mutant, build, said)
-        if mutant.unfit:                # its verdict would mean nothing
+    work = pathlib.Path(args.build).resolve()
+    places = [Place(work / str(i))
+              for i in range(max(1, min(args.jobs, len(mutants))))]
+    for mutant, (how, said) in zip(     # before any change: built once
+            mutants, at_each_place(places, without_bug, mutants)):
+        mutant.unfit = how
+        if how:                         # its verdict would mean nothing
             print('\n'.join('# ' + line for line in said
                             if not line.startswith('ok')), flush=True)
-    for number, mutant in enumerate(mutants, 1):
-        if mutant.unfit:
-            how = None
-            why = f'{mutant.unfit} without its bug'
+    shown, again = Shown(), []
+    for mutant, how in zip(mutants, at_each_place(places, with_bug, mutants)):
+        if how or mutant.unfit or len(places) == 1:
+            shown.result(mutant, how)
         else:
-            how = try_mutant(mutant, tree, work / mutant.build)
-            why = how or 'passes with its bug'
-        survivors += how is None
-        print(f'{"ok" if how else "not ok"} {number} - {mutant.name} '
-              f'{mutant.test} {why}', flush=True)
+            again.append(mutant)
+    for mutant in again:                # now alone
+        shown.result(mutant, with_bug(places[0], mutant))
     print(f'1..{len(mutants)}')
-    return 1 if survivors else 0
+    return 1 if shown.survivors else 0
 
 
 if __name__ == '__main__':

@@ -343,6 +343,52 @@ critical_sections_hold_off(void *arg)
 	return 0;
 }
 
+/*
+ * A thread gets the CPU of a hog that was interrupted, and sleeps while a timer
+ * is due that its critical section held off.  The signal for that timer has
+ * come and gone, and the hog goes on inside its own instructions.  So somebody
+ * has to ask for another signal: the switch to the hog, or splz if an interrupt
+ * thread borrowed the CPU.
+ */
+static void
+leaves_a_timer(void *arg)
+{
+	struct lwkt_systimer st;
+
+	(void)arg;
+	lwkt_crit_enter();
+	lwkt_systimer_init_oneshot(&st, timer_fires, NULL, 50000);
+	while (lwkt_time_ns() < st.st_time + 200000)
+		crunch();
+	check(LOAD(fired) == 0, "a timer in a critical section");
+	lwkt_tsleep(&wanted, 0, "left", LWKT_FOREVER);
+	lwkt_crit_exit();
+}
+
+static void
+is_left_a_timer(void *arg)
+{
+	int interrupt = arg != NULL;
+	struct lwkt_systimer st;
+
+	intr = spawn_pri(leaves_a_timer, NULL,
+	    interrupt ? LWKT_PRI_INT_MED : LWKT_PRI_USER_REAL,
+	    LWKT_NOSTART | (interrupt ? LWKT_INTERRUPT : 0), lwkt_cpuid());
+	lwkt_systimer_init_oneshot(&st, timer_schedules, NULL, 300000);
+	hog_until(&fired, 1);
+	lwkt_wakeup(&wanted);
+	join(intr);
+}
+
+static int
+somebody_asks_for_a_signal(void *arg)
+{
+	trail = (struct log){ 0 };
+	STORE(fired, 0);
+	join(spawn_hog(is_left_a_timer, arg, lwkt_cpuid()));
+	return 0;
+}
+
 /* Whom it made runnable itself, and told nobody. */
 static void
 schedules(void *arg)
@@ -451,6 +497,10 @@ main(void)
 	    tokens_stay_with_a_hog, NULL, 100);
 	sim_explore("a critical section holds everything off",
 	    critical_sections_hold_off, NULL, 100);
+	sim_explore("a hog serves what an interrupt thread left",
+	    somebody_asks_for_a_signal, "interrupt", 100);
+	sim_explore("a hog serves what a better thread left",
+	    somebody_asks_for_a_signal, NULL, 100);
 	sim_explore("a better thread gets the CPU of a hog",
 	    a_better_thread_gets_the_cpu, NULL, 100);
 	sim_explore("errno is kept", errno_is_kept, NULL, 100);
