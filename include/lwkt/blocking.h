@@ -55,7 +55,7 @@ struct lwkt_blocking_call {
  * never called.
  *	-ETIMEDOUT	the time was over first
  *	-EAGAIN		the host refused a carrier; the function was not called
- * Context and blocking: as of lwkt_blocking().
+ * Context and blocking are those of lwkt_blocking().
  */
 LWKT_API int lwkt_blocking_timo(struct lwkt_blocking_call *bc,
     int64_t timeout_ns);

@@ -31,7 +31,7 @@
 
 void (*lwkt__panic_hook)(const char *msg);
 
-static int panicker;		/* tid of the thread that reports; 0: none */
+static int panicker;		/* tid of the host thread that reports, or 0 */
 
 /* Write len bytes to stderr; an error other than EINTR drops the rest. */
 static void

@@ -18,12 +18,12 @@
  * handler of faults calls mu_fault.
  *
  * ORDER
- * mc_reqflags is the only word of a CPU here that others write.  A CPU that is
- * about to wait sets RQF_SLEEPING in it by a read-modify-write, and waits only
- * if the old value had no RQF_WAKE bit.  A sender sets its bit by a
- * read-modify-write, and rings the doorbell if the old value had RQF_SLEEPING.
- * Both are full fences on the same word, so at least one of the two sees the
- * other's bit.
+ * MQ1 mc_reqflags is the only word of a CPU here that others write.  A CPU that
+ *    is about to wait sets RQF_SLEEPING in it by a read-modify-write, and waits
+ *    only if the old value had no RQF_WAKE bit.  A sender sets its bit by a
+ *    read-modify-write, and rings the doorbell if the old value had
+ *    RQF_SLEEPING.  Both are full fences on the same word, so at least one of
+ *    the two sees the other's bit.
  *
  * Source: the contract of rump kernels' rumpuser(3); DragonFly's vkernel.
  */

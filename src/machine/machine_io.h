@@ -84,7 +84,7 @@ struct hostio {
  * If hf_orphan is not NULL, the operation can be cancelled while the function
  * runs.  The operation then ends at once with -EINPROGRESS, and the structure
  * belongs to the host thread, which calls hf_orphan after hf_fn.  If the
- * function never began, the result is -ECANCELED, as of any operation (MI2).
+ * function never began, the result is -ECANCELED, as for any operation (MI2).
  * Without hf_orphan a function that runs is not cancelled.
  */
 struct hostfn {

@@ -28,7 +28,7 @@ COUNTER(nomem, "vm.threads_refused", "threads not created: no memory");
 
 static unsigned default_class;		/* (i) of stacks of no given size */
 
-/* The end of thread_free() if the first list of the cache is full. */
+/* The rest of thread_free() if tc_warm of the cache is a full list. */
 static __lwkt_noinline void
 thread_free_full(struct globaldata *gd, lwkt_thread_t td)
 {

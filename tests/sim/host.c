@@ -61,6 +61,16 @@ dies(const struct toy *t, int sig, const char *text)
 		diag("%s", c.c_report);
 }
 
+/* The report of the first seed ends with this command. */
+static void
+repeats(const struct toy *t, const char *text)
+{
+	struct catch c = toy_hunt(t, 7, 1);
+
+	ok(strstr(c.c_report, text) != NULL, "%s: says \"%s\"", t->t_name,
+	    text);
+}
+
 /* Each CPU has its errno. */
 
 static void
@@ -328,6 +338,13 @@ main(void)
 	    "Segmentation fault");
 	setenv("LWKT_SIM_STEPS", "10000", 1);
 	dies(&t_spin, SIGABRT, "livelock");
+	repeats(&t_spin, "again: LWKT_SIM_STEPS='10000' LWKT_SEED=7 ");
+	setenv("LWKT_TUNE", "it's=1", 1);	/* no shell would take it */
+	setenv("LWKT_ONLY", "two words", 1);
+	repeats(&t_spin, "again: LWKT_SIM_STEPS='10000' "
+	    "LWKT_ONLY='two words' LWKT_SEED=7 ");
+	unsetenv("LWKT_TUNE");
+	unsetenv("LWKT_ONLY");
 	unsetenv("LWKT_SIM_STEPS");
 	faults();
 	wrong_texts();

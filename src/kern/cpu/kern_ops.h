@@ -12,7 +12,7 @@
 
 /*
  * Functions of the layers above kern/: vm/, io/ and usched/.  Each layer sets
- * its functions in its boot hook.
+ * its functions in its boot hooks.
  */
 struct kern_ops {
 	/* Free an arena thread whose last reference is gone.  Any CPU. */

@@ -62,7 +62,7 @@ foreign_push(int cpu, struct foreign *fo)
 		fo->fo_next = (struct foreign *)head;
 	} while (!atomic_fcmpset_ptr(&gd->gd_foreignq, &head,	/* FO1 */
 	    (uintptr_t)fo));
-	old = atomic_fetchor_32(&gd->gd_m.mc_reqflags, RQF_IPIQ);
+	old = atomic_fetchor_32(&gd->gd_m.mc_reqflags, RQF_IPIQ); /* MQ1 */
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING)
 		machine_doorbell(&gd->gd_m);
 	else if ((old & (RQF_IPIQ | RQF_PREEMPTIBLE)) == RQF_PREEMPTIBLE)

@@ -126,7 +126,8 @@ ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
 		counter_inc(gd->gd_cntbias, avoided);		/* IPI1 */
 		return;
 	}
-	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hints);	/* ISO1 */
+	/* ISO1, MQ1 */
+	old = atomic_fetchor_32(&tgd->gd_m.mc_reqflags, hints);
 	if ((old & (RQF_IPIQ | RQF_SLEEPING)) == RQF_SLEEPING) {
 		counter_inc(gd->gd_cntbias, doorbells);
 		machine_doorbell(&tgd->gd_m);

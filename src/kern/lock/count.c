@@ -243,7 +243,7 @@ lwkt_waitgroup_add(struct lwkt_waitgroup *wg, int n)
 		sync_wake_all(word, w);
 }
 
-/* Contexts and blocking as of lwkt_waitgroup_add(). */
+/* Contexts and blocking are those of lwkt_waitgroup_add(). */
 void
 lwkt_waitgroup_done(struct lwkt_waitgroup *wg)
 {

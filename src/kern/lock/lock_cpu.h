@@ -13,7 +13,7 @@
 
 #define RW_SLOTS_LOG2	4
 
-/* The readers of one rwlock that count on one CPU (rwlock.c). */
+/* The readers of one rwlock that are counted on one CPU (rwlock.c). */
 struct rw_slot {
 	uintptr_t	 rs_lock;	/* (a) lock [| RS_MOVING]; 0: unused */
 	uint32_t	 rs_count;	/* (c) readers; other CPUs read it */

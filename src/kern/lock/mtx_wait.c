@@ -10,8 +10,8 @@
  * that of the next owner in one step, so the mutex is never free in between.
  * So no thread can take the mutex before the waiter that comes next; when that
  * waiter wakes up it is already the owner.  (While the mutex is held shared,
- * some shared takings overtake exclusive waiters: better requests, tries, and
- * those of a thread that takes it again.)
+ * some requests overtake exclusive waiters: better shared ones, tries, shared
+ * takings of a thread that takes it again, and an upgrade of the only holder.)
  *
  * The next owner is the better of the best exclusive and the best shared
  * waiter.  If the two have equal priority, exclusive and shared owners

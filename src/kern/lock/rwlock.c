@@ -299,9 +299,9 @@ replace_by(lwkt_mtx_t m, uint32_t n)
 }
 
 /*
- * If the lock is biased, move all its readers to the mtx.  This is one critical
- * section: no other thread of this CPU may run, and spin in release() until
- * RW_REVOKE is clear.
+ * If the lock is biased, move the readers in its slots to the mtx.  This is one
+ * critical section.  Otherwise another thread of this CPU could run before
+ * RW_REVOKE is clear, and spin for it in release() for ever.
  */
 static void
 revoke(struct lwkt_rwlock *rw)
@@ -328,8 +328,9 @@ revoke(struct lwkt_rwlock *rw)
  */
 
 /*
- * Take one reader off the mtx (RW2).  If the mtx counts none, first revoke the
- * bias, or spin until another CPU has revoked it.  Panic if there is no bias.
+ * Take one reader off the mtx (RW2).  If the mtx counts no reader, first revoke
+ * the bias, or spin until another CPU has revoked it.  Panic if the lock is
+ * free.
  */
 static void
 release(struct lwkt_rwlock *rw)

@@ -313,7 +313,7 @@ sleep_unlocked(lwkt_port_t port, const void *ident, int intr,
 
 /*
  * Sleep as a thread until a wake-up for a message of the port.  The lock is
- * held on entry and return, and released meanwhile.  Result as of
+ * held on entry and return, and released meanwhile.  The result is that of
  * sleep_unlocked().
  */
 static int

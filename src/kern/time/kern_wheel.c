@@ -14,8 +14,9 @@
  * slot of the clock or before it are in a list in exact order; the others are
  * in slots.  A level is a circle of WHEEL_SLOTS slots that begins at the clock;
  * it reaches that many slots into the future.  A slot of the next level is
- * 2^WHEEL_STEP times as long.  A timer lies in the lowest level that reaches as
- * far as its time (the hard build has shorter levels):
+ * 2^WHEEL_STEP times as long.  A timer is put in the lowest level that reaches
+ * as far as its time, and stays there until its slot is opened (the hard build
+ * has shorter levels):
  *
  *	level	slot	reaches		level	slot	reaches
  *	0	131 us	134 ms		5	73 min	52 days

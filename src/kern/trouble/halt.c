@@ -103,8 +103,9 @@ halt_wait(struct globaldata *gd, uint32_t word, void *ucontext)
 }
 
 /*
- * mu_nmi: take a backtrace of this CPU, and stop until the halt ends.  Return
- * at once if no halt is in force.  Signal handler.
+ * mu_nmi: take a backtrace of this CPU, and stop until the halt ends, but not
+ * longer than halt_wait() allows.  Return at once if no halt is in force.
+ * Signal handler.
  */
 void
 halt_nmi(struct mcpu *mc, void *ucontext)

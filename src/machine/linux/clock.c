@@ -291,7 +291,10 @@ machine_time_ns(void)
 	return (int64_t)(mono_ns() + atomic_load_64(&clk_offset));
 }
 
-/* May the counter be used?  Only if Linux uses it for its own clock. */
+/*
+ * May the counter be used?  Linux must use it for its own clock.  If that is
+ * unknown, the processor must say that the counter is invariant.
+ */
 static int
 tsc_trusted(void)
 {
@@ -310,7 +313,6 @@ tsc_trusted(void)
 		if (n > 0)
 			return strcmp(name, "tsc\n") == 0;
 	}
-	/* If sysfs does not tell, the processor must say "invariant". */
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 0x100) != 0;
 }
 

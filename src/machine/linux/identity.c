@@ -144,8 +144,8 @@ lwkt__identity_leave(struct before *b)
 
 /*
  * Make the only thread of a child of fork a plain host thread.  If it was a
- * CPU, undo lwkt__identity_enter().  If its gs base is still that of a CPU,
- * inherited from the CPU that created it, set the gs base to `nobody`.
+ * CPU, undo lwkt__identity_enter().  A pthread that a CPU had created has the
+ * gs base of that CPU: set its gs base to `nobody`.
  */
 void
 lwkt__identity_forked(unsigned long nobody)

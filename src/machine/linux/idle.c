@@ -196,7 +196,7 @@ idle_sleep(struct mcpu *mc, struct machine_host *h)
 
 	/* First: a sender that sees RQF_SLEEPING sees this h_where. */
 	atomic_store_32(&h->h_where, io ? WAIT_IO : WAIT_FUTEX);  /* WO1 */
-	old = atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING);
+	old = atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING);  /* MQ1 */
 	if ((old & RQF_WAKE) == 0) {
 		if (!io)
 			(void)lwkt__futex_wait(&mc->mc_reqflags,

@@ -173,10 +173,7 @@ machine_idle(struct mcpu *mc)
 	struct machine_host *h = mc->mc_host;
 
 	KASSERT(mc == lwkt__sim_mcpu);
-	/*
-	 * A locked instruction: a request bit that was set before is seen here.
-	 * A CPU that sets one later sees RQF_SLEEPING and sends a doorbell.
-	 */
+	/* MQ1: a locked instruction, which sees every request bit set before */
 	if ((atomic_fetchor_32(&mc->mc_reqflags, RQF_SLEEPING) &
 	    RQF_WAKE) == 0) {
 		sim_enter();

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
@@ -29,22 +30,56 @@ static stack_t old_stack;
 static char altstack[ALTSTACK_SIZE] __attribute__((aligned(16)));
 static int booted, reported;
 
+/*
+ * Write the variables of the environment that can change a run to text, as a
+ * shell takes them.  One that has no room, or a quote in its value, is left
+ * out.
+ */
+static void
+environment(char *text, size_t size)
+{
+	static const char *const names[] = {
+		"LWKT_NCPU", "LWKT_SIM", "LWKT_SIM_FAULTS", "LWKT_SIM_STORES",
+		"LWKT_SIM_STEPS", "LWKT_SIM_PREEMPTIONS", "LWKT_FAIL",
+		"LWKT_TUNE", "LWKT_DEBUG", "LWKT_ONLY",
+	};
+	const char *value;
+	size_t len = 0, i;
+	int n;
+
+	text[0] = '\0';
+	for (i = 0; i < nitems(names); i++) {
+		value = getenv(names[i]);
+		if (value == NULL || strchr(value, '\'') != NULL)
+			continue;
+		n = snprintf(text + len, size - len, "%s='%s' ", names[i],
+		    value);
+		if (n < 0 || (size_t)n >= size - len)
+			text[len] = '\0';
+		else
+			len += (size_t)n;
+	}
+}
+
 /* Print how to repeat the run. */
 static void
 reproduce_print(void)
 {
 	const char *name = program_invocation_short_name;
 	unsigned long long seed = lwkt__sim.s_seed;
+	char env[256];
 
 	if (sim_is_dfs())
 		lwkt_printf("lwkt: sim: schedule %llu of the enumeration %s; "
 		    "the same program repeats it",
 		    (unsigned long long)sim_dfs_index(),
 		    sim_explore_describe());
-	else
+	else {
+		environment(env, sizeof(env));
 		lwkt_printf("lwkt: sim: seed %llu (%s, %s); again: "
-		    "LWKT_SEED=%llu %s", seed, sim_explore_describe(),
-		    sim_store_describe(), seed, name);
+		    "%sLWKT_SEED=%llu %s", seed, sim_explore_describe(),
+		    sim_store_describe(), env, seed, name);
+	}
 }
 
 /*

@@ -16,6 +16,7 @@
 
 #include "base/choice.h"
 #include "core/util.h"
+#include "machine/fiber.h"
 
 static struct log trail;
 static uint32_t stop, started, fired;
@@ -479,8 +480,11 @@ main(void)
 	if (!TICKS_COME)
 		skip_all("TSan keeps signals until the next call of libc");
 	/* The watchdog's looks would do for what a test has to miss. */
-	setenv("LWKT_TUNE", "lwkt.hz=10000,kern.schedhz=10000,"
-	    "lwkt.watchdog_ms=0", 1);
+	fiber_boot();
+	/* A tick takes long under valgrind. */
+	setenv("LWKT_TUNE", fiber_wanted() ?
+	    "lwkt.hz=1000,kern.schedhz=1000,lwkt.watchdog_ms=0" :
+	    "lwkt.hz=10000,kern.schedhz=10000,lwkt.watchdog_ms=0", 1);
 	sim_explore("sleepers wake under a hog", sleepers_wake_under_a_hog,
 	    NULL, 100);
 	sim_explore("timers fire under a hog", timers_fire_under_a_hog, NULL,
