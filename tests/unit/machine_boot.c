@@ -141,7 +141,8 @@ test_cycles(void)
 }
 
 static cpu_set_t helper_cores;
-static int helper_blocks;
+static int helper_blocks, helper_known;
+static pid_t helper_tid;
 
 static void *
 helper(void *arg)
@@ -152,16 +153,19 @@ helper(void *arg)
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
 	helper_blocks = sigismember(&mask, SIGTERM) &&
 	    sigismember(&mask, SIGUSR1);
+	helper_tid = gettid();
+	helper_known = lwkt__helper_is(helper_tid);
 	return arg;
 }
 
 static void
 helps(struct mcpu *mc)
 {
+	struct helper h = { .hp_fn = helper, .hp_name = "helper" };
 	pthread_t t;
 
 	(void)mc;
-	if (lwkt__helper_create(&t, 64 * 1024, helper, NULL) == 0)
+	if (lwkt__helper_create(&t, 64 * 1024, &h) == 0)
 		(void)pthread_join(t, NULL);
 }
 
@@ -174,6 +178,8 @@ test_helper(void)
 	is_int(on_cpus(1, helps), 0, "one CPU boots");
 	ok(CPU_EQUAL(&helper_cores, &cores), "a helper is pinned to no core");
 	ok(helper_blocks, "and takes none of the program's signals");
+	ok(helper_known && !lwkt__helper_is(helper_tid),
+	    "it is known until it ends");
 }
 
 static void

@@ -182,7 +182,6 @@ carrier_main(void *arg)
 	int state;
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	(void)pthread_setname_np(pthread_self(), HELPER_NAME "carrier");
 	pool_lock();
 	pool_enter(c);
 	while (pool_next(c)) {
@@ -205,7 +204,6 @@ grower_main(void *arg)
 	struct hostio *io;
 
 	(void)arg;
-	(void)pthread_setname_np(pthread_self(), HELPER_NAME "grower");
 	pool_lock();
 	while (pool_grow()) {
 		while ((io = pool_unserved()) != NULL) {

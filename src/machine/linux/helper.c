@@ -9,6 +9,14 @@
  * even if CPUs are bound to theirs (lwkt.pin=yes).  Its stack is small.  libc
  * takes the thread-local data of all modules from each stack, so their size is
  * added.
+ *
+ * Helpers are in a list, so that they can be told from the program's own
+ * pthreads.  A name would not do: a pthread that a function on a carrier
+ * creates inherits the carrier's, and a program may have any name.
+ *
+ * INVARIANTS
+ * HLP1 A helper is in the list from before the first use of its function until
+ *    the function has returned or ended the pthread.
  */
 #include <link.h>
 #include <pthread.h>
@@ -20,6 +28,8 @@
 static cpu_set_t cores_before;		/* (i) the program's affinity */
 static int cores_known;			/* (i) cores_before is valid */
 static size_t tls_bytes;		/* (i) taken by libc from each stack */
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct helper *helpers;		/* list_lock protects it */
 
 /* Add the size of the thread-local data of one module of the program. */
 static int
@@ -56,9 +66,56 @@ lwkt__helper_tls(void)
 	return tls_bytes;
 }
 
+static void
+enlist(struct helper *hp)
+{
+	hp->hp_tid = gettid();
+	(void)pthread_mutex_lock(&list_lock);
+	hp->hp_next = helpers;
+	helpers = hp;						/* HLP1 */
+	(void)pthread_mutex_unlock(&list_lock);
+}
+
+static void
+delist(void *arg)
+{
+	struct helper **hpp;
+
+	(void)pthread_mutex_lock(&list_lock);
+	for (hpp = &helpers; *hpp != arg; hpp = &(*hpp)->hp_next)
+		continue;
+	*hpp = (*hpp)->hp_next;					/* HLP1 */
+	(void)pthread_mutex_unlock(&list_lock);
+}
+
 int
-lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
-    void *arg)
+lwkt__helper_is(pid_t tid)
+{
+	const struct helper *hp;
+
+	(void)pthread_mutex_lock(&list_lock);
+	for (hp = helpers; hp != NULL && hp->hp_tid != tid; hp = hp->hp_next)
+		continue;
+	(void)pthread_mutex_unlock(&list_lock);
+	return hp != NULL;
+}
+
+/* Run a helper.  Its function may free the structure that it was created by. */
+static void *
+helper_main(void *arg)
+{
+	struct helper self = *(const struct helper *)arg;
+
+	enlist(&self);
+	pthread_cleanup_push(delist, &self);
+	(void)pthread_setname_np(pthread_self(), self.hp_name);
+	(void)self.hp_fn(self.hp_arg);
+	pthread_cleanup_pop(1);
+	return NULL;
+}
+
+int
+lwkt__helper_create(pthread_t *tp, size_t stack, struct helper *hp)
 {
 	pthread_attr_t attr;
 	sigset_t all;
@@ -76,7 +133,7 @@ lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
 		error = pthread_attr_setaffinity_np(&attr,
 		    sizeof(cores_before), &cores_before);
 	if (error == 0)
-		error = pthread_create(tp, &attr, fn, arg);
+		error = pthread_create(tp, &attr, helper_main, hp);
 	(void)pthread_attr_destroy(&attr);
 	return error;
 }

@@ -248,9 +248,6 @@ lwkt__hostid(void)
 	return hostid;
 }
 
-/* How the names of this host's threads begin, except those of the CPUs. */
-#define HELPER_NAME	"lwkt-"
-
 /* What a host thread had before it became a CPU. */
 struct before {
 	sigset_t	b_mask;		/* blocked signals */
@@ -280,13 +277,23 @@ void	lwkt__helper_boot(void);
 /* Stores the caller's affinity, which is the program's. */
 void	lwkt__helper_cores(void);
 size_t	lwkt__helper_tls(void);		/* bytes that libc takes of a stack */
+/* A helper, a pthread that is no CPU. */
+struct helper {
+	void		*(*hp_fn)(void *arg);	/* what it runs */
+	void		*hp_arg;
+	const char	*hp_name;		/* of the pthread */
+	pid_t		 hp_tid;		/* helper.c */
+	struct helper	*hp_next;		/* helper.c */
+};
+
 /*
- * Creates a helper pthread, which is no CPU.  The helper blocks all signals and
- * may run on the cores that the program had, even if the CPU that creates it is
- * bound to a core.  Returns 0 or an errno.
+ * Creates a helper.  It blocks all signals and may run on the cores that the
+ * program had, even if the CPU that creates it is bound to a core.  *hp must
+ * stay until hp_fn begins.  Returns 0 or an errno.
  */
-int	lwkt__helper_create(pthread_t *tp, size_t stack, void *(*fn)(void *),
-	    void *arg);
+int	lwkt__helper_create(pthread_t *tp, size_t stack, struct helper *hp);
+/* Returns whether the host thread is a helper that has not ended. */
+int	lwkt__helper_is(pid_t tid);
 
 /* idle.c */
 void	lwkt__idle_start(struct machine_host *h);

@@ -147,10 +147,9 @@ lwkt__outside_shutdown(void)
 }
 
 /*
- * Return 1 if the host thread is a CPU, a helper of this host (a carrier, the
- * retry thread) or a worker of io_uring, or has ended; else 0.  A CPU is known
- * by its thread id and not by its name, because a pthread that it creates
- * inherits the name.  Helpers and workers are known by name.
+ * Return 1 if the host thread is a CPU, a helper of this host (helper.c) or a
+ * worker of io_uring, or has ended; else 0.  Only a worker is known by its
+ * name: it creates no pthread that could inherit the name.
  */
 static int
 task_is_ours(const char *tid)
@@ -161,14 +160,15 @@ task_is_ours(const char *tid)
 	for (i = 0; i < LWKT_MAXCPU; i++)
 		if (lwkt__hosts[i].h_tid == atoi(tid))
 			return 1;
+	if (lwkt__helper_is(atoi(tid)))
+		return 1;
 	(void)snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm", tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT;		/* the host thread has ended */
 	(void)!read(fd, name, sizeof(name) - 1);
 	(void)close(fd);
-	return strncmp(name, HELPER_NAME, strlen(HELPER_NAME)) == 0 ||
-	    strncmp(name, "iou-", 4) == 0;
+	return strncmp(name, "iou-", 4) == 0;
 }
 
 int

@@ -196,8 +196,11 @@ create(enum carrier_class class)
 	c->c_class = class;
 	c->c_boot = pool.cp_boots;
 	(void)pthread_cond_init(&c->c_work, NULL);
-	error = lwkt__helper_create(&thread, stack_of(class), pool.cp_carrier,
-	    c);
+	c->c_helper = (struct helper){
+		.hp_fn = pool.cp_carrier, .hp_arg = c,
+		.hp_name = "lwkt-carrier",
+	};
+	error = lwkt__helper_create(&thread, stack_of(class), &c->c_helper);
 	if (error != 0)
 		free(c);
 	return error;
@@ -515,7 +518,7 @@ cancel_locked(struct hostio *io)
 	return 0;
 }
 
-/* Lock the pool and cancel the operation; the result is as of cancel_locked. */
+/* Lock the pool, call cancel_locked(), and return its result. */
 int
 pool_cancel(struct hostio *io)
 {
@@ -563,8 +566,9 @@ take_given(struct mcpu *mc)
 }
 
 /*
- * Take one operation of the CPU that has not begun off its queue or back from
- * its carrier, and return it; NULL if there is none.
+ * Return one operation of the CPU whose call has not begun.  It is taken off
+ * its queue or back from its carrier.  Return NULL if there is none in either;
+ * the lines of gates and the retry thread are not searched.
  */
 struct hostio *
 pool_take(struct mcpu *mc)
@@ -623,10 +627,12 @@ pool_attach(void *(*carrier)(void *c))
 void
 pool_start(void *(*grower)(void *arg))
 {
+	static struct helper helper = { .hp_name = "lwkt-grower" };
+
 	pool_lock();
+	helper.hp_fn = grower;
 	pool.cp_grows = !machine_fail("carrier.grower") &&
-	    lwkt__helper_create(&pool.cp_grower, GROWER_STACK, grower, NULL) ==
-	    0;
+	    lwkt__helper_create(&pool.cp_grower, GROWER_STACK, &helper) == 0;
 	prealloc();
 	pool_unlock();
 }

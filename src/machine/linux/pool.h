@@ -8,6 +8,7 @@
 #include <bsd/sys/queue.h>
 #include <pthread.h>
 
+#include "machine/linux/host.h"
 #include "machine/linux/hostcall.h"
 
 enum carrier_class { CC_FILE, CC_LONG, CC_CALL, CC_CLASSES };
@@ -16,6 +17,7 @@ enum carrier_class { CC_FILE, CC_LONG, CC_CALL, CC_CLASSES };
 struct carrier {
 	LIST_ENTRY(carrier) c_link;	/* all, or those to be joined */
 	LIST_ENTRY(carrier) c_idle;	/* parked ones of the class */
+	struct helper	 c_helper;	/* (i) its start */
 	pthread_t	 c_thread;	/* (i) once on the list of all */
 	pthread_cond_t	 c_work;	/* c_io was set, or the pool stops */
 	struct hostio	*c_io;		/* its operation, or NULL */

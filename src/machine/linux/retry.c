@@ -118,7 +118,6 @@ static void *
 retry_main(void *arg)
 {
 	(void)arg;
-	(void)pthread_setname_np(pthread_self(), HELPER_NAME "retry");
 	lock();
 	while (!retry.r_stop) {
 		if (retry.r_first == NULL) {
@@ -142,14 +141,16 @@ retry_main(void *arg)
 static int
 start(void)
 {
+	static struct helper helper = {
+		.hp_fn = retry_main, .hp_name = "lwkt-retry",
+	};
 	int error;
 
 	if (retry.r_runs)
 		return 0;
 	retry.r_stop = 0;
 	error = machine_fail("retry.create") ? EAGAIN :
-	    lwkt__helper_create(&retry.r_thread, RETRY_STACK, retry_main,
-	    NULL);
+	    lwkt__helper_create(&retry.r_thread, RETRY_STACK, &helper);
 	retry.r_runs = error == 0;
 	return error;
 }

@@ -3,12 +3,14 @@
  * The report of a deadlock says which thread waits for which; there is none in
  * a program whose pthreads may wake a thread.
  */
+#include <lwkt/blocking.h>
 #include <lwkt/io.h>
 #include <lwkt/lock.h>
 #include <lwkt/msgport.h>
 #include <lwkt/mtx.h>
 #include <lwkt/sync.h>
 #include <pthread.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "core/trouble/tuned.h"
@@ -244,6 +246,34 @@ foreign_elsewhere_body(void *arg)
 	return error;
 }
 
+/* The same in a function on a carrier: the pthread inherits that name. */
+static intptr_t
+starts_sender(void *arg)
+{
+	return pthread_create(arg, NULL, sender, &spin);
+}
+
+static int
+foreign_called_body(void *arg)
+{
+	pthread_t pth;
+
+	lwkt_initport_spin(&spin);
+	if (lwkt_blocking(starts_sender, &pth) != 0)
+		return 1;
+	lwkt_waitport(&spin, 0);
+	(void)arg;
+	return pthread_join(pth, NULL);
+}
+
+/* The same in a program that has the name of a carrier. */
+static int
+foreign_named_body(void *arg)
+{
+	return prctl(PR_SET_NAME, "lwkt-carrier", 0, 0, 0) != 0 ||
+	    foreign_body(arg);
+}
+
 static void
 test_foreign(void)
 {
@@ -255,6 +285,14 @@ test_foreign(void)
 	c = run(foreign_elsewhere_body, "lwkt.watchdog_ms=200", "");
 	if (!ok(c->c_status == 0 && !child_said(c, "deadlock"),
 	    "wherever it creates them"))
+		child_diag(c);
+	c = run(foreign_called_body, "lwkt.watchdog_ms=200", "");
+	if (!ok(c->c_status == 0 && !child_said(c, "deadlock"),
+	    "a function on a carrier included"))
+		child_diag(c);
+	c = run(foreign_named_body, "lwkt.watchdog_ms=200", "");
+	if (!ok(c->c_status == 0 && !child_said(c, "deadlock"),
+	    "and whatever its name"))
 		child_diag(c);
 	c = run_until(idle_foreign_body, "lwkt.watchdog_ms=200", "deadlock",
 	    "deadlock?");
