@@ -7,7 +7,8 @@
  * of a pthread) would stop the CPU and all its threads.  These calls run it on
  * a carrier: a host thread that is no CPU, with a stack of lwkt.blocking_stack
  * KiB (256).  The function is plain pthread code: it may do all that a pthread
- * may, libc and messages included.  All signals are blocked in it.
+ * may, libc and messages included.  It has the signal mask that the caller of
+ * lwkt_boot() had, so handlers of the program may run in it.
  *
  * At most kern.threads.max_threads_per_proc functions run at one time (1500);
  * more of them wait in order.  A function that waits for one that has not begun
@@ -41,7 +42,7 @@ struct lwkt_blocking_call {
 	void		(*bc_release)(struct lwkt_blocking_call *);
 	intptr_t	 bc_result;		/* what it returned */
 	int		 bc_errno;		/* what it left in errno */
-	void		*bc_reserved[2];	/* the library's */
+	void		*bc_reserved[3];	/* the library's */
 };
 
 /*

@@ -25,6 +25,7 @@
 
 #include "io/io_var.h"
 #include "kern/cpu/crit.h"
+#include "kse/kse_errno.h"
 
 COUNTER(calls, "lwkt.blocking_calls", "functions given to carriers");
 COUNTER(orphans, "lwkt.blocking_orphans",
@@ -88,17 +89,20 @@ stack_run(struct hostfn *hf)
 intptr_t
 lwkt_blocking(intptr_t (*fn)(void *), void *arg)
 {
-	struct stack_call sc = { .sc_hf.hf_fn = stack_run, .sc_fn = fn,
-	    .sc_arg = arg, .sc_errno = errno };
+	struct stack_call sc = {
+		.sc_hf = { .hf_fn = stack_run, .hf_what = (void *)fn },
+		.sc_fn = fn, .sc_arg = arg,
+	};
 	int64_t r;
 
 	assert_may_block("lwkt_blocking");
+	sc.sc_errno = kse_errno();
 	r = call(&sc.sc_hf, LWKT_FOREVER);
 	if (r < 0) {
 		sc.sc_result = -1;
 		sc.sc_errno = (int)-r;
 	}
-	errno = sc.sc_errno;
+	kse_set_errno(sc.sc_errno);
 	return sc.sc_result;
 }
 
@@ -106,7 +110,7 @@ lwkt_blocking(intptr_t (*fn)(void *), void *arg)
 static struct lwkt_blocking_call *
 call_of(struct hostfn *hf)
 {
-	return container_of((void *(*)[2])(void *)hf,
+	return container_of((void *(*)[3])(void *)hf,
 	    struct lwkt_blocking_call, bc_reserved);
 }
 
@@ -146,6 +150,7 @@ lwkt_blocking_timo(struct lwkt_blocking_call *bc, int64_t timeout_ns)
 	    "bc_release", (void *)bc);
 	hf->hf_fn = limited_run;
 	hf->hf_orphan = limited_release;
+	hf->hf_what = (void *)bc->bc_fn;
 	r = call(hf, timeout_ns);
 	if (r == 0)
 		return 0;

@@ -90,6 +90,7 @@ struct hostio {
 struct hostfn {
 	void		(*hf_fn)(struct hostfn *);
 	void		(*hf_orphan)(struct hostfn *);
+	void		*hf_what;	/* address of the program's function */
 };
 
 /* Statistics of the back end of a CPU. */

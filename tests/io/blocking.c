@@ -101,6 +101,14 @@ deep(void *arg)
 	return p[1024];
 }
 
+/* A program that ends itself by a signal, unless that is blocked. */
+static intptr_t
+starts_program(void *arg)
+{
+	(void)arg;
+	return system("kill -TERM $$");
+}
+
 static lwkt_port_t port_main;
 
 static intptr_t
@@ -113,6 +121,7 @@ sends(void *arg)
 static void
 what_it_may_do(void)
 {
+	int status;
 	struct lwkt_msg msg;
 
 	is_int(lwkt_blocking(deep, NULL), 1, "a function has a large stack");
@@ -122,6 +131,9 @@ what_it_may_do(void)
 	ok(lwkt_waitport(lwkt_curport(), 0) == &msg, "a message");
 	lwkt_replymsg(&msg, 0);
 	(void)lwkt_waitmsg(&msg, 0);
+	status = (int)lwkt_blocking(starts_program, NULL);
+	ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM,
+	    "a program that it starts can be ended by a signal");
 }
 
 /* A function that waits until it is let go, and its structure. */
@@ -413,7 +425,34 @@ dies(int (*fn)(void *), const char *words)
 	said[n] = '\0';
 	close(out[0]);
 	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-	    strstr(said, words) != NULL, "panics: %s", words);
+	    strstr(said, words) != NULL, "%s: %s",
+	    WTERMSIG(status) == SIGABRT ? "panics" : "says", words);
+}
+
+/* A function that never returns. */
+static intptr_t
+ever(void *arg)
+{
+	for (;;)
+		pause();
+	return (intptr_t)arg;
+}
+
+static void
+waits_for_ever(void *arg)
+{
+	(void)lwkt_blocking(ever, arg);
+}
+
+/* The kernel ends nevertheless; SIGALRM ends the process. */
+static int
+ends_too_early(void *arg)
+{
+	(void)arg;
+	(void)alarm(3);
+	spawn(waits_for_ever, NULL, 0);
+	let_others_wait();
+	return 0;
 }
 
 int
@@ -436,5 +475,6 @@ main(void)
 	is_int(boot("", "", again), 0, "the kernel starts again");
 	dies(exiting, "has ended its host thread");
 	dies(spinning, "thread \"main\" holds spinlock \"test\"");
+	dies(ends_too_early, "waits for a function of lwkt_blocking:");
 	return tap_done();
 }

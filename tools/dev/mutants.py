@@ -36,7 +36,7 @@ class Mutant:
     def __init__(self, name):
         self.name, self.test, self.changes = name, None, []
         self.build, self.env = 'build', {}
-        self.unfit = None       # how the test fails without the bug
+        self.unfit = None       # why its verdict means nothing
 
     def line(self, line):
         """One line of its block."""
@@ -215,7 +215,13 @@ def with_bug(place, mutant):
     """How the test fails with the bug, unless its verdict means nothing."""
     if mutant.unfit:
         return None
-    return try_mutant(mutant, place.tree, place.build(mutant))
+    try:
+        return try_mutant(mutant, place.tree, place.build(mutant))
+    except ValueError as e:
+        print('\n'.join('# ' + line for line in str(e).splitlines()),
+              flush=True)
+        mutant.unfit = 'is no change that builds'
+        return None
 
 
 class Shown:
@@ -228,8 +234,7 @@ class Shown:
         """Print one: how the test fails, or None."""
         self.number += 1
         self.survivors += how is None
-        why = (f'{mutant.unfit} without its bug' if mutant.unfit
-               else how or 'passes with its bug')
+        why = mutant.unfit or how or 'passes with its bug'
         print(f'{"ok" if how else "not ok"} {self.number} - {mutant.name} '
               f'{mutant.test} {why}', flush=True)
 
@@ -249,7 +254,7 @@ def main():
               for i in range(max(1, min(args.jobs, len(mutants))))]
     for mutant, (how, said) in zip(     # before any change: built once
             mutants, at_each_place(places, without_bug, mutants)):
-        mutant.unfit = how
+        mutant.unfit = how and f'{how} without its bug'
         if how:                         # its verdict would mean nothing
             print('\n'.join('# ' + line for line in said
                             if not line.startswith('ok')), flush=True)

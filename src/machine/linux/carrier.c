@@ -36,6 +36,7 @@
 #include "machine/memcheck.h"
 
 #define CARRIER_NAP_NS	2000000		/* ns between two tries or checks */
+#define WARN_NAPS	500		/* of drain(), until it warns */
 
 static void
 nap(void)
@@ -158,7 +159,9 @@ run(struct carrier *c, struct hostfn *hf)
 	int state;
 
 	pthread_cleanup_push(function_left, NULL);
+	lwkt__helper_signals(1);
 	hf->hf_fn(hf);
+	lwkt__helper_signals(0);
 	pthread_cleanup_pop(0);
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pool_lock();
@@ -286,6 +289,19 @@ drain_queues(struct mcpu *mc)
 	return n + pool_cancel_cpu(mc);
 }
 
+/* Print a warning: the CPU cannot end before this function does. */
+static void
+warn_of_wait(struct mcpu *mc)
+{
+	void *fn = pool_function(mc);
+
+	if (fn == NULL)
+		return;
+	lwkt_printf("lwkt: the end of the kernel waits for a function of "
+	    "lwkt_blocking:");
+	machine_backtrace_print(&fn, 1);
+}
+
 /*
  * Take back or end all operations that this CPU has given to other host
  * threads.  Afterwards none of these threads uses the CPU's memory.  Blocks the
@@ -295,11 +311,14 @@ static void
 drain(struct machine_host *h)
 {
 	struct iocommon *ic = io_common(h);
+	unsigned naps;
 
-	while (ic->ic_carried > iocommon_carried(ic)) {
+	for (naps = 0; ic->ic_carried > iocommon_carried(ic); naps++) {
 		ic->ic_carried -= retry_drain(h->h_mc);
 		ic->ic_carried -= gate_drain(h->h_mc);
 		ic->ic_carried -= drain_queues(h->h_mc);
+		if (naps == WARN_NAPS)
+			warn_of_wait(h->h_mc);
 		if (ic->ic_carried > iocommon_carried(ic))
 			nap();
 	}

@@ -5,8 +5,10 @@
  * THEORY
  * A CPU, or a helper, creates a helper, which must not inherit a CPU's signal
  * mask and cores.  A helper blocks all signals, so the program's signals reach
- * the program's own threads.  It may run on the cores that the program had,
- * even if CPUs are bound to theirs (lwkt.pin=yes).  Its stack is small.  libc
+ * the program's own threads.  Only while it runs a function of the program it
+ * has the program's mask: what the function starts inherits it.  It may run on
+ * the cores that the program had, even if CPUs are bound to theirs
+ * (lwkt.pin=yes).  Its stack is small.  libc
  * takes the thread-local data of all modules from each stack, so their size is
  * added.
  *
@@ -25,6 +27,7 @@
 
 #include "machine/linux/host.h"
 
+static sigset_t mask_before;		/* (i) the program's blocked signals */
 static cpu_set_t cores_before;		/* (i) the program's affinity */
 static int cores_known;			/* (i) cores_before is valid */
 static size_t tls_bytes;		/* (i) taken by libc from each stack */
@@ -52,10 +55,14 @@ lwkt__helper_boot(void)
 	(void)dl_iterate_phdr(tls_add, &tls_bytes);
 }
 
-/* Store the affinity of the calling host thread, before it becomes a CPU. */
+/*
+ * Store the affinity and the blocked signals of the calling host thread, before
+ * it becomes a CPU.
+ */
 void
-lwkt__helper_cores(void)
+lwkt__helper_before(void)
 {
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
 	cores_known = sched_getaffinity(0, sizeof(cores_before),
 	    &cores_before) == 0;
 }
@@ -64,6 +71,15 @@ size_t
 lwkt__helper_tls(void)
 {
 	return tls_bytes;
+}
+
+void
+lwkt__helper_signals(int program)
+{
+	sigset_t all;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, program ? &mask_before : &all, NULL);
 }
 
 static void

@@ -274,8 +274,10 @@ int	lwkt__vcpu_boot(const struct machine_upcalls *up);
 
 /* helper.c */
 void	lwkt__helper_boot(void);
-/* Stores the caller's affinity, which is the program's. */
-void	lwkt__helper_cores(void);
+/* Stores the caller's affinity and blocked signals, which are the program's. */
+void	lwkt__helper_before(void);
+/* The caller, a helper, blocks what the program does (1), or all (0). */
+void	lwkt__helper_signals(int program);
 size_t	lwkt__helper_tls(void);		/* bytes that libc takes of a stack */
 /* A helper, a pthread that is no CPU. */
 struct helper {

@@ -601,6 +601,22 @@ pool_cancel_cpu(struct mcpu *mc)
 	return n;
 }
 
+/* Return what runs for the CPU on a carrier of functions, or NULL. */
+void *
+pool_function(struct mcpu *mc)
+{
+	struct carrier *c;
+	void *fn = NULL;
+
+	pool_lock();
+	LIST_FOREACH(c, &pool.cp_all, c_link)
+		if (c->c_class == CC_CALL && c->c_io != NULL &&
+		    c->c_io->io_mc == mc)
+			fn = ((struct hostfn *)c->c_io->io_buf)->hf_what;
+	pool_unlock();
+	return fn;
+}
+
 /* Request the carriers that are created at boot.  The pool is locked. */
 static void
 prealloc(void)

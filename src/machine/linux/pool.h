@@ -46,6 +46,7 @@ int	pool_queue(struct hostio *io);	/* lock, and call pool_put */
 int	pool_cancel(struct hostio *io);	/* 0, or an errno: see pool.c */
 struct hostio *pool_take(struct mcpu *mc);	/* not begun, or NULL */
 unsigned pool_cancel_cpu(struct mcpu *mc);
+void	*pool_function(struct mcpu *mc);	/* an address, for a report */
 void	pool_attach(void *(*carrier)(void *c));
 void	pool_start(void *(*grower)(void *arg));
 int	pool_detach(void);

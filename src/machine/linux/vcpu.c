@@ -295,7 +295,7 @@ machine_run(struct mcpu *const mc[], int n)
 	KASSERTF(n >= 1 && n <= LWKT_MAXCPU, "%d CPUs: must be 1 to "
 	    "LWKT_MAXCPU", n);
 	KASSERT(machine_oncpu() == NULL);
-	lwkt__helper_cores();
+	lwkt__helper_before();
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
 	vcpu_assign(mc, n);
 	memset(&gate, 0, sizeof(gate));

@@ -6,6 +6,9 @@
 #include "core/util.h"
 
 #include <lwkt/blocking.h>
+#include <lwkt/cpusync.h>
+#include <lwkt/lwp.h>
+#include <lwkt/usched.h>
 #include <lwkt/thread2.h>
 
 #define US		((int64_t)1000)
@@ -51,6 +54,52 @@ result_body(void *arg)
 	reset();
 	run_threads(caller, 4);
 	check(LOAD(ran) == 4 * CALLS, "%u functions ran", LOAD(ran));
+	return 0;
+}
+
+/* An lwp is moved to another CPU during each call: errno goes with it. */
+static uint32_t called;
+
+static __attribute__((noipa)) int
+errno_here(void)
+{
+	return errno;
+}
+
+static void
+moved_caller(void *arg)
+{
+	intptr_t i, r;
+
+	(void)arg;
+	for (i = 1; i <= CALLS; i++) {
+		ADD(called, 1);
+		lwkt_wakeup(&called);
+		r = lwkt_blocking(three_times, (void *)i);
+		lwkt_crit_enter();		/* stay on this CPU */
+		check(r == i * 3 && errno_here() == (int)i,
+		    "call %d: %d, errno %d", (int)i, (int)r, errno_here());
+		lwkt_crit_exit();
+	}
+}
+
+static int
+moved_body(void *arg)
+{
+	lwkt_lwp_t lp;
+	uint32_t n;
+
+	(void)arg;
+	reset();
+	STORE(called, 0);
+	check(lwkt_lwp_create(moved_caller, NULL, &lp, lwkt_usched_find("bsd4"),
+	    LWKT_JOINABLE, "moved") == 0, "create");
+	for (n = 1; n <= CALLS; n++) {
+		await_asleep(&called, n);
+		check(lwkt_lwp_setcpumask(lp, lwkt_cpumask_one((int)n %
+		    lwkt_ncpus())) == 0, "mask");
+	}
+	check(lwkt_lwp_join(lp) == 0, "join");
 	return 0;
 }
 
@@ -187,6 +236,7 @@ main(void)
 	panics("a call with a limit and no release panics", no_release_body,
 	    "has no bc_release");
 	sim_explore("each call gets its result", result_body, NULL, 150);
+	sim_explore("an lwp is moved meanwhile", moved_body, NULL, 100);
 	sim_explore("other threads run meanwhile", others_body, NULL, 100);
 	sim_explore("a limit leaves the result or the structure", limited_body,
 	    NULL, 300);
