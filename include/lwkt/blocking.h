@@ -19,6 +19,7 @@
 #ifndef LWKT_BLOCKING_H
 #define LWKT_BLOCKING_H
 
+#include <lwkt/sysmsg.h>
 #include <lwkt/types.h>
 
 LWKT_BEGIN_DECLS
@@ -33,8 +34,8 @@ LWKT_BEGIN_DECLS
 LWKT_API intptr_t lwkt_blocking(intptr_t (*fn)(void *), void *arg);
 
 /*
- * A function with a time limit.  The structure and all that the function uses
- * must be memory that outlives the caller's stack.
+ * A function that its caller may leave.  The structure and all that the
+ * function uses must be memory that outlives the caller's stack.
  */
 struct lwkt_blocking_call {
 	intptr_t	(*bc_fn)(void *);	/* the function */
@@ -60,6 +61,22 @@ struct lwkt_blocking_call {
  */
 LWKT_API int lwkt_blocking_timo(struct lwkt_blocking_call *bc,
     int64_t timeout_ns);
+
+/*
+ * Prepare a system message that calls bc->bc_fn(bc->bc_arg) on a carrier; its
+ * reply goes to port reply (<lwkt/sysmsg.h>).  sm_result is
+ *	0		the function has returned: bc_result, bc_errno
+ *	-EINPROGRESS	a time limit or an abort came first, and the function
+ *			goes on: bc belongs to the carrier, which calls
+ *			bc_release(bc) when the function has returned
+ *	other errno	(-ETIMEDOUT, -ECANCELED, -EAGAIN) the function was not
+ *			called
+ * Unless it is -EINPROGRESS, bc is the caller's again.  If bc_release is NULL,
+ * a function that has begun is not left: the reply comes when it has returned.
+ * Context: any.  Blocks: no.
+ */
+LWKT_API void lwkt_sysmsg_call(struct lwkt_sysmsg *sm, lwkt_port_t reply,
+    struct lwkt_blocking_call *bc);
 
 LWKT_END_DECLS
 

@@ -14,7 +14,8 @@
  * poll with 0.  In both cases the reply still comes, and a call that waits for
  * a disk or a server may be complete before.  A message may be sent again after
  * its reply.  LWKT_SYS_CLOSE is different: lwkt_sendsys carries it out before
- * it returns, and blocks as lwkt_close does.
+ * it returns, and blocks as lwkt_close does.  LWKT_SYS_CALL calls a function of
+ * the program (lwkt_sysmsg_call in <lwkt/blocking.h>).
  */
 #ifndef LWKT_SYSMSG_H
 #define LWKT_SYSMSG_H
@@ -29,7 +30,8 @@ enum lwkt_sysop {
 	LWKT_SYS_NOP, LWKT_SYS_ACCEPT, LWKT_SYS_CONNECT, LWKT_SYS_RECV,
 	LWKT_SYS_SEND, LWKT_SYS_READ, LWKT_SYS_WRITE, LWKT_SYS_PREAD,
 	LWKT_SYS_PWRITE, LWKT_SYS_OPENAT, LWKT_SYS_CLOSE, LWKT_SYS_FSYNC,
-	LWKT_SYS_POLL, LWKT_SYS_WAITPID, LWKT_SYS_SLEEP, LWKT_SYS_NOPS
+	LWKT_SYS_POLL, LWKT_SYS_WAITPID, LWKT_SYS_SLEEP, LWKT_SYS_CALL,
+	LWKT_SYS_NOPS
 };
 
 struct lwkt_sysmsg {

@@ -52,6 +52,7 @@ static const uint8_t hostop[LWKT_SYS_NOPS] = {
 	[LWKT_SYS_POLL] = HIO_POLL,
 	[LWKT_SYS_WAITPID] = HIO_WAITPID,
 	[LWKT_SYS_SLEEP] = HIO_NOP,
+	[LWKT_SYS_CALL] = HIO_CALL,
 };
 
 /* Return the request that a message contains. */
@@ -121,6 +122,8 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 	(void)port;
 	KASSERTF((unsigned)sm->sm_op < LWKT_SYS_NOPS, "message %p has the "
 	    "unknown operation %d", (void *)sm, (int)sm->sm_op);
+	KASSERTF(sm->sm_op != LWKT_SYS_CALL || sm->sm_buf != NULL, "message %p "
+	    "has no function (lwkt_sysmsg_call)", (void *)sm);
 	crit_enter_td(td);
 	counter_inc(mygd()->gd_cntbias, sysmsgs);
 	request_fill(sm, ir);

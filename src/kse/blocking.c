@@ -9,9 +9,9 @@
  * keeps its CPU, its priority and its port, and nothing of a CPU is lent.
  *
  * The structure of lwkt_blocking() lies on the caller's stack, because the
- * caller waits without a limit.  With a limit the carrier may outlive the wait;
- * then the structure is the program's memory, and belongs to the carrier from
- * then on (struct hostfn of machine_io.h).
+ * caller waits without a limit.  With a limit, or as a message, the carrier may
+ * outlive the wait; then the structure is the program's memory, and belongs to
+ * the carrier from then on (struct hostfn of machine_io.h).
  *
  * errno is a thread's own (switch.h).  The function of lwkt_blocking() begins
  * with the caller's, and what it leaves there becomes the caller's.
@@ -27,9 +27,10 @@
 #include "kern/cpu/crit.h"
 #include "kse/kse_errno.h"
 
-COUNTER(calls, "lwkt.blocking_calls", "functions given to carriers");
+COUNTER(calls, "lwkt.blocking_calls",
+    "functions given to carriers, except by messages");
 COUNTER(orphans, "lwkt.blocking_orphans",
-    "of these, left by their callers at a time limit");
+    "of these, left by lwkt_blocking_timo at a time limit");
 
 /* lwkt_blocking(): the function, on the caller's stack. */
 struct stack_call {
@@ -114,7 +115,7 @@ call_of(struct hostfn *hf)
 	    struct lwkt_blocking_call, bc_reserved);
 }
 
-/* hf_fn of lwkt_blocking_timo().  Carrier. */
+/* hf_fn of a function that its caller may leave.  Carrier. */
 static void
 limited_run(struct hostfn *hf)
 {
@@ -125,13 +126,25 @@ limited_run(struct hostfn *hf)
 	bc->bc_errno = errno;
 }
 
-/* hf_orphan of lwkt_blocking_timo(): the caller has left.  Carrier. */
+/* hf_orphan of the same: the caller has left.  Carrier. */
 static void
 limited_release(struct hostfn *hf)
 {
 	struct lwkt_blocking_call *bc = call_of(hf);
 
 	bc->bc_release(bc);
+}
+
+/* Return the library's part of bc, prepared for a call. */
+static struct hostfn *
+prepare(struct lwkt_blocking_call *bc)
+{
+	struct hostfn *hf = (struct hostfn *)(void *)bc->bc_reserved;
+
+	hf->hf_fn = limited_run;
+	hf->hf_orphan = bc->bc_release != NULL ? limited_release : NULL;
+	hf->hf_what = (void *)bc->bc_fn;
+	return hf;
 }
 
 /*
@@ -142,16 +155,12 @@ limited_release(struct hostfn *hf)
 int
 lwkt_blocking_timo(struct lwkt_blocking_call *bc, int64_t timeout_ns)
 {
-	struct hostfn *hf = (struct hostfn *)(void *)bc->bc_reserved;
 	int64_t r;
 
 	assert_may_block("lwkt_blocking_timo");
 	KASSERTF(bc->bc_release != NULL, "lwkt_blocking_timo: call %p has no "
 	    "bc_release", (void *)bc);
-	hf->hf_fn = limited_run;
-	hf->hf_orphan = limited_release;
-	hf->hf_what = (void *)bc->bc_fn;
-	r = call(hf, timeout_ns);
+	r = call(prepare(bc), timeout_ns);
 	if (r == 0)
 		return 0;
 	if (r == -EINPROGRESS) {
@@ -160,4 +169,16 @@ lwkt_blocking_timo(struct lwkt_blocking_call *bc, int64_t timeout_ns)
 	}
 	bc->bc_release(bc);
 	return (int)r;
+}
+
+/*
+ * Prepare a message that calls bc->bc_fn on a carrier.  Any context; never
+ * blocks.
+ */
+void
+lwkt_sysmsg_call(struct lwkt_sysmsg *sm, lwkt_port_t port,
+    struct lwkt_blocking_call *bc)
+{
+	lwkt_sysmsg_init(sm, port, LWKT_SYS_CALL, -1);
+	sm->sm_buf = prepare(bc);
 }

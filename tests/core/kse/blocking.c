@@ -209,12 +209,82 @@ limited_body(void *arg)
 	return 0;
 }
 
+/*
+ * The same as messages: a third of them without a limit, a third with one, a
+ * third aborted.  The last two may not be left, because nothing releases them.
+ */
+static void
+sender(void *arg)
+{
+	struct limited *l = arg;
+	struct lwkt_sysmsg sm[CALLS];
+	int i, r;
+
+	for (i = 0; i < CALLS; i++) {
+		l[i].l_call = (struct lwkt_blocking_call){ .bc_fn = note,
+		    .bc_arg = &l[i], .bc_release = i < 4 ? release : NULL };
+		STORE(l[i].l_ran, 0);
+		STORE(l[i].l_released, 0);
+		lwkt_sysmsg_call(&sm[i], lwkt_curport(), &l[i].l_call);
+		if (i % 3 == 1)
+			sm[i].sm_timeout_ns = i * i * US;
+		lwkt_sendsys(&sm[i]);
+	}
+	for (i = 2; i < CALLS; i += 3)
+		lwkt_abortmsg(&sm[i].sm_msg);
+	for (i = 0; i < CALLS; i++) {
+		(void)lwkt_waitmsg(&sm[i].sm_msg, 0);
+		r = (int)sm[i].sm_result;
+		if (r == 0)
+			check(l[i].l_call.bc_result == 7 &&
+			    l[i].l_call.bc_errno == ENOSPC, "the result");
+		else if (r == -EINPROGRESS)
+			ADD(timeouts, 1);
+		else
+			check(r == (i % 3 == 1 ? -ETIMEDOUT : -ECANCELED),
+			    "result %d of message %d", r, i);
+		check(r == -EINPROGRESS || LOAD(l[i].l_ran) == (r == 0),
+		    "message %d ran %u times", i, LOAD(l[i].l_ran));
+		check(r == -EINPROGRESS || LOAD(l[i].l_released) == 0,
+		    "message %d is released", i);
+		check(i % 3 != 0 || r == 0, "no limit, but %d", r);
+		check(i < 4 || r != -EINPROGRESS, "message %d was left", i);
+	}
+}
+
+static int
+messages_body(void *arg)
+{
+	lwkt_thread_t td[4];
+	int i;
+
+	(void)arg;
+	reset();
+	for (i = 0; i < 4; i++)
+		td[i] = spawn_on(i, sender, limited[i]);
+	join_all(td, 4);
+	while (LOAD(released) < LOAD(timeouts))
+		lwkt_sleep_ns(20 * US);
+	return 0;
+}
+
 static int
 critical_body(void *arg)
 {
 	(void)arg;
 	lwkt_crit_enter();
 	(void)lwkt_blocking(three_times, NULL);
+	return 0;
+}
+
+static int
+no_function_body(void *arg)
+{
+	struct lwkt_sysmsg sm;
+
+	(void)arg;
+	lwkt_sysmsg_init(&sm, lwkt_curport(), LWKT_SYS_CALL, -1);
+	lwkt_sendsys(&sm);
 	return 0;
 }
 
@@ -235,10 +305,13 @@ main(void)
 	    "lwkt_blocking: thread \"main\" is in a critical section");
 	panics("a call with a limit and no release panics", no_release_body,
 	    "has no bc_release");
+	panics("a message without a function panics", no_function_body,
+	    "has no function");
 	sim_explore("each call gets its result", result_body, NULL, 150);
 	sim_explore("an lwp is moved meanwhile", moved_body, NULL, 100);
 	sim_explore("other threads run meanwhile", others_body, NULL, 100);
 	sim_explore("a limit leaves the result or the structure", limited_body,
 	    NULL, 300);
+	sim_explore("messages call functions", messages_body, NULL, 200);
 	return tap_done();
 }
