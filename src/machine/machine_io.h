@@ -132,4 +132,20 @@ const struct hostio_stats *machine_io_stats(void);
 /* "io_uring" or "epoll" (linux), "model" (sim). */
 const char *machine_io_name(void);
 
+/*
+ * What O_NONBLOCK of fd says about a plain system call on fd.  Returns 0 if the
+ * call waits: the flag is not set, or has no meaning for this kind of
+ * descriptor.  Returns 1 if the flag is set and the call does not wait; -1 if
+ * the flag is set and the call may wait nevertheless.  The model's descriptors
+ * have no flags: 0.
+ */
+int	machine_io_nonblock(int fd);
+
+/*
+ * Make the system call nr with six arguments on this host thread, which waits.
+ * Returns its result or -errno; errno does not change.  On both hosts the call
+ * is a real one, which knows nothing of the model.  Any host thread.
+ */
+int64_t	machine_syscall(long nr, const long *arg);
+
 #endif

@@ -398,3 +398,30 @@ hostkind_is_tcp(int fd)
 {
 	return hostkind_option(fd, SO_PROTOCOL) == IPPROTO_TCP;
 }
+
+int
+hostkind_nonblock(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct hostkind_info hi;
+
+	if (flags < 0 || (flags & O_NONBLOCK) == 0)
+		return 0;
+	switch (hostkind_of(fd, &hi)) {
+	case HK_BAD:
+	case HK_FILE:
+	case HK_DIR:
+	case HK_BLOCK:
+	case HK_MEM:
+	case HK_MUTE:
+		return 0;
+	case HK_PIPE:
+	case HK_SOCKET:
+	case HK_COUNTER:
+	case HK_TIMER:
+	case HK_SIGNALS:
+		return 1;
+	default:
+		return -1;
+	}
+}

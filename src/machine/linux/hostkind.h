@@ -63,6 +63,8 @@ int	hostkind_goes_on(enum hostkind kind);
 const char *hostkind_name(enum hostkind kind);
 int	hostkind_option(int fd, int option);	/* of a socket; -1: none */
 int	hostkind_is_tcp(int fd);
+/* The contract of machine_io_nonblock; changes errno. */
+int	hostkind_nonblock(int fd);
 
 /*
  * hostkind_local returns whether a file system is known to be local, so that no

@@ -118,6 +118,12 @@ machine_io_forget(int fd)
 	iops()->io_forget(myhost(), fd);
 }
 
+int
+machine_io_nonblock(int fd)
+{
+	return hostkind_nonblock(fd);
+}
+
 const struct hostio_stats *
 machine_io_stats(void)
 {

@@ -395,6 +395,13 @@ machine_io_forget(int fd)
 	(void)fd;
 }
 
+int
+machine_io_nonblock(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
 const struct hostio_stats *
 machine_io_stats(void)
 {
