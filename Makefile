@@ -52,6 +52,8 @@ lint: build
 	@tools/dev/manual.py
 	@tools/dev/calls.py --self-test
 	@tools/dev/calls.py
+	@tools/dev/syscalls.py --self-test
+	@tools/dev/syscalls.py --check
 	@tools/dev/links.py --self-test
 	@tools/dev/links.py
 	@tools/dev/names.py --self-test

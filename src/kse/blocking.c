@@ -26,6 +26,7 @@
 #include "io/io_var.h"
 #include "kern/cpu/crit.h"
 #include "kse/kse_errno.h"
+#include "kse/kse_var.h"
 
 COUNTER(calls, "lwkt.blocking_calls",
     "functions given to carriers, except by messages");
@@ -46,8 +47,8 @@ CTASSERT(sizeof(struct hostfn) ==
     "the library's part of a call with a limit");
 
 /* Panic if the caller must not block, in the name of `what`. */
-static void
-assert_may_block(const char *what)
+void
+kse_assert_may_block(const char *what)
 {
 	lwkt_thread_t td = caller_thread();
 	struct globaldata *gd = mygd();
@@ -60,9 +61,12 @@ assert_may_block(const char *what)
 	    td->td_name);
 }
 
-/* Have hf called on a carrier, and wait; returns 0 or -errno. */
-static int64_t
-call(struct hostfn *hf, int64_t timeout_ns)
+/*
+ * Have hf called on a carrier, and wait; returns 0 or -errno.  Thread; blocks
+ * the thread only.
+ */
+int64_t
+kse_carry(struct hostfn *hf, int64_t timeout_ns)
 {
 	struct ioreq ir;
 
@@ -96,9 +100,9 @@ lwkt_blocking(intptr_t (*fn)(void *), void *arg)
 	};
 	int64_t r;
 
-	assert_may_block("lwkt_blocking");
+	kse_assert_may_block("lwkt_blocking");
 	sc.sc_errno = kse_errno();
-	r = call(&sc.sc_hf, LWKT_FOREVER);
+	r = kse_carry(&sc.sc_hf, LWKT_FOREVER);
 	if (r < 0) {
 		sc.sc_result = -1;
 		sc.sc_errno = (int)-r;
@@ -157,10 +161,10 @@ lwkt_blocking_timo(struct lwkt_blocking_call *bc, int64_t timeout_ns)
 {
 	int64_t r;
 
-	assert_may_block("lwkt_blocking_timo");
+	kse_assert_may_block("lwkt_blocking_timo");
 	KASSERTF(bc->bc_release != NULL, "lwkt_blocking_timo: call %p has no "
 	    "bc_release", (void *)bc);
-	r = call(prepare(bc), timeout_ns);
+	r = kse_carry(prepare(bc), timeout_ns);
 	if (r == 0)
 		return 0;
 	if (r == -EINPROGRESS) {

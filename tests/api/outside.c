@@ -93,6 +93,7 @@ timer_nothing(struct lwkt_systimer *st, void *arg)
 	C(read, (void)lwkt_read(0, &spin, 0))				\
 	C(poll, (void)lwkt_poll(0, 1, 0))				\
 	C(close, (void)lwkt_close(0))					\
+	C(syscall, (void)lwkt_syscall(39 /* SYS_getpid */))		\
 	C(waitpid, (void)lwkt_waitpid(-1, NULL, 0))
 
 #define C(name, statement)	CALL(name, statement)
