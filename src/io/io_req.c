@@ -208,14 +208,19 @@ arm_timer(struct ioreq *ir, int64_t delay_ns)
 
 /*
  * Return 1 if the call must not wait, so that -EAGAIN is its result: the try
- * said so (io_short, MI5), or the caller did (MSG_DONTWAIT).
+ * said so (io_short, MI5), or the caller did (MSG_DONTWAIT), or the descriptor
+ * does (IR_NONBLOCK).
  */
 static int
-is_dontwait(const struct hostio *io)
+is_dontwait(const struct ioreq *ir)
 {
+	const struct hostio *io = &ir->ir_io;
+
 	return io->io_short ||
 	    ((io->io_op == HIO_RECV || io->io_op == HIO_SEND) &&
-	    (io->io_flags & MSG_DONTWAIT) != 0);
+	    (io->io_flags & MSG_DONTWAIT) != 0) ||
+	    ((ir->ir_flags & IR_NONBLOCK) != 0 &&
+	    machine_io_nonblock(io->io_fd) != 0);
 }
 
 /*
@@ -237,9 +242,9 @@ ioreq_start(struct ioreq *ir, int64_t timeout_ns)
 	ir->ir_io.io_now = timeout_ns == 0;
 	do {
 		r = try_parts(ir);
-		if (r == -EAGAIN && timeout_ns == 0 && !is_dontwait(&ir->ir_io))
+		if (r == -EAGAIN && timeout_ns == 0 && !is_dontwait(ir))
 			r = -ETIMEDOUT;
-		if (r != -EAGAIN || is_dontwait(&ir->ir_io)) {
+		if (r != -EAGAIN || is_dontwait(ir)) {
 			counter_inc(mygd()->gd_cntbias, io_direct);
 			set_result(ir, r);
 			return 1;

@@ -44,6 +44,7 @@
 #define IR_LISTED	0x04		/* on a waiter list */
 #define IR_TIMED	0x08		/* ir_timer is on the queue */
 #define IR_SLEEP	0x10		/* a timer alone, no host operation */
+#define IR_NONBLOCK	0x20		/* does not wait if O_NONBLOCK is set */
 
 struct ioreq {
 	struct hostio	 ir_io;		/* first */

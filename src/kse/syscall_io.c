@@ -3,8 +3,9 @@
  * System calls that calls of the library replace.  USES io_call.c.
  *
  * THEORY
- * The calls of io/ wait whatever the flags of the descriptor say.  A system
- * call on a descriptor with O_NONBLOCK does not, so it is made as it is.
+ * The calls of <lwkt/io.h> wait whatever the flags of the descriptor say.  A
+ * system call on a descriptor with O_NONBLOCK does not.  The flag is asked for
+ * only when a request would wait (IR_NONBLOCK), so it costs nothing before.
  *
  * The kernel reports a bad address by EFAULT.  So a function below that reads
  * or writes memory of the caller itself lets the kernel do that first.
@@ -86,85 +87,77 @@ writable_int(const int *p)
 	return raw(SYS_getcpu, (long)p, 0, 0, 0) != -EFAULT;
 }
 
-/* The way of a call on a descriptor with O_NONBLOCK; else SYSWAY_IO. */
+/*
+ * Make a request on its descriptor.  With O_NONBLOCK the request ends with
+ * -EAGAIN instead of waiting.  On some descriptors with that flag the system
+ * call may wait nevertheless, or not need to: these are left to a carrier.
+ */
 static enum sysway
-by_descriptor(int fd)
+request(struct ioreq *ir, int64_t *resultp)
 {
-	int nonblock = machine_io_nonblock(fd);
+	int64_t r;
 
-	if (nonblock == 0)
-		return SYSWAY_IO;
-	return nonblock > 0 ? SYSWAY_CPU : SYSWAY_CARRIER;
+	ir->ir_flags |= IR_NONBLOCK;
+	r = ioreq_call(ir, LWKT_FOREVER);
+	if (r == -EAGAIN && machine_io_nonblock(ir->ir_io.io_fd) < 0)
+		return SYSWAY_CARRIER;
+	return done(r, resultp);
 }
 
 static enum sysway
-do_transfer(long nr, const long *a, int64_t *resultp)
+do_transfer(enum hostio_op op, const long *a, int64_t off, int64_t *resultp)
 {
-	enum sysway way = by_descriptor((int)a[0]);
-	void *buf = pointer(a[1]);
-	size_t len = (size_t)a[2];
-	int fd = (int)a[0];
+	struct ioreq ir;
 
-	if (way != SYSWAY_IO)
-		return way;
 	if (a[2] < 0)
 		return SYSWAY_CARRIER;		/* which error is Linux's */
-	if (len > TRANSFER_MAX)
-		len = TRANSFER_MAX;
-	switch (nr) {
-	case SYS_read:
-		return done(lwkt_read(fd, buf, len), resultp);
-	case SYS_write:
-		return done(lwkt_write(fd, buf, len), resultp);
-	case SYS_pread64:
-		return done(lwkt_pread(fd, buf, len, a[3]), resultp);
-	default:
-		return done(lwkt_pwrite(fd, buf, len, a[3]), resultp);
-	}
+	if (off < 0)
+		return done(-EINVAL, resultp);
+	ioreq_init(&ir, op, (int)a[0]);
+	ir.ir_io.io_buf = pointer(a[1]);
+	ir.ir_io.io_len = a[2] < TRANSFER_MAX ? (size_t)a[2] : TRANSFER_MAX;
+	ir.ir_io.io_off = off;
+	return request(&ir, resultp);
 }
 
 static enum sysway
-do_message(long nr, const long *a, int64_t *resultp)
+do_message(enum hostio_op op, int known_flags, const long *a, int64_t *resultp)
 {
-	enum sysway way = by_descriptor((int)a[0]);
 	int fd = (int)a[0], flags = (int)a[3];
-	int known = nr == SYS_recvfrom ? RECV_FLAGS : SEND_FLAGS;
-	void *buf = pointer(a[1]);
+	struct ioreq ir;
 
-	if (way != SYSWAY_IO)
-		return way;
-	if (a[4] != 0 || (flags & ~known) != 0 || a[2] < 0 ||
+	if (a[4] != 0 || (flags & ~known_flags) != 0 || a[2] < 0 ||
 	    a[2] > TRANSFER_MAX)
-		return flags & MSG_DONTWAIT ? SYSWAY_CPU : SYSWAY_CARRIER;
-	return done(nr == SYS_recvfrom ?
-	    lwkt_recv(fd, buf, (size_t)a[2], flags) :
-	    lwkt_send(fd, buf, (size_t)a[2], flags), resultp);
+		return (flags & MSG_DONTWAIT) || machine_io_nonblock(fd) > 0 ?
+		    SYSWAY_CPU : SYSWAY_CARRIER;
+	ioreq_init(&ir, op, fd);
+	ir.ir_io.io_buf = pointer(a[1]);
+	ir.ir_io.io_len = (size_t)a[2];
+	ir.ir_io.io_flags = flags;
+	return request(&ir, resultp);
 }
 
 static enum sysway
 do_accept(const long *a, int flags, int64_t *resultp)
 {
-	enum sysway way = by_descriptor((int)a[0]);
 	struct ioreq ir;
 
-	if (way != SYSWAY_IO)
-		return way;
 	ioreq_init(&ir, HIO_ACCEPT, (int)a[0]);
 	ir.ir_io.io_buf = pointer(a[1]);
 	ir.ir_io.io_salen = pointer(a[2]);
 	ir.ir_io.io_flags = flags;
-	return done(ioreq_call(&ir, LWKT_FOREVER), resultp);
+	return request(&ir, resultp);
 }
 
+/* With O_NONBLOCK a connect does not end with EAGAIN, but is under way. */
 static enum sysway
 do_connect(const long *a, int64_t *resultp)
 {
-	enum sysway way = by_descriptor((int)a[0]);
+	int fd = (int)a[0];
 
-	if (way != SYSWAY_IO)
-		return way;
-	return done(lwkt_connect((int)a[0], pointer(a[1]), (socklen_t)a[2]),
-	    resultp);
+	if (machine_io_nonblock(fd) > 0)
+		return SYSWAY_CPU;
+	return done(lwkt_connect(fd, pointer(a[1]), (socklen_t)a[2]), resultp);
 }
 
 /* Nanoseconds of t, at most INT64_MAX; -1 if t is not a time. */
@@ -284,13 +277,17 @@ syscall_io(const struct sysargs *sa, int64_t *resultp)
 
 	switch (sa->sa_nr) {
 	case SYS_read:
+		return do_transfer(HIO_READ, a, 0, resultp);
 	case SYS_write:
+		return do_transfer(HIO_WRITE, a, 0, resultp);
 	case SYS_pread64:
+		return do_transfer(HIO_PREAD, a, a[3], resultp);
 	case SYS_pwrite64:
-		return do_transfer(sa->sa_nr, a, resultp);
+		return do_transfer(HIO_PWRITE, a, a[3], resultp);
 	case SYS_recvfrom:
+		return do_message(HIO_RECV, RECV_FLAGS, a, resultp);
 	case SYS_sendto:
-		return do_message(sa->sa_nr, a, resultp);
+		return do_message(HIO_SEND, SEND_FLAGS, a, resultp);
 	case SYS_accept:
 		return do_accept(a, 0, resultp);
 	case SYS_accept4:

@@ -450,13 +450,31 @@ many(void)
 	is_int(came, MANY, "%d calls wait at one time", MANY);
 }
 
-/* A socket that does not wait connects as syscall(2) does. */
+/* With O_NONBLOCK nothing waits, and a write may move a part. */
 static void
 nonblocking(void)
 {
+	int room = fcntl(quiet_fd[1], F_GETPIPE_SZ), s, r;
+	char *big = calloc(2, (size_t)room);
 	struct sockaddr_in sin;
-	int fd = listener(&sin), s, r;
+	int fd;
 
+	is_int(lwkt_syscall(SYS_write, quiet_fd[1], big, 2L * room), room,
+	    "a write that does not wait moves what fits");
+	is_int(lwkt_syscall(SYS_write, quiet_fd[1], big, 1L), -EAGAIN,
+	    "and no more");
+	is_int(lwkt_syscall(SYS_read, quiet_fd[0], big, 2L * room), room,
+	    "which is read");
+	free(big);
+	s = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK);
+	if (s >= 0 && grantpt(s) == 0 && unlockpt(s) == 0) {
+		fd = open(ptsname(s), O_RDWR | O_NOCTTY | O_NONBLOCK);
+		SAME(SYS_read, fd, &r, 1, 0);
+		SAME(SYS_read, s, &r, 1, 0);
+		(void)close(fd);
+		(void)close(s);
+	}
+	fd = listener(&sin);
 	s = (int)lwkt_syscall(SYS_socket, AF_INET,
 	    SOCK_STREAM | SOCK_NONBLOCK, 0);
 	r = (int)lwkt_syscall(SYS_connect, s, &sin, sizeof(sin));

@@ -296,6 +296,41 @@ together_body(void *arg)
 	return 0;
 }
 
+/* A thread that only makes calls on its CPU hears of other CPUs. */
+static uint32_t heard;
+
+static void
+hear(void *arg)
+{
+	(void)arg;
+	STORE(heard, 1);
+}
+
+static void
+tell(void *arg)
+{
+	(void)lwkt_send_ipiq((int)(intptr_t)arg, hear, NULL);
+}
+
+static int
+messages_body(void *arg)
+{
+	int64_t end = lwkt_time_ns() + 20000 * MS;
+	lwkt_thread_t td;
+
+	(void)arg;
+	if (lwkt_ncpus() == 1)
+		return 0;
+	STORE(heard, 0);
+	td = spawn_on(other_cpu(), tell, (void *)(intptr_t)lwkt_cpuid());
+	for (int i = 0; !LOAD(heard) && i < TIMES(INT32_MAX, 20000) &&
+	    lwkt_time_ns() < end; i++)
+		check(lwkt_syscall(SYS_getpid) == getpid(), "getpid");
+	check(LOAD(heard), "no message came");
+	join(td);
+	return 0;
+}
+
 static int
 critical_body(void *arg)
 {
@@ -352,6 +387,8 @@ main(void)
 #ifdef LWKT_HOST_SIM
 	sim_explore("a child is waited for", children_body, NULL, 50);
 #endif
+	sim_explore("a call on the CPU executes messages", messages_body, NULL,
+	    50);
 	sim_explore("all ways at once", together_body, NULL, 100);
 	return tap_done();
 }
