@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/keyctl.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
@@ -73,6 +74,8 @@ by_flags(long nr, const long *a, enum sysway way)
 	case SYS_mmap:
 		return a[3] & (MAP_POPULATE | MAP_LOCKED) ? SYSWAY_CARRIER :
 		    way;
+	case SYS_socketpair:
+		return (int)a[0] == AF_UNIX ? way : SYSWAY_MAYBE;
 	case SYS_recvmsg:
 	case SYS_sendmsg:
 		return a[2] & MSG_DONTWAIT ? SYSWAY_CPU : way;
@@ -124,6 +127,9 @@ by_command(long nr, const long *a, enum sysway way)
 	static const uint32_t keys[] = { KEYCTL_JOIN_SESSION_KEYRING,
 	    KEYCTL_SET_REQKEY_KEYRING, KEYCTL_ASSUME_AUTHORITY,
 	    KEYCTL_SESSION_TO_PARENT };
+	static const uint32_t families[] = { AF_UNIX, AF_INET, AF_INET6 };
+	static const uint32_t levels[] = { SOL_SOCKET, IPPROTO_TCP };
+	static const uint32_t memory[] = { SHM_LOCK, SHM_UNLOCK };
 	static const uint32_t prctls[] = { PR_GET_DUMPABLE, PR_SET_DUMPABLE,
 	    PR_GET_CHILD_SUBREAPER, PR_SET_CHILD_SUBREAPER,
 	    PR_GET_THP_DISABLE, PR_SET_THP_DISABLE, PR_CAPBSET_READ,
@@ -142,9 +148,12 @@ by_command(long nr, const long *a, enum sysway way)
 		return ONE_OF(a[0], keys) ? SYSWAY_REFUSED : way;
 	case SYS_prctl:
 		return ONE_OF(a[0], prctls) ? SYSWAY_CPU : way;
+	case SYS_socket:
+		return ONE_OF(a[0], families) ? way : SYSWAY_MAYBE;
+	case SYS_setsockopt:
+		return ONE_OF(a[1], levels) ? way : SYSWAY_MAYBE;
 	case SYS_shmctl:
-		return a[1] == SHM_LOCK || a[1] == SHM_UNLOCK ?
-		    SYSWAY_CARRIER : way;
+		return ONE_OF(a[1], memory) ? SYSWAY_CARRIER : way;
 	default:
 		return way;
 	}

@@ -19,10 +19,9 @@
 #include <lwkt/thread.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "io/io_var.h"

@@ -52,7 +52,7 @@ def row_errors(text):
 def cell(text):
     """A text as scdoc wants it, with our functions as references."""
     text = OURS.sub(r"*\1*(3)", text)
-    return re.sub(r"^_", r"\\_", text)
+    return re.sub(r"(?<!\w)_", r"\\_", text)
 
 
 def section(text):

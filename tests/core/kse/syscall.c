@@ -113,6 +113,10 @@ arguments_body(void *arg)
 	MADE('b', -EBADF, SYS_fcntl, -1, F_SETLKW, &lock);
 	MADE('c', -EBADF, SYS_recvmsg, -1, &mh, MSG_DONTWAIT);
 	MADE('b', -EBADF, SYS_recvmsg, -1, &mh, 0);
+	MADE('c', -EBADF, SYS_setsockopt, -1, SOL_SOCKET, SO_KEEPALIVE, &bits,
+	    4);
+	MADE('b', -EBADF, SYS_setsockopt, -1, 0 /* IPPROTO_IP */, 0, &bits, 4);
+	MADE('b', -EAFNOSUPPORT, SYS_socket, 999, SOCK_STREAM, 0);
 	MADE('c', -EINVAL, SYS_madvise, 1, 1, MADV_DONTNEED);
 	MADE('b', -EINVAL, SYS_madvise, 1, 1, MADV_WILLNEED);
 	MADE('r', -ENOSYS, SYS_setpriority, PRIO_PROCESS, 0, 0);
