@@ -46,6 +46,9 @@
 #define IR_SLEEP	0x10		/* a timer alone, no host operation */
 #define IR_NONBLOCK	0x20		/* does not wait if O_NONBLOCK is set */
 
+/* sm_flags of LWKT_SYS_CALL: the function does not wait; call it at once. */
+#define SYSMSG_HERE	1
+
 struct ioreq {
 	struct hostio	 ir_io;		/* first */
 	LIST_ENTRY(ioreq) ir_link;	/* (c) waiters of the bucket */

@@ -108,6 +108,16 @@ bad_offset(const struct lwkt_sysmsg *sm)
 	    sm->sm_op == LWKT_SYS_PWRITE);
 }
 
+/* Make a call that does not wait (SYSMSG_HERE); return its result. */
+static int64_t
+call_here(const struct lwkt_sysmsg *sm)
+{
+	struct hostfn *hf = sm->sm_buf;
+
+	hf->hf_fn(hf);
+	return 0;
+}
+
 /*
  * Start the call of a message: the port's put function.  Even if the call is
  * complete, lwkt_replymsg sends the reply; so the result is LWKT_EASYNC.
@@ -132,6 +142,8 @@ sysport_put(lwkt_port_t port, lwkt_msg_t msg)
 		reply(sm, -EINVAL);
 	else if (sm->sm_op == LWKT_SYS_CLOSE)
 		reply(sm, lwkt_close(sm->sm_fd));
+	else if (sm->sm_op == LWKT_SYS_CALL && sm->sm_flags == SYSMSG_HERE)
+		reply(sm, call_here(sm));
 	else if (sm->sm_op == LWKT_SYS_SLEEP)
 		ioreq_sleep(ir, sm->sm_off);
 	else if (ioreq_start(ir, sm->sm_timeout_ns))

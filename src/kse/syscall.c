@@ -33,9 +33,6 @@ COUNTER(by_io, "lwkt.syscalls_io", "system calls made by calls of io/");
 COUNTER(carried, "lwkt.syscalls_carried", "system calls given to carriers");
 COUNTER(refused, "lwkt.syscalls_refused", "system calls refused");
 
-/* Numbers with this bit are those of another ABI (x32) for the same calls. */
-#define OTHER_ABI	0x40000000
-
 /* A call on a carrier, on the caller's stack. */
 struct carried_call {
 	struct hostfn	 cc_hf;		/* first */
@@ -58,7 +55,8 @@ static int64_t
 carry(const struct sysargs *sa)
 {
 	struct carried_call cc = {
-		.cc_hf = { .hf_fn = carried_run, .hf_what = (void *)machine_syscall },
+		.cc_hf.hf_fn = carried_run,
+		.cc_hf.hf_what = (void *)machine_syscall,
 		.cc_args = sa,
 	};
 	int64_t r;
@@ -90,8 +88,6 @@ make(const struct sysargs *sa)
 	enum sysway way = syscall_way(sa);
 	int64_t r = -ENOSYS;
 
-	if (sa->sa_nr < 0 || sa->sa_nr >= OTHER_ABI)
-		way = SYSWAY_REFUSED;				/* KS2 */
 	if (way == SYSWAY_IO)
 		way = syscall_io(sa, &r);
 	switch (way) {

@@ -31,6 +31,9 @@
 #define UNSHARE_FILES		2	/* CLOSE_RANGE_UNSHARE */
 #define QUERY_ONLY		0xffffffffu	/* of personality */
 
+/* Numbers with this bit are those of another ABI (x32) for the same calls. */
+#define OTHER_ABI	0x40000000
+
 static const struct sysrow {
 	uint8_t		 sr_way;	/* enum sysway */
 	uint8_t		 sr_args;
@@ -186,6 +189,8 @@ syscall_way(const struct sysargs *sa)
 {
 	enum sysway way = row(sa->sa_nr)->sr_way;
 
+	if (sa->sa_nr < 0 || sa->sa_nr >= OTHER_ABI)
+		return SYSWAY_REFUSED;
 	way = by_flags(sa->sa_nr, sa->sa_arg, way);
 	way = by_command(sa->sa_nr, sa->sa_arg, way);
 	return by_thread(sa->sa_nr, sa->sa_arg, way);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <lwkt/syscall.h>
+#include <lwkt/sysmsg.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -450,6 +451,57 @@ many(void)
 	is_int(came, MANY, "%d calls wait at one time", MANY);
 }
 
+/* A message whose call goes on after its time limit. */
+static uint32_t left_word, released;
+
+static void
+release(struct lwkt_blocking_call *bc)
+{
+	free(bc);		/* first in its struct lwkt_callargs */
+	__atomic_add_fetch(&released, 1, __ATOMIC_SEQ_CST);
+}
+
+static void
+messages(void)
+{
+	struct lwkt_callargs *ca, stat_args = { .ca_arg = { ARG("/") } };
+	struct lwkt_sysmsg sm[2];
+	struct stat st;
+	int64_t ms = 10;
+	long woken;
+
+	stat_args.ca_arg[1] = ARG(&st);
+	lwkt_sysmsg_syscall(&sm[1], lwkt_curport(), SYS_stat, &stat_args);
+	do {		/* until the call has begun, on a slow host */
+		ca = calloc(1, sizeof(*ca));
+		if (ca == NULL)
+			abort();
+		ca->ca_arg[0] = ARG(&left_word);
+		ca->ca_arg[1] = FUTEX_WAIT_PRIVATE;
+		ca->ca_call.bc_release = release;
+		lwkt_sysmsg_syscall(&sm[0], lwkt_curport(), SYS_futex, ca);
+		sm[0].sm_timeout_ns = ms * MS;
+		lwkt_sendsys(&sm[0]);
+		if (ms == 10)
+			lwkt_sendsys(&sm[1]);
+		(void)lwkt_waitmsg(&sm[0].sm_msg, 0);
+		ms *= 2;
+		woken = lwkt_syscall(SYS_futex, &left_word, FUTEX_WAKE_PRIVATE,
+		    1, NULL, NULL, 0);
+		if (sm[0].sm_result == -ETIMEDOUT)
+			free(ca);	/* never made */
+	} while (sm[0].sm_result == -ETIMEDOUT && woken == 0);
+	is_int(sm[0].sm_result, -EINPROGRESS, "a message has a time limit");
+	is_int(woken, 1, "after which its call goes on");
+	while (__atomic_load_n(&released, __ATOMIC_SEQ_CST) == 0)
+		lwkt_sleep_ns(MS);
+	is_int(released, 1, "and then releases its arguments");
+	(void)lwkt_waitmsg(&sm[1].sm_msg, 0);
+	is_int(sm[1].sm_result, 0, "another call of the thread meanwhile");
+	ok(stat_args.ca_call.bc_result == 0 && S_ISDIR(st.st_mode),
+	    "has its result");
+}
+
 /* With O_NONBLOCK nothing waits, and a write may move a part. */
 static void
 nonblocking(void)
@@ -530,6 +582,7 @@ calls(void *arg)
 	nonblocking();
 	cpu_goes_on();
 	many();
+	messages();
 	remove_files();
 	return 0;
 }

@@ -94,15 +94,20 @@ slot_free(struct simio *si)
 
 static void	slot_arm(struct simio *si);
 
-/* Call a function of the program, as if on a host thread that is no CPU. */
+/*
+ * Call a function of the program, as if on a host thread that is no CPU and has
+ * an errno of its own.
+ */
 static void
 call_outside(void (*fn)(struct hostfn *hf), struct hostfn *hf)
 {
 	struct mcpu *mc = lwkt__sim_mcpu;
+	int error = errno;
 
 	lwkt__sim_mcpu = NULL;
 	fn(hf);
 	lwkt__sim_mcpu = mc;
+	errno = error;
 }
 
 /*

@@ -8,16 +8,20 @@
  */
 #include "machine/machine_io.h"
 
+/*
+ * All arguments are loaded first: a checker may call a function at each load,
+ * which would change registers that have their value already.
+ */
 int64_t
 machine_syscall(long nr, const long *arg)
 {
-	register long r10 __asm__("r10") = arg[3];
-	register long r8 __asm__("r8") = arg[4];
-	register long r9 __asm__("r9") = arg[5];
-	long r;
+	long a0 = arg[0], a1 = arg[1], a2 = arg[2], a3 = arg[3], a4 = arg[4],
+	    a5 = arg[5], r;
+	register long r10 __asm__("r10") = a3;
+	register long r8 __asm__("r8") = a4;
+	register long r9 __asm__("r9") = a5;
 
-	__asm__ volatile("syscall" : "=a" (r) : "0" (nr), "D" (arg[0]),
-	    "S" (arg[1]), "d" (arg[2]), "r" (r10), "r" (r8), "r" (r9) :
-	    "rcx", "r11", "memory");
+	__asm__ volatile("syscall" : "=a" (r) : "0" (nr), "D" (a0), "S" (a1),
+	    "d" (a2), "r" (r10), "r" (r8), "r" (r9) : "rcx", "r11", "memory");
 	return r;
 }
