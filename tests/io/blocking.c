@@ -276,6 +276,43 @@ at_the_limit(void *arg)
 	return 0;
 }
 
+/*
+ * One function at a time, and each time the first of two is taken back before
+ * its carrier has woken: the carrier makes the second one.  Its idle time is
+ * longer than the test, so nothing else would.
+ */
+static intptr_t
+nothing(void *arg)
+{
+	return (intptr_t)arg;
+}
+
+static int
+taken_back(void *arg)
+{
+	struct lwkt_blocking_call bc[2] = {
+		{ .bc_fn = nothing }, { .bc_fn = nothing },
+	};
+	struct lwkt_sysmsg sm[2];
+	int i, back = 0;
+
+	(void)arg;
+	for (i = 0; i < 500; i++) {
+		(void)lwkt_blocking(nothing, NULL);	/* a parked carrier */
+		lwkt_sysmsg_call(&sm[0], lwkt_curport(), &bc[0]);
+		lwkt_sysmsg_call(&sm[1], lwkt_curport(), &bc[1]);
+		lwkt_sendsys(&sm[0]);
+		lwkt_sendsys(&sm[1]);
+		lwkt_abortmsg(&sm[0].sm_msg);
+		(void)lwkt_waitmsg(&sm[0].sm_msg, 0);
+		(void)lwkt_waitmsg(&sm[1].sm_msg, 0);
+		back += sm[0].sm_result == -ECANCELED;
+	}
+	diag("%d of %d taken back", back, i);
+	ok(i == 500, "what is queued behind it is called");
+	return 0;
+}
+
 static int
 refused(void *arg)
 {
@@ -462,6 +499,9 @@ main(void)
 	iotest_boot(blocking, 1);
 	is_int(boot("kern.threads.max_threads_per_proc=1", "", at_the_limit),
 	    0, "with one function at a time");
+	is_int(boot("kern.threads.max_threads_per_proc=1,"
+	    "lwkt.carrier_idle_ms=1000000", "", taken_back), 0,
+	    "a function is taken back");
 	is_int(boot("", "carrier.create:*", refused), 0, "no carrier");
 	is_int(boot("", "carrier.grower:*", refused), 0, "no grower");
 	is_int(boot("kern.threads.prealloc=3,lwkt.carrier_idle_ms=20", "",

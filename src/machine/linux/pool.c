@@ -460,14 +460,23 @@ endable(const struct hostio *io, enum carrier_class class)
 }
 
 /*
- * Take its operation back from c, which was parked and has not begun.
- * The caller has locked the pool.
+ * Take its operation back from c, which was parked and has not begun.  If
+ * another operation has been queued meanwhile, c gets that.  The caller has
+ * locked the pool.
  */
 static void
 take_back(struct carrier *c)
 {
+	struct carrier_queue *cq = &pool.cp_queue[c->c_class];
+	struct hostio *io = cq->cq_first;
+
 	pool_drop(c);
-	LIST_INSERT_HEAD(&pool.cp_queue[c->c_class].cq_idle, c, c_idle);
+	if (io != NULL) {
+		unqueue(io);					/* PL3 */
+		give(c, io);
+	} else {
+		LIST_INSERT_HEAD(&cq->cq_idle, c, c_idle);
+	}
 }
 
 /*
