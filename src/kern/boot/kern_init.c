@@ -292,6 +292,7 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 	panic_boot();
 	deadlock_boot();
 	cpusync_boot();
+	tokens_boot();
 	if (config_invariants)
 		lockorder_boot();
 	if ((error = stat_boot()) != 0 ||

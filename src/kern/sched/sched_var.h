@@ -108,6 +108,7 @@ int	tokens_free(lwkt_thread_t td);
  */
 uint64_t tokens_taken(lwkt_thread_t td);
 void	tokens_nudged(struct globaldata *gd);	/* serve RQF_TOKEN */
+void	tokens_boot(void);
 
 /* kern_clock.c: the function of the tick's timer; gd is this CPU's. */
 void	hardclock(struct lwkt_systimer *st, void *gd);

@@ -46,6 +46,13 @@ TUNABLE_INT(spin_loops, "lwkt.spin_loops", 10, 0, 10000,
 
 static lwkt_cpumask_t tokwait;		/* (a) CPUs to notify of releases */
 
+/* Boot: no CPU is to be notified, though the last kernel may have left some. */
+void
+tokens_boot(void)
+{
+	tokwait = (lwkt_cpumask_t){ { 0 } };
+}
+
 /*
  * Clear NUDGE of tok, and notify every CPU in tokwait: set its RQF_TOKEN, and
  * wake it if it sleeps.  The CPU removes itself from tokwait (tokens_nudged).
