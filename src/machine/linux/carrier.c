@@ -12,14 +12,15 @@
  *
  * Some calls have no blocking form that can be ended early: a wait for a child
  * without a pidfd, a connect to a unix socket with a full backlog.  They need
- * no carrier: one thread repeats all of them (retry.c).
+ * no carrier: one host thread repeats all of them (retry.c).
  *
  * pthread_cancel can end a carrier only in a system call around which
- * cancellation is enabled (hostcall_endable).  The carrier holds no lock there.
+ * cancellation is enabled (hostcall_endable), or in a function of the program
+ * that enables it.  The carrier holds no lock of the library there.
  *
- * A function of the program (HIO_CALL) has the signal mask of a helper, no gs
- * base and no CPU: it is plain pthread code.  A panic names a function that
- * ends its host thread.
+ * A function of the program (HIO_CALL) is plain pthread code: it runs with the
+ * program's signal mask, on a host thread that is no CPU.  If it ends this host
+ * thread, the library panics.
  *
  * INVARIANTS
  * CA1 c_io names an operation from the moment when the carrier is given it or
@@ -92,7 +93,8 @@ block(struct carrier *c)
 /*
  * Pass the carrier's operation, an open that may wait for ever as probe() has
  * found (HW_LONG), to a carrier of CC_LONG.  If the open has been cancelled
- * meanwhile, or if there is no such carrier, complete it with an error.
+ * meanwhile, or if no carrier of that class can be had, complete it with an
+ * error.
  */
 static void
 pass_on(struct carrier *c)
@@ -112,7 +114,7 @@ pass_on(struct carrier *c)
 /*
  * Repeat the call of the carrier's operation until it has a result or has been
  * cancelled, and complete the operation.  If the operation needs a carrier of
- * the other class, pass it on instead.
+ * another class (CC_LONG), pass it on instead.
  */
 static void
 carry(struct carrier *c)
@@ -138,7 +140,7 @@ carry(struct carrier *c)
 	put_down(c, r);
 }
 
-/* Clean up in a carrier whose function has ended it. */
+/* Panic: a function of the program has ended the carrier that ran it. */
 static void
 function_left(void *arg)
 {
@@ -149,8 +151,8 @@ function_left(void *arg)
 
 /*
  * Run hf, the function of the carrier's operation, and complete the operation.
- * The operation may be detached at any time, and its storage used again: then
- * call hf_orphan instead.
+ * If the operation was detached meanwhile, the storage of the operation may be
+ * used again: then call hf_orphan instead.
  */
 static void
 run(struct carrier *c, struct hostfn *hf)
@@ -200,7 +202,10 @@ carrier_main(void *arg)
 	return NULL;
 }
 
-/* Run the grower: create carriers when some are requested. */
+/*
+ * Run the grower: create carriers when some are requested.  If the host refuses
+ * one, return the operations that no carrier would take, with EAGAIN.
+ */
 static void *
 grower_main(void *arg)
 {
@@ -221,9 +226,9 @@ grower_main(void *arg)
 }
 
 /*
- * Give the operation to the retry thread, to the line of its gate (gate.c) or
- * to the queue of its class (pool.c).  Returns 0, or an errno if there is no
- * host thread to make the call.
+ * Give the operation to the retry thread or to the pool (pool.c).  If it needs
+ * a gate that is held, put it in the line of the gate instead (gate.c).
+ * Returns 0, or an errno if there is no host thread to make the call.
  */
 static int
 submit(struct hostio *io)
@@ -274,9 +279,9 @@ carrier_cancel(struct machine_host *h, struct hostio *io)
 }
 
 /*
- * Take the operations of CPU mc off the queues of the pool, and request the end
- * of those that carriers have.  Returns how many were taken off the queues or
- * from functions that go on; these are dropped.
+ * Take back the operations of CPU mc whose calls have not begun, and end the
+ * calls of the others if possible.  Returns how many operations are dropped:
+ * those taken back, and those whose functions go on without them.
  */
 static unsigned
 drain_queues(struct mcpu *mc)
@@ -289,7 +294,10 @@ drain_queues(struct mcpu *mc)
 	return n + pool_cancel_cpu(mc);
 }
 
-/* Print a warning: the CPU cannot end before this function does. */
+/*
+ * Warn that the CPU cannot end before a function of the program that a carrier
+ * runs for it.  Prints nothing if there is no such function.
+ */
 static void
 warn_of_wait(struct mcpu *mc)
 {
@@ -305,7 +313,7 @@ warn_of_wait(struct mcpu *mc)
 /*
  * Take back or end all operations that this CPU has given to other host
  * threads.  Afterwards none of these threads uses the CPU's memory.  Blocks the
- * host thread.
+ * host thread, without a time limit.
  */
 static void
 drain(struct machine_host *h)

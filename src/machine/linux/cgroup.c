@@ -130,7 +130,7 @@ list_has(const char *list, const char *word)
  * Store the path of the process's group of version 2 (v2 is set) or 1, read
  * from the file self_cgroup.  Its lines are like "0::/path" (v2) or
  * "4:cpu,cpuacct:/path".  The path of the root is "".  Returns 1, or 0 if no
- * line is of that version.
+ * line is of that version (and, in version 1, of the controller).
  */
 static int
 group_path(const struct kind *ki, const char *self_cgroup, int v2, char *path,
@@ -165,8 +165,9 @@ group_path(const struct kind *ki, const char *self_cgroup, int v2, char *path,
 /*
  * Read one line of mountinfo: "id parent dev root mount options ... - type
  * source superoptions".  If it mounts the cgroup hierarchy of version 2 (v2 is
- * set) or 1, return the limit of the process's group there.  Returns 0 for any
- * other line, and if there is no limit.
+ * set), or that of the controller in version 1, return the limit of the
+ * process's group there.  Returns 0 for any other line, and if there is no
+ * limit.
  */
 static uint64_t
 limit_of_mount(const struct kind *ki, char *line, const char *group, int v2)

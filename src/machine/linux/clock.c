@@ -17,8 +17,8 @@
  *
  * There are two lines and a sequence number that selects the current one.  The
  * writer fills the line that is not current and then increments the number.
- * While a writer works, readers use the old line: they wait for it only if
- * that line is older than two intervals (CK1).  A reader reads again if the
+ * While a writer works, readers use the old line: they wait for the writer only
+ * if that line is older than two intervals (CK1).  A reader reads again if the
  * number has changed.
  *
  * If the counter turns out to be wrong, the clock is CLOCK_MONOTONIC from then

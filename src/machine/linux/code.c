@@ -80,7 +80,7 @@ struct module {
 
 static struct code codes[CODES];
 static uint32_t ncodes;			/* (a) entries in use */
-static uint32_t codes_lock;		/* (a) 1: a thread changes the list */
+static uint32_t codes_lock;		/* (a) 1: a host thread changes it */
 static int begun;			/* 1: the list is begun (codes_lock) */
 /* Why codes_begin() did not append the program's text, or NULL (codes_lock). */
 static const char *own_off;
@@ -342,7 +342,7 @@ machine_code_register(const void *start, size_t len)
 		return EINVAL;
 	codes_enter();
 	codes_begin();
-	/* Refuse if the library has no entry, or the range begins there. */
+	/* Refuse if the library has no entry or its text begins at m_lo. */
 	error = ncodes == 0 || (codes[0].c_lo == m.m_lo) ? EINVAL :
 	    code_add(m.m_lo, m.m_hi, m.m_table, 0);
 	codes_exit();

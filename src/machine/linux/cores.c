@@ -44,7 +44,7 @@ cores_affinity(struct cores *co)
 		}
 	}
 	if (co->co_n == 0) {
-		/* The mask is unknown: count the cores; bind no CPU (-1). */
+		/* The mask is unknown: count the cores; place no CPU (-1). */
 		online = sysconf(_SC_NPROCESSORS_ONLN);
 		co->co_n = online < 1 ? 1 : online > LWKT_MAXCPU ?
 		    LWKT_MAXCPU : (int)online;

@@ -3,8 +3,8 @@
  * Execute a full fence on every CPU.
  *
  * THEORY
- * membarrier(2) makes each core that runs a thread of this process execute a
- * full fence before the call returns.  A host thread that does not run has
+ * membarrier(2) makes each core that runs a host thread of this process execute
+ * a full fence before the call returns.  A host thread that does not run has
  * executed one in Linux's context switch.  The call takes about 10 us when
  * other cores are busy.
  */

@@ -4,10 +4,10 @@
  *
  * THEORY
  * Linux compares the word and puts the caller to sleep in one atomic step with
- * respect to wakers of that word.  So a thread that first changes the word and
- * then wakes never misses a sleeper.  Linux may treat the words as private to
- * the process even if they are in shared memory, because no other process waits
- * on them or wakes.
+ * respect to wakers of that word.  So a host thread that first changes the word
+ * and then wakes never misses a sleeper.  Linux may treat the words as private
+ * to the process even if they are in shared memory, because no other process
+ * waits on these words or wakes their waiters.
  */
 #include <errno.h>
 #include <limits.h>

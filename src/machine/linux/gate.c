@@ -6,7 +6,7 @@
  * read(2) and write(2) of a file hold Linux's lock of the file position while
  * they wait for the disk.  A CPU with the next call would wait for that lock,
  * and so would each carrier with another call on the file.  So such a call
- * first takes a lock of this file, a gate.  The CPU holds the gate during its
+ * first takes a lock of the library, a gate.  The CPU holds the gate during its
  * try, which does not wait.  An operation that a carrier makes (HW_LINE) holds
  * the gate until it is complete.  Operations on files that find the gate held
  * wait in a line, first in, first out, and take no carrier.
@@ -22,8 +22,8 @@
  *
  * INVARIANTS
  * GA1 While an operation has IO_GATE_HAS, its gate has GATE_HELD, and no other
- *    operation of that gate has IO_GATE_HAS.  io_gate is written by the thread
- *    that has the operation, or under gate_lock.
+ *    operation of that gate has IO_GATE_HAS.  io_gate is written by the host
+ *    thread that has the operation, or under gate_lock.
  * GA2 GATE_LINE is set while operations wait in the line.  Then a holder that
  *    leaves hands the gate to the first of them.  It opens the gate (word 0)
  *    only if all of them have been cancelled or refused meanwhile.

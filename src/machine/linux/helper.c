@@ -5,20 +5,21 @@
  * THEORY
  * A CPU, or a helper, creates a helper, which must not inherit a CPU's signal
  * mask and cores.  A helper blocks all signals, so the program's signals reach
- * the program's own threads.  Only while it runs a function of the program it
- * has the program's mask: what the function starts inherits it.  It may run on
- * the cores that the program had, even if CPUs are bound to theirs
- * (lwkt.pin=yes).  Its stack is small.  libc
+ * the CPUs and the program's own pthreads.  Only while a helper runs a function
+ * of the program it has the program's mask: a pthread that the function creates
+ * inherits the mask.  A helper may run on the cores that the program had, even
+ * if CPUs are bound to theirs (lwkt.pin=yes).  Its stack may be small.  libc
  * takes the thread-local data of all modules from each stack, so their size is
  * added.
  *
  * Helpers are in a list, so that they can be told from the program's own
  * pthreads.  A name would not do: a pthread that a function on a carrier
- * creates inherits the carrier's, and a program may have any name.
+ * creates inherits the carrier's name, and the program may give its pthreads
+ * any name.
  *
  * INVARIANTS
- * HLP1 A helper is in the list from before the first use of its function until
- *    the function has returned or ended the pthread.
+ * HLP1 A helper is in the list from before its function is called until the
+ *    function has returned or ended the pthread.
  */
 #include <link.h>
 #include <pthread.h>
@@ -116,7 +117,7 @@ lwkt__helper_is(pid_t tid)
 	return hp != NULL;
 }
 
-/* Run a helper.  Its function may free the structure that it was created by. */
+/* Run a helper.  Its function may free *arg, so helper_main uses a copy. */
 static void *
 helper_main(void *arg)
 {

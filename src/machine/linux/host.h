@@ -7,7 +7,7 @@
  * Each CPU is one pthread during a whole run.  struct machine_host is the part
  * of the CPU that belongs to this host.  The structures are in a static array
  * and never freed, so any host thread may read one, even after the CPU has
- * ended.  A doorbell must not come that late (vcpu.c).
+ * ended.  A doorbell must not come after the CPU has ended (vcpu.c).
  *
  * An idle CPU waits in one of two places, as h_where says.  It waits on a futex
  * (the word mc_reqflags itself) when it has no operation pending, else in its
@@ -174,7 +174,7 @@ int	lwkt__signal_boot(void (*handler)(int, siginfo_t *, void *));
 void	lwkt__signal_shutdown(void);
 int	lwkt__signal_number(void);	/* 0: no signal is chosen */
 /*
- * Panics if the program has replaced the handler, and unblocks the signal.  On
+ * Panics if the program has replaced the handler; else unblocks the signal.  On
  * the CPU's host thread.
  */
 void	lwkt__signal_check(void);
@@ -238,7 +238,10 @@ void	lwkt__outside_shutdown(void);
 const char *lwkt__outside_reason(void);		/* why a call fails */
 int	lwkt__outside_is_nowhere(uintptr_t addr);
 
-/* Return mc_hostid: the address of the caller's thread control block. */
+/*
+ * Return the address of the calling host thread's control block; of a CPU it is
+ * mc_hostid.
+ */
 static inline uintptr_t
 lwkt__hostid(void)
 {
@@ -259,8 +262,8 @@ struct before {
 };
 
 /*
- * identity.c: turns a host thread into a CPU.  `nobody` is the gs base of a
- * host thread that is no CPU.
+ * identity.c: turns a host thread into a CPU.  `nobody` is the gs base to give
+ * to a host thread that is no CPU.
  */
 int	lwkt__identity_boot(void);		/* 0 or an errno */
 void	lwkt__identity_enter(struct machine_host *h, struct before *b);
@@ -276,7 +279,7 @@ int	lwkt__vcpu_boot(const struct machine_upcalls *up);
 void	lwkt__helper_boot(void);
 /* Stores the caller's affinity and blocked signals, which are the program's. */
 void	lwkt__helper_before(void);
-/* The caller, a helper, blocks what the program does (1), or all (0). */
+/* The calling helper blocks what the program blocks (1), or all signals (0). */
 void	lwkt__helper_signals(int program);
 size_t	lwkt__helper_tls(void);		/* bytes that libc takes of a stack */
 /* A helper, a pthread that is no CPU. */
@@ -284,14 +287,14 @@ struct helper {
 	void		*(*hp_fn)(void *arg);	/* what it runs */
 	void		*hp_arg;
 	const char	*hp_name;		/* of the pthread */
-	pid_t		 hp_tid;		/* helper.c */
-	struct helper	*hp_next;		/* helper.c */
+	pid_t		 hp_tid;		/* set by helper.c */
+	struct helper	*hp_next;		/* set by helper.c */
 };
 
 /*
- * Creates a helper.  It blocks all signals and may run on the cores that the
- * program had, even if the CPU that creates it is bound to a core.  *hp must
- * stay until hp_fn begins.  Returns 0 or an errno.
+ * Creates a helper.  The helper starts with all signals blocked, and may run on
+ * the cores that the program had, even if the CPU that creates it is bound to a
+ * core.  *hp must stay valid until hp_fn begins.  Returns 0 or an errno.
  */
 int	lwkt__helper_create(pthread_t *tp, size_t stack, struct helper *hp);
 /* Returns whether the host thread is a helper that has not ended. */
@@ -303,8 +306,8 @@ void	lwkt__idle_start(struct machine_host *h);
 /*
  * epwait.c: epoll_wait with a limit in ns (-1: none).  Returns the number of
  * events, or -1 after a signal.  Returns 0 after the limit, and perhaps
- * earlier: when the host refuses epoll_pwait2 for the first time.  Panics by
- * lwkt__io_closed if the descriptor has been closed.
+ * earlier, for example when the host refuses epoll_pwait2 for the first time.
+ * Panics by lwkt__io_closed if the descriptor has been closed.
  */
 struct epoll_event;
 int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
@@ -312,10 +315,10 @@ int	lwkt__epoll_wait(int epfd, struct epoll_event *events, int max,
 void	lwkt__io_closed(const char *what) __lwkt_noreturn;
 
 /*
- * futex.c: waits while *word is val.  Returns 0 after a wake-up, else an errno:
- * EAGAIN (*word is not val), ETIMEDOUT, EINTR.  timeout_ns < 0 means no limit;
- * then a signal ends the wait only if its handler has changed *word, or was
- * installed without SA_RESTART.
+ * futex.c: if *word is val, waits for a wake-up.  Returns 0 after a wake-up,
+ * else an errno: EAGAIN (*word is not val), ETIMEDOUT, EINTR.  timeout_ns < 0
+ * means no limit; then a signal ends the wait only if its handler has changed
+ * *word, or was installed without SA_RESTART.
  */
 int	lwkt__futex_wait(uint32_t *word, uint32_t val, int64_t timeout_ns);
 void	lwkt__futex_wake(uint32_t *word, int n);

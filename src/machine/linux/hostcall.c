@@ -281,10 +281,11 @@ empty_is_done(int fd, struct hostkind_info *hi)
 
 /*
  * Continue a transfer that has moved r bytes, fewer than requested, to the end
- * of the file or until a call would wait.  Counts in io_result the parts before
- * the last one.  Returns the bytes of the last part; 0 if that part has failed,
- * or would wait and io_now is set; else -EAGAIN, with the way to wait for the
- * rest in io_way.
+ * of the file or until a call fails or would wait.  Counts in io_result the
+ * parts before the last one.  Returns the bytes of the last part: 0 at the end
+ * of the file, or if that part has failed, or if it would wait and io_now is
+ * set.  If it would wait and io_now is not set, returns -EAGAIN, with the way
+ * to wait for the rest in io_way.
  */
 static int64_t
 file_rest(struct hostio *io, int writing, int64_t r, enum hostkind kind)

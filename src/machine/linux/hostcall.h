@@ -16,7 +16,7 @@
 
 /*
  * The bits of io_state.  While io_with is 0, the CPU writes them.  Otherwise
- * the thread that io_with names writes them, until it returns the result.
+ * the host thread that io_with names writes them, until it returns the result.
  */
 #define HIOS_INFLIGHT	0x01	/* io_uring: the ring has the operation */
 #define HIOS_STARTED	0x02	/* a connect is under way in the host */
@@ -36,11 +36,11 @@
  * hostcall_try makes the call without waiting.  After -EAGAIN io_way says how
  * to continue, unless io_short is set (MI5).  hostcall_block makes the call on
  * a carrier and may wait.  After -EAGAIN or -EINTR the carrier calls it again,
- * ends a cancelled operation, or passes it on as io_way then says.
+ * ends a cancelled operation, or passes the operation on as io_way then says.
  */
 int64_t	hostcall_try(struct hostio *io);
 int64_t	hostcall_block(struct hostio *io);
-/* Does the operation wait for room (POLLOUT) and not for input? */
+/* Does the operation wait for room (POLLOUT)?  A poll may name input too. */
 int	hostcall_is_out(const struct hostio *io);
 
 /* Enables or disables pthread_cancel around the system call of a carrier. */
@@ -66,9 +66,9 @@ int64_t	hostopen_try(struct hostio *io);
 int64_t	hostopen_block(struct hostio *io);	/* may change io_way */
 int64_t	hostclose_try(struct hostio *io);
 
-/* gate.c */
+/* gate.c; gate_leave may be called by any host thread. */
 int	gate_try(struct hostio *io);	/* 1: the operation has the gate */
-void	gate_leave(struct hostio *io);	/* if it has the gate; any thread */
+void	gate_leave(struct hostio *io);	/* if it has the gate */
 int	gate_enter(struct hostio *io);	/* 1: as gate_try; 0: is in the line */
 int	gate_cancel(struct hostio *io);	/* 1: was in the line, is out */
 /* Takes the operations of a CPU out of all lines; returns how many. */
@@ -79,7 +79,7 @@ unsigned gate_drain(struct mcpu *mc);
  */
 struct iocommon {
 	uintptr_t	 ic_remote;	/* (a) stack of complete operations */
-	uint32_t	 ic_telling;	/* (a) threads in iocommon_return() */
+	uint32_t	 ic_telling;	/* (a) calls of iocommon_return() */
 	struct hostio	*ic_first;	/* (c) complete, to be reaped */
 	struct hostio	**ic_lastp;	/* (c) end of that list */
 	unsigned	 ic_pending;	/* (c) submitted, not reaped */
@@ -98,7 +98,7 @@ void	iocommon_init(struct iocommon *ic);
 /* Completes an operation on its CPU; the next poll calls io_done. */
 void	iocommon_done(struct machine_host *h, struct hostio *io,
 	    int64_t result);
-/* Gives the operation back to its CPU and wakes the CPU.  Any thread. */
+/* Gives the operation back to its CPU and wakes the CPU.  Any host thread. */
 void	iocommon_return(struct hostio *io, int64_t result);
 int	iocommon_reap(struct iocommon *ic);
 void	iocommon_drop(struct iocommon *ic);
@@ -118,7 +118,7 @@ void	iomem_put(void *p, size_t size);
 /* carrier.c: a CPU uses the pool between _attach and _detach. */
 void	carrier_attach(struct machine_host *h);
 void	carrier_detach(struct machine_host *h);
-/* Submits as io_way says, which is none of HW_CPU and HW_READY. */
+/* Submits as io_way says, which is neither HW_CPU nor HW_READY. */
 void	carrier_submit(struct machine_host *h, struct hostio *io);
 void	carrier_cancel(struct machine_host *h, struct hostio *io);
 

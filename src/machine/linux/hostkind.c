@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of descriptors and calls: it says which thread makes which call.
+ * The table of descriptors and calls: it says which host thread makes which
+ * call.
  *
  * THEORY
  * A CPU must not wait in the host, and a call must do what the plain system
@@ -11,7 +12,8 @@
  *	READY	The CPU makes the call in a form that does not wait.  If the
  *		descriptor has no such form, the CPU makes the plain call when
  *		poll(2) reports ready.  If the call would wait, the back end
- *		waits for readiness and the CPU tries again.
+ *		waits for readiness and the CPU tries again.  (On a socket
+ *		the ring itself may wait and make the call.)
  *	READYFOR The call has no form that does not wait, and may wait although
  *		poll(2) reports ready (/proc/kmsg, trace_pipe).  When the
  *		descriptor is ready, a carrier reserved for the call makes it.
@@ -23,12 +25,13 @@
  *		one descriptor wait in a line (gate.c) for one carrier.
  *	LONG	The call may wait for ever; a carrier reserved for it makes it.
  *
- * The way of an open depends on the object that its path names.  Two ways are
+ * The way of an open depends on the object that its path names.  Three ways are
  * in no row.  PROBE is an open or a close for which a carrier must first find
  * out the kind of the object, or whether its file system is local (hostopen.c).
  * RETRY is a wait for a child without a pidfd, or for room in a full backlog.
- * Only sockets have recv, send, accept and connect; the other kinds refuse them
- * at once.  A wait for events is READY for every kind.
+ * CALL is a function of the program (HIO_CALL).  Only sockets have recv, send,
+ * accept and connect; the other kinds refuse them at once.  A wait for events
+ * is READY for every kind.
  *
  * A transfer that moves all bytes at once needs no look at the kind.  The kind
  * is found by statx(2) without synchronization, which no server can delay.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Kinds of descriptors, and which thread of the host makes a call on them.
+ * Kinds of descriptors, and which host thread makes a call on them.
  */
 #ifndef LWKT_MACHINE_LINUX_HOSTKIND_H
 #define LWKT_MACHINE_LINUX_HOSTKIND_H
@@ -28,7 +28,7 @@ enum hostkind {
 	HK_KINDS
 };
 
-/* Which thread makes the call; hostkind.c describes the ways. */
+/* Which host thread makes the call; hostkind.c describes the ways. */
 enum hostway {
 	HW_CPU,			/* the CPU: the call cannot wait */
 	HW_READY,		/* the CPU, each time poll(2) says ready */
@@ -69,8 +69,8 @@ int	hostkind_nonblock(int fd);
 /*
  * hostkind_local returns whether a file system is known to be local, so that no
  * open, close or poll of a file waits for a server.  Carriers find this out
- * (hostkind_learn); the answer is valid for one to two seconds.  Any thread;
- * hostkind_learn may wait.
+ * (hostkind_learn); the answer is valid for one to two seconds.  Any host
+ * thread; hostkind_learn may wait.
  */
 int	hostkind_known(dev_t dev);	/* is there an answer? */
 int	hostkind_local(dev_t dev);

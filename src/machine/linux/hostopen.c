@@ -11,12 +11,13 @@
  * So the CPU first opens the path with O_PATH and RESOLVE_CACHED, and asks for
  * the kind.  That open uses Linux's cache only and does not open the object
  * itself.  If the object is a regular file or a directory of a local file
- * system, to be read, the CPU then opens it with O_NONBLOCK.  Without that flag
- * the open would wait if a lease must be broken, or if the path names a FIFO
- * now.  With the flag the open fails because of the lease; of a FIFO it
- * succeeds, and the descriptor is closed again.  In both cases the path is
- * opened by a carrier or the ring.  Otherwise the flag is cleared before the
- * caller gets the descriptor, unless the caller wanted it.
+ * system, and the caller opens it only to be read and without a flag of
+ * NOT_HERE, the CPU then opens it with O_NONBLOCK.  Without that flag the open
+ * would wait if a lease must be broken, or if the path names a FIFO now.  With
+ * the flag the open fails because of the lease; of a FIFO it succeeds, and the
+ * descriptor is closed again.  In both cases the path is opened by a carrier or
+ * the ring.  Otherwise the flag is cleared before the caller gets the
+ * descriptor, unless the caller wanted it.
  *
  * A path that is not in the cache goes to a carrier for files, which first
  * finds the kind of the object (HW_PROBE).  If the open of that object may wait

@@ -74,7 +74,7 @@ hostcall_total(struct hostio *io, int64_t r)
 
 /*
  * The operation ends with `error`, a positive errno, without another call.
- * Return its total result: the bytes moved before, if there are some.
+ * Return its total result: the bytes moved before, or -error if there are none.
  */
 int64_t
 hostcall_failed(struct hostio *io, int error)

@@ -13,7 +13,7 @@
  * the affinity of the host thread that creates them, and no handler can undo
  * that for all of them.  So by default (lwkt.pin=start) a CPU is moved to its
  * core when it starts, and then gets its old affinity again: Linux seldom moves
- * a thread from its core without a reason.  A single CPU is not moved: it
+ * a host thread from its core without a reason.  A single CPU is not moved: it
  * remains on the core of the caller of the boot.  lwkt.pin=yes binds each CPU
  * to its core, also a single one; lwkt.pin=no moves none.
  *
@@ -24,8 +24,8 @@
  * the destructors of thread-specific data; the one of `ended_key` panics.
  *
  * A host thread that ceases to be a CPU gets back what it had: gs base, timer
- * slack, affinity.  So does the only thread of a child, if a CPU called
- * fork(3): that thread inherits all three from the CPU.
+ * slack, affinity.  So does the only host thread of a child, if a CPU called
+ * fork(3): it inherits all three from the CPU.
  */
 #include <asm/prctl.h>
 #include <errno.h>
@@ -90,8 +90,8 @@ unplace(struct before *b)
 
 /*
  * Move the calling host thread, which becomes CPU h, to its core if lwkt.pin
- * says so.  If it stays bound there, b_cores is its old affinity and b_pinned
- * is 1; else b_pinned is 0.
+ * says so and the core is known.  If the host thread stays bound there, b_cores
+ * is its old affinity and b_pinned is 1; else b_pinned is 0.
  */
 static void
 place(struct machine_host *h, struct before *b)
@@ -143,9 +143,9 @@ lwkt__identity_leave(struct before *b)
 }
 
 /*
- * Make the only thread of a child of fork a plain host thread.  If it was a
- * CPU, undo lwkt__identity_enter().  A pthread that a CPU had created has the
- * gs base of that CPU: set its gs base to `nobody`.
+ * Make the only host thread of a child of fork a plain one.  If it was a CPU,
+ * undo lwkt__identity_enter().  A pthread that a CPU had created has the gs
+ * base of that CPU: set its gs base to `nobody`.
  */
 void
 lwkt__identity_forked(unsigned long nobody)

@@ -45,7 +45,7 @@
 #include "base/stat_decl.h"
 #include "machine/linux/host.h"
 
-#define LATE_NS		100000		/* more than a signal is late */
+#define LATE_NS		100000		/* ns; a signal is late by less */
 #define WAIT_CLIP	16		/* a longer wait counts as so many */
 					/* times idle_spin_us */
 #define POLLS		16u		/* polls between clock readings */

@@ -6,7 +6,8 @@
  * The table lists the back ends in order of preference.  The first one that the
  * host allows serves all CPUs of a boot.  LWKT_IO=epoll or io_uring (or uring)
  * selects one.  If the host refuses that one, a line is printed and another one
- * serves.  If LWKT_IO has an unknown name, the boot fails with EINVAL.
+ * serves.  If the host refuses all, the boot fails.  If LWKT_IO has an unknown
+ * name, the boot fails with EINVAL.
  */
 #include <errno.h>
 #include <lwkt/panic.h>

@@ -9,16 +9,16 @@
  * wait on the descriptor are tried again on the CPU, in order.  An edge that
  * reports more than room for output clears the descriptor's drained flag, so
  * that the next read asks the host.  A call whose descriptor cannot be polled,
- * or need not be, goes to a carrier, as io_way says after each try
- * (hostkind.c).
+ * or need not be, goes to another host thread (carrier.c), as io_way says after
+ * each try (hostkind.c).
  *
  * The drained flag (FE_DRAINED) means that the last read took all that the host
  * had.  A plain read of a drained descriptor waits without a system call,
- * unless io_now is set.  So a request on a busy connection costs recv, send and
- * its share of an epoll_wait, as in a bare event loop.  EAGAIN sets the flag on
- * any registered descriptor.  A short read sets it on TCP only, and not after
- * the peer has closed, failed or sent urgent data: these may end a read early
- * without a further edge.
+ * unless io_now is set or it is a read of 0 bytes.  So a request on a busy
+ * connection costs recv, send and its share of an epoll_wait, as in a bare
+ * event loop.  EAGAIN sets the flag on any registered descriptor.  A short read
+ * sets it on TCP only, and not after the peer has closed, failed or sent urgent
+ * data: these may end a read early without a further edge.
  *
  * A program may close a descriptor without the library, and its number may be
  * reused for another file, which is not registered.  A wait on a registered
@@ -161,8 +161,9 @@ fd_add(struct epcpu *ec, int fd)
 
 /*
  * Register the descriptor.  Returns 0, also if it is registered already
- * (EEXIST), or an errno.  In every other case than EEXIST its flags start
- * again: a descriptor that had FE_REG is another file now, or is closed.
+ * (EEXIST), or an errno.  In every other case than EEXIST its flags, except
+ * FE_VERIFY, are cleared first: a descriptor that had FE_REG is another file
+ * now, or is closed.
  */
 static int
 fd_register(struct epcpu *ec, struct fdent *fe)
@@ -267,7 +268,10 @@ verify(struct machine_host *h, uint64_t age)
 	}
 }
 
-/* Would this operation wait if its descriptor has FE_DRAINED? */
+/*
+ * Would this operation wait if its descriptor has FE_DRAINED?  A read of 0
+ * bytes would not, but counts as one that waits: the caller checks io_len.
+ */
 static int
 is_plain_read(const struct hostio *io)
 {

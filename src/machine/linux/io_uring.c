@@ -11,16 +11,17 @@
  * and nothing to reap reads a few words of memory.
  *
  * For a socket the ring gets the socket's own operation, not a poll: the host
- * completes it when it can.  (Only for a connect that is under way the socket
- * is polled.)  On some hosts an operation on a descriptor that the program made
- * O_NONBLOCK completes with EAGAIN instead of waiting.  Then the ring polls the
- * descriptor and the CPU makes the call, as for all other descriptors that can
- * be polled.  For a file the ring gets the file's operation: an open, a close,
- * an fsync, or a transfer at an offset.  For a transfer at the position of the
- * descriptor, the ring would not take the lock of the position, so that
- * transfer goes to the carriers.  So do all calls that are neither HW_READY nor
- * HW_FILE (hostkind.c), because they may wait for ever or their object is not
- * yet known, and the ring has few workers for files.
+ * completes it when it can.  (The socket is polled only for a connect that is
+ * under way and for HIO_POLL.)  On some hosts an operation on a descriptor that
+ * the program made O_NONBLOCK completes with EAGAIN instead of waiting.  Then
+ * the ring polls the descriptor and the CPU makes the call, as for all other
+ * descriptors that can be polled.  For a file the ring gets the file's
+ * operation: an open, a close, an fsync, or a transfer at an offset.  For a
+ * transfer at the position of the descriptor, the ring would not take the lock
+ * of the position, so that transfer goes to the carriers.  All calls that are
+ * neither HW_READY nor HW_FILE (hostkind.c) also go to other host threads
+ * (carrier.c): they may wait for ever or their object is not yet known, and the
+ * ring has few workers for files.
  *
  * A receive with MSG_WAITALL is given to the ring without that flag, because
  * the ring would join messages of a SOCK_SEQPACKET socket.  The caller repeats
@@ -293,8 +294,9 @@ arm_wake(struct urcpu *uc)
 /*
  * Return what the result r of a completion means: the result of the operation,
  * -EAGAIN (continue as io_way says) or -EINTR (repeat).  When a poll is
- * complete, the call is tried.  It is also tried if the descriptor was a socket
- * and is another file now (the program closed it without the library).
+ * complete, the call is tried.  A read or write is also tried if its descriptor
+ * was a socket and is another file now (the program closed it without the
+ * library).
  */
 static int64_t
 meaning(struct hostio *io, int64_t r)
@@ -315,8 +317,9 @@ meaning(struct hostio *io, int64_t r)
 }
 
 /*
- * Continue an operation that would still wait or must be repeated.  If the ring
- * cannot poll the descriptor (unpollable), only a cancel can end the wait
+ * Continue an operation that would still wait or must be repeated.  In most
+ * cases dispatch it again.  If the ring cannot poll the descriptor (unpollable)
+ * and the call still asks for readiness, only a cancel can end the wait
  * (HIOS_PARKED).  If the ring's operation on a file gave r = -EAGAIN, a carrier
  * makes the call.
  */

@@ -86,10 +86,10 @@ iocommon_done(struct machine_host *h, struct hostio *io, int64_t r)
 }
 
 /*
- * Complete the operation with the result r: push it on the stack of its CPU and
- * wake the CPU.  Any host thread; never blocks.
- * The CPU may take the result before the doorbell rings, and end.  ic_telling
- * makes drain() of carrier.c wait until this function no longer uses the CPU's
+ * Complete the operation with the result r: push it on the stack of its CPU
+ * and, if the CPU is halted, wake it.  Any host thread; never blocks.  The CPU
+ * may take the result before the doorbell rings, and end.  ic_telling makes
+ * drain() of carrier.c wait until this function no longer uses the CPU's
  * memory.
  */
 void

@@ -65,8 +65,8 @@ limits_format(char *buf, size_t size, enum limit which)
 
 /*
  * Check that the caller's stack has room for a boot.  Returns 0 if it has, or
- * if its bounds are not known: the stack of the process's first thread, or a
- * stack that the program has made.  Otherwise prints why and returns EINVAL.
+ * if its bounds are not known: the stack of the process's first host thread, or
+ * a stack that the program has made.  Otherwise prints why and returns EINVAL.
  */
 int
 lwkt__limit_stack(void)

@@ -5,16 +5,16 @@
  * THEORY
  * Reservations are large (many stacks, the arena of structures).  A page takes
  * no memory until its first access, and Linux does not count it before
- * (MAP_NORESERVE).  There are no huge pages, so a stack in use takes one page
- * and not 2 MiB.  The arena is a memfd, which a tool opens through /proc.
- * Where Linux refuses memfd, the arena is anonymous memory, and tools see
- * nothing.  In both cases it is not mapped in children (outside.c).  Where
- * Linux refuses that (MADV_DONTFORK), the arena is private memory, and children
- * have a copy.  In a program linked to have executable stacks, reservations
- * other than a memfd are executable, as the stacks of pthreads are: nested
- * functions of GCC run from the stack.  From a table of the reservations,
- * decommit learns the kind of the memory, and the fault handler learns whether
- * an address is in a reservation.
+ * (MAP_NORESERVE).  Anonymous reservations have no huge pages, so a stack in
+ * use takes one page and not 2 MiB.  The arena is a memfd, which a tool opens
+ * through /proc.  If the memfd cannot be made, the arena is anonymous memory,
+ * and tools see nothing.  In both cases it is not mapped in children
+ * (outside.c).  Where Linux refuses that (MADV_DONTFORK), the arena is private
+ * memory, and children have a copy.  In a program linked to have executable
+ * stacks, reservations other than a memfd are executable, as the stacks of
+ * pthreads are: nested functions of GCC run from the stack.  From a table of
+ * the reservations, decommit learns the kind of the memory, and the fault
+ * handler learns whether an address is in a reservation.
  *
  * Guards.  MADV_GUARD_INSTALL (Linux 6.13) marks pages without splitting the
  * mapping, so a million guards cost page table entries only.  On older Linux,
@@ -29,9 +29,9 @@
  * MM1 guard_maps counts 2 for each living mprotect guard of all reservations,
  *    and r_maps counts 2 for each one of its reservation.
  *
- * LEGEND  (l) mem_lock.  The fault handler reads r_base without the lock, so
- *         r_base is written last when a reservation is made, and first when
- *         it ends.
+ * LEGEND  (l) mem_lock.  resv_find(), which the fault handler also calls,
+ *         reads without the lock.  So r_base is written last when a
+ *         reservation is made, and first when it ends.
  */
 #include <errno.h>
 #include <link.h>
@@ -64,7 +64,7 @@ struct reservation {
 
 static struct reservation resv[RESV_MOST];
 static uint32_t nresv;			/* (a) entries ever used; only grows */
-static uint32_t mem_lock;		/* (a) 1: a thread changes resv */
+static uint32_t mem_lock;		/* (a) 1: a host thread changes resv */
 static uint64_t guard_maps;		/* (a) MM1 */
 static uint64_t guard_maps_max;		/* (i) limit of guard_maps */
 static enum machine_guard guard_kind;	/* (i) what the boot probe found */

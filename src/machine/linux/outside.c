@@ -10,7 +10,8 @@
  *
  * A pthread.  mc_hostid of a CPU is the address of its host thread's control
  * block.  Every host thread finds the address of its own block at %fs:0, and no
- * two living ones have the same.  machine_check_cpu() compares the two.
+ * two living ones have the same.  machine_check_cpu() compares this address
+ * with mc_hostid.
  *
  * A child of fork.  The child has one host thread and a copy of all memory but
  * the arena.  The arena would be shared with the parent, so it is not mapped in
@@ -19,23 +20,26 @@
  * fork handler runs (_Fork, clone).  Stacks and slabs are copied, so the child
  * can continue on the stack of the thread that called fork.  After fork(3),
  * atfork_child() takes the identity of the CPU away and restores the timer
- * slack and the affinity that a plain thread has.  It also maps the address
- * range of the arena without access, so that no other mapping gets there.
+ * slack and the affinity that the host thread had before it was a CPU.  It also
+ * maps the address range of the arena without access, so that no other mapping
+ * gets there.
  *
  * No CPU at all.  The gs base of the host thread that loads the library, and of
  * those that it creates, is the address of `nobody`: a struct mcpu whose
- * mc_hostid belongs to no thread and whose mc_self and mc_curthread are
- * NOWHERE, where every access faults.  A call that checks panics and says why.
- * A call that does not check faults at NOWHERE, and trap.c recognizes the
- * address.  A gs base that the program has set itself stays.
+ * mc_hostid belongs to no host thread and whose mc_self and mc_curthread are
+ * NOWHERE, where every access faults.  A call that checks its caller
+ * (machine_check_cpu) panics and says why.  A call that does not check faults
+ * at NOWHERE, and trap.c recognizes the address.  A gs base that the program
+ * has set itself stays.
  *
- * Other host threads.  The deadlock report asks whether any exist, because one
- * of them may wake a thread (machine_foreign_threads).  /proc/self/task names
- * all host threads of the process.
+ * Other host threads.  The deadlock report asks whether the program has any,
+ * because one of them may wake a thread (machine_foreign_threads).
+ * /proc/self/task names all host threads of the process.
  *
  * INVARIANTS
  * OU1 No write of a child of fork reaches the arena of the parent.
- * OU2 `forked` is set in a child of fork(3) before fork returns there.
+ * OU2 If the library is booted, `forked` is set in a child of fork(3) before
+ *    fork returns there.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -109,8 +113,8 @@ lwkt__machine_not_cpu(void)
 }
 
 /*
- * Mark the only thread of a child as no CPU, before fork(3) returns there.
- * Does nothing unless the parent has booted.
+ * Mark the only host thread of a child as no CPU, before fork(3) returns there.
+ * Does nothing unless the library was booted at the time of the fork.
  */
 static void
 atfork_child(void)

@@ -8,7 +8,7 @@
  * turns spin.  If it does not answer, the host may have taken its core away,
  * perhaps for the caller; so later turns yield the core.  With more CPUs than
  * cores that is likely, so yielding begins early.  sched_yield alone is not
- * enough: a host thread of a real-time class yields only to threads of its
+ * enough: a host thread of a real-time class yields only to host threads of its
  * priority.  So a long wait sleeps in each turn; by then it has taken longer
  * than a sleep costs.
  */

@@ -45,20 +45,21 @@
  * them, may give an operation to the pool.
  *
  * INVARIANTS
- * PL1 Until it is complete, an operation given away is in exactly one place:
- *    in a gate's line, on a queue (io_prevp set), with the retry thread, or
- *    with one carrier (io_carrier set, and c_io of that carrier names it).
- *    A carrier that was parked has not begun until it has woken; until then
- *    the operation can be taken back, later it can only be detached.
- * PL2 Only the thread that takes an operation off the queue, or detaches it,
- *    completes it.
+ * PL1 Until it is complete, an operation given away is in exactly one place: in
+ *    a gate's line, on a queue (io_prevp set), with the retry thread, or with
+ *    one carrier (io_carrier set, and c_io of that carrier names it).  A
+ *    carrier that was parked has not begun until it has woken; until then the
+ *    operation can be taken back.  Later it can only be ended by pthread_cancel
+ *    or detached, if at all.
+ * PL2 One host thread completes an operation: the carrier that makes its call,
+ *    or the one that takes it off the queue, takes it back or detaches it.
  * PL3 While a queue is not empty, no carrier of the class is parked, and its
  *    carriers are at their limit or another one was requested (cq_coming), or
  *    the host has refused one since and some are alive.
  *
  * ORDER
- * The lock of a gate or of the retry thread is taken before the lock of the
- * pool, never while the pool is locked.
+ * The lock of gate.c or of retry.c is taken before the lock of the pool, never
+ * while the pool is locked.
  *
  * The pool has a lock, although nothing that a CPU owns has one.  Carriers are
  * plain pthreads that must sleep, and their call takes microseconds, so the
@@ -96,7 +97,7 @@ struct carrier_queue {
 	LIST_HEAD(, carrier) cq_idle;	/* parked carriers, last one first */
 	unsigned	 cq_queued;	/* operations on the queue */
 	unsigned	 cq_live;	/* carriers that have entered */
-	unsigned	 cq_coming;	/* requested, or not yet entered */
+	unsigned	 cq_coming;	/* requested, not yet entered */
 	unsigned	 cq_wanted;	/* of these, not yet created */
 };
 
@@ -104,9 +105,9 @@ struct carrier_queue {
 static struct {
 	pthread_mutex_t	 cp_lock;
 	pthread_cond_t	 cp_grow;	/* cq_wanted rose, or cp_stop */
-	pthread_cond_t	 cp_entered;	/* cq_coming fell, and cp_stop */
+	pthread_cond_t	 cp_entered;	/* after cp_stop: one entered, ended */
 	struct carrier_queue cp_queue[CC_CLASSES];
-	LIST_HEAD(, carrier) cp_all;	/* those that have entered */
+	LIST_HEAD(, carrier) cp_all;	/* entered; not ended, not detached */
 	LIST_HEAD(, carrier) cp_ended;	/* ended after cp_stop: join them */
 	unsigned	 cp_cpus;	/* CPUs attached */
 	unsigned	 cp_boots;	/* how often the pool began */
@@ -207,8 +208,9 @@ create(enum carrier_class class)
 }
 
 /*
- * Wait for a request, and create one carrier.  Returns 0 if the grower must
- * end.  The grower has locked the pool; the function unlocks it meanwhile.
+ * Wait for a request, and create one carrier.  Returns 1, also if the host
+ * refuses the carrier; or 0 if the grower must end.  The grower has locked the
+ * pool; the function unlocks it meanwhile.
  */
 int
 pool_grow(void)
@@ -253,10 +255,10 @@ unqueue(struct hostio *io)
 }
 
 /*
- * Take an operation that no carrier would take off its queue, and return it;
- * NULL if there is none.  An operation of CC_LONG needs a carrier of its own;
- * of the other classes one carrier takes all.  The grower, which has locked the
- * pool, after it was refused a carrier.
+ * Find a queued operation that no carrier would take, remove it from its queue
+ * and return it.  Returns NULL if there is none.  An operation of CC_LONG needs
+ * a carrier of its own; in the other classes one carrier takes all.  Called by
+ * the grower, which has locked the pool.
  */
 struct hostio *
 pool_unserved(void)
@@ -361,8 +363,8 @@ superfluous(const struct carrier *c)
 
 /*
  * Park c until it is given an operation, the pool stops or lwkt.carrier_idle_ms
- * are over.  Returns 0 in the last case, if c is superfluous.  The caller has
- * locked the pool; the wait unlocks it meanwhile.
+ * are over.  Returns 0 in the last case if c is superfluous, else 1.  The
+ * caller has locked the pool; the wait unlocks it meanwhile.
  */
 static int
 park(struct carrier *c)
@@ -460,9 +462,9 @@ endable(const struct hostio *io, enum carrier_class class)
 }
 
 /*
- * Take its operation back from c, which was parked and has not begun.  If
- * another operation has been queued meanwhile, c gets that.  The caller has
- * locked the pool.
+ * Take back the operation of c, which was parked and has not begun.  If another
+ * operation has been queued meanwhile, c gets that.  The caller has locked the
+ * pool.
  */
 static void
 take_back(struct carrier *c)
@@ -480,8 +482,8 @@ take_back(struct carrier *c)
 }
 
 /*
- * Detach its operation from the carrier c, which runs the function.
- * The caller has locked the pool.
+ * Detach the operation of the carrier c, which runs its function.  The caller
+ * has locked the pool.
  */
 static void
 detach(struct carrier *c)
@@ -496,7 +498,7 @@ detach(struct carrier *c)
  * End the operation if possible.  The caller has locked the pool.  Returns an
  * errno if the caller must complete the operation, with that error (PL2):
  * ECANCELED if no call was begun, EINPROGRESS if its function goes on without
- * it.  Else returns 0: the thread that has the operation completes it.
+ * it.  Else returns 0: the host thread that has the operation completes it.
  */
 static int
 cancel_locked(struct hostio *io)
@@ -557,7 +559,10 @@ take_queued(struct mcpu *mc)
 	return NULL;
 }
 
-/* Take one operation of the CPU back.  The pool is locked. */
+/*
+ * Take back one operation of the CPU from a carrier that has not begun.
+ * The pool is locked.
+ */
 static struct hostio *
 take_given(struct mcpu *mc)
 {
@@ -646,8 +651,10 @@ pool_attach(void *(*carrier)(void *c))
 }
 
 /*
- * Start the grower, which runs `grower`.  CPU 0 alone, which is the host thread
- * of the boot: libc would keep an arena of its malloc for another one.
+ * Start the grower, which runs `grower`, and request the carriers that are
+ * created at boot.  Only CPU 0 calls this, on the host thread of the boot: for
+ * another host thread libc would make an arena of its malloc, and keep it.  If
+ * the host refuses the grower, there are no carriers.
  */
 void
 pool_start(void *(*grower)(void *arg))
@@ -685,7 +692,7 @@ pool_detach(void)
 	return last;
 }
 
-/* Wait until all carriers that were created have entered and ended. */
+/* Wait until all carriers have entered, and have ended or were detached. */
 static void
 wait_all(void)
 {

@@ -6,8 +6,8 @@
  * The CPU's signal handler calls the kernel last (mu_signal).  If work is
  * pending and the state of the kernel allows it, the kernel calls
  * machine_interrupt, so that the thread does that work now.  A switch inside
- * the handler would leave Linux's signal frame on the thread's stack and the
- * signal blocked.  So the handler changes where it returns to instead.  It
+ * the handler would leave Linux's signal frame on the CPU's alternate stack and
+ * the signal blocked.  So the handler changes where it returns to instead.  It
  * pushes the interrupted instruction's address and the flags below the red
  * zone, and makes the context continue in x86_64/interrupt.S.  That code runs
  * as the thread itself, with the signal mask as it was.  It calls

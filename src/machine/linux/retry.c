@@ -6,17 +6,19 @@
  * A wait for a child without a pidfd (iocommon.c), and a connect to a unix
  * socket whose backlog is full, have a form that does not wait.  But no event
  * shows when to try again, and their blocking forms cannot be ended.  So one
- * thread serves all of them: it tries each, sleeps RETRY_NAP_NS, and starts
- * again while there are any.  A thousand such waits cost one thread.
+ * host thread serves all of them: it tries each, sleeps RETRY_NAP_NS, and
+ * starts again while there are any.  A thousand such waits cost one host
+ * thread.
  *
  * A round tries each operation once, with the lock held, and moves it to the
  * end of the list if it must still wait.  So a cancel finds the operation on
  * the list or complete.  The lock is released between two tries, so a CPU
- * seldom waits longer than one try takes.
+ * seldom waits for the lock longer than one try takes.
  *
  * INVARIANTS
  * RT1 An operation is on the list (io_prevp set) from submit until a try gave
- *    its result or a cancel took it off.  The list changes under the lock only.
+ *    its result, or a cancel or the end of its CPU took it off.  The list
+ *    changes under the lock only.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -29,9 +31,9 @@
 #define RETRY_NAP_NS	2000000		/* sleep between two rounds */
 
 /*
- * The list of operations, and the thread that serves it.  r_lock protects all
- * other fields.  Exception: retry_stop reads r_thread and clears r_runs without
- * the lock, after r_stop was set.
+ * The list of operations, and the host thread that serves it.  r_lock protects
+ * all other fields.  Exception: retry_stop reads r_thread and clears r_runs
+ * without the lock, after r_stop was set.
  */
 static struct {
 	pthread_mutex_t	 r_lock;

@@ -15,9 +15,9 @@
  * A program may take the signal away later: it installs its own handler, or
  * blocks every signal in a thread.  Then a thread that computes would never be
  * interrupted again, and sleeps on its CPU would not end.  Setting the timer
- * costs a system call anyway.  So before each setting machine_timer_arm calls
- * lwkt__signal_check, which panics if the handler is another one, and unblocks
- * the signal.
+ * costs a system call anyway.  So machine_timer_arm calls lwkt__signal_check
+ * before it sets the timer.  This function panics if the handler is another
+ * one, and unblocks the signal.
  */
 #include <errno.h>
 #include <signal.h>

@@ -5,11 +5,11 @@
  * THEORY
  * The timer sends a real-time signal to the host thread of its CPU
  * (SIGEV_THREAD_ID).  The handler (handler.c) calls this file, which sets
- * RQF_TIMER if the deadline has come, and then the kernel, which may interrupt
- * the running thread so that the timer is served now.  Each setting of the
- * timer takes a system call (0.7 us).  So the timer is set only when the new
- * deadline is earlier than its current setting.  When the timer goes off before
- * the current deadline, the handler sets it again.
+ * RQF_TIMER if the deadline has come.  Then the handler calls the kernel, which
+ * may interrupt the running thread so that the timer is served now.  Each
+ * setting of the timer takes a system call (0.7 us).  So the timer is set only
+ * when the new deadline is earlier than its current setting.  When the timer
+ * goes off before the current deadline, the handler sets it again.
  *
  *	h_deadline	what the kernel asked for	INT64_MAX: nothing
  *	h_armed		what the timer is set to	INT64_MAX: not set
@@ -172,9 +172,9 @@ lwkt__timer_start(struct machine_host *h)
 }
 
 /*
- * Delete the timers of the calling CPU.  If they were used, their signal is not
- * blocked: a signal that is already queued arrives before timer_delete returns,
- * and none after.
+ * Delete the timers of the calling CPU.  Their signal is blocked only if the
+ * timers were never used.  Otherwise a signal that is already queued arrives
+ * before timer_delete returns, and none after.
  */
 void
 lwkt__timer_stop(struct machine_host *h)

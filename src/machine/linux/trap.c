@@ -5,12 +5,12 @@
  * THEORY
  * The handler calls the kernel's mu_fault, which reports a signal on a CPU.
  * The handler runs on the alternate stack, because the cause may be that the
- * thread's stack has run into its guard.  Then it restores the disposition from
- * before the boot and returns.  The instruction faults again, with its own
- * context.  The process dies by that signal, with a core file that shows the
- * place, or the program's own handler is called.  A signal that does not occur
- * again by itself (it was sent, or is raised after its instruction, as SIGTRAP
- * is) is sent once more.
+ * thread's stack has run into its guard.  After the report the handler restores
+ * the disposition from before the boot and returns.  The instruction faults
+ * again, with its own context.  The process dies by that signal, with a core
+ * file that shows the place, or the program's own handler is called.  A signal
+ * that does not occur again by itself (it was sent, or is raised after its
+ * instruction, as SIGTRAP is) is sent once more.
  *
  * A signal that was sent and that the program ignores (SIG_IGN before the boot)
  * has no effect, on a CPU too.  If the processor raised the signal it cannot be
