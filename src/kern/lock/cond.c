@@ -38,9 +38,9 @@ lwkt_cond_init(struct lwkt_cond *cv, const char *name)
 /*
  * Thread; plain pthread with timeout 0 or LWKT_FOREVER.  Blocks for at most
  * timeout_ns until a signal, and then until mu is free.  Returns 0 or
- * EWOULDBLOCK; the caller holds mu in both cases.  If a plain pthread wakes a
- * thread by releasing mu, it waits in the host for the CPU of that thread
- * (park_notify).
+ * EWOULDBLOCK; the caller holds mu in both cases.  A plain pthread that wakes a
+ * thread by releasing mu, or lends to a thread when it takes mu again, waits in
+ * the host for the CPU of that thread (park_notify, lend_carry_out).
  */
 int
 lwkt_cond_wait(struct lwkt_cond *cv, struct lwkt_mutex *mu,

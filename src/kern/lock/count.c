@@ -8,10 +8,10 @@
  * group the number of jobs that are not done, of a barrier the number of times
  * it has opened (modulo 2^28), of a once NEW, RUNNING or DONE.
  *
- * In a barrier, wait group or once, a thread changes the state by one locked
- * instruction so that the waiters may return.  It is this thread's last access
- * to the word, because the last waiter may free the lock at once.  The wakeup
- * that follows uses only the address of the word.
+ * In a barrier, wait group or once, one locked instruction changes the state so
+ * that the waiters may return.  This instruction is the caller's last access to
+ * the lock, because the last waiter may free the lock at once.  The wakeup that
+ * follows uses only the address of the word.
  *
  * A post to a semaphore gives its units directly to the waiters, the best
  * waiter first.  Only units that are left over are added to the word.  So no
@@ -114,8 +114,8 @@ check_max(struct lwkt_sem *se, uint64_t w, uint32_t n)
 
 /*
  * Post n units after the word has counted waiters.  With the bucket locked,
- * take the n best waiters off the queue, or all, and add the units that are
- * left over to the word.  Then notify the waiters.
+ * take the n best waiters off the queue (all, if there are fewer), and add the
+ * units that are left over to the word.  Then notify the waiters.
  */
 static __lwkt_noinline void
 post_slow(struct lwkt_sem *se, uint32_t n)

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looks at the other side of a ring that let elements gather.
+ * How a side of a ring looks at the other side: seldom, so that elements gather
+ * between two looks.
  *
  * THEORY
  * A side that has nothing to move looks at the count of the other side, until
- * that has changed or its patience ends.  Each look moves the cache line of the
- * count to this CPU, and the next store of the other side moves it back.  That
- * takes as long as ten elements or more.  If both sides are about equally fast
- * and this side looks all the time, the line moves for nearly each element, and
- * the stream is as slow as the line.
+ * the count has changed or the side has waited long enough.  Each look moves
+ * the cache line of the count to this CPU, and the next store of the other side
+ * moves it back.  Both moves take as long as ten elements or more.  If both
+ * sides are about equally fast and this side looks all the time, the line moves
+ * for nearly each element, and the stream is as slow as the line.
  *
  * So a side pauses before a look, while the other side works undisturbed.  If a
- * look finds more elements than the side has paused (a pause instruction is
- * some 20 to 50 ns), this is a stream that pays for a longer pause: the next
- * wait pauses twice as long.  If it finds fewer than half, or enough to be busy
- * for a while, the next wait pauses half as long.  A single element, to which
- * the other side waits for the answer, is found after one pause.
+ * look finds more elements than the side has made pauses before it (a pause
+ * instruction takes some 20 to 50 ns), a longer pause pays for this stream: the
+ * next wait makes twice as many before each look, up to MOST.  If the look
+ * finds fewer elements than half the pauses, or enough to be busy for a while,
+ * the next wait makes half as many.  So if elements come one by one, and the
+ * other side waits for the answer to each, the side soon makes one pause.
  *
- * A thread pauses only while nothing else can run on its CPU.
+ * A thread pauses only if there are several CPUs, and while no other thread can
+ * run on its CPU.
  *
  * Source: the adaptive back-off of spinlocks, the other way round.
  */
@@ -30,12 +33,12 @@
 TUNABLE_INT(pipe_spin, "lwkt.pipe_spin", 200, 0, 100000,
     "pauses for the other side of a pipe or queue before the thread sleeps");
 
-/* Most pauses before a look: one or two microseconds. */
+/* About the most pauses before a look: some 1 to 3 us. */
 #define MOST	64
 
 /*
- * Turns of machine_pause() that keep the core, unless there are more CPUs than
- * cores: the other side may need this one then.
+ * machine_pause() keeps the core in each turn before this one.  With more CPUs
+ * than cores it yields earlier, because the other side may need the core.
  */
 #define TURNS	128
 

@@ -22,9 +22,9 @@
 struct gather {
 	uint32_t	*ga_word;	/* (a) the word of the side */
 	int64_t		 ga_deadline;	/* of the wait, if > 0 */
-	uint32_t	 ga_pauses;	/* before each look of this wait */
+	uint32_t	 ga_pauses;	/* before each look, less 1 */
 	uint32_t	 ga_turn;	/* pauses so far */
-	uint32_t	 ga_most;	/* the end of patience */
+	uint32_t	 ga_most;	/* most pauses of this wait */
 };
 
 /*
@@ -33,13 +33,14 @@ struct gather {
  */
 struct gather gather_begin(uint32_t *word, int patience, int64_t deadline);
 /*
- * Pause, and return 1; the caller then looks.  Returns 0 if it should sleep
- * instead.  A thread is in no critical section; does deferred work.
+ * Pause, and return 1; the caller then looks.  Returns 0 if the caller should
+ * sleep instead.  A thread is in no critical section, and does deferred work
+ * here.
  */
 int	gather_pause(struct gather *ga);
 /*
- * The look has found n elements, and the wait is over.  `enough` are so many
- * that it need not have been longer.
+ * The look has found n elements, and the wait is over.  `enough` elements keep
+ * the side busy for a while, so that the next wait may have shorter pauses.
  */
 void	gather_found(struct gather *ga, size_t n, size_t enough);
 

@@ -14,9 +14,9 @@
  * If the best exclusive and the best shared waiter have equal priority,
  * exclusive and shared holders alternate: after an exclusive holder all shared
  * waiters follow, except those of lower priority than the best exclusive
- * waiter; after shared holders one exclusive waiter follows.  A new shared
- * request waits if an exclusive waiter has at least equal priority, or if an
- * upgrade waits.
+ * waiter; after shared holders one exclusive waiter follows.  While the lock is
+ * held shared, a new shared request waits if an exclusive waiter has at least
+ * equal priority, or if an upgrade waits.
  *
  * An upgrade is a request of a shared holder to become the exclusive one.  It
  * waits until the other shared holders have left.  At most one upgrade waits,
@@ -32,9 +32,10 @@
  * LK3 While the spinlock is free, no waiter could be given the lock: a lock
  *    that is not held has no waiters; a lock that is held shared, without an
  *    upgrade, has no shared waiter that is better than all exclusive waiters.
- * LK4 When a request is granted, or fails while it waits, its record leaves the
- *    queue and becomes PARK_TAKEN.  The waiter is notified (park_notify) after
- *    the spinlock was released, in the same critical section.
+ * LK4 When a request that waits is granted, or fails (not by its timeout or an
+ *    interrupt), its record leaves the queue and becomes PARK_TAKEN.  The
+ *    waiter is notified (park_notify) after the spinlock was released, in the
+ *    same critical section.
  *
  * Source: DragonFly kern_lock.c for the interface; 4.4BSD for what a failed
  * upgrade leaves; the order of service as in mtx_wait.c.
@@ -431,9 +432,11 @@ lock_exclusive(const struct lock_req *rq)
 }
 
 /*
- * Turn one shared taking into an exclusive one.  If the caller is the exclusive
- * holder, this has no effect.  After an error the shared taking is released.
- * If another upgrade waits: LWKT_LK_EXCLUPGRADE fails with EBUSY;
+ * Turn one shared taking into an exclusive one; waits for all other shared
+ * holders.  If the caller is the exclusive holder, this has no effect.  Panics
+ * if nobody holds the lock shared.  After an error the shared taking of the
+ * caller is released.  If another upgrade waits: LWKT_LK_EXCLUPGRADE fails with
+ * EBUSY;
  * LWKT_LK_UPGRADE releases the shared taking and requests the lock exclusively,
  * so other threads may hold the lock before the upgrade returns.
  */
@@ -578,10 +581,11 @@ request(struct lock_req *rq)
 }
 
 /*
- * A request of `type`, which is no release, has ended with `error`.  Report to
- * lockorder.c if the caller has taken the lock or changed how it holds it, or
- * has dropped a taking (failed upgrade).  lk_excl is read without the spinlock:
- * it stays 0, or not 0, while the caller holds the lock.
+ * A request of `type` has ended with `error`.  Report to lockorder.c if the
+ * caller has taken the lock or changed how it holds it, or has dropped a taking
+ * (failed upgrade).  A release was reported before the request.  lk_excl is
+ * read without the spinlock: it stays 0, or not 0, while the caller holds the
+ * lock.
  */
 static inline void
 note(lwkt_lock_t lk, unsigned type, int error)

@@ -87,7 +87,8 @@ try_sh(lwkt_mtx_t m, lwkt_thread_t td, uint32_t mind)
 
 /*
  * Try to take m: exclusively if kind is ML_EX, else shared.  A shared request
- * fails if exclusive requests wait.  Return 1 if m was taken, else 0.
+ * fails if exclusive requests wait, unless td is the exclusive holder.  Return
+ * 1 if m was taken, else 0.
  */
 static inline int
 try_kind(lwkt_mtx_t m, lwkt_thread_t td, enum mtx_link_state kind)

@@ -25,9 +25,10 @@
  * spinlock, the panic names the last lock of the list.  The release of a lock
  * that is not in the list is a panic.
  *
- * A CPU that waits pauses between its tests of the lock, longer each time.  If
- * the wait takes longer than any holder should need, the host has probably
- * taken the core away from the holder: machine_pause() then yields the core.
+ * A CPU that waits pauses between its tests of the lock, longer each time, up
+ * to a limit.  If the wait takes longer than any holder should need, the host
+ * has probably taken the core away from the holder: machine_pause() then yields
+ * the core of the CPU that waits.
  *
  * A holder may send messages.  It may then wait for room in its ring to a CPU
  * that spins for the same lock.  So a CPU that spins reads that ring and defers
@@ -160,8 +161,8 @@ push(struct globaldata *gd, lwkt_spin_t s)
 }
 
 /*
- * Remove s from the list of held locks, if it is not the last entry.  Panic if
- * the list does not contain s.
+ * The rest of pop(), when s is not the last entry of the list: remove s.  Panic
+ * if the list does not contain s.
  */
 static __lwkt_noinline void
 pop_slow(struct globaldata *gd, lwkt_spin_t s)

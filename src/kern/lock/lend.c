@@ -19,10 +19,10 @@
  *
  * td_pri, with which a thread is scheduled, may be changed only by the thread's
  * CPU.  A CPU that has changed the counts sets TDF_MP_LEND in the holder.  If
- * the bit was not set before, it sends a message to the holder's CPU, which
- * clears the bit, reads the counts and applies the result.  (The holder's own
- * CPU does this at once.) A second change needs no second message while the
- * first is under way.
+ * the bit was clear before, that CPU sends a message to the holder's CPU, which
+ * clears the bit, reads the counts and applies the result.  (If the holder is
+ * on the CPU that has changed the counts, no message is needed.)  A second
+ * change needs no second message while the first is under way.
  *
  * If the holder itself waits for another lock, the change goes on from lock to
  * lock: a new priority moves the holder in the queue in which it waits
@@ -37,9 +37,9 @@
  * end.  Rises are never cut: the holder at the end of the longest chain runs
  * with the priority of the best waiter.  A holder at which a fall was cut has
  * too high a priority until a shorter chain reaches it, at the latest when it
- * releases the lock: a release begins a new chain.  If several changes of a
- * holder are applied at once, the shortest of their chains decides.  So a
- * release is applied in any case.
+ * releases the lock whose loan fell: a release begins a new chain.  If several
+ * changes of a holder are applied at once, the shortest of their chains
+ * decides.  So a release is applied in any case.
  *
  * A thread that is moving between two CPUs belongs to none of them: the bit
  * stays set, and the CPU on which the thread arrives applies the change.
@@ -64,10 +64,10 @@
  * LD3 The thread's own priority is td_ownpri while td_lent != 0, else td_pri.
  * LD4 A thread whose loan is changed under a queue lock exists: it holds the
  *     lock, or is still in the call that has released the lock, and this call
- *     takes the queue lock before it returns (MU3 of mutex.c).  Later,
- *     tc_lendrefs keeps the thread from ending: its exit waits until no change
- *     for it is in progress (lend_drain).  (A reference by lwkt_hold() would
- *     not be enough for a thread in storage of the program.)
+ *     takes the queue lock before it returns (MU3 of mutex.c).  After the
+ *     change, tc_lendrefs keeps the thread from ending: its exit waits until no
+ *     change for it is in progress (lend_drain).  (A reference by lwkt_hold()
+ *     would not be enough for a thread in storage of the program.)
  * LD5 An lwp with td_lent != 0 is not put into the queue of its scheduler.
  *
  * ORDER
@@ -175,10 +175,11 @@ effective(struct globaldata *gd, lwkt_thread_t td, int pri,
 
 /*
  * Apply the counts of td, on td's own CPU (LD2); loans that this changes are
- * added to lt, and lt_hops is set for them.  If only long chains have changed
- * the counts and td_lent would fall, the change is cut.  TDF_MP_LEND is cleared
- * before the counts are read: the CPU that makes a later change finds the bit
- * clear and sends another message (LO1).
+ * added to lt, and lt_hops is set for them.  Nothing is applied to an idle
+ * thread.  If only long chains have changed the counts and td_lent would fall,
+ * the change is cut.  TDF_MP_LEND is cleared before the counts are read: the
+ * CPU that makes a later change finds the bit clear and sends another message
+ * (LO1).
  */
 static void
 apply(struct globaldata *gd, lwkt_thread_t td, struct lend_todo *lt)
@@ -245,7 +246,7 @@ lend_foreign(void *arg, int unused)
 /*
  * After a change of td's counts: apply them if td belongs to this CPU, else
  * send a message to td's CPU.  Two cases need neither: a message is under way
- * (TDF_MP_LEND was set); td is between two CPUs (its new CPU applies them).
+ * (TDF_MP_LEND was set); td is leaving this CPU (its new CPU applies them).
  * Drops the reference to td, or passes it to the message.  lt_hops is the
  * length of the chain up to td.
  */

@@ -57,8 +57,8 @@ void	lend_drain(lwkt_thread_t td);
 void	lend_check(lwkt_thread_t td);
 
 /*
- * mutex_wait.c: the holder of mu has barged (MU_BARGED), and the holder's own
- * priority is about to be lowered.
+ * mutex_wait.c: let the best waiter for mu lend to the holder, which has barged
+ * (MU_BARGED) and whose own priority is about to be lowered.
  */
 void	mutex_barged(struct lwkt_mutex *mu);
 
@@ -121,8 +121,8 @@ lend_init(lwkt_thread_t td)
 }
 
 /*
- * td begins another life.  The holder of no lock is lent nothing; only a thread
- * that has ended with a lock, which is an error, was lent something.
+ * The structure td is used for a new thread, which is lent nothing.  Only a
+ * former thread that has ended with a lock, which is an error, left loans here.
  */
 static inline void
 lend_renew(lwkt_thread_t td)

@@ -17,7 +17,7 @@
 struct rw_slot {
 	uintptr_t	 rs_lock;	/* (a) lock [| RS_MOVING]; 0: unused */
 	uint32_t	 rs_count;	/* (c) readers; other CPUs read it */
-	uint32_t	 rs_moved;	/* (a) readers that a CPU has moved */
+	uint32_t	 rs_moved;	/* (a) readers moved to the mtx */
 };
 
 struct lock_cpu {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Common to the sleeping locks: domains of their idents, the owner word for the
- * report of deadlocks, and timeouts that cover several sleeps.
+ * report of deadlocks, and timeouts that cover several sleeps.  Also a function
+ * of the spinlocks and one of lockmgr, which other files call.
  */
 #ifndef LWKT_KERN_LOCK_LOCK_VAR_H
 #define LWKT_KERN_LOCK_LOCK_VAR_H
@@ -33,8 +34,9 @@ void	lock_again(struct lwkt_lock *lk, unsigned type);
 
 /*
  * Note for the report of deadlocks that the caller waits for a lock.  *owner is
- * the word that names the thread which holds the lock (LOCK_OWNER).  If owner
- * is NULL, the wait has ended.  On a plain pthread this has no effect.
+ * the word that names the exclusive holder of the lock, if it has one
+ * (LOCK_OWNER).  If owner is NULL, the wait has ended.  On a plain pthread this
+ * has no effect.
  */
 static inline void
 wait_owner(const void *owner)

@@ -33,10 +33,10 @@
  * it.
  *
  * All CPUs share the graph and the table of shared takings; one lock protects
- * both, and this lock is not in the graph.  Nothing in this file is a choice
- * point of the simulated machine: a seed has the same schedule with and without
- * these checks.  When the tables are full, new classes, edges and takings are
- * not recorded.
+ * both, and this lock is not in the graph.  To take and to release this lock
+ * are choice points of the simulated machine: a seed has another schedule with
+ * these checks than without them.  When the tables are full, new classes, edges
+ * and takings are not recorded.
  *
  * INVARIANTS
  * LG1 The edges that were not reported form no cycle.

@@ -2,10 +2,12 @@
 /*
  * What the locks report to lockorder.c, in invariants builds.
  *
- * Only public functions of the locks, and functions that are inlined into them,
- * call order_want() and order_took().  So the return address that these pass on
- * is where the public function was called: in the program, or in the library if
- * one function of a lock calls another (rwlock.c, lock_again).
+ * Public functions of the locks, and functions that are inlined into them, call
+ * order_want() and order_took().  So the return address that these pass on is
+ * where the public function was called: in the program, or in the library if
+ * one function of a lock calls another (rwlock.c, lock_again).  lock_by_link()
+ * and read_slow() are not inlined; their address is the same if the compiler
+ * ends the public function by a jump to them, else one in that function.
  */
 #ifndef LWKT_KERN_LOCK_LOCKORDER_H
 #define LWKT_KERN_LOCK_LOCKORDER_H

@@ -36,14 +36,15 @@
  *
  * INVARIANTS
  * QL1 gd_reltag is gd_tag (quiet), TAG_RISING or TAG_LOUD.  The last two differ
- *    from the tag of each CPU, so no release on the CPU passes its test.
- * QL2 Any CPU or pthread may change gd_tag to TAG_RISING.  Only the one that
- *    did so changes TAG_RISING to TAG_LOUD, after a fence on all CPUs.  Only
- *    the CPU itself changes TAG_LOUD to gd_tag, by a locked instruction, while
- *    it is not releasing a lock by a store.
+ *    from the tag of each CPU.  So while gd_reltag is one of them, the CPU
+ *    releases no lock by a store.
+ * QL2 Any CPU or pthread may change gd_reltag from gd_tag to TAG_RISING.  Only
+ *    the one that did so changes TAG_RISING to TAG_LOUD, after a fence on all
+ *    CPUs.  Only the CPU itself changes gd_reltag from TAG_LOUD to gd_tag, by a
+ *    locked instruction, while it is not releasing a lock by a store.
  * QL3 If the host has no fence on all CPUs, each CPU is always loud.
  * QL4 While a preemptible thread runs, lwkt_quick_ of its host thread is NULL,
- *    and its program releases no lock inline.
+ *    so the thread releases no lock inline.
  *
  * ORDER
  * QO1 A holder reads the word, stores 0 to it, then reads gd_reltag.  A waiter
@@ -69,8 +70,8 @@ COUNTER(louds, "lwkt.lock_louds",
     "fences on all CPUs, because a thread waits for a lock");
 
 /*
- * The rest of loud_make(): make the CPU gd loud, which is quiet or rising.
- * Thread or pthread; never blocks.
+ * The rest of loud_make(): make the CPU gd loud, if it is still quiet or
+ * rising.  Thread or pthread; never blocks.
  */
 __lwkt_noinline void
 loud_rise(struct globaldata *gd)

@@ -2,10 +2,10 @@
 /*
  * Releasing a lock by a plain store (loud.c).
  *
- * The word of such a lock, while it is held, has the address of the holder, the
- * tag of the CPU on which the holder took the lock, and bits that the waiters
- * set.  If no waiter has set a bit, the holder may release the lock like this,
- * in a leaf section:
+ * While such a lock is held, its word has the address of the holder, the tag of
+ * the CPU on which the holder took the lock (no tag: a pthread), and bits that
+ * the waiters set.  If no waiter has set a bit, a thread may release the lock
+ * like this, in a leaf section:
  *
  *	tag = quiet_tag(gd);
  *	if (word != (holder | tag))	another way, by a locked instruction
@@ -14,14 +14,14 @@
  *	if (quiet_tag(gd) != tag)	look for waiters
  *
  * The last step must not use the lock: another thread may have taken, released
- * and freed it.  It looks for waiters in a queue that is found by the address
- * of the lock.
- *
- * A waiter queues itself, sets its bit in the word, and calls loud_make() for
- * the CPU whose tag is in the word, unless the waiter is on that CPU.  Then the
- * waiter tests the word again.  If the word has not changed, the holder will
- * see the bit, or will look for waiters.  Else the waiter tries to take the
+ * and freed it.  The waiters are in a queue that is found by the address of the
  * lock.
+ *
+ * A waiter queues itself and sets its bit in the word.  If the word has the tag
+ * of another CPU, the waiter calls loud_make() for that CPU, and tests the word
+ * again.  If the word has not changed, the holder will see the bit, or will
+ * look for waiters.  Else the waiter takes the lock if it is free, or sets its
+ * bit again for the new holder.
  */
 #ifndef LWKT_KERN_LOCK_LOUD_VAR_H
 #define LWKT_KERN_LOCK_LOUD_VAR_H
@@ -100,7 +100,7 @@ loud_make(struct globaldata *gd)
 static inline void
 loud_note(struct globaldata *gd, int waiter)
 {
-	/* Tests make few releases, so a smaller number is many for them. */
+	/* Tests make few releases: there a CPU is quiet again sooner. */
 	uint32_t many = config_hard ? 2 : config_host_sim ? 8 : 16384;
 
 	gd->gd_steady = waiter ? 0 : gd->gd_steady + 1;

@@ -31,8 +31,9 @@
  * locked instruction.  If the exit sees no waiter, the waiter counts itself
  * later, and then reads HELD as clear, unless another thread has entered by
  * then.  If the exit sees a waiter, it locks the bucket.  Either the waiter is
- * queued by then, or it will lock the bucket later and read HELD as the exit,
- * or a thread that has entered since, has left it.
+ * queued by then, or the waiter locks the bucket later.  The waiter then reads
+ * HELD as clear, unless another thread has entered or was given the serializer
+ * by then; the exit of that thread sees the number.
  *
  * Source: DragonFly lwkt_serialize.c; the second read was forgotten there
  * three times (d02b46cd80, f0ca723e13, 9e493fb523).

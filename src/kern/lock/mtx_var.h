@@ -30,8 +30,9 @@ enum mtx_link_state {
  * 0: granted at once, EINPROGRESS: queued, ENOLCK: aborted.  mtx_wait_link:
  * sleep until the request is granted (0) or aborted (ENOLCK), or the wait fails
  * (EWOULDBLOCK, EINTR).  mtx_hand_off: if the caller's taking is the last one,
- * release it and return 1, else return 0.  The word counts `last` for this
- * taking: 1, or RW_REVOKE of rwlock.c.  The caller has seen a WANTED bit.
+ * release it, give the mtx to the next owner if a request waits, and return 1.
+ * Else return 0.  The word counts `last` for this taking: 1, or RW_REVOKE of
+ * rwlock.c.  The caller has seen a WANTED bit.
  */
 int	mtx_request(lwkt_mtx_t m, lwkt_mtx_link_t link,
 	    enum mtx_link_state kind);

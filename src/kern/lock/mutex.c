@@ -28,10 +28,13 @@
  *   finds the mutex taken (it was passed) goes back to its place in the queue.
  *
  * A waiter that was notified has at least the priority of the queued waiters.
- * Until it has tried, MU_SLOW is clear, and an unlock notifies no other waiter.
- * But every 32nd unlock notifies one nevertheless, because the CPU of the first
- * waiter may be busy with better threads.  A waiter that queues itself while
- * the mutex is held sets MU_SLOW.
+ * MU_SLOW is clear at first, and while it is clear an unlock notifies no other
+ * waiter.  But every 32nd such unlock notifies one nevertheless, because the
+ * CPU of the first waiter may be busy with better threads.  MU_SLOW is set
+ * again when the waiter that was notified takes the mutex and others are
+ * queued; when a waiter enters, leaves or moves in the queue while the mutex is
+ * held; and by a thread that barges and needs a loan (see below), or a pthread
+ * that barges.
  *
  * A release by a plain store may overwrite MU_SLOW, which a waiter sets at the
  * same time.  The holder then finds that its CPU has become loud.  By then the
@@ -114,11 +117,12 @@ me(void)
  */
 
 /*
- * Take a mutex whose word *w is not 0 but may name no holder: there are
- * waiters, or there were.  Return 1 if it was taken.  Return 0 if it is held;
- * *w is then the value of the word.  `notified`: the caller is a waiter that
- * was notified.  A pthread is lent nothing, and leaves what mu still lends to a
- * former holder to unlock_late() of that holder (MU3): so it never waits.
+ * Take a mutex that may have waiters.  *w is a recent value of its word.  If
+ * the word names no holder, take the mutex and return 1.  Else return 0; *w is
+ * then the value of the word.  `notified`: the caller is a waiter that was
+ * notified.  A pthread is lent nothing, and leaves what mu still lends to a
+ * former holder to unlock_late() of that holder (MU3): so the pthread never
+ * waits here for a CPU that applies a loan.
  */
 static __lwkt_noinline int
 try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int notified)
@@ -154,8 +158,8 @@ try_past(struct lwkt_mutex *mu, uint64_t self, uint64_t *w, int notified)
 }
 
 /*
- * Take the mutex if it is free, and return 1.  Else return 0; *w is then the
- * value of the word that made the attempt fail.
+ * *w is a recent value of the word.  If the mutex is free, take it and return
+ * 1.  Else return 0; *w is then the value that made the attempt fail.
  */
 static inline int
 try(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
@@ -208,9 +212,9 @@ spin(struct lwkt_mutex *mu, uint64_t self, uint64_t *w)
  * timeout has expired; try once more.  *error is the error of the wait.
  *
  * Returns 1 if the caller is done: *error is then 0 if the caller has the
- * mutex, else EWOULDBLOCK.  A caller that was notified, fails to take the mutex
- * and has timed out first passes the wakeup on (mutex_pass_on).
- * Returns 0 if the caller must queue itself again.
+ * mutex, else EWOULDBLOCK.  If the caller has timed out, was notified all the
+ * same, and fails to take the mutex, the wakeup is passed on before the return
+ * (mutex_pass_on).  Returns 0 if the caller must queue itself again.
  */
 static int
 lock_notified(struct lwkt_mutex *mu, struct park *pk, uint32_t state,
@@ -324,11 +328,12 @@ lwkt_mutex_trylock(struct lwkt_mutex *mu)
  */
 
 /*
- * Release the caller's mutex by a locked instruction: its word has more than
- * MU_HOLDER, or the caller has moved to another CPU, or is on a loud CPU, or is
- * a pthread.  If MU_SLOW is clear, the mutex becomes free and no waiter is
- * notified, except at every 32nd such unlock of a mutex with waiters.  Panics
- * if the caller does not hold the mutex.
+ * Release the caller's mutex, when its word has more than MU_HOLDER, or the
+ * caller has moved to another CPU, or is on a loud CPU, or is a pthread.  If
+ * MU_SLOW is set, mutex_give() releases the mutex.  Else a locked instruction
+ * makes it free and no waiter is notified; but every 32nd such unlock of a
+ * mutex with waiters is left to mutex_give().  Panics if the caller does not
+ * hold the mutex.
  */
 static __lwkt_noinline void
 unlock_slow(struct lwkt_mutex *mu)
@@ -373,8 +378,9 @@ retake(struct lwkt_mutex *mu)
 
 /*
  * The caller has released the mutex by a plain store, and its CPU was not quiet
- * then: look for waiters (QO1).  Only if one is queued with the bucket locked,
- * there still is a mutex at this address.
+ * any more after the store: look for waiters (QO1).  Only if the queue of this
+ * address, whose bucket is locked here, has a waiter for a mutex (lw_moved),
+ * there still is a mutex at the address.
  */
 static __lwkt_noinline void
 unlock_late(struct lwkt_mutex *mu)
@@ -400,9 +406,9 @@ unlock_late(struct lwkt_mutex *mu)
 enum left { NOTHING, UNLOCK_SLOW, UNLOCK_LATE };
 
 /*
- * Release the mutex of the caller, which is on the CPU gd, by a plain store, if
- * no waiter has changed its word and the CPU is quiet (loud.c).  The mutex is
- * not used after the store: it may have been freed.
+ * Release the caller's mutex by a plain store, if its word has only the caller
+ * and the tag of gd, the CPU of the caller, and this CPU is quiet (loud.c).
+ * The mutex is not used after the store: it may have been freed.
  */
 static inline enum left
 release(struct globaldata *gd, struct lwkt_mutex *mu)

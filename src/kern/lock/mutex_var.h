@@ -62,9 +62,9 @@ int	mutex_queue(struct lwkt_mutex *mu, struct park *pk);
 uint32_t mutex_leave(struct lwkt_mutex *mu, struct park *pk);
 /*
  * Release the mutex of td, the caller (NULL: a pthread): give it to the best
- * waiter (park_deserves), or make it free and notify the best waiter, if there
- * is one.  The bucket is locked; mutex_give() unlocks it.  lend_carry_out() has
- * to follow.
+ * waiter, if park_deserves() says so, or make it free and notify the best
+ * waiter, if there is one.  The bucket is locked; mutex_give() unlocks it.
+ * lend_carry_out() has to follow.
  */
 void	mutex_give(struct lwkt_mutex *mu, struct park_bucket *b,
 	    lwkt_thread_t td, struct lend_todo *lt);

@@ -143,9 +143,10 @@ mutex_pass_on(struct lwkt_mutex *mu)
 
 /*
  * Settle, and return 1 if the mutex is free and the caller must see to MU2.
- * Return 0 if a former holder is still lent something: it has yet to call
- * unlock_late(), and takes that back (MU3) only if it finds a waiter queued.
- * So none may be taken off the queue before, and that call notifies one.
+ * Return 0 if the mutex is held, or if a former holder is still lent something.
+ * This former holder has yet to call unlock_late(), which takes the loan back
+ * (MU3) and notifies a waiter, but only if it finds a waiter queued.  So the
+ * caller must not take a waiter off the queue before.
  */
 static int
 free_for_good(struct lwkt_mutex *mu, struct park_bucket *b,
@@ -277,11 +278,11 @@ mutex_leave(struct lwkt_mutex *mu, struct park *pk)
 
 /*
  * Release the mutex of the caller td (NULL: a pthread), whose word has MU_SLOW
- * or all bits of MU_LATE: give it to the best waiter, or make it free and, if
- * there is a waiter, notify the best one, which tries to take it.  The word of
- * a held mutex is changed only by its holder or with the bucket locked, so a
- * store without a locked instruction is enough.  The bucket is locked; unlocks
- * it.
+ * or all bits of MU_LATE: give it to the best waiter, if park_deserves() says
+ * so, or make it free and, if there is a waiter, notify the best one, which
+ * tries to take it.  The word of a held mutex is changed only by its holder or
+ * with the bucket locked, so a store without a locked instruction is enough.
+ * The bucket is locked; unlocks it.
  */
 void
 mutex_give(struct lwkt_mutex *mu, struct park_bucket *b, lwkt_thread_t td,

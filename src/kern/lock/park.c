@@ -21,8 +21,8 @@
  * and makes the thread runnable in one critical section.  If another CPU did
  * so, the thread could see the result, continue and end before the other CPU
  * makes it runnable.  So a waker on another CPU sends a message to the CPU of
- * the thread.  A waker that is a pthread also lets the CPU of the thread do it,
- * and waits in the host until it is done.
+ * the thread.  A waker that is a pthread also leaves the notification to the
+ * CPU of the thread, and waits in the host until that CPU has done it.
  *
  * A waiter that is a pthread waits in the host for a change of pk_state.
  *
@@ -100,8 +100,9 @@ park_find(struct park_bucket *b, const void *ident)
 }
 
 /*
- * Replace the head *headp of a queue by `head`.  If head is NULL, remove the
- * queue from the chain.  `chain` is the next head of the bucket.
+ * Replace the head *headp of a queue, or the NULL at the end of the chain, by
+ * `head`.  If head is NULL, remove the queue from the chain.  `chain` is the
+ * next head of the bucket.
  */
 static inline void
 new_head(struct park **headp, struct lwkt_turn *head, struct park *chain)

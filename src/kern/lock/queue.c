@@ -5,18 +5,18 @@
  * THEORY
  * The slots are a ring between two ends, as in a pipe (port/lwkt_pipe.c): each
  * end counts the items that it has moved, and remembers the other end's count
- * from its last look.  So while the queue is neither full nor empty, a put and
- * a get use no common cache line but that of the item.  A pipe has one thread
- * at each end; here are many.  So an end is locked for the few instructions of
- * a put or a get.  One word of the end holds the count, the lock and the bits
- * below: one locked instruction locks it, and one plain store both unlocks it
- * and publishes the item.
+ * from its last look.  So while the queue is neither full nor empty, most puts
+ * and gets use no common cache line but that of the item.  A pipe has one
+ * thread at each end; a queue has many.  So an end is locked for the few
+ * instructions of a put or a get.  One word of the end holds the count, the
+ * lock and the bits below: one locked instruction locks the end, and one plain
+ * store both unlocks it and publishes the item.
  *
  * (A ring for each putter, which needs no lock, would not keep the order: an
  * item could overtake one that another thread had put before.)
  *
- * A thread that has to wait locks both ends.  Then nothing moves.  It queues
- * itself at the address of the end for which it waits (park.c), and sets
+ * A thread that has to wait locks both ends.  Then nothing moves.  The waiter
+ * queues itself at the address of the end for which it waits (park.c), and sets
  * QU_WAITED in the word of that end.  A thread that uses that end later sees
  * the bit in the word that it would lock, and locks both ends too.  A put gives
  * its item to the best waiting getter.  A get puts the item of the best waiting
@@ -34,15 +34,16 @@
  *    putters' end is locked before that of the getters.
  * QU2 The count of the putters' word minus that of the getters' word is 0 to
  *    q_nslots, and so is the count of the putters' word minus its qe_seen, and
- *    the qe_seen of the getters minus the count of their word.  While an end is
- *    unlocked or used, its qe_seen is at most the other end's count.
+ *    the qe_seen of the getters minus the count of their word.  Except during
+ *    unlock_both(), the qe_seen of an end is at most the other end's count.
  * QU3 QU_WAITED of an end <=> waiters are queued at its address.  Both, and the
  *    state PARK_QUEUED of a waiter, change only with both ends locked.  Getters
  *    wait at the putters' end, and only while the queue is empty and open;
  *    putters at the getters' end, and only while it is full and open.
- * QU4 A call does not access the queue after it has unlocked its end, or both
- *    ends; then it notifies waiters.  So a thread that has got an item, or
- *    was notified, may free the queue.
+ * QU4 A call that has moved an item, or closed the queue, does not access the
+ *    queue after it has unlocked its end, or both ends; then it notifies
+ *    waiters.  So a thread that has got an item, or was notified, may free the
+ *    queue.
  *
  * ORDER
  * The item is stored before its put unlocks the end, by a release; a get reads
@@ -75,7 +76,7 @@ struct waiter {
 	void		*wa_item;	/* a putter's item; what a getter got */
 };
 
-/* The words of both ends, locked by the caller, as they will be unlocked. */
+/* The words that unlock_both() will store; the caller has locked both ends. */
 struct both {
 	uint64_t	bo_put;
 	uint64_t	bo_get;
@@ -154,8 +155,8 @@ lock_both(struct lwkt_queue *q, struct both *bo)
 
 /*
  * Unlock both ends.  The getters' count is published before the putters' end is
- * unlocked, and the putters' before that of the getters.  So no thread that
- * locks one end finds the other count older than qe_seen (QU2).
+ * unlocked, and the putters' count before the getters' end is unlocked.  So no
+ * thread that locks one end finds the other count older than qe_seen (QU2).
  */
 static void
 unlock_both(struct lwkt_queue *q, const struct both *bo)
@@ -311,9 +312,9 @@ get_both(struct lwkt_queue *q, struct both *bo, void **itemp,
  */
 
 /*
- * The wait of pk at the end qe, which is one of q, has timed out.  If the
- * record is still queued, take it off the queue.  Returns the result of
- * park_leave().
+ * The wait of pk at qe, an end of q, has timed out.  If the record is still
+ * queued, take it off the queue; else wait until the waiter is notified.
+ * Returns the result of park_leave().
  */
 static uint32_t
 leave(struct lwkt_queue *q, struct lwkt_queue_end *qe, struct park *pk)
@@ -373,7 +374,7 @@ items(const struct lwkt_queue *q)
 	return n < q->q_nslots ? (size_t)n : q->q_nslots;
 }
 
-/* Tell whether a put (else a get) needs both ends, full or not. */
+/* Tell whether a put (put = 1) or a get needs both ends even without a wait. */
 static inline int
 needs_both(const struct lwkt_queue *q, int put)
 {
@@ -386,8 +387,8 @@ needs_both(const struct lwkt_queue *q, int put)
 
 /*
  * The queue is full (for a get: empty), or one end is not enough.  In the first
- * case look for a while until that changes, and return 1 as soon as it has;
- * else return 0.
+ * case look for a while, and return 1 as soon as there is room (an item).
+ * Return 0 after that while, or when one end is not enough (needs_both).
  */
 static int
 poll(struct lwkt_queue *q, int put, int64_t deadline)

@@ -10,11 +10,12 @@
  *
  * Each taking of a mtx is a locked instruction on a line that all readers
  * share.  So after many takings of the mtx by readers (read_mtx) the lock
- * becomes biased: its readers then count in a slot of their CPU, by plain
- * stores to a line of their own.  The slot is found by a hash of the lock's
- * address; a reader whose slot is in use for another lock takes the mtx.  The
- * bias is itself a shared holder of the mtx, with a bit of the count of its own
- * (RW_BIAS).  So no writer can take the mtx of a biased lock.
+ * becomes biased, if the host has a fence on all CPUs: its readers then count
+ * in a slot of their CPU, by plain stores to a line of their own.  The slot is
+ * found by a hash of the lock's address; a reader whose slot is in use for
+ * another lock takes the mtx.  The bias is itself a shared holder of the mtx,
+ * with a bit of the count of its own (RW_BIAS).  So no writer can take the mtx
+ * of a biased lock.
  *
  * A writer that finds the mtx taken queues its request, and then revokes the
  * bias, if the lock is biased.  It replaces RW_BIAS by RW_REVOKE, so no more
@@ -28,10 +29,10 @@
  *
  * It does not matter which reader holds the lock in which way: a reader that
  * unlocks takes one reader off the slot of its CPU or, if the slot counts none,
- * off the mtx.  If the mtx counts none either, the slot of another CPU does:
- * this reader has moved here from that CPU, or another reader has, and has
- * taken this one off when it unlocked.  Then the bias is revoked, and after
- * that a reader is in the mtx.
+ * off the mtx.  If the mtx counts none either, the slot of another CPU counts
+ * one too many: this reader has moved here from that CPU, or another reader
+ * has, and has taken this one off the slot here when it unlocked.  Then the
+ * unlock revokes the bias, and after that the mtx counts a reader.
  *
  * A reader changes its slot in a leaf section: the count by a load and a store,
  * between which the revoker may have read the count.  The reader then sees
@@ -169,9 +170,10 @@ set_count(struct rw_slot *rs, uint32_t n)
 
 /*
  * The caller has subtracted 1 from the count.  If the slot was marked, wait
- * until the revoker has moved the readers.  Return 1 if the subtraction came
- * before that.  Return 0 if the revoker has moved the reader that the caller
- * subtracted: that reader is in the mtx now.
+ * until the revoker has moved the readers.  Return 1 if the slot was not
+ * marked, or the revoker has read the count after the subtraction.  Return 0 if
+ * the revoker has moved the reader that the caller subtracted: that reader is
+ * in the mtx now.
  */
 static int
 settle(struct rw_slot *rs, const struct lwkt_rwlock *rw)
@@ -405,8 +407,9 @@ bias(struct lwkt_rwlock *rw)
 }
 
 /*
- * Take the lock for reading by the mtx.  rw_reads, the number of such takings
- * since the last revocation, need not be exact.
+ * Take the lock for reading by the mtx; after many such takings make the lock
+ * biased.  rw_reads, the number of these takings since the last revocation,
+ * need not be exact.  Returns 0 or EWOULDBLOCK.
  */
 static int
 read_mtx(struct lwkt_rwlock *rw, int64_t timeout_ns)

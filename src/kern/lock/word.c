@@ -3,9 +3,9 @@
  * Waiting on a word, for threads and pthreads.
  *
  * THEORY
- * A waiter counts itself in the word, so that a thread that changes the state
- * sees the waiter.  If the state has not changed yet, the waiter queues itself
- * at the address of the word (park.c).
+ * A waiter counts itself in the word, so that the thread or pthread that
+ * changes the state sees the waiter.  If the state has not changed yet, the
+ * waiter queues itself at the address of the word (park.c).
  *
  * INVARIANTS
  * WC1 The number in the word is the number of waiters between the two locked

@@ -4,10 +4,9 @@
  * group and once (count.c).
  *
  * A word holds a state, whose meaning is up to the lock, and the number of
- * threads and pthreads that wait on the word.  A thread changes the state by a
- * locked instruction, whose result says whether there are waiters to wake.  The
- * wakeup needs only the address of the word: the lock may have been freed by
- * then.
+ * threads and pthreads that wait on the word.  The state is changed by a locked
+ * instruction, whose result says whether there are waiters to wake.  The wakeup
+ * needs only the address of the word: the lock may have been freed by then.
  *
  * The semaphore has such a word and uses sync_enter() and sync_exit(), but
  * counts, queues and wakes its waiters itself (SE1, SE2 of count.c).
