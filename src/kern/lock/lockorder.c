@@ -21,7 +21,8 @@
  *
  * The locks that a thread holds are recorded in its own memory (tc_held).  Some
  * are missing there: a lock that is granted later to a request with a callback,
- * a lock that a pthread holds, and locks beyond HELD_RECS.
+ * locks beyond HELD_RECS, and shared takings of lockmgr locks (see below).  The
+ * locks that a pthread holds are not recorded.
  *
  * Only the thread that took a lock may release it, with one exception: a shared
  * taking of a lockmgr lock may be released or upgraded by any thread, even

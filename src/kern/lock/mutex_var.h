@@ -36,9 +36,10 @@ CTASSERT(NPRI < 0x3f, "MU_BEST");
 
 /*
  * Make MU1, MU2 and MU4 true after the queue has changed.  The bucket is
- * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: MU2 then
- * needs a waiter that was notified and will still try.  If there may be no such
- * waiter, the caller must notify one or take the mutex itself.
+ * locked.  Returns 1 if the mutex is held.  Returns 0 if it is free: unless the
+ * queue is empty, MU2 then needs a waiter that was notified and will still try.
+ * If there may be no such waiter, the caller must notify one or take the mutex
+ * itself.
  */
 int	mutex_settle(struct lwkt_mutex *mu, struct park_bucket *b,
 	    struct lend_todo *lt);

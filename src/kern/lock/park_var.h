@@ -43,7 +43,7 @@ enum park_state {
 	PARK_QUEUED,
 	PARK_TAKEN,		/* off the queue, and will be notified */
 	PARK_NOTIFIED,		/* what it means is up to the lock */
-	PARK_OWNER		/* notified; the waiter has got the lock */
+	PARK_OWNER		/* notified; it has got the lock or item */
 };
 
 /*

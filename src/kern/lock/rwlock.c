@@ -330,9 +330,9 @@ revoke(struct lwkt_rwlock *rw)
  */
 
 /*
- * Take one reader off the mtx (RW2).  If the mtx counts no reader, first revoke
- * the bias, or spin until another CPU has revoked it.  Panic if the lock is
- * free.
+ * Take one reader off the mtx (RW2); if it was the last holder, give the mtx to
+ * the next owner.  If the mtx counts no reader, first revoke the bias, or spin
+ * until another CPU has revoked it.  Panic if the lock is free.
  */
 static void
 release(struct lwkt_rwlock *rw)
@@ -381,9 +381,10 @@ set_bias(lwkt_mtx_t m)
 
 /*
  * The caller, a reader, has taken the mtx: make the lock biased, if the caller
- * can count in its slot.  The caller counts there first, so that it holds the
- * lock all the time.  rw_slot is only for the fast paths: if it is not set yet,
- * or is that of an earlier boot, they find no slot that names the lock.
+ * can count in its slot and no writer waits (set_bias).  The caller counts in
+ * the slot first, so that it holds the lock all the time.  rw_slot is only for
+ * the fast paths: if it is not set yet, or is that of an earlier boot, they
+ * find no slot that names the lock.
  */
 static void
 bias(struct lwkt_rwlock *rw)
