@@ -52,9 +52,9 @@ COUNTER(aborts, "lwkt.msg_aborts", "abort functions of messages called");
 			 LWKT_MSGF_NORESCHED | 0xffffu * LWKT_MSGF_USER0)
 
 /*
- * Initialize msg, whose reply goes to the port `reply`.  Panics if flags has a
- * flag outside MSGF_INIT.  msg belongs to the caller then.  Any context; never
- * blocks.
+ * Initialize msg, whose reply goes to the port `reply`.  Afterwards msg belongs
+ * to the caller.  Panics if flags has a flag outside MSGF_INIT.  Any context;
+ * never blocks.
  */
 void
 lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
@@ -74,8 +74,8 @@ lwkt_initmsg(lwkt_msg_t msg, lwkt_port_t reply, int flags)
 }
 
 /*
- * As lwkt_initmsg(); lwkt_abortmsg() then calls abortfn.  Any context; never
- * blocks.
+ * As lwkt_initmsg(), and make msg abortable: lwkt_abortmsg() calls abortfn.
+ * Any context; never blocks.
  */
 void
 lwkt_initmsg_abortable(lwkt_msg_t msg, lwkt_port_t reply, int flags,
@@ -106,8 +106,8 @@ lwkt_curport(void)
 }
 
 /*
- * Return the thread port of td, which is alive or held.  Any context; never
- * blocks.
+ * Return the thread port of td, which is alive or which the caller holds
+ * (lwkt_hold).  Any context; never blocks.
  */
 lwkt_port_t
 lwkt_threadport(lwkt_thread_t td)
@@ -157,8 +157,8 @@ msg_start(lwkt_port_t port, lwkt_msg_t msg, uint32_t sync)
 /*
  * Send msg to port.  If port does the work at once, reply msg with the result.
  * Any lwkt context, or a plain pthread; for a serialize port a thread that
- * holds the serializer.  Never blocks, unless a function of the program does
- * that one of the two ports calls.
+ * holds the serializer.  Never blocks by itself; a function of the program that
+ * port or the reply port calls may block.
  */
 void
 lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
@@ -172,8 +172,8 @@ lwkt_sendmsg(lwkt_port_t port, lwkt_msg_t msg)
 }
 
 /*
- * First half of lwkt_sendmsg(): msg then counts as sent, and port has not got
- * it.  The caller may hold a spinlock.
+ * First half of lwkt_sendmsg().  Afterwards msg counts as sent, but port has
+ * not got msg yet.  The caller may hold a spinlock.
  */
 void
 lwkt_sendmsg_prepare(lwkt_port_t port, lwkt_msg_t msg)
@@ -308,9 +308,10 @@ lwkt_waitmsg(lwkt_msg_t msg, int flags)
 }
 
 /*
- * As lwkt_waitport(), but wait for at most timeout_ns, and return NULL after
- * that.  On a serialize port, even with 0, it may then block until the
- * serializer is free.  A plain pthread may pass 0 or LWKT_FOREVER only.
+ * As lwkt_waitport(), but return NULL also after timeout_ns.  On a serialize
+ * port, a call that finds no message releases the serializer, even if
+ * timeout_ns is 0, and may block longer, until it has the serializer again.  A
+ * plain pthread may pass 0 or LWKT_FOREVER only.
  */
 void *
 lwkt_waitport_timed(lwkt_port_t port, int flags, int64_t timeout_ns)
@@ -358,8 +359,8 @@ lwkt_checkmsg(lwkt_msg_t msg)
 /*
  * Call ms_abortfn; in a critical section, unless the caller is a plain pthread.
  * Do nothing if msg is not abortable, is done, has been replied, or has been
- * aborted before.  The sender calls this.  Never blocks; for a system call of
- * another CPU ms_abortfn spins.
+ * aborted before.  The sender; for a system call a thread.  Never blocks; for a
+ * system call of another CPU ms_abortfn spins and executes messages.
  */
 void
 lwkt_abortmsg(lwkt_msg_t msg)
@@ -386,7 +387,7 @@ lwkt_abortmsg(lwkt_msg_t msg)
 }
 
 /*
- * Take msg off its target port; it is then done and gets no reply.  Return 0,
+ * Take msg off its target port; msg is then done and gets no reply.  Return 0,
  * or ENOENT if msg is not queued there.  msg must have LWKT_MSGF_DROPABLE.  The
  * receiver, in a thread; never blocks.
  */

@@ -3,23 +3,23 @@
  * Pipes: a ring of elements between one writer and one reader.
  *
  * THEORY
- * Each side counts the elements that it has moved (ps_count) and remembers the
- * other side's count as it was when it last looked (ps_seen).  It moves what
- * that allows, and looks again only when that is not enough.  So the writer
- * reads the reader's count only when too few slots were free at the last look,
- * and the cache line of a count goes to the other CPU once for each look.  The
- * elements need no lock: those between the two counts belong to the reader, the
- * others to the writer.
+ * Each side counts the elements that it has moved (ps_count), and remembers the
+ * other side's count from its last look (ps_seen).  It moves as many elements
+ * as ps_seen allows, and looks again only when it wants more.  So the writer
+ * reads the reader's count only when too few of the slots that its last look
+ * found free are left.  The cache line of a count goes to the other CPU once
+ * for each look.  The elements need no lock: the slots between the two counts
+ * belong to the reader, the others to the writer.
  *
- * A side that has to wait announces it in its word: the address of its record.
- * The other side reads that word after each change of its own count.  It takes
- * the record out by a compare and set, and wakes the waiter.  A notice
- * (lwkt_pipe_notify) is announced in the same way.
+ * A side that has to wait stores the address of its record (struct park) in its
+ * word.  The other side reads that word after each change of its own count.  It
+ * takes the record out by a compare and set, and wakes the waiter.  A notice
+ * (lwkt_pipe_notify) is announced in the same way, by a bit of the word.
  *
  * Between the store of a count and the load of the word there should be a full
- * fence.  It would cost more than all the rest, because it waits until the CPU
- * has the cache line of the count.  So the waiter takes care of it, in one of
- * three ways:
+ * fence.  The fence would cost more than all the rest, because it waits until
+ * the CPU has the cache line of the count.  So the waiter makes up for it, in
+ * one of three ways:
  * - The other side last moved elements on the waiter's CPU, or has made no call
  *   yet: no fence is needed (PI3).
  * - The waiter's word has PIPE_LOUD: the other side takes the slow way in each
@@ -28,8 +28,9 @@
  *   microseconds.  So a pipe whose side sleeps often pays that only once.
  * A side that has found elements, or room, for STEADY calls without a sleep in
  * between clears PIPE_LOUD again: a stream that flows is written without
- * fences.  So many fences of one CPU cost about as much as one of all CPUs.  If
- * the side sleeps soon after that, the next time takes twice as many calls.
+ * fences.  STEADY fences of one CPU cost about as much as one of all CPUs.  If
+ * the side sleeps soon after that, it next clears PIPE_LOUD only after twice as
+ * many calls (at most MANY).
  *
  * Before it sleeps, a side looks a while longer; a thread only if nothing else
  * can run on its CPU (gather.c).
@@ -38,8 +39,9 @@
  * PI1 writer's ps_count - reader's ps_count is 0 to pi_nslots.  Each side
  *    writes only its own count, by a release store after the copy.
  * PI2 Only the side itself puts a record or PIPE_NOTICE into its word, and sets
- *    PIPE_LOUD or PIPE_CLOSED.  Only the thread whose compare and set takes
- *    the record or the notice out wakes the waiter or sends the notice.
+ *    PIPE_LOUD or PIPE_CLOSED.  A record or PIPE_NOTICE is taken out by a
+ *    compare and set, so by one caller only: the other side, which then wakes
+ *    the waiter or sends the notice, or the side itself, which withdraws it.
  * PI3 Before a side moves elements for the first time, or on another CPU than
  *    the last ones, it stores the CPU's number and executes a full fence.
  * PI4 PIPE_LOUD is cleared only if machine_fence_all() works.
@@ -73,12 +75,15 @@ COUNTER(sleeps, "lwkt.pipe_sleeps", "sleeps for the other side of a pipe");
 COUNTER(louds, "lwkt.pipe_louds", "fences on all CPUs, before a sleep or for a "
     "notice");
 
-/* Calls without a sleep, after which a side clears PIPE_LOUD; at most MANY. */
+/*
+ * A side clears PIPE_LOUD after ps_limit calls without a sleep.  ps_limit is
+ * STEADY at first, MANY at most.
+ */
 #define STEADY		(config_hard ? 2u : config_host_sim ? 8u : 256u)
 #define MANY		(STEADY << 8)
-/* Elements; a side that sleeps sooner has cleared PIPE_LOUD too early. */
+/* Elements; a side that sleeps before them has cleared PIPE_LOUD too early. */
 #define SOON(limit)	((limit) * 64)
-/* A side looks so many times longer if its sleep takes a fence on all CPUs. */
+/* A side looks so many times longer if its sleep may need machine_fence_all. */
 #define PATIENCE	10
 
 /* pi_word: the address of a record, and these bits. */
@@ -209,8 +214,9 @@ may_go(struct lwkt_pipe *p, enum side side)
 }
 
 /*
- * The side sets PIPE_LOUD: note whether it has cleared it too early, or has
- * moved many elements since.
+ * The side is about to set PIPE_LOUD.  If it has cleared PIPE_LOUD before and
+ * has moved few elements since, double ps_limit, if that is below MANY.  If it
+ * has moved many, set ps_limit to STEADY.
  */
 static void
 note_calm(struct lwkt_pipe_side *ps)
@@ -226,7 +232,8 @@ note_calm(struct lwkt_pipe_side *ps)
 /*
  * Put `what`, a record or PIPE_NOTICE, into the side's word.  After that the
  * other side either sees it or has published what may_go() finds (PIO1, PIO2).
- * On a CPU: in a critical section.
+ * Panics if a fence on all CPUs is needed and the host has stopped providing
+ * it.  On a CPU: in a critical section.
  */
 static void
 announce(struct lwkt_pipe *p, enum side side, uint64_t what)
@@ -252,8 +259,8 @@ announce(struct lwkt_pipe *p, enum side side, uint64_t what)
 }
 
 /*
- * Take `what` out of the side's word and return 1.  Return 0 if it is not there
- * because the other side has taken it, or because it was never put there.
+ * Take `what` out of the side's word and return 1.  Return 0 if it is not
+ * there: the other side has taken it out, or it was never put there.
  */
 static int
 withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
@@ -268,8 +275,9 @@ withdraw(struct lwkt_pipe *p, enum side side, uint64_t what)
 }
 
 /*
- * The side has found elements, or room, for some calls without a sleep, and its
- * word says that the other side fences.  After ps_limit such calls end that.
+ * The side, whose word has PIPE_LOUD, has found elements, or room, for `calls`
+ * more calls without a sleep.  If these are ps_limit calls by now, clear
+ * PIPE_LOUD, unless PI4 forbids that: the other side then executes no fences.
  */
 static __lwkt_noinline void
 steady(struct lwkt_pipe *p, enum side side, size_t calls)
@@ -285,7 +293,10 @@ steady(struct lwkt_pipe *p, enum side side, size_t calls)
 	ps->ps_calm = ps->ps_count;
 }
 
-/* As look(), for a call that wants n: count for how many such calls it is. */
+/*
+ * As look(), for a call that wants n elements.  The k elements that it finds
+ * suffice for about k / n calls: count these if the word has PIPE_LOUD.
+ */
 static inline size_t
 find(struct lwkt_pipe *p, enum side side, size_t n)
 {
@@ -297,9 +308,10 @@ find(struct lwkt_pipe *p, enum side side, size_t n)
 }
 
 /*
- * Look for a while whether the side, which wants n, may go; return 1 as soon as
- * it may.  Return 0 if it should sleep instead.  It is in less of a hurry to
- * sleep if that takes a fence on all CPUs.
+ * Look for a while whether the side, which wants n elements, may go (may_go);
+ * return 1 as soon as it may.  Return 0 if it should sleep instead.  If its
+ * word has no PIPE_LOUD, the sleep may need a fence on all CPUs, so the look is
+ * PATIENCE times as long.
  */
 static int
 poll(struct lwkt_pipe *p, enum side side, size_t n, int64_t deadline)
@@ -320,9 +332,10 @@ poll(struct lwkt_pipe *p, enum side side, size_t n, int64_t deadline)
 }
 
 /*
- * Wait until may_go() is 1.  Returns 0, or EWOULDBLOCK after timeout_ns; at
- * once if that is 0.  *deadline is the end of that time, or 0 in the first wait
- * of a call.  Panics if the reader waits and has asked for a notice.
+ * Wait until may_go() is 1, and return 0.  Return EWOULDBLOCK after timeout_ns;
+ * at once if that is 0.  *deadline is the end of that time, or 0 in the first
+ * wait of a call.  Panics if the reader has to sleep although it has asked for
+ * a notice.
  */
 static __lwkt_noinline int
 pipe_wait(struct lwkt_pipe *p, enum side side, size_t n, int64_t timeout_ns,
@@ -330,7 +343,7 @@ pipe_wait(struct lwkt_pipe *p, enum side side, size_t n, int64_t timeout_ns,
 {
 	lwkt_thread_t td;
 	struct park pk;
-	int error;			/* -1: it need not wait */
+	int error;			/* -1: the side need not wait */
 
 	if (limit_ns(timeout_ns) == 0)
 		return EWOULDBLOCK;
@@ -423,8 +436,9 @@ move(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 }
 
 /*
- * The same, wherever the caller is.  No deferred work is done between the test
- * of ps_cpu and the end of move(): a thread stays on its CPU.
+ * As move(), but first note the caller's CPU if the side has moved to it (PI3).
+ * No deferred work is done between the test of ps_cpu and the end of move(), so
+ * a thread stays on its CPU.
  */
 __lwkt_inline size_t
 move_here(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
@@ -438,8 +452,8 @@ move_here(struct lwkt_pipe *p, enum side side, char *elems, size_t n)
 
 /*
  * Continue a call of the side that has moved `done` elements: wait, and move.
- * Blocks for at most timeout_ns.  Returns as the header says.  A wait may move
- * an lwp to another CPU.
+ * Blocks for at most timeout_ns.  Returns the result of lwkt_pipe_write() or
+ * lwkt_pipe_read().  A wait may move an lwp to another CPU.
  */
 static __lwkt_noinline ssize_t
 go_on(struct lwkt_pipe *p, enum side side, char *elems, size_t n, size_t done,
@@ -462,7 +476,7 @@ go_on(struct lwkt_pipe *p, enum side side, char *elems, size_t n, size_t done,
 	}
 }
 
-/* A call of the writer; -EPIPE if the writer has closed its side. */
+/* A call of the writer; -EPIPE if either side is closed. */
 __lwkt_inline ssize_t
 do_write(struct lwkt_pipe *p, const void *elems, size_t n,
     int64_t timeout_ns)
@@ -488,10 +502,11 @@ do_read(struct lwkt_pipe *p, void *elems, size_t max, int64_t timeout_ns)
 }
 
 /*
- * Write one element.  Returns 0, EWOULDBLOCK or EPIPE.  The writer: a thread; a
- * callback with timeout 0; a plain pthread with timeout 0 or LWKT_FOREVER.
- * Blocks while the pipe is full, for at most timeout_ns.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_notify).
+ * Write one element.  Returns 0; EWOULDBLOCK if the pipe is still full; EPIPE
+ * if either side is closed.  The writer: a thread; a callback with timeout 0; a
+ * plain pthread with timeout 0 or LWKT_FOREVER.  Blocks while the pipe is full,
+ * for at most timeout_ns.  A plain pthread that wakes a thread waits in the
+ * host for the CPU of that thread (park_notify).
  */
 int
 lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
@@ -502,10 +517,12 @@ lwkt_pipe_put(struct lwkt_pipe *p, const void *elem, int64_t timeout_ns)
 }
 
 /*
- * Read one element.  Returns 0, EWOULDBLOCK or EPIPE.  The reader: a thread; a
+ * Read one element.  Returns 0; EWOULDBLOCK if the pipe is still empty; EPIPE
+ * if it is empty and the writer has closed it.  The reader: a thread; a
  * callback with timeout 0; a plain pthread with timeout 0 or LWKT_FOREVER.
- * Blocks while the pipe is empty, for at most timeout_ns.  A plain pthread that
- * wakes a thread waits in the host for the CPU of that thread (park_notify).
+ * Blocks while the pipe is empty and open, for at most timeout_ns.  A plain
+ * pthread that wakes a thread waits in the host for the CPU of that thread
+ * (park_notify).
  */
 int
 lwkt_pipe_get(struct lwkt_pipe *p, void *elem, int64_t timeout_ns)
@@ -585,9 +602,10 @@ lwkt_pipe_count(const struct lwkt_pipe *p)
 
 /*
  * Have the notice of p sent to port, once, as soon as p has an element or its
- * writer closes it; at once if that is so already.  Panics if the reader has
- * not taken the last notice.  The reader: a thread, or a plain pthread if port
- * is a spin port; never blocks.
+ * writer closes it; at once if that is so already.  The last notice, which the
+ * reader has taken, is replied here.  Panics if the last notice has not come,
+ * or the reader has not taken it.  The reader: a thread, or a plain pthread if
+ * port is a spin port; never blocks.
  */
 void
 lwkt_pipe_notify(struct lwkt_pipe *p, lwkt_port_t port)

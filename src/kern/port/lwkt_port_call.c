@@ -15,12 +15,14 @@
  * Any kind of port can do this by two calls of its functions.  In the usual
  * case both ports are thread ports, both threads belong to this CPU, and the
  * other one waits already.  Then both halves are done here, in one leaf
- * section, which ends in port_block() as the other waits at thread ports do.
+ * section.  The section ends in port_block(), as the usual wait at a thread
+ * port does, unless there is no need to wait (PC2).
  *
- * The order of the threads is that of the two calls.  The other thread enters
- * its ring at the tail, and then the caller leaves its own ring.  So threads of
- * equal priority that are runnable already run before it.  If there are none,
- * it takes the place of the caller (pick_in_place).
+ * The threads run in the same order as after the two calls.  The other thread
+ * enters the run queue behind all threads of its priority, and then the caller
+ * leaves the run queue.  So threads of equal priority that are runnable already
+ * run before the other thread.  If there are none, the other thread takes the
+ * place of the caller (pick_in_place).
  *
  * INVARIANTS
  * PC1 Both halves are done here only if a call of the first half by itself
@@ -33,7 +35,7 @@
 #include "kern/sleep/synch_var.h"
 #include "kern/port/port_var.h"
 
-/* Flags of a message that is sent by domsg_any() (PC1). */
+/* A message with one of these flags is sent by domsg_any() (PC1). */
 #define MSGF_NOTHERE	(uint32_t)(LWKT_MSGF_QUEUED | LWKT_MSGF_DROPABLE | \
 			 LWKT_MSGF_ABORTABLE | LWKT_MSGF_PRIORITY |	\
 			 LWKT_MSGF_RECEIPT | LWKT_MSGF_NORESCHED)
@@ -43,9 +45,10 @@
 			 LWKT_MSGF_FOREIGN)
 
 /*
- * Return 1 if the owner of the thread port belongs to this CPU and waits there;
- * why: for what, a bit of mp_flags.  Else 0.  A thread that waits has not ended
- * (PT3 of lwkt_port_thread.c).  Leaf section.
+ * Return 1 if the owner of the thread port belongs to this CPU and waits at the
+ * port for what the bit `why` of mp_flags says, or was woken from that wait and
+ * has not run yet.  Else return 0.  Such an owner has not ended (PT3 of
+ * lwkt_port_thread.c).  Leaf section.
  */
 static inline int
 owner_waits(struct globaldata *gd, lwkt_port_t port, uint32_t why)
@@ -58,8 +61,7 @@ owner_waits(struct globaldata *gd, lwkt_port_t port, uint32_t why)
  * reply is marked done and not queued.  If port does the work at once, return
  * its result; the reply port is not used.  With LWKT_PCATCH in flags, an
  * interrupt aborts an abortable msg; the call still waits for the reply.
- * Thread, or a plain pthread whose reply port is a spin port; blocks, unless
- * port does the work at once.
+ * Thread, or a plain pthread whose reply port is a spin port; may block.
  */
 int
 lwkt_domsg(lwkt_port_t port, lwkt_msg_t msg, int flags)
@@ -99,9 +101,9 @@ replywait_any(lwkt_msg_t msg, int error, lwkt_port_t port, int flags)
 }
 
 /*
- * The end of lwkt_replywait() if a message is queued: wake the sender of msg,
- * which is marked done, and take the next message.  Ends the leaf section of
- * the caller.
+ * The rest of lwkt_replywait() if a message is queued.  msg is marked done
+ * already: wake its sender, take the next message of port and return it.  Ends
+ * the leaf section of the caller.
  */
 static __lwkt_noinline void *
 replywait_next(lwkt_msg_t msg, lwkt_port_t port)

@@ -12,8 +12,8 @@
  * this CPU away.  So the function may use the owner's data without a lock.  A
  * message that is queued during the call wakes the owner as always.
  *
- * If the owner waits for the reply to one message, it has not finished another
- * one.  It is not idle then, and the function is not called.
+ * An owner that waits for the reply to a message may be in the middle of its
+ * work on another one.  So it is not idle, and the function is not called.
  *
  * An owner that does a lwkt_domsg to its own port would wait for ever.  So in
  * this case the function is called whatever is queued, by the owner itself, and
@@ -50,9 +50,10 @@ in_thread(struct globaldata *gd)
 }
 
 /*
- * Return 1 if the owner of the thread port belongs to this CPU and waits for
- * any message, or was woken and has not run yet, and no message is queued and
- * no direct function runs for it; else 0.  Critical section.
+ * Return 1 if all of this is true, else 0: the owner of the thread port belongs
+ * to this CPU; it waits for any message, or was woken from that wait and has
+ * not run yet; no message is queued; no direct function runs for the owner.
+ * Critical section.
  */
 static inline int
 owner_is_idle(struct globaldata *gd, lwkt_port_t port)

@@ -6,7 +6,7 @@
  * A pthread cannot sleep on several words.  So all pthreads that select wait on
  * one word, select_count, which counts the messages that found MPF_SELECT at
  * their port.  A pthread reads it before it tries the ports, so it misses no
- * message.  Each count wakes all of these pthreads; they are few.
+ * message.  Each increment wakes all of these pthreads; they are few.
  *
  * ORDER
  * PO1 pthread: load of select_count, then the ports (under their locks), then

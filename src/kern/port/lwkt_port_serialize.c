@@ -5,11 +5,11 @@
  *
  * THEORY
  * A serializer may already protect a device or a connection.  Then the port of
- * the device needs no lock of its own.  Every function is called with the
- * serializer held, and a wait releases it while the thread sleeps.  The thread
- * enters the sleep queue before it releases the serializer (the interlock of
- * kern_synch.c).  So the next thread that takes the serializer and puts a
- * message wakes the sleeper.
+ * the device needs no lock of its own.  The caller of each function of the port
+ * holds the serializer, and a wait releases it while the thread sleeps.  The
+ * thread enters the sleep queue before it releases the serializer (the
+ * interlock of kern_synch.c).  So the next thread that takes the serializer and
+ * puts a message wakes the sleeper.
  *
  * A sender that waits for its reply at a port of another kind still holds the
  * serializer.  The receiver needs the serializer, so both would wait for ever.

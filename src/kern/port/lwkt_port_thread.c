@@ -22,17 +22,17 @@
  *
  * When a thread migrates, td_gd changes on the CPU that it leaves, after its
  * last switch there; then an IPI to the new CPU follows.  So at most one of the
- * two CPUs finds itself the owner, and what was queued on the old CPU is
- * visible on the new one.  (To a thread that is given away, lwkt_giveaway(3),
+ * two CPUs finds that the thread belongs to it, and what was queued on the old
+ * CPU is visible on the new one.  (To a thread given away, lwkt_giveaway(3),
  * the program sends nothing until the new CPU has acquired it.)
  *
  * INVARIANTS
  * PT1 Queues and mp_flags of the port are accessed only on the owner's CPU, in
  *    a critical or leaf section.
  * PT2 The owner sets and clears MPF_WAITPORT and MPF_WAITSYNC in the section in
- *    which it waits.  So other code of the CPU sees them set only while the
- *    owner is blocked, was made runnable and has not run yet, or is in
- *    lwkt_abortmsg().
+ *    which it waits.  So other code of the CPU sees them set only in three
+ *    cases: the owner is blocked; it was made runnable and has not run yet; it
+ *    is in lwkt_abortmsg().
  * PT3 The program sends no message to the port of a thread that has ended.
  *
  * Source: DragonFly lwkt_msgport.c, thread backend.
@@ -307,7 +307,10 @@ port_wait_any(lwkt_port_t port, lwkt_msg_t msg, int intr)
 		port->mp_flags &= ~why;
 	}
 	self->td_cold->tc_waitmsg = NULL;
-	/* An interrupt that did not end the wait stays pending. */
+	/*
+	 * The interrupt is pending again unless it ended the wait or the result
+	 * of msg is EINTR.
+	 */
 	if (unlikely(interrupted) &&
 	    (msg != NULL ? msg->ms_error != EINTR : got != NULL))
 		intr_repost(self);
@@ -363,9 +366,9 @@ port_block(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t next, uint32_t why)
 }
 
 /*
- * As port_wait_any(); panics unless the caller owns port.  The usual wait,
- * without LWKT_PCATCH and deferred wakeups and ended by the first wake-up, is
- * done in a leaf section.
+ * As port_wait_any(); panics unless the caller owns port.  The usual wait has
+ * no LWKT_PCATCH, a caller for which may_block() is 1, and ends at the first
+ * wake-up.  It is done in a leaf section.
  */
 static inline uintptr_t
 port_wait(lwkt_port_t port, lwkt_msg_t msg, int intr)

@@ -106,10 +106,10 @@ void	thread_replyport(lwkt_port_t port, lwkt_msg_t msg);
 int	thread_dropmsg(lwkt_port_t port, lwkt_msg_t msg);
 
 /*
- * lwkt_port_thread.c: make the thread next runnable, unless it is NULL, and
- * wait at port, a thread port of the caller: until msg is done, and return its
- * ms_error; or, if msg is NULL, for any message, and return it.  why: the bit
- * of mp_flags that says so.  Ends the leaf section of the caller.
+ * lwkt_port_thread.c: make the thread next runnable, unless next is NULL.  Then
+ * wait at port, a thread port of the caller, until msg is done, and return its
+ * ms_error.  If msg is NULL, wait for any message instead, and return it.  why:
+ * the bit of mp_flags for this wait.  Ends the leaf section of the caller.
  */
 uintptr_t port_block(lwkt_port_t port, lwkt_msg_t msg, lwkt_thread_t next,
 	    uint32_t why) __lwkt_hidden;
@@ -203,8 +203,9 @@ owner_gd(lwkt_thread_t td)
 }
 
 /*
- * Return 1 if self, the caller, may block by port_block(); 0 if something must
- * be done before, or self is not on the run queue.
+ * Return 1 if self, the caller, may block by port_block(), which does no
+ * deferred wakeups.  Return 0 if self defers its wakeups (kern_delayed.c), or
+ * is not on the run queue.
  */
 static inline int
 may_block(lwkt_thread_t self)
@@ -244,8 +245,9 @@ port_init(lwkt_port_t port, const struct lwkt_port_ops *ops)
 }
 
 /*
- * Make port a thread port of td again, whose port it was.  It is still as new,
- * unless the program has given it other functions.
+ * Make port, which the structure of td had for an earlier thread, the thread
+ * port of td.  Its queues are empty.  The program may have given it other
+ * functions, which are replaced.
  */
 static inline void
 port_renew(lwkt_port_t port, lwkt_thread_t td)
