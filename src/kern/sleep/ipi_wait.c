@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thread waits until every other CPU has executed the messages that the
- * thread's CPU has sent to it so far.
+ * A thread waits until all other CPUs have executed the messages that the
+ * thread's CPU has sent to them so far.
  *
  * THEORY
  * The waiter sends a message to each other CPU.  A CPU executes it after all

@@ -6,18 +6,18 @@
  * Code that changes several structures, with a wakeup after each change, wakes
  * the same threads again and again.  Between lwkt_wakeup_start_delayed() and
  * lwkt_wakeup_end_delayed() a call of lwkt_wakeup() by the thread only notes
- * the ident (exceptions: DW2).  There are two places.  A third ident takes the
- * place of the oldest one, and the wakeup of the oldest one is done at once.  A
- * late wakeup does no harm: the condition is already true, so a thread that
- * tests it meanwhile does not sleep.
+ * the ident (exceptions: DW2).  A thread has places for two idents.  A third
+ * ident takes the place of the oldest one, and the wakeup of the oldest one is
+ * done at once.  A late wakeup does no harm: the condition is already true, so
+ * a thread that tests it meanwhile does not sleep.
  *
  * A thread that blocks may wait for a thread that it still has to wake.  So
  * every function that blocks first does the deferred wakeups.  The switch does
- * them too (TDL_DELAYED) if the thread has descheduled itself; migrates; has
- * tokens or wants one, because a thread that waits for these wakeups may hold
- * the token; is an lwp; or has borrowed the CPU (SW6 of lwkt_switch.c).  Other
- * yields do not do them.  If a thread runs until the next tick without ending
- * the delay, the tick does its wakeups.
+ * them too (TDL_DELAYED, SW6 of lwkt_switch.c) for a thread that has
+ * descheduled itself, migrates, is an lwp, or has borrowed the CPU; and for one
+ * that has tokens or wants one, because a thread that waits for these wakeups
+ * may hold the token.  A yield in other cases does not do them.  If a thread
+ * still runs at the next tick, the tick does its wakeups.
  *
  * Usually the thread has tested its condition before the flush, in the critical
  * section in which it blocks.  The flush does not make the test stale.  It may

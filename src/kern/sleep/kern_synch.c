@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sleep on an address until a thread of any CPU wakes it (kern_wakeup.c), for a
- * time, or until scheduled.
+ * Sleep on an address until the first of these: a wakeup of any CPU
+ * (kern_wakeup.c), a time limit, an interrupt, lwkt_schedule().
  *
  * THEORY
  * A sleeper has an ident and a domain, and a wakeup wakes only sleepers with
@@ -93,7 +93,7 @@ tslp_insert(struct globaldata *gd, lwkt_thread_t td,
 }
 
 /*
- * Queue td, the caller, on ident in `domain`.  No effect if it is queued so
+ * Queue td, the caller, on ident in `domain`.  No effect if td is queued there
  * already.  If td is on another queue, it leaves that queue first.
  */
 static inline void
@@ -266,7 +266,7 @@ tsleep_any(const volatile void *ident, int flags, const char *wmesg,
 /*
  * Sleep on ident; the results are those of tsleep_crit.  A timeout of 0 does
  * not block.  The caller is on no sleep queue afterwards.  Thread context;
- * blocks until woken, timed out, interrupted or scheduled.
+ * blocks until woken, timed out, scheduled or, with LWKT_PCATCH, interrupted.
  *
  * The usual sleep is done here, in a leaf section: without a time limit, an
  * interlock, a deferred wakeup or a flag other than a domain, by a caller that

@@ -100,9 +100,9 @@ block_self(lwkt_thread_t td, const char *wmesg)
 }
 
 /*
- * As wake_local() of next, unless it is NULL, and then block_self() of td, the
- * caller, which is on the run queue and has no deferred wakeups.  Context: leaf
- * section.
+ * Make next runnable as wake_local() does, unless next is NULL.  Then block td,
+ * the caller, as block_self() does; td is on the run queue and has no deferred
+ * wakeups.  Context: leaf section.
  */
 static inline void
 block_pass(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t next,
@@ -138,8 +138,8 @@ wake_local(struct globaldata *gd, lwkt_thread_t td)
 /*
  * Interruptible waits: lwkt_interrupt(td) sets TDF_MP_INTR.  intr_take() clears
  * the bit and returns 1 if it was set, else 0.  intr_repost() sets the bit: for
- * lwkt_interrupt(), and for a caller that has taken an interrupt but returns
- * another result.
+ * lwkt_interrupt(), and for a caller that has cleared it by intr_take() but
+ * returns no EINTR, so that the next interruptible wait returns EINTR.
  */
 static inline int
 intr_take(lwkt_thread_t td)
