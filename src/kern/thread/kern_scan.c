@@ -6,8 +6,8 @@
  * THEORY
  * Thread structures lie in one array of the arena and are type-stable.  So a
  * reader follows no list, and threads may start, move or end meanwhile.  The
- * reader takes a reference to each thread, which keeps the structure and the
- * stack.
+ * reader takes a reference to each thread.  The reference keeps the structure
+ * and the stack from being used for another thread.
  *
  * A thread may be losing its last reference at that moment.  lwkt_rele()
  * releases the last reference without a locked instruction: it loads td_refs
@@ -45,10 +45,11 @@ hold_living(lwkt_thread_t td)
 }
 
 /*
- * Hold up to n threads from index *posp on, and store them in tds.  *posp gets
- * the index to continue at.  Returns the number stored; less than n only at the
- * end of the array.  Thread context, not in a hard section or rendezvous, no
- * spinlock.  Spins until the other CPUs have stopped; never blocks.
+ * Take a reference to up to n threads, from index *posp on, and store the
+ * threads in tds.  *posp gets the index to continue at.  Returns the number
+ * stored; less than n only at the end of the array.  Thread context, not in a
+ * hard section or rendezvous, no spinlock.  Spins until the other CPUs have
+ * stopped; never blocks.
  */
 int
 lwkt_scan_threads(uint64_t *posp, lwkt_thread_t *tds, int n)

@@ -22,8 +22,9 @@
  * TH2 A thread at its last switch is on no queue, waits for nothing, defers no
  *     wakeup, is lent nothing that is still being changed, and its port is
  *     empty.  So the fields for all this are as thread_init() has made them,
- *     and the structure with its stack can be used again without it.  (Only
- *     td_wchan may name the ident of a queue that the thread has left.)
+ *     and the structure with its stack can be used again by thread_renew()
+ *     alone.  (Exception: td_wchan may name the ident of a queue that the
+ *     thread has left.)
  *
  * Source: DragonFly's lwkt_thread.c; the reference instead of its one-tick
  * polling for td_refs at exit is ours.
@@ -49,7 +50,7 @@ static void	thread_exit(void);
 
 #define STACK_LEAST	4096	/* bytes: smallest stack */
 
-/* Make td, a new thread, what flags other than the usual ones say. */
+/* Apply LWKT_GIANT, LWKT_INTERRUPT and LWKT_PREEMPTIBLE, if in flags, to td. */
 static __lwkt_noinline void
 renew_special(lwkt_thread_t td, int flags)
 {
@@ -62,9 +63,9 @@ renew_special(lwkt_thread_t td, int flags)
 
 /*
  * Make td, whose structure and stack thread_init() has put together, a thread
- * that has not run, which will run on cpu.  What a life leaves as it was at the
- * beginning is not written again (TH2).  TDF_ARENA and TDF_CANARY are kept.
- * CPU, critical section; never blocks.
+ * that has not run, which will run on cpu.  Fields that a thread leaves at its
+ * end as thread_init() made them are not written again (TH2).  TDF_ARENA and
+ * TDF_CANARY are kept.  Any CPU context, critical section; never blocks.
  */
 void
 thread_renew(lwkt_thread_t td, int flags, int cpu)
@@ -149,8 +150,8 @@ thread_reserve(lwkt_thread_t td, size_t size)
 #define EACH_BYTE(b)	((uint64_t)0x0101010101010101 * (b))
 
 /*
- * Return a word with the highest bit set in the first byte that is 0 in w, and
- * in no byte before it; 0 if no byte of w is 0.
+ * Return a word whose lowest set bit is the highest bit of the first byte that
+ * is 0 in w; 0 if no byte of w is 0.
  */
 static inline uint64_t
 zero_byte(uint64_t w)
@@ -159,10 +160,11 @@ zero_byte(uint64_t w)
 }
 
 /*
- * Copy the name `from`, cut to LWKT_NAMELEN - 1 bytes, by words.  Returns 0 if
- * it has a '%', or if a word might lie in two pages: the bytes after its end
- * are read, too, but not those of another page, which may not exist.  A checker
- * would object to the read (fiber_wanted).
+ * Copy the name `from`, cut to LWKT_NAMELEN - 1 bytes, by words, and return 1.
+ * Return 0 if a word has a '%', or would lie in two pages: the bytes after the
+ * end of the name are read, too, but not those of another page, which may not
+ * exist.  The caller then uses vsnprintf().  A checker would object to the read
+ * (fiber_wanted).
  */
 static inline int
 name_copy(char *to, const char *from)
@@ -187,7 +189,7 @@ name_copy(char *to, const char *from)
 }
 CTASSERT(LWKT_NAMELEN % sizeof(uint64_t) == 0, "names are whole words");
 
-/* Set the name of td, cut to LWKT_NAMELEN - 1 bytes.  Most have no '%'. */
+/* Set the name of td, cut to LWKT_NAMELEN - 1 bytes.  A '%' in it is rare. */
 static inline void
 thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 {
@@ -195,7 +197,7 @@ thread_vname(lwkt_thread_t td, const char *fmt, va_list ap)
 		(void)vsnprintf(td->td_name, LWKT_NAMELEN, fmt, ap);
 }
 
-/* Make td runnable, which was not started.  The usual CPU is this one. */
+/* Make td, which was not started, runnable on its CPU, usually this one. */
 static inline void
 start_on(struct globaldata *gd, lwkt_thread_t td)
 {
@@ -212,7 +214,7 @@ start_on(struct globaldata *gd, lwkt_thread_t td)
 
 /*
  * Give td its function and its name, and make it runnable unless flags has
- * LWKT_NOSTART.  Any CPU context, critical section; never blocks.
+ * LWKT_NOSTART.  Any CPU context; never blocks.
  */
 void
 thread_start(lwkt_thread_t td, void (*fn)(void *), void *arg, int flags,
@@ -254,8 +256,9 @@ lwkt_init_thread(struct lwkt_thread_storage *storage, void *stack,
 }
 
 /*
- * Store self in td_join, unless td has ended already (TD_JOIN_EXITED).  Returns
- * 0, or EINVAL if another thread joins td or td is not joinable.
+ * Store self in td_join and return 0.  Store nothing and return 0 if td has
+ * ended already (TD_JOIN_EXITED), or EINVAL if another thread joins td or td is
+ * not joinable.
  */
 static inline int
 join_begin(lwkt_thread_t td, lwkt_thread_t self)
@@ -322,9 +325,9 @@ exit_wake_joiner(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Empty the message port of td: requests get the reply ESRCH (port_flush).  A
- * reply may call functions of the program, so the critical section is left
- * meanwhile.  Then wait until nobody changes what td is lent.
+ * Empty the message port of td, the caller: requests get the reply ESRCH
+ * (port_flush).  A reply may call functions of the program, so the critical
+ * section is left meanwhile.  Then wait until no CPU changes what td is lent.
  */
 static __lwkt_noinline void
 exit_settle(lwkt_thread_t td)

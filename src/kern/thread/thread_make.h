@@ -11,8 +11,8 @@
 
 /*
  * thread_init makes a thread of the structure td and a stack; the thread will
- * run on cpu.  thread_renew does the same for a td whose stack is still as
- * thread_init and the thread's life have left it.  thread_start gives the
+ * run on cpu.  thread_renew does the same, with less work, for a td that was
+ * made by thread_init and whose thread has ended since.  thread_start gives the
  * thread a function and a name, and makes it runnable unless flags has
  * LWKT_NOSTART.  On any CPU, the first two in a critical section; never blocks.
  */
