@@ -23,7 +23,7 @@
 #define THREADS_MAX	256	/* check the first threads of the arena only */
 #define QUEUE_MAX	100000	/* a longer queue is taken for a loop */
 
-/* Panic if one of some fields of td is damaged. */
+/* Panic if a field of td is damaged.  Only some of its fields are tested. */
 void
 thread_check(lwkt_thread_t td)
 {
@@ -130,8 +130,9 @@ threads_check(struct globaldata *gd)
 
 /*
  * Check the run queue, rings, timers and spinlocks of a CPU, and its running
- * thread; on the simulated host also its other threads (threads_check).  Panic
- * if one is damaged.  Context: that CPU, where a thread is about to leave it.
+ * thread; on the simulated host, except in TSan builds, also its other threads
+ * (threads_check).  Panic if one is damaged.  Context: that CPU, when a thread
+ * is about to leave it.
  */
 void
 check_cpu(struct globaldata *gd)

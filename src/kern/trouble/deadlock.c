@@ -29,8 +29,9 @@
  *
  * ORDER
  * A CPU is quiescent if gd_quiet is not 0 and mc_reqflags has RQF_SLEEPING and
- * no bit of RQF_WAKE.  The CPU stores gd_quiet before it sets RQF_SLEEPING by a
- * locked instruction, so a reader that sees RQF_SLEEPING sees gd_quiet, too.
+ * no bit of RQF_WAKE, and no message waits for it.  The CPU stores gd_quiet
+ * before it sets RQF_SLEEPING by a locked instruction, so a reader that sees
+ * RQF_SLEEPING sees gd_quiet, too.
  * The CPUs are read one after the other; meanwhile one CPU might wake another
  * and become quiescent itself.  So all are read twice, and the number of times
  * that they became quiescent must be the same both times.
@@ -208,8 +209,9 @@ wanted(void)
 
 /*
  * Check for a deadlock, and report the first one of a boot, if a report is
- * wanted.  If other CPUs have no work but are awake for the same check, check
- * again later.  Called by the idle loop while gd_deadlock_due is set.
+ * wanted.  If all CPUs seem to have no work, but one of them is awake or wakes
+ * during the check, check again later.  Do nothing now if this CPU has been
+ * asked to wake.  Called by the idle loop while gd_deadlock_due is set.
  */
 void
 deadlock_check(struct globaldata *gd)

@@ -8,7 +8,8 @@
  * The line about a thread is made of fields that may change meanwhile.
  * Each field was true when it was read, but not all at the same time.  The
  * stack of a thread that does not run is read only while its CPU is stopped or
- * is the caller's CPU: then the thread cannot begin to run.
+ * is the caller's CPU: then the thread cannot begin to run (but a HALT_PAUSE
+ * ends after 5 s, halt.c, even if the report is not complete).
  *
  * There may be a million threads, and the process may be about to end.  So the
  * numbers of lines, backtraces and frames are limited.
@@ -308,8 +309,8 @@ show_trace(void)
 
 /*
  * Print all threads that are found, within the limits above.  Stops the other
- * CPUs meanwhile, unless they are stopped already.  Any context, also a signal
- * handler.
+ * CPUs meanwhile, for at most 5 s (halt.c), unless they are stopped already.
+ * Any context, also a signal handler.
  */
 void
 lwkt_show_threads(void)

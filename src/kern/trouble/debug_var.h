@@ -27,7 +27,8 @@ int	halt_others(enum halt how);
 void	halt_release(void);
 /* Return 1 if the CPU is stopped, so that what it owns can be read; else 0. */
 int	halt_stopped(int cpu);
-/* Copy the backtrace of a CPU; return the number of frames, 0 if it runs. */
+/* Copy the backtrace of a stopped CPU; return the number of frames.  Return 0
+ * if the CPU is not stopped, and on the simulated host. */
 int	halt_backtrace(int cpu, void *pcs[BT_MAX]);
 void	halt_nmi(struct mcpu *mc, void *ucontext);		/* mu_nmi */
 
@@ -52,9 +53,10 @@ void	show_cpus(void);	/* other CPUs: threads and backtraces */
 void	show_threads(void);
 void	show_trace(void);	/* the last records of the trace rings */
 /*
- * check.c: panic if an invariant of a thread, of a port, or of a CPU and most
- * of what it owns is broken.  check_sometimes() calls check_cpu() at intervals.
- * Context: the owning CPU, where a thread is about to leave the CPU.
+ * check.c: panic if an invariant of a thread (thread_check), of a port
+ * (port_check), or of a CPU and most of what it owns (check_cpu) is broken.
+ * check_sometimes() calls check_cpu() at intervals.  Context: the owning CPU,
+ * when a thread is about to leave it.
  */
 void	thread_check(lwkt_thread_t td);
 void	port_check(struct lwkt_port *port);

@@ -79,8 +79,9 @@ serve(struct globaldata *gd)
 }
 
 /*
- * Wait in the signal handler until halt_word is no longer word.  Return early
- * after PAUSE_NS; abort the process after FOREVER_NS of a HALT_FOREVER.
+ * Wait in the signal handler until halt_word is no longer word.  In a
+ * HALT_PAUSE, return after PAUSE_NS in any case.  In a HALT_FOREVER, abort the
+ * process after FOREVER_NS.
  */
 static void
 halt_wait(struct globaldata *gd, uint32_t word, void *ucontext)
@@ -146,9 +147,9 @@ halt_send(void)
 }
 
 /*
- * Stop the other CPUs.  Returns 1; but with HALT_PAUSE it returns 0, and does
- * nothing, if another caller has begun a halt.  HALT_FOREVER replaces a halt of
- * another caller.
+ * Stop the other CPUs, and wait at most ANSWER_NS until they have stopped.
+ * Returns 1; but with HALT_PAUSE it returns 0, and does nothing, if another
+ * caller has begun a halt.  HALT_FOREVER replaces a halt of another caller.
  */
 int
 halt_others(enum halt how)
@@ -183,7 +184,10 @@ halt_release(void)
 		(void)atomic_cmpset_32(&halt_word, word, word - HALT_PAUSE);
 }
 
-/* Return 1 if the CPU is stopped by the current halt, else 0. */
+/*
+ * Return 1 if the CPU is stopped by the current halt, else 0.  Always 1 on the
+ * simulated host.
+ */
 int
 halt_stopped(int cpu)
 {

@@ -203,8 +203,8 @@ thread_mark(lwkt_thread_t td)
 }
 
 /*
- * Check the runnable thread that is better than the running one, if there is
- * one.  Panic if it is overdue.
+ * Check the thread that the switch would choose, if it is better than the
+ * running thread.  Panic if it is overdue.
  */
 static void
 check_better(struct globaldata *gd)
@@ -324,9 +324,10 @@ message_mark(struct globaldata *gd, int src, uint32_t index)
 }
 
 /*
- * Check a message in a ring of this CPU.  Panic if it is still there after
- * CHANCES chances of the sender, unless the sender is halted, and CHANCES
- * chances of the receiver after these, or units of time if it is halted.
+ * Check a message in a ring of this CPU, the receiver.  The sender, unless it
+ * is halted, first has CHANCES chances.  Then the receiver has CHANCES chances;
+ * if it is halted, CHANCES units of time since the message was seen.  Panic if
+ * the message is still in the ring after that.
  */
 static void
 check_message(struct globaldata *gd)
@@ -463,8 +464,8 @@ chance(uint32_t *count, int64_t *at, int64_t gap)
  * none in a critical section.  The end of a critical section (CHOICE_CRIT) is a
  * chance for all kinds of waiters but threads.  Any other point is a chance for
  * threads, too.  In user code (CHOICE_USER) only a preemptible thread gives a
- * chance, if it has no tokens and no bit of td_leave: at most one in
- * SIGNALS_NS.
+ * chance, if it has no tokens and no bit of td_leave: at most one in SIGNALS_NS
+ * or a unit, whichever is longer.
  */
 static void
 count_chances(struct life *l, lwkt_thread_t td)

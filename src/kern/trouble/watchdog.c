@@ -19,12 +19,13 @@
  * thread or one of equal priority, is reported too.  AST_LWKT_RESCHED alone
  * does not show this: the thread for which it was set may have blocked again;
  * and if a better thread waits for a token, each tick sets the bit again
- * although the running thread yields often.  So a check sets a second bit,
- * AST_WATCHED, beside it.  Each attempt to switch clears both bits.  If the
- * next check finds both set, there was no attempt.
+ * although the running thread yields often.  So a check that finds
+ * AST_LWKT_RESCHED sets a second bit, AST_WATCHED, beside it.  Each attempt to
+ * switch clears both bits.  If the next check finds both set, there was no
+ * attempt.
  *
- * A CPU that has nothing to run is not watched.  The check that finds the CPU
- * idle is the last one until the idle loop finds a thread to run.  That last
+ * A CPU that has no runnable thread is not watched.  The check that finds such
+ * a CPU is the last one until the idle loop finds a runnable thread.  That last
  * check also wakes the idle loop, once, to check for a deadlock (deadlock.c).
  *
  * Source: the idea is FreeBSD's and Linux's soft-lockup watchdog, which has a
@@ -158,9 +159,9 @@ watch_check(struct globaldata *gd, void *ucontext)
 }
 
 /*
- * mu_watch: check this CPU, and request the next check.  If the CPU is idle,
- * this is the last check; wake the idle loop to check for a deadlock.  Signal
- * handler.
+ * mu_watch: check this CPU, and request the next check.  If the CPU is idle and
+ * no thread is runnable there, this is the last check: instead, wake the idle
+ * loop to check for a deadlock.  Signal handler.
  */
 void
 watch_intr(struct mcpu *mc, void *ucontext)
