@@ -10,7 +10,7 @@
 
 struct boot_cpu {
 	uint32_t	 gd_stopped;	/* (a) 1: the idle loop has ended */
-	uint32_t	 gd_nquiet;	/* (c) times it was found quiescent */
+	uint32_t	 gd_nquiet;	/* (c) times the CPU became quiescent */
 };
 
 #endif

@@ -15,8 +15,9 @@ extern struct lwkt_config lwkt__boot_config; /* (i) from kern_boot_prepare on */
 
 /*
  * kern_boot_prepare returns 0, or an errno after it has undone its work.  After
- * an errno the next two are not called.  kern_boot_run returns when every CPU
- * has stopped.  A si_cpu hook must start the first thread.
+ * an errno the next two are not called.  kern_boot_run returns 0 when every CPU
+ * has stopped, or an errno of machine_run().  A si_cpu hook must start the
+ * first thread.
  *
  * kern_stop asks the CPUs to stop.  A CPU that has received this request
  * switches to no thread but its idle thread.  The caller of kern_stop continues

@@ -68,8 +68,9 @@ idle_check(struct globaldata *gd)
 }
 
 /*
- * Switch to the best runnable thread, and start the watchdog if needed.  Return
- * when a switch on this CPU finds no thread that can run.
+ * Start the watchdog if a thread is runnable and this CPU is not watched.  Then
+ * switch to the best runnable thread.  Return when a switch on this CPU finds
+ * no thread that can run.
  */
 static inline void
 idle_switch(struct globaldata *gd)

@@ -10,8 +10,8 @@
  * shutdown depend on no thread's stack.
  *
  * INVARIANTS
- * BT1 No thread and no callback runs on a CPU before the si_cpu hooks have run
- *    there.
+ * BT1 No callback, and no thread except the idle thread, runs on a CPU before
+ *    the si_cpu hooks have run there.
  *
  * Source: the order of DragonFly's mi_startup.
  */
@@ -315,8 +315,9 @@ kern_boot_prepare(const struct lwkt_config *cfg)
 }
 
 /*
- * Run all CPUs; the caller becomes CPU 0 until the shutdown.  Returns 0 when
- * all CPUs have stopped, or an errno of machine_run().  Plain pthread.
+ * Run all CPUs; the caller becomes CPU 0 (simulated host: every CPU) until the
+ * shutdown.  Returns 0 when all CPUs have stopped, or an errno of
+ * machine_run().  Plain pthread.
  */
 int
 kern_boot_run(void)

@@ -136,9 +136,9 @@ stop_wait(struct globaldata *gd, int first)
 }
 
 /*
- * This CPU has left its idle loop.  Serve messages until all CPUs have, and
- * wait until no pthread pushes work to a CPU.  Then release the tokens of a
- * thread that was abandoned here.
+ * This CPU has left its idle loop.  Serve messages until all CPUs have left
+ * theirs.  Then wait until no pthread pushes work to a CPU, and release the
+ * tokens of a thread that was abandoned here.
  */
 void
 stop_this_cpu(struct globaldata *gd)

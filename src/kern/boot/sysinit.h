@@ -8,7 +8,8 @@
  * cpu(gd) runs on each CPU in its idle thread, before the first thread there.
  * cpu_fini(gd) runs on each CPU in its idle thread, after all CPUs stopped.
  * fini() runs once at the end; if the boot fails, only if boot() succeeded.
- * Any of them may be NULL.  Lower orders boot first and end last.
+ * Any of these functions may be NULL.  A hook of lower order starts first and
+ * ends last.
  *
  * Source: SYSINIT(9) of the BSDs.
  */
