@@ -22,7 +22,7 @@
  * SD1 After cpus_stopped == ncpus no CPU sends messages or runs a thread.
  * SD2 Tokens of abandoned threads are released after SD1 holds.
  *
- * Source: scenario H of the reading of DragonFly.
+ * Source: ours; DragonFly has no such shutdown.
  */
 #include "kern/ipi/ipi_var.h"
 #include "kern/sched/sched_var.h"
