@@ -243,7 +243,7 @@ wake(const volatile void *ident, uint32_t domain, int max, int everywhere)
 	leaf_exit(self);
 }
 
-/* The same, for the functions whose speed matters less. */
+/* As wake(), but not inline: for the functions whose speed matters less. */
 static __lwkt_noinline void
 wake_any(const volatile void *ident, uint32_t domain, int max, int everywhere)
 {
