@@ -170,8 +170,8 @@ ATOMIC_DEFINE_POKE(i64, int64_t)
 ATOMIC_DEFINE_POKE(ptr, uintptr_t)
 
 /*
- * Add to a word that only the caller writes.  No order, no choice point.  Not
- * atomic for another writer, so x86 needs no locked instruction.
+ * Add to a word that no other CPU writes, so x86 needs no locked instruction.
+ * No order, no choice point.
  */
 static inline void
 atomic_poke_add_i64(int64_t *p, int64_t v)

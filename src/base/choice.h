@@ -26,7 +26,7 @@ enum choice {
 	CHOICE_TIMER,		/* arming a timer */
 	CHOICE_PAUSE,		/* turn of a wait loop, or a halt: others run */
 	CHOICE_ALLOC,		/* a call of the host about memory */
-	CHOICE_IO,		/* submitting or reaping an operation */
+	CHOICE_IO,		/* a call about operations (machine_io.h) */
 	CHOICE_SWITCH,		/* just before a thread switch */
 	CHOICE_USER,		/* an instruction of the program's own */
 	CHOICE_KINDS

@@ -86,7 +86,10 @@
 #define no_unwind()		((void)0)
 #endif
 
-/* Keep the compiler, but not the processor, from moving memory accesses. */
+/*
+ * Keep the compiler from moving memory accesses from one side of this statement
+ * to the other.  The processor still may.
+ */
 #define cc_fence()		__asm__ __volatile__("" ::: "memory")
 
 /* Ask for the cache line of p, in order to write to it. */
@@ -94,7 +97,7 @@ static inline void
 prefetch_write(const void *p)
 {
 #ifdef __x86_64__
-	/* The builtin asks for a copy to read, unless told of the processor. */
+	/* Without -march the builtin would ask for a copy that is only read. */
 	__asm__ __volatile__("prefetchw %0" : : "m" (*(const char *)p));
 #else
 	__builtin_prefetch(p, 1);

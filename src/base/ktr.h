@@ -3,12 +3,12 @@
  * Trace rings: the last KTR_ENTRIES events of each CPU.
  *
  * THEORY
- * Each CPU has a ring, and alone writes to it.  A new record replaces the
- * oldest one.  A reader on another CPU or in another process reads kr_index
- * before and after it copies records, and drops those that the CPU may have
- * overwritten meanwhile.  An event is recorded
- * if its group is in the mask (LWKT_TRACE=0x..).  By default the mask has only
- * the group KTR_HOST, whose events are too rare to cost time.  On the simulated
+ * Each CPU has a ring, to which no other CPU writes.  In a full ring a new
+ * record replaces the oldest one.  A reader on another CPU or in another
+ * process reads kr_index before and after it copies records, and drops those
+ * that the CPU may have overwritten meanwhile.  An event is recorded if its
+ * group is in the mask (LWKT_TRACE=0x..).  By default the mask has only the
+ * group KTR_HOST, whose events are too rare to cost time.  On the simulated
  * host it has all groups by default.  There every recorded event also becomes a
  * part of the hash that identifies the schedule.
  */

@@ -72,8 +72,8 @@ vput(const char *prefix, const char *fmt, va_list ap)
 }
 
 /*
- * Print one line on stderr.  Any context, signal handlers too; takes no lock.
- * The CPU waits while write(2) does.
+ * Print one line on stderr; takes no lock.  Any context; in a signal handler
+ * only with the conversions that THEORY lists.  The CPU waits for write(2).
  */
 void
 lwkt_printf(const char *fmt, ...)
@@ -119,7 +119,10 @@ lwkt__panicking(void)
 	return __atomic_load_n(&panicker, __ATOMIC_RELAXED) != 0;
 }
 
-/* Report on stderr and abort.  Any context; does not return. */
+/*
+ * Report on stderr and abort; does not return.  Any context; in a signal
+ * handler with the same conversions as lwkt_printf().
+ */
 void
 lwkt_panic(const char *fmt, ...)
 {
