@@ -15,9 +15,9 @@
  * later, at another instruction.
  *
  * The reader follows rsp, rbp and the return address, because the frame address
- * (CFA) of a compiled function is rsp or rbp plus a constant.
- * Two forms are expressions: in gcc's realigned frames the CFA is in a word at
- * a constant offset from rbp, and so is the caller's rbp.
+ * (CFA) of a compiled function is rsp or rbp plus a constant.  Only in gcc's
+ * realigned frames the CFA is in a word at a constant offset from rbp, and so
+ * is the caller's rbp.  The table describes these two by expressions.
  *
  * The tables belong to the program, so their contents are not checked.  The
  * stack is checked: a word is read only within the stack's bounds, and each

@@ -6,7 +6,7 @@
  * The library's functions have unwind tables, for backtraces and preemption.
  * So an exception that a callback does not catch would unwind the kernel in the
  * middle of its work, up to a try block of the interrupted thread or of the
- * caller of lwkt_boot().  Before it unwinds anything, the unwinder searches for
+ * caller of lwkt_boot().  Before the unwinder unwinds anything, it searches for
  * a handler.  It calls the personality routine of each function on the stack
  * that has one.  The routine here answers that the search has failed.  Then the
  * C++ runtime calls std::terminate(), as for an exception that leaves a
@@ -17,7 +17,8 @@
  * the function's unwind table, and no instruction.
  *
  * pthread_exit() and the cancellation of a host thread unwind without a search.
- * The routine is called when they reach a function that has it.
+ * The routine is called when they reach a function that has it.  It makes the
+ * unwinding fail, which aborts the process.
  *
  * Source: the Itanium C++ ABI, Exception Handling, 1.6 and 2.5.
  */

@@ -106,7 +106,7 @@ lwkt__machine_switch:
 /*
  * The first code of a new thread.  Calls entry(from), with entry in rbx and
  * from in rax.  Then jumps to the function in r12, which never returns, with a
- * return address of 0.  The stack is aligned as before a call.
+ * return address of 0.  At the label the stack is aligned as before a call.
  */
 	.p2align 4
 	.globl	lwkt__machine_entry

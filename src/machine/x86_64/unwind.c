@@ -7,8 +7,9 @@
  * fault the signal handler has it.  For the caller it is captured.  For a
  * thread that does not run, it is read from the frame that switch.S left at the
  * thread's stack pointer (frame.h).  The walk ends at the frame that has no
- * return address (switch.S), or when the caller's array is full.  The functions
- * are named (symbol.c) and printed without allocation or stdio.
+ * return address (switch.S), where libunwind finds no caller, or when the array
+ * of machine_backtrace() is full.  The functions are named (symbol.c) and
+ * printed without allocation or stdio.
  */
 #define UNW_LOCAL_ONLY
 #include <libunwind.h>
