@@ -7,12 +7,12 @@
  * each.  Much of the time of such a call is the way into Linux and back.  The
  * system call SYS_process_madvise takes a list of pieces, of a process that a
  * descriptor names.  Since Linux 6.13 a process may give itself any advice in
- * this way, and a later Linux names it by PIDFD_SELF, without a descriptor.  A
- * real descriptor would not do: in a child of fork it would still name the
- * parent.
+ * this way.  In place of a descriptor a later Linux takes PIDFD_SELF, which
+ * names the calling process.  A real descriptor would not do: in a child of
+ * fork it would still name the parent.
  *
- * An older Linux, or a filter of system calls, refuses the first call, and no
- * further one is made in this process.
+ * After a call that fails, this process makes no further one.  On an older
+ * Linux, or under a filter of system calls, that is the first call.
  */
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -26,7 +26,7 @@
 #endif
 #define PIDFD_SELF		(-10000)
 
-static uint32_t refused;		/* (a) 1: this Linux cannot do it */
+static uint32_t refused;		/* (a) 1: a call has failed */
 
 /*
  * Give the advice on n pieces.  Returns 1; or 0 if Linux has done none or only

@@ -5,8 +5,9 @@
 #include <link.h>
 
 /*
- * Finds the dynamic symbol of that name in an object, or NULL.  The symbol may
- * be undefined.  Of info, only dlpi_addr, dlpi_phdr and dlpi_phnum are used.
+ * Returns the dynamic symbol `name` of the object info, or NULL if there is
+ * none.  The symbol may be undefined.  Of info, only dlpi_addr, dlpi_phdr and
+ * dlpi_phnum are used.
  */
 const ElfW(Sym) *lwkt__elf_find(const struct dl_phdr_info *info,
 	    const char *name);

@@ -3,14 +3,15 @@
  * Fault injection by name: LWKT_FAIL=point:nth,point:*
  *
  * THEORY
- * Every place where the host may refuse something calls
- * machine_fail("its.name") first.  So each failure branch can be reached
- * without a debugger.  nth counts calls from 1; `*` refuses each call.  The
- * table is read once per boot.  If it is empty, a call costs two loads.
+ * A place where the host may refuse something calls machine_fail("its.name")
+ * first.  So the failure branch there can be reached without a debugger.  nth
+ * counts the calls with that name from 1; `*` refuses each of them.  If a name
+ * is given twice, only its first nth counts.  LWKT_FAIL is read once per boot.
+ * If it is not set, a call costs two loads.
  *
  * A host may set lwkt__fail_host, which gets each decision and may change it.
- * The simulated host refuses more calls at random, and each refusal is an event
- * of its trace.
+ * The simulated host makes each refusal an event of its trace and, with faults
+ * injected (LWKT_SIM_FAULTS), refuses more calls by the seed.
  *
  * Points of the Linux host: altstack, arena, carrier.create, carrier.grower,
  * clock.tsc, decommit.many, epoll.add, epoll.create, guard.madvise, guard.many,

@@ -19,16 +19,16 @@
  * it: they are not instrumented.  The change orders the accesses before it and
  * those after it (flag 0): threads of one CPU do not race.  TSan delivers a
  * signal only when the interrupted fiber next calls a function of libc that
- * TSan wraps.  A fiber that leaves the CPU makes no such call for a long
- * time, and the CPU would wait for its timer.  So such a call is made before
- * each switch.
+ * TSan wraps.  If that fiber left the CPU first, it would not make such a call
+ * for a long time, and the CPU would miss the signal of its timer until then.
+ * So such a call is made before each switch.
  *
  * valgrind takes a jump of the stack pointer from one registered stack to
- * another as a switch, and not as a wild pointer or a huge frame.  The part of
- * a stack that its last owner popped may not be accessed, and the next owner
- * begins there.  So the whole stack is made accessible first.  Without valgrind
- * all this is skipped, by one test when a thread is created and one when it
- * ends.
+ * another as a switch, and not as a wild pointer or a huge frame.  It reports
+ * each access to the part of a stack that the last owner popped, and the next
+ * owner begins there.  So the whole stack is made accessible first.  A plain
+ * build without valgrind skips all this, by one test when a thread is created
+ * and one when it ends.
  *
  * Source: the sanitizers' common_interface_defs.h and tsan_interface.h.
  */

@@ -46,7 +46,10 @@ void	fiber_init(struct fiber *f, const void *stack, size_t size);
 void	fiber_fini(struct fiber *f);
 /* Declares memory as written, so it may be read.  Only if fiber_wanted(). */
 void	fiber_defined(const void *p, size_t size);
-/* Lets a signal handler use a part of a stack.  Only if fiber_wanted(). */
+/*
+ * Makes memory accessible, with contents that count as not yet written: a part
+ * of a stack to which a signal handler writes.  Only if fiber_wanted().
+ */
 void	fiber_writable(const void *p, size_t size);
 
 /*
@@ -81,7 +84,10 @@ tsan_regard(void)
 #endif
 
 #if LWKT_ASAN || LWKT_TSAN
-/* Announces the host thread's own stack, on which the caller runs. */
+/*
+ * Announces the stack on which the caller runs, with unknown bounds: the host
+ * thread's own, or, at each switch between CPUs of sim, the one in use.
+ */
 void	fiber_init_host(struct fiber *f);
 void	fiber_switch_begin(struct fiber *from, struct fiber *to, int dying);
 void	fiber_switch_end(struct fiber *self, struct fiber *prev);

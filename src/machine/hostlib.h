@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 
-/* A thread-local variable that is read without a call, in shared code too. */
+/* A thread-local variable, read without a call in a shared library too. */
 #define __lwkt_initial_exec	__attribute__((tls_model("initial-exec")))
 
 /* fail.c: once per boot.  Returns 0, or EINVAL if LWKT_FAIL is malformed. */

@@ -4,9 +4,9 @@
  *
  * THEORY
  * A CPU is a struct mcpu that a host thread runs.  The kernel above is the same
- * on both hosts: linux/ runs each CPU on a pthread that is put on a core; sim/
- * runs all CPUs on one host thread and decides at each choice point
- * (base/choice.h) which CPU continues.  The host knows nothing of threads: it
+ * on both hosts: linux/ runs each CPU on a host thread of its own; sim/ runs
+ * all CPUs on one host thread and decides at each choice point (base/choice.h)
+ * which CPU continues.  The host knows nothing of the kernel's threads: it
  * starts CPUs, switches stacks on request, waits when a CPU is idle, and calls
  * the kernel only through the table given to machine_boot().
  *
@@ -50,7 +50,7 @@ struct machine_host;		/* private to linux/ or sim/ */
 #define RQF_TOKEN	0x0400u	/* try again for a token: perhaps it is free */
 #define RQF_PREEMPTIBLE	0x0800u	/* set by the CPU: its thread is preemptible */
 #define RQF_SLEEPING	0x1000u	/* the CPU waits in the host */
-#define RQF_SHUTDOWN	0x2000u	/* the running thread is abandoned */
+#define RQF_SHUTDOWN	0x2000u	/* the CPU must abandon its thread and stop */
 #define RQF_SENDERS	16		/* number of the bits for senders */
 /* The bit for a sender; CPUs whose numbers are equal modulo 16 share it. */
 #define RQF_SENDER(cpu)	(0x10000u << ((unsigned)(cpu) % RQF_SENDERS))
@@ -84,8 +84,8 @@ struct mcpu {
 	LWKT_CACHEALIGN
 	uint32_t	 mc_reqflags;	/* (a) RQF_* */
 	/*
-	 * (c) 1 + the CPU whose ring this CPU polls while it is idle, or 0.
-	 * Only kern/ipi uses it; the senders read it.
+	 * (c) 1 + the number of the CPU whose ring this CPU polls while it is
+	 * idle, or 0.  Only kern/ipi uses it; the senders read it.
 	 */
 	uint32_t	 mc_watching;
 };
@@ -152,10 +152,9 @@ struct machine_upcalls {
 	/*
 	 * Reports a C++ exception that would leave a thread or a callback;
 	 * with forced set, an unwinding by pthread_exit() or a cancellation.
-	 * Called on the host thread that threw.  mu_escape prints what is
-	 * known.
-	 * Unless forced is set, nothing has been unwound yet, and
-	 * std::terminate() follows.  mc is NULL if the host thread is no CPU.
+	 * Called on the host thread concerned, to print what is known.  If
+	 * forced is not set, nothing has been unwound yet, and std::terminate()
+	 * follows; else abort().  mc is NULL if the host thread is no CPU.
 	 */
 	void	(*mu_escape)(struct mcpu *mc, int forced);
 	/*
@@ -212,12 +211,13 @@ int	machine_forked(void);
  * The calling CPU.  mycpu_m/mycurthread: CPU context only.  machine_oncpu()
  * works in any context.  It returns NULL on a host thread that is no CPU, even
  * on a pthread that a CPU created (Linux copies the CPU's gs base to it).  Sim:
- * the CPU that runs; NULL outside machine_run().
+ * the CPU that runs; NULL outside machine_run() and in a function of HIO_CALL.
  *
  * machine_check_cpu panics unless the caller is the host thread of the CPU that
  * mycpu_m() names.  The calls of the library that need a CPU begin with this
  * check, except inline functions (outside.c says what happens there).  Cost: a
- * load, and a comparison with a word in memory.  On sim it does nothing.
+ * load, and a comparison with a word in memory.  On sim, and on processors
+ * other than x86-64, it does nothing.
  *
  * machine_requested returns whether mc_reqflags of the calling CPU has one of
  * the bits, which are a constant.
@@ -360,8 +360,8 @@ machine_requested(uint32_t bits)
 /*
  * Stack switch (x86_64/switch.S).  Saves the callee-saved registers and the
  * floating point control words on the current stack and stores the stack
- * pointer in *save.  Continues on sp, where the call returns `from`.  CPU, in a
- * critical section.
+ * pointer in *save.  Continues on the stack at sp: the call that was suspended
+ * there returns `from`.  CPU, in a critical section.
  * machine_stack_init prepares a new stack and returns its sp: the first switch
  * to it calls entry(from); when entry returns, last() is called, which must not
  * return.  Any.
@@ -386,9 +386,9 @@ void	machine_timer_arm(int64_t deadline_ns);
  * machine_poll polls for as long as that is cheaper than sleeping, until *word
  * (if word is not NULL) is val or mc_reqflags has an RQF_WAKE bit.  It returns
  * 1 if *word is val at the end (load-acquire), else 0.
- * machine_idle halts the CPU.  It returns when mc_reqflags has an RQF_WAKE bit,
- * when the armed deadline has passed, when a host completion arrived, or
- * spuriously.
+ * machine_idle halts the CPU, unless mc_reqflags has an RQF_WAKE bit.  It
+ * returns when the doorbell has been rung, when the armed deadline has passed,
+ * when a host completion arrived, or spuriously.
  * machine_doorbell ends the wait of a CPU.  It is to be called by a sender
  * whose read-modify-write of mc_reqflags has seen RQF_SLEEPING.  Any context;
  * never blocks.
@@ -403,9 +403,10 @@ void	machine_doorbell(struct mcpu *mc);
 void	machine_pause(unsigned turn);
 
 /*
- * machine_nmi interrupts a CPU at an arbitrary instruction.  On that CPU mu_nmi
- * is called (not on sim), then mu_signal.  Returns 1, or 0 if the CPU cannot
- * be interrupted.  Any context; async-signal-safe.
+ * machine_nmi interrupts a CPU at an arbitrary instruction (sim: at its next
+ * choice point).  On that CPU mu_nmi is called (not on sim), then mu_signal.
+ * Returns 1, or 0 if the CPU cannot be interrupted.  Any context;
+ * async-signal-safe.
  * machine_watch requests one call of mu_watch on the calling CPU after
  * delay_ns, at an arbitrary instruction, also while it waits.  The wait ends if
  * mu_watch sets a bit of RQF_WAKE.  (On sim mu_watch is not called on a CPU
@@ -426,7 +427,7 @@ void	machine_watch(int64_t delay_ns);
  * signal of the timer that arrives earlier satisfies the request.  CPU, or
  * mu_signal.
  * machine_interrupt_off returns why no code can be interrupted at all.  Returns
- * NULL if some can, or if none can because the program has unregistered it.
+ * NULL if some can, or if none can because the program has unregistered all.
  * machine_in_program, to be called in mu_nmi, returns whether the interrupted
  * instruction is in code that may be interrupted, so in no function of the
  * library or of libc.
@@ -471,9 +472,9 @@ int	machine_can_fence_all(void);
 /*
  * machine_foreign_wait blocks the calling plain pthread until it is woken,
  * perhaps spuriously.  It returns at once if *word is not val.
- * machine_foreign_wake wakes the pthreads that wait on word.  For what plain
- * pthreads wait for: locks, pipes, ports.  On sim there are no plain pthreads:
- * the wait panics, the wake has nothing to do.
+ * machine_foreign_wake wakes the pthreads that wait on word.  By these calls
+ * plain pthreads wait for locks, pipes and ports.  On sim there are no plain
+ * pthreads: the wait panics, the wake has nothing to do.
  */
 void	machine_foreign_wait(uint32_t *word, uint32_t val);
 void	machine_foreign_wake(uint32_t *word);
@@ -487,7 +488,8 @@ void	machine_foreign_wake(uint32_t *word);
  * if the host allows it (not on sim).
  * machine_mem_release returns a whole reservation to the host.
  * machine_mem_decommit returns the memory of a part of a reservation to the
- * host: the contents are zero again, the guards stay.
+ * host: the contents are zero again, the guards stay.  If the host refuses, the
+ * contents are only cleared (sim: it panics).
  * machine_mem_guard makes every access to [p, p+size) a fault, and returns by
  * what means.  GUARD_CANARY means that the host cannot do that: the caller must
  * use a canary.
@@ -535,15 +537,17 @@ size_t	machine_mem_size(void);
 
 /*
  * Fault injection by name.  Returns 1 if the caller must fail now, else 0.
- * LWKT_FAIL=name:nth decides; sim also refuses calls by the seed.
+ * LWKT_FAIL=name:nth decides; sim with faults injected also refuses calls by
+ * the seed.
  */
 int	machine_fail(const char *point);
 
 /*
  * Stores return addresses in pcs and returns their number: of the caller (sp
  * and ucontext NULL), of a thread that does not run (its saved sp), or of the
- * code that a signal interrupted (ucontext).  For reports, also in a signal
- * handler.  Not async-signal-safe: libunwind may wait for the loader's lock.
+ * code that a signal interrupted (ucontext).  Reports call it in signal
+ * handlers too, although it is not async-signal-safe: libunwind may wait for
+ * the loader's lock.
  */
 int	machine_backtrace(void **pcs, int max, void *sp, void *ucontext);
 /*

@@ -18,13 +18,15 @@
  *    then.  (When the CPU stops for good, operations are dropped.)
  * MI2 A cancelled operation still completes: with its result if that came
  *    first; else with the number of bytes moved so far, or -ECANCELED if there
- *    are none.  A function that goes on without its operation: struct hostfn.
+ *    are none.  A HIO_CALL whose function goes on completes with -EINPROGRESS
+ *    (struct hostfn).
  * MI3 -EINTR is never a result.  -EAGAIN is returned by machine_io_try; an
- *    operation completes with it only if the host refused the thread that would
- *    make the call (his_refused).
+ *    operation completes with it only if the host refused the host thread that
+ *    would make the call (his_refused).
  * MI4 submit follows a machine_io_try of the same operation that returned
  *    -EAGAIN, with no machine_io_poll in between.  So a back end may rely on
- *    edges, and on what that try learned about the descriptor (io_way).
+ *    edge-triggered events, and on what that try learned about the descriptor
+ *    (io_way).
  * MI5 io_short is set if a result is less than requested and the operation is
  *    complete nevertheless: a message, a full disk, the eight bytes of a
  *    counter.  The rest would be another call.  With -EAGAIN of a try, io_short
@@ -67,19 +69,19 @@ struct hostio {
 	uint8_t		 io_state;	/* (b) the back end's flags */
 	uint8_t		 io_now;	/* (m) 1: try must ask the host */
 	uint8_t		 io_short;	/* (b) MI5 */
-	uint8_t		 io_limited;	/* (b) 1: waits by a limit of calls */
+	uint8_t		 io_limited;	/* (b) 1: queued by a limit (pool.c) */
 	uint32_t	 io_cancelled;	/* (a) 1: end the call in progress */
 	int64_t		 io_result;	/* (b) bytes so far, then the result */
 	struct mcpu	*io_mc;		/* (b) the CPU that submitted it */
-	void		*io_carrier;	/* (b) the thread that makes the call */
+	void		*io_carrier;	/* (b) the carrier that has it */
 	uint32_t	 io_gate;	/* (a) IO_GATE_* (gate.c) */
 	uint8_t		 io_way;	/* (b) how to wait: HW_* (hostkind.h) */
 	uint8_t		 io_with;	/* (b) HIOW_*; written by its CPU */
 };
 
 /*
- * A function of the program that is called on a host thread which is no CPU and
- * may block (HIO_CALL).  The operation's result is 0 when hf_fn has returned.
+ * A function of the program that may block (HIO_CALL).  It is called on a host
+ * thread that is no CPU.  The operation's result is 0 when hf_fn has returned.
  *
  * If hf_orphan is not NULL, the operation can be cancelled while the function
  * runs.  The operation then ends at once with -EINPROGRESS, and the structure

@@ -17,7 +17,7 @@ struct symbol {
 };
 
 /*
- * Fills sym and returns 1 if pc is in a module that was loaded at boot.
+ * Fills sym and returns 1 if pc is in a module that symbol.c listed at boot.
  * Otherwise returns 0.  Async-signal-safe.
  */
 int	lwkt__symbol_find(uintptr_t pc, struct symbol *sym);
