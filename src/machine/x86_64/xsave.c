@@ -4,11 +4,10 @@
  *
  * THEORY
  * An interrupted thread has saved nothing itself, so interrupt.S saves all
- * state of the processor.  cpuid and xgetbv report the size and the components
- * of the save area.  PKRU and AMX are not saved: PKRU belongs to the host
- * thread, AMX is large and rare.  Linux's signal frame says which components
- * were in use.  If one of them, other than PKRU, is not saved, the thread is
- * not interrupted.
+ * state of the processor but PKRU and AMX: PKRU belongs to the host thread, AMX
+ * is large and rare.  cpuid and xgetbv report the size and the components of
+ * the save area.  Linux's signal frame says which components were in use.  If
+ * one of them, other than PKRU, is not saved, the thread is not interrupted.
  *
  * interrupt.S calls the kernel by lwkt__interrupt_upcall() of this file.  So
  * interrupt.S refers to no file of the host or of the kernel.
