@@ -85,7 +85,8 @@ void	sim_focus(int on);
 /*
  * For DFS.  sim_dfs_begin begins a new enumeration.  sim_dfs_next goes to the
  * next schedule after a run, and returns 1, or 0 if there is none.
- * sim_dfs_complete returns 1 if so_depth has left no decision out so far.
+ * sim_dfs_complete returns 1 if so far no decision was left out because of
+ * so_depth (or the limit of 1024 decisions), else 0.
  */
 void	sim_dfs_begin(void);
 int	sim_dfs_next(void);
@@ -100,9 +101,9 @@ void	sim_report(const char *why);
 
 /*
  * An event of a model of a device: se_fn is called at virtual time se_when or
- * later, on the CPU that runs then.  se_fn must not block; choice points in it
- * do nothing.  A boot forgets all events: set the structure to zero before its
- * first use in each run.
+ * later, on the CPU that runs then, or that ran last if every CPU waits.  se_fn
+ * must not block; choice points in it do nothing.  A boot forgets all events:
+ * set the structure to zero before its first use in each run.
  */
 struct sim_event {
 	TAILQ_ENTRY(sim_event) se_link;
@@ -114,7 +115,7 @@ struct sim_event {
 void	sim_event_add(struct sim_event *se, int64_t when);
 void	sim_event_del(struct sim_event *se);
 int64_t	sim_now(void);			/* virtual time; no choice point */
-uint32_t sim_random(uint32_t n);	/* in [0, n), from the seed */
+uint32_t sim_random(uint32_t n);	/* in [0, n), by the seed; DFS: 0 */
 /* Set bits in mc_reqflags and end the CPU's wait, as a real host does. */
 void	sim_interrupt(struct mcpu *mc, uint32_t bits);
 

@@ -2,13 +2,14 @@
 /*
  * Begin and end of a run, and its result.
  *
- * THEORY machine_boot sets every file of the simulated host to the state that
- * follows from the options and the seed.  An earlier run in the same process
- * has no effect on that state; only the enumeration of sim_dfs.c goes on from
- * run to run.  Several files draw random numbers when they are reset, so the
- * order of the resets is fixed.  The number of CPUs is drawn even if the caller
- * gives it.  So a run is the same if the caller gives the number that the seed
- * would draw.
+ * THEORY
+ * machine_boot sets every file of the simulated host to the state that follows
+ * from the options and the seed.  An earlier run in the same process has no
+ * effect on that state; only the enumeration of sim_dfs.c goes on from run to
+ * run.  Several files draw random numbers when they are reset, so the order of
+ * the resets is fixed.  The number of CPUs is drawn even if the caller gives
+ * it.  So a run is the same if the caller gives the number that the seed would
+ * draw.
  */
 #include <errno.h>
 #include <stdio.h>

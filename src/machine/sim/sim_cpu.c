@@ -17,12 +17,13 @@
  * back to CPU 0.
  *
  * INVARIANTS
- * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run().
+ * SC1 lwkt__sim_mcpu is the CPU that runs; NULL outside machine_run() and in a
+ *    function of HIO_CALL (sim_io.c).
  *
  * For the checkers: the kernel may have changed stacks on a CPU since that CPU
- * last left.  So each switch describes anew the fiber of the CPU that leaves
- * (fiber_init_host); the CPU that goes on then learns the bounds of the stack
- * that was left.
+ * was last suspended.  So each switch describes anew the fiber of the CPU that
+ * it suspends (fiber_init_host); the CPU that goes on then learns the bounds of
+ * that CPU's stack.
  *
  * Source: the idea of Shuttle and Coyote, with a CPU in place of a task.
  */
@@ -80,7 +81,7 @@ sim_switch(struct machine_host *from, struct machine_host *to, int dying)
 	sim_cxx_swap(from->h_mc->mc_cxx, &from->h_cxx);
 }
 
-/* Advance the clock until a CPU can run; abort the run if none ever can. */
+/* Advance the clock until a CPU can run; report and abort if none ever can. */
 static void
 sim_await_runnable(void)
 {
@@ -133,7 +134,10 @@ sim_step(enum choice kind, struct machine_host *self, void *pc)
 		sim_store_arrive();
 }
 
-/* Meet a choice point: another CPU may go on, and a signal may come. */
+/*
+ * Meet a choice point: another CPU may go on, and a signal may come.  Outside
+ * machine_run() and while s_muted is not 0, nothing happens.
+ */
 void
 lwkt__choice(enum choice kind)
 {
@@ -149,8 +153,9 @@ lwkt__choice(enum choice kind)
 }
 
 /*
- * Poll a few times before the CPU halts.  Returns 1 if *word is val; 0 if not,
- * or if the CPU has a request (RQF_WAKE).  word may be NULL.
+ * Poll a few times before the CPU halts.  Returns 1 as soon as *word is val.
+ * Returns 0 after POLLS turns, or as soon as the CPU has a request (RQF_WAKE).
+ * word may be NULL.
  */
 int
 machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
@@ -166,7 +171,7 @@ machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val)
 	return 0;
 }
 
-/* Halt the CPU until its wait is ended, unless RQF_WAKE is set already. */
+/* Halt the CPU until its wait is ended, unless it has a request (RQF_WAKE). */
 void
 machine_idle(struct mcpu *mc)
 {

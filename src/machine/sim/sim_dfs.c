@@ -126,7 +126,7 @@ answer(unsigned n)
 
 /*
  * Decide how many of n pending stores stay pending at a switch.  Returns 0 if
- * nothing is decided here: outside the focus, or beyond so_depth.
+ * nothing is decided here: outside the focus, or after so_depth decisions.
  */
 uint32_t
 sim_dfs_hold(uint32_t n, int focus)

@@ -8,9 +8,10 @@
  * random	switch to a random other CPU with a probability that is fixed
  *		for the run, 1/2 to 1/4096.  Variants prefer one CPU, or
  *		starve one CPU, which changes from epoch to epoch.
- * PCT		every CPU has a random priority, and the CPU of the highest
- *		runs.  At depth - 1 random steps the CPU that runs falls to
- *		the lowest priority.  A run of n CPUs and k steps meets a bug
+ * PCT		every CPU has a random priority, and of the CPUs that can run
+ *		the one of the highest runs.  At depth - 1 random steps, and
+ *		where EX1 or EX2 demands it, the CPU that runs falls to the
+ *		lowest priority.  A run of n CPUs and k steps meets a bug
  *		that needs `depth` ordered steps with probability
  *		>= 1 / (n * k^(depth-1)).  k is not known in advance and must
  *		not depend on earlier runs, so the seed guesses it,

@@ -282,8 +282,8 @@ op_send(struct simfile *sf, struct hostio *io)
 }
 
 /*
- * Return the address of byte i of the buffer of sf.  In a datagram socket each
- * message follows a byte with its length, so messages stay separate.
+ * Return the address of byte i of the buffer of sf.  In a datagram socket a
+ * byte with the length precedes each message, so messages stay separate.
  */
 static char *
 at(struct simfile *sf, unsigned i)
@@ -477,7 +477,7 @@ op_open(struct hostio *io)
 	return fd_new(sf);
 }
 
-/* End a child process, so that a waitpid may reap it.  Event of the child. */
+/* End a child process, so that a waitpid may reap it; called by its event. */
 static void
 child_ends(struct sim_event *se)
 {

@@ -7,20 +7,22 @@
  * be done at once may have to be submitted nevertheless.  Completions come
  * after random delays and in random order.  A cancel takes time, and the
  * operation may still succeed.  The look-up of a submitted operation's
- * descriptor may be delayed until the CPU's next poll, as by a ring that hands
- * many operations to the host together.  With faults injected, a try of a send
- * or receive may also fail with ECONNRESET.
+ * descriptor may be delayed until the CPU's next poll, or until the operation
+ * is cancelled, as by a ring that hands many operations to the host together.
+ * With faults injected, a try of a send or receive may also fail with
+ * ECONNRESET.
  *
  * Each operation in flight has an event.  The event is armed when the host
  * learns of the operation, when the operation's file changes (kick), and when
  * the operation is cancelled.  When the event occurs, the operation is tried:
  * it completes, or waits for the next change.
  *
- * A function of the program (HIO_CALL) begins when its event occurs, and
- * returns after another delay.  It is called at its end, on the stack of
- * whatever runs, as if on a host thread that is no CPU.  So on this host a
- * function must end by itself, need little stack and make no call of the
- * library.  A cancel may come before the function begins, or while it runs.
+ * A function of the program (HIO_CALL) counts as begun when its event occurs,
+ * and returns after another delay.  The call itself is made only at the end of
+ * that delay, on the stack of whatever runs, as if on a host thread that is no
+ * CPU.  So on this host a function must end by itself, need little stack and
+ * make no call of the library.  A cancel may come before the function begins,
+ * or while it counts as running.
  *
  * INVARIANTS
  * SI1 An operation in flight is in one slot until it is put on its CPU's list
@@ -42,7 +44,7 @@ struct simio {
 	struct sim_event si_event;	/* first field */
 	struct hostio	*si_io;		/* NULL: free, unless si_orphan */
 	struct simfile	*si_file;	/* its file, if si_found; or NULL */
-	int		 si_found;	/* 1: the descriptor was looked up */
+	int		 si_found;	/* 1: the host knows it (slot_find) */
 	struct hostfn	*si_fn;		/* the function that runs, or NULL */
 	int		 si_orphan;	/* 1: si_fn goes on; si_io is NULL */
 };

@@ -4,11 +4,10 @@
  *
  * THEORY
  * mu_point is called at those kinds of choice points at which the kernel may
- * switch threads or do deferred work (critical exits, yields, points of a
- * preemptible program).  It is also called when every CPU waits, before the
- * clock jumps.  Choice points in mu_point do nothing, and mu_point draws no
- * random numbers.  So the schedule of a seed is the same with and without
- * mu_point.
+ * switch threads or do deferred work (CHOICE_CRIT, CHOICE_SWITCH, CHOICE_USER).
+ * It is also called when every CPU waits, before the clock jumps.  Choice
+ * points in mu_point do nothing, and mu_point draws no random numbers.  So the
+ * schedule of a seed is the same with and without mu_point.
  */
 #include "machine/sim/sim_var.h"
 

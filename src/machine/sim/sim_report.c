@@ -31,9 +31,9 @@ static char altstack[ALTSTACK_SIZE] __attribute__((aligned(16)));
 static int booted, reported;
 
 /*
- * Write the variables of the environment that can change a run to text, as a
- * shell takes them.  One that has no room, or a quote in its value, is left
- * out.
+ * Write to text, as a shell takes them, the variables of the environment that
+ * can change a run.  A variable is left out if there is no room for it, or if
+ * its value has a quote.
  */
 static void
 environment(char *text, size_t size)

@@ -4,10 +4,10 @@
  *
  * THEORY
  * A CPU has a signal pending when its timer has fired, when another CPU has
- * interrupted it (machine_nmi), and when the kernel has asked for one more
- * signal (machine_interrupt_again).  The handler runs at the next choice point
- * of that CPU, of any kind and in any thread, as on a real host.  The signal is
- * blocked while its handler runs.
+ * interrupted it (machine_nmi), and when one more signal is due, for which the
+ * kernel has asked (machine_interrupt_again).  The handler runs at the next
+ * choice point of that CPU, of any kind and in any thread, as on a real host.
+ * The signal is blocked while its handler runs.
  *
  * Only at CHOICE_USER can the thread be made to call the kernel: such a point
  * stands for an instruction of the program.  At the other points the thread is

@@ -19,10 +19,11 @@
  * accesses of a CPU see its own pending stores.  To empty the buffer of the CPU
  * that runs, the model forgets the entries.
  *
- * The seed decides for how many choice points each store is pending, at most
- * the lifetime of the run.  A CPU has at most as many pending stores as the
- * capacity of the run.  Under DFS, each switch to another CPU, except at a
- * wait, is a decision: how many of the pending stores that CPU does not see.
+ * Each run has a lifetime and a capacity.  The seed decides for how many choice
+ * points each store is pending, at most the lifetime.  The capacity is the
+ * greatest number of pending stores of a CPU.  Under DFS, each switch to
+ * another CPU, except at a wait, is a decision: how many of the pending stores
+ * that CPU does not see.
  *
  * Limits of the model: a plain store is not delayed, unless a store to the same
  * word is pending.  A CPU that reads without any order sees plain stores too

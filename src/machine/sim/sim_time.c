@@ -4,17 +4,17 @@
  *
  * THEORY
  * The clock advances a little at each choice point, by a random amount whose
- * scale is fixed for the run.  In some runs a microsecond is a few instructions
- * long, and timers fire in the middle of everything; in others, timers wait
- * until all CPUs are idle.  In a long run the clock goes faster and faster, so
- * that a CPU that spins until the next tick need not spin for millions of
- * steps.  When every CPU waits, the clock jumps to the next event.
- * Events are one list sorted by time; events of equal time are in the order in
- * which they were added.
+ * scale is fixed for the run.  In some runs a microsecond is a few steps long,
+ * and timers fire in the middle of everything; in others it is hundreds of
+ * steps long, and most timers fire only when every CPU waits.  In a long run
+ * the clock goes faster and faster, so that a CPU that spins until the next
+ * tick need not spin for millions of steps.  When every CPU waits, the clock
+ * jumps to the next event.  Events are one list sorted by time; events of equal
+ * time are in the order in which they were added.
  *
- * A timer fires late by a random amount, never early.  Runs with `spurious` set
- * also set RQF_TIMER and end waits without a reason.  The other runs do not,
- * because a spurious wake-up would hide a lost one.
+ * A timer fires late by a random amount (under DFS by none), never early.  Runs
+ * with `spurious` set also set RQF_TIMER and end waits without a reason.  The
+ * other runs do not, because a spurious wake-up would hide a lost one.
  */
 #include "base/kassert.h"
 #include "machine/sim/sim_var.h"

@@ -7,8 +7,8 @@
  * every event that the kernel or this host reports.  Names go in as text, not
  * as addresses.  So two hashes are equal if the same things happened, whichever
  * compiler made the program and wherever it was loaded; otherwise they differ
- * (unless they collide).  A second hash takes in the switches alone; its
- * different values count different interleavings.
+ * (unless they collide).  A second hash takes in the switches alone: the number
+ * of its values in many runs is the number of different interleavings.
  */
 #include <stdio.h>
 #include <stdlib.h>

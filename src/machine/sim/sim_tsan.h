@@ -4,13 +4,14 @@
  * two processors.
  *
  * THEORY
- * Each CPU is a fiber to TSan.  A switch from one CPU to another orders nothing
- * (no_sync), unlike a thread switch inside a CPU.  So only the program's own
- * atomics create order, by the memory orders that they name, although all CPUs
- * run on one host thread.  TSan ignores the accesses of the simulator itself,
- * which stand between sim_enter and sim_leave; these nest.  Two objects are
- * excepted from race reports: errno and the C++ exceptions.  All CPUs share
- * them here, while each CPU has its own on a real host.
+ * Each stack of a CPU is a fiber to TSan.  A switch from one CPU to another
+ * orders nothing (no_sync), unlike a thread switch inside a CPU.  So between
+ * CPUs only the program's own atomics create order, by the memory orders that
+ * they name, although all CPUs run on one host thread.  TSan ignores the
+ * accesses of the simulator itself, which stand between sim_enter and
+ * sim_leave; these nest.  Two objects are excepted from race reports: errno and
+ * the C++ exceptions.  All CPUs share them here, while each CPU has its own on
+ * a real host.
  *
  * The model of descriptors stands between sim_io_enter and sim_io_leave.  Its
  * calls are ordered, as a real host orders the calls on one descriptor.

@@ -59,8 +59,8 @@ struct machine_host {
 	struct fiber	 h_fiber;	/* the stack that it is on */
 	struct sim_event h_again;	/* machine_interrupt_again */
 	int64_t		 h_watch;	/* when mu_watch is due, or 0 */
-	struct machine_cxx h_cxx;	/* C++ exceptions, likewise */
-	int		 h_errno;	/* errno, likewise */
+	struct machine_cxx h_cxx;	/* C++ exceptions while suspended */
+	int		 h_errno;	/* errno while suspended */
 	int		 h_cpu;		/* its number */
 	int		 h_signal;	/* 1: a signal is pending */
 	int		 h_handler;	/* 1: the signal's handler runs */
