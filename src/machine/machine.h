@@ -195,8 +195,8 @@ int	machine_boot(const struct machine_config *cfg,
 int	machine_run(struct mcpu *const mc[], int n);
 void	machine_shutdown(void);
 /*
- * Returns one line for the boot message: host, CPUs, guards, I/O.  To be
- * called after machine_boot.
+ * Returns one line for the boot message: the host, its CPUs and its settings.
+ * To be called after machine_boot.
  */
 const char *machine_describe(void);
 /*
@@ -394,8 +394,8 @@ void	machine_timer_arm(int64_t deadline_ns);
  * never blocks.
  * machine_pause is called in each turn of a loop that waits for another CPU.
  * `turn` is the number of turns so far: early turns execute a pause
- * instruction, later ones yield the core, still later ones sleep briefly.  Any
- * context.
+ * instruction, later ones yield the core, still later ones sleep briefly.  On
+ * sim another CPU goes on in each turn, if one can.  Any context.
  */
 int	machine_poll(struct mcpu *mc, const uint32_t *word, uint32_t val);
 void	machine_idle(struct mcpu *mc);
@@ -509,7 +509,7 @@ struct iovec;
 enum {
 	RESV_ARENA = 1,
 	RESV_SLABS = 1,			/* vm_slab.c: of all CPUs */
-	RESV_CHUNKS = 4096,		/* vm_glue.c: of stacks */
+	RESV_CHUNKS = 4096,		/* vm_stack.c: of stacks */
 	RESV_BANKS = 1023,		/* vm_kmem.c: of blocks */
 	RESV_IO = LWKT_MAXCPU,		/* io_poll.c: one a CPU */
 	/*
