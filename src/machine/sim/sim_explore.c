@@ -3,7 +3,8 @@
  * The explorer: which CPU goes on at a choice point.
  *
  * THEORY
- * No single strategy finds all bugs, so the seed picks one ("swarm"):
+ * No single strategy finds all bugs, so by default the seed picks random or PCT
+ * ("swarm").  The strategies:
  *
  * random	switch to a random other CPU with a probability that is fixed
  *		for the run, 1/2 to 1/4096.  Variants prefer one CPU, or

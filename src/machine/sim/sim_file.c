@@ -5,9 +5,9 @@
  * THEORY
  * simfile_op does an operation if it can be done at once, and else returns
  * -EAGAIN.  (The functions op_ return the result, -EAGAIN or another -errno.)
- * The seed decides when a transfer is short.  A file exists while descriptors
- * or operations in flight refer to it, as on a real host: an operation that was
- * begun on a descriptor goes on after the close.
+ * The seed decides when a transfer is short.  A file exists while descriptors,
+ * operations in flight or the queue of a listener refer to it, as on a real
+ * host: an operation that was begun on a descriptor goes on after the close.
  *
  * When an operation has changed a file, operations that wait on this file may
  * go on.  sim_io.c keeps those operations.  It passes to simfile_reset the

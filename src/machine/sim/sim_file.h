@@ -15,7 +15,7 @@ enum simfile_type {
 
 struct simfile {
 	enum simfile_type sf_type;
-	int		 sf_refs;	/* by descriptors and operations */
+	int		 sf_refs;	/* by descriptors, operations, queues */
 	int		 sf_hungup;	/* 1: the peer has been closed */
 	int		 sf_port;	/* of a listener */
 	int		 sf_half;	/* of a pipe: 0 reads, 1 writes */
