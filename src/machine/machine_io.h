@@ -114,8 +114,8 @@ hostio_init(struct hostio *io, enum hostio_op op, int fd)
 }
 
 /*
- * All functions below: CPU, in a critical section; never block (hostcall.c
- * names one exception).
+ * The functions from here to machine_io_name: CPU, in a critical section; never
+ * block (hostcall.c names one exception).
  * machine_io_try makes the call without waiting where the host can do that.
  * -EAGAIN means that the operation must be submitted, unless io_short is set
  * (MI5).  If io_now is not set, try may return -EAGAIN without asking the host.
@@ -139,7 +139,7 @@ const char *machine_io_name(void);
  * call waits: the flag is not set, or has no meaning for this kind of
  * descriptor.  Returns 1 if the flag is set and the call does not wait; -1 if
  * the flag is set and the call may wait nevertheless.  The model's descriptors
- * have no flags: 0.
+ * have no flags: 0.  Any context; may change errno; never blocks.
  */
 int	machine_io_nonblock(int fd);
 
