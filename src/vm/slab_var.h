@@ -2,9 +2,9 @@
 /*
  * Declarations that the files of the slab allocator share.
  *
- * Context, unless stated otherwise: a CPU in a critical section; callbacks
- * too.  No function here blocks.  The files, bottom up; each uses only files
- * before it:
+ * Context, unless stated otherwise: a CPU in a critical section, also in a
+ * callback.  No function here blocks.  The files, bottom up; each uses only
+ * files before it:
  *
  *	vm_kmem.c	  runs of 128 KiB slots, for all CPUs
  *	vm_slab.c	  the slab of a CPU, and the slots it sets aside
@@ -29,15 +29,15 @@
 #define ZONE_MAXCHUNK	((size_t)16 << 10)	/* larger: whole slots */
 #define NCLASSES	72			/* sizes of chunks */
 #define MAXTYPES	1024			/* sl_use: 64 KiB a CPU */
-#define MAG_MAXCHUNK	((size_t)LWKT_KMALLOC_QUICK) /* larger: none at hand */
-#define MAG_CLASSES	40			/* classes of such chunks */
+#define MAG_MAXCHUNK	((size_t)LWKT_KMALLOC_QUICK) /* larger: no magazine */
+#define MAG_CLASSES	40			/* classes up to MAG_MAXCHUNK */
 enum { MAG_MOST = config_hard ? 2 : 30 }; /* chunks in a magazine */
 
 /*
  * vm_kmem.c.  The record of one slot.  The record of a run's first slot
  * describes the run; the other records of the run are KS_NONE.
- * (u) written by the user of the run; (l) by kmem, while the run is free,
- * under its lock
+ * (u) written by the user of the run; (l) by vm_kmem.c under kmem_lock, while
+ * the run is free
  */
 enum kmem_kind { KS_NONE, KS_ZONE, KS_OBJ, KS_LARGE };
 struct kmem_slot {
@@ -126,13 +126,13 @@ struct slab {
 	struct mag	 sl_mag[MAG_CLASSES + 1]; /* the last stays empty */
 	uint32_t	 sl_work;	/* (c) 1: slab_work has to run */
 	uint32_t	 sl_nfree;	/* (c) number of slots in sl_free */
-	uint32_t	 sl_least;	/* (c) least sl_nfree of this time */
+	uint32_t	 sl_least;	/* (c) least sl_nfree of this period */
 	uint32_t	 sl_spare;	/* (c) slots to give back when idle */
 	uint32_t	 sl_watched;	/* (c) 1: sl_timer runs */
-	struct lwkt_systimer sl_timer;	/* (c) the end of this time */
+	struct lwkt_systimer sl_timer;	/* (c) the end of this period */
 	uint32_t	 sl_nzones;	/* (c) number of zones */
 	uint32_t	 sl_made;	/* (c) zones made since slab_clean */
-	uint32_t	 sl_slide;	/* (c) first chunk of the newest zone */
+	uint32_t	 sl_slide;	/* (c) % z_max: a new zone's z_next */
 	struct kmem_slot *sl_free;	/* (c) slots set aside */
 	struct kmem_slot *sl_put;	/* (c) longer runs to be given back */
 	struct zone_list sl_zone[NCLASSES]; /* (c) zones with free chunks */
@@ -140,6 +140,7 @@ struct slab {
 
 /*
  * Return a CPU's slab, or NULL if no CPU has used the allocator in this boot.
+ * The slab is all zero until that CPU itself uses the allocator.
  */
 struct slab *slab_of(int cpu);
 struct slab *slab_start(struct globaldata *gd);	/* NULL: no memory */
@@ -190,7 +191,10 @@ struct kmem_slot *slab_slot(struct slab *sl, int *zeroed);
  */
 void	slab_put(struct slab *sl, struct kmem_slot *ks);
 void	slab_work(struct slab *sl);
-/* Give one slot that is not needed back to the host.  Idle thread. */
+/*
+ * Give one slot that is not needed back to the host; if there is none, clear
+ * SPARE_SLOTS in gd_spare.  Idle thread.
+ */
 void	slots_spare(struct slab *sl);
 void	slots_check(struct slab *sl);
 
@@ -212,7 +216,7 @@ void	slab_check(struct slab *sl);
 /*
  * Return whether this context may give memory back to the host, which takes
  * long: the CPU is in no callback or hard section, holds no spinlock and is not
- * the master of a rendezvous.  So no other CPU keeps busy waiting for it.
+ * the master of a rendezvous.  Then no other CPU spins until this one goes on.
  */
 static inline int
 slab_may_host(const struct globaldata *gd)
@@ -258,7 +262,10 @@ slab_exit(struct slab *sl)
  * and 0 if not.  It may add up the use of all CPUs.
  */
 int	type_room(struct slab *sl, struct lwkt_malloc_type *type, size_t size);
-/* Bring mt_loose up to date with this CPU, and give it a new allowance. */
+/*
+ * Add to mt_loose what this CPU has not added yet, and give the CPU a new
+ * allowance, or none if the type is closed.
+ */
 void	type_sync(struct lwkt_malloc_type *type, struct type_use *tu);
 /* Fail a request: return NULL or panic, as flags say. */
 void   *type_refuse(struct lwkt_malloc_type *type, size_t size, int flags);
@@ -269,8 +276,8 @@ void	type_unused(struct lwkt_malloc_type *type, const void *p)
 	    __lwkt_noreturn;
 
 /*
- * Return what a CPU has of a type.  If the type was never entered: a record
- * that allows nothing (MT3).
+ * Return the record of a type in the slab of a CPU.  Until the type is entered,
+ * that is record 0, which allows nothing (MT3).
  */
 static inline struct type_use *
 type_use(struct slab *sl, const struct lwkt_malloc_type *type)
@@ -310,8 +317,9 @@ type_ask(struct slab *sl, struct lwkt_malloc_type *type, size_t size,
 }
 
 /*
- * Count on this CPU a block that it allocates (gain) or frees (lose); another
- * CPU may have allocated it.  type_lose returns 1 if type_sync is due.
+ * Count a block on this CPU, which allocates it (gain) or frees it (lose).
+ * Another CPU may have allocated a block that this CPU frees.  type_lose
+ * returns 1 if type_sync is due.
  */
 static inline void
 type_gain(struct type_use *tu, size_t size)
@@ -350,9 +358,9 @@ type_count_free(struct slab *sl, struct lwkt_malloc_type *type, size_t size)
 }
 
 /*
- * Forget the queue of the slabs of a type (mt_obj of vm_malloc_obj.c), whose
- * memory is about to be released.  It is inline because vm_malloc_type.c, which
- * calls it, may not use vm_malloc_obj.c.
+ * Forget the queue of the slabs of a type (mt_obj of vm_malloc_obj.c): the
+ * shutdown is about to release the memory of both.  The function is inline
+ * because vm_malloc_type.c, which calls it, may not use vm_malloc_obj.c.
  */
 static inline void
 objslabs_forget(struct lwkt_malloc_type *type)

@@ -59,8 +59,8 @@ SYSINIT(SI_STAT + 1, vm_boot, NULL, vm_boot_cpu, NULL, NULL);
  * Boot, and run main_fn(arg) as the first thread.  Returns 0 after the
  * shutdown; *resultp is then main_fn's result (resultp may be NULL).  Returns
  * an error number if the boot failed; *resultp is then unchanged.
- * Context: plain pthread, which blocks until the shutdown.  On a CPU and in a
- * child of fork the result is EBUSY.
+ * Context: plain pthread, which blocks until the shutdown.  The result is EBUSY
+ * on a CPU, in a child of fork, and while an earlier boot has not shut down.
  */
 int
 lwkt_boot_result(const struct lwkt_config *cfg, int (*main_fn)(void *),

@@ -6,21 +6,23 @@
  * A dead thread goes to the cache of the CPU that drops its last reference.
  * The cache is LIFO, so the next thread gets a warm stack.  It consists of
  * lists: tc_warm, from which threads are taken and to which they are added;
- * tc_next, which is full; and tc_cold, any number of full lists.  With two
- * lists at hand, threads that are created and end in turn do not move lists.
+ * tc_next, one full list or none; and tc_cold, any number of full lists.  With
+ * tc_next at hand, no cold list is moved while threads are created and end in
+ * turn.
  *
  * A dead thread keeps its stack, and so the memory that it has touched.  The
  * rule for how much a CPU keeps:
  *
  * - lwkt.cache_threads dead threads of each class for ever, in full lists.
- * - More, as long as the stacks in all of its cold lists could not fill more
- *   than its share of lwkt.cache_percent of the memory (machine_mem_size), and
- *   it has created as many threads not long ago.  If threads die on another
- *   CPU than the one that creates them, they do not stay there.
- * - While a CPU has more than lwkt.cache_threads, a timer counts the threads
- *   that it creates in lwkt.cache_ms.  It has taken no more than that from the
- *   cache.  So what the CPU has beyond that number was of no use, and the CPU
- *   gives the memory of these threads back as soon as it is idle.
+ * - More, on two conditions.  The size of all stacks in its cold lists is at
+ *   most the CPU's share of lwkt.cache_percent of the memory
+ *   (machine_mem_size).  And the CPU has created as many threads in this period
+ *   or in the last one.  So a CPU on which threads only die keeps no more.
+ * - While a CPU has more than lwkt.cache_threads, a timer begins a new period
+ *   every lwkt.cache_ms; while the timer is off, the period goes on.  In a
+ *   period the CPU takes no more threads from the cache than it creates.  So it
+ *   did not need those beyond that number, and gives their memory back as soon
+ *   as it is idle.
  *
  * The memory of a stack that is given back goes to the host (the guard stays),
  * and the thread goes to the depot, which all CPUs share.  A list is given back
@@ -37,7 +39,8 @@
  * DC2 vp_bytes is the size of all stacks in the cold lists of the CPU.
  * DC3 The depot's lock is held for list operations only, never during a call
  *    of the host, and always in a critical section.
- * DC4 While a CPU has more than lwkt.cache_threads of a class, its timer runs.
+ * DC4 While a CPU has more than lwkt.cache_threads of a class, not counting
+ *    tc_warm, its timer runs.
  *
  * Source: J. Bonwick and J. Adams, "Magazines and Vmem" (USENIX 2001), for the
  * lists; DragonFly's thread objcache.
@@ -71,10 +74,10 @@ TUNABLE_INT(cache_ms, "lwkt.cache_ms", config_hard ? 5 : 1000, 1, 3600000,
 static lwkt_thread_t depots[NSTACKS];	/* dead threads; depot_lock */
 static uint32_t depot_lock;
 static struct vm_pcpu *pcpus;
-static size_t share;			/* (i) most that vp_bytes may be */
+static size_t share;			/* (i) limit of vp_bytes in cold_put */
 uint32_t cache_list;
 
-/* Return the time after which an idle CPU gives back what it did not need. */
+/* Return lwkt.cache_ms in ns: the length of a period while the timer runs. */
 int64_t
 cache_time(void)
 {
@@ -111,7 +114,7 @@ list_bytes(unsigned cls)
 	return cache_list * class_size(cls);
 }
 
-/* Return whether so many cold lists, and tc_next, have more than n threads. */
+/* Return whether `cold` lists and tc_next, a full one, exceed n threads. */
 static inline int
 more_than(uint32_t cold, uint64_t n)
 {
@@ -148,7 +151,7 @@ list_drain(struct globaldata *gd, lwkt_thread_t first, unsigned cls)
 	depot_exit();
 }
 
-/* Take the cold list that was added last; there is one. */
+/* Take the cold list that was added last.  tc_cold must not be NULL. */
 static lwkt_thread_t
 cold_take(struct vm_pcpu *vp, unsigned cls)
 {
@@ -178,8 +181,9 @@ class_above(const struct vm_pcpu *vp, uint64_t n)
 }
 
 /*
- * Return how many threads of a class the CPU may need: lwkt.cache_threads, or
- * as many as it has created in the last time or in the present one.
+ * Return how many threads of a class the CPU may need: the most of
+ * lwkt.cache_threads, the number of threads of all classes that it has created
+ * in this period, and the number of those that it created in the last one.
  */
 static inline uint64_t
 needed(const struct globaldata *gd, const struct vm_pcpu *vp)
@@ -192,7 +196,7 @@ needed(const struct globaldata *gd, const struct vm_pcpu *vp)
 
 static void	watch_timer(struct lwkt_systimer *st, void *arg);
 
-/* Start the timer, unless it runs (DC4).  A new time begins. */
+/* Unless the timer runs, start it, and begin a new period (DC4). */
 static void
 watch(struct globaldata *gd, struct vm_pcpu *vp)
 {
@@ -206,8 +210,9 @@ watch(struct globaldata *gd, struct vm_pcpu *vp)
 }
 
 /*
- * A time has ended.  Have what the CPU does not need given back as soon as it
- * is idle.  Callback of the timer.
+ * End a period.  If the CPU has more than lwkt.cache_threads, begin the next
+ * one, and request in gd_spare that the idle thread gives back what the CPU
+ * does not need.  Otherwise the timer stays off.  Timer callback.
  */
 static void
 watch_timer(struct lwkt_systimer *st, void *arg)
@@ -224,7 +229,10 @@ watch_timer(struct lwkt_systimer *st, void *arg)
 		gd->gd_spare |= SPARE_THREADS;
 }
 
-/* Give one list of what the CPU does not need back to the host. */
+/*
+ * Give one cold list that the CPU does not need back to the host.  If there is
+ * none, clear the request in gd_spare.
+ */
 static void
 threads_spare(struct globaldata *gd)
 {
@@ -253,9 +261,9 @@ cache_spare(struct globaldata *gd)
 }
 
 /*
- * Add a full list to the cold ones.  If the CPU may not keep so many, give the
- * cold list that was added last back to the host before; if there is none, give
- * the full list itself back.
+ * Add a full list to the cold ones.  If the CPU may not keep one more (THEORY),
+ * first give the cold list that was added last back to the host; if there is no
+ * cold list, give the full list itself back instead of adding it.
  */
 static void
 cold_put(struct globaldata *gd, unsigned cls, lwkt_thread_t first)
@@ -280,7 +288,7 @@ cold_put(struct globaldata *gd, unsigned cls, lwkt_thread_t first)
 		watch(gd, vp);					/* DC4 */
 }
 
-/* Make tc_warm, which is a full list, tc_next. */
+/* Make tc_warm, a full list, the new tc_next.  The old one becomes cold. */
 __lwkt_noinline void
 cache_full(struct globaldata *gd, unsigned cls)
 {

@@ -32,13 +32,16 @@ struct thread_cache {
 struct vm_pcpu {
 	struct thread_cache vp_cache[NSTACKS];
 	size_t		 vp_bytes;	/* (c) DC2 */
-	uint64_t	 vp_begin;	/* (c) gd_nextid when this time began */
-	uint64_t	 vp_last;	/* (c) threads made in the last time */
+	uint64_t	 vp_begin;	/* (c) gd_nextid as this period began */
+	uint64_t	 vp_last;	/* (c) created in the last period */
 	uint32_t	 vp_watched;	/* (c) 1: vp_timer runs */
-	struct lwkt_systimer vp_timer;	/* (c) the next look */
+	struct lwkt_systimer vp_timer;	/* (c) the end of this period */
 };
 
-/* Return the bytes of a class of stacks; those from guard to guard are more. */
+/*
+ * Return the size of the stacks of a class, in bytes.  The guard is taken from
+ * it, except for GUARD_GAP (vm_stack.c).
+ */
 static inline size_t
 class_size(unsigned cls)
 {

@@ -7,7 +7,8 @@
  * A thread and its stack are made once (vm_stack.c) and used for one thread
  * after the other (vm_cache.c).  The first life of a structure begins with
  * thread_init(), as does a life after the memory of the stack was given back
- * (td_cold is NULL then).  Any other life begins with thread_renew(), which
+ * (td_cold is NULL then), and every life while a checker must be told of new
+ * stacks (fiber_wanted).  Any other life begins with thread_renew(), which
  * writes only what a life changes.
  *
  * Source: DragonFly's lwkt_alloc_thread and lwkt_create.
@@ -133,8 +134,8 @@ lwkt_alloc_thread(size_t stksize, int cpu, int flags)
 }
 
 /*
- * Free a thread that was never started; panic if it was.  Thread context; never
- * blocks.
+ * Free a thread that was never started; panic if it was started, or freed
+ * before.  Thread context; never blocks.
  */
 void
 lwkt_free_thread(lwkt_thread_t td)

@@ -7,10 +7,10 @@
  * more, and divided into slots of 128 KiB, aligned to their size.  A zone or a
  * slab of objects is one slot.  A large block is a run of slots, of which only
  * the pages in use cost memory.  When a run is freed, its memory goes back to
- * the host, so that it costs address space only.  It waits in a list of its
- * length for the next request of that length.  Lengths are rounded up to four
- * steps for each doubling.  Runs are neither merged nor divided.  When there is
- * no further bank, because the host refuses it or the table of banks is full, a
+ * the host, so that it costs address space only.  The run waits in a list for
+ * the next request of its length.  Lengths are rounded up to four steps for
+ * each doubling.  Runs are neither merged nor divided.  When there is no
+ * further bank, because the host refuses it or the table of banks is full, a
  * longer run is used instead.  If none is free, the request is refused.
  *
  * Each slot has a record; the records of a bank stand at its start.  Banks
@@ -26,7 +26,7 @@
  *    call of the host.
  *
  * Source: the page words of DragonFly's kern_slaballoc.c, by which kfree tells
- * its two kinds of memory; the table by address is snmalloc's.
+ * its two kinds of memory apart; the table by address is snmalloc's.
  */
 #include "vm/slab_var.h"
 
@@ -52,11 +52,11 @@ TRACEPOINT(run, KTR_MEM, "kmem.run", "id=%llu class=%llu");
 /* (i) fixed once the bank is in banks[] */
 struct kmem_bank {
 	char		*bk_base;	/* (i) start of slot 0 */
-	struct kmem_slot *bk_slot;	/* (i) records of all slots; bk_base */
+	struct kmem_slot *bk_slot;	/* (i) slot records, at bk_base */
 	char		*bk_map;	/* (i) start of the reservation */
 	size_t		 bk_mapsize;	/* (i) bytes reserved */
 	uint32_t	 bk_nslots;	/* (i) number of slots */
-	uint32_t	 bk_next;	/* (l:kmem_lock) first slot not used */
+	uint32_t	 bk_next;	/* (l:kmem_lock) first unused slot */
 };
 
 static struct lwkt_spin kmem_lock = LWKT_SPIN_INITIALIZER("kmem");
@@ -185,8 +185,9 @@ bank_map(struct kmem_bank *bk, size_t n)
 }
 
 /*
- * Enter a bank in the tables, after the last bank's unused slots are listed.
- * Returns 1, or 0 if the table of banks is full.  Under the lock.
+ * List the unused slots of the newest bank, then enter bk in the tables as the
+ * newest one.  Returns 1.  If the table of banks is full, does nothing and
+ * returns 0.  Under the lock.
  */
 static int
 bank_enter(const struct kmem_bank *bk)

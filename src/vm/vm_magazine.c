@@ -8,8 +8,8 @@
  * chunk on top, and a free puts one there.  The zone does not take part: for it
  * a chunk in a magazine is not free (CHUNK_READY), so it is not counted in
  * z_nfree, and the zone cannot be given up.  Chunks move between a magazine and
- * the zones half a magazine at a time.  An empty magazine gets up to half its
- * chunks from the first listed zone of its class; no zone is made for that.
+ * the zones half a magazine at a time.  An empty magazine is filled at most by
+ * half, from the first listed zone of its class; no zone is made for that.
  * When a chunk is freed and the magazine is full, the older half of its chunks
  * goes back to the zones.
  *
@@ -31,9 +31,10 @@
  * time: CLEAN_LEAST or more, and a quarter or more of the zones that it has.
  *
  * lwkt_kmalloc and lwkt_kfree use the magazines of the slab that gd_quick
- * points to, without another test.  If a CPU must use no magazine, gd_quick
- * points to slab_none.  Its magazines are empty, so each allocation takes the
- * long way.  Its mark is in no zone, so each free takes the long way too.
+ * points to, without another test.  If every call of a CPU must take the long
+ * way (MG2), gd_quick points to slab_none.  The magazines of slab_none are
+ * empty, so each allocation takes the long way.  Its mark is in no zone, so
+ * each free does, too.
  *
  * INVARIANTS
  * MG1 A chunk in a magazine is of the magazine's class, in a zone of this CPU,
@@ -76,7 +77,11 @@ mag_corrupted(const struct mag_round *mr)
 	    z->z_cpu);
 }
 
-/* Fill the empty magazine of a class by half, from its first zone, if any. */
+/*
+ * Fill the empty magazine of a class at most by half, from the first listed
+ * zone of the class.  Does nothing if no zone is listed, or if a memory checker
+ * watches: then z_mark is 0.
+ */
 static void
 mag_fill(struct slab *sl, unsigned cls)
 {
@@ -120,7 +125,7 @@ mag_empty(struct slab *sl, struct mag *mg, uint64_t bytes)
 	memmove(mg->mg_round, end, mg->mg_used);
 }
 
-/* Give all chunks back to their zones. */
+/* Give the chunks in all magazines of the CPU back to their zones. */
 static void
 mags_empty(struct slab *sl)
 {
@@ -158,9 +163,10 @@ zone_get(struct slab *sl, unsigned cls)
 }
 
 /*
- * Allocate a chunk of the class.  Take it from the magazine of the class.  If
- * that is empty, take it from a zone, and fill the magazine by half.  *room
- * becomes the size of the chunk, and *zeroed 1 if it is known to be all zero.
+ * Allocate a chunk of the class: from the magazine of the class.  If that is
+ * empty, or the class has none, take the chunk from a zone, then fill the
+ * magazine, if any (mag_fill).  *room becomes the size of the chunk; *zeroed
+ * becomes 1 if the chunk is known to be all zero, else 0.
  * Returns NULL if there is no memory.
  */
 void *
@@ -248,7 +254,7 @@ mag_check(struct slab *sl, unsigned cls)
 	}
 }
 
-/* Check all that a CPU has; panic on a fault. */
+/* Check a CPU's magazines, listed zones and slots; panic on a fault. */
 void
 slab_check(struct slab *sl)
 {

@@ -17,7 +17,7 @@
  */
 extern uint16_t mag_at[MAG_MAXCHUNK / 8 + 1] __lwkt_hidden;
 
-/* Panic: the chunk on top of a magazine was written to. */
+/* Panic: a chunk in a magazine was written to, or freed by another CPU. */
 void	mag_corrupted(const struct mag_round *mr) __lwkt_noreturn;
 
 /* Return the magazine for a block of 8 * units bytes. */
@@ -59,7 +59,7 @@ mag_pop(struct slab *sl, struct mag *mg)
 	return chunk;
 }
 
-/* Put a free chunk on top of a magazine, which is not full. */
+/* Put a free chunk on top of a magazine, not full; `used` is its mg_used. */
 static inline void
 mag_put(struct mag *mg, uint64_t used, void *chunk, uint8_t *state,
     uint64_t mark)

@@ -6,16 +6,17 @@
  * A block of up to 16 KiB is a chunk of a zone of the calling CPU.  A larger
  * block is a run of slots of its own, and its type is charged for whole pages.
  * For a run of a single slot the CPU uses one that it has set aside, if there
- * is one.  When a block is freed, the record of its slot tells which of the two
- * the block is, or that the pointer is neither.  A block of 0 bytes is no
+ * is one.  When a block is freed, the record of its slot tells whether it is a
+ * chunk or a run, or that the pointer is neither.  A block of 0 bytes is no
  * memory: all have the address NO_BYTES.
  *
  * The usual request, for up to 1 KiB without special flags, is served the quick
  * way: from a magazine, in a leaf section.  The CPU must be in no callback or
- * hard section, it must use magazines at present (MG2 of vm_magazine.c), and
- * its allowance must be large enough (vm_malloc_type.c).  The free of such a
- * block on the CPU of its zone is quick, too.  Every other call takes the long
- * way, which makes no assumptions and does all checks again.
+ * hard section, gd_quick must not be slab_none (MG2 of vm_magazine.c), the
+ * magazine must not be empty, and the allowance of the CPU must be large enough
+ * (vm_malloc_type.c).  The free of such a block on the CPU of its zone is quick
+ * too, unless mag_push() refuses it.  Every other call takes the long way,
+ * which makes no assumptions and does all checks again.
  *
  * No function here blocks: either there is memory, or there is not.  With
  * WAITOK a failure is a panic, unless NULLOK is set too: then it is NULL.
@@ -23,8 +24,8 @@
  * While a CPU is in a callback or a hard section, holds a spinlock, or is the
  * master of a rendezvous, other CPUs may wait for it.  So memory is allocated
  * there but not given back to the host.  Blocks of several slots, and slots
- * beyond lwkt.zone_cache, are given back at the CPU's next call of the
- * allocator that is in none of these contexts.
+ * beyond lwkt.zone_most, are given back at the CPU's next call of the allocator
+ * that is in none of these contexts.
  *
  * Source: kmalloc(9) of DragonFly, kern_slaballoc.c.  A block of several whole
  * pages below 16 KiB comes from a zone here, too.
@@ -153,8 +154,8 @@ alloc_any(size_t size, struct lwkt_malloc_type *type, int flags)
 }
 
 /*
- * Take a chunk at hand from a magazine of the CPU's quick slab, and count it.
- * Returns NULL for the long way.  Leaf section.
+ * Take a chunk from mg, a magazine of sl, to which gd_quick points, and count
+ * it.  Returns NULL if the long way must be taken.  Leaf section.
  */
 static inline void *
 alloc_quick(struct globaldata *gd, struct slab *sl, struct mag *mg,
@@ -193,7 +194,10 @@ lwkt_kmalloc(size_t size, struct lwkt_malloc_type *type, int flags)
 	return alloc_any(size, type, flags);
 }
 
-/* As lwkt_kmalloc, for a size of class cls: lwkt_kmalloc_quick() calls it. */
+/*
+ * As lwkt_kmalloc, for a size of class cls, 1 byte or more, and flags that are
+ * LWKT_M_WAITOK or LWKT_M_NOWAIT alone.  lwkt_kmalloc_quick() calls it.
+ */
 void *
 lwkt_kmalloc_class(size_t size, struct lwkt_malloc_type *type, int flags,
     unsigned cls)
@@ -213,7 +217,7 @@ lwkt_kmalloc_class(size_t size, struct lwkt_malloc_type *type, int flags,
 	return alloc_any(size, type, flags);
 }
 
-/* The end of lwkt_kfree if type_sync is due.  p has been freed. */
+/* The rest of lwkt_kfree if type_sync is due.  p is freed already. */
 static __lwkt_noinline void
 free_end(void *p, struct lwkt_malloc_type *type)
 {
@@ -249,7 +253,8 @@ free_any(void *p, struct lwkt_malloc_type *type)
 
 /*
  * Free p, which lies in memory of the allocator.  A chunk of another CPU's zone
- * is pushed to the zone at once; anything else takes the long way.
+ * is pushed to that zone at once, if this CPU has a slab and the type is
+ * entered.  Anything else takes the long way.
  */
 static __lwkt_noinline void
 free_there(void *p, struct lwkt_malloc_type *type)
@@ -385,7 +390,7 @@ lwkt_kstrndup(const char *s, size_t n, struct lwkt_malloc_type *type)
 	return copy;
 }
 
-/* Copy a string in the same way.  Any lwkt context; never blocks. */
+/* Copy a whole string like lwkt_kstrndup.  Any lwkt context; never blocks. */
 char *
 lwkt_kstrdup(const char *s, struct lwkt_malloc_type *type)
 {

@@ -25,8 +25,8 @@
  * take no lock may still hold a pointer to one of its objects; so the memory
  * waits until lwkt_retire reports that those readers have ended.
  *
- * The checkers are not told which objects are free, because reading a free
- * object is allowed.
+ * The memory checkers are not told which objects are free, because reading a
+ * free object is allowed.
  *
  * INVARIANTS
  * OB1 os_findex - os_aindex is the number of free objects, including those
@@ -36,11 +36,12 @@
  *    it is retired.
  *
  * ORDER
- * Free: os_used, the add to os_findex (a full fence), the number (release).
- * Allocation: the number (acquire), then the 0, os_used.  A later free gets the
- * same place only if so many objects were freed (OB1) that this free or an
- * earlier one freed an object of this or a later allocation.  The full fences
- * order the frees, so the store to the place comes after the 0.
+ * Free: clear os_used, add to os_findex (a full fence), store the number
+ * (release).  Allocation: load the number (acquire), store 0, set os_used.
+ * A later free stores to the same place only after that 0.  By OB1 it gets the
+ * place only if it, or a free before it, is of an object of this or a later
+ * allocation.  That free comes after the 0, and the full fences order the
+ * frees.
  *
  * Source: kmalloc_obj of DragonFly's kern_kmalloc.c (2021), with one queue in
  * place of three, and lwkt_retire in place of its epochs and poller.
@@ -74,7 +75,7 @@ struct objslab {
 	uint32_t	 os_size;	/* (i) bytes of an object */
 	uint32_t	 os_max;	/* (i) number of objects */
 	uint32_t	 os_mask;	/* (i) places of the ring, less one */
-	uint32_t	 os_base;	/* (i) bytes from here to object 0 */
+	uint32_t	 os_base;	/* (i) bytes from *os to object 0 */
 	uint32_t	 os_id;		/* (i) kmem_id of the slot */
 	uint32_t	*os_ring;	/* (a) object number + 1; 0: none */
 	uint8_t		*os_used;	/* (a) OB2 */
@@ -96,8 +97,8 @@ struct objqueue {
 static LWKT_MALLOC_DEFINE(M_OBJQ, "objqueue", "queues of slabs of objects");
 
 /*
- * Return whether the slab has a free object to allocate.  Under the lock of its
- * queue.
+ * Return whether the slab has an object that can be allocated now: not if the
+ * free of the next one is still under way.  Under the lock of its queue.
  */
 static inline int
 obj_ready(const struct objslab *os)
@@ -288,8 +289,9 @@ obj_queue_up(struct objqueue *oq, struct objslab *os)
 
 /*
  * Make another slab active: one of the queue with a free object, else a new
- * one.  Returns that slab, or NULL if there is no memory.  Called when the
- * active and the alternate slab of this CPU have no free object.
+ * one.  The old active slab becomes the alternate one, and the old alternate
+ * slab goes to the queue.  Returns the new active slab, or NULL if there is no
+ * memory.  Called when both slabs of this CPU have no free object.
  */
 static __lwkt_noinline struct objslab *
 obj_rotate(struct slab *sl, struct lwkt_malloc_type *type)
@@ -326,7 +328,7 @@ obj_take(struct objslab *os)
 
 	if (os == NULL)
 		return NULL;
-	/* Acquire: the last accesses of the CPU that freed it come before. */
+	/* Acquire: accesses to the object before its free come before this. */
 	place = &os->os_ring[os->os_aindex & os->os_mask];
 	if ((n = atomic_load_acq_32(place)) == 0)
 		return NULL;
@@ -383,7 +385,10 @@ lwkt_kmalloc_obj(size_t size, struct lwkt_malloc_type *type, int flags)
 	return p;
 }
 
-/* Return the slab of object p, and its number in *i; panic if p is not one. */
+/*
+ * Return the slab of object p, and the object's number in *i; panic if p is no
+ * object of the type.
+ */
 static struct objslab *
 objslab_of(void *p, struct lwkt_malloc_type *type, uint32_t *i)
 {

@@ -6,7 +6,8 @@
  * Each CPU counts what it allocated and what it freed.  A block may be freed on
  * another CPU than the one that allocated it, so only the sums over all CPUs
  * mean something.  mt_loose is the approximate sum of bytes: now and then each
- * CPU adds to it what its own part has changed by since then (type_sync).
+ * CPU adds to it by how much its own part has changed since the last time
+ * (type_sync).
  *
  * A request usually does not add up the parts of all CPUs.  Each CPU has an
  * allowance: the bytes that it may allocate without comparing the use of all
@@ -22,11 +23,11 @@
  * tu_room is the allowance plus mt_floor.  A new limit raises mt_floor by more
  * than any allowance; so does a CPU that finds the type open or closed when it
  * was the opposite.  Then all allowances that were given before are void, and
- * each CPU comes here at its next request.
+ * the next request of each CPU calls type_room().
  *
  * A type is entered in the table of types when it is first used in a boot.
- * Until then it has index 0, whose records allow nothing, so each call comes
- * here.
+ * Until then it has index 0, whose records allow nothing, so the first request
+ * calls type_room(), which enters the type.
  *
  * INVARIANTS
  * MT2 While a type is open and no CPU is in type_sync(), tu_memuse - tu_synced

@@ -8,15 +8,18 @@
  * those that are set up.
  *
  * A slot that is no longer needed is set aside, for a zone of any class, a slab
- * of objects or a large block of one slot.  A CPU keeps lwkt.zone_cache slots
- * for ever.  It keeps up to lwkt.zone_most while it takes and frees them in
- * turn: while it has more than lwkt.zone_cache, a timer looks every
- * lwkt.cache_ms how many slots have lain there all the time (sl_least), and the
- * CPU gives that many back when it is idle.  If it has set aside more than
- * lwkt.zone_most, it gives some back to the host at once.  Giving memory back
- * takes long, so it is deferred until the CPU is in a context that may call the
- * host (slab_may_host): sl_work says that there is something to do.  Until it
- * is done the CPU uses no magazines, so that each call looks at sl_work.
+ * of objects or a large block of one slot.  A CPU keeps up to lwkt.zone_cache
+ * slots for ever.  It keeps up to lwkt.zone_most (see slots_most) while it
+ * takes and frees them in turn.  While it has more than lwkt.zone_cache, its
+ * timer ends a period every lwkt.cache_ms.  The slots that were set aside
+ * during the whole period (sl_least) were not needed.  The CPU gives them back
+ * to the host when it is idle, but keeps lwkt.zone_cache slots.
+ *
+ * If a CPU has set aside more than lwkt.zone_most, or frees a longer run, it
+ * gives memory back without waiting until it is idle.  That takes long.  So it
+ * is deferred until a call of the allocator in a context that may call the host
+ * (slab_may_host): sl_work says that there is something to do.  Until it is
+ * done, each call takes the long way (MG2), which looks at sl_work.
  *
  * Source: DragonFly kern_slaballoc.c (ZoneLimit, and the zones of FreeZones).
  */
@@ -39,7 +42,7 @@ TUNABLE_INT(zone_cache, "lwkt.zone_cache", config_hard ? 1 : 32, 0, 1 << 20,
 TUNABLE_INT(zone_most, "lwkt.zone_most", config_hard ? 2 : 256, 0, 1 << 20,
     "slots of 128 KiB set aside that a busy CPU keeps");
 
-static uint32_t slots_most;		/* (i) lwkt.zone_most, if that fits */
+static uint32_t slots_most;		/* (i) lwkt.zone_most, or fewer */
 static uintptr_t slabs;			/* (a) struct slab of each CPU; or 0 */
 uint64_t slab_secret;
 struct slab slab_none;
@@ -48,6 +51,7 @@ struct slab slab_none;
 
 /*
  * Return a CPU's slab, or NULL if no CPU has used the allocator in this boot.
+ * The slab is all zero until that CPU itself uses the allocator.
  */
 struct slab *
 slab_of(int cpu)
@@ -65,21 +69,24 @@ slab_no_cpu(const char *func)
 	    func);
 }
 
-/* Make the mark of the magazines number n. */
+/* Return mark number n, which is not 0: sl_mark of CPU n or of slab_none. */
 static uint64_t
 mark_of(uint64_t n)
 {
 	return mix64(slab_secret + n) | 1;
 }
 
-/* Let the CPU use its magazines, or none (MG2). */
+/*
+ * Set gd_quick: to the CPU's slab if yes is 1, else to slab_none; always to
+ * slab_none if a memory checker watches (MG2).
+ */
 static void
 mags_use(struct slab *sl, int yes)
 {
 	sl->sl_gd->gd_quick = yes && !fiber_wanted() ? sl : &slab_none;
 }
 
-/* Request slab_work. */
+/* Request slab_work.  Until it runs, no call takes the quick way. */
 static void
 work_request(struct slab *sl)
 {
@@ -138,7 +145,7 @@ slab_slot(struct slab *sl, int *zeroed)
 
 static void	watch_timer(struct lwkt_systimer *st, void *arg);
 
-/* Start the timer, unless it runs. */
+/* Unless the timer runs, start it, and begin a new period (sl_least). */
 static void
 watch(struct slab *sl)
 {
@@ -150,7 +157,11 @@ watch(struct slab *sl)
 	    cache_time());
 }
 
-/* A time has ended.  What was not needed is to be given back when idle. */
+/*
+ * End a period.  If the CPU has more than lwkt.zone_cache slots, request that
+ * the idle thread gives back those that were not needed, and begin the next
+ * period.  Otherwise the timer stays off.  Timer callback.
+ */
 static void
 watch_timer(struct lwkt_systimer *st, void *arg)
 {
@@ -168,7 +179,7 @@ watch_timer(struct lwkt_systimer *st, void *arg)
 	watch(sl);
 }
 
-/* Give the slot that was set aside last back to the host; there is one. */
+/* Give the slot set aside last back to the host.  sl_free is not empty. */
 static void
 slot_give(struct slab *sl)
 {
@@ -192,7 +203,10 @@ slots_spare(struct slab *sl)
 	slot_give(sl);
 }
 
-/* Set a slot aside; request slab_work if the CPU has too many of them. */
+/*
+ * Set a slot aside.  If the CPU then has more than slots_most, request
+ * slab_work; else, if it has more than lwkt.zone_cache, start the timer.
+ */
 static void
 slot_put(struct slab *sl, struct kmem_slot *ks)
 {

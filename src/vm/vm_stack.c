@@ -88,7 +88,7 @@ slot_colour(uintptr_t slot, unsigned cls)
 	return (slot / class_slot(cls) % COLOURS) * CACHE_LINE;
 }
 
-/* Return the smallest class for a stack of that size, or -1. */
+/* Return the smallest class for a stack of that size; -1: none is so large. */
 int
 stack_class(size_t size)
 {
@@ -146,9 +146,10 @@ chunk_reserve(unsigned cls, size_t *sizep)
 }
 
 /*
- * Add a chunk to the class, unless another CPU was faster.  Returns 1 if the
- * class now has a slot that was never used, else 0.  The host is called before
- * the lock is taken and after it is released (SK1).
+ * Add a chunk to the class, unless another CPU was faster, or chunks[] is full,
+ * or the host refuses.  Returns 1 if the class now has a slot that was never
+ * used, else 0.  The host is called before the lock is taken and after it is
+ * released (SK1).
  */
 static int
 chunk_add(unsigned cls)
@@ -296,9 +297,10 @@ stacks_make(struct globaldata *gd, unsigned cls, unsigned most,
 }
 
 /*
- * Return the thread whose guard contains addr, or NULL if no guard does
- * (ko_fault_thread).  The thread is found by tc_port, which lies at the top of
- * the slot.  May be called in a signal handler.
+ * Return the thread whose guard contains addr (ko_fault_thread).  Returns NULL
+ * if no guard does, or if the slot was never used or its memory was given back.
+ * The thread is found by tc_port, which lies at the top of the slot.  May be
+ * called in a signal handler.
  */
 static lwkt_thread_t
 fault_thread(uintptr_t addr)

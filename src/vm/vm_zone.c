@@ -48,9 +48,9 @@
  * when the owner fetches the chunk or is about to give it out.  It is not found
  * at all if the owner gives the chunk out again before it can see the second
  * free.  Links are stored xored with a secret of the zone, and must lead to a
- * chunk of that zone.  In invariants builds a free chunk is filled with a
- * pattern, except its first word.  The pattern must still be there when the
- * chunk is given out.
+ * chunk of that zone.  In invariants builds, unless a memory checker watches, a
+ * chunk that is freed is filled with a pattern, except its first word.  The
+ * pattern must still be there when the chunk is given out.
  *
  * INVARIANTS
  * SL1 z_nfree counts z_free's chunks and z_fresh.  It is > 0 exactly if the
@@ -205,8 +205,8 @@ zone_give_up(struct slab *sl, struct zone *z)
 }
 
 /*
- * Give a listed zone up, if all its chunks are free, no message is in flight
- * (SL5) and the zone is not the only listed one of its class.
+ * Give a listed zone up, if all its chunks are free, no message in flight names
+ * it (SL5) and it is not the only listed zone of its class.
  */
 void
 zone_idle(struct slab *sl, struct zone *z)
@@ -320,9 +320,9 @@ zones_clean(struct slab *sl)
 
 /*
  * Free chunk p of another CPU's zone; return its size.  Everything is read
- * before the push: after it the owner may fetch the chunk and give the zone up,
- * unless this CPU took the mark ASLEEP.  Then the zone exists until the message
- * that this CPU sends has arrived (SL5).
+ * before the push: after it the owner may fetch the chunk and give the zone up.
+ * But if this CPU took the mark ASLEEP, the zone exists until the message that
+ * this CPU sends has arrived (SL5).
  */
 size_t
 zone_free_remote(struct slab *sl, struct zone *z, void *p)

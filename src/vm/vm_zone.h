@@ -61,14 +61,14 @@ struct zone *zone_new(struct slab *sl, unsigned cls);
 void	zone_exhausted(struct slab *sl, struct zone *z);
 void	zone_wake(struct slab *sl, struct zone *z);
 void	zone_idle(struct slab *sl, struct zone *z);
-/* Fetch in every listed zone; give up those all free (except: vm_zone.c). */
+/* Fetch in every listed zone; give up the free ones that no message names. */
 void	zones_clean(struct slab *sl);
 void	zones_check(struct slab *sl);
 /* Free chunk p of another CPU's zone; return its size. */
 size_t	zone_free_remote(struct slab *sl, struct zone *z, void *p);
 /* Panic: the chunk was freed twice before it was given out again. */
 void	free_twice(const struct zone *z, uintptr_t chunk) __lwkt_noreturn;
-/* Fill a free chunk with the pattern; panic if it was written to since then. */
+/* Fill a free chunk with the pattern, except word 0; check it, or panic. */
 void	pattern_fill(const struct zone *z, uintptr_t chunk);
 void	pattern_check(const struct zone *z, uintptr_t chunk);
 
@@ -167,8 +167,8 @@ chunk_gone(const struct zone *z, uint32_t i)
 }
 
 /*
- * Give chunk i another state.  Panics if it was not in the old one, or if
- * another CPU has freed it.
+ * Change the state of chunk i from `old` to `new`.  Panics if the chunk was in
+ * another state, or if another CPU has freed it.
  */
 static inline void
 chunk_set_state(struct zone *z, uintptr_t chunk, uint32_t i,
@@ -209,9 +209,9 @@ chunk_put(struct zone *z, uintptr_t chunk, uint32_t i, enum chunk_state old)
 }
 
 /*
- * Take a chunk of z_free, else one that was never used, and give it the state.
- * *zeroed becomes 1 if the chunk is known to be zero, else 0; *at becomes its
- * number.  z must have a free chunk; the caller updates z_nfree.
+ * Take a chunk of z_free, else one that was never used, and give it the state
+ * `new`.  *zeroed becomes 1 if the chunk is known to be zero, else 0; *at
+ * becomes its number.  z must have a free chunk; the caller updates z_nfree.
  */
 static inline uintptr_t
 chunk_take(struct zone *z, enum chunk_state new, uint32_t *at, int *zeroed)
@@ -238,8 +238,8 @@ chunk_take(struct zone *z, enum chunk_state new, uint32_t *at, int *zeroed)
 }
 
 /*
- * Take a chunk of a listed zone and give it the state; see chunk_take.  Then
- * the zone may be in no list any more.
+ * Take a chunk of a listed zone as chunk_take does.  If it was the last free
+ * one and there is none to fetch, the zone is then in no list.
  */
 static inline uintptr_t
 zone_take(struct slab *sl, struct zone *z, enum chunk_state new, uint32_t *at,
