@@ -27,7 +27,8 @@ COUNTER(io_close_cpus, "lwkt.io.close_cpus", "CPUs asked by closes to end "
 
 /*
  * Cancel the requests of this CPU that wait on a descriptor that is being
- * closed; answer the closer (arg) when none is left.  IPI callback.
+ * closed, and have the back end forget the descriptor.  The closer (arg) is
+ * answered when none of the requests is left: now or later.  IPI callback.
  */
 static void
 close_remote(void *arg)
@@ -45,8 +46,9 @@ close_remote(void *arg)
 }
 
 /*
- * Ask each CPU of bits to end its waiters of fd, and sleep until the answer.
- * The CPUs are asked one after the other: so one link in the closer is enough.
+ * Ask each CPU that has its bit in `bits` to end its waiters of fd, and sleep
+ * until its answer.  The next CPU is asked only then, so one link in the closer
+ * is enough.
  */
 static void
 end_waiters(int fd, uint64_t bits)
@@ -70,7 +72,7 @@ end_waiters(int fd, uint64_t bits)
 }
 
 /*
- * End all calls on fd, then close it.  Returns 0 or -errno.
+ * End all calls that wait on fd, then close fd.  Returns 0 or -errno.
  * Context: thread; blocks the thread, not the CPU.
  */
 int

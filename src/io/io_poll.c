@@ -38,7 +38,7 @@ COUNTER(io_overflows, "lwkt.io.cq_overflows", "times that a completion queue "
 TUNABLE_INT(poll_us, "lwkt.io.poll_us", 1000, 10, 1000000,
     "longest time between polls of a busy CPU, us");
 
-/* Add what the back end counted since the last call to this CPU's counters. */
+/* Add to this CPU's counters what the back end has counted since last time. */
 static void
 fold_stats(struct globaldata *gd, struct iocpu *ic)
 {

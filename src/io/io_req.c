@@ -11,7 +11,7 @@
  * completion.  So the thread is woken once.  If a part is all that can be
  * transferred (a message, a full disk), the host says so (io_short).
  *
- * A time limit or an abort asks the host to cancel the operation.  The
+ * A time limit, an abort or a close asks the host to cancel the operation.  The
  * completion still comes, and until it comes the host may write to the buffer.
  * If the operation was complete before the cancel, its result counts.  Else the
  * result is the error of the cancel, or the number of bytes that were
@@ -47,8 +47,8 @@ ioreq_init(struct ioreq *ir, enum hostio_op op, int fd)
 }
 
 /*
- * r is the result of the last try, and io_len bytes were left before it.
- * Return 1 if the call continues.
+ * Return 1 if a call continues with another part, else 0.  The last part gave
+ * r, and io_len bytes were left before that part.
  */
 static int
 unfinished(const struct hostio *io, int64_t r)

@@ -11,9 +11,9 @@
  * descriptor of the same word, or share a bit with such a CPU.
  *
  *	bits 0..61	CPU (modulo 62) has had waiters.  The bit is sticky:
- *			the CPU clears it when a close finds its list empty,
- *			and does not if there are more than 62 CPUs
- *	SLEEPERS	a thread sleeps until CLOSING is cleared
+ *			the CPU clears it when a close finds its list empty.
+ *			If there are more than 62 CPUs, no bit is cleared
+ *	SLEEPERS	a thread may sleep until CLOSING is cleared
  *	CLOSING		a close is in progress
  *
  * CLOSING means that a descriptor of this word is being closed.  A thread that

@@ -163,10 +163,10 @@ abort_remote(void *arg)
 
 /*
  * End the call of a message early, unless it is complete: the abort function of
- * the messages.  A sleep ends at once.  Another call need not have ended at the
- * return: its CPU asks the host to cancel the call, and the completion replies
- * later.  A caller on another CPU spins until the CPU of the call has done its
- * part.
+ * the messages.  A sleep ends at once, and a close is not ended (SM1).  Another
+ * call need not have ended at the return: its CPU asks the host to cancel the
+ * call, and the completion replies later.  A caller on another CPU spins until
+ * the CPU of the call has done its part.
  */
 static void
 sysmsg_abort(lwkt_msg_t msg)
