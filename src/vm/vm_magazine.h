@@ -78,7 +78,7 @@ mag_put(struct mag *mg, uint64_t used, void *chunk, uint8_t *state,
 /*
  * Free p the quick way: put it on top of its magazine, and return its zone.
  * Returns NULL if the long way must be taken.  This is so if p is not the start
- * of a chunk in use of this CPU, if its class has no magazine, if sl is
+ * of a chunk of this CPU that is in use, if its class has no magazine, if sl is
  * slab_none, and if the magazine is full.  It is also so if z_remote holds
  * chunks, because p may be one of them: a double free.
  */

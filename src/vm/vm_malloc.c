@@ -346,9 +346,9 @@ lwkt_kmalloc_usable(void *p)
 
 /*
  * Change the size of block p; if p is NULL, allocate.  Returns p if the usable
- * size stays the same, else a new block, and p is freed.  Without memory it
- * returns NULL, if the flags allow that, and p is unchanged; else it panics.
- * Any lwkt context; never blocks.
+ * size stays the same; else copies the contents to a new block, frees p and
+ * returns the new block.  Without memory it returns NULL, if the flags allow
+ * that, and p is unchanged; else it panics.  Any lwkt context; never blocks.
  */
 void *
 lwkt_krealloc(void *p, size_t size, struct lwkt_malloc_type *type, int flags)
