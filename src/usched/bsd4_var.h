@@ -20,7 +20,10 @@
 #define BSD4_ESTCPUMAX	(512 * 32)	/* limit of bl_estcpu */
 #define BSD4_ESTCPUFREQ	50	/* the unit of bl_batch is 1/50 s */
 
-/* bsd4's lp_data of an lwp.  (c) the CPU of the lwp; (l) under bsd4's lock. */
+/*
+ * What bsd4 keeps in the lp_data of an lwp.  (a) atomic; (c) used by the CPU of
+ * the lwp; (l) under bsd4's lock
+ */
 struct bsd4_lwp {
 	uint32_t	 bl_pri;	/* (a) priority; written by its CPU */
 	int		 bl_queue;	/* (l) queue that has the lwp, or -1 */

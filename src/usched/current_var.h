@@ -10,8 +10,8 @@
  * compares priorities.  cu_pri is stored before the bit is set.
  *
  * A CPU whose current lwp leaves drops that lwp before it searches for another
- * one.  If an lwp is queued after the search, the CPU that queued it finds this
- * CPU not busy (ORDER of usched_help.c).
+ * one.  If an lwp is queued after a search that found none, the CPU that queued
+ * it finds the searching CPU not busy (ORDER of usched_help.c).
  *
  * All functions: on the CPU of cu, in a critical section; they never block.
  *
@@ -49,8 +49,8 @@ current_take(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,
 }
 
 /*
- * Leave this CPU without a current lwp.  nullpri is then stored in cu_pri,
- * unless it is CURRENT_NOPRI.
+ * Drop the current lwp of this CPU, which then has none.  Stores nullpri in
+ * cu_pri, unless nullpri is CURRENT_NOPRI.
  */
 static inline void
 current_drop(struct helpers *hp, struct current *cu, uint32_t nullpri)
@@ -62,8 +62,8 @@ current_drop(struct helpers *hp, struct current *cu, uint32_t nullpri)
 }
 
 /*
- * Make lp, just taken off a queue, current, and have it moved to this CPU.  It
- * may arrive after the return.
+ * Make lp, which was just taken off a queue, the current lwp of this CPU, and
+ * have its thread moved to this CPU.  The thread may arrive after the return.
  */
 static inline void
 current_bring(struct helpers *hp, struct current *cu, lwkt_lwp_t lp,

@@ -5,25 +5,27 @@
  *
  * THEORY
  * An lwp is a thread with TDL_LWP and a struct lwkt_lwp.  The structure lies at
- * the top of the thread's stack and lasts as long as the stack: code that holds
- * the thread may use the lwp.  The parameters that the scheduler of the lwp
- * reads, except the mask of CPUs, are changed only on the CPU of the thread.  A
- * call on another CPU sends an IPI to the CPU of the thread.  A reference keeps
- * the thread meanwhile.  If the thread has moved, the IPI is sent on to its new
- * CPU.
+ * the top of the thread's stack and lasts as long as the stack: code that has a
+ * reference to the thread may use the lwp.  The parameters that the scheduler
+ * of the lwp reads, except the mask of CPUs, are changed only on the CPU of the
+ * thread.  A call on another CPU sends an IPI to the CPU of the thread, and
+ * takes a reference to the thread until the IPI is served.  If the thread has
+ * moved, the IPI is sent on to its new CPU.
  *
  * The mask has more words than fit in an IPI, so the caller stores it itself,
  * and the IPI asks the scheduler of the lwp to read it.  lwp_allowed() reads
- * one bit without the lock: that of the old mask or of the new one.
+ * one bit without param_lock: that of the old mask or of the new one.
  *
  * INVARIANTS
  * LPM1 The words of lp_cpumask are written under param_lock, and so are
  *    lp_rtclass and lp_rtprio.  Code that needs all words, or both fields,
- *    reads them under it.  The CPU that writes a field may read it without.
+ *    reads them under it.  Two exceptions read without it: the CPU of the lwp,
+ *    which alone writes the two fields; and lwp_allowed_any(), which reads the
+ *    words, and whose result may be a hint.
  * LPM2 lp_mode is LWKT_LWP_NEW until the start, and never again.  So an lwp is
- *    started only once.  A start also sets TDF_STARTED: other threads set it
- *    when they become runnable, but an lwp that is queued must not be freed as
- *    a thread that was never started.
+ *    started only once.  A start also sets TDF_STARTED.  A thread that is no
+ *    lwp gets this flag when it becomes runnable.  But an lwp that is queued is
+ *    not runnable yet, and must not be freed as a thread that never started.
  *
  * Source: DragonFly's lwp_create, setpriority, rtprio and usched_set.
  */
@@ -105,8 +107,8 @@ set_here(lwkt_lwp_t lp, int packed)
 }
 
 /*
- * IPI callback: make a change of lp, and release its thread.  If lp has moved
- * to another CPU, send the change there instead.
+ * IPI callback: make a change of lp, and drop the reference of set() to its
+ * thread.  If lp has moved to another CPU, send the change there instead.
  */
 static void
 set_remote(void *arg, int packed)
@@ -141,9 +143,9 @@ set(lwkt_lwp_t lp, int packed)
 }
 
 /*
- * First function of a new lwp: call the program's function.  Since lp was
+ * First function of a new lwp: call the program's function.  After lp was
  * chosen, its CPU may have got a better lwp.  So lp asks its scheduler before
- * it enters user mode: ast_raise() requests that of the critical exit.
+ * it enters user mode: after ast_raise(), crit_exit_td() makes it do so.
  */
 static void
 lwp_main(void *arg)

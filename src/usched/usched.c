@@ -77,7 +77,7 @@ lwkt_usched_find(const char *name)
 
 /*
  * Append a scheduler to the list.  Returns 0, or ENOSPC if the list is full.
- * The caller holds lock, or boots.
+ * The caller holds the mutex `lock`, or is usched_boot().
  */
 static int
 sched_add(lwkt_usched_t us)
@@ -93,8 +93,8 @@ sched_add(lwkt_usched_t us)
 }
 
 /*
- * Register us until the shutdown.  Returns 0, EEXIST if the name is taken, or
- * ENOSPC.  Thread; may block.
+ * Register the scheduler us until the shutdown.  Returns 0, EEXIST if one of
+ * that name is registered, or ENOSPC.  Thread; may block.
  */
 int
 lwkt_usched_register(lwkt_usched_t us)

@@ -59,8 +59,8 @@ mine(void)
 }
 
 /*
- * Take the best lwp that may run on this CPU off queues 0 to last, and make it
- * current.  Return 1 if there was one, else 0.
+ * Choose the best lwp in queues 0 to last that may run on this CPU, dequeue it,
+ * and make it current.  Return 1 if there was one, else 0.
  */
 static int
 choose_next(struct current *cu, int last)
@@ -125,9 +125,10 @@ static void	bsd4_resetpriority(lwkt_lwp_t lp);
 
 /*
  * us_acquire_curproc: return when lp, the caller, is the current lwp of a CPU
- * on which it may run.  Updates the priority of lp first.  If a request asks lp
- * to, lp gives up its CPU to an lwp of its queue or a better one.  May block,
- * and return on another CPU.
+ * on which it may run.  Updates the priority of lp first.  If lp is current and
+ * this CPU has a request of lwkt_usched_resched(), lp gives up the CPU to an
+ * lwp that waits in its queue or a better one.  May block, and return on
+ * another CPU.
  */
 static void
 bsd4_acquire(lwkt_lwp_t lp)
@@ -149,9 +150,9 @@ bsd4_acquire(lwkt_lwp_t lp)
 }
 
 /*
- * Find a CPU, from lp's on, that may run lp and has a current lwp whose queue
- * is worse than n.  Ask this current lwp to call bsd4_acquire().  Do nothing if
- * there is no such CPU.
+ * Find a CPU, beginning with that of lp, that may run lp and has a current lwp
+ * whose queue is worse than n.  Ask this current lwp to call bsd4_acquire().
+ * Do nothing if there is no such CPU.
  */
 static void
 ask_worse(lwkt_lwp_t lp, int n)

@@ -21,7 +21,8 @@
  *
  * A lower number is better.
  *
- * In the other two classes lwkt_lwp_setrtprio() sets the priority.
+ * The formula is for the class LWKT_RTP_NORMAL.  In the other two classes
+ * lwkt_lwp_setrtprio() sets the priority.
  *
  * Source: DragonFly usched_bsd4.c (bsd4_recalculate_estcpu, resetpriority,
  * heuristic_forking), which has the same numbers.  There times are counted in

@@ -105,7 +105,7 @@ best(int last, int cpu)
 }
 
 /*
- * Take the best lwp that may run on this CPU off queues 0 to last, and return
+ * Dequeue the best lwp in queues 0 to last that may run on this CPU, and return
  * it.  Returns NULL if there is none.
  */
 lwkt_lwp_t
@@ -185,8 +185,8 @@ bsd4_hold_first(const lwkt_cpumask_t *cpus)
 }
 
 /*
- * Panic if UQ1 or UQ2 is broken.  Does nothing while the lock is held.  Called
- * in invariants builds on the simulated host.
+ * Panic if UQ1 or UQ2 is broken.  Does nothing while a CPU holds the lock.
+ * Called in invariants builds on the simulated host.
  */
 void
 bsd4_queues_check(void)

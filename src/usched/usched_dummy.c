@@ -42,8 +42,8 @@ mine(void)
 }
 
 /*
- * Take the first lwp that may run on this CPU off the queue, and return it.
- * Return NULL if there is none.
+ * Dequeue the first lwp that may run on this CPU, and return it.  Return NULL
+ * if there is none.
  */
 static lwkt_lwp_t
 choose(void)
@@ -89,9 +89,9 @@ dummy_release(lwkt_lwp_t lp)
 
 /*
  * us_acquire_curproc: return when lp, the caller, is the current lwp of a CPU
- * on which it may run.  If a request asks lp to, lp gives up its CPU to the
- * first lwp that waits and may run there.  May block, and return on another
- * CPU.
+ * on which it may run.  If lp is current and this CPU has a request of
+ * lwkt_usched_resched(), lp gives up the CPU to the first lwp that waits and
+ * may run there.  May block, and return on another CPU.
  */
 static void
 dummy_acquire(lwkt_lwp_t lp)
@@ -142,7 +142,7 @@ dummy_schedulerclock(lwkt_lwp_t lp)
 
 /*
  * Return the first lwp of the queue that may run on one of cpus, or NULL.  The
- * lwp stays queued.  Its thread is held.
+ * lwp stays queued.  The caller gets a reference to its thread (lwkt_rele).
  */
 static lwkt_lwp_t
 hold_first(const lwkt_cpumask_t *cpus)

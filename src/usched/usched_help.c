@@ -11,9 +11,9 @@
  *
  * The helper takes itself off the run queue, then sets the CPU's ready bit,
  * then searches for an lwp, and then switches away.  If an lwp is queued after
- * the search, the CPU that queued it finds the ready bit set, and schedules the
- * helper.  If the helper has not switched away by then, it is put back on the
- * run queue and searches again.
+ * a search that found none, the CPU that queued it finds the ready bit set, and
+ * can schedule the helper.  If the helper has not switched away by then, it is
+ * put back on the run queue and searches again.
  *
  * A CPU that was woken for an lwp may take another one, which was queued
  * earlier or is better.  Another CPU was perhaps woken for that one, and finds

@@ -14,10 +14,11 @@
  *
  * An lwp returns to user mode at the end of its outermost critical section
  * (splz).  If RQF_LWP is set, splz calls lwp_return().  RQF_LWP is set when an
- * lwp is switched in, by the tick, by a wake-up of a better thread, at the end
- * of a loan of priority, and by a request of a scheduler.  lwp_return() first
- * lets better threads run.  Then it calls the scheduler's acquire function,
- * which returns when the lwp is the current one of the CPU that it is then on.
+ * lwp is switched in, or gets the CPU back from an interrupt thread, or its
+ * loan of priority ends.  The tick, a wake-up of a better thread, a token that
+ * became free and a request of a scheduler set it too.  lwp_return() first lets
+ * better threads run.  Then it calls the scheduler's acquire function, which
+ * returns when the lwp is the current one of the CPU that it is then on.
  *
  * A critical section also ends in the middle of functions of the library, and
  * lwp_return() cannot tell such an end from a return to user mode.  Therefore:

@@ -69,8 +69,8 @@ lwp_allowed_any(lwkt_lwp_t lp, const lwkt_cpumask_t *cpus)
 
 /*
  * usched_help.c: the helper threads of a scheduler.  hp_choose(cpu) chooses an
- * lwp for the CPU.  The CPU's helper calls it when the helper was woken and the
- * CPU has no better thread to run.
+ * lwp for the CPU.  The CPU's helper calls it after its start and after each
+ * wake-up, as soon as the CPU has no better thread to run.
  */
 struct helpers {
 	void		(*hp_choose)(int cpu);	/* (i) */
@@ -91,7 +91,7 @@ int	helpers_wake(struct helpers *hp, lwkt_lwp_t lp);
 /*
  * At the end of hp_choose: wake a CPU for the first lwp that still waits and
  * that a ready CPU may run.  hold(cpus) returns the first queued lwp that may
- * run on one of these CPUs, with its thread held, or NULL.
+ * run on one of these CPUs, with a reference to its thread, or NULL.
  */
 void	helpers_wake_next(struct helpers *hp,
 	    lwkt_lwp_t (*hold)(const lwkt_cpumask_t *cpus));
