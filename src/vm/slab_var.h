@@ -58,15 +58,15 @@ void	kmem_free(struct kmem_slot *ks);
 /* Return the slot in which p lies, or NULL if p is not of this allocator. */
 struct kmem_slot *kmem_find(const void *p);
 
-/*
- * Return whether p lies in memory of this allocator, so that slab_header(p) may
- * be read.  Always 0 if a memory checker would object to that.
- */
 #define KMEM_GRAIN_SHIFT 26
 #define KMEM_GRAINS	(1u << (47 - KMEM_GRAIN_SHIFT)) /* of user addresses */
 extern uint32_t kmem_bank_at[] __lwkt_hidden; /* (a) a bank's number, or 0 */
 extern uint32_t kmem_grains __lwkt_hidden; /* (i) KMEM_GRAINS; 0: a checker */
 
+/*
+ * Return whether p lies in memory of this allocator, so that slab_header(p) may
+ * be read.  Always 0 while a memory checker watches: it would object to that.
+ */
 static inline int
 kmem_holds(const void *p)
 {

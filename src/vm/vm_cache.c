@@ -34,8 +34,8 @@
  *
  * INVARIANTS
  * DC1 A thread in a cache or the depot has TDF_FREE, and its td_refs is 0: no
- *    reference to it exists.  In the depot its td_cold is NULL: its stack is
- *    zero.
+ *    reference to it exists.  In the depot its td_cold is NULL, and its stack
+ *    is zero, but for a canary.
  * DC2 vp_bytes is the size of all stacks in the cold lists of the CPU.
  * DC3 The depot's lock is held for list operations only, never during a call
  *    of the host, and always in a critical section.

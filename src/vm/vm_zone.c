@@ -28,8 +28,8 @@
  * A message in flight names the zone, so the zone must exist until the message
  * arrives.  The owner counts such messages without a shared word.  It wakes a
  * zone (lists it again) either because the message arrived, or because it freed
- * a chunk of the zone itself.  If the mark is gone by then, another CPU
- * has taken it and that CPU's message is in flight: the owner counts it.  A
+ * a chunk of the zone itself.  If in the second case the mark is gone, another
+ * CPU has taken it and that CPU's message is in flight: the owner counts it.  A
  * message that arrives while the count is not 0 is one of those counted: it
  * belongs to a sleep that has ended, so it does not wake the zone.  If the mark
  * of the present sleep is gone too, one more message is to come, and the
@@ -180,7 +180,10 @@ __lwkt_noinline void
 zone_wake(struct slab *sl, struct zone *z)
 {
 	z->z_asleep = 0;
-	/* Chunks in z_remote: a CPU took the mark; its message is in flight. */
+	/*
+	 * Chunks in z_remote: a CPU took the mark.  Its message is in flight,
+	 * or zone_remote serves it now, and takes it off the count afterwards.
+	 */
 	if (zone_fetch(sl, z) != 0)
 		z->z_inflight++;	/* SL3 */
 	TAILQ_INSERT_TAIL(&sl->sl_zone[z->z_class], z, z_link);
