@@ -60,9 +60,9 @@ bsd4_pri(lwkt_lwp_t lp)
 	return atomic_load_32(&bsd4_lwp(lp)->bl_pri);
 }
 
-/* Only usched_bsd4_queue.c uses these fields, except q_count. */
 #define BSD4_WORDS	howmany(BSD4_NQS, 32)
 
+/* Only usched_bsd4_queue.c uses these fields, except q_count. */
 struct bsd4_queues {
 	struct lwkt_spin q_lock;
 	uint32_t	 q_bits[BSD4_WORDS]; /* (l) 1: not empty (UQ1) */

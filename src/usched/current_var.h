@@ -100,7 +100,10 @@ current_tick(struct current *cu, int slice)
 	return 1;
 }
 
-/* usched_help.c: panic if UC1 or UH2 is broken for cpu.  Simulated host. */
+/*
+ * usched_help.c: panic if the current lwp of cpu is also current on another CPU
+ * (UC1), or UH2 is broken for cpu.  Simulated host only.
+ */
 void	current_check(const struct helpers *hp, const struct current *cus,
 	    int cpu);
 

@@ -249,8 +249,8 @@ bsd4_register(void)
 }
 
 /*
- * us_check: panic if UC1 is broken for the current lwp of cpu, or a queue is
- * damaged.  Checks only on the simulated host.
+ * us_check: panic if UC1 or UH2 is broken for cpu, or a queue is damaged.  On
+ * the simulated host only; elsewhere do nothing.
  */
 static void
 bsd4_check(int cpu)

@@ -185,8 +185,8 @@ bsd4_hold_first(const lwkt_cpumask_t *cpus)
 }
 
 /*
- * Panic if UQ1 or UQ2 is broken.  Does nothing while a CPU holds the lock.
- * Called in invariants builds on the simulated host.
+ * Panic if UQ1 is broken, or UQ2 for an lwp in a queue.  Does nothing while a
+ * CPU holds the lock.  Called in invariants builds on the simulated host.
  */
 void
 bsd4_queues_check(void)

@@ -190,7 +190,7 @@ dummy_register(void)
 	return helpers_start(&help, dummy_help, "usched dummy");
 }
 
-/* us_check: panic if UC1 or UH2 is broken for cpu.  Simulated host only. */
+/* us_check: current_check() of cpu, on the simulated host only. */
 static void
 dummy_check(int cpu)
 {

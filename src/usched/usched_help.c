@@ -153,8 +153,8 @@ helpers_wake_next(struct helpers *hp,
 }
 
 /*
- * Panic if UC1 or UH2 is broken for the current lwp of cpu.  Invariants builds,
- * while no other CPU runs.
+ * Panic if the current lwp of cpu is also current on another CPU (UC1), or UH2
+ * is broken for cpu.  Invariants builds, while no other CPU runs.
  */
 void
 current_check(const struct helpers *hp, const struct current *cus, int cpu)

@@ -344,7 +344,8 @@ lwkt_usched_setupri(lwkt_lwp_t lp, int upri)
 
 /*
  * ko_lwp_check: td, an lwp, is about to be switched away.  Panic if its mode
- * breaks UR1 or UR2, or us_check finds a fault.
+ * disagrees with its flags (UR1), or LWKT_LWP_KERN with its priority (UR2), or
+ * us_check finds a fault.
  */
 void
 lwp_check(lwkt_thread_t td)

@@ -5,9 +5,9 @@
  * THEORY
  * While a CPU has a tick (kern/time/tick.c), kern/ calls usched_clock() lwkt.hz
  * times a second.  Only kern.schedhz of these calls a second are ticks for the
- * user schedulers.  Each CPU sums the time that has passed in its credit.  When
- * the sum reaches the length of a tick of kern.schedhz, a tick is due, and its
- * length is subtracted.
+ * user schedulers.  Each CPU adds the time that has passed to its credit.  When
+ * the credit reaches the length of a tick of kern.schedhz, a tick is due, and
+ * its length is subtracted from the credit.
  */
 #include "usched/usched_var.h"
 
