@@ -5,8 +5,8 @@
  * THEORY
  * boot/kern_init.c reserves the arena, and vm/vm_glue.c makes threads in it.
  * What is handed out is never given back before shutdown.  So a reader needs no
- * lock to go through the thread structures.  Those of ended threads have
- * TDF_FREE.
+ * lock to go through the thread structures.  It must skip those that are no
+ * threads now (arena.h).
  */
 #include "kern/cpu/arena.h"
 #include "kern/cpu/thread_var.h"
@@ -44,7 +44,7 @@ thread_count(void)
 	return n < lwkt__arena->ah_tdmax ? n : lwkt__arena->ah_tdmax;
 }
 
-/* Return thread structure i, which must be below thread_count(). */
+/* Return thread structure i; i must be below thread_count(). */
 lwkt_thread_t
 thread_nth(uint64_t i)
 {

@@ -47,9 +47,10 @@ extern struct arena_head *lwkt__arena;	/* NULL: there is no kernel */
 void   *arena_alloc(size_t size);
 
 /*
- * The thread structures of the arena: 0 to thread_count() - 1.  Those with
- * TDF_FREE are no threads now.  Idle threads, and threads in storage of the
- * program, are elsewhere.  Any context.
+ * The thread structures of the arena: 0 to thread_count() - 1.  A structure
+ * with TDF_FREE is no thread now, and one whose td_cold is NULL has not been a
+ * thread yet.  Idle threads, and threads in storage of the program, are
+ * elsewhere.  Any context.
  */
 uint64_t thread_count(void);
 lwkt_thread_t thread_nth(uint64_t i);

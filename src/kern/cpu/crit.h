@@ -28,14 +28,14 @@
  *
  * LEAF SECTIONS
  * Each enter and exit loads and stores the same word, so the processor must do
- * them one after the other, through all calls of the library.  A leaf section
- * has no count: it calls nothing that enters or leaves a section, so nothing in
- * it can do deferred work.  A signal handler does no deferred work, except
- * after a panic, when the thread never continues (halt.c).  It interrupts a
- * preemptible thread only in registered code of the program
+ * them one after the other, also those of different calls.  A leaf section has
+ * no count: it calls nothing that enters or leaves a section, so nothing in it
+ * can do deferred work.  The slow paths of a leaf section may call anything:
+ * they enter a counted section first.  A signal handler does no deferred work,
+ * except after a panic, when the thread never continues (halt.c).  The handler
+ * interrupts a preemptible thread only in registered code of the program
  * (machine/linux/preempt.c), not in the library.  A leaf section may switch:
- * the thread that continues ends a section of its own.  Its slow paths, which
- * may call anything, enter a counted section first.  The simulated host may
+ * the thread that continues ends a section of its own.  The simulated host may
  * interrupt at any choice point, and invariants builds look at the count, so
  * both count leaf sections too.
  *
@@ -43,14 +43,14 @@
  * CR1 td_critcount >= 0 (panic on underflow).
  * CR2 A thread that the library has descheduled is in a critical section or a
  *     leaf section until it has switched, so splz does not run for it.  (After
- *     lwkt_deschedule_self() splz may run, if the program leaves a section
- *     before it switches.)
+ *     lwkt_deschedule_self(), or lwkt_deschedule() of the running thread, splz
+ *     may run, if the program leaves a section before the thread switches.)
  * CR3 Between leaf_enter() and the end of the leaf section no function is
  *     called that may enter a section, except in a counted section
  *     (tools/dev/leaf.py).
  *
- * Source: DragonFly sys/thread2.h.  Both fences are needed: its commit
- * a4d9568036 of 2017 found the compiler moving the counter.
+ * Source: DragonFly sys/thread2.h.  Enter and exit both need their fence:
+ * DragonFly's commit a4d9568036 of 2017 found the compiler moving the counter.
  */
 #ifndef LWKT_KERN_CPU_CRIT_H
 #define LWKT_KERN_CPU_CRIT_H
@@ -59,7 +59,7 @@
 
 /* Do deferred work (splz.c).  Called outside critical sections only. */
 void	splz(void);
-/* Do deferred work, if the calling thread is in no section; return value. */
+/* Do deferred work, if the calling thread is in no section.  Return `value`. */
 void   *splz_with(void *value);
 /* Panic, because td has left more sections than it has entered (CR1). */
 void	crit_underflow(lwkt_thread_t td) __lwkt_noreturn;
@@ -140,8 +140,9 @@ crit_exit_td(lwkt_thread_t td)
 }
 
 /*
- * Enter and leave a leaf section (CR3).  leaf_exit() does deferred work.
- * leaf_leave() leaves it to the next exit or yield.
+ * Enter and leave a leaf section (CR3).  leaf_exit() does deferred work, unless
+ * td is in a critical section too.  leaf_leave() does none: the next exit or
+ * yield does it.
  */
 enum { LEAF_COUNTED = config_invariants || config_host_sim };
 
@@ -172,9 +173,10 @@ leaf_exit(lwkt_thread_t td)
 
 /*
  * The same for a function that does not use its thread: curthread is read only
- * in builds that count leaf sections.  leaf_leave_quick() leaves the section
- * and does no deferred work; the caller enters a counted section at once.
- * leaf_exit_quick() is the last call of a function, which returns its result.
+ * in builds that count leaf sections, or if deferred work is pending.
+ * leaf_leave_quick() leaves the section and does no deferred work; the caller
+ * enters a counted section at once.  A function ends with "return
+ * leaf_exit_quick(value)", which does as leaf_exit() and returns value.
  */
 static inline void
 leaf_enter_quick(void)

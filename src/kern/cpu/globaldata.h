@@ -5,16 +5,17 @@
  * THEORY
  * The state of a CPU is written only by code that runs on that CPU, in a
  * critical or leaf section or in its signal handler, so it needs no lock.  What
- * other CPUs must tell a CPU arrives as an IPI message.  Others write only two
- * words directly: mc_reqflags, in a cache line apart from what the owner writes
- * often, and gd_foreignq, to which plain pthreads push.
+ * other CPUs must tell a CPU arrives as an IPI message.  Other host threads
+ * write directly only mc_reqflags, in a cache line apart from what the owner
+ * writes often, gd_foreignq, to which plain pthreads push, and the words of
+ * lock/ marked (a), which waiters for a lock change.
  *
  * Each room of kern/ declares its own part, for example struct sched_cpu in
  * sched/sched_cpu.h.  The parts are unnamed members here (-fms-extensions), so
- * that every field is gd->gd_NAME.  No other include names a later room; these
- * may, because a part has only data.  A room may name the fields that this file
- * declares, those of its own part, and those of the parts of the rooms before
- * it (tools/dev/layers.py checks it).
+ * that every field is gd->gd_NAME.  No other file includes a header of a later
+ * room.  This file may include the parts, because they have only data.  A room
+ * may name the fields that this file declares, those of its own part, and those
+ * of the parts of the rooms before it (tools/dev/layers.py checks it).
  *
  * LEGEND (written by)  (i) boot only  (c) own CPU in a critical or leaf section
  * (h) own CPU, its signal handler too  (a) any host thread, atomically
@@ -52,7 +53,7 @@ struct globaldata {
 	int		 gd_spinlocks;	/* (c) number of spinlocks held */
 	int		 gd_cscount;	/* (c) 1: master of a rendezvous */
 	uint32_t	 gd_rqmask;	/* (c) bit p: gd_rq[p] is not empty */
-	/* (i) lwkt_quick_ while inline functions of programs may be used. */
+	/* (i) The value that inline_allow() gives lwkt_quick_, to allow. */
 	const struct lwkt_quick_words_ *gd_inline;
 
 	/* The parts of the rooms; the most used come first. */
@@ -65,7 +66,7 @@ struct globaldata {
 	struct trouble_cpu;
 	struct boot_cpu;
 
-	/* The spinlocks held: the first gd_spinlocks entries. */
+	/* The spinlocks that this CPU holds: the first gd_spinlocks entries. */
 	struct lwkt_spin *gd_spinheld[LWKT_MAXSPINS]; /* (c) */
 
 	struct ktr_ring	*gd_ktr;	/* (i) trace ring; (c) its contents */
@@ -106,10 +107,11 @@ caller_thread(void)
 }
 
 /*
- * Allow the inline functions of <lwkt/sync2.h> on this CPU, or forbid them: in
- * a thread that may be interrupted at any instruction they would have to be
- * leaf sections.  On sim they stay forbidden, as one host thread runs all CPUs,
- * and their atomic operations would be no choice points.
+ * Allow the inline functions of <lwkt/sync2.h> on this CPU, or forbid them.
+ * They are forbidden while a preemptible thread runs: as code of the program,
+ * they would be interrupted at any instruction.  On sim they stay forbidden, as
+ * one host thread runs all CPUs, and their atomic operations would be no choice
+ * points.
  */
 static inline void
 inline_allow(const struct globaldata *gd, int yes)

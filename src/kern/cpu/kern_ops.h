@@ -47,9 +47,9 @@ extern struct kern_ops lwkt__kern_ops __lwkt_hidden;
 
 /* Functions of later rooms of kern/, set by boot/kern_init.c.  Own CPU. */
 struct kern_hooks {
-	/* sleep/: do the wakeups that td has deferred, before it leaves. */
+	/* sleep/: do td's deferred wakeups, before td leaves or at a tick. */
 	void	(*kh_delayed_flush)(lwkt_thread_t td);
-	/* lock/: td has come to this CPU; its loans changed on the way. */
+	/* lock/: td has come to this CPU: apply the changes of its loans. */
 	void	(*kh_lend_late)(lwkt_thread_t td);
 	/* trouble/: check the CPU.  Invariants builds on sim, at a switch. */
 	void	(*kh_check)(struct globaldata *gd);

@@ -4,9 +4,9 @@
  * tunables and trace groups.
  *
  * THEORY
- * The declarations (base/stat_decl.h) lie in linker sections.  At boot each CPU
- * gets a copy of the counter section and a trace ring in the arena.  Boot and
- * shutdown read these variables of the environment:
+ * The declarations of counters and tunables (base/stat_decl.h) lie in linker
+ * sections.  At boot each CPU gets a copy of the counter section and a trace
+ * ring in the arena.  Boot and shutdown read these environment variables:
  *
  *	LWKT_TUNE=name=value,name=value	 values of tunables
  *	LWKT_TRACE=MASK			 groups of enum ktr_group, a number
@@ -94,8 +94,8 @@ tunable_find(const char *name, size_t len)
 
 /*
  * Return the value of tu that the len bytes at s stand for: the index of a name
- * if tu has names, else a number.  Return -1, which no tunable allows, if they
- * are no such name or number.
+ * if tu has names, else a number.  If the bytes are no such name or number,
+ * return -1, which no tunable allows.
  */
 static long
 tunable_value(const struct tunable_decl *tu, const char *s, size_t len)

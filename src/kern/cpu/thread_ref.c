@@ -40,8 +40,9 @@ lwkt_rele(lwkt_thread_t td)
 	 * lwkt_scan_threads() could add one, but it stops all threads first.
 	 * So a load replaces the locked instruction.  The acquire pairs with
 	 * the locked instruction below, by which the other holders dropped
-	 * their references.  A stopped CPU executes callbacks, so a callback
-	 * always takes the locked instruction (SN1 of kern_scan.c).
+	 * their references.  But a CPU that is stopped for the scan executes
+	 * callbacks, so a callback always uses the locked instruction (SN1 of
+	 * kern_scan.c).
 	 */
 	refs = atomic_load_acq_32(&td->td_refs);
 	if (refs != 1 || mygd()->gd_intr_nesting != 0)

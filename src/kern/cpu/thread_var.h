@@ -149,7 +149,7 @@ struct lwkt_thread {
 	uint16_t	 td_slot;	/* (i) size class of the stack */
 	int		 td_upri;	/* (c) lwp: order in the ring */
 	uint8_t		 td_ntoks;	/* (s) entries of tc_tok in use */
-	uint8_t		 td_tokpend;	/* (c) 1: waits for the last of these */
+	uint8_t		 td_tokpend;	/* (c) 1: waits for its last token */
 	uint16_t	 td_contended;	/* (c) refusals of tokens in a row */
 	uint64_t	 td_switches;	/* (c) times it was switched in */
 
