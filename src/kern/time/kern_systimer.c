@@ -123,9 +123,9 @@ systimer_add(struct lwkt_systimer *st, int64_t when_ns)
 }
 
 /*
- * Take st out of the wheel if it is there.  If the function of st is being
- * called, st is not inserted again afterwards.  Own CPU, in a critical section;
- * never blocks.
+ * Take st out of the wheel if it is there; panic if it is in the wheel of
+ * another CPU.  If the function of st is being called, st is not inserted again
+ * afterwards.  Own CPU, in a critical section; never blocks.
  */
 void
 systimer_remove(struct lwkt_systimer *st)
@@ -237,8 +237,8 @@ systimer_intr(struct globaldata *gd)
 }
 
 /*
- * Start st, due once after delay_ns, at least 1.  Any CPU context; never
- * blocks.
+ * Start st, due once after delay_ns; a delay below 1 ns counts as 1 ns.  Any
+ * CPU context; never blocks.
  */
 void
 lwkt_systimer_init_oneshot(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
@@ -268,9 +268,10 @@ lwkt_systimer_init_periodic(struct lwkt_systimer *st, lwkt_systimer_fn_t fn,
 }
 
 /*
- * Set the period of st, which is periodic.  The next time of a timer in the
- * wheel stays; the new period counts from there.  Any context on the timer's
- * CPU; never blocks.
+ * Set the period of st, which is periodic.  If st is in the wheel, its next
+ * time stays, and the new period counts from there.  In the function of st, the
+ * new period counts from the time at which st was due.  Any context on the
+ * timer's CPU; never blocks.
  */
 void
 lwkt_systimer_adjust_periodic(struct lwkt_systimer *st, int64_t period_ns)

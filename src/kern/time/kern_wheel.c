@@ -15,8 +15,8 @@
  * in slots.  A level is a circle of WHEEL_SLOTS slots that begins at the clock;
  * it reaches that many slots into the future.  A slot of the next level is
  * 2^WHEEL_STEP times as long.  A timer is put in the lowest level that reaches
- * as far as its time, and stays there until its slot is opened (the hard build
- * has shorter levels):
+ * as far as its time, and stays there until its slot is opened.  The levels,
+ * except in the hard build, where they are shorter:
  *
  *	level	slot	reaches		level	slot	reaches
  *	0	131 us	134 ms		5	73 min	52 days
@@ -64,7 +64,7 @@
  * wheel_due() is called.  So a timeout that is deleted before that costs next
  * to nothing.
  *
- * INVARIANTS, where t is the time of a timer in slots of level 0
+ * INVARIANTS (t: the time of a timer, counted in slots of level 0)
  * WH1 A timer other than wh_newest is in the list if t <= wh_now, else in a
  *     slot.  The list is ordered by (time, sequence number).
  * WH2 Counted in slots of level l, the time of a timer in level l is later than
@@ -110,8 +110,8 @@ where_chain(unsigned slot, unsigned chain)
 }
 
 /*
- * Return the index in wh_slot of a slot.  t is its position: the time, counted
- * in slots of the level.
+ * Return the index in wh_slot of the slot that has the time t, counted in slots
+ * of the level.
  */
 static inline unsigned
 slot_index(unsigned level, int64_t t)
@@ -271,7 +271,10 @@ slot_push(struct wheel *wh, unsigned slot, struct lwkt_systimer *st)
 	ws->ws_chain[chain] = st;
 }
 
-/* Put st in the list, or in a slot of the lowest level that reaches so far. */
+/*
+ * Put st in the list if its time is in the slot of the clock or before it, else
+ * in a slot of the lowest level that reaches as far as its time.
+ */
 void
 wheel_place(struct wheel *wh, struct lwkt_systimer *st)
 {

@@ -18,8 +18,8 @@
  * - an interrupt thread that was not better than the running thread when it was
  *   made runnable, and is now: the running thread may never yield
  *   (sched_setpri);
- * - a thread passed over because of a token (pick_with_tokens): it must run
- *   once the token is free;
+ * - a thread that is refused a token while a worse thread runs that is not the
+ *   idle thread (pick_with_tokens): it must run once the token is free;
  * - the running lwp (lwp_return): its time is counted and its slice ends;
  * - wakeups that the running thread has deferred (delay_wakeup);
  * - passive messages that this CPU has sent (send_passive): the tick makes them
@@ -36,7 +36,7 @@
  *
  * INVARIANTS
  * TI1 gd_tick_armed <=> gd_hardclock is in this CPU's wheel, or its function is
- *     being called.
+ *     being called and has not called clock_stop().
  * TI2 While work of the list waits, gd_tick_armed is set.
  *
  * Source: DragonFly kern_clock.c, hardclock(); that the tick stops is ours.
@@ -67,7 +67,7 @@ clock_place(struct globaldata *gd, lwkt_systimer_fn_t fn)
 }
 
 /*
- * Start the tick unless it runs.  The first one comes at the next multiple of
+ * Start the tick unless it runs.  The first tick comes at the next multiple of
  * the period.  Own CPU, in a critical section; never blocks.
  */
 void

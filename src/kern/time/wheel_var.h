@@ -17,7 +17,8 @@
 enum {
 	WHEEL_SHIFT = 17,	/* a slot of level 0 is 2^17 ns, 131 us */
 	WHEEL_BITS = config_hard ? 6 : 10,	/* log2 of slots in a level */
-	WHEEL_STEP = config_hard ? 3 : 5,	/* log2: next level's slot */
+	/* log2 of the length of a slot, in slots of the level below. */
+	WHEEL_STEP = config_hard ? 3 : 5,
 	WHEEL_LEVELS = howmany(63 - WHEEL_SHIFT - WHEEL_BITS, WHEEL_STEP) + 1,
 	WHEEL_SLOTS = 1 << WHEEL_BITS,
 	WHEEL_WORDS = WHEEL_SLOTS / 64,
