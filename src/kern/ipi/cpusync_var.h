@@ -19,9 +19,10 @@ cpusync_run(struct lwkt_cpusync *cs)
 }
 
 /*
- * On a target: return 1 while the master stops this CPU.  Then run fn, answer
- * for the second time and return 0.  The answer is the last access to *cs,
- * which the master may reuse as soon as it sees the bit (CS2).
+ * On a target: return 1 while the master stops this CPU.  Once the master has
+ * cleared the bit of this CPU in cs_ack, run fn, set the bit for the second
+ * time and return 0.  Setting it is the last access to *cs, which the master
+ * may reuse as soon as it sees the bit (CS2).
  */
 static inline int
 cpusync_poll(struct globaldata *gd)

@@ -13,13 +13,14 @@
  *
  * The CPU may execute the item before the pthread has notified the CPU.  The
  * item may for example be the reply after which the program ends the kernel.
- * So the shutdown waits until no pthread is in foreign_push() (foreign_wait).
- * A push that begins after the kernel has stopped is an error of the program.
+ * The pthread would then ring the doorbell of a CPU that is gone.  So the
+ * shutdown waits until no pthread is in foreign_push() (foreign_wait).  A push
+ * that begins after the kernel has stopped is an error of the program.
  *
  * ORDER
  * FO1 pusher: link, compare-and-set of the head, set RQF_IPIQ; CPU: clear
- *     RQF_IPIQ, then swap the head.  All are locked instructions, so the pusher
- *     of an item that the swap misses sets the bit again.
+ *     RQF_IPIQ, then swap the head.  All but the link are locked instructions,
+ *     so the pusher of an item that the swap misses sets the bit again.
  *
  * Source: R. K. Treiber's stack of 1986; io_uring's task_work list is reversed
  * the same way.
@@ -44,7 +45,7 @@ struct foreign_work {
 /*
  * Push an item and notify the CPU.  Any host thread; never blocks.  `pushing`
  * is counted down last, because the CPU may execute the item, and then stop,
- * before this function has rung its doorbell (foreign_wait).
+ * before this function has rung the CPU's doorbell (foreign_wait).
  */
 void
 foreign_push(int cpu, struct foreign *fo)

@@ -21,22 +21,22 @@ int	ipiq_pending(struct globaldata *gd);	/* 1: a hint is set */
  */
 int	ipiq_waits(struct globaldata *gd, int src, uint32_t *index);
 /*
- * Make one message fn(arg) to this CPU, which is not executed yet, do nothing.
- * Return 1, or 0 if there is none.
+ * Revoke one message fn(arg) that this CPU has not executed yet: the message
+ * then does nothing.  Return 1, or 0 if there is no such message.
  */
 int	ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg);
 void	ipiq_check(struct globaldata *gd);	/* panics if IQ1 is broken */
 
 /*
- * lwkt_ipiq.c: make the passive messages that this CPU has sent active.  Called
- * by its tick, and by its signal handler.
+ * lwkt_ipiq.c: turn the passive messages that this CPU has sent into active
+ * ones.  Called by the CPU's tick, and by its signal handler.
  */
 void	ipiq_push(struct globaldata *gd);
 
 /*
- * lwkt_ipiq_room.c.  Code that waits in a section for a spinlock, or for room
- * in a ring, calls ipiq_defer_waiting() in each turn.  splz calls ipiq_pay() if
- * gd_debt is set.
+ * lwkt_ipiq_room.c.  A CPU that spins for a spinlock, or waits in a section for
+ * room in a ring, calls ipiq_defer_waiting() in each turn of its loop.  splz
+ * calls ipiq_pay() if gd_debt is set.
  */
 void	ipiq_defer_waiting(struct globaldata *gd);
 void	ipiq_pay(struct globaldata *gd);

@@ -12,14 +12,14 @@
  * runnable (gd_talker), and publishes that in mc_watching.  The watched sender
  * then sets no hint, so only the entry and what the entry points at move
  * between the two CPUs.  The watch ends with the first message, with a hint of
- * another CPU, or with the end of the poll.  The CPU then clears mc_watching
- * and tests the ring once more.  If no thread is runnable then, the CPU watches
- * no ring until messages make a thread runnable again: a stream of functions is
- * better taken in batches.
+ * another CPU or any other bit of RQF_WAKE, or with the end of the poll.  The
+ * CPU then clears mc_watching and tests the ring once more.  If no thread is
+ * runnable then, the CPU watches no ring until messages make a thread runnable
+ * again: a stream of messages that wake no thread is better read in batches.
  *
- * What a CPU reads while it waits for room inside a section must not be
- * executed there, so it is deferred (lwkt_ipiq_room.c): gd_ndeferred messages
- * wait to be executed at the end of the outermost section.
+ * Messages that a CPU reads while it waits inside a section, for room or for a
+ * spinlock, must not be executed there.  They are deferred (lwkt_ipiq_room.c):
+ * gd_ndeferred of them wait for the end of the outermost section.
  *
  * INVARIANTS
  * IX1 Each message is executed once, in the order of its ring; a revoked one
@@ -163,9 +163,10 @@ entry_revoke(struct ipiq_entry *ie, void (*fn)(void *), const void *arg)
 }
 
 /*
- * Make a message fn(arg) to this CPU, which is not executed yet, do nothing.
- * Return 1, or 0 if there is none.  An entry that was written and not taken
- * belongs to the reader (IPO1, IPO2), so the reader may change it in its ring.
+ * Revoke one message fn(arg) that this CPU has not executed yet: the message
+ * then does nothing.  Return 1, or 0 if there is no such message.  An entry
+ * that was written and not taken belongs to the reader (IPO1, IPO2), so the
+ * reader may change it in its ring.
  */
 int
 ipiq_revoke(struct globaldata *gd, void (*fn)(void *), const void *arg)
@@ -220,9 +221,10 @@ ipiq_pending(struct globaldata *gd)
 }
 
 /*
- * Execute up to IPIQ_PASS entries of each ring with this sender's bit.  Return
- * the bit if entries are left, else 0.  If a thread is runnable after a ring,
- * gd_talker becomes its sender.
+ * Execute up to IPIQ_PASS entries of each ring whose sender has the bit of CPU
+ * `sender`.  Return the bit if entries are left, else 0.  If a thread is
+ * runnable after the entries of a ring, gd_talker becomes 1 + the ring's
+ * sender.
  */
 static inline uint32_t
 ipiq_drain_some(struct globaldata *gd, int sender)
@@ -244,9 +246,10 @@ ipiq_drain_some(struct globaldata *gd, int sender)
 
 /*
  * Execute the deferred messages, then some entries of each ring that has a
- * hint, then the items of the inject queue (foreign.c).  If entries are left in
- * a ring, set its hint again and return, so a sender that is faster than this
- * CPU does not keep the CPU from its threads.
+ * hint, then the items of the inject queue (foreign.c), then the messages that
+ * were deferred meanwhile.  If entries are left in a ring, set its hint again
+ * and do not wait for more, so a sender that is faster than this CPU does not
+ * keep the CPU from its threads.
  */
 static void
 ipiq_pass(struct globaldata *gd)
@@ -272,7 +275,7 @@ ipiq_pass(struct globaldata *gd)
 		deferred_run(gd);
 }
 
-/* Begin to execute messages: callbacks may run from here to process_end(). */
+/* Begin to execute messages: callbacks may run until process_end() returns. */
 static inline void
 process_begin(struct globaldata *gd)
 {
@@ -300,7 +303,7 @@ process_end(struct globaldata *gd)
 
 /*
  * Execute messages to this CPU, a part if they are many.  While a rendezvous
- * stops this CPU, do not return and go on executing messages.  Own CPU, in a
+ * stops this CPU, go on executing messages and do not return.  Own CPU, in a
  * critical section; never blocks.
  */
 void

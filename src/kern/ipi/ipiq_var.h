@@ -29,7 +29,7 @@
  * cached windex, d64a7617dd) is why IQ1's differences are compared by sign.
  *
  * Legend of the fields: (w:s) written by the sending CPU alone, (w:t) by the
- * target CPU alone, (c) by the CPU that owns it in a critical section.
+ * target CPU alone, (c) by the CPU that owns it, in a critical section.
  */
 #ifndef LWKT_KERN_IPI_IPIQ_VAR_H
 #define LWKT_KERN_IPI_IPIQ_VAR_H
@@ -48,17 +48,18 @@ enum {
 	IPIQ_NESTED_HIGH = IPIQ_SIZE - 3,
 	IPIQ_NESTED_LOW = IPIQ_SIZE - 5,
 	/*
-	 * A CPU that waits in a section, with fewer than this many messages
-	 * deferred, reads for each sender that waits for room; with more, only
-	 * for those that it must (lwkt_ipiq_room.c).
+	 * A CPU that waits in a section reads for each sender that waits for
+	 * room while it has fewer than this many messages deferred.  With this
+	 * many or more it reads only for senders whose progress it needs
+	 * (lwkt_ipiq_room.c).
 	 */
 	IPIQ_DEFER_EASY = config_hard ? 256 : 4096,
 	/*
-	 * A CPU is in debt if it has sent more messages than this to one CPU
-	 * that are not executed yet.
+	 * A CPU is in debt if another CPU has not executed yet more than this
+	 * many of its messages.
 	 */
 	IPIQ_DEBT = IPIQ_DEFER_EASY,
-	/* Slots for deferred messages; power of two.  Unused ones cost none. */
+	/* Slots for deferred messages; power of two.  Unused: no memory. */
 	IPIQ_DEFER_MAX = 1 << 16
 };
 
@@ -169,7 +170,7 @@ ipiq_entry_call(const struct ipiq_entry *ie)
 
 /*
  * lwkt_ipiq.c: make the CPU of tgd read its ring from the CPU of gd, also if
- * that holds passive messages only.
+ * the ring holds passive messages only.
  */
 void	ipiq_remind(struct globaldata *gd, struct globaldata *tgd);
 

@@ -108,8 +108,8 @@ objects(const struct lwkt_retire *rt)
 }
 
 /*
- * Begin a round.  A timer sends its messages, because a timer's callback
- * interrupts no critical section of this CPU.
+ * Begin a round.  A timer sends the messages of the round, because a timer's
+ * callback interrupts no critical section of this CPU.
  */
 static void
 round_begin(struct globaldata *gd)

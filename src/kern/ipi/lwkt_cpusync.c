@@ -20,17 +20,18 @@
  *
  * There is one master at a time, whatever the sets are.  A CPU that wants to be
  * master draws a number, and the numbers are called in turn.  While it waits
- * for its number it executes messages, so it also stops for the master before
+ * for its number it executes messages, so it also stops for each master before
  * it.  So two CPUs that want to be master do not wait for each other.
  * lwkt_cpusync_quick() stops no CPU and takes no turn; a CPU that waits in it
  * also stops for a master.
  *
  * INVARIANTS
- * CS1 gd_cscount is 1 on the master's CPU, from its turn to the end, and 0 on
+ * CS1 gd_cscount is 1 on the master's CPU during the master's turn, and 0 on
  *     other CPUs.  While it is 1 the master is in a critical section and does
  *     not switch.  At most one rendezvous is in progress, so a CPU has at most
  *     one request, and the master's CPU has none.
- * CS2 A target does not touch *cs after it has set its bit for the second time.
+ * CS2 A target does not touch *cs after it has set its bit for the second time;
+ *     in lwkt_cpusync_quick(), for the first time.
  *
  * ORDER
  * The bits are set and cleared by read-modify-writes and read by acquire loads:
@@ -156,7 +157,7 @@ send_others(struct lwkt_cpusync *cs, lwkt_ipifunc1_t fn)
 		lwkt_send_ipiq(cpu, fn, cs);
 }
 
-/* On a target: answer.  The CPU then stops in cpusync_poll(). */
+/* On a target: answer.  The CPU then stops in process_end() (ipiq_exec.c). */
 static void
 stop_remote(void *arg)
 {
@@ -217,8 +218,8 @@ turn_end(struct globaldata *gd)
 /*
  * Become the master and stop the other CPUs of the set.  The caller is in a
  * critical section until lwkt_cpusync_deinterlock().
- * Thread context, outside callbacks and hard sections, without a spinlock.
- * Spins; never blocks.
+ * Thread context, outside callbacks and hard sections, without a spinlock, not
+ * in a rendezvous of this CPU.  Spins and executes messages; never blocks.
  */
 void
 lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
@@ -239,8 +240,8 @@ lwkt_cpusync_interlock(struct lwkt_cpusync *cs)
 
 /*
  * Let each CPU of the set call the function and continue; end the rendezvous.
- * Context: the thread that called lwkt_cpusync_interlock().  Spins; never
- * blocks.
+ * Context: the thread that called lwkt_cpusync_interlock().  Spins and executes
+ * messages; never blocks.
  */
 void
 lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
@@ -265,8 +266,8 @@ lwkt_cpusync_deinterlock(struct lwkt_cpusync *cs)
 
 /*
  * Stop the CPUs of the set, then let each of them call fn(arg) and continue.
- * Thread context, outside callbacks and hard sections, without a spinlock.
- * Spins; never blocks.
+ * Thread context, outside callbacks and hard sections, without a spinlock, not
+ * in a rendezvous of this CPU.  Spins and executes messages; never blocks.
  */
 void
 lwkt_cpusync_simple(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)
@@ -289,9 +290,10 @@ quick_remote(void *arg)
 }
 
 /*
- * Let each CPU of the set call fn(arg), without stopping it; wait for them.
+ * Let each CPU of the set call fn(arg), without stopping it; return when all
+ * have called it.
  * Thread context, outside callbacks and hard sections, without a spinlock.
- * Spins; never blocks.
+ * Spins and executes messages; never blocks.
  */
 void
 lwkt_cpusync_quick(lwkt_cpumask_t mask, void (*fn)(void *arg), void *arg)

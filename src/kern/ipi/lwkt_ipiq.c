@@ -39,13 +39,13 @@
  * IPI1 If a ring is not empty, one of these holds: its sender's bit is set; its
  *     writer is about to set the bit; its reader is about to read the ring, or
  *     to set the bit again.  A reader that watches the ring is about to read
- *     it.  The same is true of RQF_IPIQ.  Exceptions: RQF_IPIQ need not be set
- *     if all messages in the ring are passive, and neither bit if they are and
- *     were sent while the reader cleared the bit (IPI2).
+ *     it.  The same is true of RQF_IPIQ.  Exceptions, only if all messages in
+ *     the ring are passive: RQF_IPIQ need not be set; and neither bit need be
+ *     set if the messages were sent while the reader cleared the bit (IPI2).
  * IPI2 After a passive message was sent, the target is in the sender's
- *     gd_passive_cpus until the sender's next tick or signal handler.  That
- *     sets both hints in the target if the sender's bit is still set there, or
- *     the ring is not empty.
+ *     gd_passive_cpus until the sender's next tick or signal handler.  The tick
+ *     or the handler sets both hints in the target if the sender's bit is still
+ *     set there, or the ring is not empty.
  *
  * ORDER
  * ISO1 Sender: writes the stamp, FENCE, then reads the hints.  Or it writes the
@@ -75,14 +75,14 @@ COUNTER(avoided, "lwkt.ipiq_avoided", "signals not sent: one was pending");
 COUNTER(doorbells, "lwkt.ipiq_doorbells", "sleeping CPUs woken");
 
 #define IPIQ_PASSIVE	(IPIQ_SIZE / 4)	/* with so many: no passive ones */
-enum { IPIQ_URGE = config_hard ? 1 : 16 }; /* of so many messages, one does */
+enum { IPIQ_URGE = config_hard ? 1 : 16 }; /* one of so many is active */
 
 /*
  * Return 1 if all bits of `hints` are set in the target, so that the target
  * will read the entry written before this call; else 0.  The second read, after
- * the fence, decides: the target clears a hint that is still set only later,
- * and reads the stamp after that (ISO1).  If a bit is clear, the first read
- * saves the fence.
+ * the fence, decides: if it still finds the hints set, the target clears them
+ * later, and reads the stamp after that (ISO1).  If a bit is clear, the first
+ * read saves the fence.
  */
 static inline int
 ipiq_hinted(struct globaldata *tgd, uint32_t hints)
@@ -115,7 +115,8 @@ ipiq_watched(struct globaldata *gd, struct globaldata *tgd)
  * the target watches the ring.  Wake the target if it is halted.  If it runs a
  * preemptible thread, check later that it has read its rings (kick.c).
  * The locked instruction is also the fence of ISO1.  If RQF_IPIQ was set before
- * that instruction, the target has been notified already: neither is done.
+ * that instruction, the target has been notified already, and is neither woken
+ * nor checked.
  */
 static inline void
 ipiq_signal(struct globaldata *gd, struct globaldata *tgd)
@@ -245,8 +246,9 @@ passive_begin(struct globaldata *gd, int cpu)
 }
 
 /*
- * Note that gd's CPU has sent a passive message to cpu.  If an earlier one was
- * noted and ipiq_push() has not been called since, a tick will come.
+ * Note that gd's CPU has sent a passive message to cpu.  Nothing is to be done
+ * if an earlier one to cpu was noted and ipiq_push() has not been called since:
+ * a tick will come.
  */
 static inline void
 passive_note(struct globaldata *gd, int cpu)
@@ -257,9 +259,10 @@ passive_note(struct globaldata *gd, int cpu)
 }
 
 /*
- * Make the passive messages to one CPU active: set both hints there, and
- * interrupt the target if it runs a preemptible thread.  Do nothing if both are
- * set already.  While the sender's bit is set, the target is awake or its
+ * Make the passive messages to one CPU active: set both hints there.  Then wake
+ * the target if it is halted, or interrupt it if it runs a preemptible thread.
+ * Do nothing if both hints are set already, or if the sender's bit is clear and
+ * the ring is empty.  While that bit is set, the target is awake or its
  * doorbell has been rung.  If the bit is clear and the ring is not empty, the
  * target cleared the bit when the sender looked at it, and may be halted now.
  */
@@ -284,11 +287,11 @@ push_one(struct globaldata *gd, struct globaldata *tgd, struct lwkt_ipiq *ip)
 }
 
 /*
- * Make the passive messages that this CPU has sent active.  Called by the tick
- * and by the signal handler of the CPU.  The handler may run between any two
- * lines of passive_note(), which writes the mask before gd_passive.  If the
- * handler finds gd_passive still 0, passive_note() sets it afterwards, and the
- * next tick makes the message active.
+ * Turn the passive messages that this CPU has sent into active ones.  Called by
+ * the tick and by the signal handler of the CPU.  The handler may run between
+ * any two lines of passive_begin(), which writes the mask before gd_passive.
+ * If the handler finds gd_passive still 0, passive_begin() sets it afterwards,
+ * and the next tick makes the message active.
  */
 void
 ipiq_push(struct globaldata *gd)
@@ -307,9 +310,10 @@ ipiq_push(struct globaldata *gd)
 }
 
 /*
- * Return whether a passive message has to be an active one.  While the ring is
- * a quarter full, one of IPIQ_URGE messages is active: it makes the target read
- * the whole ring.  So the sender seldom reads the index that the target writes.
+ * Return whether a passive message has to be sent as an active one.  If the
+ * ring is a quarter full, one of IPIQ_URGE messages is active, and if it is
+ * half full, each: an active one makes the target read the whole ring.  So the
+ * sender seldom reads the index that the target writes.
  */
 static inline int
 passive_urgent(struct lwkt_ipiq *ip)
@@ -409,9 +413,9 @@ lwkt_send_ipiq_nowait(int cpu, lwkt_ipifunc2_t fn, void *arg1, int arg2)
 }
 
 /*
- * Send the message to each CPU of the mask that exists, the caller's CPU
- * included.  Return how many these are.  The first is the caller's CPU and not
- * CPU 0, so that CPU 0 is not always served first.
+ * Send the message to each CPU of the mask that exists, also to the caller's
+ * CPU if it is in the mask.  Return how many these are.  The order begins at
+ * the caller's CPU and not at CPU 0, so that CPU 0 is not always served first.
  * Any CPU context; never blocks.  Spins while a ring has no room.  The sends
  * are made in a section, so no message from another CPU is executed meanwhile.
  */
@@ -481,8 +485,9 @@ may_execute(struct globaldata *gd, const char *what)
 }
 
 /*
- * Execute the messages to this CPU, inside the caller's section.  Pause before
- * that, longer with each call in a row that finds no hint (gd_polls).
+ * Execute messages to this CPU, a part if they are many, inside the caller's
+ * section.  Pause before that, longer with each call in a row that finds no
+ * hint (gd_polls).
  * Thread context, in a critical section; not in a callback or hard section, and
  * without a spinlock.  Never blocks.
  */
@@ -510,7 +515,8 @@ ipiq_late(const struct lwkt_ipiq *ip, uint32_t seq)
 
 /*
  * Return 1 if gd's CPU has not sent a message with the number seq to cpu, else
- * 0.  seq 0 passes for each cpu: it is what a send to the own CPU returns.
+ * 0.  For seq 0 the result is 0, whatever cpu is: a send to the own CPU returns
+ * that number.
  */
 static inline int
 ipiq_unsent(struct globaldata *gd, int cpu, uint32_t seq)

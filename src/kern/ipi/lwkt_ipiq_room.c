@@ -25,26 +25,26 @@
  * spinlock).  "To read for a sender" means to read so much of the ring from
  * that sender that its wait ends.  While a CPU in a closed wait has fewer than
  * IPIQ_DEFER_EASY messages deferred, it reads for each sender that waits for
- * it.  With more, it reads only for those senders that it waits for itself,
- * directly or through other CPUs that wait: these waits are a cycle.  All other
- * senders wait until the section of this CPU is over: that is the
- * back-pressure.  A member of a cycle that begins to wait first reads for the
- * member that waits for it, and only then tests whether its own ring has room.
- * So no member can end two waits before the others have made progress, and what
- * is deferred during a section is proportional to what the section itself
- * sends.
+ * it.  Once it has that many, it reads only for those senders for which it
+ * waits in turn, directly or through other CPUs that wait: these waits are a
+ * cycle.  All other senders wait until the section of this CPU is over: that is
+ * the back-pressure.  A member of a cycle that begins to wait first reads for
+ * the member that waits for it, and only then tests whether its own ring has
+ * room.  So no member can end two waits before the others have made progress,
+ * and what is deferred during a section is proportional to what the section
+ * itself sends.
  *
  * A spinlock is not fair: its holder could take it again and again and send
  * each time, while the CPU that spins for it defers.  So after each wait for
- * room, the sender checks how many of its messages to that CPU are not executed
- * yet.  If they are more than IPIQ_DEBT, the sender is in debt (gd_debt).  The
- * exit from its outermost section then executes messages until no CPU has more
- * than IPIQ_DEBT / 2 of its messages left to execute (ipiq_pay).  So at most
- * this many messages of one sender are ever deferred: IPIQ_DEBT, and those that
- * it sends in one section or in the callbacks of one critical exit.
- * The queue holds IPIQ_DEFER_MAX messages.  It overflows, and the CPU panics,
- * only if a section sends tens of thousands of messages to CPUs that do the
- * same to it.
+ * room, the sender checks how many of its messages to the target are not
+ * executed yet.  If they are more than IPIQ_DEBT, the sender is in debt
+ * (gd_debt).  The exit from its outermost section then executes messages until
+ * no CPU has more than IPIQ_DEBT / 2 of its messages left to execute
+ * (ipiq_pay).  So at most this many messages of one sender are ever deferred:
+ * IPIQ_DEBT, and those that it sends in one section or in the callbacks of one
+ * critical exit.  The queue holds IPIQ_DEFER_MAX messages.  It overflows, and
+ * the CPU panics, only if a section sends tens of thousands of messages to CPUs
+ * that do the same to it.
  *
  * INVARIANTS
  * IR1 gd_ndeferred > 0 => RQF_IPIQ is set in this CPU's mc_reqflags, unless the
@@ -104,8 +104,9 @@ COUNTER(debts, "lwkt.ipiq_debts",
 
 /*
  * `room` is the gd_room of gd.  If it is 0, return 0 and leave *target alone.
- * Otherwise *target becomes the CPU whose ring gd's CPU waits for.  Return how
- * many entries must be read from that ring to end the wait; 0 if it has room.
+ * Otherwise gd's CPU waits for room in a ring.  *target becomes the CPU that
+ * must read this ring.  Return how many entries it must read to end the wait; 0
+ * if the ring has room.
  */
 static int32_t
 room_wanted(struct globaldata *gd, uint32_t room, int *target)
@@ -124,8 +125,8 @@ room_wanted(struct globaldata *gd, uint32_t room, int *target)
 
 /*
  * Return 1 if the CPU of gd waits for room or for a spinlock, and holds
- * spinlock s; else 0.  The list is read only then, because it changes while the
- * CPU does not wait.
+ * spinlock s; else 0.  The list of its spinlocks is read only if the CPU waits,
+ * because the list changes while the CPU does not wait.
  */
 static int
 holds(struct globaldata *gd, uintptr_t s)
@@ -200,8 +201,8 @@ waited_for(struct globaldata *gd)
 }
 
 /*
- * Move up to n entries of the ring from CPU src to the queue of deferred
- * messages, fewer if the ring has fewer.  Panics if the queue is full.
+ * Take up to n entries out of the ring in which CPU src sends to this CPU, and
+ * append them to the queue of deferred messages.  Panics if the queue is full.
  */
 static void
 ring_defer(struct globaldata *gd, int src, int32_t n)
@@ -230,10 +231,11 @@ ring_defer(struct globaldata *gd, int src, int32_t n)
 
 /*
  * Defer messages of the senders that wait for room in a ring to this CPU: as
- * many as each wait needs.  With IPIQ_DEFER_EASY messages deferred, only of
- * those senders that this CPU waits for.  Called again and again while this CPU
- * waits in a section.  Only rings with a hint are tested, because a sender that
- * waits has set its hint.  Executes nothing (IR3).  Own CPU; never blocks.
+ * many as each wait needs.  With IPIQ_DEFER_EASY messages deferred or more,
+ * only of those senders that this CPU waits for.  Called again and again while
+ * this CPU waits in a section.  Only rings with a hint are tested, because a
+ * sender that waits has set its hint.  Executes nothing (IR3).  Own CPU; never
+ * blocks.
  */
 void
 ipiq_defer_waiting(struct globaldata *gd)

@@ -39,8 +39,8 @@ systimer_add_remote(void *arg)
  * Initialize timer st and start it on CPU cpu.  It fires after delay_ns for the
  * first time; period_ns is 0 for a timer that fires once.  *st belongs to CPU
  * cpu from the call on.
- * If cpu is the caller's CPU, the timer runs when the call returns.
- * Any CPU context; never blocks.  Spins while the ring to cpu is half full.
+ * If cpu is the caller's CPU, this call itself starts the timer.
+ * Any CPU context; never blocks.  Spins as lwkt_send_ipiq() does.
  */
 void
 lwkt_systimer_init_oncpu(struct lwkt_systimer *st, int cpu,
@@ -77,8 +77,9 @@ systimer_revoke(struct lwkt_systimer *st)
 
 /*
  * Delete timer st: its function is not called any more, and its storage may be
- * used for something else.  Do nothing if st does not run.  Any context on the
- * timer's CPU; never blocks.
+ * used for something else.  A periodic timer can be deleted in its own function
+ * too.  Do nothing if st is not started.  Any context on the timer's CPU; never
+ * blocks.
  */
 void
 lwkt_systimer_del(struct lwkt_systimer *st)
