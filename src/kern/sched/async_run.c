@@ -14,7 +14,8 @@
  * interrupt thread may borrow the CPU.  But it does not switch, because a
  * switch would release the tokens in the middle of the code that they protect.
  * So a request of the scheduler stays pending until the thread has no token.
- * Nor does a thread switch that has borrowed the CPU from a lender.
+ * A thread that has borrowed the CPU from a lender, or that defers wakeups,
+ * does not switch either.
  *
  * INVARIANTS
  * AR1 A thread in async_run has TDF_INTERRUPTED and stays on its CPU until it

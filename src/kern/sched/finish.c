@@ -49,10 +49,10 @@ thread_join_done(void *arg)
 }
 
 /*
- * Complete the exit of td: release the reference of a thread that cannot be
- * joined; else make td_join TD_JOIN_EXITED and wake the joiner, if any.  If a
- * joiner stores itself after the first read, the cmpset fails, and the
- * second read finds the joiner.
+ * Complete the exit of td.  If td cannot be joined, release its own reference.
+ * Else make td_join TD_JOIN_EXITED and wake the joiner, if any, unless
+ * exit_wake_joiner() has done so.  If a joiner stores itself after the first
+ * read, the cmpset fails, and the second read finds the joiner.
  */
 void
 thread_finish_exit(lwkt_thread_t td)

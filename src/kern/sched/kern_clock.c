@@ -3,10 +3,10 @@
  * hardclock: what the tick of a CPU does.
  *
  * THEORY
- * time/tick.c lists the waiters that need the tick, and says why the tick
- * stops.  hardclock makes passive messages active, those that this CPU has sent
- * and those sent to it, and does the running thread's deferred wakeups.  Then
- * it checks for the other waiters, and stops the tick if there are none.
+ * time/tick.c lists the work that needs the tick, and says why the tick stops.
+ * hardclock makes passive messages active, those that this CPU has sent and
+ * those sent to it, and does the running thread's deferred wakeups.  Then it
+ * checks for the other work of the list, and stops the tick if there is none.
  *
  * Source: DragonFly kern_clock.c, hardclock().
  */
@@ -17,8 +17,8 @@
 COUNTER(ticks, "lwkt.ticks", "scheduler clock ticks");
 
 /*
- * Return whether a waiter may need the next tick: several threads are on the
- * run queue, host completions are pending, or the running thread is an lwp.
+ * Return whether there may be work for the next tick: several threads are on
+ * the run queue, host completions are pending, or the running thread is an lwp.
  */
 static inline int
 tick_needed(struct globaldata *gd, uint32_t reqflags)

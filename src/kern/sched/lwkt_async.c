@@ -39,7 +39,7 @@
  *    will come, or the thread checks the bit before it returns to user mode.
  *    Both bits are in one word, so the code that sets the second one sees the
  *    first.  A handler that runs before RQF_PREEMPTIBLE is set leaves its bit
- *    for async_arrive; one that runs after it asks for a signal itself.
+ *    for async_arrive; a later handler asks for a signal itself.
  *    (Nothing is interrupted if lwkt.preempt_async is 0 or the host cannot.)
  *
  * Source: DragonFly's doreti and userret, where ASTs are honoured on the way
@@ -95,8 +95,8 @@ wants_cpu(const struct globaldata *gd, const struct lwkt_thread *td)
 /*
  * Return whether td must not be interrupted now: it is in a critical section, a
  * callback or a rendezvous, holds a spinlock, is interrupted already, or is
- * descheduled (allowed at shutdown); or it could do nothing: splz has no work,
- * and td may not yield.
+ * descheduled and its CPU does not shut down; or it could do nothing: splz has
+ * no work, and td may not yield.
  */
 static int
 async_busy(const struct globaldata *gd, const struct lwkt_thread *td)
@@ -204,8 +204,9 @@ async_created(lwkt_thread_t td)
 }
 
 /*
- * Let preemptible threads be interrupted in the code [start, start + len); len
- * 0: in the object with start.  Returns 0 or an errno (machine_code_register).
+ * Let preemptible threads be interrupted in the code [start, start + len), or,
+ * if len is 0, in the whole executable segment that contains start.  Returns 0
+ * or an errno (machine_code_register).
  * Any thread or pthread, no signal handler; never blocks.
  */
 int

@@ -11,10 +11,9 @@
  * to the lender, whatever else is runnable.  If the interrupt thread is still
  * runnable and better, because it only yielded, the lender lends it the CPU
  * again at once.  (In DragonFly the lender goes on: there only a wakeup lends.
- * But a thread that is better keeps a CPU here when it yields.)  If that is
- * refused,
- * because the interrupt thread has tokens for example, it continues later as
- * any other thread does.
+ * But a thread that is better keeps a CPU here when it yields.)  If this second
+ * loan is refused, because the interrupt thread has tokens for example, the
+ * interrupt thread continues later as any other thread does.
  *
  * The lender keeps its tokens.  If the interrupt thread needs one of them, it
  * waits for that token as usual, and so gives the CPU back to the lender.
@@ -129,8 +128,8 @@ preempt_pending(struct globaldata *gd, lwkt_thread_t td)
 
 /*
  * Set RQF_PREEMPT if a runnable interrupt thread is better than the running
- * thread, and that thread is not descheduled.  Called at the tick, because the
- * interrupt thread may not have asked when it was made runnable
+ * thread, and the running thread is not descheduled.  Called at the tick,
+ * because the interrupt thread may not have asked when it was made runnable
  * (TDF_NORESCHED), or was not better then.
  */
 void
@@ -144,8 +143,8 @@ preempt_ask(struct globaldata *gd)
 
 /*
  * End the loan of the CPU to the interrupt thread td.  Return the lender, to
- * which the caller switches.  If a thread is better than the lender, ask the
- * lender to give way.
+ * which the caller switches.  If a runnable thread is better than the lender,
+ * ask the lender to give way.
  */
 lwkt_thread_t
 preempt_return(struct globaldata *gd, lwkt_thread_t td)

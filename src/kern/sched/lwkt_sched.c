@@ -66,7 +66,10 @@ schedule_remote(void *arg)
 	lwkt_rele(arg);
 }
 
-/* Make td runnable, on the CPU that owns td.  Any CPU context; never blocks. */
+/*
+ * Make td runnable, on the CPU that owns td: at once if that is this CPU, else
+ * by a message.  Any CPU context; never blocks.
+ */
 void
 lwkt_schedule(lwkt_thread_t td)
 {
@@ -115,7 +118,7 @@ lwkt_schedule_self(void)
 
 /*
  * Take the caller off the run queue.  Thread context; never blocks: the caller
- * continues to run until it calls lwkt_switch.
+ * continues to run until it calls lwkt_switch or another call that may switch.
  */
 void
 lwkt_deschedule_self(void)
@@ -135,8 +138,8 @@ deschedule_remote(void *arg)
 }
 
 /*
- * Take td off the run queue, on the CPU that owns td.  Any CPU context; never
- * blocks.
+ * Take td off the run queue, on the CPU that owns td: at once if that is this
+ * CPU, else by a message.  Any CPU context; never blocks.
  */
 void
 lwkt_deschedule(lwkt_thread_t td)
@@ -177,8 +180,9 @@ lwkt_yield(void)
 }
 
 /*
- * Do deferred work, then return 1 if lwkt_yield_quick would call switch_away,
- * else 0.  Any CPU context; never blocks.
+ * Do deferred work, unless in a critical section; then return 1 if
+ * lwkt_yield_quick would call switch_away, else 0.  Any CPU context; blocks
+ * only in that work.
  */
 int
 lwkt_resched_wanted(void)
@@ -189,8 +193,9 @@ lwkt_resched_wanted(void)
 }
 
 /*
- * Do deferred work, then switch if AST_LWKT_RESCHED is set, for example by a
- * better thread, by the tick, or by the release of a token.  Thread context.
+ * Do deferred work, unless in a critical section; then switch if
+ * AST_LWKT_RESCHED is set, for example by a better thread, by the tick, or by
+ * the release of a token.  Thread context.
  */
 void
 lwkt_yield_quick(void)

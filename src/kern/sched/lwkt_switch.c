@@ -44,9 +44,10 @@
  * SW5 When the stack changes, *mc_cxx is empty (if the host has C++).
  * SW6 Before a thread calls pick() or returns a lent CPU, it does its deferred
  *    wakeups, unless it only yields: is on the run queue, has no tokens, and no
- *    bit of td_leave but TDL_DELAYED.  Else the thread that holds a token which
- *    this one wants, or that will schedule this one, may wait for them; and no
- *    tick does them on another CPU.
+ *    bit of td_leave but TDL_DELAYED.  Any other thread must not leave them
+ *    undone: the holder of a token that it wants, or the thread that will
+ *    schedule it, may wait for these wakeups; and after a migration no tick may
+ *    come to do them.
  *
  * Source: DragonFly's lwkt_switch and lwkt_switch_return.
  */
@@ -162,8 +163,9 @@ pick_free(struct globaldata *gd)
 }
 
 /*
- * td will run although better threads are runnable.  For each of these, ask the
- * holder of the token that was refused to notify this CPU (SW4).
+ * td will run although better threads are runnable.  For each of these to which
+ * a token was refused, ask the holder of the token to notify this CPU when the
+ * token is free (SW4).
  */
 static void
 passed_over(struct globaldata *gd, lwkt_thread_t td)
@@ -248,7 +250,7 @@ switch_lwp(struct globaldata *gd, lwkt_thread_t td)
 	ast_raise(mygd());
 }
 
-/* Return whether td, which defers wakeups, may keep them to itself (SW6). */
+/* Return whether td, which defers wakeups, may leave them undone (SW6). */
 static int
 only_yields(lwkt_thread_t td)
 {
@@ -304,7 +306,7 @@ switch_away(void)
 		switch_any(gd, td);
 }
 
-/* As switch_away(), in a critical section of its own.  Leaf section. */
+/* As switch_away(), in a counted section, for a caller in a leaf section. */
 __lwkt_noinline void
 switch_counted(void)
 {

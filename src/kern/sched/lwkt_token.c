@@ -17,8 +17,8 @@
  * CPU.  The reference to that token is already on the caller's list, so the
  * scheduler takes this token together with the caller's others.
  *
- * Source: DragonFly lwkt_token.c of 2017.  A token is released before its slot
- * is popped, as there (b528f10fca).
+ * Source: DragonFly lwkt_token.c of 2017.  As there (b528f10fca), a token is
+ * released before its reference leaves the list.
  */
 #include "kern/sched/token_word.h"
 

@@ -76,7 +76,7 @@ runq_rotate_slow(struct globaldata *gd, lwkt_thread_t td)
 	(void)ring_insert(gd, td);
 }
 
-/* Trace runq_replace() as what it stands for. */
+/* Trace the enqueue and the dequeue that runq_replace() stands for. */
 void
 runq_replaced(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {
@@ -87,8 +87,8 @@ runq_replaced(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 /*
  * Ask cur, the running lwp, to give way to td, which is better.  If td is an
  * lwp too and its td_upri is not higher than that of cur, only the tick asks.
- * Otherwise two lwps that exchange messages would give way to a third one at
- * each message.
+ * If this function asked then, two lwps that exchange messages would give way
+ * to a third one at each message.
  */
 static void
 disturb_lwp(struct globaldata *gd, lwkt_thread_t cur, lwkt_thread_t td)

@@ -74,7 +74,7 @@ void	async_run(void);
 
 /*
  * Return whether td may call lwkt_user_yield when it is interrupted: it has no
- * tokens, has not borrowed the CPU, and is no lwp.
+ * tokens, has not borrowed the CPU, is no lwp, and does not defer wakeups.
  */
 static inline int
 async_may_yield(const struct lwkt_thread *td)

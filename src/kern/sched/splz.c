@@ -15,8 +15,9 @@
  * it does not recurse.
  *
  * Then gd_intr_nesting is lowered again, and splz lends the CPU to interrupt
- * threads (RQF_PREEMPT).  At shutdown it abandons the running thread instead:
- * it switches to the idle thread and does not return (RQF_SHUTDOWN).
+ * threads (RQF_PREEMPT).  At shutdown it instead abandons the running thread,
+ * unless that is the idle thread: it switches to the idle thread and does not
+ * return (RQF_SHUTDOWN).
  *
  * Of the messages, those that were deferred in the section that ends here
  * (lwkt_ipiq_room.c) are executed first.  If this CPU has sent far more

@@ -9,9 +9,9 @@
  * switch_stack(), the only function in which a thread leaves its stack.
  *
  * A processor predicts where a return goes from the calls made before, and
- * these were made by the thread that ran before the switch.  It is right
- * if the two threads left their stacks by the same call.  So the fast path is
- * for functions whose callers mostly switch to each other, such as
+ * these were made by the thread that ran before the switch.  The prediction is
+ * right if the two threads left their stacks by the same call.  So the fast
+ * path is for functions whose callers mostly switch to each other, such as
  * lwkt_tsleep().  A thread that ends, and its joiner, both use switch_away().
  *
  * After a switch switch_stack() uses nothing that it read before: the thread
@@ -129,10 +129,11 @@ pick_usual(struct globaldata *gd, lwkt_thread_t td)
 }
 
 /*
- * Put ntd, which is to be made runnable, in the place of td, the caller, which
- * is on the run queue and blocks, and return ntd: it is the best thread.
- * Return NULL, with nothing done, unless the case is usual as in pick_usual(),
- * td is alone in its ring, ntd has its priority, and no thread is better.
+ * td, the caller, is on the run queue and blocks; ntd is to be made runnable.
+ * Put ntd in the place of td on the run queue, and return ntd: it is the best
+ * thread.  Return NULL, with nothing done, unless the case is usual as in
+ * pick_usual(), td is alone in its ring, ntd has the priority of td, and no
+ * runnable thread is better.
  */
 static inline lwkt_thread_t
 pick_in_place(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
@@ -147,7 +148,7 @@ pick_in_place(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 	return ntd;
 }
 
-/* Give the CPU of td, the caller, to ntd, which pick_usual() has returned. */
+/* Switch from td, the caller, to ntd, from pick_usual() or pick_in_place(). */
 static inline void
 switch_picked(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 {

@@ -29,8 +29,9 @@
  *    t_count is EXCLUSIVE alone then.
  * TK4 t_gen counts the exclusive takings of the token, not the recursive ones.
  *    Of a thread's references to the token, tr_gen of the first one grows with
- *    the takings by the thread's own scheduler.  So it differs from t_gen <=>
- *    the token was taken for another thread since the two were equal.
+ *    the takings that the scheduler makes for this thread.  So tr_gen differs
+ *    from t_gen <=> the token was taken for another thread since the two were
+ *    equal.
  *
  * Source: DragonFly lwkt_token.c of 2017 (the rules of shared and EXCLREQ).
  * There the release is a locked instruction; the plain store is ours.
@@ -98,10 +99,10 @@ try_exclusive(lwkt_token_t tok, struct tokref *tr, int wait)
 }
 
 /*
- * When EXCLREQ is set, a thread waits for exclusive access.  Whether a thread W
- * that wants to share the token then has to wait too.  If W has no other
- * tokens, WAIT is for the tries of W itself, WAIT_IF_SHARED for those of the
- * scheduler.
+ * When EXCLREQ is set, a thread waits for exclusive access.  The rule says
+ * whether a thread W that wants to share the token must then wait too.  If W
+ * has no other tokens, WAIT is for the tries of W itself, WAIT_IF_SHARED for
+ * those of the scheduler.
  */
 enum shared_rule {
 	OVERTAKE,	/* no: W has other tokens, for which the waiting */
