@@ -10,9 +10,9 @@
  *
  * A signal handler may come at any instruction.  It sets bits in mc_reqflags.
  * The code that leaves the outermost section does what the bits of RQF_SPLZ ask
- * for (splz), except crit_exit_noyield().  Of the rest that a handler does, the
- * following concerns sections.  It writes the fields marked (h) (watchdog.c,
- * lwkt_async.c).  It halts the CPU for a report or a panic (halt.c).  It
+ * for (splz), except crit_exit_noyield().  What else a handler does that
+ * concerns sections: it writes the fields marked (h) (watchdog.c, lwkt_async.c,
+ * lwkt_ipiq.c); it halts the CPU for a report or a panic (halt.c); it
  * interrupts a preemptible thread, but never in a critical section
  * (async_signal).
  *
