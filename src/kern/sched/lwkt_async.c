@@ -22,14 +22,14 @@
  * foreign.c) or shuts down (shutdown.c).  The tick is such a deadline: it runs
  * while other threads wait for the CPU of a preemptible thread.
  *
- * In two cases a bit is set, or stays set, without a signal to come.  First: a
- * signal that arrives while a non-preemptible thread runs asks for no other
- * signal, and a sender sends none then.  The CPU may go from that thread to a
- * preemptible one that does not check mc_reqflags before it returns to user
- * mode, for example to a lender that async_run has made call splz.  Second:
- * splz leaves bits set for messages that it does not execute in its pass.  So
- * both the switch to a preemptible thread and splz ask for a signal if a bit is
- * set.
+ * In two cases a bit is set, or stays set, without a signal to come.  First:
+ * while a non-preemptible thread runs, a signal that arrives is not repeated,
+ * and a sender sends none.  The CPU may go from that thread to a preemptible
+ * one that does not check mc_reqflags before it returns to user mode, for
+ * example back to a lender that lent the CPU in the splz of its async_run.
+ * Second: splz leaves bits set for messages that it does not execute in its
+ * pass.  So both the switch to a preemptible thread and splz ask for a signal
+ * if a bit is set.
  *
  * INVARIANTS
  * AS1 mc_reqflags has RQF_PREEMPTIBLE <=> the current thread is preemptible.  A

@@ -5,7 +5,8 @@
  * THEORY
  * An interrupt thread asks for the CPU by RQF_PREEMPT when it becomes runnable.
  * As soon as the running thread is in no critical section (splz), and if the
- * interrupt thread is better, the CPU switches directly to it.  The running
+ * interrupt thread is better, the CPU switches directly to it, unless
+ * preempt_refused() finds that it must take its turn.  The running
  * thread is not descheduled and makes no scheduling decision: it lends the CPU.
  * When the interrupt thread blocks, yields or ends, the CPU goes straight back
  * to the lender, whatever else is runnable.  If the interrupt thread is still

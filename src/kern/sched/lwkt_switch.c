@@ -6,9 +6,9 @@
  * All data that a CPU's scheduler reads and writes, except tokens, belongs to
  * that CPU, so a section is enough protection for a switch.  The thread that
  * leaves may have descheduled itself already (a sleeper, a migrating or dying
- * thread).  From that moment until the stack has changed, no callback may run
- * that could schedule the thread on another CPU.  So this file never calls splz
- * before the stack has changed (CR2 of crit.h).
+ * thread).  From that moment until the stack has changed, no callback may run:
+ * it could let another CPU run the thread, whose stack is still in use here.
+ * So this file never calls splz before the stack has changed (CR2 of crit.h).
  *
  * The thread that leaves cannot complete its departure: as long as it uses its
  * stack, other code must not see it as gone.  So the *successor* completes it,
@@ -39,7 +39,7 @@
  * SW4 A thread is passed over only while a token is refused to it, or to a
  *    thread with a higher td_upri (pick_free).  While a worse thread runs, the
  *    tick runs too and asks that thread to switch; the release of the token
- *    does so earlier (RQF_TOKEN).  If the idle thread is chosen, see
+ *    usually does so earlier (RQF_TOKEN).  If the idle thread is chosen, see
  *    tokens_want_nudge.
  * SW5 When the stack changes, *mc_cxx is empty (if the host has C++).
  * SW6 Before a thread calls pick() or returns a lent CPU, it does its deferred
@@ -133,10 +133,11 @@ switch_to(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 
 /*
  * Return the best runnable thread that can have all of its tokens, with these
- * tokens taken, or NULL.  Exception: a thread without tokens, below
- * LWKT_PRI_KERN_LPSCHED, is not chosen while tokens are refused to a better or
- * equal thread with a higher td_upri.  Any other thread may run before a thread
- * to which tokens are refused: a priority inversion, which SW4 ends.
+ * tokens taken, or NULL.  Exception: a thread without tokens whose priority is
+ * below LWKT_PRI_KERN_LPSCHED is not chosen while tokens are refused to a
+ * better or equal thread with a higher td_upri.  Any other thread may run
+ * before a thread to which tokens are refused: a priority inversion, which SW4
+ * ends.
  */
 static lwkt_thread_t
 pick_free(struct globaldata *gd)

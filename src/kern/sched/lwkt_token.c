@@ -206,8 +206,8 @@ lwkt_gettoken(lwkt_token_t tok)
 
 /*
  * Take the token shared, or once more if the caller holds it exclusively.
- * Thread context; blocks while another thread holds it exclusively, or waits to
- * do so (enum shared_rule: not always).
+ * Thread context; blocks while another thread holds it exclusively, and in some
+ * cases while another thread waits to do so (enum shared_rule).
  */
 void
 lwkt_gettoken_shared(lwkt_token_t tok)

@@ -5,8 +5,8 @@
  *
  * The files of sched/ follow in their order.  Each uses only those before it;
  * the three in braces use each other: an interrupt thread gets the CPU by a
- * switch, a thread that waits for a token gives it up by a switch, and a new
- * thread may begin with a token.
+ * switch, a thread that waits for a token gives up the CPU by a switch, and a
+ * new thread may begin with a token.
  *
  *	runq  finish  token_switch  lwkt_async
  *	{ lwkt_switch  lwkt_preempt  lwkt_token }

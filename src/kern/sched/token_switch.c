@@ -259,8 +259,8 @@ tokens_nudged(struct globaldata *gd)
 }
 
 /*
- * Panic if td, which runs or is about to leave the CPU, has a reference, other
- * than one that it waits for, that does not hold its token (TK1, TK2).
+ * td runs or is about to leave the CPU.  Panic if a reference of td does not
+ * hold its token, except the reference for which td waits (TK1, TK2).
  */
 void
 token_check(lwkt_thread_t td)

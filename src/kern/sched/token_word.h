@@ -12,21 +12,22 @@
  * An exclusive holder releases its token by a plain store, which saves half the
  * cost of taking and releasing.  That is correct because no other thread
  * changes t_count while the token is held exclusively: the requests of other
- * threads are in a separate word, t_want.  A fence should separate the store
- * from the read of t_want.  The CPU that waits executes this fence, on all CPUs
- * (TO1 of token_switch.c), since its sleep costs far more anyway.
+ * threads are in a separate word, t_want.  The store and the read of t_want
+ * that follows it need a fence between them.  The CPU that waits executes this
+ * fence, on all CPUs (TO1 of token_switch.c), since its sleep costs far more
+ * anyway.
  *
  * INVARIANTS
  * TK1 EXCLUSIVE set <=> exactly one reference is exclusive and has tr_counted
  *    0; t_ref points at it.  t_ref is set just after EXCLUSIVE, and cleared
  *    just before EXCLUSIVE is cleared.
  * TK2 A thread that runs, has lent its CPU, or was abandoned at shutdown holds
- *    all its references, except the newest one while it is taken; any other
- *    thread holds none.
+ *    the tokens of all its references, except the newest one until it has been
+ *    taken; any other thread holds none.
  * TK3 References are taken and released in LIFO order; td_ntoks of them are in
- *    use.  (lwkt_token_swap() keeps the order of those to the same token.)  So
- *    of the references to a token the exclusive one is released last, and
- *    t_count is EXCLUSIVE alone then.
+ *    use.  (lwkt_token_swap() and tokens_get() keep the order of those to the
+ *    same token.)  So of the references to a token the exclusive one is
+ *    released last, and t_count is EXCLUSIVE alone then.
  * TK4 t_gen counts the exclusive takings of the token, not the recursive ones.
  *    Of a thread's references to the token, tr_gen of the first one grows with
  *    the takings that the scheduler makes for this thread.  So tr_gen differs
