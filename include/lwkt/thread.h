@@ -217,7 +217,8 @@ LWKT_API void lwkt_yield_quick(void);
  * Serve what is pending, and tell whether lwkt_yield_quick would switch: 1 if a
  * better thread is runnable on this CPU, or the tick has asked for a thread of
  * equal priority; else 0.
- * Context: any lwkt context.  Blocks: no.
+ * Context: any lwkt context.  Blocks: as lwkt_crit_exit; not in a critical
+ * section.
  */
 LWKT_API int lwkt_resched_wanted(void);
 

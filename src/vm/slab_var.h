@@ -290,7 +290,8 @@ static inline int
 type_allows(const struct lwkt_malloc_type *type, const struct type_use *tu,
     size_t size)
 {
-	return tu->tu_room - (int64_t)size >=
+	/* Unsigned: a size over 2^63 wraps; the allocation refuses it. */
+	return (int64_t)((uint64_t)tu->tu_room - size) >=
 	    (int64_t)__atomic_load_n(&type->mt_floor, __ATOMIC_RELAXED);
 }
 

@@ -223,7 +223,7 @@ int	lwkt__mem_is_arena(uintptr_t addr);	/* async-signal-safe */
 /* trap.c */
 int	lwkt__trap_boot(const struct machine_upcalls *up);
 void	lwkt__trap_shutdown(void);
-void	lwkt__trap_mask(sigset_t *set, int timer_sig);
+void	lwkt__trap_mask(sigset_t *set, int cpu_sig);
 
 /* limit.c: _refused prints, once per boot, that a CPU does not get `what`. */
 enum limit { LIMIT_FILES, LIMIT_THREADS, LIMIT_SIGNALS, LIMIT_MEMORY };

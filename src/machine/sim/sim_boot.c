@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "machine/hostlib.h"
+#include "base/kassert.h"
 #include "machine/sim/sim_var.h"
 #include "machine/x86_64/escape.h"
 
@@ -39,12 +40,15 @@ seed_ncpus(void)
 static int
 sim_boot(const struct machine_config *cfg, const struct machine_upcalls *up)
 {
-	uint64_t n = cfg->mcf_ncpus > 0 ? (uint64_t)cfg->mcf_ncpus :
+	uint64_t n = cfg->mcf_ncpus != 0 ? (uint64_t)cfg->mcf_ncpus :
 	    sim_env_number("LWKT_NCPU", 0);
 	int error;
 
-	if (n > SIM_MAXCPU)
+	if (n > SIM_MAXCPU) {
+		lwkt_printf("lwkt: sim: %lld CPUs: must be from 1 to %d",
+		    (long long)n, SIM_MAXCPU);
 		return EINVAL;
+	}
 	memset(sim, 0, sizeof(*sim));
 	sim_options_read(&sim->s_opt);
 	sim->s_up = up;

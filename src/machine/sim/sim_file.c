@@ -118,13 +118,14 @@ simfile_drop(struct simfile *sf)
 static int
 fd_new(struct simfile *sf)
 {
+	simfile_hold(sf);
 	for (int fd = FIRST_FD; fd < SIM_IO_FDS; fd++) {
 		if (fdtab[fd] == NULL) {
 			fdtab[fd] = sf;
-			simfile_hold(sf);
 			return fd;
 		}
 	}
+	simfile_drop(sf);
 	return -EMFILE;
 }
 

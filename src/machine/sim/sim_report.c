@@ -159,8 +159,9 @@ fatal_signal(int sig, siginfo_t *si, void *ucontext)
 		if (fatal[i] == sig)
 			(void)sigaction(sig, &old_action[i], NULL);
 	}
-	if (si->si_code <= 0 && sig != SIGABRT)
-		(void)raise(sig);	/* a sent signal does not recur */
+	/* A signal that was sent does not recur; abort() sends it again. */
+	if (si->si_code <= 0 && (sig != SIGABRT || si->si_code != SI_TKILL))
+		(void)raise(sig);
 	sim_leave();
 }
 

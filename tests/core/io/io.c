@@ -325,6 +325,27 @@ client(void *arg)
 	lwkt_close(fd);
 }
 
+/* The model has no more descriptors: again and again, and nothing is lost. */
+static int
+no_descriptors(void *arg)
+{
+	int fd[SIM_IO_FDS], n = 0, i;
+
+	(void)arg;
+	while ((fd[n] = sim_socket()) >= 0)
+		n++;
+	check(fd[n] == -EMFILE, "error %d", fd[n]);
+	for (i = 0; i < 4 * SIM_IO_FDS; i++) {
+		check(sim_socket() == -EMFILE, "a socket");
+		check(sim_listen(9) == -EMFILE, "a listener");
+		check(lwkt_open("f", O_CREAT | O_RDWR, 0600) == -EMFILE,
+		    "a file");
+	}
+	while (n > 0)
+		lwkt_close(fd[--n]);
+	return 0;
+}
+
 static void
 serve(void *arg)
 {
@@ -425,6 +446,7 @@ main(void)
 #ifdef LWKT_HOST_SIM
 	sim_explore_with(&failing);
 	sim_explore("connections", connections, NULL, 60);
+	sim_explore("no descriptors", no_descriptors, NULL, 5);
 	sim_explore("files and children", files_and_children, NULL, 100);
 #endif
 	return tap_done();
