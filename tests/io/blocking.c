@@ -461,15 +461,18 @@ dies(int (*fn)(void *), const char *words)
 		n += r;
 	said[n] = '\0';
 	close(out[0]);
-	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-	    strstr(said, words) != NULL, "%s: %s",
-	    WTERMSIG(status) == SIGABRT ? "panics" : "says", words);
+	if (waitpid(pid, &status, 0) != pid)
+		abort();
+	if (!ok(WIFSIGNALED(status) && strstr(said, words) != NULL, "%s: %s",
+	    WTERMSIG(status) == SIGABRT ? "panics" : "says", words))
+		diag("status %#x: %s", status, said);
 }
 
 /* A function that never returns. */
 static intptr_t
 ever(void *arg)
 {
+	__atomic_add_fetch(&began, 1, __ATOMIC_SEQ_CST);
 	for (;;)
 		pause();
 	return (intptr_t)arg;
@@ -487,8 +490,10 @@ ends_too_early(void *arg)
 {
 	(void)arg;
 	(void)alarm(3);
+	began = 0;
 	spawn(waits_for_ever, NULL, 0);
-	let_others_wait();
+	while (load(&began) == 0)
+		lwkt_sleep_ns(MS);
 	return 0;
 }
 
