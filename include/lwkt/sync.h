@@ -141,7 +141,10 @@ struct lwkt_barrier {
 };
 #define LWKT_BARRIER_INITIALIZER(n, name)	{ 0, 0, (n), (name) }
 
-/* Initialise a barrier for n threads; name must stay. */
+/*
+ * Initialise a barrier for n threads; name must stay.  More than n threads must
+ * not use it at one time.
+ */
 LWKT_API void lwkt_barrier_init(struct lwkt_barrier *ba, unsigned n,
     const char *name);
 /*

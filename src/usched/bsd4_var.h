@@ -86,7 +86,10 @@ bsd4_queued(void)
 	return atomic_load_32(&lwkt__bsd4_queues.q_count);
 }
 
-/* usched_bsd4_pri.c.  All of these run on the CPU of lp. */
+/*
+ * usched_bsd4_pri.c.  They run on the CPU of lp; bsd4_forking on the CPU of the
+ * thread that creates child.  parent may be NULL.
+ */
 uint32_t bsd4_priority(lwkt_lwp_t lp);	/* computes it; sets nothing */
 void	bsd4_recalculate(lwkt_lwp_t lp);	/* updates the CPU use */
 void	bsd4_charge(lwkt_lwp_t lp);	/* adds one tick to the CPU use */

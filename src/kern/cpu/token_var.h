@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A reference to a token: each thread has a list of them.
+ * A reference to a token: each thread has an array of them.
  */
 #ifndef LWKT_KERN_CPU_TOKEN_VAR_H
 #define LWKT_KERN_CPU_TOKEN_VAR_H

@@ -200,7 +200,7 @@ lwkt_barrier_wait(struct lwkt_barrier *ba)
 		while (sync_state(atomic_load_acq_64(word)) == opened);
 		return 0;
 	}
-	/* No thread arrives again before the barrier opens. */
+	/* All parties are here; no other thread may use the barrier. */
 	atomic_store_32(&ba->ba_arrived, 0);
 	w = atomic_load_64(word);
 	while (!atomic_fcmpset_64(word, &w,

@@ -144,9 +144,10 @@ mutex_pass_on(struct lwkt_mutex *mu)
 /*
  * Settle, and return 1 if the mutex is free and the caller must see to MU2.
  * Return 0 if the mutex is held, or if a former holder is still lent something.
- * This former holder has yet to call unlock_late(), which takes the loan back
- * (MU3) and notifies a waiter, but only if it finds a waiter queued.  So the
- * caller must not take a waiter off the queue before.
+ * This former holder has yet to call unlock_late().  That takes the loan back
+ * (MU3) and, if the mutex is still free, notifies a waiter.  It does neither if
+ * it finds no waiter queued.  So the caller must not take a waiter off the
+ * queue before.
  */
 static int
 free_for_good(struct lwkt_mutex *mu, struct park_bucket *b,

@@ -454,7 +454,7 @@ get_or_wait(struct lwkt_queue *q, void **itemp, int64_t deadline)
 	return error;
 }
 
-/* Try to put at the putters' end alone.  Spins; never blocks. */
+/* Try a put that locks the putters' end only.  Spins; never blocks. */
 static int
 put_alone(struct lwkt_queue *q, void *item)
 {
@@ -467,7 +467,7 @@ put_alone(struct lwkt_queue *q, void *item)
 	return done;
 }
 
-/* Try to get at the getters' end alone.  Spins; never blocks. */
+/* Try a get that locks the getters' end only.  Spins; never blocks. */
 static int
 get_alone(struct lwkt_queue *q, void **itemp)
 {

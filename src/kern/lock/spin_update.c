@@ -4,10 +4,12 @@
  *
  * THEORY
  * A writer makes the counter s_update odd, changes the data, and makes s_update
- * even again.  A reader reads s_update, copies the data, and reads s_update
- * again; if the number has changed, or was odd, the reader drops the copy.  A
- * reader that finds an odd number may instead take the spinlock shared, which
- * waits for the writer, and copy the data then.
+ * even again.  Writers exclude each other by the spinlock; those that call only
+ * the _only forms do so by other means.  A reader reads s_update, copies the
+ * data, and reads s_update again; if the number has changed, or was odd, the
+ * reader drops the copy.  If the writers hold the spinlock, a reader that finds
+ * an odd number may instead take it shared, which waits for the writer, and
+ * copy the data then.
  *
  * ORDER
  * UO1 The writer makes s_update odd (store), executes a release fence, changes

@@ -25,8 +25,8 @@
 
 /*
  * If the word still has the state `state`, wait until woken.  Returns 0: woken,
- * or the state differs; EWOULDBLOCK.  The caller is counted in the word, and is
- * in a critical section if it is a thread.
+ * or the state differs; EWOULDBLOCK: the deadline has passed.  The caller is
+ * counted in the word, and is in a critical section if it is a thread.
  */
 static int
 wait_changed(uint64_t *word, uint32_t state, const char *wmesg,

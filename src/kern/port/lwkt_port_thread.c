@@ -69,8 +69,8 @@ assert_owner(lwkt_port_t port, lwkt_thread_t td)
 }
 
 /*
- * Queue msg, and wake the owner if it waits for any message.  On the owner's
- * CPU, in a critical or leaf section.
+ * Queue msg.  Wake the owner if it waits for a message that is queued, perhaps
+ * another one.  On the owner's CPU, in a critical or leaf section.
  */
 static inline void
 queue_here(struct globaldata *gd, lwkt_port_t port, lwkt_msg_t msg,

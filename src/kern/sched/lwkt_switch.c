@@ -347,9 +347,10 @@ switch_entry(void *from)
 }
 
 /*
- * Run the best thread, or return the CPU to the lender if the caller has
- * borrowed it.  Return when the caller runs again: if it is descheduled, after
- * it has been scheduled.  Thread context; blocks.
+ * Run the best thread; return at once if that is the caller.  If the caller has
+ * borrowed the CPU, return the CPU to the lender instead.  A caller that is
+ * descheduled runs again only after it has been scheduled.  Thread context; may
+ * block.
  */
 void
 lwkt_switch(void)

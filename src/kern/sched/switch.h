@@ -99,7 +99,7 @@ switch_stack(struct globaldata *gd, lwkt_thread_t td, lwkt_thread_t ntd)
 
 /*
  * Return 0 if td, the caller, may leave the CPU without preparation; else a
- * number with any bits.
+ * nonzero number, whose single bits mean nothing.
  */
 static inline int
 leaving_is_unusual(struct globaldata *gd, lwkt_thread_t td)

@@ -90,8 +90,8 @@ tokens_release(lwkt_thread_t td)
 }
 
 /*
- * Fill order[] with the indices of the references of td: as they were taken, or
- * by the addresses of their tokens if `sorted` is 1.
+ * Fill order[] with the indices of the references of td.  They are in the order
+ * of tc_tok; if `sorted` is 1, in the order of the addresses of the tokens.
  */
 static void
 token_order(lwkt_thread_t td, uint8_t order[LWKT_MAXTOKENS], int sorted)

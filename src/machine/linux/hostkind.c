@@ -40,7 +40,8 @@
  * is_local().  A call that asks for the type may wait, so carriers make it.
  * They store the answer by device number.  The number may be reused for another
  * file system, so an answer is valid only until LOCAL_S seconds after the
- * second in which it was stored.
+ * second in which it was stored.  (That second is stored modulo 2^19.  So an
+ * answer that nobody has replaced for six days is taken for a new one.)
  *
  * The columns "least" have the length of the shortest transfer.  timerfd,
  * signalfd and eventfd refuse a shorter one before they check whether they

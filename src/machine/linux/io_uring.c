@@ -233,7 +233,7 @@ uring_try(struct machine_host *h, struct hostio *io)
 	int reads = io->io_op == HIO_RECV || io->io_op == HIO_READ;
 	int64_t r;
 
-	/* Only a hint: the ring tries the call again in any case. */
+	/* A wrong hint does no harm: the ring makes the call at once then. */
 	if (reads && *drained && (io->io_flags & ~MSG_NOSIGNAL) == 0 &&
 	    io->io_len > 0 && !io->io_now) {
 		io->io_way = HW_READY;

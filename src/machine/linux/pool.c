@@ -652,9 +652,10 @@ pool_attach(void *(*carrier)(void *c))
 
 /*
  * Start the grower, which runs `grower`, and request the carriers that are
- * created at boot.  Only CPU 0 calls this, on the host thread of the boot: for
- * another host thread libc would make an arena of its malloc, and keep it.  If
- * the host refuses the grower, there are no carriers.
+ * created at boot.  Only CPU 0 calls this, on the host thread of the boot.  On
+ * another host thread, pthread_create would call malloc, and libc would reserve
+ * a separate heap for that host thread for ever.  If the host refuses the
+ * grower, there are no carriers.
  */
 void
 pool_start(void *(*grower)(void *arg))

@@ -328,8 +328,10 @@ messages_body(void *arg)
 	STORE(heard, 0);
 	td = spawn_on(other_cpu(), tell, (void *)(intptr_t)lwkt_cpuid());
 	for (int i = 0; !LOAD(heard) && i < TIMES(INT32_MAX, 20000) &&
-	    lwkt_time_ns() < end; i++)
+	    lwkt_time_ns() < end; i++) {
 		check(lwkt_syscall(SYS_getpid) == getpid(), "getpid");
+		machine_pause((unsigned)i);	/* serves nothing */
+	}
 	check(LOAD(heard), "no message came");
 	join(td);
 	return 0;
