@@ -22,6 +22,8 @@
 #define VALGRIND_MEMPOOL_CHANGE(pool, p, q, size)	((void)(p))
 #define VALGRIND_MAKE_MEM_DEFINED(p, size)		((void)(p))
 #define VALGRIND_MAKE_MEM_NOACCESS(p, size)		((void)(p))
+#define VALGRIND_DISABLE_ERROR_REPORTING		((void)0)
+#define VALGRIND_ENABLE_ERROR_REPORTING			((void)0)
 #endif
 
 #define UNWOUND		((size_t)16 << 10)	/* bytes to unpoison first */
@@ -104,4 +106,16 @@ lwkt__memcheck_unwound(void)
 
 	__asan_unpoison_memory_region(here - UNWOUND, UNWOUND);
 	__asan_handle_no_return();
+}
+
+void
+lwkt__memcheck_mute(void)
+{
+	VALGRIND_DISABLE_ERROR_REPORTING;
+}
+
+void
+lwkt__memcheck_unmute(void)
+{
+	VALGRIND_ENABLE_ERROR_REPORTING;
 }

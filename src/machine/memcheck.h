@@ -40,6 +40,12 @@ void	lwkt__memcheck_resize(void *p, size_t size, size_t room);
  */
 void	lwkt__memcheck_hide(void *p, size_t size);
 void	lwkt__memcheck_show(void *p, size_t size);
+/*
+ * Between _mute and _unmute valgrind reports no access of this host thread, for
+ * memory that it rightly takes for dead.
+ */
+void	lwkt__memcheck_mute(void);
+void	lwkt__memcheck_unmute(void);
 /* To be called when a cancellation has left frames without a return. */
 void	lwkt__memcheck_unwound(void);
 
@@ -48,6 +54,20 @@ memcheck_unwound(void)
 {
 	if (fiber_wanted())
 		lwkt__memcheck_unwound();
+}
+
+static inline void
+memcheck_mute(void)
+{
+	if (fiber_wanted())
+		lwkt__memcheck_mute();
+}
+
+static inline void
+memcheck_unmute(void)
+{
+	if (fiber_wanted())
+		lwkt__memcheck_unmute();
 }
 
 static inline void

@@ -51,6 +51,7 @@
 #include <stdio.h>
 
 #include "base/kassert.h"
+#include "machine/memcheck.h"
 #include "machine/sim/sim_var.h"
 
 #define CAPACITY	32		/* entries of the largest buffer */
@@ -164,12 +165,14 @@ sim_store_describe(void)
 } while (0)
 
 /*
- * Exchange the value of an entry and the value in memory.  Without ASan,
- * because the address may be on a stack, in memory that ASan has poisoned.
+ * Exchange the value of an entry and the value in memory.  Without checkers,
+ * because the address may be in a frame of a stack that has ended since its
+ * CPU made the store: as on a processor, the store still becomes visible.
  */
 static __lwkt_no_asan void
 exchange(struct store *s)
 {
+	memcheck_mute();
 	switch (s->s_size) {
 	case 0:
 		break;
@@ -183,6 +186,7 @@ exchange(struct store *s)
 		EXCHANGE(uint64_t, s);
 		break;
 	}
+	memcheck_unmute();
 }
 
 /*
